@@ -1,0 +1,90 @@
+"""What the parts of the sandbox know of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The made-up project: every key, token and user that the sandbox invents for itself."""
+
+    project_ref: str
+    access_token: str
+    anon_key: str
+    service_role_key: str
+    publishable_key: str
+    secret_key: str
+    jwt_secret: str
+    user_id: str
+    user_email: str
+    user_password: str
+    openrouter_key: str
+    openrouter_management_key: str
+    google_keys: tuple[str, ...]
+    organization: str = "sandbox"
+
+
+@dataclass(frozen=True)
+class LiveFunction:
+    """A deployed function version as the gateway serves it; `tree` holds the uploaded files by their sent paths."""
+
+    id: str
+    slug: str
+    version: int
+    tree: Path
+    entrypoint: str
+    import_map: str
+    verify_jwt: bool
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One row of the hosted `logs` table; every value of `log_attributes` is a string."""
+
+    id: str
+    timestamp: datetime
+    event_message: str
+    source: str
+    severity_text: str = ""
+    log_attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class LogSink(Protocol):
+    """Takes rows; returns before they can be queried."""
+
+    def append(self, rows: Sequence[LogRow]) -> None: ...
+
+    def query(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]: ...
+
+
+class Functions(Protocol):
+    """What is live; a fault may make one region answer with an older version."""
+
+    def live(self, slug: str, region: str | None = None) -> LiveFunction | None: ...
+
+    def secrets(self) -> dict[str, str]: ...
+
+
+class Faults(Protocol):
+    """Faults that tests and drills switch on; `take` uses one up, None when there is none for this call."""
+
+    def take(self, operation: str, slug: str | None = None) -> Mapping[str, Any] | None: ...
+
+
+@dataclass
+class Sandbox:
+    """Everything that the parts share; `settings` is the section `rehearsal` of config.yaml as a plain mapping."""
+
+    folder: Path
+    identity: Identity
+    functions: Functions
+    logs: LogSink
+    faults: Faults
+    settings: Mapping[str, Any]
+    url: str = ""
+    region: str = "eu-central-1"
