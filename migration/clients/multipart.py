@@ -1,0 +1,67 @@
+"""Reading a multipart answer: the downloaded function."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.parser import BytesHeaderParser
+from email.policy import HTTP
+from typing import Any
+from urllib.parse import unquote
+
+
+def parts(content_type: str, body: bytes) -> tuple[Mapping[str, Any], dict[str, bytes]]:
+    """Metadata ({} without one) and files by path; a part's path is its `Supabase-Path`, else its file name."""
+    message = EmailMessage()
+    message["content-type"] = content_type
+    boundary = message.get_param("boundary")
+    if not content_type.lower().startswith("multipart/") or not boundary:
+        raise ValueError(f"expected a multipart answer, got {content_type or 'no content type'}")
+    metadata: Mapping[str, Any] = {}
+    files: dict[str, bytes] = {}
+    for head, data in _split(body, str(boundary).encode()):
+        path, name = _path(head), head.get_param("name", header="content-disposition")
+        if path:
+            files[path] = data
+        elif name == "metadata" or data[:1] == b"{":
+            metadata = _metadata(data)
+    return metadata, files
+
+
+def _split(body: bytes, boundary: bytes) -> list[tuple[EmailMessage, bytes]]:
+    marked = b"\r\n" + body
+    delimiter = b"\r\n--" + boundary
+    pieces = marked.split(delimiter)
+    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
+        raise ValueError("the multipart answer is cut off")
+    found = []
+    for piece in pieces[1:-1]:
+        head, _, data = piece.lstrip(b" \t").removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        found.append((BytesHeaderParser(policy=HTTP).parsebytes(head + b"\r\n\r\n"), data))
+    return found
+
+
+def _path(head: EmailMessage) -> str:
+    direct = str(head.get("supabase-path", "")).strip()
+    if direct:
+        return direct
+    disposition = str(head.get("content-disposition", ""))
+    extended = re.search(r"filename\*\s*=\s*UTF-8''([^;]+)", disposition, re.IGNORECASE)
+    if extended:
+        return unquote(extended[1].strip())
+    plain = re.search(r'filename\s*=\s*"((?:[^"\\]|\\.)*)"|filename\s*=\s*([^;]+)', disposition)
+    if not plain:
+        return ""
+    return (plain[1] if plain[1] is not None else plain[2]).replace("%22", '"').replace("%0A", "\n").strip()
+
+
+def _metadata(data: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        raise ValueError("its metadata is not JSON") from None
+    if not isinstance(found, dict):
+        raise ValueError("its metadata is not an object")
+    return found

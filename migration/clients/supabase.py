@@ -1,0 +1,228 @@
+"""The Management API: one method a call, frozen answers, failures in our words plus the server's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..errors import ApiError, Unknown
+from ..secrets_type import Secret
+from .http import Answer, Http, retry_after, retrying
+from .multipart import parts
+
+_HINTS = {
+    401: "check SUPABASE_ACCESS_TOKEN, then run the command again",
+    402: "the organization's plan or spend cap does not allow it: see the dashboard's billing page",
+    403: "give the access token the permission that this call needs, or use one that has it",
+    404: "check project_ref in config.yaml and whether the token's account can see that project",
+    413: "make the function smaller: the platform takes 20 MB",
+    429: "wait a minute, then run the command again",
+}
+_ACTIVATE_DEADLINE = 25.0
+
+
+@dataclass(frozen=True)
+class Function:
+    """A deployed function as the platform lists it; times in ms since 1970, `raw` the whole object."""
+
+    id: str
+    slug: str
+    name: str
+    status: str
+    version: int
+    created_at: int | None = None
+    updated_at: int | None = None
+    verify_jwt: bool | None = None
+    import_map: bool | None = None
+    entrypoint_path: str | None = None
+    import_map_path: str | None = None
+    ezbr_sha256: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Function:
+        """ValueError when a key that must be there is not, or has another type."""
+        try:
+            known: dict[str, Any] = {name: raw.get(name) for name in cls.__dataclass_fields__ if name != "raw"}
+            known["name"] = raw.get("name") or raw["slug"]
+            if not isinstance(raw["version"], int) or not isinstance(raw["id"], str):
+                raise TypeError("version must be an integer and id a string")
+            known["slug"], known["status"] = str(raw["slug"]), str(raw["status"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a function: {error}") from None
+        return cls(**known, raw=dict(raw))
+
+
+@dataclass(frozen=True)
+class SecretDigest:
+    """What the platform shows of a secret: the hex SHA-256 of its value, never the value."""
+
+    name: str
+    digest: str
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One function ready to send: metadata keys and files in the order in which they go out."""
+
+    slug: str
+    metadata: Mapping[str, Any]
+    files: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A downloaded function: the metadata part ({} without one) and the files by their path as sent."""
+
+    metadata: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+
+class Supabase:
+    """One project of the Management API. Reads are retried here; changes never are."""
+
+    def __init__(self, http: Http, ref: str) -> None:
+        self._http = http
+        self.ref = ref
+        self._base = f"/v1/projects/{ref}"
+
+    # reads
+
+    def project(self) -> Mapping[str, Any]:
+        return _object(self._read("reading the project", ""))
+
+    def functions(self) -> list[Function]:
+        answer = self._read("listing the functions", "/functions")
+        return [_function(answer, row) for row in _array(answer)]
+
+    def function(self, slug: str) -> Function | None:
+        """None when the platform has no function of that slug."""
+        try:
+            answer = self._read(f"reading function {slug}", f"/functions/{slug}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return _function(answer, _object(answer))
+
+    def body(self, slug: str) -> Body:
+        headers = {"Accept": "multipart/form-data"}
+        answer = self._read(f"downloading function {slug}", f"/functions/{slug}/body", headers=headers, deadline=60.0)
+        try:
+            return Body(*parts(answer.headers.get("content-type", ""), answer.body))
+        except ValueError as error:
+            raise Unknown(f"downloading function {slug}: the body cannot be read ({error})") from None
+
+    def secrets(self) -> list[SecretDigest]:
+        rows = _array(self._read("listing the secrets", "/secrets"))
+        return [SecretDigest(str(row["name"]), str(row["value"]), row.get("updated_at")) for row in rows]
+
+    def logs(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """Rows of one query, 24 hours and 1,000 rows at most; an error inside HTTP 200 is raised as status 500.
+
+        Not retried here: the log route has a tight rate limit, and its reader keeps the budget.
+        """
+        params = {"sql": sql, "iso_timestamp_start": _iso(start), "iso_timestamp_end": _iso(end)}
+        answer = self._call("reading the logs", "GET", "/analytics/endpoints/logs", params=params, deadline=60.0)
+        found = _object(answer)
+        if found.get("error") is not None:
+            said = found["error"] if isinstance(found["error"], str) else json.dumps(found["error"])
+            raise ApiError(f"reading the logs: {said}", status=500, body=said, operation="reading the logs")
+        return list(found.get("result") or [])
+
+    # changes
+
+    def stage(self, upload: Upload, deadline: float = 60.0) -> Function:
+        """Upload and bundle without going live."""
+        return self._deploy(f"staging {upload.slug}", upload, {"slug": upload.slug, "bundleOnly": "true"}, deadline)
+
+    def deploy(self, upload: Upload, deadline: float = 60.0) -> Function:
+        """Upload, bundle and go live at once: for exactly one function."""
+        return self._deploy(f"deploying {upload.slug}", upload, {"slug": upload.slug}, deadline)
+
+    def activate(self, functions: Sequence[Mapping[str, Any]]) -> None:
+        """One PUT makes all of them live; repeating the same one is harmless."""
+        self._call("activating", "PUT", "/functions", (200,), json=list(functions), deadline=_ACTIVATE_DEADLINE)
+
+    def delete(self, slug: str) -> None:
+        self._call(f"deleting {slug}", "DELETE", f"/functions/{slug}", (200, 204))
+
+    def set_secrets(self, values: Mapping[str, Secret]) -> None:
+        body = [{"name": name, "value": value.reveal()} for name, value in values.items()]
+        self._call("setting secrets", "POST", "/secrets", json=body)
+
+    def unset_secrets(self, names: Sequence[str]) -> None:
+        self._call("removing secrets", "DELETE", "/secrets", json=list(names))
+
+    def _deploy(self, operation: str, upload: Upload, params: Mapping[str, str], deadline: float) -> Function:
+        metadata = json.dumps(upload.metadata, ensure_ascii=False, separators=(",", ":")).encode()
+        files = [("file", (path, data, "application/octet-stream")) for path, data in upload.files]
+        body = [*files, ("metadata", (None, metadata, None))]
+        request = {"params": params, "files": body, "deadline": deadline}
+        answer = self._call(operation, "POST", "/functions/deploy", (201,), **request)
+        return _function(answer, _object(answer))
+
+    def _read(self, operation: str, path: str, **request: Any) -> Answer:
+        return retrying(lambda: self._call(operation, "GET", path, **request))
+
+    def _call(self, operation: str, method: str, path: str, good: Sequence[int] = (), **request: Any) -> Answer:
+        answer = self._http.request(method, self._base + path, **request)
+        if answer.status in good or (not good and answer.ok):
+            return answer
+        raise _error(operation, answer)
+
+
+def _error(operation: str, answer: Answer) -> ApiError:
+    said = _message(answer)
+    wait = retry_after(answer)
+    hint = _HINTS.get(answer.status, "the platform failed: look at its status page, then run the command again")
+    text = f"{operation}: the Management API answered {answer.status}" + (f": {said}" if said else "")
+    return ApiError(text, hint, status=answer.status, body=answer.text, operation=operation, retry_after=wait)
+
+
+def _message(answer: Answer) -> str:
+    try:
+        found = answer.json()
+    except ValueError:
+        return " ".join(answer.text.split())[:200]
+    if not isinstance(found, dict):
+        return answer.text[:200]
+    said = str(found.get("message") or found.get("error") or answer.text[:200])
+    missing = found.get("missing_permissions")
+    return f"{said} (missing: {', '.join(map(str, missing))})" if isinstance(missing, list) and missing else said
+
+
+def _array(answer: Answer) -> list[Any]:
+    found = _json(answer)
+    if not isinstance(found, list):
+        raise Unknown(f"{answer.status} answer of another shape than the array we expect: {answer.text[:120]!r}")
+    return found
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    found = _json(answer)
+    if not isinstance(found, dict):
+        raise Unknown(f"{answer.status} answer of another shape than the object we expect: {answer.text[:120]!r}")
+    return found
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        raise Unknown(f"{answer.status} answer that is not JSON: {' '.join(answer.text.split())[:120]!r}") from None
+
+
+def _function(answer: Answer, row: Any) -> Function:
+    try:
+        return Function.of(row)
+    except (ValueError, AttributeError) as error:
+        raise Unknown(f"{answer.status} answer that cannot be read: {error}") from None
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,39 @@
+"""Time as the phases see it, so that a test can make a day pass in a moment."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+
+class Clock:
+    """Real time. `monotonic` is in seconds and goes on counting while the machine sleeps, where the system can."""
+
+    _id = getattr(time, "CLOCK_BOOTTIME", None)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic() if self._id is None else time.clock_gettime(self._id)
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            time.sleep(seconds)
+
+
+class VirtualClock(Clock):
+    """Time that passes only when someone sleeps."""
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._now = start or datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+        self._elapsed = 0.0
+
+    def now(self) -> datetime:
+        return self._now + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def sleep(self, seconds: float) -> None:
+        self._elapsed += max(seconds, 0.0)
