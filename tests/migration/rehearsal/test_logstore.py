@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from migration.rehearsal.logrules import SqlError
+from migration.rehearsal.logstore import Ingest, LogStore
+from tests.support.logs import NOON, row
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
+    store = LogStore(tmp_path_factory.mktemp("logs"))
+    yield store
+    store.close()
+
+
+@pytest.fixture(autouse=True)
+def empty(store: LogStore) -> None:
+    store.ingest = Ingest()
+    store._waiting.clear()
+    store.execute("TRUNCATE TABLE logs")
+
+
+def recorded() -> list[dict[str, str]]:
+    """Every query that the real CLI was seen to send, with its shorthand written out."""
+    lines = [json.loads(line) for line in Path("tests/data/logs.jsonl").read_text().splitlines()]
+    queries = [line["query"] for line in lines if "sql" in (line["query"] or {})]
+    select, _, _ = queries[0]["sql"].partition(" from logs")
+    level = select[select.index("multiIf") : select.index(" as level")]
+    return [query | {"sql": query["sql"].replace("<SELECT>", select).replace("<LEVEL>", level)} for query in queries]
+
+
+def count(store: LogStore) -> int:
+    return int(store.query("select count() as n from logs", NOON, NOON + HOUR)[0]["n"])
+
+
+def test_every_query_of_the_real_cli_runs_as_it_stands(store: LogStore) -> None:
+    queries = recorded()
+    assert len(queries) > 40
+    for query in queries:
+        store.query(query["sql"], NOON, NOON + HOUR)
+
+
+def test_the_cli_finds_all_that_it_needs_in_a_row(store: LogStore) -> None:
+    store.append([row("hello\nworld\n", function_id="f", level="error")])
+    [found] = store.query(recorded()[0]["sql"], NOON, NOON + HOUR)
+    assert found["ts_ms"] == round(NOON.timestamp() * 1000)
+    assert (found["level"], found["severity_text"], found["event_message"]) == ("error", "", "hello\nworld\n")
+    assert found["log_attributes"] == {"event_type": "Log", "level": "error", "function_id": "f"}
+
+
+def test_a_time_is_rendered_as_hosted_without_saying_utc(store: LogStore) -> None:
+    store.append([row("x", 1.25)])
+    [found] = store.query("select id, timestamp from logs", NOON, NOON + HOUR)
+    assert found["timestamp"] == "2026-11-22T12:00:01.250000"
+
+
+def test_text_of_any_kind_comes_back_unchanged(store: LogStore) -> None:
+    text = "a\tb\nc\r\0 \\n ' '' \" ; -- 💰 \x1b[32m{\x1b[0m {rows:String}"
+    store.append([row(text, note=text)])
+    [found] = store.query("select event_message, log_attributes['note'] as note from logs", NOON, NOON + HOUR)
+    assert found == {"event_message": text, "note": text}
+
+
+def test_only_the_asked_range_can_be_seen_by_any_part_of_a_query(store: LogStore) -> None:
+    store.append([row("before", -0.000001), row("in"), row("after", 3600)])
+    sql = """with w as (select event_message from logs) select event_message from w union all
+        select l.event_message from (select event_message from logs as l) as l join logs as r on 1 = 1"""
+    assert {found["event_message"] for found in store.query(sql, NOON, NOON + HOUR)} == {"in"}
+
+
+def test_at_most_a_thousand_rows_come_back(store: LogStore) -> None:
+    store.append([row(str(n)) for n in range(1_100)])
+    assert len(store.query("select id from logs", NOON, NOON + HOUR)) == 1_000
+    assert count(store) == 1_100
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from logs",
+        "select l.* from logs as l",
+        "select count(*) from logs",
+        "select id from (select COLUMNS('a'), * from logs)",
+        "select 1; select 2",
+        "select 1; drop table logs",
+        "drop table logs",
+        "insert into logs (id) values ('x')",
+        "select id from logs into outfile '/tmp/never'",
+        "select id from logs format TSV",
+        "select id from logs settings limit = 5000",
+        "select line from file('/etc/hostname', 'LineAsString', 'line String')",
+        "select file('/etc/hostname')",
+        "select 1 from url('http://127.0.0.1/', 'LineAsString', 'l String')",
+        "select 1 from remote('127.0.0.1', system.one)",
+        "select 1 from executable('id', 'TSV', 'a String')",
+        "select name from system.tables",
+        "select name from `system`.`tables`",
+        "select id from logs where 1 in system.one",
+        "select id from logs where id in (select name from system.tables)",
+        "select dictGet('a', 'b', 1)",
+        "explain select id from logs",
+        "show tables",
+        "set readonly = 0",
+        "select nothing from logs",
+        "select from where",
+        "",
+        " ;",
+    ],
+)
+def test_what_the_endpoint_does_not_allow_is_refused_in_one_line(store: LogStore, sql: str) -> None:
+    store.append([row("still here")])
+    with pytest.raises(SqlError) as refused:
+        store.query(sql, NOON, NOON + HOUR)
+    assert str(refused.value) and "\n" not in str(refused.value)
+    assert count(store) == 1
+
+
+@pytest.mark.parametrize(
+    "sql", ["select 1 -- note", "select ';' as a;", "select 2\n", "(select 1) union all (select 2)"]
+)
+def test_harmless_forms_of_a_select_run(store: LogStore, sql: str) -> None:
+    assert store.query(sql, NOON, NOON + HOUR)
+
+
+def test_64_bit_counts_can_come_as_strings(store: LogStore) -> None:
+    store.quote_counts = True
+    try:
+        assert store.query("select count() as n from logs", NOON, NOON + HOUR) == [{"n": "0"}]
+    finally:
+        store.quote_counts = False
+
+
+def test_rows_come_late_twice_or_never_as_the_ingest_says(store: LogStore) -> None:
+    store.ingest = Ingest(delay=3_600)
+    store.append([row("waits for an hour")])
+    store.ingest = Ingest(duplicate_share=1)
+    store.append([row("comes twice")])
+    store.ingest = Ingest(lost_share=1)
+    store.append([row("never comes")])
+    found = store.query("select event_message from logs", NOON, NOON + HOUR)
+    assert [item["event_message"] for item in found] == ["comes twice", "comes twice"]
+
+
+def test_the_same_seed_makes_the_same_rows_late() -> None:
+    ingest = Ingest(late_share=0.5, late=300)
+    first, second = ([ingest.waits(random.Random(7)) for _ in range(3)] for _ in range(2))
+    assert first == second
+    assert all(0 <= wait <= 300 for waits in first for wait in waits)
+
+
+def test_a_restart_keeps_every_row_that_was_due(tmp_path: Path, store: LogStore) -> None:
+    """The engine allows one open store a process, so this test takes its turn at the end."""
+    store.close()
+    first = LogStore(tmp_path / "own")
+    first.append([row(str(n)) for n in range(100)])
+    first.close()
+    again = LogStore(tmp_path / "own")
+    assert count(again) == 100
+    again.close()
+    again.close()
