@@ -1,0 +1,215 @@
+"""One run's surroundings: the configuration, one environment, and the clients that a phase asks for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import config as configuration
+from .clock import Clock
+from .errors import ConfigError, Refused
+from .progress import Observer
+from .secrets_type import Secret
+from .settings import Config, EnvironmentSettings
+
+if TYPE_CHECKING:
+    from .clients.edge import Edge
+    from .clients.http import Http
+    from .clients.openrouter import OpenRouter
+    from .clients.supabase import Supabase
+    from .git import Repository
+    from .ledger import Ledger
+    from .lock import Lock
+
+SAMPLE = Path(__file__).parent / "rehearsal" / "app"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a verb acts. `anon_key`, user and provider keys are those that belong to it."""
+
+    name: str
+    url: str
+    project_ref: str | None = None
+    api_url: str = ""
+    access_token: Secret | None = None
+    confirm: bool = False
+    embedded: bool = False
+    anon_key: Secret | None = None
+    user_email: Secret | None = None
+    user_password: Secret | None = None
+    provider_url: str = ""
+    provider_key: Secret | None = None
+    management_key: Secret | None = None
+    secrets: dict[str, Secret] = field(default_factory=dict)
+
+
+@dataclass
+class Context:
+    """Everything a phase needs; clients are made when they are first asked for."""
+
+    config: Config
+    environment: Environment
+    root: Path
+    app: Path
+    observer: Observer = field(default_factory=Observer)
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def state(self) -> Path:
+        """`.cutover`, beside tasks.py: caches and journals of this machine, nothing that others need."""
+        return self.root / ".cutover"
+
+    @cached_property
+    def supabase(self) -> Supabase:
+        from .clients.supabase import Supabase
+
+        found = self.environment
+        if not found.project_ref:
+            raise Refused(f"{found.name} has no project_ref: it knows smoke and soak only", "use --env prod")
+        token = configuration.need(
+            found.access_token, f"environments.{found.name}.access_token", f"the project of {found.name}"
+        )
+        headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
+        return Supabase(self._http(found.api_url, "the Management API", headers), found.project_ref)
+
+    @cached_property
+    def edge(self) -> Edge:
+        from .clients.edge import Edge
+
+        found = self.environment
+        http = self._http(found.url, "the project", {})
+        return Edge(http, found.anon_key, found.user_email, found.user_password)
+
+    @cached_property
+    def provider(self) -> OpenRouter:
+        from .clients.openrouter import OpenRouter
+
+        if self.config.provider is None:
+            raise ConfigError("no provider is configured", "add the section provider to config.yaml")
+        found = self.environment
+        key = configuration.need(found.provider_key, "provider.key", "the provider")
+        return OpenRouter(self._http(found.provider_url, "OpenRouter", {}), key, found.management_key)
+
+    @cached_property
+    def repository(self) -> Repository:
+        from .git import Repository
+
+        return Repository(self.app)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from .ledger import Ledger
+
+        return Ledger.of(self)
+
+    @cached_property
+    def lock(self) -> Lock:
+        from .lock import Lock
+
+        return Lock.of(self)
+
+    def _http(self, url: str, name: str, headers: dict[str, str]) -> Http:
+        from .clients.http import Http
+
+        return Http(url, headers, name=name)
+
+
+def make(root: Path, name: str, observer: Observer | None = None, clock: Clock | None = None) -> Context:
+    """The context of an environment by its name. Refused when the config knows none of that name."""
+    config = configuration.load(root)
+    settings = config.environments.get(name)
+    if settings is None:
+        known = ", ".join(config.environments)
+        raise Refused(f"config.yaml has no environment {name}", f"use --env with one of: {known}")
+    extra: dict[str, Any] = {"observer": observer or Observer(), "clock": clock or Clock()}
+    if settings.embedded:
+        running = sandbox(root / ".cutover" / "sandbox")
+        return Context(config, embedded(config, name, running), root, Path(running["app"]), **extra)
+    return Context(config, _hosted(config, root, name, settings), root, _app(config, settings), **extra)
+
+
+def sandbox(folder: Path) -> dict[str, Any]:
+    """What a running sandbox says of itself. Refused when none is running in that folder."""
+    hint = "start it in another terminal: inv sandbox"
+    try:
+        found: dict[str, Any] = json.loads((folder / "sandbox.json").read_text())
+    except FileNotFoundError:
+        raise Refused("the sandbox is not running", hint) from None
+    except (OSError, ValueError) as error:
+        raise Refused(f"{folder / 'sandbox.json'} cannot be read: {error}", hint) from None
+    if not _alive(int(found.get("pid") or 0)):
+        raise Refused("the sandbox is not running any more", hint)
+    return found
+
+
+def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
+    """The sandbox as an environment: every key is its own, nothing of .env is read."""
+    secrets = {secret: Secret(running["openrouter_key"]) for secret in config.secrets}
+    return Environment(
+        name,
+        url=running["url"],
+        project_ref=running["project_ref"],
+        api_url=running["api_url"],
+        access_token=Secret(running["access_token"]),
+        embedded=True,
+        anon_key=Secret(running["anon_key"]),
+        user_email=Secret(running["user_email"]),
+        user_password=Secret(running["user_password"]),
+        provider_url=f"{running['url']}/_openrouter/api/v1",
+        provider_key=Secret(running["openrouter_key"]),
+        management_key=Secret(running["openrouter_management_key"]),
+        secrets=secrets,
+    )
+
+
+def _hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings) -> Environment:
+    ref = settings.project_ref
+    auth = settings.auth or config.auth
+    values = configuration.variables(root)
+    url = configuration.need(settings.url, f"environments.{name}.url", name)
+    provider = config.provider
+    return Environment(
+        name,
+        url=url.replace(
+            "{project_ref}", configuration.need(ref, f"environments.{name}.project_ref", name) if ref else ""
+        ),
+        project_ref=configuration.need(ref, f"environments.{name}.project_ref", name) if ref else None,
+        api_url=configuration.need(settings.api_url, f"environments.{name}.api_url", name),
+        access_token=settings.access_token,
+        confirm=settings.confirm,
+        anon_key=configuration.optional(auth.anon_key),
+        user_email=configuration.optional(auth.user.email) if auth.user else None,
+        user_password=configuration.optional(auth.user.password) if auth.user else None,
+        provider_url=provider.url if provider else "",
+        provider_key=configuration.optional(provider.key) if provider else None,
+        management_key=configuration.optional(provider.management_key) if provider else None,
+        secrets={secret: Secret(values[secret]) for secret in config.secrets if values.get(secret)},
+    )
+
+
+def _app(config: Config, settings: EnvironmentSettings) -> Path:
+    app = (config.folder / config.app.path).resolve()
+    if app == SAMPLE.resolve() and settings.project_ref:
+        raise Refused(
+            "the shipped sample app is for the sandbox only",
+            "set app.path in config.yaml to your own repository, or use --env sandbox",
+        )
+    return app
+
+
+def _alive(pid: int) -> bool:
+    import os
+
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
