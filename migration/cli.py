@@ -1,0 +1,97 @@
+"""The one place where a verb begins and ends: signals, output, the one catch, the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import CutoverError
+    from .report.output import Output
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(verb: str, *, json: bool = False, **options: Any) -> None:
+    """Carry out a verb and leave by its exit code (README, "Exit codes"); nothing else is raised."""
+    from . import interrupts
+    from .errors import CutoverError, Interrupted
+    from .report.output import Output
+
+    out = Output(verb, json=json)
+    interrupts.install()
+    try:
+        code = _carry_out(verb, out, options)
+    except CutoverError as error:
+        code = _explain(out, error)
+    except Interrupted as signal:
+        code = _interrupted(out, signal)
+    except BrokenPipeError:
+        code = 141
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    except OSError as error:
+        code = _explain(out, _machine(error))
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        code = _bug(out, error)
+    out.close()
+    raise SystemExit(code)
+
+
+def _carry_out(verb: str, out: Output, options: dict[str, Any]) -> int:
+    from . import verbs
+
+    result = getattr(verbs, verb)(out, ROOT, **options)
+    if result is None:
+        return 0
+    out.result(result)
+    return int(getattr(result, "exit_code", 0))
+
+
+def _explain(out: Output, error: CutoverError) -> int:
+    out.error(error.message, error.hint, error.exit_code, error.data)
+    return error.exit_code
+
+
+def _interrupted(out: Output, signal: BaseException) -> int:
+    from . import interrupts
+
+    left, code = interrupts.left()
+    out.error(f"Interrupted by {signal}. {left}", "", code, {})
+    return code
+
+
+def _machine(error: OSError) -> CutoverError:
+    from .errors import Refused, Unfinished
+    from .interrupts import left
+
+    what, code = left()
+    kind = Unfinished if code == 5 else Refused
+    where = f": {error.filename}" if error.filename else ""
+    return kind(f"This machine failed us: {error.strerror or error}{where}. {what}", "mend that, then type: inv status")
+
+
+def _bug(out: Output, error: Exception) -> int:
+    """A mistake of ours: a sentence for the user, the details in a file for us."""
+    import traceback
+
+    from . import interrupts
+    from .secrets_type import mask
+
+    left, code = interrupts.left()
+    file = ROOT / ".cutover" / "crash.txt"
+    try:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(mask("".join(traceback.format_exception(error))))
+        details = f"Details are in {file.relative_to(ROOT)}."
+    except OSError:
+        details = ""
+    said = mask(f"{type(error).__name__}: {error}")
+    out.error(
+        f"A mistake in Cutover stopped it ({said}). {left} {details}".strip(),
+        "type: inv status",
+        5 if code == 5 else 3,
+        {},
+    )
+    return 5 if code == 5 else 3

@@ -1,0 +1,80 @@
+"""What a person, a pipe or a script gets to see of a verb."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from ..errors import Refused
+from ..progress import Observer
+from .live import Board, Lines
+from .sink import Masked, one_line
+
+
+class Output:
+    """With `json`, stdout carries JSON and nothing else; prose and progress go to stderr."""
+
+    def __init__(self, verb: str, *, json: bool = False) -> None:
+        self.verb = verb
+        self.json = json
+        self._stdout = Masked(sys.stdout)
+        stream: Any = Masked(sys.stderr) if json else self._stdout
+        self.console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+        self.errors = Console(file=Masked(sys.stderr), highlight=False, soft_wrap=True)  # type: ignore[arg-type]
+        self._observer: Observer | None = None
+
+    @property
+    def observer(self) -> Observer:
+        if self._observer is None:
+            self._observer = Board(self.console) if self.console.is_terminal else Lines(self.console)
+        return self._observer
+
+    def result(self, result: Any) -> None:
+        """The verb's result, drawn for a person or as one JSON object."""
+        self.quiet()
+        if self.json:
+            self.line(result)
+            return
+        from .console import draw
+
+        draw(self.verb, result, self.console)
+
+    def line(self, value: Any) -> None:
+        """One JSON object on a line of its own, at once."""
+        self._stdout.write(one_line(value) + "\n")
+        self._stdout.flush()
+
+    def error(self, message: str, hint: str, code: int, data: dict[str, Any]) -> None:
+        self.quiet()
+        self.errors.print(message, style="bold red" if self.errors.is_terminal else None, markup=False)
+        if hint:
+            self.errors.print(f"→ {hint}", markup=False)
+        if self.json:
+            self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}})
+
+    def ask(self, question: str) -> str:
+        """A line from the terminal. Refused when there is none."""
+        self.quiet()
+        if not sys.stdin.isatty():
+            raise Refused("there is no terminal to ask on", "confirm with --yes, or deploy with --plan HASH")
+        self.errors.print(question, end=" ", markup=False)
+        try:
+            return input().strip()
+        except EOFError:
+            return ""
+
+    def quiet(self) -> None:
+        """Take the live view away; the next step brings it back."""
+        if isinstance(self._observer, Board):
+            self._observer.close()
+            self._observer = None
+
+    def close(self) -> None:
+        self.quiet()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue
