@@ -1,0 +1,202 @@
+"""A function's source: exactly the files that are sent for it, and what is said about them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+
+from migration import checkout, functions_config, graph, importmap, static
+from migration.clients.supabase import Upload
+from migration.errors import Refused
+from migration.git import Repository
+from migration.importmap import ImportMap
+
+LIMIT = 20_000_000
+LARGE = 5_000_000
+_WORKERS = min(8, (os.cpu_count() or 2) * 2)
+_SCRIPTS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of one function by path (relative to the app, `/` between parts) and what config.toml says.
+
+    `verify_jwt` is None where nothing is written: the platform then keeps what it has.
+    """
+
+    slug: str
+    entrypoint: str
+    files: Mapping[str, bytes] = field(repr=False)
+    import_map: str = ""
+    static_patterns: tuple[str, ...] = ()
+    verify_jwt: bool | None = None
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file, by path."""
+        return {path: hashlib.sha256(data).hexdigest() for path, data in sorted(self.files.items())}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over files and metadata: equal digests mean that nothing would change."""
+        return hashlib.sha256(canonical({**self.metadata(), "files": self.hashes})).hexdigest()
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.files.values()))
+
+    def metadata(self, live: bool | None = None) -> dict[str, Any]:
+        """The metadata part in sent order; `live` is the deployed `verify_jwt`, kept where none is written."""
+        known = self.verify_jwt if self.verify_jwt is not None else live
+        head = {"entrypoint_path": self.entrypoint, "import_map_path": self.import_map}
+        body = {"static_patterns": list(self.static_patterns)} | ({} if known is None else {"verify_jwt": known})
+        return {**head, **body, "name": self.slug}
+
+    def upload(self, live: bool | None = None) -> Upload:
+        return Upload(self.slug, self.metadata(live), list(self.files.items()))
+
+
+def canonical(value: Any) -> bytes:
+    """JSON that is the same for equal values: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def read(app: Path, slug: str, state: Path) -> Source:
+    """Reads one function from the files under `app`; `state` is the folder for caches.
+
+    Raises Refused for what must not be deployed: broken settings, a syntax error, a local import that does not
+    resolve, a file outside the app, more than 20 MB.
+    """
+    app = app.resolve()
+    settings = functions_config.load(app, slug)
+    entrypoint = _normal(app / "supabase" / (settings.entrypoint or f"functions/{slug}/index.ts"))
+    _expect(app, slug, entrypoint)
+    imports = importmap.find(app, settings, entrypoint)
+    modules = graph.resolve(entrypoint, app, imports, state)
+    patterns = static.patterns(app, settings.static_files)
+    assets = {pattern: static.match(app, pattern) for pattern in patterns}
+    mapped, extra = _mapped(app, imports, modules, state)
+    _refuse(slug, [*modules.problems, *(problem for each in extra for problem in each.problems)])
+    found = [*(imports.files if imports else ()), *(path for paths in assets.values() for path in paths)]
+    found += [*modules.files, *mapped, *(path for each in extra for path in each.files)]
+    files = _load(app, slug, found)
+    warnings = [*modules.unmapped, *_weight(slug, files), *_unmatched(assets), *_shared(slug, imports)]
+    map_path = imports.files[0].relative_to(app).as_posix() if imports else ""
+    start = entrypoint.relative_to(app).as_posix()
+    return Source(slug, start, files, map_path, tuple(patterns), settings.verify_jwt, tuple(warnings))
+
+
+def read_all(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Source]:
+    """Several at once: the time goes into Deno's processes. All refusals are told together."""
+    names = list(slugs)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        results = list(pool.map(lambda slug: _attempt(app, slug, state), names))
+    refusals = [result for result in results if isinstance(result, Refused)]
+    if len(refusals) == 1:
+        raise refusals[0]
+    if refusals:
+        raise Refused("\n".join(dict.fromkeys(each.message for each in refusals)), refusals[0].hint)
+    return {source.slug: source for source in results if isinstance(source, Source)}
+
+
+def at_revision(repository: Repository, revision: str, slugs: Iterable[str], state: Path) -> dict[str, Source]:
+    """What git holds for these functions at a revision; one that is not there, or is broken there, is left out."""
+    folder = checkout.tree(repository, revision, state)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        results = list(pool.map(lambda slug: _attempt(folder, slug, state), slugs))
+    return {found.slug: found for found in results if isinstance(found, Source)}
+
+
+def _attempt(app: Path, slug: str, state: Path) -> Source | Refused:
+    try:
+        return read(app, slug, state)
+    except Refused as error:
+        return error
+
+
+def write(source: Source, folder: Path) -> Path:
+    """Puts the files under a folder, which stands for the app; returns the entrypoint's path."""
+    for name, data in source.files.items():
+        path = folder / name
+        if not _normal(path).is_relative_to(folder):
+            raise Refused(f"{source.slug}: the path {name} leads outside the app.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder / source.entrypoint
+
+
+def _expect(app: Path, slug: str, entrypoint: Path) -> None:
+    if not entrypoint.is_relative_to(app):
+        raise Refused(f"{slug}: the entrypoint {entrypoint} lies outside the app.", "Move it into the app.")
+    if not entrypoint.is_file():
+        shown = entrypoint.relative_to(app)
+        raise Refused(f"{slug}: {shown} does not exist.", "Create it, or mend migration.functions in config.yaml.")
+
+
+def _mapped(
+    app: Path, imports: ImportMap | None, modules: graph.Graph, state: Path
+) -> tuple[list[Path], list[graph.Graph]]:
+    """Every local target of the map goes along, imported or not; from an unused file the walk goes on."""
+    targets = imports.targets if imports else ()
+    for target in targets:
+        if not target.exists():
+            shown = imports.files[-1].relative_to(app) if imports else ""
+            raise Refused(
+                f"{shown}: it names {target.name}, which does not exist.", "Remove that entry, or add the file."
+            )
+    files = [path for target in targets for path in _files(target)]
+    unused = [target for target in targets if target.suffix in _SCRIPTS and target not in modules.files]
+    return files, [graph.resolve(target, app, imports, state) for target in unused if target.is_relative_to(app)]
+
+
+def _files(target: Path) -> list[Path]:
+    if target.is_file():
+        return [target]
+    return sorted(Path(root) / name for root, _, names in os.walk(target) for name in names)
+
+
+def _load(app: Path, slug: str, paths: list[Path]) -> dict[str, bytes]:
+    unique = list(dict.fromkeys(paths))
+    outside = [path for path in unique if not path.is_relative_to(app) or not path.resolve().is_relative_to(app)]
+    if outside:
+        raise Refused(f"{slug}: {outside[0]} lies outside the app.", "Move it into the app and mend the import.")
+    total = sum(path.stat().st_size for path in unique)
+    if total > LIMIT:
+        raise Refused(
+            f"{slug}: {total / 1e6:.1f} MB of files, and the platform takes at most 20 MB.", "inv plan --json"
+        )
+    return {path.relative_to(app).as_posix(): path.read_bytes() for path in unique}
+
+
+def _refuse(slug: str, problems: list[str]) -> None:
+    if problems:
+        lines = "\n  ".join(dict.fromkeys(problems))
+        raise Refused(f"{slug} cannot be deployed:\n  {lines}", "Mend the source, then `inv plan`.")
+
+
+def _weight(slug: str, files: Mapping[str, bytes]) -> list[str]:
+    size = sum(map(len, files.values()))
+    text = f"{slug}: {size / 1e6:.1f} MB of files; bundled on the platform, more than 5 MB is refused."
+    return [text] if size > LARGE else []
+
+
+def _unmatched(assets: Mapping[str, list[Path]]) -> list[str]:
+    return [f"no file matches the static pattern {pattern}." for pattern, found in assets.items() if not found]
+
+
+def _shared(slug: str, imports: ImportMap | None) -> list[str]:
+    text = f"{slug} uses the shared supabase/functions/import_map.json; give it a deno.json of its own."
+    return [text] if imports and imports.fallback else []
+
+
+def _normal(path: Path) -> Path:
+    return Path(normpath(path))
