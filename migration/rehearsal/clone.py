@@ -1,0 +1,191 @@
+"""The sandbox's own copy of the app and a bare remote beside it: nobody else's repository is ever written to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..context import SAMPLE
+from ..errors import Refused
+from ..git import Repository
+
+NAME, EMAIL = "Cutover Rehearsal", "rehearsal@localhost"
+# The user's own git settings (signing, hooks, rewritten addresses) stay out of a rehearsal.
+ISOLATED = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_AUTHOR_NAME": NAME,
+    "GIT_AUTHOR_EMAIL": EMAIL,
+    "GIT_COMMITTER_NAME": NAME,
+    "GIT_COMMITTER_EMAIL": EMAIL,
+}
+# Kept in the clone itself, for the verbs that work in it with the user's settings around them.
+_SETTINGS = {
+    "user.name": NAME,
+    "user.email": EMAIL,
+    "commit.gpgsign": "false",
+    "core.hooksPath": os.devnull,
+    "core.autocrlf": "false",
+}
+# The same content gives the same commit ids, on every machine and at every time.
+_STEPS = (
+    ("before", "Generate artifacts with Gemini Pro", "2026-11-02T09:00:00+00:00"),
+    ("after", "Generate artifacts with Kimi K2-Thinking through OpenRouter", "2026-11-16T09:00:00+00:00"),
+)
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A clone and its bare remote. `app` holds supabase/; `base` is the revision before the migration, `head` after."""
+
+    app: Path
+    remote: Path
+    base: str
+    head: str
+    branch: str = "main"
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(self.app, ISOLATED)
+
+    def checkout(self, revision: str) -> None:
+        """Show a revision in the clone; the branch's tip with the branch, any other detached. Local edits are lost."""
+        tip = self.repository.revision(f"refs/heads/{self.branch}")
+        wanted = self.branch if self.repository.revision(revision) == tip else revision
+        detach = [] if wanted == self.branch else ["--detach"]
+        self.repository.git("checkout", "--quiet", "--force", *detach, wanted)
+
+    def sync(self) -> str:
+        """Take over what others pushed to the remote's branch (a rollback's revert, say). The new tip."""
+        repository = self.repository
+        tip = repository.tracked("origin", self.branch)
+        if tip is None:
+            raise Refused(f"{self.remote} has no branch {self.branch}: the sandbox is broken.", "inv sandbox --fresh")
+        repository.git("checkout", "--quiet", "--force", "-B", self.branch, tip)
+        return tip
+
+    def commit(self, changes: Mapping[str, str | None], message: str) -> str:
+        """Commit and push texts by path on top of the remote's branch (None deletes the file). The new revision."""
+        self.sync()
+        for path, text in changes.items():
+            _put(self.app / path, text)
+        repository = self.repository
+        repository.git("add", "--all", "--", *changes)
+        repository.git("commit", "--quiet", "--message", message)
+        repository.git("push", "--quiet", "origin", self.branch)
+        return repository.head()
+
+
+def make(folder: Path, app_path: Path, *, fresh: bool = False, branch: str = "main", base: str | None = None) -> Clone:
+    """The clone in `folder`, made when there is none yet (or `fresh`). Refused when `app_path` is no repository.
+
+    The shipped sample app becomes two commits on `branch`; any other app is cloned with the history of that branch,
+    and `base` (its first parent where none is named) is the revision before the migration.
+    """
+    sample = app_path.resolve() == SAMPLE.resolve()
+    known = None if fresh else _found(folder, app_path)
+    if known is not None:
+        return known
+    source = None if sample else _source(app_path)
+    for old in (folder / "app", folder / "app.git"):
+        shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    _bare(folder, branch)
+    if source is None:
+        _write_sample(folder, branch)
+    else:
+        _copy(folder, source, branch)
+    return _finish(folder, app_path, "" if source is None else source.prefix, branch, base)
+
+
+def _found(folder: Path, app_path: Path) -> Clone | None:
+    """The clone that is there, when it was finished. Refused when it is another app's."""
+    top = folder / "app"
+    if not (top / ".git").is_dir() or not (folder / "app.git").is_dir():
+        return None
+    settings = dict(
+        line.split("=", 1) for line in Repository(top, ISOLATED).git("config", "--local", "--list").text.splitlines()
+    )
+    if "cutover.head" not in settings:
+        return None
+    if settings["cutover.source"] != str(app_path.resolve()):
+        raise Refused(
+            f"The sandbox in {folder} holds a clone of {settings['cutover.source']}, not of {app_path}.",
+            "inv sandbox --fresh",
+        )
+    Repository(top, ISOLATED).git("remote", "set-url", "origin", str(folder / "app.git"))  # the folder may have moved
+    app = top / settings["cutover.prefix"]
+    names = ("cutover.base", "cutover.head", "cutover.branch")
+    return Clone(app, folder / "app.git", *(settings[name] for name in names))
+
+
+def _source(app_path: Path) -> Repository:
+    if not app_path.is_dir():
+        raise Refused(f"There is no folder {app_path}.", "set app.path in config.yaml to the app's git repository")
+    source = Repository(app_path, ISOLATED)
+    if source.git("rev-parse", "--is-inside-work-tree").text != "true":
+        raise Refused(f"{app_path} is a bare git repository: app.path needs one with its files checked out.")
+    source.head()
+    return source
+
+
+def _bare(folder: Path, branch: str) -> None:
+    Repository(folder, ISOLATED).git("init", "--quiet", "--bare", f"--initial-branch={branch}", "app.git")
+
+
+def _write_sample(folder: Path, branch: str) -> None:
+    top = folder / "app"
+    Repository(folder, ISOLATED).git("clone", "--quiet", str(folder / "app.git"), str(top))
+    repository = Repository(top, ISOLATED)
+    repository.git("checkout", "--quiet", "-B", branch)
+    for name, message, date in _STEPS:
+        shutil.rmtree(top / "supabase", ignore_errors=True)
+        shutil.copytree(SAMPLE / name, top, dirs_exist_ok=True)
+        repository.git("add", "--all")
+        dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        repository.git("commit", "--quiet", "--message", message, env=dates)
+    repository.git("push", "--quiet", "--set-upstream", "origin", branch)
+
+
+def _copy(folder: Path, source: Repository, branch: str) -> None:
+    """Fetch one branch out of the source, by path: no remote in the copy leads back to it."""
+    names = (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}")
+    found = next((name for name in names if source.revision(name)), None)
+    if found is None:
+        raise Refused(f"{source.path} has no branch {branch}.", "set app.branch in config.yaml to the deployed branch")
+    top = source.git("rev-parse", "--show-toplevel").text
+    refspec = f"{found}:refs/heads/{branch}"
+    command = ["fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head", top, refspec]
+    Repository(folder / "app.git", ISOLATED).git(*command, timeout=600)
+    Repository(folder, ISOLATED).git("clone", "--quiet", str(folder / "app.git"), str(folder / "app"), timeout=600)
+
+
+def _finish(folder: Path, app_path: Path, prefix: str, branch: str, base: str | None) -> Clone:
+    repository = Repository(folder / "app", ISOLATED)
+    head = repository.head()
+    before = _base(repository, head, base)
+    ours = {"source": str(app_path.resolve()), "prefix": prefix, "branch": branch, "base": before, "head": head}
+    # `head` comes last and says that the clone is whole.
+    for key, value in {**_SETTINGS, **{f"cutover.{name}": value for name, value in ours.items()}}.items():
+        repository.git("config", "--local", key, value)
+    return Clone(folder / "app" / prefix, folder / "app.git", before, head, branch)
+
+
+def _base(repository: Repository, head: str, base: str | None) -> str:
+    if base is None:
+        return next(iter(repository.parents(head)), head)
+    found = repository.revision(base)
+    if found is None:
+        raise Refused(f"app.base names {base}, which the app's history does not hold.", "git fetch --unshallow")
+    return found
+
+
+def _put(path: Path, text: str | None) -> None:
+    if text is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
