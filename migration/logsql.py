@@ -1,0 +1,135 @@
+"""ClickHouse SQL over the hosted table `logs`, built in one place: literals quoted, columns from a fixed list.
+
+Every function here returns text that is safe to put into a query whatever its arguments hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PAGE = 1_000
+
+FUNCTION = "function_logs"
+EDGE = "function_edge_logs"
+
+ATTRIBUTES = {
+    "function_id": "function_id",
+    "execution_id": "execution_id",
+    "version": "version",
+    "level": "level",
+    "event_type": "event_type",
+    "region": "region",
+    "status": "response.status_code",
+    "milliseconds": "execution_time_ms",
+    "method": "request.method",
+    "path": "request.pathname",
+    "edge_region": "response.headers.x_sb_edge_region",
+    "gateway_request": "response.headers.sb_request_id",
+}
+
+MICROSECONDS = "toUnixTimestamp64Micro(timestamp)"
+SECOND = "toUnixTimestamp(timestamp)"
+
+
+def literal(text: str) -> str:
+    """A string literal, quoted as the platform's own CLI quotes: backslash doubled, then the quote."""
+    clean = text.encode("utf-8", "replace").decode()
+    return "'" + clean.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """A list of string literals in parentheses; one that nothing equals when there are none."""
+    return "(" + (", ".join(literal(text) for text in texts) or "''") + ")"
+
+
+def attribute(name: str) -> str:
+    """One of our names for an attribute as a column expression; KeyError for any other name."""
+    return f"log_attributes['{ATTRIBUTES[name]}']"
+
+
+def moment(at: datetime) -> str:
+    return f"toDateTime64('{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def at_micros(value: int | str) -> datetime:
+    return EPOCH + timedelta(microseconds=int(value))
+
+
+def span(since: datetime, until: datetime) -> str:
+    """`since` included, `until` not."""
+    return f"timestamp >= {moment(since)} and timestamp < {moment(until)}"
+
+
+def both(*conditions: str) -> str:
+    """All of the conditions; true when there are none."""
+    return " and ".join(f"({condition})" for condition in conditions if condition) or "1 = 1"
+
+
+def either(*conditions: str) -> str:
+    """One of the conditions; false when there are none."""
+    return " or ".join(f"({condition})" for condition in conditions if condition) or "1 = 0"
+
+
+def source(name: str) -> str:
+    return f"source = {literal(name)}"
+
+
+def equal(name: str, *values: str) -> str:
+    """The attribute is one of the values."""
+    return f"{attribute(name)} in {literals(values)}"
+
+
+def contains(text: str) -> str:
+    """The message holds the text, in either case."""
+    return f"positionCaseInsensitiveUTF8(event_message, {literal(text)}) > 0"
+
+
+def matches(pattern: str) -> str:
+    """The message matches a regular expression; a dot stops at the end of a line, as in Python."""
+    return f"match(event_message, {literal(single_line(pattern))})"
+
+
+def single_line(pattern: str) -> str:
+    """The engine's dot also takes line ends; Python's does not."""
+    return f"(?-s){pattern}"
+
+
+def serves(ids: Iterable[str], slugs: Iterable[str]) -> str:
+    """Rows of these functions: by id, and by path where the gateway refused and knows no id."""
+    paths = literals(f"/functions/v1/{slug}" for slug in slugs)
+    asked = f"{attribute('function_id')} = '' and {attribute('path')} in {paths}"
+    return either(f"{attribute('function_id')} in {literals(ids)}", asked)
+
+
+LEVELS = ("debug", "info", "warn", "error")
+
+
+def level() -> str:
+    """The level of a row as the platform's CLI computes it, for the two sources that functions write."""
+    status = f"toInt32OrZero({attribute('status')})"
+    said = f"lower({attribute('level')})"
+    return (
+        f"multiIf(source = '{EDGE}', multiIf({status} >= 500, 'error', {status} >= 400, 'warn', {status} >= 100, "
+        f"'info', ''), {said} in ('error', 'fatal'), 'error', {said} in ('warn', 'warning'), 'warn', "
+        f"{said} = 'log', 'info', {said})"
+    )
+
+
+def rows(where: str, columns: str, newest_first: bool = False, limit: int = PAGE) -> str:
+    """One page in the order (timestamp, id)."""
+    way = "desc" if newest_first else "asc"
+    chosen = f"id, {MICROSECONDS} as us, {columns}"
+    return f"select {chosen} from logs where {where} order by us {way}, id {way} limit {int(limit)}"
+
+
+def beyond(us: int, id_: str, newest_first: bool = False) -> str:
+    """What comes after the row (us, id) in the order of the page."""
+    sign = "<" if newest_first else ">"
+    return f"{MICROSECONDS} {sign} {int(us)} or ({MICROSECONDS} = {int(us)} and id {sign} {literal(id_)})"
