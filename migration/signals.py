@@ -1,0 +1,99 @@
+"""The config's log patterns, usable in two engines: Python's `re` here, RE2 in the hosted ClickHouse.
+
+A pattern is refused at load when RE2 would not take it, so that what `--explain` shows is what the query counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from . import logsql
+from .errors import ConfigError, Refused
+
+if TYPE_CHECKING:
+    from .settings import Config
+
+GROUPS = ("input", "output", "total", "cost")
+OPTIONAL = ("cached", "reasoning")
+_BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
+_CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One signal: what it is looked for in, and its two forms."""
+
+    name: str
+    pattern: str
+    functions: tuple[str, ...]
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """Digits and words are ASCII, as RE2 has them."""
+        return re.compile(self.pattern, re.ASCII)
+
+    @property
+    def sql(self) -> str:
+        """A condition on a row of `function_logs`; which functions it is about is the caller's to add."""
+        return logsql.matches(self.pattern)
+
+
+def named(config: Config) -> dict[str, Pattern]:
+    """Every signal of the config by its name; without functions of its own it means the migration's."""
+    migrated = config.migration.functions
+    return {
+        name: Pattern(name, found.pattern, tuple(found.functions if found.functions is not None else migrated))
+        for name, found in config.signals.items()
+    }
+
+
+def one(config: Config, name: str) -> Pattern:
+    """The signal of that name. Refused, naming those that there are, for any other."""
+    known = named(config)
+    if name not in known:
+        raise Refused(f"config.yaml has no signal {name}", f"use one of: {', '.join(known) or 'none is configured'}")
+    return known[name]
+
+
+def usage(config: Config) -> Pattern:
+    """The signal `usage`, checked. ConfigError when there is none or it lacks what costs are computed from."""
+    if "usage" not in config.signals:
+        raise ConfigError("config.yaml has no signal usage, so no cost can be read from the logs", "add signals.usage")
+    found = named(config)["usage"]
+    problem = usage_problem(found.pattern)
+    if problem:
+        raise ConfigError(f"signals.usage {problem}", "see the comment at signals.usage in config.yaml")
+    return found
+
+
+def problems(patterns: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the patterns, by signal; empty when all can be used."""
+    found = {name: usage_problem(text) if name == "usage" else unsupported(text) for name, text in patterns.items()}
+    return {name: problem for name, problem in found.items() if problem}
+
+
+def unsupported(pattern: str) -> str:
+    """Why the log engine cannot run the pattern; empty when it can."""
+    plain = _CLASS.sub("x", pattern.replace("\\\\", "x"))
+    beyond = _BEYOND_RE2.search(plain)
+    if beyond:
+        return f"uses {beyond.group()}, which the log engine does not know (no lookaround, no backreference)"
+    return ""
+
+
+def usage_problem(pattern: str) -> str:
+    """Why costs cannot be read with the pattern; empty when they can."""
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        return f"is not a regular expression: {error}"
+    missing = [name for name in GROUPS if name not in groups]
+    if missing:
+        return f"lacks the named groups {', '.join(missing)}: write (?P<{missing[0]}>…)"
+    if not pattern.startswith(("^", r"\A")):
+        return "does not begin with ^, so that text inside a prompt could be counted"
+    return unsupported(pattern)
