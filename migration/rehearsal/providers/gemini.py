@@ -1,0 +1,199 @@
+"""The Gemini stand-in: text from Pro and Flash, pictures from the image models, each by a program of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from migration.rehearsal.providers import answers, shared
+from migration.rehearsal.providers.completion import THOUGHT, tokens
+from migration.rehearsal.providers.png import draw
+from migration.rehearsal.types import Sandbox
+
+BASE = "/_gemini/{version:str}/models"
+IMAGE_TOKENS = 1290  # what a picture costs at any size
+STATUS = {
+    400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
+    401: ("UNAUTHENTICATED", "Request had invalid authentication credentials. Expected OAuth 2 access token."),
+    403: ("PERMISSION_DENIED", "Method doesn't allow unregistered callers."),
+    404: ("NOT_FOUND", "Requested entity was not found."),
+    429: ("RESOURCE_EXHAUSTED", "You exceeded your current quota. Please retry in 34.28s."),
+    500: ("INTERNAL", "An internal error has occurred."),
+    503: ("UNAVAILABLE", "The model is overloaded. Please try again later."),
+    504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
+}
+TYPE = "type.googleapis.com/google.rpc."
+BAD_KEY = [{"@type": f"{TYPE}ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]
+
+
+def routes(sandbox: Sandbox) -> list[BaseRoute]:
+    """Everything under `/_gemini`."""
+    gemini = Gemini(shared.of(sandbox))
+    return [Route(f"{BASE}/{{model}}:{{method}}", gemini.answer, methods=["POST"])]
+
+
+class Gemini:
+    """Answers `generateContent` and `streamGenerateContent`."""
+
+    def __init__(self, providers: shared.Providers) -> None:
+        self.providers = providers
+
+    async def answer(self, request: Request) -> Response:
+        model, method = request.path_params["model"], request.path_params["method"]
+        refusal = self._key(request)
+        if refusal is not None:
+            return refusal
+        if method not in ("generateContent", "streamGenerateContent") or not model.startswith("gemini-"):
+            return refuse(404, f"models/{model} is not found for API version v1beta, or is not supported for {method}.")
+        wanted = await _wanted(request)
+        if wanted is None:
+            return refuse(400)
+        streaming = method.startswith("stream")
+        return await self._play(model, wanted, streaming, request.query_params.get("alt") == "sse")
+
+    def _key(self, request: Request) -> Response | None:
+        """Exactly one credential, and one of the project's own."""
+        given = [request.headers.get("x-goog-api-key"), request.query_params.get("key")]
+        keys = [each for each in given if each]
+        if len(keys) + ("authorization" in request.headers) > 1:
+            return refuse(400, "Multiple authentication credentials received. Please pass only one.")
+        if "authorization" in request.headers:
+            return refuse(401)
+        if not keys:
+            return refuse(403)
+        if keys[0] not in self.providers.sandbox.identity.google_keys:
+            return refuse(400, "API key not valid. Please pass a valid API key.", BAD_KEY)
+        return None
+
+    async def _play(self, model: str, wanted: Mapping[str, Any], streaming: bool, sse: bool) -> Response:
+        dice = self.providers.dice[f"gemini.{kind(model)}"]
+        turn = dice.turn(shared.fingerprint([model, wanted.get("contents")]))
+        await asyncio.sleep(turn.seconds)
+        if turn.status is not None and turn.status != 200:
+            return refuse(turn.status, details=_delay() if turn.status == 429 else None, listed=streaming and not sse)
+        made = _answer(model, wanted, turn.outcome)
+        if turn.outcome == "malformed":
+            return Response(json.dumps(made)[:40], media_type="application/json")
+        if not streaming:
+            return JSONResponse(made)
+        media = "text/event-stream" if sse else "application/json"
+        return StreamingResponse(_stream(made, sse), media_type=media)
+
+
+def kind(model: str) -> str:
+    """Which program a model follows: image, pro or flash."""
+    if "image" in model:
+        return "image"
+    return "pro" if "pro" in model else "flash"
+
+
+def refuse(
+    status: int, message: str | None = None, details: list[dict[str, Any]] | None = None, *, listed: bool = False
+) -> JSONResponse:
+    """A refusal in Google's form; in a list where the answer would have been one. Never a Retry-After."""
+    name, usual = STATUS.get(status, ("UNKNOWN", "Unknown error."))
+    error: dict[str, Any] = {"code": status, "message": message or usual, "status": name}
+    if details:
+        error["details"] = details
+    return JSONResponse([{"error": error}] if listed else {"error": error}, status)
+
+
+def _delay() -> list[dict[str, Any]]:
+    quota = {"quotaMetric": "generativelanguage.googleapis.com/generate_requests", "quotaValue": "500"}
+    violation = quota | {"quotaId": "GenerateRequestsPerMinutePerProjectPerModel", "quotaDimensions": {}}
+    return [
+        {"@type": f"{TYPE}QuotaFailure", "violations": [violation]},
+        {"@type": f"{TYPE}RetryInfo", "retryDelay": "34.28s"},
+    ]
+
+
+async def _wanted(request: Request) -> Mapping[str, Any] | None:
+    try:
+        content = await request.json()
+    except ValueError:
+        return None
+    right = isinstance(content, dict) and isinstance(content.get("contents"), list) and content["contents"]
+    return content if right else None
+
+
+def _texts(wanted: Mapping[str, Any]) -> tuple[str, str]:
+    instruction = wanted.get("systemInstruction") or wanted.get("system_instruction") or {}
+    turns = [each for each in wanted["contents"] if isinstance(each, Mapping) and each.get("role", "user") == "user"]
+    prompt = answers.text(turns[-1].get("parts")) if turns else ""
+    return answers.text(instruction.get("parts")), prompt
+
+
+def _answer(model: str, wanted: Mapping[str, Any], outcome: str) -> dict[str, Any]:
+    system, prompt = _texts(wanted)
+    if outcome == "inside-b":
+        return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
+    if kind(model) == "image":
+        return _picture(model, wanted, prompt, refused=outcome == "length" or not prompt.strip())
+    text, thoughts = answers.answer(system, prompt), tokens(THOUGHT) * 4 if kind(model) == "pro" else 0
+    limit = (wanted.get("generationConfig") or {}).get("maxOutputTokens") or 65_536
+    if outcome == "length" or thoughts >= limit:
+        return _body(model, [], "MAX_TOKENS", tokens(prompt + system), 0, limit)
+    said = min(tokens(text), limit - thoughts)
+    finish = "MAX_TOKENS" if said < tokens(text) else "STOP"
+    return _body(model, [{"text": text[: said * 4]}], finish, tokens(prompt + system), said, thoughts)
+
+
+def _picture(model: str, wanted: Mapping[str, Any], prompt: str, *, refused: bool) -> dict[str, Any]:
+    if refused:
+        return _body(model, [], "NO_IMAGE", tokens(prompt), 0, 0)
+    data = base64.b64encode(draw(prompt)).decode()
+    picture = {"inlineData": {"mimeType": "image/png", "data": data}}
+    alone = (wanted.get("generationConfig") or {}).get("responseModalities") == ["IMAGE"]
+    parts: list[dict[str, Any]] = [picture] if alone else [{"text": "Here is your image: "}, picture]
+    return _body(model, parts, "STOP", tokens(prompt), IMAGE_TOKENS, 0)
+
+
+def _body(
+    model: str, parts: list[dict[str, Any]], finish: str, prompt: int, said: int, thoughts: int
+) -> dict[str, Any]:
+    """A candidate and its usage; without parts the content is empty, as when thoughts used the budget up."""
+    content = {"role": "model", "parts": parts} if parts else {"role": "model"}
+    usage = {"promptTokenCount": prompt, "candidatesTokenCount": said, "totalTokenCount": prompt + said + thoughts}
+    if thoughts:
+        usage["thoughtsTokenCount"] = thoughts
+    return {
+        "candidates": [{"index": 0, "finishReason": finish, "content": content}],
+        "usageMetadata": usage | {"promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt}]},
+        "modelVersion": model,
+        "responseId": uuid.uuid4().hex[:22],
+    }
+
+
+async def _stream(made: Mapping[str, Any], sse: bool) -> AsyncIterator[str]:
+    """Events without an end mark, or one JSON array in pieces."""
+    chunks = list(_chunks(made))
+    for number, chunk in enumerate(chunks):
+        text = json.dumps(chunk, ensure_ascii=False)
+        if sse:
+            yield f"data: {text}\r\n\r\n"
+        else:
+            yield ("[" if number == 0 else ",\n") + text + ("]" if number == len(chunks) - 1 else "")
+
+
+def _chunks(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+    candidate = (made.get("candidates") or [{}])[0]
+    parts = (candidate.get("content") or {}).get("parts") or []
+    if len(parts) != 1 or "text" not in parts[0]:
+        return [dict(made)]
+    text = parts[0]["text"]
+    size = max(1, len(text) // 4 + 1)
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    return [dict(made) | {"candidates": [_piece(candidate, piece, piece is pieces[-1])]} for piece in pieces]
+
+
+def _piece(candidate: Mapping[str, Any], text: str, last: bool) -> dict[str, Any]:
+    content = {"role": "model", "parts": [{"text": text}]}
+    return {"index": 0, "content": content} | ({"finishReason": candidate["finishReason"]} if last else {})

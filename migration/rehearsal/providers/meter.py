@@ -1,0 +1,166 @@
+"""Keys, credit and usage of the OpenRouter stand-in, counted exactly, in decimals."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+MILLION = Decimal(1_000_000)
+PREFIX = "sk-or-v1-"
+
+
+@dataclass(frozen=True)
+class Price:
+    """USD per million tokens."""
+
+    input: Decimal = Decimal("0.60")
+    cached_input: Decimal = Decimal("0.15")
+    output: Decimal = Decimal("2.50")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Price:
+        return cls(**{name: Decimal(str(value)) for name, value in values.items()})
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one generation; completion includes reasoning, prompt includes cached."""
+
+    prompt: int
+    cached: int
+    completion: int
+    reasoning: int
+
+    def input_cost(self, price: Price) -> Decimal:
+        return ((self.prompt - self.cached) * price.input + self.cached * price.cached_input) / MILLION
+
+    def output_cost(self, price: Price) -> Decimal:
+        return self.completion * price.output / MILLION
+
+    def cost(self, price: Price) -> Decimal:
+        return self.input_cost(price) + self.output_cost(price)
+
+
+@dataclass
+class Key:
+    """One API key; `hash` is deliberately no function of the value that a client could compute."""
+
+    value: str
+    name: str
+    hash: str
+    management: bool = False
+    disabled: bool = False
+    limit: float | None = None
+    limit_reset: str | None = None
+    include_byok_in_limit: bool = False
+    free_tier: bool = False
+    expires_at: str | None = None
+    created_at: str = ""
+    updated_at: str | None = None
+
+    @property
+    def label(self) -> str:
+        body = self.value.removeprefix(PREFIX)
+        return f"{PREFIX}{body[:3]}...{body[-3:]}"
+
+    def expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and datetime.fromisoformat(self.expires_at) <= now
+
+
+@dataclass
+class Row:
+    """What one key spent on one model on one UTC day."""
+
+    day: str
+    key: str
+    model: str
+    usage: Decimal = Decimal(0)
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+def key(value: str, name: str, **given: Any) -> Key:
+    return Key(value, name, hashlib.sha256(f"hash of {value}".encode()).hexdigest(), **given)
+
+
+@dataclass
+class Meter:
+    """The account: keys, credit bought, and every cent spent; `clock` gives the aware UTC time."""
+
+    keys: list[Key]
+    credit: Decimal = Decimal(100)
+    rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def find(self, value: str) -> Key | None:
+        return next((each for each in self.keys if each.value == value), None)
+
+    def by_hash(self, digest: str) -> Key | None:
+        return next((each for each in self.keys if each.hash == digest), None)
+
+    def create(self, name: str, **given: Any) -> Key:
+        """A new key, alive at once."""
+        made = key(PREFIX + secrets.token_hex(32), name, created_at=stamp(self.clock()), **given)
+        self.keys.append(made)
+        return made
+
+    def charge(self, key: Key, model: str, usage: Usage, cost: Decimal) -> None:
+        """Book one generation on today's row of this key."""
+        day = self.clock().date().isoformat()
+        row = self.rows.setdefault((day, key.hash, model), Row(day, key.hash, model))
+        row.usage += cost
+        row.requests += 1
+        row.prompt_tokens += usage.prompt
+        row.completion_tokens += usage.completion
+        row.reasoning_tokens += usage.reasoning
+
+    def spent(self, key: Key | None = None, since: date | None = None) -> Decimal:
+        """USD spent by this key (by all when None) since the start of this UTC day (ever when None)."""
+        return sum((row.usage for row in self._rows(key, since)), Decimal(0))
+
+    def _rows(self, key: Key | None, since: date | None) -> Iterable[Row]:
+        first = since.isoformat() if since else ""
+        return (row for row in self.rows.values() if (key is None or row.key == key.hash) and row.day >= first)
+
+    def window(self, reset: str | None) -> date | None:
+        """First day of the running window: UTC day, Monday's week, calendar month; None for a lifetime limit."""
+        today = self.clock().date()
+        starts = {"daily": today, "weekly": today - timedelta(days=today.weekday()), "monthly": today.replace(day=1)}
+        return starts.get(reset or "")
+
+    def remaining(self, key: Key) -> Decimal | None:
+        """What the key's own limit still allows; None without a limit."""
+        if key.limit is None:
+            return None
+        return Decimal(str(key.limit)) - self.spent(key, self.window(key.limit_reset))
+
+    def balance(self) -> Decimal:
+        """Credit left in the account."""
+        return self.credit - self.spent()
+
+    def dump(self) -> dict[str, Any]:
+        """Keys and rows as JSON; `load` takes it back."""
+        rows = [asdict(row) | {"usage": str(row.usage)} for row in self.rows.values()]
+        return {"keys": [asdict(each) for each in self.keys], "rows": rows}
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        self.keys = [Key(**each) for each in saved["keys"]]
+        rows = [Row(**(each | {"usage": Decimal(each["usage"])})) for each in saved["rows"]]
+        self.rows = {(row.day, row.key, row.model): row for row in rows}
+
+    def put(self, changed: Key, **values: Any) -> Key:
+        """Replace a key by a changed copy of itself."""
+        made = replace(changed, **values, updated_at=stamp(self.clock()))
+        self.keys = [made if each.hash == changed.hash else each for each in self.keys]
+        return made
+
+
+def stamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,161 @@
+"""What the provider stand-ins of one sandbox share: their programs, the account, and what of it outlives a restart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, cast
+
+from migration.rehearsal.providers.meter import Key, Meter, Price, key
+from migration.rehearsal.providers.program import BadProgram, Dice, Program, parse
+from migration.rehearsal.types import Sandbox
+
+MODEL = "moonshotai/kimi-k2-thinking"
+# Half of the calls meet an overload that outlasts the one retry of the app, as before the migration.
+OVERLOADED = Program(error_rate={"503": 0.5}, latency=(0.05, 0.2), seed=7, even=True, burst=2)
+QUICK = Program(latency=(0.02, 0.08))
+DEFAULTS = {"gemini.pro": OVERLOADED, "gemini.flash": QUICK, "gemini.image": QUICK, "openrouter": QUICK}
+TERMS = frozenset(
+    {"credit", "price", "listed_price", "key", "dead_key", "models", "generation_delay", "activity_today"}
+)
+KEY_TERMS = frozenset({"limit", "limit_reset", "disabled", "expires_at", "free_tier"})
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The account and the catalogue of the OpenRouter stand-in; prices in USD per million tokens.
+
+    models: id -> {"expiration_date": "YYYY-MM-DD"|None, "endpoints": int, "listed": bool}; unnamed ones are healthy.
+    generation_delay: how many look-ups of a generation answer 404 first.
+    activity_today: whether `/activity` already shows the running day (the hosted one shows completed days).
+    """
+
+    credit: Decimal = Decimal(100)
+    price: Price = field(default_factory=Price)
+    listed_price: Price | None = None
+    key: Mapping[str, Any] = field(default_factory=dict)
+    dead_key: bool = False
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    generation_delay: int = 1
+    activity_today: bool = False
+
+    def model(self, name: str) -> Mapping[str, Any]:
+        return self.models.get(name, {})
+
+
+class Providers:
+    """The providers of one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.path = Path(sandbox.folder) / "providers.json"
+        self.dice = {name: Dice(program) for name, program in DEFAULTS.items()}
+        self.terms = Terms()
+        self.meter = Meter(_keys(sandbox))
+        if self.path.exists():
+            self.meter.load(json.loads(self.path.read_text()))
+        self.apply(sandbox.settings.get("providers") or {})
+
+    def apply(self, settings: Mapping[str, Any]) -> None:
+        """Take over the programs that `settings` names, the others go on; BadProgram leaves everything as it was."""
+        dice, terms = _read(settings)
+        self.dice |= dice
+        if terms is not None:
+            self.terms = terms
+            self._enforce(terms)
+
+    def reset(self) -> None:
+        """Back to the programs of config.yaml."""
+        self.dice = {name: Dice(program) for name, program in DEFAULTS.items()}
+        self.terms = Terms()
+        self._enforce(self.terms)
+        self.apply(self.sandbox.settings.get("providers") or {})
+
+    def _enforce(self, terms: Terms) -> None:
+        self.meter.credit = terms.credit
+        ours = self.meter.find(self.sandbox.identity.openrouter_key)
+        if ours is not None:
+            plain = {"limit": None, "limit_reset": None, "disabled": False, "expires_at": None, "free_tier": False}
+            self.meter.put(ours, **(plain | dict(terms.key)))
+        self.save()
+
+    def find(self, value: str) -> Key | None:
+        """The living key of this value: not revoked, not disabled, not expired."""
+        found = self.meter.find(value)
+        dead = self.terms.dead_key and value == self.sandbox.identity.openrouter_key
+        if found is None or dead or found.disabled or found.expired(self.meter.clock()):
+            return None
+        return found
+
+    def save(self) -> None:
+        """Write the account; a reader never sees half a file, and the keys in it are nobody else's."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".tmp")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(self.meter.dump(), file)
+        draft.replace(self.path)
+
+    def report(self) -> dict[str, Any]:
+        """Requests and outcomes of each program since it began."""
+        return {name: {"requests": dice.requests, "outcomes": dice.outcomes} for name, dice in self.dice.items()}
+
+
+def of(sandbox: Sandbox) -> Providers:
+    """The providers of this sandbox, made once: every stand-in of it sees the same account."""
+    return cast(Providers, vars(sandbox).setdefault("_providers", None) or _make(sandbox))
+
+
+def _make(sandbox: Sandbox) -> Providers:
+    made = vars(sandbox)["_providers"] = Providers(sandbox)
+    return made
+
+
+def _keys(sandbox: Sandbox) -> list[Key]:
+    identity = sandbox.identity
+    born = "2026-01-01T00:00:00.000Z"
+    return [
+        key(identity.openrouter_key, "sandbox", created_at=born),
+        key(identity.openrouter_management_key, "sandbox management", created_at=born, management=True),
+    ]
+
+
+def _read(settings: Mapping[str, Any]) -> tuple[dict[str, Dice], Terms | None]:
+    unknown = set(settings) - {"gemini", "openrouter"}
+    if unknown:
+        raise BadProgram(f"unknown provider {min(unknown)!r}: gemini or openrouter")
+    dice = {}
+    for name, program in (settings.get("gemini") or {}).items():
+        if f"gemini.{name}" not in DEFAULTS:
+            raise BadProgram(f"unknown program gemini.{name}: pro, flash or image")
+        dice[f"gemini.{name}"] = Dice(parse(program or {}))
+    if "openrouter" not in settings:
+        return dice, None
+    values = settings["openrouter"] or {}
+    dice["openrouter"] = Dice(parse({name: value for name, value in values.items() if name not in TERMS}))
+    return dice, _terms({name: value for name, value in values.items() if name in TERMS})
+
+
+def _terms(values: Mapping[str, Any]) -> Terms:
+    given = dict(values)
+    bad = set(given.get("key") or {}) - KEY_TERMS
+    if bad:
+        raise BadProgram(f"unknown key openrouter.key.{min(bad)}: one of {', '.join(sorted(KEY_TERMS))}")
+    try:
+        for name in ("price", "listed_price"):
+            if given.get(name):
+                given[name] = Price.of(given[name])
+        if "credit" in given:
+            given["credit"] = Decimal(str(given["credit"]))
+    except (TypeError, AttributeError, InvalidOperation) as error:
+        raise BadProgram(f"openrouter: a price or credit of the wrong form: {error}") from error
+    return Terms(**given)
+
+
+def fingerprint(content: Any) -> str:
+    """Tells one request from another, however often it is sent again."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
