@@ -28,10 +28,9 @@ def register(value: str) -> None:
     raw = value.encode()
     forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]}
     forms |= {json.dumps(value, ensure_ascii=False)[1:-1]}
-    for skipped in range(3):  # base64 of a text that holds the value: three alignments
+    for skipped in range(3):  # base64 of a text that holds the value: three alignments, whole characters only
         cut = base64.b64encode(b"\0" * skipped + raw).decode()
-        inner = cut[(0, 4, 4)[skipped] :].rstrip("=")
-        forms.add(inner[:-1] if len(raw) % 3 else inner)
+        forms.add(cut[-(-8 * skipped // 6) : 8 * (skipped + len(raw)) // 6])
     for form in sorted(forms, key=len, reverse=True):
         if len(form) >= _MIN:
             _known[form] = None

@@ -6,45 +6,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from . import durations
-from .errors import Refused
-from .secrets_type import Secret
-
-
-def _seconds(value: Any) -> float:
-    try:
-        return durations.parse(value)
-    except Refused as error:
-        raise ValueError(f"{error.message}; {error.hint}") from None
-
-
-def _secret(value: Any) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("should be text, best a ${NAME} from .env")
-    return Secret(value)
-
-
-def _pattern(value: Any) -> str:
-    try:
-        re.compile(str(value))
-    except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
-    return str(value)
-
-
-Duration = Annotated[float, BeforeValidator(_seconds)]
-Hidden = Annotated[Secret, BeforeValidator(_secret)]
-Regex = Annotated[str, BeforeValidator(_pattern)]
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+from .cases import SmokeCase
+from .fields import Duration, Hidden, Regex, Section, Share, Slug
 
 
 class Migration(Section):
@@ -120,34 +85,6 @@ class Signal(Section):
     functions: list[Slug] | None = None
 
 
-class Text(Section):
-    contains: str | None = None
-    matches: Regex | None = None
-
-
-class Expect(Section):
-    status: int | list[int] = 200
-    headers: dict[str, Regex] = {}
-    json_: dict[str, Any] = Field(default={}, alias="json")
-    text: Text | None = None
-    artifact: Literal["react", "html", "svg"] | None = None
-    forbidden_imports: list[str] = []
-    max_seconds: Duration | None = None
-
-
-class SmokeCase(Section):
-    name: str
-    function: Slug
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] = "POST"
-    headers: dict[str, str] = {}
-    auth: Literal["none", "anon", "user"] | Hidden = "anon"
-    body: Any = None
-    body_file: str | None = None
-    timeout: Duration = 60.0
-    capture: dict[str, str] = {}
-    expect: Expect = Expect()
-
-
 class Marker(Section):
     header: str
 
@@ -165,11 +102,16 @@ class Criterion(Section):
 
     at_least: float | None = None
     at_most: float | None = None
+    reject: float | None = None
     baseline: float | None = None
     p50: Duration | None = None
     p95: Duration | None = None
     p99: Duration | None = None
     mean: float | None = None
+    requests: int | None = Field(default=None, ge=0)
+    function: Slug | None = None
+    expected: dict[Literal["before", "after"], str] = {}
+    gate: bool | None = None
     advisory: bool = False
     failures: int = Field(default=0, ge=0)
     in_a_row: int = Field(default=1, ge=1)

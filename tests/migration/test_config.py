@@ -1,0 +1,147 @@
+"""config.yaml is its own manual, and a mistake in it is told by file, line and path, all of them at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from migration import config
+from migration.errors import ConfigError
+from migration.secrets_type import Secret
+
+ROOT = Path(__file__).parent.parent.parent
+SMALL = """\
+migration:
+  name: m
+  functions: [a]
+app:
+  path: app
+environments:
+  prod:
+    project_ref: abcdefghijklmnopqrst
+    url: "https://{project_ref}.supabase.co"
+    access_token: "${TOKEN_FOR_TEST}"
+"""
+
+
+def _load(folder: Path, text: str) -> config.Config:
+    (folder / "config.yaml").write_text(text)
+    return config.load(folder)
+
+
+def _mistakes(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        _load(folder, text)
+    return caught.value.message.splitlines()
+
+
+def test_the_shipped_file_is_valid() -> None:
+    shipped = config.load(ROOT)
+    assert shipped.migration.functions == ["generate-artifact", "generate-artifact-fix"]
+    assert shipped.provider is not None and shipped.provider.price.input == 0.60
+
+
+def test_every_key_of_the_shipped_file_has_a_comment_on_its_line_or_above_its_block() -> None:
+    lines = (ROOT / "config.yaml").read_text().splitlines()
+    bare = []
+    for number, line in enumerate(lines):
+        key = re.match(r"^(  )?([a-z_0-9A-Z]+):", line)
+        if not key or "#" in line:
+            continue
+        block = next((n for n in range(number, -1, -1) if n == 0 or not lines[n - 1].strip()), 0)
+        if not any(row.strip().startswith("#") for row in lines[block : number + 1]):
+            bare.append(line)
+    assert bare == []
+
+
+def test_all_mistakes_come_at_once_each_with_file_line_and_path(tmp_path: Path) -> None:
+    text = SMALL.replace("functions: [a]", "functions: a\n  funktions: [b]") + "soak:\n  max_requests: NO\ngates: {}\n"
+    found = _mistakes(tmp_path, text)
+    assert any(row.startswith("config.yaml:3:3: migration.functions:") for row in found)
+    assert any(
+        row.startswith("config.yaml:4:3: migration.funktions: unknown key; did you mean functions?") for row in found
+    )
+    assert any(row.startswith("config.yaml:13:3: soak.max_requests:") and "'NO'" in row for row in found)
+    assert any("gates: unknown key; did you mean gate?" in row for row in found)
+
+
+def test_a_doubled_key_is_a_mistake_and_names_the_first(tmp_path: Path) -> None:
+    assert _mistakes(tmp_path, SMALL + "soak: {accept: 0.99, accept: 0.98}\n") == [
+        "config.yaml:11:22: soak.accept: is written twice (first in line 11)"
+    ]
+
+
+def test_a_missing_name_is_said(tmp_path: Path) -> None:
+    assert "config.yaml:1:1: migration.name: is missing" in _mistakes(tmp_path, SMALL.replace("  name: m\n", ""))
+
+
+@pytest.mark.parametrize(
+    "text,words",
+    [
+        ("a: [1", "not valid YAML"),
+        ("\tmigration: 1", "not valid YAML"),
+        ("- just\n- a list\n", "expected keys and values"),
+        ("", "expected keys and values"),
+        ("a: &x [1]\nb: *x\n", "aliases are not allowed"),
+        ("a: 1\n---\nb: 2\n", "not valid YAML"),
+    ],
+)
+def test_broken_files_are_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    assert any(words in row for row in _mistakes(tmp_path, text))
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00binary")
+    with pytest.raises(ConfigError, match=r"cannot be read|not valid YAML"):
+        config.load(tmp_path)
+
+
+def test_no_file_names_the_way_to_another(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path)
+    assert "CUTOVER_CONFIG" in caught.value.hint
+
+
+def test_cutover_config_names_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.yaml").write_text(SMALL)
+    monkeypatch.setenv("CUTOVER_CONFIG", "other.yaml")
+    assert config.load(tmp_path).file.name == "other.yaml"
+
+
+def test_a_value_comes_from_the_environment_before_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("TOKEN_FOR_TEST=from-the-file\n")
+    (tmp_path / ".env").chmod(0o600)
+    assert _load(tmp_path, SMALL).environments["prod"].access_token == Secret("from-the-file")
+    monkeypatch.setenv("TOKEN_FOR_TEST", "from-the-shell")
+    assert _load(tmp_path, SMALL).environments["prod"].access_token == Secret("from-the-shell")
+
+
+def test_a_variable_without_value_is_an_error_only_for_who_needs_it(tmp_path: Path) -> None:
+    token = _load(tmp_path, SMALL).environments["prod"].access_token
+    assert config.missing(token) == ["TOKEN_FOR_TEST"]
+    with pytest.raises(ConfigError, match="TOKEN_FOR_TEST is not set, and deploy needs it"):
+        config.need(token, "environments.prod.access_token", "deploy")
+
+
+def test_two_dollars_are_one() -> None:
+    assert config.fill("$$5 and $${NAME}", {"NAME": "x"}) == "$5 and ${NAME}"
+
+
+def test_yaml_surprises_stay_text(tmp_path: Path) -> None:
+    found = _load(tmp_path, SMALL + "app2: 1\n".replace("app2: 1\n", "budget: {volumes: {NO: 1, light: 2}}\n"))
+    assert found.budget.volumes == {"NO": 1, "light": 2}
+    assert any("'24:00' is not a duration" in row for row in _mistakes(tmp_path, SMALL + "gate: {delay: 24:00}\n"))
+
+
+def test_the_usage_pattern_must_name_its_groups(tmp_path: Path) -> None:
+    rows = _mistakes(tmp_path, SMALL + 'signals: {usage: "in (?P<input>.*)"}\n')
+    assert rows == [
+        "config.yaml:11:11: signals.usage: the pattern needs the named groups (?P<output>…), (?P<total>…), (?P<cost>…)"
+    ]
+
+
+def test_a_criterion_that_does_not_exist_is_named_with_the_likely_one(tmp_path: Path) -> None:
+    rows = _mistakes(tmp_path, SMALL + "criteria: {sucess_rate: {at_least: 0.9}}\n")
+    assert rows == ["config.yaml:11:12: criteria.sucess_rate: no criterion of this name; did you mean success_rate?"]

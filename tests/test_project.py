@@ -1,0 +1,230 @@
+"""The project itself: pins, directions of imports, lengths, and what must not be committed."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# What a module may import of ours, by its first folder; `migration` is a phase.
+HEAVY = (
+    "httpx",
+    "httpcore",
+    "rich",
+    "pydantic",
+    "jinja2",
+    "dotenv",
+    "stamina",
+    "migration.clients",
+    "migration.config",
+)
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[-_.]+", "-", text).lower()
+
+
+def _pins() -> dict[str, str]:
+    rows = (row.split("==") for row in PROJECT["tool"]["uv"]["constraint-dependencies"])
+    return {_name(name): version for name, version in rows}
+
+
+def test_every_installed_package_is_pinned_to_the_version_that_is_installed() -> None:
+    installed = {_name(found.metadata["Name"]): found.version for found in importlib.metadata.distributions()}
+    assert {name: version for name, version in installed.items() if _pins().get(name) != version} == {}
+
+
+def test_every_package_of_the_resolution_is_pinned_for_every_platform() -> None:
+    lock = ROOT / "uv.lock"
+    if not lock.exists():
+        subprocess.run(["uv", "lock", "-q"], cwd=ROOT, check=True)
+    packages = tomllib.loads(lock.read_text())["package"]
+    resolved = {_name(row["name"]): row["version"] for row in packages if row["name"] != PROJECT["project"]["name"]}
+    assert resolved == {name: _pins().get(name) for name in resolved}
+
+
+def test_no_pin_is_left_over() -> None:
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())["package"] if (ROOT / "uv.lock").exists() else []
+    assert not lock or set(_pins()) <= {_name(row["name"]) for row in lock}
+
+
+def test_a_production_install_carries_no_log_engine_and_no_web_server(tmp_path: Path) -> None:
+    command = ["uv", "export", "-q", "--no-dev", "--no-hashes", "--no-header", "--no-annotate", "--frozen"]
+    if not (ROOT / "uv.lock").exists():
+        command.remove("--frozen")
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    names = {_name(re.split(r"[=; ]", row)[0]) for row in listed.splitlines() if row}
+    assert {"httpx", "invoke", "deno"} <= names
+    assert not names & {"chdb-core", "starlette", "uvicorn", "pyjwt", "playwright", "pytest", "python-multipart"}
+    assert PROJECT["tool"]["uv"].get("default-groups") is None
+    assert tmp_path.exists()
+
+
+def _modules(*folders: str) -> Iterator[tuple[str, Path]]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path
+
+
+def _imports(module: str, path: Path) -> Iterator[str]:
+    """Absolute names of what a module imports, in function bodies too."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _under(name: str, *prefixes: str) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def test_httpx_is_imported_in_one_module_only() -> None:
+    users = [
+        module
+        for module, path in _modules("migration", "checks")
+        if any(_under(n, "httpx") for n in _imports(module, path))
+    ]
+    assert users == ["migration.clients.http"]
+
+
+@pytest.mark.parametrize("module,path", list(_modules("checks")), ids=lambda value: str(value).rpartition("/")[2])
+def test_checks_are_pure(module: str, path: Path) -> None:
+    if path.name in ("conftest.py", "test_criteria.py"):
+        return  # the bridge by which pytest runs the criteria against an environment
+    outside = [n for n in _imports(module, path) if _under(n, "migration", "httpx", "subprocess", "socket", "os")]
+    assert [name for name in outside if not _under(name, "migration.stats", "migration.errors")] == []
+
+
+def test_reports_import_no_phase() -> None:
+    allowed = (
+        "migration.report",
+        "migration.errors",
+        "migration.durations",
+        "migration.progress",
+        "migration.secrets_type",
+    )
+    for module, path in _modules("migration/report"):
+        ours = [name for name in _imports(module, path) if _under(name, "migration")]
+        assert [name for name in ours if not _under(name, *allowed)] == [], module
+
+
+def test_nothing_but_the_verbs_and_tests_imports_the_rehearsal() -> None:
+    for module, path in _modules("migration", "checks"):
+        if _under(module, "migration.rehearsal", "migration.verbs"):
+            continue
+        assert [name for name in _imports(module, path) if _under(name, "migration.rehearsal")] == [], module
+
+
+def test_clients_import_no_phase() -> None:
+    allowed = (
+        "migration.clients",
+        "migration.errors",
+        "migration.secrets_type",
+        "migration.clock",
+        "migration.durations",
+    )
+    for module, path in _modules("migration/clients"):
+        ours = [name for name in _imports(module, path) if _under(name, "migration", "checks")]
+        assert [name for name in ours if not _under(name, *allowed)] == [], module
+
+
+def test_listing_the_verbs_loads_nothing_heavy() -> None:
+    code = "import sys, json, tasks; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    loaded = json.loads(done.stdout)
+    assert [name for name in loaded if _under(name, *HEAVY)] == []
+
+
+def test_no_module_is_longer_than_250_lines() -> None:
+    long = {
+        module: n for module, path in _modules("migration", "checks") if (n := len(path.read_text().splitlines())) > 250
+    }
+    assert long == {}
+
+
+def test_every_error_we_define_stands_under_the_one_base() -> None:
+    from migration.errors import CutoverError, Interrupted
+
+    for module, path in _modules("migration", "checks"):
+        if _under(module, "migration.rehearsal"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id in _BUILTIN for b in node.bases):
+                assert (module, node.name) in _BASES
+    assert issubclass(CutoverError, Exception) and not issubclass(Interrupted, Exception)
+
+
+_BASES = {("migration.errors", "CutoverError"), ("migration.errors", "Interrupted"), ("checks.criterion", "Unmeasured")}
+_BUILTIN = {
+    "Exception",
+    "BaseException",
+    "RuntimeError",
+    "ValueError",
+    "OSError",
+    "KeyError",
+    "TypeError",
+    "LookupError",
+}
+
+
+def _tracked() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_nothing_committed_names_a_machine_or_a_registry() -> None:
+    words = re.compile(
+        r"(^|[^A-Za-z0-9_.])/(work|root|home/[a-z]+)/|pypi\.org|pythonhosted|registry\.npmjs|deb\.debian"
+    )
+    found = []
+    for path in _tracked():
+        if path == Path(__file__):
+            continue
+        text = path.read_text(errors="replace")
+        found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in words.finditer(text)]
+    assert found == []
+
+
+def test_the_lock_file_and_dotenv_stay_out_of_git() -> None:
+    ignored = subprocess.run(
+        ["git", "check-ignore", "uv.lock", ".env", ".cutover/x"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ignored.stdout.split() == ["uv.lock", ".env", ".cutover/x"]
+
+
+def test_every_test_file_mirrors_a_module() -> None:
+    alone = {
+        "test_project.py",
+        "test_readme.py",
+        "test_tasks.py",
+        "test_canary.py",
+        "test_end_to_end.py",
+        "test_cli_real.py",
+    }
+    for path in sorted((ROOT / "tests" / "migration").glob("test_*.py")):
+        name = path.stem.removeprefix("test_")
+        candidates = [p.stem for p in (ROOT / "migration").glob("*.py")] + [
+            p.name for p in (ROOT / "migration").iterdir()
+        ]
+        assert path.name in alone or any(name == c or name.startswith(f"{c}_") for c in candidates), path.name
+
+
+def test_the_environment_of_tests_has_no_agent_variables_that_change_the_real_cli() -> None:
+    assert os.environ.get("SUPABASE_API_MAX_RETRIES") is None
