@@ -1,0 +1,101 @@
+"""A success criterion: a name, what it measures, and a function from evidence to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from .evidence import Evidence, Missing, Offender
+from .result import Finding, Options, Result, Verdict
+
+T = TypeVar("T")
+Gate = Literal["decides", "vetoes", "reports"]
+Register = Callable[["Judge"], "Judge"]
+_SHOWN = 5
+
+
+class Unmeasured(Exception):
+    """Raised inside a criterion when a part of the evidence is missing; `Criterion.judge` turns it into a result."""
+
+
+Judge = Callable[[Evidence, Options], Finding]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """`gate`: whether its verdict decides within a deploy's gate, only its `fail` does (`vetoes`), or none."""
+
+    name: str
+    measures: str
+    gate: Gate
+    function: Judge
+
+    def judge(self, evidence: Evidence, options: Options | None = None) -> Result:
+        """Never raises for missing evidence: unmeasured is inconclusive, with the reason."""
+        chosen = options or Options()
+        try:
+            found = self.function(evidence, chosen)
+        except Unmeasured as error:
+            found = Finding(Verdict.INCONCLUSIVE, "to be measured", f"not measured: {error}")
+            return self._result(found, evidence, chosen, str(error))
+        except Exception as error:  # noqa: BLE001 - a mistake in a user's own criterion is no verdict on the service
+            words = f"the criterion itself broke: {type(error).__name__}: {error}"
+            return self._result(Finding(Verdict.INCONCLUSIVE, "a verdict", words), evidence, chosen, words)
+        return self._result(found, evidence, chosen)
+
+    def _result(self, found: Finding, evidence: Evidence, options: Options, error: str = "") -> Result:
+        advisory = options.advisory or (evidence.gate and not self._binds(found.verdict, options))
+        window = str(evidence.window)
+        parts = (found.expected, found.got, found.evidence, advisory, self.measures, window, error)
+        return Result(self.name, found.verdict, *parts)
+
+    def _binds(self, verdict: Verdict, options: Options) -> bool:
+        if options.gate is not None:
+            return options.gate
+        return self.gate == "decides" or (self.gate == "vetoes" and verdict is Verdict.FAIL)
+
+
+REGISTRY: dict[str, Criterion] = {}
+
+
+def criterion(name: str, *, gate: Gate = "reports", registry: dict[str, Criterion] = REGISTRY) -> Register:
+    """Make a function a criterion. Its docstring's first line is what it measures. A name is taken once."""
+
+    def register(function: Judge) -> Judge:
+        if name in registry and registry[name].function.__code__.co_filename != function.__code__.co_filename:
+            raise ValueError(f"there is already a criterion named {name}")
+        lines = (function.__doc__ or "").strip().splitlines()
+        if not lines:
+            raise ValueError(f"the criterion {name} needs a docstring that says what it measures")
+        registry[name] = Criterion(name, lines[0], gate, function)
+        return function
+
+    return register
+
+
+def need(part: T | Missing | None, what: str = "") -> T:
+    """A part of the evidence, or Unmeasured with the reason why it is not there."""
+    if isinstance(part, Missing):
+        raise Unmeasured(part.why)
+    if part is None:
+        raise Unmeasured(f"{what or 'this'} was not looked at")
+    return part
+
+
+def passed(expected: str, got: str, *evidence: str) -> Finding:
+    return Finding(Verdict.PASS, expected, got, evidence)
+
+
+def failed(expected: str, got: str, *evidence: str) -> Finding:
+    return Finding(Verdict.FAIL, expected, got, evidence)
+
+
+def unclear(expected: str, got: str, *evidence: str) -> Finding:
+    return Finding(Verdict.INCONCLUSIVE, expected, got, evidence)
+
+
+def named(offenders: Iterable[Offender]) -> tuple[str, ...]:
+    """The first few offending requests as lines, and how many more there are."""
+    lines = [str(offender) for offender in offenders]
+    return (*lines[:_SHOWN], *([f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []))

@@ -1,0 +1,88 @@
+"""What it costs: `cost_logged`, `provider_sees_requests`, `cost_per_artifact` and `budget`."""
+
+from __future__ import annotations
+
+from migration import stats
+
+from .criterion import criterion, failed, named, need, passed, unclear
+from .evidence import Evidence
+from .result import Finding, Options
+
+_MEAN = 0.005
+_MOST_UNSEEN = 0.5  # the provider's figure may lag or hold other calls, but not by half
+
+
+@criterion("cost_logged", gate="decides")
+def cost_logged(evidence: Evidence, options: Options) -> Finding:
+    """Successful requests to the migrated functions without a usage line in the logs.
+
+    Reads `at_most` (how many may lack it, 0). A line that may still be on its way is not yet missing.
+    """
+    spend = need(evidence.spend)
+    allowed = int(options.at_most or 0)
+    expected = "a usage line for every successful request" if not allowed else f"at most {allowed} usage lines missing"
+    got = f"{spend.successes - spend.missing - spend.late} of {spend.successes} requests have one"
+    if spend.missing > allowed:
+        return failed(expected, got, *named(spend.offenders))
+    if spend.late:
+        return unclear(expected, got, f"{spend.late} may still come: the platform delivers log lines late")
+    return passed(expected, got) if spend.successes else unclear(expected, "no successful request")
+
+
+@criterion("provider_sees_requests")
+def provider_sees_requests(evidence: Evidence, options: Options) -> Finding:  # noqa: ARG001
+    """What the provider booked on our key while the functions answered: nothing booked means another route.
+
+    Passes when at least half of what the logs claim is booked; less than that may be late and is inconclusive.
+    """
+    found = need(evidence.provider)
+    expected = "usage on the provider's key"
+    got = f"${found.spent:.4f} booked ({found.source}), ${found.logged:.4f} logged by {found.successes} requests"
+    if not found.successes:
+        return unclear(expected, f"no successful request; {got}")
+    if found.spent <= 0:
+        return failed(expected, got, "the functions use another key, or another provider: inv doctor")
+    if found.spent < _MOST_UNSEEN * found.logged:
+        return unclear(expected, got, "less than half of it is booked so far: the provider may be late")
+    return passed(expected, got)
+
+
+@criterion("cost_per_artifact")
+def cost_per_artifact(evidence: Evidence, options: Options) -> Finding:
+    """Mean cost in USD of a request with a usage line, by its 95 % interval.
+
+    Reads `mean` or `at_most` (0.005): passes when the whole interval is at or below it, fails when all is above.
+    """
+    spend = need(evidence.spend)
+    limit = options.mean if options.mean is not None else _MEAN if options.at_most is None else options.at_most
+    expected = f"mean at most ${limit:g}"
+    if not spend.lines:
+        return unclear(expected, "no usage line")
+    found = stats.mean(spend.mean, spend.deviation, spend.lines)
+    got = f"mean ${found.estimate:.5f} over {spend.lines} requests"
+    if spend.lines < 2:
+        return unclear(expected, got, "one request has no interval")
+    words = f"95 % interval ${max(found.low, 0):.5f} to ${found.high:.5f}, ${spend.total:.4f} in all"
+    if found.low > limit:
+        return failed(expected, got, words)
+    return passed(expected, got, words) if found.high <= limit else unclear(expected, got, words)
+
+
+@criterion("budget")
+def budget(evidence: Evidence, options: Options) -> Finding:
+    """Spend of the calendar month and what it comes to at its end, against the budget's warning and critical line.
+
+    Reads the section `budget`. Passes below the warning, fails at the critical line; between them a person decides.
+    """
+    month = need(evidence.month)
+    warning, critical = options.monthly_warning, options.monthly_critical
+    expected = f"below ${warning:g} a month, never ${critical:g}"
+    worst = max(month.spent, month.projected or 0.0)
+    ahead = "too early in the month to project" if month.projected is None else f"${month.projected:.2f} by its end"
+    got = f"${month.spent:.2f} this month, {ahead} ({month.source})"
+    volumes = tuple(f"{name}: ${cost:.2f} a month" for name, cost in month.volumes.items())
+    if worst >= critical:
+        return failed(expected, got, *volumes)
+    if worst >= warning:
+        return unclear(expected, got, f"over the warning of ${warning:g}: inv costs", *volumes)
+    return passed(expected, got, *volumes)

@@ -1,0 +1,131 @@
+"""The plan's table, with what was measured in it: before, after, improvement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from migration import stats
+
+from .evidence import Artifacts, Evidence, Missing, Spend, Traffic, together
+from .latency import spread
+from .rate import share
+from .result import Options
+
+NONE = "not measured"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: measured figures with their intervals, and beside them what the plan expected."""
+
+    name: str
+    before: str
+    after: str
+    improvement: str
+    expected_before: str = ""
+    expected_after: str = ""
+
+
+def table(evidence: Evidence, options: Mapping[str, Options] | None = None) -> list[Row]:
+    """Rows success rate, response time, cost an artifact and code quality; `options` by criterion, for `expected`."""
+    chosen = options or {}
+    rows = (
+        ("success rate", "success_rate", _rate(evidence)),
+        ("response time, p95", "response_time", _time(evidence)),
+        ("cost an artifact", "cost_per_artifact", _cost(evidence)),
+        ("code quality, valid", "code_quality", _quality(evidence)),
+    )
+    return [_row(name, figures, chosen.get(key, Options())) for name, key, figures in rows]
+
+
+def _row(name: str, figures: tuple[str, str, str], options: Options) -> Row:
+    plan = options.expected
+    return Row(name, *figures, plan.get("before", ""), plan.get("after", ""))
+
+
+def _rate(evidence: Evidence) -> tuple[str, str, str]:
+    before, after = _traffic(evidence.before), _traffic(evidence.traffic)
+    return _shares((before.successes, before.trials), (after.successes, after.trials))
+
+
+def _quality(evidence: Evidence) -> tuple[str, str, str]:
+    return _shares(_valid(evidence.artifacts_before), _valid(evidence.artifacts))
+
+
+def _valid(found: Artifacts | Missing) -> tuple[int, int]:
+    return (0, 0) if isinstance(found, Missing) else (found.valid, found.delivered)
+
+
+def _shares(before: tuple[int, int], after: tuple[int, int]) -> tuple[str, str, str]:
+    shown = [share(stats.exact(*pair)) if pair[1] else NONE for pair in (before, after)]
+    if not before[1] or not after[1]:
+        return shown[0], shown[1], ""
+    low, middle, high = difference(before, after)
+    return shown[0], shown[1], f"{middle * 100:+.1f} points ({low * 100:+.1f} to {high * 100:+.1f})"
+
+
+def difference(before: tuple[int, int], after: tuple[int, int]) -> tuple[float, float, float]:
+    """after - before of two shares with its 95 % interval, by Newcombe's method over Wilson's intervals."""
+    first, second = stats.wilson(*before), stats.wilson(*after)
+    middle = second.estimate - first.estimate
+    down = ((second.estimate - second.low) ** 2 + (first.high - first.estimate) ** 2) ** 0.5
+    up = ((second.high - second.estimate) ** 2 + (first.estimate - first.low) ** 2) ** 0.5
+    return middle - down, middle, middle + up
+
+
+def _time(evidence: Evidence) -> tuple[str, str, str]:
+    before, after = _traffic(evidence.before).seconds, _traffic(evidence.traffic).seconds
+    shown = [_p95(seconds) for seconds in (before, after)]
+    if not before or not after:
+        return shown[0], shown[1], ""
+    change = stats.quantile(before, 0.95) - stats.quantile(after, 0.95)
+    return shown[0], shown[1], f"{abs(change):.2f} s {'faster' if change >= 0 else 'slower'}"
+
+
+def _p95(seconds: Mapping[float, int]) -> str:
+    if not seconds:
+        return NONE
+    middle, low, high = spread(seconds, "p95")
+    bound = f"{high:.2f} s" if high < float("inf") else "no upper bound yet"
+    return f"{middle:.2f} s ({low:.2f} s to {bound})"
+
+
+def _cost(evidence: Evidence) -> tuple[str, str, str]:
+    before, after = _mean(evidence.spend_before), _mean(evidence.spend)
+    shown = [NONE if found is None else _dollars(found) for found in (before, after)]
+    if before is None or after is None:
+        return shown[0], shown[1], ""
+    change = after.estimate - before.estimate
+    return shown[0], shown[1], f"${abs(change):.5f} {'more' if change > 0 else 'less'}"
+
+
+def _mean(found: Spend | Missing) -> stats.Interval | None:
+    if isinstance(found, Missing) or not found.successes:
+        return None
+    return stats.mean(found.mean, found.deviation, found.lines) if found.lines else stats.Interval(0, 0, 0)
+
+
+def _dollars(found: stats.Interval) -> str:
+    if found.high == float("inf"):
+        return f"${found.estimate:.5f} (one request)"
+    return f"${found.estimate:.5f} (${max(found.low, 0):.5f} to ${found.high:.5f})" if found.high else "$0"
+
+
+def _traffic(parts: tuple[Traffic, ...] | Missing) -> Traffic:
+    return Traffic("", {}) if isinstance(parts, Missing) else together(parts)
+
+
+def lines(rows: Iterable[Row]) -> list[str]:
+    """The table as text with aligned columns, what the plan expected in brackets."""
+    cells = [("", "before", "after", "improvement"), *(_cells(row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(4)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _cells(row: Row) -> tuple[str, str, str, str]:
+    return row.name, _with(row.before, row.expected_before), _with(row.after, row.expected_after), row.improvement
+
+
+def _with(measured: str, expected: str) -> str:
+    return f"{measured} [{expected}]" if expected else measured

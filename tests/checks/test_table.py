@@ -1,0 +1,69 @@
+"""The plan's table holds what was measured, with intervals, beside what was expected."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from checks.evidence import Artifacts, Evidence, Spend, Traffic, Window
+from checks.latency import average, spread
+from checks.result import Options
+from checks.table import NONE, difference, lines, table
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+EVIDENCE = Evidence(
+    Window(NOW, NOW),
+    traffic=(Traffic("generate-artifact", {200: 198, 503: 2}, {float(n): 2 for n in range(1, 100)}),),
+    before=(Traffic("generate-artifact", {200: 60, 503: 40}, {9.0: 60}),),
+    spend=Spend(198, 198, total=0.396, mean=0.002, deviation=0.001),
+    spend_before=Spend(60, 0),
+    artifacts=Artifacts(20, 19, 20, 19),
+)
+
+
+def rows(evidence=EVIDENCE, options=None):
+    return {row.name: row for row in table(evidence, options)}
+
+
+def test_each_row_shows_before_after_and_the_improvement_with_intervals():
+    found = rows()
+    assert found["success rate"].before == "60 % (49.72 % to 69.67 %)"
+    assert found["success rate"].after == "99 % (96.43 % to 99.88 %)"
+    assert found["success rate"].improvement.startswith("+39.0 points (+29")
+    assert found["cost an artifact"].before == "$0"
+    assert found["cost an artifact"].after == "$0.00200 ($0.00186 to $0.00214)"
+    assert found["response time, p95"].improvement == "86.00 s slower"
+
+
+def test_what_was_not_measured_is_said_and_has_no_improvement():
+    found = rows()["code quality, valid"]
+    assert (found.before, found.improvement) == (NONE, "")
+    empty = rows(replace(EVIDENCE, before=()))["success rate"]
+    assert (empty.before, empty.improvement) == (NONE, "")
+
+
+def test_what_the_plan_expected_stands_beside_the_figures():
+    options = {"success_rate": Options(expected={"before": "50 to 70 %", "after": "99 %+"})}
+    text = lines(table(EVIDENCE, options))
+    assert text[0].split() == ["before", "after", "improvement"]
+    assert "60 % (49.72 % to 69.67 %) [50 to 70 %]" in text[1]
+    assert "[99 %+]" in text[1]
+
+
+def test_the_difference_of_two_shares_is_newcombe_s_interval():
+    """His own example: 56 of 70 against 48 of 80 differ by 0.2 (0.0524 to 0.3339)."""
+    assert difference((48, 80), (56, 70)) == pytest.approx((0.0524, 0.2, 0.3339), abs=5e-5)
+
+
+def test_a_percentile_has_the_order_statistics_around_it():
+    """Of 1 to 100: 89 of 100 at or below is surely less than 95 %, and only 100 of 100 is surely as much."""
+    middle, low, high = spread({float(n): 1 for n in range(1, 101)}, "p95")
+    assert middle == 95.0
+    assert (low, high) == (89.0, 100.0)
+    assert spread({1.0: 3}, "p95") == (1.0, 1.0, float("inf"))
+
+
+def test_the_mean_of_a_weighted_sample_is_that_of_its_values():
+    found = average({1.0: 2, 4.0: 1})
+    assert found.estimate == pytest.approx(2.0)
+    assert found.high == pytest.approx(2.0 + 4.302652729749462 * 3**0.5 / 3**0.5)
