@@ -73,7 +73,7 @@ class Functions(Protocol):
 class Faults(Protocol):
     """Faults that tests and drills switch on; `take` uses one up, None when there is none for this call."""
 
-    def take(self, operation: str, slug: str | None = None) -> Mapping[str, Any] | None: ...
+    def take(self, operation: str, slug: str | None = None, region: str | None = None) -> Mapping[str, Any] | None: ...
 
 
 @dataclass

@@ -1,0 +1,177 @@
+"""Uploads, activation, settings and deletion of functions, with the platform's rules and refusals."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from . import views
+from .bundle import Bundler, digest
+from .guard import problem
+from .multipart import Malformed, Uploaded, read_upload, source_root
+from .state import Conflict, Record, Rejected, State, Version, now
+from .types import Identity
+
+_SLUG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_STATUSES = ("ACTIVE", "REMOVED", "THROTTLED")
+_MEGABYTE = 1 << 20
+_TYPES: dict[str, type | tuple[type, ...]] = {"id": str, "slug": str, "name": str, "status": str, "version": int}
+
+
+class TooLarge(Exception):
+    """The platform's answer 413."""
+
+
+_REFUSALS: dict[type[Exception], int] = {Malformed: 400, Rejected: 400, Conflict: 409, TooLarge: 413}
+
+
+class Deploys:
+    """Settings: `harsh`, `bundle_check`, `bundle_megabytes`, `max_functions`.
+
+    Harsh is the platform that settles a staged version only for a caller who knows what staging answered.
+    """
+
+    def __init__(self, state: State, identity: Identity, settings: Mapping[str, Any], bundler: Bundler) -> None:
+        self.state = state
+        self.identity = identity
+        self.settings = settings
+        self.bundler = bundler
+
+    async def deploy(self, request: Request) -> Response:
+        """POST …/functions/deploy: 201 with the staged version, or the one that is live now."""
+        slug = request.query_params.get("slug", "")
+        only = request.query_params.get("bundleOnly") == "true"
+        try:
+            uploaded = await self._upload(request, slug)
+            version = self._version(slug, uploaded)
+            await self._bundled(uploaded.files, version)
+            record, done = (self.state.stage if only else self.state.deploy)(slug, version, uploaded.files)
+        except tuple(_REFUSALS) as refusal:
+            return problem(_REFUSALS[type(refusal)], str(refusal))
+        effect = "staged" if only else "deployed"
+        request.scope["state"]["effect"] = {effect: {slug: done.version}, "digest": done.digest}
+        return JSONResponse(views.function(self.identity, record, done), 201)
+
+    async def _upload(self, request: Request, slug: str) -> Uploaded:
+        if not _SLUG.fullmatch(slug):
+            raise Rejected("slug: Invalid")
+        body = await request.body()
+        if len(body) > float(self.settings.get("bundle_megabytes", 20)) * _MEGABYTE:
+            raise TooLarge("request entity too large")
+        known = self.state.functions
+        if slug not in known and len(known) >= int(self.settings.get("max_functions", 100)):
+            raise Rejected("Maximum number of functions reached for the plan of this project")
+        return read_upload(request.headers.get("content-type", ""), body)
+
+    def _version(self, slug: str, uploaded: Uploaded) -> Version:
+        """The version without its number, which only the State gives."""
+        metadata = uploaded.metadata
+        entrypoint, verify = metadata.get("entrypoint_path"), metadata.get("verify_jwt")
+        if not isinstance(entrypoint, str) or not (verify is None or isinstance(verify, bool)):
+            raise Rejected("metadata: entrypoint_path must be a string and verify_jwt a boolean")
+        import_map = str(metadata.get("import_map_path") or "")
+        for kind, path in (("Entrypoint", entrypoint), ("Import map", import_map)):
+            if path not in uploaded.files and (path or kind == "Entrypoint"):
+                raise Rejected(f"{kind} path does not exist - {source_root('bundle')}{path}")
+        content = digest(uploaded.files, entrypoint, import_map)
+        wanted = self._stored_verify(slug) if verify is None else verify
+        return Version(0, entrypoint, import_map, wanted, content, str(metadata.get("name") or slug), now())
+
+    def _stored_verify(self, slug: str) -> bool:
+        known = self.state.functions.get(slug)
+        return known.live.verify_jwt if known and known.live else True
+
+    async def _bundled(self, files: Mapping[str, bytes], version: Version) -> None:
+        if not self.settings.get("bundle_check", True):
+            return
+        reason = await self.bundler.refusal(files, version.entrypoint, version.import_map)
+        if reason:
+            raise Rejected(f"Failed to bundle the function (reason: {reason})")
+
+    async def activate(self, request: Request) -> Response:
+        """PUT …/functions: all named versions go live in one step, or none does."""
+        fault = request.scope["state"].get("fault") or {}
+        try:
+            rows = _rows(await request.body())
+            for row in rows:
+                self._settles(row)
+        except (Rejected, Conflict) as refusal:
+            return problem(_REFUSALS[type(refusal)], str(refusal))
+        done = self._applied([row for row in rows if row["slug"] not in fault.get("skip", ())])
+        request.scope["state"]["effect"] = {"activated": done}
+        shown = [self._shown(row["slug"]) for row in rows]
+        return JSONResponse({"functions": [each for each in shown if each]})
+
+    def _settles(self, row: Mapping[str, Any]) -> None:
+        """Whether this row names a version that is staged or live already; changes nothing."""
+        record = self.state.functions.get(row["slug"])
+        if record is None or record.id != row["id"]:
+            raise Rejected(f"{row['slug']}: no function with this id")
+        known = [each for each in (record.staged, record.live) if each and each.version == row["version"]]
+        if not known:
+            raise Conflict(f"{row['slug']}: version {row['version']} is neither staged nor live")
+        if self.settings.get("harsh") and known[0] is record.staged and row.get("ezbr_sha256") != known[0].digest:
+            raise Conflict(f"{row['slug']}: the bundle of version {row['version']} is another one")
+
+    def _applied(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+        for row in rows:
+            changes = {name: row[name] for name in ("verify_jwt", "name") if row.get(name) is not None}
+            self.state.activate(row["slug"], row["version"], changes)
+        self.state.save()
+        return {row["slug"]: row["version"] for row in rows}
+
+    async def update(self, request: Request) -> Response:
+        """PATCH …/functions/{slug}: settings without new code."""
+        row = _json(await request.body())
+        known: dict[str, Callable[[Any], bool]] = {"verify_jwt": _is_bool, "name": _is_text}
+        changes = {name: row[name] for name, right in known.items() if isinstance(row, dict) and right(row.get(name))}
+        slug = request.path_params["slug"]
+        record = self.state.update(slug, **changes)
+        if record is None or record.live is None:
+            return problem(404, "Function not found")
+        request.scope["state"]["effect"] = {"updated": {slug: changes}}
+        return JSONResponse(views.function(self.identity, record, record.live))
+
+    async def delete(self, request: Request) -> Response:
+        slug = request.path_params["slug"]
+        if not self.state.delete(slug):
+            return problem(404, "Function not found")
+        request.scope["state"]["effect"] = {"deleted": slug}
+        return JSONResponse({"message": "ok"})
+
+    def _shown(self, slug: str) -> dict[str, Any] | None:
+        record: Record = self.state.functions[slug]
+        return views.function(self.identity, record, record.live) if record.live else None
+
+
+def _rows(body: bytes) -> list[dict[str, Any]]:
+    found = _json(body)
+    if not isinstance(found, list) or not all(map(_complete, found)):
+        raise Rejected("Expected an array of functions with id, slug, name, status and version")
+    return found
+
+
+def _complete(row: Any) -> bool:
+    if not isinstance(row, dict) or isinstance(row.get("version"), bool):
+        return False
+    return all(isinstance(row.get(name), kind) for name, kind in _TYPES.items()) and row["status"] in _STATUSES
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)

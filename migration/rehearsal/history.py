@@ -1,0 +1,84 @@
+"""Everything the sandbox was asked, what it changed and what it answered, for tests that replay it against a model."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+_KEPT = 20_000
+_SHOWN = 20_000
+
+
+@dataclass
+class Entry:
+    """One request. `effect` is what changed, also when the answer got lost; `status` None when none was sent whole."""
+
+    number: int
+    at: str
+    method: str
+    path: str
+    query: Mapping[str, Any]
+    operation: str
+    slug: str | None
+    fault: Mapping[str, Any] | None = None
+    request: Any = None
+    effect: Mapping[str, Any] | None = None
+    status: int | None = None
+    answer: Any = None
+    seconds: float | None = None
+    began: float = field(default_factory=time.monotonic, repr=False)
+
+    def end(self) -> None:
+        self.seconds = round(time.monotonic() - self.began, 4)
+
+    def shown(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "began"}
+
+
+class History:
+    """The last requests, oldest first; numbers go on over `clear`, so that none is taken for another."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._numbers = itertools.count(1)
+
+    def begin(self, method: str, path: str, query: Mapping[str, Any], operation: str, slug: str | None) -> Entry:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        single = {name: values[0] if len(values) == 1 else values for name, values in query.items()}
+        entry = Entry(next(self._numbers), at, method, path, single, operation, slug)
+        self._entries.append(entry)
+        return entry
+
+    def shown(self, since: int = 0, operation: str | None = None) -> list[dict[str, Any]]:
+        return [
+            entry.shown()
+            for entry in self._entries
+            if entry.number > since and operation in (None, entry.operation)
+        ]  # fmt: skip
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+def summary(operation: str, content_type: str, body: bytes) -> Any:
+    """What a body said, without the values of secrets and without the files of an upload."""
+    if not body:
+        return None
+    known = _json(body) if "json" in content_type and len(body) <= _SHOWN else None
+    if operation == "secrets_set" and isinstance(known, list):
+        return [row.get("name") for row in known if isinstance(row, dict)]
+    return known if known is not None else {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

@@ -1,0 +1,133 @@
+"""A sandbox as a child process: started, used and stopped by a rehearsal, a test or a benchmark."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from migration.clients.http import Http
+from migration.errors import CutoverError, Failed, Refused
+
+from . import place
+from .files import write_json
+
+_ROOT = Path(__file__).resolve().parents[2]
+_BOOT, _END = 30.0, 10.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running sandbox; `info` is its `sandbox.json`. Its end is ours: it stops when this process does."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    info: Mapping[str, Any]
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return str(self.info["url"])
+
+    @property
+    def api_url(self) -> str:
+        return str(self.info["api_url"])
+
+    @property
+    def access_token(self) -> str:
+        return str(self.info["access_token"])
+
+    @property
+    def project_ref(self) -> str:
+        return str(self.info["project_ref"])
+
+    @property
+    def anon_key(self) -> str:
+        return str(self.info["anon_key"])
+
+    @property
+    def profile(self) -> Path:
+        return Path(self.info["profile"])
+
+    def fault(self, operation: str, do: str, **more: Any) -> None:
+        """Arm one fault (`migration.rehearsal.faults` has the words)."""
+        self._ask("POST", "faults", {"operation": operation, "do": do, **more})
+
+    def heal(self) -> None:
+        """Take every fault away."""
+        self._ask("DELETE", "faults")
+
+    def faults(self) -> list[dict[str, Any]]:
+        return list(self._ask("GET", "faults")["armed"])
+
+    def history(self, since: int = 0, operation: str | None = None) -> list[dict[str, Any]]:
+        wanted = f"&operation={operation}" if operation else ""
+        return list(self._ask("GET", f"history?since={since}{wanted}")["entries"])
+
+    def reset(self) -> None:
+        """Back to an empty project: no function, the first secrets, no fault, no history."""
+        self._ask("POST", "reset")
+
+    def stop(self) -> None:
+        """Orderly by the end of its stdin, by SIGTERM after that, by SIGKILL at last."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+        for last in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                self.process.wait(_END)
+                return
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(last)
+        self.process.wait()
+
+    def _ask(self, method: str, path: str, json: Any = None) -> Any:
+        answer = Http(self.url, name="the sandbox").request(method, f"/_sandbox/{path}", json=json)
+        if not answer.ok:
+            raise Failed(f"the sandbox answered {answer.status} to {method} {path}: {answer.text[:300]}")
+        return answer.json()
+
+
+def start(folder: Path, port: int = 0, settings: Mapping[str, Any] | None = None) -> Running:
+    """Run the server in this folder until `stop`. Refused, with its own sentence, when it cannot start."""
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "settings.json"
+    write_json(config, {"rehearsal": dict(settings or {})})
+    command = [sys.executable, "-m", "migration.rehearsal.server", "--dir", str(folder), "--port", str(port),
+               "--config", str(config), "--watch-stdin"]  # fmt: skip
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+        )
+    return _ready(process, folder)
+
+
+def _ready(process: subprocess.Popen[bytes], folder: Path) -> Running:
+    ends = time.monotonic() + _BOOT
+    while time.monotonic() < ends:
+        known = place.read(folder)
+        if known is not None and known.get("pid") == process.pid:
+            return Running(process, folder, known)
+        if process.poll() is not None:
+            raise _failure(process.returncode, folder)
+        time.sleep(0.01)
+    process.kill()
+    raise Failed(f"the sandbox did not start within {_BOOT:.0f} s: see {folder / 'server.log'}")
+
+
+def _failure(code: int, folder: Path) -> CutoverError:
+    said = (folder / "server.log").read_text(errors="replace").strip().splitlines()
+    last = said[-1] if said else "it said nothing"
+    return Refused(last) if code == Refused.exit_code else Failed(f"the sandbox ended with {code}: {last}")

@@ -1,0 +1,205 @@
+"""Carries faults out on the real connection, and writes the history of all that passes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .call import Answer, Call, json_answer
+from .faults import FaultBox
+from .history import Entry, History, summary
+from .operations import operation, query_of
+
+_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
+_BACKEND = "Backend error! Retry your query. Please contact support if this continues."
+_STREAMED = {"edge", "rest", "openrouter", "gemini"}  # answers may stream: passed on piece by piece
+_IN_HANDLER = {"partial", "layout"}
+_HOLD = 600.0
+
+
+class Wire:
+    """The outermost layer of the app; `down` makes the port refuse connections for some seconds."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        faults: FaultBox,
+        history: History,
+        latency: Mapping[str, float],
+        down: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.app = app
+        self.faults = faults
+        self.history = history
+        self.latency = latency
+        self.down = down
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        scope.setdefault("state", {})
+        query = query_of(scope["query_string"])
+        name, slug = operation(scope["method"], scope["path"], query)
+        if name == "control":
+            return await self.app(scope, receive, send)
+        entry = self.history.begin(scope["method"], scope["path"], query, name, slug)
+        try:
+            await self._serve(Call(self.app, scope, receive, send, entry), header(scope, b"x-region"))
+        finally:
+            entry.end()
+
+    async def _serve(self, call: Call, region: str | None) -> None:
+        entry = call.entry
+        fault = self.faults.take(entry.operation, entry.slug, region)
+        if fault is not None:
+            entry.fault = call.fault = fault
+        if fault is None and entry.operation in _STREAMED and not self._wait(entry):
+            return await self._stream(call)
+        if fault is None or fault["do"] in _IN_HANDLER:
+            call.scope["state"]["fault"] = fault
+            return await self._plainly(call)
+        if fault["do"] == "down":
+            await call.body()
+            return await self.down(fault.get("down_seconds", 1.0))
+        await _DO[fault["do"]](call)
+        return None
+
+    async def _plainly(self, call: Call) -> None:
+        began = asyncio.get_running_loop().time()
+        said = await _asked(call)
+        rest = self._wait(call.entry) - (asyncio.get_running_loop().time() - began)
+        if rest > 0:
+            await asyncio.sleep(rest)
+        await call.reply(said)
+
+    async def _stream(self, call: Call) -> None:
+        async def passed(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                call.entry.status = message["status"]
+            await call.send(message)
+
+        await self.app(call.scope, call.receive, passed)
+
+    def _wait(self, entry: Entry) -> float:
+        return float(self.latency.get(entry.operation, 0)) / 1000
+
+
+async def _asked(call: Call) -> Answer:
+    """The app's own answer, written down."""
+    said = await call.answer()
+    kind = header(call.scope, b"content-type") or ""
+    call.entry.request = summary(call.entry.operation, kind, await call.body())
+    call.entry.answer = summary("", said.content_type, said.body)
+    return said
+
+
+async def _before(call: Call) -> None:
+    """What happens before a request goes wrong: nothing, or its effect."""
+    if call.fault.get("applied"):
+        await _asked(call)
+    else:
+        await call.body()
+
+
+async def _status(call: Call) -> None:
+    await _before(call)
+    status = int(call.fault["status"])
+    body = call.fault.get("body", {"message": f"the sandbox was told to answer {status}"})
+    await call.reply(json_answer(status, body, call.fault.get("headers")))
+
+
+async def _html(call: Call) -> None:
+    await _before(call)
+    headers = {"content-type": "text/html"}
+    await call.reply(json_answer(int(call.fault.get("status", 200)), _PAGE, headers))
+
+
+async def _empty(call: Call) -> None:
+    await call.reply((await _asked(call)).with_body(b""))
+
+
+async def _json(call: Call) -> None:
+    said = await _asked(call)
+    await call.reply(said.with_body(json.dumps(call.fault.get("body")).encode()))
+
+
+async def _patch(call: Call) -> None:
+    said = await _asked(call)
+    await call.reply(said.with_body(json.dumps(patched(json.loads(said.body), call.fault)).encode()))
+
+
+async def _delay(call: Call) -> None:
+    await asyncio.sleep(float(call.fault.get("ms", 1000)) / 1000)
+    await call.reply(await _asked(call))
+
+
+async def _reset(call: Call) -> None:
+    if call.fault.get("applied") or call.fault.get("after_body"):
+        await _before(call)
+    await call.drop(reset=True)
+
+
+async def _close(call: Call) -> None:
+    await _before(call)
+    await call.drop(reset=False)
+
+
+async def _hang(call: Call) -> None:
+    await _before(call)
+    try:
+        await asyncio.wait_for(call.gone(), float(call.fault.get("hold", _HOLD)))
+    except TimeoutError:
+        await call.drop(reset=True)
+
+
+async def _trickle(call: Call) -> None:
+    said = await _asked(call)
+    size = int(call.fault.get("bytes", 1))
+    await call.start(said, len(said.body))
+    for at in range(0, len(said.body), size):
+        await asyncio.sleep(float(call.fault.get("ms", 100)) / 1000)
+        await call.piece(said.body[at : at + size])
+    await call.send({"type": "http.response.body", "body": b""})
+    call.entry.status = said.status
+
+
+async def _cut(call: Call) -> None:
+    said = await _asked(call)
+    kept = int(len(said.body) * float(call.fault.get("share", 0.5)))
+    await call.start(said, None if call.fault.get("chunked") else max(len(said.body), kept + 1))
+    await call.piece(said.body[:kept])
+    await call.drop(reset=bool(call.fault.get("reset")))
+
+
+async def _error(call: Call) -> None:
+    await call.reply(json_answer(200, {"result": None, "error": call.fault.get("error", _BACKEND)}))
+
+
+async def _garbage(call: Call) -> None:
+    await _before(call)
+    call.transport.write(b"\x16\x03\x01\x02 this is no HTTP\r\n\r\n")
+    await call.drop(reset=False)
+
+
+_DO: dict[str, Callable[[Call], Awaitable[None]]] = {
+    "status": _status, "html": _html, "empty": _empty, "json": _json, "patch": _patch, "delay": _delay,
+    "reset": _reset, "close": _close, "hang": _hang, "trickle": _trickle, "cut": _cut, "error": _error,
+    "garbage": _garbage,
+}  # fmt: skip
+
+
+def patched(value: Any, fault: Mapping[str, Any]) -> Any:
+    """The answer with keys changed and removed: in an array, in the rows of the fault's slug or in all."""
+    if isinstance(value, list):
+        alone = {**fault, "slug": None}
+        return [patched(row, alone) if fault.get("slug") in (None, row.get("slug")) else row for row in value]
+    merged = {**value, **fault.get("patch", {})}
+    return {key: held for key, held in merged.items() if key not in fault.get("remove", ())}
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
