@@ -1,0 +1,230 @@
+"""The ledger's records folded into deployments: what is live, what it replaced, what was interrupted, what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Record = Mapping[str, Any]
+
+LIVE = frozenset({"live", "unproven", "ungated"})  # the new code stayed
+UNDONE = frozenset({"rolled_back", "deleted"})  # what a rollback ends in
+CLOSED = LIVE | UNDONE | {"restored", "abandoned"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One function in a deployment: `before` (as it was live, None if absent), `wanted`, and `after` as it was left."""
+
+    slug: str
+    action: str
+    before: Record | None
+    wanted: Record
+    after: Record | None = None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One recorded attempt to change an environment. `outcome` is None until one was recorded."""
+
+    id: str
+    kind: str
+    at: str
+    who: str
+    where: Record
+    environment: str
+    project_ref: str
+    revision: str
+    base_revision: str
+    plan_hash: str
+    partial: bool
+    to: str | None
+    functions: tuple[Change, ...]
+    secrets: Record
+    snapshots: Record
+    hold: Record | None = None
+    outcome: str | None = None
+    outcome_at: str = ""
+    message: str = ""
+    new_code_seconds: float | None = None
+    steps: tuple[Record, ...] = ()
+    gate: Record = field(default_factory=dict)
+    answers: tuple[Record, ...] = ()
+    perhaps_stranded: tuple[str, ...] = ()
+    revert: Record | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Begun, and never ended: its process died, was stopped, or said that it is unfinished."""
+        return self.outcome not in CLOSED
+
+    @property
+    def stayed(self) -> bool:
+        """Whether its code stayed live."""
+        return self.outcome in LIVE
+
+    def change(self, slug: str) -> Change | None:
+        return next((change for change in self.functions if change.slug == slug), None)
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        return tuple(change.slug for change in self.functions)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What the ledger knows to be live of one function: left by `deployment`, whose kind may be a rollback."""
+
+    slug: str
+    version: int | None
+    source_digest: str | None
+    deployment: str
+
+
+@dataclass(frozen=True)
+class History:
+    """Every deployment of one environment, oldest first, and what else the records say."""
+
+    deployments: tuple[Deployment, ...]
+    holds: tuple[Record, ...]
+    records: tuple[Record, ...]
+
+    @property
+    def newest(self) -> Deployment | None:
+        return self.deployments[-1] if self.deployments else None
+
+    @property
+    def interrupted(self) -> Deployment | None:
+        """The newest deployment, if it has no end yet. Older ones were settled by whoever came after."""
+        return self.newest if self.newest and self.newest.interrupted else None
+
+    @property
+    def live(self) -> Deployment | None:
+        """The deployment whose code is live; None when the ledger has none, or the first one was undone."""
+        return self.live_before(None)
+
+    def live_before(self, deployment: str | None) -> Deployment | None:
+        """The deployment that was live when this one began (now, for None)."""
+        found: Deployment | None = None
+        for one in self.deployments:
+            if one.id == deployment:
+                break
+            if one.kind == "rollback" and one.outcome in UNDONE:
+                found = self.find(one.to) if one.to else None
+            elif one.stayed:
+                found = one
+        return found
+
+    def find(self, deployment: str | None) -> Deployment | None:
+        return next((one for one in self.deployments if one.id == deployment), None)
+
+    def base(self, default: str) -> str:
+        """The base revision of a deployment made now: the live one's revision, else `default` (app.base)."""
+        return self.live.revision if self.live else default
+
+    def undone(self, deployment: str) -> Deployment | None:
+        """The rollback that took this deployment back, if one did."""
+        for one in reversed(self.deployments):
+            if one.kind == "rollback" and one.outcome in UNDONE and deployment in undoes(self, one):
+                return one
+        return None
+
+    def left(self, slug: str) -> Left | None:
+        """What was last left live of a function, whichever deployment or rollback did it."""
+        for one in reversed(self.deployments):
+            change = one.change(slug)
+            if change and change.after and one.outcome != "abandoned":
+                return Left(slug, change.after.get("version"), change.after.get("source_digest"), one.id)
+        return None
+
+
+def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
+    """The deployments that a rollback takes back, newest first: all that were live after its `to`."""
+    found: list[str] = []
+    current = history.live_before(rollback.id)
+    while current is not None and current.id != rollback.to and current.id not in found:
+        found.append(current.id)
+        current = history.live_before(current.id)
+    return tuple(found)
+
+
+def fold(records: Iterable[Record]) -> History:
+    """The records of one environment, oldest first, as history. Records of unknown kinds are kept and passed over."""
+    known = tuple(records)
+    found: dict[str, Deployment] = {}
+    holds: dict[str, Record] = {}
+    for record in known:
+        name = _text(record, "deployment")
+        if record["record"] == "intent" and name not in found:
+            found[name] = _begin(record)
+        elif name in found and record["record"] in _STEPS:
+            found[name] = _STEPS[record["record"]](found[name], record)
+        _hold(holds, record)
+    return History(tuple(found.values()), tuple(holds.values()), known)
+
+
+def _hold(holds: dict[str, Record], record: Record) -> None:
+    """A hold begins with the record that carries it, knows the revert that followed, and ends with a lift."""
+    name = _text(record, "deployment")
+    if record["record"] in ("intent", "outcome") and record.get("hold"):
+        holds[name] = {**record["hold"], "id": name, "at": _text(record, "at"), "who": _text(record, "who")}
+    elif record["record"] == "outcome" and record.get("outcome") == "abandoned":
+        holds.pop(name, None)
+    elif record["record"] == "git" and name in holds:
+        holds[name] = {**holds[name], "revert": record.get("revert")}
+    elif record["record"] == "lift":
+        lifted = record.get("hold")
+        for key in [key for key in holds if lifted in (None, "all", key)]:
+            del holds[key]
+
+
+def _begin(record: Record) -> Deployment:
+    changes = tuple(
+        Change(one["slug"], one.get("action", ""), one.get("before"), one.get("wanted") or {})
+        for one in record.get("functions") or ()
+    )
+    return Deployment(
+        id=record["deployment"],
+        kind=_text(record, "kind"),
+        at=_text(record, "at"),
+        who=_text(record, "who"),
+        where=record.get("where") or {},
+        environment=_text(record, "environment"),
+        project_ref=_text(record, "project_ref"),
+        revision=_text(record, "revision"),
+        base_revision=_text(record, "base_revision"),
+        plan_hash=_text(record, "plan_hash"),
+        partial=bool(record.get("partial")),
+        to=record.get("to"),
+        functions=changes,
+        secrets=record.get("secrets") or {},
+        snapshots=record.get("snapshots") or {},
+        hold=record.get("hold"),
+    )
+
+
+def _text(record: Record, key: str) -> str:
+    return str(record.get(key) or "")
+
+
+def _staged(found: Deployment, record: Record) -> Deployment:
+    stranded = tuple(record.get("perhaps_stranded") or ())
+    return replace(found, answers=tuple(record.get("answers") or ()), perhaps_stranded=stranded)
+
+
+def _ended(found: Deployment, record: Record) -> Deployment:
+    after = {one["slug"]: one.get("after") for one in record.get("functions") or ()}
+    changes = tuple(replace(one, after=after.get(one.slug, one.after)) for one in found.functions)
+    return replace(
+        found, functions=changes, outcome=record.get("outcome"), outcome_at=_text(record, "at"),
+        message=_text(record, "message"), new_code_seconds=record.get("new_code_seconds"),
+        steps=tuple(record.get("steps") or ()), gate=record.get("gate") or {}, hold=record.get("hold") or found.hold,
+    )  # fmt: skip
+
+
+def _reverted(found: Deployment, record: Record) -> Deployment:
+    return replace(found, revert=record.get("revert"))
+
+
+_STEPS = {"staged": _staged, "outcome": _ended, "git": _reverted}

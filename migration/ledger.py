@@ -1,0 +1,244 @@
+"""The shared list of deployments: appended by compare-and-swap, read from the last known tip when offline.
+
+Whoever holds the lock is the ledger's `fence`: each of its records moves the lock in the same push, so that a robbed
+owner writes nothing. `append` raises when the record could not be written; `keep` is for what has already happened
+and leaves an emergency file, which the next writing command pushes.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import actor, chain
+from .clock import Clock
+from .emergency import Emergency
+from .errors import CutoverError, Refused, ServiceFailed
+from .progress import Observer
+from .refs import HEADS, Fence, Move, Raced, Refs, choose
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .deployments import History
+    from .git import Repository
+
+Record = chain.Record
+PATIENCE = 120.0  # seconds of losing races before giving up
+FAILURES = 12  # failed answers in a row before giving up
+
+
+class Ledger:
+    """One environment's records. `offline` says why the remote was not heard, None when it was."""
+
+    def __init__(self, repository: Repository, refs: Refs, environment: str, project_ref: str, state: Path,
+                 prefix: str = "refs/cutover", observer: Observer | None = None,
+                 clock: Clock | None = None) -> None:  # fmt: skip
+        self.repository = repository
+        self.refs = refs
+        self.environment = environment
+        self.project_ref = project_ref
+        self.observer = observer or Observer()
+        self.clock = clock or Clock()
+        self.prefix = prefix if refs.shared else "refs/cutover"
+        self.ref = f"{self.prefix}/ledger/{environment}"
+        self.cache = f"refs/cutover/ledger/{environment}"  # ours alone: not a branch, even where the remote has one
+        self.emergency = Emergency(state / "emergency" / environment)
+        self.offline: str | None = None
+        self.fence: Fence | None = None
+        self._expected: tuple[str | None] | None = None  # the tip the remote had when last heard
+
+    @classmethod
+    def of(cls, context: Context) -> Ledger:
+        own, app = context.environment, context.config.app
+        remote = "origin" if own.embedded else app.remote
+        state = context.app.parent if own.embedded else context.state
+        refs = choose(context.repository, remote, app.ledger)
+        return cls(context.repository, refs, own.name, own.project_ref or "", state, app.ledger,
+                   context.observer, context.clock)  # fmt: skip
+
+    @property
+    def shared(self) -> bool:
+        """False when ledger and lock stay in this repository because it has no remote."""
+        return self.refs.shared
+
+    # Reading
+
+    def tip(self, fresh: bool = True) -> str | None:
+        """The newest commit of the chain: as the remote has it now, or as last known when it cannot be heard."""
+        if fresh:
+            try:
+                self._hear(self.refs.read().get(self.ref))
+                self.offline = None
+            except ServiceFailed as error:
+                self.offline = error.message
+        return self.repository.revision(self.cache)
+
+    def records(self, fresh: bool = True, limit: int | None = None) -> list[Record]:
+        """Oldest first, each once; what waits in an emergency file comes last."""
+        tip = self.tip(fresh)
+        known = chain.read(self.repository, tip, limit=limit) if tip else []
+        seen = {record["id"] for record in known}
+        return known + [record for record in self.emergency.records() if record["id"] not in seen]
+
+    def history(self, fresh: bool = True) -> History:
+        """The records folded into deployments."""
+        from .deployments import fold
+
+        return fold(self.records(fresh))
+
+    # Writing
+
+    def announce(self) -> str | None:
+        """What the first write will create, as a sentence, or None. Raises Denied if we may not push at all."""
+        self.refs.check()
+        if self.tip() is not None:
+            return None
+        return f"This creates {self.ref} and {self.prefix}/lock/{self.environment} in {self.refs.place}."
+
+    def append(self, record: Record, *, release: bool = False) -> Record:
+        """Write one record and return it with id, at, environment, project_ref, who and where.
+
+        With a lock held it renews the lock in the same push, or gives it back with `release`. Raises Unreachable,
+        Denied or HostRefuses when it could not be written, Robbed when the lock is not ours any more.
+        """
+        self.flush()
+        stamped = self.stamp(record)
+        self._write([stamped], release=release)
+        return stamped
+
+    def keep(self, record: Record, *, release: bool = False, failures: int = FAILURES) -> Path | None:
+        """Append what already happened; if that cannot be done, leave an emergency file and return its path."""
+        stamped = self.stamp(record)
+        try:
+            self._write([stamped], release=release, failures=failures)
+            return None
+        except (ServiceFailed, Refused) as error:
+            path = self.emergency.save(stamped)
+            self.observer.warn(
+                f"The ledger could not be written ({error.message.rstrip('.')}); the record is in {path} "
+                "and the next command that writes will push it."
+            )
+            return path
+
+    def flush(self) -> int:
+        """Push what emergency files hold; returns how many records that were."""
+        if not self.emergency.waiting():
+            return 0
+        with self.emergency.claim() as waiting:
+            tip = self.tip()
+            known = {record["id"] for record in chain.read(self.repository, tip)} if tip else set()
+            late = [record for record in waiting if record["id"] not in known]
+            if late:
+                self._write(late)
+            self.emergency.clear(waiting)
+            return len(late)
+
+    def hurry(self, timeout: float = 2.0) -> None:
+        """From now on no answer is waited for longer than this: we are being stopped."""
+        self.refs.timeout = timeout
+
+    def stamp(self, record: Record) -> Record:
+        """The record with what every record carries."""
+        at = self.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        head = {"record": record["record"], "id": secrets.token_hex(8), "at": at, "environment": self.environment}
+        tail = {"project_ref": self.project_ref, "who": actor.who(self.repository), "where": actor.where()}
+        return {**head, **tail, **record}
+
+    def _write(self, records: Sequence[Record], release: bool = False, failures: int = FAILURES) -> None:
+        if self.fence is None:
+            self._race(records, None, release, failures)
+        else:
+            with self.fence.mutex:
+                self._race(records, self.fence, release, failures)
+
+    def _race(self, records: Sequence[Record], fence: Fence | None, release: bool, failures: int) -> None:
+        """Push until the records are in the chain, asking after each failure what really happened."""
+        until, failed = self.clock.monotonic() + PATIENCE, 0
+        since = expected = self._first()
+        while True:
+            began = self.clock.monotonic()
+            error = self._attempt(records, expected, fence, release)
+            if error is None:
+                return
+            if isinstance(error, Refused):
+                raise error
+            failed = 0 if isinstance(error, Raced) else failed + 1
+            if failed >= failures or self.clock.monotonic() > until:
+                raise error
+            self.clock.sleep(random.uniform(0, 0.3 if failed < 2 else min(0.1 * 2**failed, 2.0)))
+            try:
+                tips = self.refs.read()
+                self._hear(expected := tips.get(self.ref))
+            except ServiceFailed:
+                continue
+            if expected and self._landed(records, since, expected):
+                self._settle(fence, tips, began, release)
+                return
+            if fence is not None:
+                fence.judge(tips.get(fence.ref))
+
+    def _attempt(self, records: Sequence[Record], expected: str | None, fence: Fence | None, release: bool
+                 ) -> CutoverError | None:  # fmt: skip
+        began = self.clock.monotonic()
+        tip = chain.write(self.repository, records, self._parent(expected), self._ending())
+        moves = [Move(self.ref, expected, tip)]
+        if fence is not None:
+            moves.insert(0, fence.step(release))
+        error = self.refs.move(moves)
+        if error is None:
+            self._hear(tip)
+            if fence is not None:
+                fence.stepped(moves[0], began)
+        return error
+
+    def _settle(self, fence: Fence | None, tips: dict[str, str], began: float, release: bool) -> None:
+        """Our record is in, though the answer was lost: the lock moved with it."""
+        if fence is None:
+            return
+        current = tips.get(fence.ref)
+        if not (release and current is None):
+            fence.judge(current)
+        fence.stepped(Move(fence.ref, None, current), began)
+
+    def _landed(self, records: Sequence[Record], since: str | None, tip: str) -> bool:
+        known = since if since and self.repository.is_ancestor(since, tip) else None
+        return records[-1]["id"] in {record["id"] for record in chain.read(self.repository, tip, since=known)}
+
+    def _first(self) -> str | None:
+        """The tip to expect at first: the last one heard of, else the one this clone knows."""
+        if self._expected is not None:
+            return self._expected[0]
+        return self.repository.revision(self.cache)
+
+    def _parent(self, expected: str | None) -> str | None:
+        """What to build on. A remote that lost records it once had gets them back from the copy of this clone."""
+        cached = self.repository.revision(self.cache)
+        if cached is None or cached == expected:
+            return expected
+        if expected is None or self.repository.is_ancestor(expected, cached):
+            return cached
+        return expected
+
+    def _hear(self, tip: str | None) -> None:
+        """Remember the remote's tip, objects and all; the clone's copy only ever moves forward."""
+        self._expected = (tip,)
+        cached = self.repository.revision(self.cache)
+        if not self.shared or tip is None or tip == cached:
+            return
+        self.refs.bring(self.ref, tip)
+        if cached is None or self.repository.is_ancestor(cached, tip):
+            self.repository.move(self.cache, tip, cached or "")
+        elif not self.repository.is_ancestor(tip, cached):
+            self._rewritten(tip, cached)
+
+    def _rewritten(self, tip: str, cached: str) -> None:
+        lost = f"refs/cutover/lost/{self.environment}/{cached[:12]}"
+        self.repository.move(lost, cached, "")
+        self.repository.move(self.cache, tip, cached)
+        self.observer.warn(f"{self.ref} was rewritten in {self.refs.place}; the former records are kept in {lost}.")
+
+    def _ending(self) -> str:
+        return "\n[skip ci]\n" if self.ref.startswith(HEADS) else ""
