@@ -37,7 +37,7 @@ KINDS = {
     "cut": "send `share` (0 to 1) of the answer's body, then drop the connection; `chunked` for a cut chunk",
     "garbage": "answer bytes that are no HTTP",
     "error": "logs: `error` inside HTTP 200, as the log backend fails",
-    "down": "drop the connection and refuse all others for `down_seconds`",
+    "down": "drop every connection and refuse new ones for `down_seconds`",
     "partial": "activate: leave out the functions in `skip`, and answer as if all were done",
     "layout": "body: answer in this `layout`",
     "stale": "route: an older version answers (`version`, else the one before)",

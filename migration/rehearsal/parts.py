@@ -79,3 +79,5 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
 
 async def stop(sandbox: Sandbox) -> None:
     """End every worker."""
+    for close in sandbox.closing:
+        await close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -78,7 +78,10 @@ class Faults(Protocol):
 
 @dataclass
 class Sandbox:
-    """Everything that the parts share; `settings` is the section `rehearsal` of config.yaml as a plain mapping."""
+    """Everything that the parts share; `settings` is the section `rehearsal` of config.yaml as a plain mapping.
+
+    `closing` ends what the parts started, and can be called again after they started more.
+    """
 
     folder: Path
     identity: Identity
@@ -88,3 +91,4 @@ class Sandbox:
     settings: Mapping[str, Any]
     url: str = ""
     region: str = "eu-central-1"
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

@@ -63,8 +63,9 @@ class Wire:
             call.scope["state"]["fault"] = fault
             return await self._plainly(call)
         if fault["do"] == "down":
-            await call.body()
-            return await self.down(fault.get("down_seconds", 1.0))
+            await _before(call)
+            await self.down(fault.get("down_seconds", 1.0))
+            return await call.gone()
         await _DO[fault["do"]](call)
         return None
 
