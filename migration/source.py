@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os.path import normpath
 from pathlib import Path
@@ -61,8 +61,10 @@ class Source:
         body = {"static_patterns": list(self.static_patterns)} | ({} if known is None else {"verify_jwt": known})
         return {**head, **body, "name": self.slug}
 
-    def upload(self, live: bool | None = None) -> Upload:
-        return Upload(self.slug, self.metadata(live), list(self.files.items()))
+    def upload(self, verify_jwt: bool | None = None) -> Upload:
+        """Ready to send, with exactly this `verify_jwt`; None sends what is written, if anything is."""
+        told = self if verify_jwt is None else replace(self, verify_jwt=verify_jwt)
+        return Upload(self.slug, told.metadata(), list(self.files.items()))
 
 
 def canonical(value: Any) -> bytes:
