@@ -77,7 +77,9 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     return found
 
 
-async def stop(sandbox: Sandbox) -> None:
-    """End every worker."""
+async def close(sandbox: Sandbox) -> None:
+    """Let every part end what it began."""
+    for end in sandbox.closing:
+        await end()
     for close in sandbox.closing:
         await close()

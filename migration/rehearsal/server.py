@@ -27,7 +27,7 @@ from .faults import FaultBox
 from .guard import Guard
 from .history import History
 from .management import Management
-from .parts import Handed, LazyLogs, first_secrets, routes, stop
+from .parts import Handed, LazyLogs, close, first_secrets, routes
 from .running import Running, start
 from .state import State
 from .types import Sandbox
@@ -54,14 +54,14 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
     async def reset() -> None:
         faults.clear()
         history.clear()
-        await stop(sandbox)
+        await close(sandbox)
         state.reset()
 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
         warm = asyncio.create_task(asyncio.to_thread(logs.open))
         yield
-        await stop(sandbox)
+        await close(sandbox)
         await warm
         logs.close()
 
