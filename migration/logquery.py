@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import logsql
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WINDOW = timedelta(hours=23, minutes=57)
 MINUTE = timedelta(minutes=1)
 HOSTED_PER_MINUTE = 8  # users report 10 a minute and project: two are left to colleagues
+SLOWEST = 2
 ATTEMPTS = 6
 PATIENCE = 180.0
 _ENGINE = re.compile(r"\bCode: \d+\.|DB::Exception|not allowed")  # a query that fails so fails again
@@ -62,8 +64,9 @@ class Budget:
         self.spent += 1
 
     def halt(self, seconds: float) -> None:
-        """The server said no: nothing is sent for so long."""
+        """The server said no: nothing is sent for so long, and from then on a little less often."""
         self._halted = self.clock.monotonic() + seconds
+        self.per_minute = max(SLOWEST, (self.per_minute or HOSTED_PER_MINUTE + 1) - 1)
 
 
 class LogReader:
@@ -102,13 +105,9 @@ class LogReader:
 
         Oldest first unless `newest_first`; at most `limit` of them. Holds one page at a time.
         """
-        left = limit
-        for start, end in windows(since, until, newest_first):
-            for row in self._window(where, start, end, columns, newest_first):
-                if left == 0:
-                    return
-                left = None if left is None else left - 1
-                yield row
+        pieces = windows(since, until, newest_first)
+        found = (row for piece in pieces for row in self._window(where, *piece, columns, newest_first))
+        return islice(found, limit)
 
     def aggregate(self, select: str, where: str, since: datetime, until: datetime, group: str = "") -> list[Row]:
         """One query a window of a day: `select` (aggregates, and the group's columns) over the rows that meet `where`.
@@ -159,10 +158,16 @@ class LogReader:
         if wait is None or attempt == ATTEMPTS or self.clock.monotonic() + wait > deadline:
             raise error
         if isinstance(error, ApiError) and error.status == 429:
-            self.observer.note(f"the log endpoint's rate limit is reached: waiting {wait:.0f} s")
             self.budget.halt(wait)
+            said = f"waiting {wait:.0f} s, then asking at most {self.budget.per_minute} times a minute"
+            self.observer.note(f"the log endpoint's rate limit is reached: {said}")
         else:
             self.clock.sleep(wait)
+
+
+def passing(error: ServiceFailed) -> bool:
+    """Whether the same query may succeed later: overload and broken connections, not refusals and bad SQL."""
+    return _wait(error, 1) is not None
 
 
 def _wait(error: ServiceFailed, attempt: int) -> float | None:
@@ -181,11 +186,10 @@ def _wait(error: ServiceFailed, attempt: int) -> float | None:
 
 def windows(since: datetime, until: datetime, newest_first: bool = False) -> list[tuple[datetime, datetime]]:
     """The range in pieces that the endpoint takes; none when it is empty."""
-    starts = []
-    while since < until:
-        starts.append((since, min(since + WINDOW, until)))
-        since += WINDOW
-    return starts[::-1] if newest_first else starts
+    count = -((since - until) // WINDOW)
+    if newest_first:
+        return [(max(since, until - (n + 1) * WINDOW), until - n * WINDOW) for n in range(count)]
+    return [(since + n * WINDOW, min(since + (n + 1) * WINDOW, until)) for n in range(count)]
 
 
 def _ceiling(at: datetime) -> datetime:

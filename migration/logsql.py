@@ -91,14 +91,21 @@ def contains(text: str) -> str:
     return f"positionCaseInsensitiveUTF8(event_message, {literal(text)}) > 0"
 
 
+# The message without colour codes, and without a request id that is repeated on every line of one object.
+PLAIN = (
+    r"if(multiSearchAny(event_message, ['\x1b[', '\n[']), replaceRegexpAll(replaceRegexpAll(event_message, "
+    r"'\\x1b\\[[0-9;]*m', ''), '\n\\[[A-Za-z0-9_-]{6,64}\\] ', '\n'), event_message)"
+)
+
+
 def matches(pattern: str) -> str:
-    """The message matches a regular expression; a dot stops at the end of a line, as in Python."""
-    return f"match(event_message, {literal(single_line(pattern))})"
+    """The message, colour codes aside, matches a regular expression that `signals.portable` has prepared."""
+    return f"match({PLAIN}, {literal(pattern)})"
 
 
-def single_line(pattern: str) -> str:
-    """The engine's dot also takes line ends; Python's does not."""
-    return f"(?-s){pattern}"
+def groups(pattern: str) -> str:
+    """The groups of the first match as an array of strings; empty without a match."""
+    return f"extractGroups({PLAIN}, {literal(pattern)})"
 
 
 def serves(ids: Iterable[str], slugs: Iterable[str]) -> str:

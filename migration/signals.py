@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 GROUPS = ("input", "output", "total", "cost")
 OPTIONAL = ("cached", "reasoning")
 _BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_REPEATED = re.compile(r"\n\[[A-Za-z0-9_-]{6,64}\] ")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 
@@ -33,13 +35,43 @@ class Pattern:
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
-        """Digits and words are ASCII, as RE2 has them."""
-        return re.compile(self.pattern, re.ASCII)
+        """For `plain` text. Digits and words are ASCII, as RE2 has them."""
+        return re.compile(_closing(self.pattern), re.ASCII)
+
+    def matches(self, message: str) -> bool:
+        return bool(self.regex.search(plain(message)))
 
     @property
     def sql(self) -> str:
         """A condition on a row of `function_logs`; which functions it is about is the caller's to add."""
-        return logsql.matches(self.pattern)
+        return logsql.matches(portable(self.pattern))
+
+
+def plain(message: str) -> str:
+    """The message as patterns see it: without colour codes, a request id on the first line only."""
+    return _REPEATED.sub("\n", _COLOUR.sub("", message))
+
+
+def portable(pattern: str) -> str:
+    """The pattern for RE2 as ClickHouse runs it, whose dot would also take the end of a line."""
+    return f"(?-s){_closing(pattern)}"
+
+
+def _closing(pattern: str) -> str:
+    """Messages end with a line end, which a final $ is not meant to notice."""
+    return pattern[:-1] + r"\s*$" if re.search(r"(?<!\\)(?:\\\\)*\$$", pattern) else pattern
+
+
+def anchor(pattern: str) -> str:
+    """The longest text that every match holds, "" where none is plain to see: it finds candidates."""
+    rest = pattern.replace("\\\\", "\0")
+    while rest != (rest := re.sub(r"\((?:\\.|[^()\\])*\)(?:[?*+]|\{[\d,]*\})*", "\0", rest)):
+        pass
+    rest = _CLASS.sub("\0", rest)
+    if "|" in rest:
+        return ""
+    rest = re.sub(r"\\.|.(?:[?*]|\{\d*,?\d*\})", "\0", rest)
+    return max(re.split(r"[\0^$.?*+{}\[\]()]+", rest), key=len).strip()
 
 
 def named(config: Config) -> dict[str, Pattern]:

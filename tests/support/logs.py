@@ -5,9 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from migration.clients.supabase import Function
+from migration.clock import Clock
+from migration.context import Context, Environment
+from migration.errors import ApiError
+from migration.progress import Collected
+from migration.rehearsal.logrules import SqlError
+from migration.rehearsal.logs_api import span
+from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import Identity, LogRow, Sandbox
+from migration.settings import Config
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -48,3 +58,79 @@ IDENTITY = Identity("abcdefghijklmnopqrst", *["x"] * 11, google_keys=())
 def sandbox(store: Any, tmp_path: Any, faults: Any = None, **settings: Any) -> Sandbox:
     """A sandbox of which only the log store is real."""
     return Sandbox(tmp_path, IDENTITY, None, store, faults or NoFaults(), {"logs": settings})  # type: ignore[arg-type]
+
+
+class Direct:
+    """The client's `logs` without the wire: the same rules, limits and errors, over a store of this process.
+
+    `arriving` holds (moment, row): a row can be read once the clock has passed its moment.
+    """
+
+    ref = IDENTITY.project_ref
+
+    def __init__(self, store: LogStore, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+        self.arriving: list[tuple[datetime, LogRow]] = []
+        self.failures: list[Exception] = []
+        self.queries: list[str] = []
+        self.deployed: list[Function] = []
+
+    def functions(self) -> list[Function]:
+        return self.deployed
+
+    def logs(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        self.queries.append(sql)
+        if self.failures:
+            raise self.failures.pop(0)
+        self._arrive()
+        try:
+            return self.store.query(sql, *span(start.isoformat(), end.isoformat(), self.clock.now()))
+        except SqlError as error:
+            raise ApiError("reading the logs", status=500, body=str(error), operation="reading the logs") from None
+
+    def _arrive(self) -> None:
+        now = self.clock.now()
+        self.store.append([found for at, found in self.arriving if at <= now])
+        self.arriving = [item for item in self.arriving if item[0] > now]
+
+
+USAGE = (
+    r"^\[[^\]]+\] 💰 Token usage: \{\s*(?:input: (?P<input>[\d,_]*\d),?\s*)?(?:output: (?P<output>[\d,_]*\d),?\s*)?"
+    r"(?:total: (?P<total>[\d,_]*\d),?\s*)?(?:cached: (?P<cached>[\d,_]*\d),?\s*)?"
+    r"(?:reasoning: (?P<reasoning>[\d,_]*\d),?\s*)?(?:estimatedCost: [\"']\$(?P<cost>[\d.,]+)[\"'],?\s*)?\}"
+)
+
+
+def config(**sections: Any) -> Config:
+    """A configuration with two migrated functions and the shipped signals."""
+    data = {
+        "migration": {"name": "test", "functions": ["artifact", "fix"], "unchanged": ["chat"]},
+        "app": {"path": "app"},
+        "environments": {"prod": {"project_ref": IDENTITY.project_ref, "url": "http://127.0.0.1:9"}},
+        "provider": {"model": "m", "price": {"input": 0.6, "cached_input": 0.15, "output": 2.5}},
+        "signals": {
+            "new_route": {"pattern": "Routing to Kimi"},
+            "usage": {"pattern": USAGE},
+            "retry": {"pattern": r"(?i)\bretry"},
+        },
+    }
+    return Config.model_validate(data | sections)
+
+
+def context(tmp_path: Path, source: Direct, **sections: Any) -> Context:
+    """A run's surroundings whose log endpoint is `source`; no ledger, no provider."""
+    found = Context(
+        config(**sections),
+        Environment("prod", "http://127.0.0.1:9", IDENTITY.project_ref, embedded=True),
+        tmp_path,
+        tmp_path / "app",
+        Collected(),
+        source.clock,
+    )
+    found.__dict__["supabase"] = source
+    return found
+
+
+def deployed(slug: str, id_: str) -> Function:
+    return Function(id_, slug, slug, "ACTIVE", 1)

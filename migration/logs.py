@@ -1,0 +1,215 @@
+"""What functions logged: history of any span, and a tail that follows.
+
+`history` and `follow` yield events; `explain` shows what the usage pattern takes from real lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from . import logsql, signals
+from .errors import Refused
+from .logquery import LogReader, Row
+from .logs_follow import Follower
+from .names import Names
+from .signals import Pattern
+
+if TYPE_CHECKING:
+    from .context import Context
+
+COLUMNS = ", ".join(["source", "event_message", *(f"{logsql.attribute(name)} as {name}" for name in logsql.ATTRIBUTES)])
+_REQUEST = re.compile(r"^\[([A-Za-z0-9_-]{6,64})\] ")
+_SLUG = re.compile(r"^/functions/v1/([^/?]+)")
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which events: `functions` by slug (all when empty), `level` that one and worse, `until` None for now.
+
+    `limit` takes the newest so many; order is oldest first unless `newest_first`.
+    """
+
+    since: datetime
+    until: datetime | None = None
+    functions: tuple[str, ...] = ()
+    grep: str = ""
+    signal: str = ""
+    level: str = ""
+    request: str = ""
+    limit: int | None = None
+    newest_first: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """One log row. `function` is the slug (the id where no name is known); `status` only for gateway rows."""
+
+    id: str
+    timestamp: datetime
+    function: str
+    level: str
+    message: str
+    request_id: str
+    execution_id: str
+    version: int | None
+    status: int | None
+    milliseconds: int | None
+    region: str
+    kind: str
+    signals: tuple[str, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self) | {"timestamp": iso(self.timestamp), "signals": list(self.signals)}
+
+
+def history(context: Context, query: Query) -> Iterator[Event]:
+    """Events of the range, each once. Refused for an unknown function, signal or level."""
+    asker = Asker.of(context, query.functions)
+    return asker.history(query, context.clock.now())
+
+
+def follow(context: Context, query: Query) -> Iterator[Event]:
+    """Events from `query.since` on and then as they come, for ever; late ones when they come, each once."""
+    asker = Asker.of(context, query.functions)
+    follower = Follower(asker.reader, asker.where(query), COLUMNS, query.since)
+    return (asker.event(row) for row in follower.run())
+
+
+def explain(context: Context, query: Query) -> Iterator[tuple[Event, dict[str, str] | None]]:
+    """Lines that look like usage, and what the pattern takes from each: its groups, None where it takes nothing."""
+    usage = signals.usage(context.config)
+    wanted = replace(query, functions=query.functions or usage.functions, grep=signals.anchor(usage.pattern))
+    for event in history(context, wanted):
+        found = usage.regex.search(signals.plain(event.message))
+        yield event, {name: text or "" for name, text in found.groupdict().items()} if found else None
+
+
+class Asker:
+    """Turns a query into SQL, and rows into events."""
+
+    def __init__(self, reader: LogReader, names: Names, patterns: Mapping[str, Pattern]) -> None:
+        self.reader = reader
+        self.names = names
+        self.patterns = patterns
+
+    @classmethod
+    def of(cls, context: Context, functions: Sequence[str] = ()) -> Asker:
+        names = Names.of(context)
+        names.ids(functions)
+        return cls(LogReader.of(context), names, signals.named(context.config))
+
+    def history(self, query: Query, now: datetime) -> Iterator[Event]:
+        until = query.until or now + timedelta(minutes=1)
+        newest = query.newest_first or query.limit is not None
+        rows = self.reader.rows(
+            self.where(query), query.since, until, columns=COLUMNS, newest_first=newest, limit=query.limit
+        )
+        events = (self.event(row) for row in rows)
+        return events if newest == query.newest_first else reversed(list(events))
+
+    def where(self, query: Query) -> str:
+        """The condition of a query, without its range."""
+        return logsql.both(
+            logsql.either(logsql.source(logsql.FUNCTION), logsql.source(logsql.EDGE)),
+            self._functions(query.functions),
+            self._signal(query.signal, query.functions),
+            logsql.contains(query.grep) if query.grep else "",
+            _at_least(query.level) if query.level else "",
+            story(query.request) if query.request else "",
+        )
+
+    def event(self, row: Row) -> Event:
+        """An event of a row with COLUMNS."""
+        edge = row["source"] == logsql.EDGE
+        message = row["event_message"]
+        function = self.names.slug(row["function_id"]) or _slug(row["path"])
+        return Event(
+            id=row["id"],
+            timestamp=logsql.at_micros(row["us"]),
+            function=function,
+            level=_level(row),
+            message=message,
+            request_id=row["gateway_request"] if edge else _request(message),
+            execution_id=row["execution_id"],
+            version=_number(row["version"]),
+            status=_number(row["status"]) if edge else None,
+            milliseconds=_number(row["milliseconds"]),
+            region=row["region"] or row["edge_region"],
+            kind="Request" if edge else row["event_type"],
+            signals=() if edge else self._seen(function, message),
+        )
+
+    def _functions(self, slugs: Sequence[str]) -> str:
+        return logsql.serves(self.names.ids(slugs), slugs) if slugs else ""
+
+    def _signal(self, name: str, functions: Sequence[str]) -> str:
+        if not name:
+            return ""
+        if name not in self.patterns:
+            known = ", ".join(self.patterns) or "none is configured"
+            raise Refused(f"config.yaml has no signal {name}", f"use one of: {known}")
+        found = self.patterns[name]
+        seen = [slug for slug in found.functions if slug in set(self.names.slugs.values())]
+        own = "" if functions else logsql.equal("function_id", *self.names.ids(seen))
+        return logsql.both(logsql.source(logsql.FUNCTION), own, found.sql)
+
+    def _seen(self, function: str, message: str) -> tuple[str, ...]:
+        return tuple(
+            name for name, found in self.patterns.items() if function in found.functions and found.matches(message)
+        )
+
+
+def story(request: str) -> str:
+    """Everything about one request: by its id in a line, its execution id, or the gateway's id for it.
+
+    Lines of the same execution that carry another request's id are left out: a worker may serve several.
+    """
+    named = logsql.either(
+        f"startsWith(event_message, {logsql.literal(f'[{request}]')})",
+        logsql.equal("execution_id", request),
+        logsql.equal("gateway_request", request),
+    )
+    execution = logsql.attribute("execution_id")
+    same = f"{execution} != '' and {execution} in (select {execution} from logs where {named})"
+    strange = r"not match(event_message, '^\\[[A-Za-z0-9_-]{6,64}\\] ')"
+    return logsql.either(named, logsql.both(same, strange))
+
+
+def iso(at: datetime) -> str:
+    """UTC with microseconds and a Z."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _at_least(level: str) -> str:
+    if level not in logsql.LEVELS:
+        raise Refused(f"there is no level {level}", f"use one of: {', '.join(logsql.LEVELS)}")
+    return f"{logsql.level()} in {logsql.literals(logsql.LEVELS[logsql.LEVELS.index(level) :])}"
+
+
+def _level(row: Row) -> str:
+    if row["source"] == logsql.EDGE:
+        status = _number(row["status"]) or 0
+        return "error" if status >= 500 else "warn" if status >= 400 else "info" if status >= 100 else ""
+    said = str(row["level"]).lower()
+    return {"fatal": "error", "warning": "warn", "log": "info"}.get(said, said)
+
+
+def _number(text: str) -> int | None:
+    try:
+        return round(float(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _request(message: str) -> str:
+    found = _REQUEST.match(message)
+    return found[1] if found else ""
+
+
+def _slug(path: str) -> str:
+    found = _SLUG.match(path)
+    return found[1] if found else ""
