@@ -1,0 +1,54 @@
+"""`/rest/v1`: quick stand-in answers for database calls. No database runs here; rows come from the settings.
+
+Settings, under `database`: `tables` maps a table to its rows, `rpc` a function to its answer, and `status` with
+`body` makes every call fail so. A table that is not named is empty. Filters are not applied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from .types import Sandbox
+
+_ONE = "application/vnd.pgrst.object+json"
+_METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+
+
+def routes(sandbox: Sandbox) -> list[BaseRoute]:
+    async def answer(request: Request) -> Response:
+        return _answer(request, sandbox.settings.get("database") or {}, await request.body())
+
+    return [Route("/rest/v1/{name:path}", answer, methods=_METHODS)]
+
+
+def _answer(request: Request, settings: Mapping[str, Any], body: bytes) -> Response:
+    if "status" in settings:
+        return JSONResponse(settings.get("body", {"message": "no database here"}), int(settings["status"]))
+    name = request.path_params["name"]
+    if name.startswith("rpc/"):
+        return JSONResponse((settings.get("rpc") or {}).get(name[4:]))
+    if request.method in ("GET", "HEAD"):
+        return _rows(request, (settings.get("tables") or {}).get(name, []))
+    if "return=representation" in request.headers.get("prefer", ""):
+        written = json.loads(body or b"[]")
+        return _rows(request, written if isinstance(written, list) else [written], request.method == "POST")
+    return Response(status_code=201 if request.method == "POST" else 204)
+
+
+def _rows(request: Request, rows: list[Any], created: bool = False) -> Response:
+    shown = f"0-{len(rows) - 1}" if rows else "*"
+    headers = {"content-range": f"{shown}/{len(rows) if 'count=' in request.headers.get('prefer', '') else '*'}"}
+    status = 201 if created else 200
+    if _ONE not in request.headers.get("accept", ""):
+        return JSONResponse(rows, status, headers)
+    if len(rows) == 1:
+        return JSONResponse(rows[0], status, headers)
+    details = f"The result contains {len(rows)} rows"
+    problem = {"code": "PGRST116", "details": details, "hint": None}
+    return JSONResponse({**problem, "message": "Cannot coerce the result to a single JSON object"}, 406)

@@ -1,0 +1,103 @@
+"""One request at the edge: what was asked, who asks, and what was answered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+from .types import LiveFunction
+
+PREFIX = "/functions/v1"
+
+
+@dataclass
+class Exchange:
+    """`live` stays None while no function's code is concerned; `status` is 0 until an answer begins."""
+
+    scope: Scope
+    region: str
+    execution: str = field(default_factory=lambda: str(uuid.uuid4()))
+    request_id: str = field(default_factory=lambda: str(uuid7()))
+    began: float = field(default_factory=time.monotonic)
+    live: LiveFunction | None = None
+    status: int = 0
+    answer: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    @property
+    def headers(self) -> Headers:
+        return Headers(scope=self.scope)
+
+    @property
+    def slug(self) -> str:
+        return unquote(self.target.decode("latin-1").partition("?")[0]).lstrip("/").partition("/")[0]
+
+    @property
+    def target(self) -> bytes:
+        """What the function sees: its slug and all behind it, as the caller wrote it."""
+        path: bytes = (self.scope.get("raw_path") or self.scope["path"].encode()).partition(b"?")[0]
+        query: bytes = self.scope["query_string"]
+        return (path.removeprefix(PREFIX.encode()) or b"/") + (b"?" + query if query else b"")
+
+    def abort(self) -> None:
+        """Break the connection off; without a transport at hand the server does when the answer stays unfinished."""
+        transport = self.scope.get("state", {}).get("transport")
+        if transport:
+            transport.abort()
+
+
+class Caller:
+    """The caller's end: its body, the way back, and whether it is still there."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self.send = send
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=4)
+
+    async def unless_gone(self, serving: Coroutine[Any, Any, None]) -> bool:
+        """Serve, but stop at once when the caller leaves; whether it stayed."""
+        served, left = asyncio.create_task(serving), asyncio.create_task(self._listen())
+        try:
+            await asyncio.wait([served, left], return_when=asyncio.FIRST_COMPLETED)
+            if served.done():
+                served.result()
+            return served.done()
+        finally:
+            for task in (served, left):
+                task.cancel()
+            await asyncio.gather(served, left, return_exceptions=True)
+
+    async def body(self) -> AsyncIterator[bytes]:
+        while (piece := await self._pieces.get()) is not None:
+            yield piece
+
+    async def _listen(self) -> None:
+        """Pass the body on as it comes; ends when the caller is gone."""
+        message: Message = {"type": "http.request", "more_body": True}
+        while message["type"] == "http.request":
+            message = await self._receive()
+            if piece := message.get("body"):
+                await self._pieces.put(piece)
+            if message["type"] == "http.request" and not message.get("more_body"):
+                await self._pieces.put(None)
+
+
+def uuid7() -> uuid.UUID:
+    """A UUID that sorts by time, as the platform's request ids do."""
+    stamp = (time.time_ns() // 1_000_000).to_bytes(6, "big")
+    return uuid.UUID(bytes=_marked(stamp + os.urandom(10)))
+
+
+def _marked(raw: bytes) -> bytes:
+    parts = bytearray(raw)
+    parts[6] = parts[6] & 0x0F | 0x70
+    parts[8] = parts[8] & 0x3F | 0x80
+    return bytes(parts)

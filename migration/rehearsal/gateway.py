@@ -1,0 +1,140 @@
+"""`/functions/v1/SLUG`: who may call, which version answers, and what the platform says when none can."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from starlette.datastructures import Headers
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from . import access, edge_rows
+from .access import Refusal
+from .exchange import PREFIX, Caller, Exchange
+from .isolate import Isolate
+from .proxy import Lost, Upstream, forward
+from .rows import SERVED_BY
+from .types import LiveFunction, Sandbox
+from .workers import NotBootable, Pool
+
+REGIONS = frozenset({
+    "us-west-1", "us-west-2", "us-east-1", "us-east-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-west-3",
+    "eu-central-1", "eu-north-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1",
+    "ap-southeast-2", "sa-east-1",
+})  # fmt: skip
+_IDLE = 150.0  # seconds without a byte, the hosted limit
+_END = 2.0  # seconds a worker whose connection broke has to be gone, so that we know why
+
+NOT_FOUND = Refusal(404, "NOT_FOUND", "Requested function was not found")
+BOOT_ERROR = Refusal(503, "BOOT_ERROR", "Function failed to start (please check logs)")
+WORKER_ERROR = Refusal(500, "WORKER_ERROR", "Function exited due to an error (please check logs)")
+RESOURCES = Refusal(
+    546, "WORKER_RESOURCE_LIMIT", "Function failed due to not having enough compute resources (please check logs)"
+)
+
+
+def routes(sandbox: Sandbox) -> list[BaseRoute]:
+    """Settings: `idle_timeout` (seconds), `new_keys` (whether publishable and secret keys pass), those of the pool."""
+    gateway = Gateway(sandbox)
+    sandbox.closing.append(gateway.pool.stop)
+    return [Route(f"{PREFIX}/{{path:path}}", gateway), Route(PREFIX, gateway)]
+
+
+class Gateway:
+    """The ASGI application behind the route."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.pool = Pool(sandbox)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, self._region(scope))
+        caller = Caller(receive, send)
+        try:
+            await caller.unless_gone(self._serve(exchange, caller))
+        finally:
+            edge_rows.write(self.sandbox, exchange, time.monotonic() - exchange.began)
+
+    async def _serve(self, exchange: Exchange, caller: Caller) -> None:
+        slug = exchange.slug
+        live = self.sandbox.functions.live(slug, exchange.region) if slug else None
+        refusal = NOT_FOUND if live is None else self._refusal(exchange, live)
+        if refusal or live is None:
+            return await self._refuse(exchange, caller, refusal or NOT_FOUND)
+        exchange.live = live
+        try:
+            async with self.pool.lease(live, exchange.execution) as isolate:
+                await self._pass(exchange, caller, isolate)
+        except NotBootable:
+            await self._refuse(exchange, caller, BOOT_ERROR)
+        return None
+
+    def _region(self, scope: Scope) -> str:
+        asked = Headers(scope=scope).get("x-region", "")
+        return asked if asked in REGIONS else self.sandbox.region
+
+    def _refusal(self, exchange: Exchange, live: LiveFunction) -> Refusal | None:
+        if exchange.scope["method"] == "OPTIONS" or not live.verify_jwt:
+            return None
+        new_keys = bool(self.sandbox.settings.get("new_keys", True))
+        return access.check(self.sandbox.identity, exchange.headers, new_keys)
+
+    async def _pass(self, exchange: Exchange, caller: Caller, isolate: Isolate) -> None:
+        """The function's own answer, or the platform's when the function fails to give one."""
+        idle = float(self.sandbox.settings.get("idle_timeout", _IDLE))
+        scope = exchange.scope
+        headers = [*scope["headers"], (b"x-sandbox-execution-id", exchange.execution.encode())]
+        try:
+            async with forward(
+                isolate.port, scope["method"], exchange.target, headers, caller.body(), idle
+            ) as upstream:
+                if any(name == b"x-sandbox-fate" for name, _ in upstream.headers):
+                    raise Lost("an error that nobody caught")
+                await self._answer(exchange, caller, upstream)
+        except TimeoutError:
+            limit = f"Request idle timeout limit ({idle:g}s) reached"
+            await self._refuse(exchange, caller, Refusal(504, "IDLE_TIMEOUT", limit))
+        except Lost:
+            fate = isolate.fate if await isolate.ended(_END) else ""
+            await self._refuse(exchange, caller, RESOURCES if fate in ("CPUTime", "Memory") else WORKER_ERROR)
+
+    async def _answer(self, exchange: Exchange, caller: Caller, upstream: Upstream) -> None:
+        extra = [(b"sb-error-code", b"EDGE_FUNCTION_ERROR")] if upstream.status >= 500 else []
+        own = [pair for pair in upstream.headers if pair[0] != b"date"]  # our own server adds one
+        await self._start(exchange, caller, upstream.status, [*own, *extra])
+        async for piece in upstream.pieces:
+            await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
+        await caller.send({"type": "http.response.body", "body": b""})
+
+    async def _refuse(self, exchange: Exchange, caller: Caller, refusal: Refusal) -> None:
+        if exchange.status:  # half an answer is out: all that is left is to break it off
+            return exchange.abort()
+        body = json.dumps({"code": refusal.code, "message": refusal.message}, separators=(",", ":")).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"sb-error-code", refusal.code.encode()),
+            (b"access-control-allow-origin", b"*"),
+            (b"access-control-allow-headers", b"authorization, x-client-info, apikey, content-type"),
+            (b"access-control-expose-headers", b"sb-error-code"),
+        ]
+        await self._start(exchange, caller, refusal.status, headers)
+        await caller.send({"type": "http.response.body", "body": body})
+        return None
+
+    async def _start(self, exchange: Exchange, caller: Caller, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        exchange.status = status
+        exchange.answer = [*headers, *self._platform(exchange)]
+        await caller.send({"type": "http.response.start", "status": status, "headers": exchange.answer})
+
+    def _platform(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+        named = {
+            "sb-request-id": exchange.request_id,
+            "sb-project-ref": self.sandbox.identity.project_ref,
+            "sb-gateway-version": "1",
+            "x-sb-edge-region": exchange.region,
+            "x-served-by": SERVED_BY,
+        }
+        ran = {"x-deno-execution-id": exchange.execution} if exchange.live else {}
+        return [(name.encode(), value.encode()) for name, value in {**named, **ran}.items()]

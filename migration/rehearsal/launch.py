@@ -1,0 +1,139 @@
+"""How a function version is started: command lines, environment and config, built here and run in `isolate`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from . import remap
+from .files import write_json
+from .types import Identity, LiveFunction, Sandbox
+
+PRELOAD = Path(__file__).with_name("preload.js")
+_COMMON = ("--no-lock", "--node-modules-dir=none")
+_DENO = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1"}
+_MEMORY = 256  # MB, the hosted limit
+
+
+class NotBootable(Exception):
+    """The function cannot be started; the text is what the platform would log."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """`fetch` brings in what is not local, with this machine's own environment; None when all is local."""
+
+    run: list[str]
+    env: dict[str, str]
+    cwd: Path
+    fetch: list[str] | None
+    fetch_env: dict[str, str]
+
+
+def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
+    """NotBootable when the bundle has no such entrypoint or import map."""
+    entry = _inside(live.tree, live.entrypoint)
+    own = _inside(live.tree, live.import_map) if live.import_map else None
+    config = remap.config(live.tree, own, _path(sandbox.settings.get("import_map")))
+    written = sandbox.folder / "run" / f"{live.slug}-{live.id}-{live.version}" / "deno.json"
+    write_json(written, config)
+    common = [*_COMMON, "--config", str(written)]
+    env = variables(sandbox, live, execution)
+    deno = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
+    return Launch(
+        run=[find_deno(), "run", *common, *_permissions(sandbox.url, live.tree), "--preload", str(PRELOAD), str(entry)],
+        env=env | deno | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env))},
+        cwd=live.tree,
+        fetch=_fetch(common, entry) if remap.remote(live.tree, config) else None,
+        fetch_env=dict(os.environ) | deno,
+    )
+
+
+def variables(sandbox: Sandbox, live: LiveFunction, execution: str) -> dict[str, str]:
+    """All that a function finds in its environment: its secrets and the platform's own names."""
+    return {
+        **sandbox.functions.secrets(),
+        **_platform(sandbox.identity, sandbox.url),
+        **_worker(sandbox, live, execution),
+    }
+
+
+def cache_folder(sandbox: Sandbox) -> Path:
+    """DENO_DIR: the sandbox's own unless `deno_dir` names one to share between sandboxes."""
+    return _path(sandbox.settings.get("deno_dir")) or sandbox.folder / "deno"
+
+
+@cache
+def find_deno() -> str:
+    import deno  # type: ignore[import-untyped]
+
+    return str(deno.find_deno_bin())
+
+
+def _platform(identity: Identity, url: str) -> dict[str, str]:
+    return {
+        "SUPABASE_URL": url,
+        "SUPABASE_ANON_KEY": identity.anon_key,
+        "SUPABASE_SERVICE_ROLE_KEY": identity.service_role_key,
+        # No database runs here, and the port is not allowed: who connects is refused at once.
+        "SUPABASE_DB_URL": "postgresql://postgres:postgres@127.0.0.1:5432/postgres",
+        "SUPABASE_PUBLISHABLE_KEYS": json.dumps({"default": identity.publishable_key}),
+        "SUPABASE_SECRET_KEYS": json.dumps({"default": identity.secret_key}),
+        "SUPABASE_JWKS": json.dumps({"keys": []}),
+    }
+
+
+def _worker(sandbox: Sandbox, live: LiveFunction, execution: str) -> dict[str, str]:
+    return {
+        "SB_REGION": sandbox.region,
+        "SB_EXECUTION_ID": execution,
+        "DENO_DEPLOYMENT_ID": deployment_id(sandbox.identity, live),
+        "SUPABASE_FUNCTION_SLUG": live.slug,
+    }
+
+
+def deployment_id(identity: Identity, live: LiveFunction) -> str:
+    return f"{identity.project_ref}_{live.id}_{live.version}"
+
+
+def _setup(sandbox: Sandbox, env: Mapping[str, str]) -> dict[str, Any]:
+    """What the preload module must know: the sandbox, where outside hosts lead, and the names a function may see."""
+    hosts = {
+        "openrouter.ai": f"{sandbox.url}/_openrouter",
+        "generativelanguage.googleapis.com": f"{sandbox.url}/_gemini",
+        f"{sandbox.identity.project_ref}.supabase.co": sandbox.url,
+    }
+    return {"url": sandbox.url, "hosts": hosts, "names": sorted(env)}
+
+
+def _permissions(url: str, tree: Path) -> list[str]:
+    """Port 0 is the worker's own listener; the sandbox is the only host that it may call."""
+    return [
+        "--quiet", "--no-prompt", "--cached-only", "--unstable-no-legacy-abort", "--allow-env",
+        f"--allow-net={urlsplit(url).netloc},127.0.0.1:0",
+        f"--allow-read={tree}",
+        f"--v8-flags=--max-old-space-size={_MEMORY}",
+    ]  # fmt: skip
+
+
+def _fetch(common: list[str], entry: Path) -> list[str]:
+    return [find_deno(), "cache", "--quiet", "--allow-import", *common, str(entry)]
+
+
+def _path(value: object) -> Path | None:
+    return Path(str(value)).absolute() if value else None
+
+
+def _inside(tree: Path, name: str) -> Path:
+    """The uploaded file that a path of the metadata means: its longest tail that was uploaded."""
+    parts = [part for part in PurePosixPath(unquote(name.removeprefix("file://"))).parts if part not in ("/", "..")]
+    for start in range(len(parts)):
+        if (found := tree.joinpath(*parts[start:])).is_file():
+            return found
+    raise NotBootable(f"failed to bootstrap runtime: could not find {name} in the bundle")

@@ -1,0 +1,161 @@
+// Runs before the function's own code: tells the sandbox what the function logs, serves requests over loopback,
+// and sends calls to the outside to the local stand-ins. Nothing here is visible to the function but the
+// globals that the hosted runtime has too.
+import { AsyncLocalStorage } from "node:async_hooks";
+
+const setup = JSON.parse(Deno.env.get("SANDBOX_WORKER"));
+const internals = Deno[Deno.internal];
+const request = new AsyncLocalStorage();
+const encoder = new TextEncoder();
+const background = new Set();
+const original = { serve: Deno.serve, fetch: globalThis.fetch, env: Deno.env.get.bind(Deno.env), exit: Deno.exit };
+let last = 0;
+let booted = false;
+let active = 0;
+
+for (const name of Object.keys(Deno.env.toObject())) {
+  if (!setup.names.includes(name)) Deno.env.delete(name);
+}
+// What the hosted runtime sets for each worker is set for each request here, because requests share a worker.
+Deno.env.get = (name) => (name === "SB_EXECUTION_ID" && request.getStore()?.id) || original.env(name);
+
+// One event is one line on stdout, written at once: what was logged before a crash is not lost.
+function tell(event) {
+  last = Math.max(performance.timeOrigin + performance.now(), last + 0.001);
+  const bytes = encoder.encode(`\x1e${JSON.stringify({ at: last, ...event })}\n`);
+  for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
+}
+
+function boot() {
+  if (booted) return;
+  booted = true;
+  tell({ event: "boot" });
+  listenForEnd();
+}
+
+function log(text, level) {
+  boot();
+  tell({ event: "log", text, level, id: request.getStore()?.id });
+}
+
+globalThis.console = new internals.Console(log);
+
+// The sandbox holds the other end of stdin open for as long as it lives.
+async function listenForEnd() {
+  const buffer = new Uint8Array(64);
+  while (await Deno.stdin.read(buffer).catch(() => null) !== null);
+  dispatchEvent(new Event("beforeunload"));
+  await Promise.allSettled([...background]);
+  tell({ event: "end", memory: Deno.memoryUsage() });
+  original.exit(0);
+}
+
+// An error that nobody caught ends the request it belongs to, and the worker takes no new one, as if each request
+// had an isolate of its own. Without a request to blame, the worker ends.
+function uncaught(event, reason, prefix) {
+  const store = request.getStore();
+  const text = `event loop error: ${prefix}${reason?.stack ?? internals.inspectArgs([reason])}`;
+  boot();
+  tell({ event: "uncaught", text, id: store?.id });
+  if (!store) return;
+  event.preventDefault();
+  store.fail();
+}
+
+addEventListener("unhandledrejection", (event) => uncaught(event, event.reason, "Uncaught (in promise) "));
+addEventListener("error", (event) => uncaught(event, event.error, "Uncaught "));
+
+addEventListener("load", async () => {
+  boot();
+  const main = await import(Deno.mainModule);
+  if (!served && typeof main.default?.fetch === "function") Deno.serve((...args) => main.default.fetch(...args));
+});
+
+let served = false;
+
+Deno.serve = function serve(...args) {
+  const options = args.find((arg) => typeof arg === "object" && arg !== null) ?? {};
+  const handler = args.find((arg) => typeof arg === "function") ?? options.handler;
+  if (typeof handler !== "function") throw new TypeError("A handler function must be provided.");
+  boot();
+  served = true;
+  return original.serve(
+    { hostname: "127.0.0.1", port: 0, signal: options.signal, onListen: (address) => listening(address, options) },
+    (raw, info) => answer(raw, info, handler, options.onError ?? failed),
+  );
+};
+
+function listening(address, options) {
+  const shown = { hostname: "localhost", port: 9999, transport: "tcp" };
+  if (options.onListen) options.onListen(shown);
+  else log(`Listening on http://${shown.hostname}:${shown.port}/\n`, 1);
+  tell({ event: "ready", port: address.port });
+}
+
+function answer(raw, info, handler, onError) {
+  const id = raw.headers.get("x-sandbox-execution-id");
+  const headers = new Headers(raw.headers);
+  headers.delete("x-sandbox-execution-id");
+  const { promise: broken, resolve } = Promise.withResolvers();
+  const fail = () => resolve(new Response(null, { status: 500, headers: { "x-sandbox-fate": "uncaught" } }));
+  beat(1);
+  return request.run({ id, fail }, async () => {
+    try {
+      return await Promise.race([handled(new Request(raw, { headers }), info, handler, onError), broken]);
+    } finally {
+      beat(-1);
+    }
+  });
+}
+
+async function handled(req, info, handler, onError) {
+  try {
+    return checked(await handler(req, info));
+  } catch (error) {
+    return checked(await onError(error));
+  }
+}
+
+function checked(response) {
+  if (response instanceof Response) return response;
+  throw new TypeError("Return value from serve handler must be a response or a promise resolving to a response");
+}
+
+function failed(error) {
+  console.error(error);
+  return new Response("Internal Server Error", { status: 500 });
+}
+
+// While requests are in flight, a worker that stops beating is busy in a loop.
+let beating;
+function beat(change) {
+  active += change;
+  clearInterval(beating);
+  tell({ event: "beat" });
+  if (active > 0) Deno.unrefTimer(beating = setInterval(() => tell({ event: "beat" }), 200));
+}
+
+globalThis.fetch = function fetch(input, init) {
+  const url = new URL(input instanceof Request ? input.url : String(input));
+  if (!["http:", "https:"].includes(url.protocol) || url.origin === setup.url) return original.fetch(input, init);
+  const base = setup.hosts[url.host];
+  if (base === undefined) return refused(url.host);
+  const target = base + url.pathname + url.search;
+  return original.fetch(input instanceof Request ? new Request(target, input) : target, init);
+};
+
+function refused(host) {
+  const text = `The sandbox refuses host ${host}: nothing outside this machine can be reached from here. ` +
+    "Replace what calls it for rehearsals, or leave it out of the smoke cases.";
+  log(`${text}\n`, 2);
+  return Promise.reject(new TypeError(text));
+}
+
+globalThis.EdgeRuntime = {
+  waitUntil(promise) {
+    const kept = Promise.resolve(promise);
+    background.add(kept);
+    kept.finally(() => background.delete(kept)).catch(() => {});
+    return promise;
+  },
+};

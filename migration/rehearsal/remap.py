@@ -1,0 +1,68 @@
+"""The Deno config of one function: its own import map with the replacements that a closed network needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from migration import importmap
+
+HERE = Path(__file__).parent
+STD_SERVER = (HERE / "std_server.js").as_uri()
+_STD = r"https://deno\.land/std(?:@[\w.-]+)?/"
+_STD_FOLDER = re.compile(_STD)
+_STD_MODULE = re.compile(_STD + r"http/server\.ts")
+_CODE = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts"}
+_REMOTE = re.compile(r"""["'](?:npm:|jsr:|https?://)""")
+
+Entries = dict[str, str]
+
+
+def config(tree: Path, own: Path | None, replacements: Path | None) -> dict[str, Any]:
+    """A deno.json as data, every path in it absolute. `own` is the function's import map or deno.json.
+
+    `replacements` is `rehearsal.import_map`; the listener of the old standard library is always replaced.
+    Refused for a map that cannot be read.
+    """
+    loaded = importmap.load(own).absolute() if own else {"imports": {}, "scopes": {}}
+    replaced = importmap.load(replacements).absolute()["imports"] if replacements else {}
+    targets = {**_listeners(tree, loaded["imports"].values()), **replaced}
+    scopes = {scope: rewritten(entries, targets) for scope, entries in loaded["scopes"].items()}
+    options = importmap.parse(own.read_text("utf-8-sig")).get("compilerOptions") if own else None
+    imports = {**rewritten(loaded["imports"], targets), **targets}
+    return {"imports": imports, "scopes": scopes} | ({"compilerOptions": options} if options else {})
+
+
+def rewritten(entries: Mapping[str, str], targets: Mapping[str, str]) -> Entries:
+    """The entries with replaced addresses in place of their own: a map is not applied to what a map answers."""
+    result = dict(entries)
+    for key, value in entries.items():
+        for address, target in targets.items():
+            if value == address or (address.endswith("/") and value.startswith(address)):
+                result[key] = target + value[len(address) :]
+            elif value.endswith("/") and key.endswith("/") and address.startswith(value):
+                result[key + address[len(value) :]] = target
+    return result
+
+
+def remote(tree: Path, config: Mapping[str, Any]) -> bool:
+    """Whether anything may have to be fetched before the function can start; a wrong yes costs time, no more."""
+    mapped = f"{config['imports']}{config['scopes']}{config.get('compilerOptions', '')}"
+    return bool(_REMOTE.search(mapped)) or any(_REMOTE.search(text) for text in _texts(tree))
+
+
+def _listeners(tree: Path, addresses: Iterable[str]) -> Entries:
+    """Every spelling of the old std listener in the function's files, and those its import map leads to."""
+    found = {match[0] for text in _texts(tree) for match in _STD_MODULE.finditer(text)}
+    for address in addresses:
+        folder, module = _STD_FOLDER.fullmatch(address), _STD_MODULE.fullmatch(address)
+        found |= {f"{address}http/server.ts"} if folder else {address} if module else set()
+    return dict.fromkeys(sorted(found), STD_SERVER)
+
+
+def _texts(tree: Path) -> Iterable[str]:
+    for path in tree.rglob("*"):
+        if path.suffix in _CODE and path.is_file():
+            yield path.read_text("utf-8", "replace")
