@@ -1,0 +1,25 @@
+"""What all tests share: one sandbox server, emptied before each test that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from migration.rehearsal.server import Running, start
+
+UNLIMITED = {"rate_limit": {"default": 0}}
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The server of the whole session; tests ask for `sandbox`."""
+    with start(tmp_path_factory.mktemp("sandbox"), settings={"management": UNLIMITED}) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(sandbox_server: Running) -> Running:
+    """A running sandbox: an empty project with its first secrets, no faults, no history. Logs are kept."""
+    sandbox_server.reset()
+    return sandbox_server
