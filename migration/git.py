@@ -195,7 +195,7 @@ class Repository:
 
     def move(self, ref: str, new: str, old: str | None = None) -> bool:
         """Move a local ref if it still is at `old` ("" for absent, None for wherever)."""
-        command = f"create {ref} {new}" if old == "" else f"update {ref} {new} {old or ''}"
+        command = f"create {ref} {new}\n" if old == "" else f"update {ref} {new} {old or ''}".strip() + "\n"
         return self.run("update-ref", "--no-deref", "--stdin", stdin=command.encode()).ok
 
     @contextlib.contextmanager
