@@ -13,7 +13,7 @@ from .clock import Clock
 from .errors import ConfigError, Refused
 from .progress import Observer
 from .secrets_type import Secret
-from .settings import Config, EnvironmentSettings
+from .settings import App, Config, EnvironmentSettings
 
 if TYPE_CHECKING:
     from .clients.edge import Edge
@@ -57,11 +57,12 @@ class Context:
     app: Path
     observer: Observer = field(default_factory=Observer)
     clock: Clock = field(default_factory=Clock)
+    folder: Path | None = None
 
     @property
     def state(self) -> Path:
         """`.cutover`, beside tasks.py: caches and journals of this machine, nothing that others need."""
-        return self.root / ".cutover"
+        return self.folder or self.root / ".cutover"
 
     @cached_property
     def supabase(self) -> Supabase:
@@ -127,16 +128,32 @@ def make(root: Path, name: str, observer: Observer | None = None, clock: Clock |
         raise Refused(f"config.yaml has no environment {name}", f"use --env with one of: {known}")
     extra: dict[str, Any] = {"observer": observer or Observer(), "clock": clock or Clock()}
     if settings.embedded:
-        running = sandbox(root / ".cutover" / "sandbox")
-        return Context(config, embedded(config, name, running), root, Path(running["app"]), **extra)
+        return attach(root, config, root / ".cutover" / "sandbox", name=name, **extra)
     return Context(config, _hosted(config, root, name, settings), root, _app(config, settings), **extra)
+
+
+def attach(
+    root: Path,
+    config: Config,
+    folder: Path,
+    observer: Observer | None = None,
+    clock: Clock | None = None,
+    name: str = "sandbox",
+) -> Context:
+    """The context of a running sandbox: its own clone, remote, keys and user, nothing of the user's."""
+    running = sandbox(folder)
+    app = App(path=running["app"], base=running["base"], branch=running["branch"])
+    own = config.model_copy(update={"app": app})
+    where = embedded(own, name, running)
+    return Context(own, where, root, Path(running["app"]), observer or Observer(), clock or Clock(), folder / "state")
 
 
 def sandbox(folder: Path) -> dict[str, Any]:
     """What a running sandbox says of itself. Refused when none is running in that folder."""
     hint = "start it in another terminal: inv sandbox"
     try:
-        found: dict[str, Any] = json.loads((folder / "sandbox.json").read_text())
+        texts = [(folder / name).read_text() for name in ("sandbox.json", "clone.json")]
+        found: dict[str, Any] = {**json.loads(texts[0]), **json.loads(texts[1])}
     except FileNotFoundError:
         raise Refused("the sandbox is not running", hint) from None
     except (OSError, ValueError) as error:

@@ -178,9 +178,11 @@ class Rollback(Section):
 class Rehearsal(Section):
     import_map: str | None = None
     providers: dict[str, Any] = {}
+    variables: dict[str, str | int] = {}
     database: Any = None
     logs: dict[str, Any] = {}
     edge: dict[str, Any] = {}
+    management: dict[str, Any] = {}
 
 
 class Config(Section):

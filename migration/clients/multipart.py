@@ -6,8 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from email.message import EmailMessage
-from email.parser import BytesHeaderParser
-from email.policy import HTTP
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,15 +20,15 @@ def parts(content_type: str, body: bytes) -> tuple[Mapping[str, Any], dict[str, 
     metadata: Mapping[str, Any] = {}
     files: dict[str, bytes] = {}
     for head, data in _split(body, str(boundary).encode()):
-        path, name = _path(head), head.get_param("name", header="content-disposition")
+        path = _path(head)
         if path:
             files[path] = data
-        elif name == "metadata" or data[:1] == b"{":
+        elif data[:1] == b"{":
             metadata = _metadata(data)
     return metadata, files
 
 
-def _split(body: bytes, boundary: bytes) -> list[tuple[EmailMessage, bytes]]:
+def _split(body: bytes, boundary: bytes) -> list[tuple[dict[str, str], bytes]]:
     marked = b"\r\n" + body
     delimiter = b"\r\n--" + boundary
     pieces = marked.split(delimiter)
@@ -39,15 +37,16 @@ def _split(body: bytes, boundary: bytes) -> list[tuple[EmailMessage, bytes]]:
     found = []
     for piece in pieces[1:-1]:
         head, _, data = piece.lstrip(b" \t").removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        found.append((BytesHeaderParser(policy=HTTP).parsebytes(head + b"\r\n\r\n"), data))
+        rows = (row.partition(":") for row in head.decode("utf-8", "replace").split("\r\n"))
+        found.append(({name.strip().lower(): value.strip() for name, _, value in rows}, data))
     return found
 
 
-def _path(head: EmailMessage) -> str:
-    direct = str(head.get("supabase-path", "")).strip()
+def _path(head: Mapping[str, str]) -> str:
+    direct = head.get("supabase-path", "")
     if direct:
         return direct
-    disposition = str(head.get("content-disposition", ""))
+    disposition = head.get("content-disposition", "")
     extended = re.search(r"filename\*\s*=\s*UTF-8''([^;]+)", disposition, re.IGNORECASE)
     if extended:
         return unquote(extended[1].strip())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +12,7 @@ from rich.console import Console
 from ..errors import Refused
 from ..progress import Observer
 from .live import Board, Lines
-from .sink import Masked, one_line
+from .sink import Masked, one_line, plain
 
 
 class Output:
@@ -36,10 +38,31 @@ class Output:
         self.quiet()
         if self.json:
             self.line(result)
-            return
+        else:
+            self.show(self.verb, result)
+
+    @contextlib.contextmanager
+    def unmasked(self) -> Iterator[None]:
+        """For the sandbox's own keys, made up to be used: the only ones that are printed."""
+        self._stdout.masks = False
+        try:
+            yield
+        finally:
+            self._stdout.masks = True
+
+    def show(self, kind: str, result: Any) -> None:
+        """Draw something for a person; with `json` it goes to stderr, where prose goes."""
         from .console import draw
 
-        draw(self.verb, result, self.console)
+        self.quiet()
+        draw(kind, plain(result), self.console)
+
+    def each(self, kind: str, event: Any) -> None:
+        """One event of a stream, at once."""
+        if self.json:
+            self.line(event)
+        else:
+            self.show(kind, event)
 
     def line(self, value: Any) -> None:
         """One JSON object on a line of its own, at once."""

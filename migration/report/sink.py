@@ -18,9 +18,10 @@ class Masked:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.masks = True
 
     def write(self, text: str) -> int:
-        self._stream.write(mask(text))
+        self._stream.write(mask(text) if self.masks else text)
         return len(text)
 
     def flush(self) -> None:

@@ -1,0 +1,161 @@
+"""The phases of a rehearsal, in the plan's order. Each returns one line of evidence, or raises NotShown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import checks_run, costs as spending, deploy as deploying, logs as logging, plan as planning  # noqa: I001
+from .. import rollback as undoing, secret as proving, smoke as smoking, status as telling
+from ..secrets_type import Secret
+from .stage import Stage, shown
+
+BASELINE_CALLS = 20
+SOAK_CALLS = 24
+
+
+def sandbox(stage: Stage) -> str:
+    """Everything hosted, on loopback: the app's clone with two commits, the stand-ins, chat and images live."""
+    stage.open()
+    live = sorted(function.slug for function in stage.context.supabase.functions())
+    return shown(live == sorted(stage.config.migration.unchanged), f"{stage.running.url} with {', '.join(live)} live")  # type: ignore[union-attr]
+
+
+def baseline(stage: Stage) -> str:
+    """The code before the migration goes live and is measured: about half of its calls fail."""
+    stage.clone.checkout(stage.clone.base)
+    found = _deploy(stage, "baseline", gate=False)
+    statuses = stage.ask(BASELINE_CALLS)
+    share = statuses[503] / BASELINE_CALLS
+    words = f"{statuses[503]} of {BASELINE_CALLS} calls answered 503 ({share:.0%}), deployment {found.id}"
+    return shown(0.25 <= share <= 0.75, words)
+
+
+def secret(stage: Stage) -> str:
+    """Missing, then set, then proven: by digest and by the provider."""
+    before = proving.verify(stage.context)
+    shown(not any(row.present for row in before.secrets), "the new key was there before it was set")
+    proving.set_all(stage.fresh(), confirm=lambda _: True)
+    after = proving.verify(stage.fresh())
+    stage.results["secret"] = after
+    good = all(row.present and row.matches and row.provider_ok for row in after.secrets)
+    return shown(good, f"{', '.join(row.name for row in after.secrets)}: missing, set, digest equal, provider accepts it")
+
+
+def plan(stage: Stage) -> str:
+    """Both functions are to be updated, each can be restored, and the untouched ones are untouched."""
+    stage.clone.checkout(stage.clone.branch)
+    made = planning.make(stage.fresh())
+    stage.results["plan"] = made
+    actions = {row.slug: row.action for row in made.functions}
+    good = set(actions.values()) == {"update"} and all(row.restorable != "no" for row in made.functions)
+    good = good and not any(row.changed for row in made.unchanged)
+    return shown(good, ", ".join(f"{action} {slug}" for slug, action in actions.items()) + f"; plan {made.hash[:12]}")
+
+
+def deploy(stage: Stage) -> str:
+    """The change goes live and the gate proves it."""
+    found = _deploy(stage, "deploy", gate=True)
+    stage.ask(SOAK_CALLS)
+    versions = ", ".join(f"{row.slug} {row.before.version}→{row.after.version}" for row in found.functions)
+    return shown(found.outcome == "live", f"{found.outcome}: {versions}")
+
+
+def smoke(stage: Stage) -> str:
+    result = smoking.run(stage.fresh())
+    stage.results["smoke"] = result
+    failed = [case.name for case in result.cases if not case.ok]
+    slowest = max(case.seconds for case in result.cases)
+    words = f"{len(result.cases)} cases passed, the slowest in {slowest:.1f} s" if not failed else f"failed: {', '.join(failed)}"
+    return shown(not failed, words)
+
+
+def logs(stage: Stage) -> str:
+    """The new route is in the logs of the new versions, and the old one is not."""
+    new, old = _signal(stage, "new_route"), _signal(stage, "old_route")
+    return shown(new and not old, f"{len(new)} lines of the new route since the deployment, {len(old)} of the old")
+
+
+def costs(stage: Stage) -> str:
+    """Every request has its cost, and the provider's bill agrees."""
+    result = spending.run(stage.fresh(), since=_deployed_at(stage), by="function")
+    stage.results["costs"] = result
+    words = f"${result.cost:.4f} for {result.requests} requests by tokens, ${result.logged_cost:.4f} logged"
+    if result.provider_cost is not None:
+        words += f", ${result.provider_cost:.4f} billed"
+    agree = result.provider_cost is not None and abs(result.provider_cost - result.cost) <= 0.01 * result.cost
+    return shown(result.cost > 0 and agree, words)
+
+
+def checks(stage: Stage) -> str:
+    """Every success criterion, after against before."""
+    result = checks_run.run(stage.fresh(), since=_deployed_at(stage))
+    stage.results["checks"] = result
+    bad = [f"{row.name} {row.verdict}: {row.got}" for row in result.criteria if str(row.verdict) != "pass"]
+    return shown(str(result.verdict) == "pass", f"{len(result.criteria)} criteria pass" if not bad else "; ".join(bad))
+
+
+def drill(stage: Stage) -> str:
+    """A broken revision fails its gate, what was live is live again, and the rollback does the git half."""
+    function = stage.config.migration.functions[0]
+    path = f"supabase/functions/{function}/index.ts"
+    before = _live(stage)
+    text = (stage.clone.app / path).read_text(encoding="utf-8")
+    stage.clone.commit({path: BROKEN + text}, "Break artifact generation, as a drill")
+    found = _deploy(stage, "drill", gate=True)
+    shown(found.outcome == "restored", f"the broken revision ended as {found.outcome}")
+    after = {row.slug: row.live_source for row in telling.run(stage.fresh()).functions}
+    result = undoing.run(stage.fresh(), confirm=lambda _: True)
+    stage.clone.sync()
+    stage.results["drill"] = {"deployment": found, "rollback": result}
+    words = f"gate failed it, restored in {found.restored_seconds:.1f} s, reverted by {str(result.revert.commit)[:9]}"
+    return shown(result.revert.pushed and _same(before, after), words)
+
+
+def rollback(stage: Stage) -> str:
+    """Back to the baseline: the old code answers, git holds the revert, the remote has it."""
+    target = stage.results["baseline"].id
+    result = undoing.run(stage.fresh(), to=target, confirm=lambda _: True)
+    stage.results["rollback"] = result
+    tip = stage.clone.sync()
+    statuses = stage.ask(6)
+    old = _signal(stage, "old_route")
+    words = f"restored in {result.restored_seconds:.1f} s, revert {str(result.revert.commit)[:9]} pushed, {len(old)} lines of the old route"
+    return shown(result.revert.pushed and tip == result.revert.commit and old and statuses, words)
+
+
+BROKEN = 'throw new Error("a drill: this revision does not start");\n'
+
+
+def _deploy(stage: Stage, name: str, *, gate: bool) -> Any:
+    result = deploying.run(
+        stage.fresh(), yes=True, plan_hash=None, only=(), gate=gate, wait=0, lift_hold=None, confirm=lambda _: True
+    )
+    stage.results[name] = result.deployment
+    return result.deployment
+
+
+def _signal(stage: Stage, name: str) -> list[Any]:
+    """Log lines of a signal since the newest deployment went live; polled, as rows come with a delay."""
+    context = stage.fresh()
+    query = logging.Query(functions=tuple(stage.config.migration.functions), since=_since(stage), signal=name)
+    return list(logging.history(context, query))
+
+
+def _since(stage: Stage) -> Any:
+    return telling.run(stage.fresh()).deployments[0].ended
+
+
+def _deployed_at(stage: Stage) -> Any:
+    return stage.results["deploy"].ended
+
+
+def _live(stage: Stage) -> dict[str, Any]:
+    return {row.slug: row.live_source for row in telling.run(stage.fresh()).functions}
+
+
+def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    return before == after
+
+
+def set_key(stage: Stage, value: Secret) -> None:
+    stage.context.supabase.set_secrets({name: value for name in stage.config.secrets})

@@ -1,0 +1,121 @@
+"""`inv rehearse`: the whole migration on a fresh sandbox, from nothing, with a fault drill and a rollback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import config as configuration
+from ..errors import CutoverError
+from ..progress import Observer
+from ..report.sink import plain
+from . import phases
+from .stage import NotShown, Stage
+
+PHASES: tuple[tuple[str, Callable[[Stage], str]], ...] = (
+    ("sandbox", phases.sandbox),
+    ("baseline", phases.baseline),
+    ("secret", phases.secret),
+    ("plan", phases.plan),
+    ("deploy", phases.deploy),
+    ("smoke", phases.smoke),
+    ("logs", phases.logs),
+    ("costs", phases.costs),
+    ("checks", phases.checks),
+    ("drill", phases.drill),
+    ("rollback", phases.rollback),
+)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase: whether it showed what it must, how long it took, and the one line that shows it."""
+
+    name: str
+    ok: bool
+    seconds: float
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    phases: tuple[Phase, ...]
+    seconds: float
+    report: str
+
+    @property
+    def ok(self) -> bool:
+        return all(phase.ok for phase in self.phases)
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.ok else 1
+
+
+def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | None = None) -> Rehearsal:
+    """Carry out every phase, or all up to the first that does not show what it must."""
+    began = time.monotonic()
+    folder = root / ".cutover" / "rehearsal"
+    config = configuration.load(root)
+    _clear(folder)
+    stage = Stage(root, folder, config, observer)
+    try:
+        done = _carry_out(stage, observer)
+    finally:
+        stage.close()
+    target = report or folder / "report.json"
+    result = Rehearsal((*done, Phase("report", True, 0.0, _shown(target, root))), time.monotonic() - began, str(target))
+    _write(target, result, stage)
+    if not keep:
+        _clear(folder, target)
+    return result
+
+
+def _carry_out(stage: Stage, observer: Observer) -> list[Phase]:
+    done: list[Phase] = []
+    for name, phase in PHASES:
+        done.append(_one(name, phase, stage, observer))
+        if not done[-1].ok:
+            break
+    return done
+
+
+def _one(name: str, phase: Callable[[Stage], str], stage: Stage, observer: Observer) -> Phase:
+    observer.step(name)
+    began = time.monotonic()
+    try:
+        evidence, ok = phase(stage), True
+    except NotShown as error:
+        evidence, ok = str(error), False
+    except CutoverError as error:
+        evidence, ok = f"{error.message} {error.hint}".strip(), False
+    seconds = time.monotonic() - began
+    if ok:
+        observer.done(name, detail=evidence, seconds=seconds)
+    else:
+        observer.failed(name, detail=evidence)
+    return Phase(name, ok, round(seconds, 3), evidence)
+
+
+def _write(target: Path, result: Rehearsal, stage: Stage) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {**plain(result), "results": plain(stage.results)}
+    target.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _shown(target: Path, root: Path) -> str:
+    return str(target.relative_to(root)) if target.is_relative_to(root) else str(target)
+
+
+def _clear(folder: Path, *keep: Path) -> None:
+    """Empty the rehearsal's folder: it is made anew each time."""
+    if not folder.is_dir():
+        return
+    for entry in folder.iterdir():
+        if entry not in keep:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()

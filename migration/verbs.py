@@ -1,0 +1,253 @@
+"""From flags to phases: one function a verb. Each returns the phase's result, whose `exit_code` is the verb's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from . import context as contexts
+from .durations import moment, parse
+from .errors import Refused
+from .report.output import Output
+
+
+def _context(out: Output, root: Path, env: str) -> contexts.Context:
+    return contexts.make(root, env, out.observer)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _seconds(text: str) -> float:
+    return parse(text) if text else 0.0
+
+
+def rehearse(out: Output, root: Path, keep: bool, report: str) -> Any:
+    from .rehearsal import rehearse as rehearsal
+
+    return rehearsal.run(root, out.observer, keep=keep, report=Path(report) if report else None)
+
+
+def sandbox(out: Output, root: Path, port: int, fresh: bool) -> Any:
+    from .rehearsal import sandbox as stand_in
+
+    def ready(found: Any) -> None:
+        with out.unmasked():
+            out.result(found)
+
+    stand_in.run(root, out.observer, port=int(port), fresh=fresh, ready=ready)
+
+
+def init(out: Output, root: Path, env: str) -> Any:
+    from . import init as phase
+
+    return phase.run(_context(out, root, env), ask=out.ask)
+
+
+def secret(out: Output, root: Path, env: str, set_: bool, yes: bool) -> Any:
+    from . import secret as phase
+
+    context = _context(out, root, env)
+    if not set_:
+        return phase.verify(context)
+    return phase.set_all(context, confirm=lambda what: _agree(out, context, what, yes))
+
+
+def plan(out: Output, root: Path, env: str, only: str, diff: bool) -> Any:
+    from . import plan as phase
+
+    return phase.make(_context(out, root, env), only=_names(only), diff=diff)
+
+
+def deploy(
+    out: Output,
+    root: Path,
+    env: str,
+    yes: bool,
+    plan: str,
+    only: str,
+    no_gate: bool,
+    wait: str,
+    lift_hold: str,
+) -> Any:
+    from . import deploy as phase
+
+    context = _context(out, root, env)
+
+    def confirm(made: Any) -> bool:
+        out.show("plan", made)
+        return _agree(out, context, "Deploy this", yes)
+
+    return phase.run(
+        context,
+        yes=yes,
+        plan_hash=plan or None,
+        only=_names(only),
+        gate=not no_gate,
+        wait=_seconds(wait),
+        lift_hold=lift_hold or None,
+        confirm=confirm,
+    )
+
+
+def smoke(out: Output, root: Path, env: str, case: str, junit: str) -> Any:
+    from . import smoke as phase
+    from .report import junit as files
+    from .report import summary
+
+    result = phase.run(_context(out, root, env), cases=_names(case) or None)
+    if junit:
+        files.write_smoke(Path(junit), result)
+    summary.write("smoke", result)
+    return result
+
+
+def soak(out: Output, root: Path, env: str, yes: bool, max_requests: int, max_cost: float, concurrency: int) -> Any:
+    from . import soak as phase
+
+    context = _context(out, root, env)
+    limits = {"max_requests": max_requests, "max_cost": float(max_cost), "concurrency": concurrency}
+    given = {name: value for name, value in limits.items() if value}
+    return phase.run(context, confirm=lambda what: _agree(out, context, what, yes), **given)
+
+
+def logs(
+    out: Output,
+    root: Path,
+    env: str,
+    function: str,
+    since: str,
+    until: str,
+    follow: bool,
+    grep: str,
+    signal: str,
+    level: str,
+    request: str,
+    limit: int,
+    explain: bool,
+) -> Any:
+    from . import logs as phase
+
+    context = _context(out, root, env)
+    now = context.clock.now()
+    query = phase.Query(
+        functions=tuple(_names(function)),
+        since=moment(since, now),
+        until=moment(until, now) if until else None,
+        grep=grep or None,
+        signal=signal or None,
+        level=level or None,
+        request=request or None,
+        limit=limit or None,
+    )
+    if explain:
+        return phase.explain(context, query)
+    _stream(out, "logs", phase.follow(context, query) if follow else phase.history(context, query))
+    return None
+
+
+def _stream(out: Output, verb: str, events: Iterable[Any]) -> None:
+    for event in events:
+        out.each(verb, event)
+
+
+def costs(out: Output, root: Path, env: str, since: str, by: str) -> Any:
+    from . import costs as phase
+
+    context = _context(out, root, env)
+    if by not in ("day", "function", "hour"):
+        raise Refused(f"--by {by} is not known", "use --by day, --by function or --by hour")
+    return phase.run(context, since=moment(since, context.clock.now()), by=by)
+
+
+def checks(out: Output, root: Path, env: str, since: str, junit: str) -> Any:
+    from . import checks_run as phase
+    from .report import junit as files
+    from .report import summary
+
+    context = _context(out, root, env)
+    result = phase.run(context, since=moment(since, context.clock.now()) if since else None)
+    if junit:
+        files.write_checks(Path(junit), result)
+    summary.write("checks", result)
+    return result
+
+
+def rollback(
+    out: Output,
+    root: Path,
+    env: str,
+    yes: bool,
+    to: str,
+    scope: str,
+    restore_only: bool,
+    no_push: bool,
+    wait: str,
+    without_lock: str,
+) -> Any:
+    from . import rollback as phase
+
+    context = _context(out, root, env)
+
+    def confirm(made: Any) -> bool:
+        out.show("rollback_plan", made)
+        return _agree(out, context, "Roll back", yes)
+
+    return phase.run(
+        context,
+        to=to or None,
+        scope=scope or None,
+        restore_only=restore_only,
+        push=not no_push,
+        wait=_seconds(wait),
+        without_lock=without_lock or None,
+        confirm=confirm,
+    )
+
+
+def status(out: Output, root: Path, env: str, limit: int) -> Any:
+    from . import status as phase
+
+    return phase.run(_context(out, root, env), limit=limit)
+
+
+def history(out: Output, root: Path, env: str, limit: int, note: str) -> Any:
+    from . import history as phase
+
+    return phase.run(_context(out, root, env), limit=limit, note=note or None)
+
+
+def unlock(out: Output, root: Path, env: str, id: str, yes: bool) -> Any:  # noqa: A002
+    from . import history as phase
+
+    context = _context(out, root, env)
+    return phase.unlock(context, id, confirm=lambda what: _agree(out, context, what, yes))
+
+
+def doctor(out: Output, root: Path, env: str, fix: bool, yes: bool) -> Any:
+    from . import doctor as phase
+
+    context = _context(out, root, env)
+    confirm = (lambda what: _agree(out, context, what, yes)) if fix else None
+    return phase.run(context, fix=confirm)
+
+
+def _agree(out: Output, context: contexts.Context, what: str, yes: bool) -> bool:
+    """Whether the person agrees: `--yes`, or the project ref typed where the environment asks for that."""
+    if yes or not context.environment.confirm:
+        return True
+    ref = context.environment.project_ref or context.environment.name
+    typed = out.ask(f"{what}? Type {ref} to go on:")
+    if typed != ref:
+        raise Refused(f"{typed or 'nothing'!r} was typed, not {ref}: nothing was changed", "run the command again")
+    return True
+
+
+def interactive() -> bool:
+    """Whether a person can be asked."""
+    import sys
+
+    return sys.stdin.isatty() and not os.environ.get("CI")

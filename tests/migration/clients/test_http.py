@@ -1,0 +1,157 @@
+"""One call, one deadline, three honest ways to fail; only reads are repeated."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import stamina
+from pytest_httpserver import HTTPServer
+
+from migration.clients.http import Http, retry_after, retrying
+from migration.errors import ApiError, ServiceFailed, Unknown, Unreachable
+
+
+@contextmanager
+def wire(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A raw TCP server that does as told with each connection."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    ends = threading.Event()
+
+    def serve() -> None:
+        while not ends.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=_quietly, args=(behave, connection), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        ends.set()
+        listening.close()
+
+
+def _quietly(behave: Callable[[socket.socket], None], connection: socket.socket) -> None:
+    try:
+        behave(connection)
+    except OSError:
+        pass
+    finally:
+        connection.close()
+
+
+def _reset(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+
+
+def _hang(connection: socket.socket) -> None:
+    connection.recv(65536)
+    time.sleep(5)
+
+
+def _trickle(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(100):
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def _cut(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"half":')
+
+
+def _garbage(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b"\x00\x01 this is not HTTP\r\n\r\n")
+
+
+@pytest.mark.parametrize("behave", [_reset, _hang, _trickle, _cut, _garbage], ids=lambda each: each.__name__[1:])
+def test_once_bytes_were_sent_every_broken_answer_is_unknown(behave: Callable[[socket.socket], None]) -> None:
+    with wire(behave) as url, pytest.raises(Unknown) as caught:
+        Http(url, name="the peer").request("POST", "/x", json={"a": 1}, deadline=0.4)
+    assert "the peer did not answer POST" in caught.value.message
+
+
+def test_a_body_that_trickles_is_held_to_the_deadline() -> None:
+    began = time.monotonic()
+    with wire(_trickle) as url, pytest.raises(Unknown, match=r"no whole answer within 0.3 s"):
+        Http(url).request("GET", "/", deadline=0.3)
+    assert time.monotonic() - began < 3  # the body alone takes five seconds
+
+
+def test_a_refused_connection_means_that_nothing_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        Http(f"http://127.0.0.1:{port}").request("POST", "/x", json={})
+
+
+def test_an_address_that_is_none_is_unreachable() -> None:
+    with pytest.raises(ServiceFailed):
+        Http("nonsense://host").request("GET", "/")
+
+
+def test_calls_from_several_threads_go_out_at_once() -> None:
+    barrier = threading.Barrier(4, timeout=10)
+
+    def together(connection: socket.socket) -> None:
+        connection.recv(65536)
+        barrier.wait()
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    seen: list[str] = []
+    with wire(together) as url:
+        http = Http(url)
+        threads = [threading.Thread(target=lambda: seen.append(http.request("GET", "/x").text)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert seen == ["ok"] * 4
+
+
+def _failing(*errors: ServiceFailed) -> Callable[[], int]:
+    left = list(errors)
+
+    def call() -> int:
+        if left:
+            raise left.pop(0)
+        return 7
+
+    return call
+
+
+def _status(status: int, wait: float | None = None) -> ApiError:
+    return ApiError("no", status=status, body="", operation="x", retry_after=wait)
+
+
+@pytest.mark.parametrize("error", [_status(429), _status(502), _status(429, 0.01), Unreachable("x"), Unknown("y")])
+def test_a_read_is_repeated_when_it_may_help(error: ServiceFailed) -> None:
+    with stamina.set_testing(True, attempts=3):
+        assert retrying(_failing(error, error)) == 7
+
+
+@pytest.mark.parametrize("error", [_status(401), _status(404), _status(429, 3600.0), ServiceFailed("z")])
+def test_a_read_is_not_repeated_when_it_cannot_help(error: ServiceFailed) -> None:
+    with stamina.set_testing(True, attempts=3), pytest.raises(ServiceFailed):
+        retrying(_failing(error), seconds=60)
+
+
+def test_retry_after_is_seconds_or_a_date(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/s").respond_with_data("", headers={"Retry-After": "21"})
+    httpserver.expect_request("/d").respond_with_data("", headers={"Retry-After": "Sun, 22 Nov 2026 12:00:30 GMT"})
+    httpserver.expect_request("/n").respond_with_data("", headers={"Retry-After": "soon"})
+    http = Http(httpserver.url_for(""))
+    assert retry_after(http.request("GET", "/s")) == 21
+    assert retry_after(http.request("GET", "/d"), now=1795348800.0) == pytest.approx(30)
+    assert retry_after(http.request("GET", "/n")) is None
