@@ -1,0 +1,70 @@
+"""Whether functions answer from workers that began after a secret changed: an older one keeps the older value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from . import logsql
+from .clients.supabase import Function
+from .context import Context
+from .errors import ServiceFailed
+from .logquery import LogReader
+from .parallel import each
+
+DAY = timedelta(hours=23)
+AHEAD = timedelta(minutes=5)  # clocks differ
+State = Literal["new", "old", "unknown"]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """`new`: a worker of this function began after the moment in question. `old`: it answered and none began since.
+
+    `unknown`: it gave no answer of its own, or its logs are not in yet. `booted`: when the newest one began.
+    """
+
+    slug: str
+    state: State
+    execution: str = ""
+    booted: datetime | None = None
+
+
+def workers(context: Context, functions: Sequence[Function], since: datetime) -> list[Worker]:
+    """Ask each function with OPTIONS, which costs nothing, then look its workers up in the logs."""
+    asked = dict(each([found.slug for found in functions], lambda slug: execution(context, slug)))
+    ids = {slug: found for slug, found in asked.items() if isinstance(found, str) and found}
+    rows = _seen(context, [found.id for found in functions], list(ids.values())) if ids else {}
+    return [_worker(found.slug, ids.get(found.slug, ""), rows.get(found.id, {}), since) for found in functions]
+
+
+def execution(context: Context, slug: str) -> str:
+    """The execution id of a function's answer; empty when its code did not run or it cannot be reached."""
+    try:
+        answer = context.edge.options(slug)
+    except ServiceFailed:
+        return ""
+    return str(answer.headers.get("x-deno-execution-id", ""))
+
+
+def _seen(context: Context, functions: Sequence[str], executions: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """By function id: microseconds of its newest boot, and of the newest row about one of these executions."""
+    now = context.clock.now()
+    moment, function = logsql.MICROSECONDS, logsql.attribute("function_id")
+    select = (
+        f"{function} as function, maxIf({moment}, {logsql.equal('event_type', 'Boot')}) as booted, "
+        f"maxIf({moment}, {logsql.equal('execution_id', *executions)}) as answered"
+    )
+    where = logsql.equal("function_id", *functions)
+    rows = LogReader.of(context).aggregate(select, where, now - DAY, now + AHEAD, group="function")
+    return {str(row["function"]): row for row in rows}
+
+
+def _worker(slug: str, execution: str, row: Mapping[str, Any], since: datetime) -> Worker:
+    booted = logsql.at_micros(row["booted"]) if int(row.get("booted") or 0) else None
+    if booted is not None and booted >= since:
+        return Worker(slug, "new", execution, booted)
+    answered = bool(int(row.get("answered") or 0))
+    return Worker(slug, "old" if execution and answered else "unknown", execution, booted)
