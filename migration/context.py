@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import config as configuration
+from . import envfile
 from .clock import Clock
 from .errors import ConfigError, Refused
 from .progress import Observer
@@ -184,6 +185,7 @@ def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
 
 
 def _hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings) -> Environment:
+    envfile.guard(root)
     ref = settings.project_ref
     auth = settings.auth or config.auth
     values = configuration.variables(root)

@@ -41,19 +41,21 @@ def sandbox(out: Output, root: Path, port: int, fresh: bool) -> Any:
     stand_in.run(root, out.observer, port=int(port), fresh=fresh, ready=ready)
 
 
-def init(out: Output, root: Path, env: str) -> Any:
+def init(out: Output, root: Path, env: str) -> Any:  # noqa: ARG001 - one .env serves every environment
     from . import init as phase
 
-    return phase.run(_context(out, root, env), ask=out.ask)
+    return phase.run(root, ask=lambda question: out.ask(question, hidden=True))
 
 
 def secret(out: Output, root: Path, env: str, set_: bool, yes: bool) -> Any:
     from . import secret as phase
+    from . import secret_set
 
     context = _context(out, root, env)
     if not set_:
         return phase.verify(context)
-    return phase.set_all(context, confirm=lambda what: _agree(out, context, what, yes))
+    ask = (lambda question: out.ask(question, hidden=True)) if interactive() else None
+    return secret_set.set_all(context, confirm=lambda what: _agree(out, context, what, yes), ask=ask)
 
 
 def plan(out: Output, root: Path, env: str, only: str, diff: bool) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -77,11 +78,16 @@ class Output:
         if self.json:
             self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}})
 
-    def ask(self, question: str) -> str:
-        """A line from the terminal. Refused when there is none."""
+    def ask(self, question: str, *, hidden: bool = False) -> str:
+        """A line from the terminal, not shown where `hidden`. Refused when there is none."""
         self.quiet()
         if not sys.stdin.isatty():
-            raise Refused("there is no terminal to ask on", "confirm with --yes, or deploy with --plan HASH")
+            hint = "set it in .env" if hidden else "confirm with --yes, or deploy with --plan HASH"
+            raise Refused("there is no terminal to ask on", hint)
+        if hidden:
+            with contextlib.suppress(EOFError):
+                return getpass.getpass(f"{question} ", sys.stderr).strip()
+            return ""
         self.errors.print(question, end=" ", markup=False)
         try:
             return input().strip()
