@@ -82,8 +82,10 @@ def follow(context: Context, query: Query) -> Iterator[Event]:
 def explain(context: Context, query: Query) -> Iterator[tuple[Event, dict[str, str] | None]]:
     """Lines that look like usage, and what the pattern takes from each: its groups, None where it takes nothing."""
     usage = signals.usage(context.config)
-    wanted = replace(query, functions=query.functions or usage.functions, grep=signals.anchor(usage.pattern))
-    for event in history(context, wanted):
+    asker = Asker.of(context, query.functions)
+    own = query.functions or asker.names.known(usage.functions)
+    wanted = replace(query, functions=own, grep=signals.anchor(usage.pattern))
+    for event in asker.history(wanted, context.clock.now()):
         found = usage.regex.search(signals.plain(event.message))
         yield event, {name: text or "" for name, text in found.groupdict().items()} if found else None
 
@@ -153,8 +155,7 @@ class Asker:
             known = ", ".join(self.patterns) or "none is configured"
             raise Refused(f"config.yaml has no signal {name}", f"use one of: {known}")
         found = self.patterns[name]
-        seen = [slug for slug in found.functions if slug in set(self.names.slugs.values())]
-        own = "" if functions else logsql.equal("function_id", *self.names.ids(seen))
+        own = "" if functions else logsql.equal("function_id", *self.names.ids(self.names.known(found.functions)))
         return logsql.both(logsql.source(logsql.FUNCTION), own, found.sql)
 
     def _seen(self, function: str, message: str) -> tuple[str, ...]:

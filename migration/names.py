@@ -33,6 +33,11 @@ class Names:
             raise Refused(f"no function of the name {unknown[0]} was ever seen here", f"use one of: {known}")
         return sorted(id_ for id_, slug in self.slugs.items() if slug in wanted)
 
+    def known(self, slugs: Iterable[str]) -> tuple[str, ...]:
+        """Those of the slugs that were ever seen."""
+        seen = set(self.slugs.values())
+        return tuple(slug for slug in slugs if slug in seen)
+
     @classmethod
     def of(cls, context: Context) -> Names:
         """Asks the platform and the ledger, and remembers the answer for when a function is gone."""

@@ -81,6 +81,7 @@ class LogStore:
         self._waiting: list[tuple[float, LogRow]] = []
         self._wake = threading.Condition()
         self._writing = threading.Lock()
+        self._turn = threading.Lock()  # parameters belong to the session: two queries at once mix theirs up
         self._closed = False
         self._writer = threading.Thread(target=self._write, name="log store", daemon=True)
         self._writer.start()
@@ -142,7 +143,8 @@ class LogStore:
 
     def _run(self, sql: str, form: str, params: dict[str, str] | None = None) -> str:
         try:
-            answer: bytes = self._session.query(sql, form, params=params).bytes()
+            with self._turn:
+                answer: bytes = self._session.query(sql, form, params=params).bytes()
         except RuntimeError as error:
             raise SqlError(_first_line(str(error))) from None
         return answer.decode("utf-8", "replace")
