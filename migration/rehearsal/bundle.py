@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from .launch import find_deno
+from migration.graph import deno, environment
 
 _AT_ONCE = 2
 _SEPARATE = {".ts": ".ts", ".mts": ".ts", ".cts": ".ts", ".js": ".ts", ".mjs": ".ts", ".cjs": ".ts"}
@@ -77,10 +76,8 @@ class Bundler:
         return reason
 
     async def _deno(self, arguments: Sequence[str], folder: Path) -> tuple[int, bytes, str]:
-        environment = {**os.environ, "DENO_DIR": str(self._cache), "NO_COLOR": "1",
-                       "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1"}  # fmt: skip
         process = await asyncio.create_subprocess_exec(
-            find_deno(), *arguments, cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL,
+            deno(), *arguments, cwd=folder, env=environment(self._cache), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()

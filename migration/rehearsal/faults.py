@@ -73,8 +73,9 @@ class Armed:
     def due(self) -> bool:
         if self.ends is not None and time.monotonic() > self.ends:
             return False
-        times = self.fault.get("times", 0 if self.ends is not None else 1)
-        return self.seen >= self.fault.get("nth", 1) and (times == 0 or self.hits < times)
+        times = int(self.fault.get("times", 0 if self.ends is not None else 1))
+        first = int(self.fault.get("nth", 1))
+        return self.seen >= first and (times == 0 or self.hits < times)
 
     def shown(self) -> dict[str, Any]:
         return {"number": self.number, "seen": self.seen, "hits": self.hits, **self.fault}

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from migration.errors import Refused
+from migration.graph import deno
 
 from . import identity as identities
 from . import place, serving
@@ -74,7 +75,8 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
 
 
 async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdin: bool) -> None:
-    """Until a signal or, if asked, the end of stdin. Refused when the folder or the port is taken."""
+    """Until a signal or, if asked, the end of stdin. Refused without Deno, or when the folder or the port is taken."""
+    deno()
     with place.held(folder), serving.listening(port) as held:
         target: list[serving.Server] = []
 

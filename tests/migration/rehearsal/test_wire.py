@@ -1,0 +1,213 @@
+"""Faults as a client meets them, on a real connection."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from migration.rehearsal.server import Running
+from tests.support.platform import Platform
+
+FUNCTION = b"Deno.serve(() => new Response());"
+METADATA = {"entrypoint_path": "supabase/functions/hello/index.ts", "import_map_path": "", "verify_jwt": False}
+
+
+class Caller:
+    """One connection at a time, read byte by byte where it matters."""
+
+    def __init__(self, sandbox: Running) -> None:
+        self.where = urlsplit(sandbox.url).netloc
+        self.base = f"/v1/projects/{sandbox.project_ref}"
+        self.headers = {"Authorization": f"Bearer {sandbox.access_token}"}
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, timeout: float = 5, **headers: str
+    ) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.where, timeout=timeout)
+        try:
+            connection.request(method, self.base + path, body, self.headers | headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def upload(self, slug: str = "hello", only: bool = False) -> tuple[int, bytes]:
+        metadata = json.dumps(METADATA).encode()
+        file = b'name="file"; filename="supabase/functions/hello/index.ts"\r\n\r\n' + FUNCTION
+        about = b'name="metadata"\r\n\r\n' + metadata
+        parts = [b"--b\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in (file, about)]
+        query = f"?slug={slug}" + ("&bundleOnly=true" if only else "")
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        return self.ask("POST", f"/functions/deploy{query}", b"".join(parts) + b"--b--\r\n", **kind)
+
+
+@pytest.fixture
+def caller(sandbox: Running) -> Caller:
+    return Caller(sandbox)
+
+
+BROKEN: dict[str, type[BaseException] | tuple[type[BaseException], ...]] = {
+    "reset": ConnectionResetError,
+    "close": http.client.RemoteDisconnected,
+    "garbage": http.client.BadStatusLine,
+    "cut": http.client.IncompleteRead,
+    "hang": TimeoutError,
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_connection_breaks_for_the_caller_and_the_next_call_is_whole(
+    sandbox: Running, caller: Caller, kind: str
+) -> None:
+    sandbox.fault("list", kind)
+    with pytest.raises(BROKEN[kind]):
+        caller.ask("GET", "/functions", timeout=0.3)
+    assert caller.ask("GET", "/functions") == (200, b"[]")
+
+
+@pytest.mark.parametrize("kind", ["reset", "close", "hang", "status"])
+def test_applied_but_answer_lost_leaves_the_effect_behind(sandbox: Running, caller: Caller, kind: str) -> None:
+    sandbox.fault("deploy", kind, applied=True, status=502, hold=0.05)
+    _quietly(caller.upload)
+    entry = sandbox.history(operation="deploy")[-1]
+    assert entry["effect"]["deployed"] == {"hello": 1}
+    assert json.loads(caller.ask("GET", "/functions")[1])[0]["version"] == 1
+
+
+@pytest.mark.parametrize("kind", ["reset", "close", "hang", "status", "html"])
+def test_without_applied_nothing_has_happened(sandbox: Running, caller: Caller, kind: str) -> None:
+    sandbox.fault("deploy", kind, status=502, hold=0.05)
+    _quietly(caller.upload)
+    assert sandbox.history(operation="deploy")[-1]["effect"] is None
+    assert caller.ask("GET", "/functions") == (200, b"[]")
+
+
+def _quietly(call: Callable[[], Any]) -> None:
+    try:
+        call()
+    except (OSError, http.client.HTTPException):
+        return
+
+
+def test_a_reset_before_the_body_was_read_reaches_a_caller_that_is_still_sending(
+    sandbox: Running, caller: Caller
+) -> None:
+    sandbox.fault("secrets_set", "reset")
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        caller.ask("POST", "/secrets", json.dumps([{"name": "A", "value": "x" * 20_000_000}]).encode())
+
+
+def test_a_status_fault_carries_its_body_and_headers(sandbox: Running, caller: Caller) -> None:
+    sandbox.fault("list", "status", status=429, body={"message": "slow down"}, headers={"Retry-After": "7"})
+    connection = http.client.HTTPConnection(caller.where)
+    connection.request("GET", caller.base + "/functions", headers=caller.headers)
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["retry-after"], json.loads(answer.read())) == (
+        429,
+        "7",
+        {"message": "slow down"},
+    )
+    connection.close()
+
+
+def test_a_page_of_html_or_nothing_at_all_can_come_with_200(sandbox: Running, caller: Caller) -> None:
+    sandbox.fault("list", "html")
+    sandbox.fault("list", "empty")
+    status, page = caller.ask("GET", "/functions")
+    assert status == 200 and page.startswith(b"<html>")
+    assert caller.ask("GET", "/functions") == (200, b"")
+
+
+def test_a_trickled_answer_is_whole_in_the_end(sandbox: Running, caller: Caller) -> None:
+    sandbox.fault("project", "trickle", bytes=40, ms=1)
+    status, body = caller.ask("GET", "")
+    assert (status, json.loads(body)["ref"]) == (200, sandbox.project_ref)
+
+
+def test_a_patched_answer_differs_in_the_named_keys_only(sandbox: Running, caller: Caller) -> None:
+    caller.upload()
+    before = json.loads(caller.ask("GET", "/functions")[1])[0]
+    sandbox.fault("list", "patch", patch={"version": "one"}, remove=["id"])
+    after = json.loads(caller.ask("GET", "/functions")[1])[0]
+    assert after == {**{key: before[key] for key in before if key != "id"}, "version": "one"}
+
+
+def test_a_chunked_answer_can_break_off_in_the_middle(sandbox: Running, caller: Caller) -> None:
+    sandbox.fault("project", "cut", chunked=True)
+    with pytest.raises(http.client.IncompleteRead):
+        caller.ask("GET", "")
+
+
+def test_a_server_that_is_down_refuses_connections_and_comes_back(sandbox: Running, caller: Caller) -> None:
+    sandbox.fault("list", "down", down_seconds=0.3)
+    with pytest.raises((ConnectionResetError, http.client.RemoteDisconnected)):
+        caller.ask("GET", "/functions")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(caller.where.split(":")[1])))
+    ends = time.monotonic() + 10
+    while _refused(caller) and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert caller.ask("GET", "/functions") == (200, b"[]")
+
+
+def _refused(caller: Caller) -> bool:
+    try:
+        caller.ask("GET", "")
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_the_history_tells_requests_effects_and_answers_in_order(sandbox: Running, caller: Caller) -> None:
+    staged = json.loads(caller.upload(only=True)[1])
+    caller.ask("PUT", "/functions", json.dumps([staged]).encode())
+    caller.ask("POST", "/secrets", b'[{"name":"A","value":"hidden value"}]', **{"Content-Type": "application/json"})
+    entries = sandbox.history()
+    assert [entry["operation"] for entry in entries] == ["stage", "activate", "secrets_set"]
+    assert [entry["status"] for entry in entries] == [201, 200, 201]
+    assert entries[0]["effect"]["staged"] == {"hello": 1}
+    assert entries[1]["effect"] == {"activated": {"hello": 1}}
+    assert entries[2]["effect"] == {"secrets_set": ["A"]}
+    assert "hidden value" not in json.dumps(entries)
+
+
+def test_a_delayed_answer_is_whole_and_never_early(sandbox: Running, caller: Caller) -> None:
+    sandbox.fault("list", "delay", ms=120)
+    assert caller.ask("GET", "/functions") == (200, b"[]")
+    assert sandbox.history()[0]["seconds"] >= 0.12
+
+
+def test_a_configured_latency_holds_every_answer_of_its_operation(tmp_path: Path) -> None:
+    platform = Platform(tmp_path, bundle_check=False, latency={"stage": 60})
+    assert platform.hello(stage=True).status_code == 201
+    assert platform.hello("other", stage=True).status_code == 201
+    assert all(entry["seconds"] >= 0.06 for entry in platform.history())
+
+
+def test_a_partial_activation_answers_200_and_moves_only_some(sandbox: Running, caller: Caller) -> None:
+    rows = [json.loads(caller.upload(slug, only=True)[1]) for slug in ("alpha", "beta")]
+    sandbox.fault("activate", "partial", skip=["beta"])
+    body = json.dumps(rows).encode()
+    assert caller.ask("PUT", "/functions", body)[0] == 200
+    assert [row["slug"] for row in json.loads(caller.ask("GET", "/functions")[1])] == ["alpha"]
+    assert caller.ask("PUT", "/functions", body)[0] == 200
+    assert [row["slug"] for row in json.loads(caller.ask("GET", "/functions")[1])] == ["alpha", "beta"]
+
+
+def test_a_wrong_fault_is_refused_with_the_words_that_exist(sandbox: Running) -> None:
+    connection = http.client.HTTPConnection(urlsplit(sandbox.url).netloc)
+    connection.request("POST", "/_sandbox/faults", json.dumps({"operation": "stage", "do": "explode"}))
+    answer = connection.getresponse()
+    said = json.loads(answer.read())
+    connection.close()
+    assert answer.status == 400
+    assert "explode" in said["message"] and "reset" in said["kinds"] and "stage" in said["operations"]
+    assert sandbox.faults() == []
