@@ -1,0 +1,268 @@
+"""The plan: what a deploy would change, why, and whether it could be undone. Reading only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from migration import differences, functions_config, snapshot, source
+from migration.clients.supabase import Function, SecretDigest
+from migration.errors import Refused
+from migration.parallel import every
+from migration.snapshot import Kept
+from migration.source import Source, canonical
+from migration.staging import Wanted
+
+if TYPE_CHECKING:
+    from migration.context import Context
+    from migration.deployments import History, Left
+    from migration.held import Holder
+
+CHANGES = ("create", "update", "drifted")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One function: `action` is create, update, same or drifted, `why` in words; sizes in bytes.
+
+    `restorable` is git, snapshot, no or delete (a function that does not exist yet is undone by deleting it).
+    """
+
+    slug: str
+    action: str
+    why: str
+    source: Source = field(repr=False)
+    live: Function | None = field(repr=False)
+    kept: Kept | None = field(repr=False)
+    settings: tuple[str, ...] = ()
+    diff: str = ""
+    left_version: int | None = None
+
+    @property
+    def changes(self) -> bool:
+        return self.action in CHANGES
+
+    @property
+    def verify_jwt(self) -> bool | None:
+        """What will be sent: the written value, else what is deployed."""
+        if self.source.verify_jwt is not None:
+            return self.source.verify_jwt
+        return self.live.verify_jwt if self.live else None
+
+    def wanted(self) -> Wanted:
+        return Wanted(self.slug, self.source, self.live, self.verify_jwt)
+
+    def as_json(self) -> dict[str, Any]:
+        live, kept = self.live, self.kept
+        restorable = "delete" if live is None else kept.restorable if kept else "same"
+        return {
+            "slug": self.slug,
+            "action": self.action,
+            "why": self.why,
+            "files": list(self.source.files),
+            "bytes": self.source.size,
+            "source_digest": self.source.digest,
+            "live_version": live.version if live else None,
+            "left_version": self.left_version,
+            "restorable": restorable,
+            "restorable_why": kept.why if kept else "",
+            "settings": list(self.settings),
+            "warnings": list(self.source.warnings),
+            "diff": self.diff,
+        }
+
+    def hashed(self) -> dict[str, Any]:
+        """Its part in the plan's hash."""
+        live = {"version": self.live.version, "digest": self.live.ezbr_sha256} if self.live else None
+        metadata = self.source.upload(self.verify_jwt).metadata
+        head = {"slug": self.slug, "action": self.action, "digest": self.source.digest}
+        return {**head, "metadata": dict(metadata), "live": live}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a deploy made now would do. `hash` is SHA-256 in hex, the same as long as nothing of it has moved."""
+
+    environment: str
+    project_ref: str
+    revision: str
+    base_revision: str
+    partial: bool
+    functions: tuple[Item, ...]
+    unchanged: tuple[dict[str, Any], ...]
+    secrets: tuple[dict[str, Any], ...]
+    hold: dict[str, Any] | None
+    lock: dict[str, Any] | None
+    notes: tuple[str, ...]
+    history: History = field(repr=False)
+    digests: Mapping[str, str] = field(repr=False)
+
+    @property
+    def hash(self) -> str:
+        head = {"project_ref": self.project_ref, "revision": self.revision, "base": self.base_revision}
+        return hashlib.sha256(canonical({**head, "functions": [item.hashed() for item in self.functions]})).hexdigest()
+
+    @property
+    def changes(self) -> tuple[Item, ...]:
+        return tuple(item for item in self.functions if item.changes)
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        return tuple(item.slug for item in self.functions if item.action == "drifted")
+
+    @property
+    def irreversible(self) -> tuple[Item, ...]:
+        """What would change and could not be put back."""
+        return tuple(item for item in self.changes if item.kept is not None and item.kept.restorable == "no")
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")
+        told = {name: getattr(self, name) for name in names}
+        rest = {"hold": self.hold, "lock": self.lock, "notes": list(self.notes), "next": self._next()}
+        return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **told, **rest}
+
+    def _next(self) -> list[str]:
+        env = "" if self.environment == "prod" else f" --env {self.environment}"
+        return [f"inv deploy{env} --plan {self.hash[:12]}"] if self.changes else []
+
+
+def make(context: Context, only: Sequence[str] = (), diff: bool = False) -> Plan:
+    """Reads git, the platform and the ledger, and changes none of them. Refused for a source that cannot run."""
+    slugs, notes = choose(context, only)
+    context.observer.step("plan")
+    context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
+    watched = context.config.migration.unchanged
+    sources, functions, history, digests, holder = _read(context, slugs)
+    base = history.base(_first_base(context))
+    known = bool(base) and context.repository.revision(base) is not None
+    past = source.at_revision(context.repository, base, [*slugs, *watched], context.state) if known else {}
+    live = {function.slug: function for function in functions}
+    items = _items(context, [sources[slug] for slug in slugs], live, history, past, diff)
+    settings = context.config.migration.functions
+    context.observer.done("plan")
+    return Plan(
+        environment=context.environment.name,
+        project_ref=context.supabase.ref,
+        revision=context.repository.head(),
+        base_revision=base,
+        partial=bool(set(settings) - set(slugs)) and bool(only),
+        functions=tuple(items),
+        unchanged=tuple(differences.unchanged(context, watched, past, base)),
+        secrets=tuple(_secrets(context, digests)),
+        hold=_hold(context, history, [item for item in items if item.changes]),
+        lock=holder.facts() if holder else None,
+        notes=(*notes, *_notes(items, base, known)),
+        history=history,
+        digests={secret.name: secret.digest for secret in digests},
+    )
+
+
+def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The functions to look at, and what was left out. Refused for a name that the migration does not carry."""
+    known = context.config.migration.functions
+    strangers = [slug for slug in only if slug not in known]
+    if strangers:
+        raise Refused(f"{strangers[0]} is not one of migration.functions ({', '.join(known)}).", "inv plan")
+    document = functions_config.parse(context.app)
+    wanted = [slug for slug in known if not only or slug in only]
+    enabled = [slug for slug in wanted if functions_config.settings(document, context.app, slug).enabled]
+    skipped = [
+        f"{slug} is not deployed: supabase/config.toml says enabled = false." for slug in wanted if slug not in enabled
+    ]
+    return enabled, skipped
+
+
+def _read(
+    context: Context, slugs: list[str]
+) -> tuple[dict[str, Source], list[Function], History, list[SecretDigest], Holder | None]:
+    """Five readings at once: the disk, the platform twice, and the git remote twice."""
+    tasks: list[Callable[[], Any]] = [
+        lambda: source.read_all(context.app, slugs, context.state),
+        context.supabase.functions,
+        context.ledger.history,
+        context.supabase.secrets,
+    ]
+    sources, functions, history, digests = every(tasks, lambda task: task())
+    holder = context.lock.holder() if context.ledger.offline is None else None
+    return sources, functions, history, digests, holder
+
+
+def _first_base(context: Context) -> str:
+    named = context.config.app.base
+    if not named:
+        return ""
+    found = context.repository.revision(named)
+    if found is None:
+        raise Refused(f"app.base {named} is no commit of {context.app}.", "mend app.base in config.yaml, or git fetch")
+    return found
+
+
+def _items(
+    context: Context,
+    sources: list[Source],
+    live: Mapping[str, Function],
+    history: History,
+    past: Mapping[str, Source],
+    diff: bool,
+) -> list[Item]:
+    judged = [(found, live.get(found.slug), history.left(found.slug)) for found in sources]
+    actions = {found.slug: _action(found, now, left) for found, now, left in judged}
+    replaced = [now for found, now, _ in judged if now is not None and actions[found.slug][0] in CHANGES]
+    kept = snapshot.take(context, replaced, past)
+    return [
+        Item(
+            found.slug,
+            *actions[found.slug],
+            found,
+            now,
+            kept.get(found.slug),
+            tuple(differences.settings(found, now)),
+            differences.text(found, kept[found.slug].body) if diff and found.slug in kept else "",
+            left.version if left else None,
+        )
+        for found, now, left in judged
+    ]
+
+
+def _action(found: Source, live: Function | None, left: Left | None) -> tuple[str, str]:
+    if live is None:
+        gone = left is not None and left.version is not None
+        return "create", "it was deployed before, and someone deleted it" if gone else "it is not on the platform yet"
+    if left is None:
+        return "update", f"version {live.version} is live, and the ledger does not know it"
+    if left.version != live.version:
+        was = f"left version {left.version}" if left.version else "deleted it"
+        return "drifted", f"{left.deployment} {was}, and someone else made version {live.version} live"
+    if left.source_digest != found.digest:
+        return "update", f"its source differs from version {live.version}"
+    if found.verify_jwt is not None and found.verify_jwt != live.verify_jwt:
+        return "update", "its settings differ from what is deployed"
+    return "same", f"version {live.version} has this very source"
+
+
+def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str, Any]]:
+    """Presence and equality, by digest alone; `matches` is None where no value is at hand to compare."""
+    there = {secret.name: secret.digest for secret in digests}
+    found = []
+    for name, settings in context.config.secrets.items():
+        value = context.environment.secrets.get(name)
+        wanted = hashlib.sha256(value.reveal().encode()).hexdigest() if value else settings.sha256
+        matches = None if wanted is None or name not in there else there[name] == wanted
+        found.append({"name": name, "present": name in there, "matches": matches})
+    return found
+
+
+def _hold(context: Context, history: History, changing: Sequence[Item]) -> dict[str, Any] | None:
+    return None
+
+
+def _notes(items: Sequence[Item], base: str, known: bool) -> list[str]:
+    notes = [f"The base revision {base[:12]} is not in this clone: git fetch --unshallow"] if base and not known else []
+    if not base and any(item.live is not None for item in items):
+        notes.append("The ledger is empty and app.base is not set: only downloads can be restored.")
+    for item in items:
+        if item.kept is not None and item.kept.restorable == "no":
+            notes.append(f"{item.slug} could not be put back: {item.kept.why}.")
+    return notes

@@ -1,0 +1,96 @@
+"""An app of small functions with a remote of its own, and a context that acts on a running sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from migration import config as configuration
+from migration.clock import Clock
+from migration.context import Context, Environment
+from migration.git import Repository
+from migration.progress import Collected
+from migration.rehearsal.server import Running
+from migration.secrets_type import Secret
+from tests.support import repos
+
+FUNCTIONS = ("alpha", "beta")
+
+
+def text(version: int | str, extra: str = "") -> str:
+    """A function that answers with its version."""
+    return f'{extra}Deno.serve(() => new Response("{version}"));\n'
+
+
+def index(slug: str) -> str:
+    return f"supabase/functions/{slug}/index.ts"
+
+
+@dataclass
+class Scene:
+    """`folder/root` stands for the folder of tasks.py, `folder/app` for the app's clone."""
+
+    folder: Path
+    running: Running
+    settings: Mapping[str, Any]
+    functions: tuple[str, ...] = FUNCTIONS
+
+    @property
+    def app(self) -> Path:
+        return self.folder / "app"
+
+    def commit(self, files: Mapping[str, str | None], subject: str = "Change", push: bool = True) -> str:
+        revision = repos.commit(self.app, files, subject)
+        if push:
+            repos.git(self.app, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+        return revision
+
+    def change(self, version: int | str, *slugs: str) -> str:
+        """Commit and push a new version of these functions (of all)."""
+        return self.commit({index(slug): text(version) for slug in slugs or self.functions}, f"Version {version}")
+
+    def context(self, app: Path | None = None, root: str = "root", clock: Clock | None = None) -> Context:
+        """A fresh context, as a new process would have it."""
+        own = self.folder / root
+        own.mkdir(exist_ok=True)
+        (own / "config.yaml").write_text(yaml.safe_dump(self._config()))
+        environment = Environment(
+            "prod",
+            url=self.running.url,
+            project_ref=self.running.project_ref,
+            api_url=self.running.api_url,
+            access_token=Secret(self.running.access_token),
+            confirm=True,
+            anon_key=Secret(self.running.anon_key),
+        )
+        found = Context(configuration.load(own), environment, own, app or self.app, Collected(), clock or Clock())
+        found.__dict__["repository"] = Repository(found.app, repos.QUIET)
+        return found
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "migration": {"name": "test", "functions": list(self.functions), "unchanged": ["other"]},
+            "app": {"path": str(self.app)},
+            "environments": {"prod": {"url": self.running.url, "project_ref": self.running.project_ref}},
+            **self.settings,
+        }
+
+
+def make(folder: Path, running: Running, functions: tuple[str, ...] = FUNCTIONS, **settings: Any) -> Scene:
+    """The app has one commit, version 1 of every function, and nothing is deployed."""
+    repos.bare(folder / "remote.git")
+    repos.clone(folder / "remote.git", folder / "app")
+    scene = Scene(folder, running, settings, functions)
+    files = {index(slug): text(1) for slug in (*functions, "other")}
+    scene.commit({**files, "supabase/config.toml": 'project_id = "test"\n'}, "Version 1")
+    return scene
+
+
+def versions(running: Running, context: Context) -> dict[str, int]:
+    """What the platform says is live."""
+    del running
+    return {function.slug: function.version for function in context.supabase.functions()}
