@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from migration.graph import deno
 
 from . import remap
 from .files import write_json
@@ -45,13 +46,13 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     write_json(written, config)
     common = [*_COMMON, "--config", str(written)]
     env = variables(sandbox, live, execution)
-    deno = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
+    inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
     return Launch(
-        run=[find_deno(), "run", *common, *_permissions(sandbox.url, live.tree), "--preload", str(PRELOAD), str(entry)],
-        env=env | deno | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env))},
+        run=[deno(), "run", *common, *_permissions(sandbox.url, live.tree), "--preload", str(PRELOAD), str(entry)],
+        env=env | inner | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env))},
         cwd=live.tree,
         fetch=_fetch(common, entry) if remap.remote(live.tree, config) else None,
-        fetch_env=dict(os.environ) | deno,
+        fetch_env=dict(os.environ) | inner,
     )
 
 
@@ -67,13 +68,6 @@ def variables(sandbox: Sandbox, live: LiveFunction, execution: str) -> dict[str,
 def cache_folder(sandbox: Sandbox) -> Path:
     """DENO_DIR: the sandbox's own unless `deno_dir` names one to share between sandboxes."""
     return _path(sandbox.settings.get("deno_dir")) or sandbox.folder / "deno"
-
-
-@cache
-def find_deno() -> str:
-    import deno  # type: ignore[import-untyped]
-
-    return str(deno.find_deno_bin())
 
 
 def _platform(identity: Identity, url: str) -> dict[str, str]:
@@ -123,7 +117,7 @@ def _permissions(url: str, tree: Path) -> list[str]:
 
 
 def _fetch(common: list[str], entry: Path) -> list[str]:
-    return [find_deno(), "cache", "--quiet", "--allow-import", *common, str(entry)]
+    return [deno(), "cache", "--quiet", "--allow-import", *common, str(entry)]
 
 
 def _path(value: object) -> Path | None:

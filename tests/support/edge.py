@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from migration.rehearsal import auth, gateway
+from migration.rehearsal.isolate import Isolate
 from migration.rehearsal.types import Identity, LiveFunction, LogRow, Sandbox
+from migration.rehearsal.workers import Pool
 
 SECRET = "a secret of at least thirty-two bytes"
 USER = "3a0b1d5e-7c4f-4f0e-9d5b-0f6a1c2b3d4e"
@@ -115,14 +117,11 @@ class Edge:
     sandbox: Sandbox
     functions: Deployed
     logs: Rows
-    routes: list[BaseRoute]
-    _server: uvicorn.Server | None = None
-    _thread: threading.Thread | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def pool(self) -> Any:
-        return self.sandbox.closing[0].__self__  # type: ignore[attr-defined]
+    def workers(self) -> list[Isolate]:
+        """The workers whose processes are not gone."""
+        pool: Pool = self.sandbox.closing[0].__self__  # type: ignore[attr-defined]
+        return pool.alive()
 
     def call(
         self, path: str, method: str = "POST", body: bytes | str | None = None,
@@ -153,11 +152,11 @@ def until(found: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 @contextmanager
-def edge(folder: Path, deno_dir: Path, **settings: Any) -> Iterator[Edge]:
+def edge(folder: Path, deno_dir: Path, more: Sequence[BaseRoute] = (), **settings: Any) -> Iterator[Edge]:
     functions, logs = Deployed(folder / "bundles"), Rows()
     settings.setdefault("deno_dir", str(deno_dir))
     sandbox = Sandbox(folder, IDENTITY, functions, logs, NoFaults(), settings)
-    routes = [*gateway.routes(sandbox), *auth.routes(sandbox)]
+    routes = [*gateway.routes(sandbox), *auth.routes(sandbox), *more]
     config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=_run, args=(server, sandbox))
@@ -165,7 +164,7 @@ def edge(folder: Path, deno_dir: Path, **settings: Any) -> Iterator[Edge]:
     until(lambda: server.started)
     sandbox.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        yield Edge(sandbox, functions, logs, routes)
+        yield Edge(sandbox, functions, logs)
     finally:
         server.should_exit = True
         thread.join()

@@ -1,0 +1,387 @@
+"""Functions run unmodified, as their authors wrote them for the hosted platform."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from migration.rehearsal.types import LogRow
+from tests.support.edge import IDENTITY, Edge, edge, until
+
+HELLO = "Deno.serve(() => new Response('hello'));"
+
+
+@pytest.fixture(scope="module")
+def deno_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("deno")
+
+
+async def _echo(request: Request) -> Response:
+    return JSONResponse({"path": request.url.path, "query": request.url.query, "body": (await request.body()).decode()})
+
+
+ECHO = [Route(f"/_{name}/{{path:path}}", _echo, methods=["POST"]) for name in ("openrouter", "gemini")]
+
+
+@pytest.fixture
+def place(tmp_path: Path, deno_dir: Path) -> Iterator[Edge]:
+    with edge(tmp_path, deno_dir, ECHO) as started:
+        yield started
+
+
+# starting and replacing
+
+
+def test_a_worker_starts_with_the_first_request_and_serves_the_next(place: Edge) -> None:
+    place.functions.deploy("a", "let n = 0; Deno.serve(() => new Response(`${++n}`));")
+    assert place.workers() == []
+    assert [place.function("a").text for _ in range(3)] == ["1", "2", "3"]
+    assert len(place.workers()) == 1
+
+
+def test_requests_that_come_together_share_one_boot(place: Edge) -> None:
+    place.functions.deploy("a", HELLO)
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: place.function("a").text, range(8)))
+    assert answers == ["hello"] * 8
+    assert len(place.logs.of("Boot")) == 1
+
+
+def test_a_new_version_answers_at_once_and_the_old_worker_finishes_what_it_began(place: Edge) -> None:
+    slow = """
+        let release; const released = new Promise((resolve) => release = resolve);
+        Deno.serve(async (req) => {
+          if (req.url.endsWith("/wait")) { console.log("waiting"); await released; return new Response("old") }
+          release(); return new Response("released") });"""
+    before = place.functions.deploy("a", slow)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(place.function, "a/wait")
+        until(lambda: any("waiting" in row.event_message for row in place.logs.rows))
+        after = place.functions.deploy("a", "Deno.serve(() => new Response('new'));")
+        assert place.function("a").text == "new"
+        place.functions.pinned["a", "us-east-1"] = before
+        assert place.function("a", headers={"x-region": "us-east-1"}).text == "released"
+        assert waiting.result().text == "old"
+    place.functions.pinned.clear()
+    assert place.function("a").text == "new"
+    until(lambda: [worker.reporter.live for worker in place.workers()] == [after])
+    assert {row.log_attributes["reason"] for row in place.logs.of("Shutdown")} == {"EarlyDrop"}
+
+
+def test_idle_workers_end_and_start_again_when_needed(tmp_path: Path, deno_dir: Path) -> None:
+    with edge(tmp_path, deno_dir, idle=0.1) as place:
+        place.functions.deploy("a", HELLO)
+        assert place.function("a").text == "hello"
+        until(lambda: not place.workers())
+        assert place.function("a").text == "hello"
+
+
+def test_stopping_the_sandbox_leaves_no_worker(tmp_path: Path, deno_dir: Path) -> None:
+    with edge(tmp_path, deno_dir) as place:
+        place.functions.deploy("a", HELLO)
+        place.functions.deploy("b", HELLO)
+        assert place.function("a").text == place.function("b").text == "hello"
+        pids = [worker.process.pid for worker in place.workers() if worker.process]
+    assert len(pids) == 2
+    assert not any(_alive(pid) for pid in pids)
+    assert {row.log_attributes["reason"] for row in place.logs.of("Shutdown")} == {"TerminationRequested"}
+
+
+def test_kill_9_of_the_sandbox_leaves_no_worker_not_even_a_busy_one(tmp_path: Path, deno_dir: Path) -> None:
+    program = f"""
+        import sys, threading
+        from pathlib import Path
+        from tests.support.edge import edge, until
+        with edge(Path({str(tmp_path)!r}), Path({str(deno_dir)!r}), cpu_limit=600) as place:
+            place.functions.deploy("idle", "Deno.serve(() => new Response())")
+            loop = "Deno.serve(() => {{ console.log('looping'); for (;;); }})"
+            place.functions.deploy("busy", loop)
+            place.function("idle")
+            threading.Thread(target=lambda: place.function("busy"), daemon=True).start()
+            until(lambda: any("looping" in row.event_message for row in place.logs.rows))
+            print(*[worker.process.pid for worker in place.workers()], flush=True)
+            threading.Event().wait()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    assert parent.stdout
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 2 and all(_alive(pid) for pid in pids)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until(lambda: not any(_alive(pid) for pid in pids))
+
+
+def _alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return not _zombie(pid)
+    return False
+
+
+def _zombie(pid: int) -> bool:
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return shown.stdout.strip()[:1] in ("Z", "")
+
+
+# the environment
+
+
+def test_a_function_finds_its_secrets_and_the_platforms_names_and_nothing_else(place: Edge) -> None:
+    place.functions.vault["MY_KEY"] = "first"
+    live = place.functions.deploy("a", "Deno.serve(() => Response.json(Deno.env.toObject()));")
+    found = place.function("a").json()
+    assert set(found) == {
+        "MY_KEY", "SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_DB_URL",
+        "SUPABASE_PUBLISHABLE_KEYS", "SUPABASE_SECRET_KEYS", "SUPABASE_JWKS", "SUPABASE_FUNCTION_SLUG",
+        "SB_REGION", "SB_EXECUTION_ID", "DENO_DEPLOYMENT_ID",
+    }  # fmt: skip
+    assert found["MY_KEY"] == "first"
+    assert found["SUPABASE_URL"] == place.sandbox.url
+    assert json.loads(found["SUPABASE_PUBLISHABLE_KEYS"]) == {"default": IDENTITY.publishable_key}
+    assert found["DENO_DEPLOYMENT_ID"] == f"{IDENTITY.project_ref}_{live.id}_1"
+
+
+def test_a_changed_secret_is_seen_by_the_next_request(place: Edge) -> None:
+    place.functions.vault["K"] = "one"
+    place.functions.deploy("a", "const k = Deno.env.get('K'); Deno.serve(() => new Response(k));")
+    assert place.function("a").text == "one"
+    place.functions.vault["K"] = "two"
+    assert place.function("a").text == "two"
+
+
+def test_warm_workers_can_be_made_to_keep_an_old_secret(tmp_path: Path, deno_dir: Path) -> None:
+    with edge(tmp_path, deno_dir, warm_secrets=True) as place:
+        place.functions.vault["K"] = "one"
+        source = "Deno.serve(() => new Response(Deno.env.get('K')));"
+        place.functions.deploy("a", source)
+        assert place.function("a").text == "one"
+        place.functions.vault["K"] = "two"
+        assert place.function("a").text == "one"
+        place.functions.deploy("a", source)
+        assert place.function("a").text == "two"
+
+
+# what authors write
+
+
+def test_the_old_std_serve_works_however_it_is_imported(place: Edge) -> None:
+    handler = "serve((req) => new Response('old ' + new URL(req.url).pathname), { port: 8000 });"
+    place.functions.deploy("a", f'import {{ serve }} from "https://deno.land/std@0.168.0/http/server.ts";{handler}')
+    config = {"supabase/functions/b/deno.json": '{"imports": {"std/": "https://deno.land/std@0.177.0/"}} // ours'}
+    place.functions.deploy(
+        "b", f'import {{ serve }} from "std/http/server.ts";\n{handler}',
+        files=config, import_map="supabase/functions/b/deno.json",
+    )  # fmt: skip
+    place.functions.deploy("c", f'import{{serve}}from"https://deno.land/std/http/server.ts";{handler}')
+    assert [place.function(f"{slug}/x").text for slug in "abc"] == ["old /a/x", "old /b/x", "old /c/x"]
+
+
+def test_every_form_of_serve_works(place: Edge) -> None:
+    place.functions.deploy("options", "Deno.serve({ port: 8000, onListen() {} }, () => new Response('1'));")
+    place.functions.deploy("object", "Deno.serve({ handler: () => new Response('2') });")
+    place.functions.deploy("default", "export default { fetch: (req: Request) => new Response('3') };")
+    place.functions.deploy("later", "await new Promise((r) => setTimeout(r, 5)); Deno.serve(() => new Response('4'));")
+    assert [place.function(slug).text for slug in ("options", "object", "default", "later")] == ["1", "2", "3", "4"]
+
+
+def test_shared_files_json_and_static_files_are_read(place: Edge) -> None:
+    files = {
+        "supabase/functions/_shared/cors.ts": "export const cors = { 'x-cors': 'yes' };",
+        "supabase/functions/a/data.json": '{"n": 7}',
+        "supabase/functions/a/page.html": "<p>static</p>",
+    }
+    source = """
+        import { cors } from "../_shared/cors.ts";
+        import data from "./data.json" with { type: "json" };
+        Deno.serve(async () => new Response(
+          data.n + await Deno.readTextFile(new URL("./page.html", import.meta.url)), { headers: cors }));"""
+    place.functions.deploy("a", source, files=files)
+    answer = place.function("a")
+    assert (answer.text, answer.headers["x-cors"]) == ("7<p>static</p>", "yes")
+
+
+def test_jsx_is_compiled_as_the_functions_deno_json_says(place: Edge) -> None:
+    options = {"jsx": "react", "jsxFactory": "h"}
+    config = json.dumps({"imports": {"dom": "./dom.ts"}, "compilerOptions": options})
+    files = {
+        "supabase/functions/a/deno.json": config,
+        "supabase/functions/a/dom.ts": "export const h = (tag: string, _: unknown, text: string) => `<${tag}>${text}`;",
+    }
+    source = "import { h } from 'dom'; Deno.serve(() => new Response(<b>hi</b> as unknown as string));"
+    place.functions.deploy("a", source, files=files, import_map="supabase/functions/a/deno.json", name="index.tsx")
+    assert place.function("a").text == "<b>hi"
+
+
+def test_a_root_package_json_confuses_nobody(place: Edge) -> None:
+    package = '{"name": "site", "type": "commonjs", "dependencies": {"next": "99.0.0"}, "workspaces": ["apps/*"]}'
+    place.functions.deploy("a", "export {}; " + HELLO, files={"package.json": package, "deno.json": "{broken"})
+    assert place.function("a").text == "hello"
+
+
+def test_the_import_map_of_the_rehearsal_replaces_what_cannot_be_reached(tmp_path: Path, deno_dir: Path) -> None:
+    replaced = {"https://esm.sh/left-pad@1": "./pad.ts", "https://cdn.example.com/": "./cdn/"}
+    (tmp_path / "cdn").mkdir()
+    (tmp_path / "map.json").write_text(json.dumps({"imports": replaced}))
+    (tmp_path / "pad.ts").write_text("export default (text: string) => text.padStart(6, '.');")
+    (tmp_path / "cdn" / "shout.ts").write_text("export const shout = (text: string) => text.toUpperCase();")
+    source = """
+        import pad from "pad";
+        import { shout } from "https://cdn.example.com/shout.ts";
+        import { shout as again } from "cdn/shout.ts";
+        Deno.serve(() => new Response(shout(again(pad("abc")))));"""
+    own = {"imports": {"pad": "https://esm.sh/left-pad@1", "cdn/": "https://cdn.example.com/"}}
+    with edge(tmp_path, deno_dir, import_map=str(tmp_path / "map.json")) as place:
+        name = "supabase/functions/import_map.json"
+        place.functions.deploy("a", source, files={name: json.dumps(own)}, import_map=name)
+        assert place.function("a").text == "...ABC"
+
+
+def test_supabase_js_signs_in_and_asks_who_the_user_is(place: Edge) -> None:
+    source = """
+        import { createClient } from "npm:@supabase/supabase-js@2";
+        Deno.serve(async (req) => {
+          const { email, password } = await req.json();
+          const guest = createClient(Deno.env.get("SUPABASE_URL")!, Deno.env.get("SUPABASE_ANON_KEY")!);
+          const signed = await guest.auth.signInWithPassword({ email, password });
+          if (signed.error) return Response.json({ error: signed.error.message, status: signed.error.status });
+          const asked = await guest.auth.getUser(signed.data.session!.access_token);
+          const rows = await guest.from("profiles").select("*");
+          return Response.json({ user: asked.data.user?.email, rows: rows.data });
+        });"""
+    place.functions.deploy("a", source)
+    good = {"email": IDENTITY.user_email, "password": IDENTITY.user_password}
+    answer = place.function("a", body=json.dumps(good))
+    if answer.status == 503 and "registry" in place.logs.of("BootFailure")[0].event_message and not os.getenv("CI"):
+        pytest.skip("the npm registry cannot be reached")
+    assert answer.json() == {"user": IDENTITY.user_email, "rows": []}
+    wrong = place.function("a", body=json.dumps({**good, "password": "wrong"})).json()
+    assert wrong == {"error": "Invalid login credentials", "status": 400}
+
+
+# the walls
+
+
+def test_calls_to_the_providers_reach_the_stand_ins(place: Edge) -> None:
+    source = """
+        Deno.serve(async (req) => {
+          const first = await fetch("https://openrouter.ai/api/v1/chat/completions?x=1", { method: "POST", body: "a" });
+          const gemini = "https://generativelanguage.googleapis.com/v1beta/m:go";
+          const request = new Request(gemini, { method: "POST", body: "b" });
+          const second = await fetch(request);
+          return Response.json([await first.json(), await second.json()]) });"""
+    place.functions.deploy("a", source)
+    assert place.function("a").json() == [
+        {"path": "/_openrouter/api/v1/chat/completions", "query": "x=1", "body": "a"},
+        {"path": "/_gemini/v1beta/m:go", "query": "", "body": "b"},
+    ]
+
+
+def test_the_projects_own_hosted_address_leads_to_the_sandbox(place: Edge) -> None:
+    place.functions.deploy("b", HELLO)
+    url = f"https://{IDENTITY.project_ref}.supabase.co/functions/v1/b"
+    place.functions.deploy("a", f"Deno.serve(() => fetch('{url}'));")
+    assert place.function("a").text == "hello"
+
+
+def test_any_other_host_is_refused_by_name_and_the_refusal_is_logged(place: Edge) -> None:
+    source = """Deno.serve(async () => {
+        try { await fetch("https://api.stripe.com/v1/charges") }
+        catch (error) { return new Response(`${error.name}: ${error.message}`) } return new Response("reached") });"""
+    place.functions.deploy("a", source)
+    assert place.function("a").text.startswith("TypeError: The sandbox refuses host api.stripe.com")
+    logged = until(lambda: [row for row in place.logs.of("Log") if "api.stripe.com" in row.event_message])
+    assert logged[0].log_attributes["level"] == "warning"
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "await Deno.readTextFile('/etc/hosts')",
+        "await Deno.writeTextFile('x.txt', '')",
+        "await Deno.connect({ hostname: 'example.com', port: 443 })",
+        "await Deno.connect({ hostname: '127.0.0.1', port: 5432 })",
+        "await new Deno.Command('/bin/ls').output()",
+        "await import('data:text/javascript,export{}').then(() => fetch.call(null, 'http://10.0.0.1/'))",
+    ],
+)
+def test_a_function_reaches_nothing_of_this_machine(place: Edge, attempt: str) -> None:
+    source = f"""Deno.serve(async () => {{
+        try {{ {attempt} }} catch (error) {{ return new Response(error.name) }} return new Response("done") }});"""
+    place.functions.deploy("a", source)
+    assert place.function("a").text in ("NotCapable", "TypeError", "PermissionDenied")
+
+
+# what it logs
+
+
+def test_each_console_call_is_one_row_however_many_lines_it_has(place: Edge) -> None:
+    usage = "{ input: 1234, output: 567, estimatedCost: '$0.0018', provider: 'a name that is long enough to wrap' }"
+    source = f"""Deno.serve(() => {{
+        console.log("[r1] 💰 Token usage:", {usage});
+        console.debug("d"); console.info("i %s", "formatted"); console.warn("w"); console.error(new Error("e"));
+        return new Response() }});"""
+    live = place.functions.deploy("a", source)
+    answer = place.function("a")
+    execution = answer.headers["x-deno-execution-id"]
+    until(lambda: len(_logged(place, execution)) == 5)
+    rows = _logged(place, execution)
+    assert [row.log_attributes["level"] for row in rows] == ["info", "debug", "info", "warning", "error"]
+    assert rows[0].event_message.count("\n") > 2 and rows[0].event_message.endswith("}\n")
+    assert rows[2].event_message == "i formatted\n"
+    assert rows[4].event_message.startswith("Error: e\n    at ")
+    assert [row.timestamp for row in rows] == sorted({row.timestamp for row in rows})
+    assert rows[0].log_attributes["function_id"] == live.id
+    assert rows[0].log_attributes["deployment_id"] == f"{IDENTITY.project_ref}_{live.id}_1"
+    assert rows[0].log_attributes["region"] == "eu-central-1"
+
+
+def test_boot_is_logged_before_anything_the_function_says(place: Edge) -> None:
+    place.functions.deploy("a", "console.log('top'); " + HELLO)
+    execution = place.function("a").headers["x-deno-execution-id"]
+    rows = [row for row in place.logs.rows if row.source == "function_logs"][:3]
+    assert [row.log_attributes["event_type"] for row in rows] == ["Boot", "Log", "Log"]
+    assert rows[0].event_message == f"booted (time: {rows[0].log_attributes['boot_time']}ms)"
+    assert [row.event_message for row in rows[1:]] == ["top\n", "Listening on http://localhost:9999/\n"]
+    assert rows[0].log_attributes["execution_id"] == execution
+
+
+def test_lines_of_requests_in_flight_together_are_told_apart(place: Edge) -> None:
+    source = """Deno.serve(async (req) => {
+        const name = await req.text();
+        for (let i = 0; i < 5; i++) { console.log(name); await new Promise((r) => setTimeout(r, Math.random() * 5)) }
+        return new Response(Deno.env.get("SB_EXECUTION_ID")) });"""
+    place.functions.deploy("a", source)
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda name: place.function("a", body=name), "abcdefghij"))
+    until(lambda: len(place.logs.of("Log")) == 51)
+    for name, answer in zip("abcdefghij", answers, strict=True):
+        execution = answer.headers["x-deno-execution-id"]
+        assert answer.text == execution
+        assert [row.event_message for row in _logged(place, execution)] == [f"{name}\n"] * 5
+
+
+def test_messages_are_cut_where_the_platform_cuts_them(place: Edge) -> None:
+    place.functions.deploy("a", "Deno.serve(() => { console.log('x'.repeat(200000)); return new Response() });")
+    execution = place.function("a").headers["x-deno-execution-id"]
+    until(lambda: _logged(place, execution))
+    assert [len(row.event_message) for row in _logged(place, execution)] == [10_000]
+
+
+def _logged(place: Edge, execution: str) -> list[LogRow]:
+    """What one request's code logged, without the listener's own line."""
+    rows = [row for row in place.logs.of("Log") if row.log_attributes["execution_id"] == execution]
+    return [row for row in rows if not row.event_message.startswith("Listening on ")]
