@@ -171,9 +171,10 @@ class Ledger:
             self.clock.sleep(random.uniform(0, 0.3 if failed < 2 else min(0.1 * 2**failed, 2.0)))
             try:
                 tips = self.refs.read()
-                self._hear(expected := tips.get(self.ref))
+                self._hear(tips.get(self.ref))
             except ServiceFailed:
                 continue
+            expected = tips.get(self.ref)
             if expected and self._landed(records, since, expected):
                 self._settle(fence, tips, began, release)
                 return
@@ -224,11 +225,12 @@ class Ledger:
 
     def _hear(self, tip: str | None) -> None:
         """Remember the remote's tip, objects and all; the clone's copy only ever moves forward."""
+        if tip is not None:
+            self.refs.bring(self.ref, tip)
         self._expected = (tip,)
         cached = self.repository.revision(self.cache)
         if not self.shared or tip is None or tip == cached:
             return
-        self.refs.bring(self.ref, tip)
         if cached is None or self.repository.is_ancestor(cached, tip):
             self.repository.move(self.cache, tip, cached or "")
         elif not self.repository.is_ancestor(tip, cached):

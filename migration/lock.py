@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -117,7 +118,7 @@ class Lock:
                 failures += 1
                 if failures >= TRIES:
                     raise
-                self.ledger.clock.sleep(min(0.05 * 2**failures, 1.0))
+                self.ledger.clock.sleep(random.uniform(0, min(0.05 * 2**failures, 2.0)))
 
     def _approach(self, fence: Held, until: float) -> bool:
         """One look at the lock, and one try to take it if it is free or its owner is gone."""

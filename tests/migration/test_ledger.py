@@ -31,7 +31,7 @@ def test_a_record_written_in_one_clone_is_read_in_another(tmp_path: Path) -> Non
     assert texts(ledger(first)) == ["from the first", "from the second"]
 
 
-def test_every_record_says_who_when_where_and_for_which_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_record_says_who_when_and_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUTOVER_ACTOR", "release-bot")
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("CI_JOB_URL", "https://ci.example.com/7")
@@ -90,7 +90,7 @@ def test_writing_offline_is_refused_with_the_cause(tmp_path: Path) -> None:
     remote, first = pair(tmp_path)
     remote.rename(tmp_path / "gone.git")
     own = ledger(first)
-    own.clock.sleep = lambda seconds: None  # type: ignore[method-assign]
+    own.clock.sleep = lambda _: None  # type: ignore[method-assign]
     with pytest.raises(Unreachable, match="origin"):
         note(own, "never")
 
@@ -134,7 +134,7 @@ def test_a_ledger_that_was_local_moves_to_a_remote_added_later(tmp_path: Path) -
 def test_a_remote_name_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
     folder = alone(tmp_path / "app")
     git(folder, "remote", "add", "upstream", "nowhere")
-    with pytest.raises(Refused, match="no remote origin, but upstream: set app.remote"):
+    with pytest.raises(Refused, match=r"no remote origin, but upstream: set app\.remote"):
         ledger(folder)
 
 
@@ -237,7 +237,7 @@ def test_a_host_without_atomic_pushes_is_named_with_the_key_to_set(tmp_path: Pat
     remote, first = pair(tmp_path)
     git(remote, "config", "receive.advertiseAtomic", "false")
     own = ledger(first)
-    with pytest.raises(HostRefuses, match="app.ledger: refs/heads/cutover"), lock(own).held("test"):
+    with pytest.raises(HostRefuses, match=r"app\.ledger: refs/heads/cutover"), lock(own).held("test"):
         note(own, "x")
 
 

@@ -233,8 +233,8 @@ def test_without_the_remote_nobody_gets_the_lock(tmp_path: Path) -> None:
     remote, first = pair(tmp_path)
     remote.rename(tmp_path / "gone.git")
     own = lock(ledger(first))
-    own.ledger.clock.sleep = lambda seconds: None  # type: ignore[method-assign]
-    with pytest.raises(Unreachable, match="origin cannot be reached|origin leads to no repository"):
+    own.ledger.clock.sleep = lambda _: None  # type: ignore[method-assign]
+    with pytest.raises(Unreachable, match=r"origin cannot be reached|origin leads to no repository"):
         own.take("deploy")
 
 

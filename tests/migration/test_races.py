@@ -1,0 +1,171 @@
+"""Many at once: no record lost or doubled, never two holders, even through a remote that loses answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.support.git_http import Faults, serve
+from tests.support.long import report
+from tests.support.repos import bare, clone, commit, git, ledger, pair
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("file", "http", "lossy")
+
+
+@dataclass
+class Field:
+    """A remote and the clones that race in it."""
+
+    remote: Path
+    clones: list[Path]
+    faults: Faults = field(default_factory=Faults)
+
+
+@contextlib.contextmanager
+def prepared(folder: Path, kind: str, clones: int) -> Iterator[Field]:
+    remote, _ = pair(folder)
+    if kind == "file":
+        yield Field(remote, [clone(remote, folder / f"clone{number}") for number in range(clones)])
+        return
+    git(remote, "config", "http.receivepack", "true")
+    with serve(folder) as (address, faults):
+        ground = Field(remote, [clone(f"{address}/remote.git", folder / f"clone{n}") for n in range(clones)], faults)
+        if kind == "lossy":  # a third of the answers never arrive, half of those after the server acted
+            faults.before, faults.after, faults.busy = 0.12, 0.18, 0.04
+        yield ground
+        faults.before = faults.after = faults.busy = 0.0
+
+
+class Racers:
+    """Processes that wait for each round's start."""
+
+    def __init__(self, folders: Sequence[Path], job: str, count: int = 1) -> None:
+        self.children = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.support.racer", str(folder), job, f"p{number}", str(count)],
+                cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for number, folder in enumerate(folders)
+        ]  # fmt: skip
+        for child in self.children:
+            assert child.stdout is not None and child.stdout.readline() == "ready\n"
+
+    def round(self, number: int) -> list[dict[str, object]]:
+        for child in self.children:
+            assert child.stdin is not None
+            child.stdin.write(f"{number}\n")
+            child.stdin.flush()
+        return [json.loads(child.stdout.readline()) for child in self.children if child.stdout]
+
+    def end(self) -> None:
+        for child in self.children:
+            assert child.stdin is not None
+            child.stdin.close()
+        for child in self.children:
+            child.wait(30)
+
+
+def texts(ground: Field) -> list[str]:
+    """The notes as the server itself holds them."""
+    lines = git(ground.remote, "log", "--reverse", "--format=%s", "refs/cutover/ledger/prod").splitlines()
+    return [json.loads(line).get("text", "") for line in lines]
+
+
+def appending(ground: Field, folders: Sequence[Path], rounds: int, count: int) -> dict[str, int]:
+    racers, acknowledged, failed = Racers(folders, "append", count), [], []  # type: ignore[var-annotated]
+    for number in range(rounds):
+        for answer in racers.round(number):
+            acknowledged += answer["written"]  # type: ignore[operator]
+            failed += [answer["failed"]] if "failed" in answer else []
+    racers.end()
+    found = texts(ground)
+    assert len(found) == len(set(found)), "a record stands twice"
+    assert not set(acknowledged) - set(found), "an acknowledged record is lost"
+    assert not failed, f"writers gave up: {failed}"
+    return {"written": len(acknowledged), "in the ledger": len(found)}
+
+
+def deploying(ground: Field, folders: Sequence[Path], rounds: int) -> dict[str, int]:
+    racers, won, failed = Racers(folders, "deploy"), 0, 0
+    for number in range(rounds):
+        answers = racers.round(number)
+        winners = [answer for answer in answers if answer["won"]]
+        won += len(winners)
+        failed += sum("failed" in answer for answer in answers)
+        assert winners or any("failed" in answer for answer in answers), answers
+    racers.end()
+    overlaps(texts(ground))
+    assert "refs/cutover/lock/prod" not in git(ground.remote, "for-each-ref") or failed
+    return {"won": won, "gave up": failed}
+
+
+def overlaps(found: Sequence[str]) -> None:
+    """Between a holder's two records nobody else's may stand: the chain itself proves that holders never overlapped."""
+    notes = [text for text in found if text.startswith(("begin", "end"))]
+    assert len(notes) == len(set(notes)), "a record stands twice"
+    open_by = ""
+    for text in notes:
+        word, _, rest = text.partition(" ")
+        if word == "begin":
+            open_by = rest
+        else:
+            assert open_by == rest, f"{rest} ended while {open_by or 'nobody'} held the lock"
+            open_by = ""
+
+
+@pytest.mark.parametrize(("kind", "clones"), [("file", 4), ("lossy", 3)])
+def test_clones_appending_at_once_lose_and_double_nothing(tmp_path: Path, kind: str, clones: int) -> None:
+    with prepared(tmp_path, kind, clones) as ground:
+        assert appending(ground, ground.clones, rounds=1, count=1)["in the ledger"] == clones
+
+
+def test_four_processes_in_one_clone_appending_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+    with prepared(tmp_path, "file", 1) as ground:
+        assert appending(ground, ground.clones * 4, rounds=1, count=3)["in the ledger"] == 12
+
+
+@pytest.mark.parametrize(("kind", "clones"), [("file", 4), ("lossy", 2)])
+def test_of_deployers_at_once_no_two_hold_the_lock(tmp_path: Path, kind: str, clones: int) -> None:
+    with prepared(tmp_path, kind, clones) as ground:
+        found = deploying(ground, ground.clones, rounds=3 if kind == "file" else 1)
+        assert found["won"] + found["gave up"] >= 1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("job", ["append", "deploy"])
+@pytest.mark.parametrize("shape", ["8 clones", "4 processes in one clone"])
+def test_a_hundred_rounds(tmp_path: Path, kind: str, job: str, shape: str) -> None:
+    """100 rounds each: 8 clones and 4 processes in one clone, deploying and recording at once."""
+    began = time.monotonic()
+    with prepared(tmp_path, kind, 8 if shape == "8 clones" else 1) as ground:
+        folders = ground.clones if shape == "8 clones" else ground.clones * 4
+        found = appending(ground, folders, 100, 1) if job == "append" else deploying(ground, folders, 100)
+        seconds, facts = time.monotonic() - began, {**found, **ground.faults.counts}
+        report("git", f"{job}, {shape}, {kind} remote", 100, seconds, facts)
+
+
+def test_a_remote_that_loses_answers_tells_every_writer_the_truth(tmp_path: Path) -> None:
+    """Half of the pushes land without an answer: each is recognised as landed, none is written again."""
+    remote = bare(tmp_path / "remote.git")
+    git(remote, "config", "http.receivepack", "true")
+    with serve(tmp_path, Faults()) as (address, faults):
+        folder = clone(f"{address}/remote.git", tmp_path / "one")
+        commit(folder, {"README": "x"})
+        own = ledger(folder)
+        faults.after = 0.4
+        for number in range(6):
+            own.append({"record": "note", "text": str(number)})
+        faults.after = 0.0
+        assert [record["text"] for record in own.records()] == ["0", "1", "2", "3", "4", "5"]
+        assert faults.counts["after"] > 0
