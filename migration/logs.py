@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .context import Context
 
 COLUMNS = ", ".join(["source", "event_message", *(f"{logsql.attribute(name)} as {name}" for name in logsql.ATTRIBUTES)])
+EXPLAINED = 20
 _REQUEST = re.compile(r"^\[([A-Za-z0-9_-]{6,64})\] ")
 _SLUG = re.compile(r"^/functions/v1/([^/?]+)")
 
@@ -36,10 +37,10 @@ class Query:
     since: datetime
     until: datetime | None = None
     functions: tuple[str, ...] = ()
-    grep: str = ""
-    signal: str = ""
-    level: str = ""
-    request: str = ""
+    grep: str | None = None
+    signal: str | None = None
+    level: str | None = None
+    request: str | None = None
     limit: int | None = None
     newest_first: bool = False
 
@@ -62,8 +63,28 @@ class Event:
     kind: str
     signals: tuple[str, ...] = ()
 
-    def json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"timestamp": iso(self.timestamp), "signals": list(self.signals)}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A line, and the pattern's named groups in it ("" for one that is absent); None where it does not match."""
+
+    event: Event
+    groups: dict[str, str] | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the usage pattern takes from real lines, oldest first."""
+
+    pattern: str
+    lines: tuple[Taken, ...]
+
+    @property
+    def matched(self) -> int:
+        return sum(line.groups is not None for line in self.lines)
 
 
 def history(context: Context, query: Query) -> Iterator[Event]:
@@ -79,15 +100,18 @@ def follow(context: Context, query: Query) -> Iterator[Event]:
     return (asker.event(row) for row in follower.run())
 
 
-def explain(context: Context, query: Query) -> Iterator[tuple[Event, dict[str, str] | None]]:
-    """Lines that look like usage, and what the pattern takes from each: its groups, None where it takes nothing."""
+def explain(context: Context, query: Query) -> Explanation:
+    """The newest lines that look like usage, as the usage pattern reads them."""
     usage = signals.usage(context.config)
     asker = Asker.of(context, query.functions)
-    own = query.functions or asker.names.known(usage.functions)
-    wanted = replace(query, functions=own, grep=signals.anchor(usage.pattern))
-    for event in asker.history(wanted, context.clock.now()):
-        found = usage.regex.search(signals.plain(event.message))
-        yield event, {name: text or "" for name, text in found.groupdict().items()} if found else None
+    wanted = replace(
+        query,
+        functions=query.functions or asker.names.known(usage.functions),
+        grep=signals.anchor(usage.pattern),
+        limit=query.limit or EXPLAINED,
+    )
+    events = asker.history(wanted, context.clock.now())
+    return Explanation(usage.pattern, tuple(Taken(event, usage.groups(event.message)) for event in events))
 
 
 class Asker:
@@ -148,7 +172,7 @@ class Asker:
     def _functions(self, slugs: Sequence[str]) -> str:
         return logsql.serves(self.names.ids(slugs), slugs) if slugs else ""
 
-    def _signal(self, name: str, functions: Sequence[str]) -> str:
+    def _signal(self, name: str | None, functions: Sequence[str]) -> str:
         if not name:
             return ""
         if name not in self.patterns:

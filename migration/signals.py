@@ -41,6 +41,11 @@ class Pattern:
     def matches(self, message: str) -> bool:
         return bool(self.regex.search(plain(message)))
 
+    def groups(self, message: str) -> dict[str, str] | None:
+        """The named groups of the first match, "" for one that is absent; None without a match."""
+        found = self.regex.search(plain(message))
+        return {name: text or "" for name, text in found.groupdict().items()} if found else None
+
     @property
     def sql(self) -> str:
         """A condition on a row of `function_logs`; which functions it is about is the caller's to add."""

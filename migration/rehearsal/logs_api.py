@@ -1,8 +1,7 @@
 """The Management API's log endpoint over the sandbox's store, with the hosted limits.
 
 Settings (section `rehearsal.logs` of the config): `queries_per_minute` (0 for no limit), `quote_counts` (64-bit counts
-as strings), and those of `logstore.Ingest`. Faults (operation `logs`): `status` with `body` and `retry_after`,
-`error` inside HTTP 200, `seconds` of delay.
+as strings), and those of `logstore.Ingest`. The fault `error` (operation `logs`) fails a query inside HTTP 200.
 """
 
 from __future__ import annotations
@@ -97,13 +96,13 @@ class LogsApi:
         self.throttle = Throttle(int(settings.get("queries_per_minute", 0)))
 
     async def logs(self, request: Request) -> Response:
-        fault = self.sandbox.faults.take("logs") or {}
-        await asyncio.sleep(float(fault.get("seconds", 0)))
         wait = self.throttle.wait()
         if wait:
             return _throttled(wait, self.throttle.headers())
-        faulty = _faulty(fault)
-        return faulty if faulty else await asyncio.to_thread(self._answer, request.query_params)
+        fault = self.sandbox.faults.take("logs")
+        if fault is not None:
+            return _failed(fault.get("error") or BACKEND)
+        return await asyncio.to_thread(self._answer, request.query_params)
 
     def _answer(self, query: Mapping[str, str]) -> Response:
         try:
@@ -119,13 +118,6 @@ class LogsApi:
 def _throttled(wait: int, headers: dict[str, str]) -> Response:
     headers = headers | {"retry-after": str(wait), "x-ratelimit-reset": str(wait)}
     return JSONResponse({"message": "ThrottlerException: Too Many Requests"}, 429, headers)
-
-
-def _faulty(fault: Mapping[str, Any]) -> Response | None:
-    if status := fault.get("status"):
-        headers = {"retry-after": str(fault["retry_after"])} if "retry_after" in fault else {}
-        return JSONResponse(fault.get("body") or {"message": "Internal Server Error"}, int(status), headers)
-    return _failed(fault["error"] or BACKEND) if "error" in fault else None
 
 
 def _failed(error: Any) -> Response:

@@ -49,7 +49,7 @@ def test_an_event_tells_function_version_request_and_signals(source: Direct, tmp
         [row(text, 1.5, id="one", function_id="id-a", version="7", execution_id="e1", level="warning", region="eu")]
     )
     [event] = logs.history(context(tmp_path, source), Query(NOON))
-    assert event.json() == {
+    assert event.as_json() == {
         "id": "one",
         "timestamp": "2026-11-22T12:00:01.500000Z",
         "function": "artifact",
@@ -231,8 +231,9 @@ def test_explain_shows_what_the_usage_pattern_takes_and_what_it_leaves(source: D
             row("nothing", 3, function_id="id-a"),
         ]
     )
-    taken = [groups for _, groups in logs.explain(context(tmp_path, source), Query(NOON))]
-    assert taken == [
+    explained = logs.explain(context(tmp_path, source), Query(NOON))
+    assert explained.matched == 1
+    assert [line.groups for line in explained.lines] == [
         {"input": "1234", "output": "567", "total": "1801", "cached": "", "reasoning": "", "cost": "0.0018"},
         None,
     ]
@@ -241,5 +242,5 @@ def test_explain_shows_what_the_usage_pattern_takes_and_what_it_leaves(source: D
 def test_every_event_is_one_json_line(source: Direct, tmp_path: Path) -> None:
     source.store.append([row('{\n  a: 1,\n  "b": "💰"\n}\n')])
     [event] = logs.history(context(tmp_path, source), Query(NOON))
-    line = json.dumps(event.json(), ensure_ascii=False)
+    line = json.dumps(event.as_json(), ensure_ascii=False)
     assert "\n" not in line and json.loads(line)["message"] == event.message
