@@ -81,7 +81,7 @@ class Gateway:
         return access.check(self.sandbox.identity, exchange.headers, new_keys)
 
     async def _pass(self, exchange: Exchange, caller: Caller, isolate: Isolate) -> None:
-        """The function's own answer, or the platform's when the function fails to give one."""
+        """The function's own answer, or the platform's when the function does not come to one."""
         idle = float(self.sandbox.settings.get("idle_timeout", _IDLE))
         scope = exchange.scope
         headers = [*scope["headers"], (b"x-sandbox-execution-id", exchange.execution.encode())]
@@ -89,8 +89,6 @@ class Gateway:
             async with forward(
                 isolate.port, scope["method"], exchange.target, headers, caller.body(), idle
             ) as upstream:
-                if any(name == b"x-sandbox-fate" for name, _ in upstream.headers):
-                    raise Lost("an error that nobody caught")
                 await self._answer(exchange, caller, upstream)
         except TimeoutError:
             limit = f"Request idle timeout limit ({idle:g}s) reached"
@@ -100,12 +98,15 @@ class Gateway:
             await self._refuse(exchange, caller, RESOURCES if fate in ("CPUTime", "Memory") else WORKER_ERROR)
 
     async def _answer(self, exchange: Exchange, caller: Caller, upstream: Upstream) -> None:
+        if any(name == b"x-sandbox-fate" for name, _ in upstream.headers):
+            return await self._refuse(exchange, caller, WORKER_ERROR)  # an error that nobody caught
         extra = [(b"sb-error-code", b"EDGE_FUNCTION_ERROR")] if upstream.status >= 500 else []
         own = [pair for pair in upstream.headers if pair[0] != b"date"]  # our own server adds one
         await self._start(exchange, caller, upstream.status, [*own, *extra])
         async for piece in upstream.pieces:
             await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
         await caller.send({"type": "http.response.body", "body": b""})
+        return None
 
     async def _refuse(self, exchange: Exchange, caller: Caller, refusal: Refusal) -> None:
         if exchange.status:  # half an answer is out: all that is left is to break it off
