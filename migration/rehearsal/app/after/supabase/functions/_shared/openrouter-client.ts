@@ -57,7 +57,7 @@ export async function callKimi(messages: Message[], log: Log): Promise<string> {
     } catch (error) {
       const wait = error instanceof Attempt ? waitBefore(attempt, error) : null;
       if (wait === null || performance.now() + wait >= end) throw error;
-      log.warn(`🔁 Retry ${attempt} of ${ATTEMPTS - 1} in ${Math.round(wait)} ms: ${(error as Error).message}`);
+      log.warn(`🔁 Retrying in ${Math.round(wait)} ms, ${attempt} of ${ATTEMPTS - 1}: ${(error as Error).message}`);
       await pause(wait);
     }
   }

@@ -21,7 +21,7 @@ Deno.test("the lines that the migration is watched by are logged in order", asyn
     await generate(post(COUNTER));
     const wanted = [
       "Routing to Kimi K2-Thinking via OpenRouter",
-      "Retry 1 of 2",
+      "Retrying in ",
       "💰 Token usage:",
       "✅ Extracted artifact from Kimi, length: ",
     ];

@@ -67,7 +67,7 @@ Deno.test("a transient failure is tried again and each retry is logged", async (
     await within(KIMI, [error, completion("Hello")], async ({ sent, lines }) => {
       assert.equal(await ask(), "Hello");
       assert.equal(sent.length, 2);
-      assert.ok(lines.some((line) => /Retry 1 of 2 in \d+ ms: OpenRouter/.test(line)));
+      assert.ok(lines.some((line) => /Retrying in \d+ ms, 1 of 2: OpenRouter/.test(line)));
     });
   }
 });

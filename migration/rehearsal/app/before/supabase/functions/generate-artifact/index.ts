@@ -36,7 +36,7 @@ async function retrying(call: () => Promise<string>, log: Log): Promise<string> 
       return await call();
     } catch (error) {
       if (attempt === ATTEMPTS || !(error instanceof ProviderError && error.retryable)) throw error;
-      log.warn(`🔁 Retry ${attempt} of ${ATTEMPTS - 1}: ${error.message}`);
+      log.warn(`🔁 Retrying, ${attempt} of ${ATTEMPTS - 1}: ${error.message}`);
       await pause(setting("GEMINI_RETRY_BASE_MS", 1000) * attempt);
     }
   }

@@ -31,7 +31,7 @@ Deno.test("503 and 429 are tried once more", async () => {
     await within(GUEST, [first, gemini(ARTIFACT)], async ({ sent, lines }) => {
       assert.equal((await generate(post(COUNTER))).status, 200);
       assert.equal(sent.length, 2);
-      assert.ok(lines.some((line) => line.includes("Retry 1 of 1: Gemini ")));
+      assert.ok(lines.some((line) => line.includes("Retrying, 1 of 1: Gemini ")));
     });
   }
 });
