@@ -20,7 +20,7 @@ from .logquery import WINDOW, LogReader, Row
 from .settings import Price
 from .signals import Pattern
 
-GRACE = timedelta(seconds=120)  # log lines come late: a usage line is missing only when its request is older
+GRACE = timedelta(seconds=120)  # how late a log line may come
 BEFOREHAND = timedelta(minutes=7)  # a request ends at most 400 s after its first line
 _DAY = WINDOW - BEFOREHAND
 _STEP = 1.01  # durations are counted in steps of one percent
@@ -100,23 +100,26 @@ class _Tally:
         return Traffic(self.slug, dict(self.statuses), dict(self.seconds), tuple(self.bad))
 
 
-def spend(reader: LogReader, scope: Scope, usage: Pattern, now: datetime, price: Price | None = None) -> Spend:
+def spend(reader: LogReader, scope: Scope, usage: Pattern, settled: datetime, price: Price | None = None) -> Spend:
     """Usage lines against successful requests, joined by execution, and what they cost by their own word.
 
+    Of requests after `settled` a line that is not there may still come: log lines are delivered late.
     A line without a cost is priced by its tokens, at zero without a price. What failed requests cost is part of the
     total, so the mean is the price of one success, waste included.
     """
     total: Counter[str] = Counter()
     without: list[Offender] = []
     for start, end in _days(scope):
-        for row in reader.query(_stories(scope, _cost(usage, price), usage, start, end, now), start - BEFOREHAND, end):
+        for row in reader.query(
+            _stories(scope, _cost(usage, price), usage, start, end, settled), start - BEFOREHAND, end
+        ):
             total.update({name: float(row[name] or 0) for name in row if name != "without"})
             parts = (str(text).split(" ", 1) for text in row["without"])
             without += [Offender(execution, scope.slug(fid), "served, and no usage line") for fid, execution in parts]
     return _spend(total, tuple(without))
 
 
-def _stories(scope: Scope, cost: str, usage: Pattern, start: datetime, end: datetime, now: datetime) -> str:
+def _stories(scope: Scope, cost: str, usage: Pattern, start: datetime, end: datetime, settled: datetime) -> str:
     """One row an execution, then one row in all. Answers count from `start`; their lines may be older."""
     line = logsql.both(logsql.source(logsql.FUNCTION), usage.sql)
     asked = logsql.both(logsql.source(logsql.EDGE), f"{logsql.attribute('method')} != 'OPTIONS'")
@@ -132,7 +135,7 @@ def _stories(scope: Scope, cost: str, usage: Pattern, start: datetime, end: date
         "select fid, execution, countIf(served) as good, countIf(used) as lines, maxIf(us, served) as at, "
         f"maxIf(us, used) as written, sum(cost) as paid, sum(tokens) as tokens from {rows} group by fid, execution"
     )
-    short, old = "good > lines", f"at <= {logsql.micros(now - GRACE)}"
+    short, old = "good > lines", f"at <= {logsql.micros(settled)}"
     counted = f"good > 0 or written >= {logsql.micros(start)}"
     return (
         f"select sum(good) as goods, sum(least(good, lines)) as lined, sumIf(good - lines, {short} and {old}) as "
