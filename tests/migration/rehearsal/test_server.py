@@ -1,0 +1,194 @@
+"""The server as a process: it starts once, says why it cannot, keeps its state, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from migration.clients.edge import Edge
+from migration.clients.http import Http
+from migration.clients.supabase import Supabase, Upload
+from migration.errors import Refused, Unreachable
+from migration.rehearsal.server import Running, start
+from migration.secrets_type import Secret
+
+ROOT = Path(__file__).resolve().parents[3]
+ENTRYPOINT = "supabase/functions/hello/index.ts"
+HELLO = Upload(
+    "hello",
+    {"entrypoint_path": ENTRYPOINT, "import_map_path": "", "static_patterns": [], "verify_jwt": False, "name": "hello"},
+    [(ENTRYPOINT, b'Deno.serve(() => new Response("hi"));')],
+)
+
+
+ASK = """
+import sys, urllib.request
+urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers={"Authorization": "Bearer " + sys.argv[2]}))
+"""
+
+
+def api(running: Running) -> Supabase:
+    return Supabase(Http(running.api_url, {"Authorization": f"Bearer {running.access_token}"}), running.project_ref)
+
+
+def call(running: Running) -> str:
+    return Edge(Http(running.url), Secret(running.anon_key)).call("hello", json={}).text
+
+
+def children(pid: int) -> set[int]:
+    """Processes that have this one as an ancestor."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        parents[int(entry.parent.name)] = int(fields[1])
+    found: set[int] = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def wait_gone(pids: set[int], seconds: float = 10) -> set[int]:
+    """Those that are still there after so long."""
+    ends = time.monotonic() + seconds
+    while pids and time.monotonic() < ends:
+        pids = {pid for pid in pids if _alive(pid)}
+        time.sleep(0.02)
+    return pids
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    with start(tmp_path / "sandbox") as found:
+        yield found
+
+
+def test_its_files_are_private_and_the_profile_has_the_four_keys_of_the_cli(running: Running) -> None:
+    for name in ("sandbox.json", "identity.json", "state.json", "profile.yaml"):
+        assert stat.S_IMODE((running.folder / name).stat().st_mode) == 0o600, name
+    profile = yaml.safe_load(running.profile.read_text())
+    assert set(profile) == {"name", "api_url", "dashboard_url", "project_host"}
+    assert profile["api_url"] == running.api_url
+
+
+def test_a_second_sandbox_in_the_folder_and_a_taken_port_are_refused_in_one_sentence(
+    running: Running, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match=f"running in .* already at {running.url}"):
+        start(running.folder)
+    with pytest.raises(Refused, match=f"port {running.info['port']} on 127.0.0.1 cannot be used"):
+        start(tmp_path / "other", port=int(running.info["port"]))
+    assert api(running).functions() == []
+
+
+def test_identity_functions_secrets_and_a_stranded_version_survive_a_restart(tmp_path: Path) -> None:
+    with start(tmp_path) as first:
+        api(first).deploy(HELLO)
+        api(first).stage(HELLO)
+        api(first).set_secrets({"A": Secret("a secret value")})
+        before = (api(first).functions(), api(first).secrets()[:11], first.project_ref, first.access_token)
+    assert not (tmp_path / "sandbox.json").exists()
+    with start(tmp_path) as second:
+        after = (api(second).functions(), api(second).secrets()[:11], second.project_ref, second.access_token)
+        assert after == before
+        assert call(second) == "hi"
+        with pytest.raises(Exception, match="409"):
+            api(second).stage(HELLO)
+
+
+@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, "stdin"])
+def test_it_ends_cleanly_with_no_process_left(tmp_path: Path, way: Any) -> None:
+    running = start(tmp_path)
+    api(running).deploy(HELLO)
+    assert call(running) == "hi"
+    family = children(running.process.pid)
+    assert family, "a worker runs"
+    assert running.process.stdin is not None
+    running.process.stdin.close() if way == "stdin" else running.process.send_signal(way)
+    assert running.process.wait(10) == 0
+    assert wait_gone(family) == set()
+    assert not (tmp_path / "sandbox.json").exists()
+    with pytest.raises(Unreachable):
+        Http(running.url).request("GET", "/_sandbox/health")
+
+
+def test_killed_with_its_worker_running_it_leaves_no_process_and_starts_again(tmp_path: Path) -> None:
+    running = start(tmp_path)
+    api(running).deploy(HELLO)
+    assert call(running) == "hi"
+    family = children(running.process.pid)
+    running.process.kill()
+    running.process.wait()
+    assert wait_gone(family) == set()
+    with start(tmp_path) as again:
+        assert [function.slug for function in api(again).functions()] == ["hello"]
+
+
+def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom migration.rehearsal.server import start\n"
+        "print(start(Path(sys.argv[1])).process.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert wait_gone({child}) == set()
+
+
+def test_an_open_hanging_request_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    running = start(tmp_path)
+    running.fault("list", "hang")
+    url = f"{running.api_url}/v1/projects/{running.project_ref}/functions"
+    asking = subprocess.Popen([sys.executable, "-c", ASK, url, running.access_token], stderr=subprocess.DEVNULL)
+    while not running.history(operation="list"):
+        time.sleep(0.02)
+    running.stop()
+    assert running.process.returncode == 0
+    assert asking.wait(10) != 0
+
+
+def test_run_by_hand_it_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
+    broken = tmp_path / "config.yaml"
+    broken.write_text("rehearsal: [")
+    command = [
+        sys.executable,
+        "-m",
+        "migration.rehearsal.server",
+        "--dir",
+        str(tmp_path / "s"),
+        "--config",
+        str(broken),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "config.yaml" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_parent_learns_what_the_sandbox_wrote(running: Running) -> None:
+    written = json.loads((running.folder / "sandbox.json").read_text())
+    assert written == dict(running.info)
+    assert written["pid"] == running.process.pid != os.getpid()
+    assert written["project_ref"] == running.project_ref
