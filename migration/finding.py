@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .errors import CutoverError
 
+# Our verbs that take --env, where they do not name one yet; `init` serves every environment.
+_VERB = re.compile(r"\b(inv (?!init\b)[a-z]+)\b(?! --env)")
 Severity = Literal["error", "warning"]
 
 
@@ -36,6 +39,13 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Errors before warnings, each in the order in which they were found; the same one only once."""
     once = list(dict.fromkeys(findings))
     return sorted(once, key=lambda each: each.severity != "error")
+
+
+def addressed(findings: Iterable[Finding], environment: str) -> list[Finding]:
+    """Their commands with the environment that they are about; `prod` is what a verb means without a name."""
+    if environment == "prod":
+        return list(findings)
+    return [replace(each, fix=_VERB.sub(rf"\1 --env {environment}", each.fix)) for each in findings]
 
 
 def unmeasured(what: str, error: CutoverError) -> Finding:

@@ -23,13 +23,15 @@ State = Literal["new", "old", "unknown"]
 class Worker:
     """`new`: a worker of this function began after the moment in question. `old`: it answered and none began since.
 
-    `unknown`: it gave no answer of its own, or its logs are not in yet. `booted`: when the newest one began.
+    `unknown`: it gave no answer of its own, or its logs are not in yet. `booted`: when the newest one began;
+    `version`: which version answered.
     """
 
     slug: str
     state: State
     execution: str = ""
     booted: datetime | None = None
+    version: int | None = None
 
 
 def workers(context: Context, functions: Sequence[Function], since: datetime) -> list[Worker]:
@@ -53,9 +55,10 @@ def _seen(context: Context, functions: Sequence[str], executions: Sequence[str])
     """By function id: microseconds of its newest boot, and of the newest row about one of these executions."""
     now = context.clock.now()
     moment, function = logsql.MICROSECONDS, logsql.attribute("function_id")
+    ours = logsql.equal("execution_id", *executions)
     select = (
         f"{function} as function, maxIf({moment}, {logsql.equal('event_type', 'Boot')}) as booted, "
-        f"maxIf({moment}, {logsql.equal('execution_id', *executions)}) as answered"
+        f"maxIf({moment}, {ours}) as answered, argMaxIf({logsql.attribute('version')}, {moment}, {ours}) as version"
     )
     where = logsql.equal("function_id", *functions)
     rows = LogReader.of(context).aggregate(select, where, now - DAY, now + AHEAD, group="function")
@@ -64,7 +67,8 @@ def _seen(context: Context, functions: Sequence[str], executions: Sequence[str])
 
 def _worker(slug: str, execution: str, row: Mapping[str, Any], since: datetime) -> Worker:
     booted = logsql.at_micros(row["booted"]) if int(row.get("booted") or 0) else None
+    version = int(row["version"]) if str(row.get("version") or "").isdigit() else None
     if booted is not None and booted >= since:
-        return Worker(slug, "new", execution, booted)
+        return Worker(slug, "new", execution, booted, version)
     answered = bool(int(row.get("answered") or 0))
-    return Worker(slug, "old" if execution and answered else "unknown", execution, booted)
+    return Worker(slug, "old" if execution and answered else "unknown", execution, booted, version)

@@ -1,0 +1,114 @@
+"""The functions: missing, not active, drifted, open or shut by mistake, and those that nobody should have touched."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from .. import differences, downloaded, functions_config, snapstore, source
+from ..clients.supabase import Function
+from ..differences import Unchanged
+from ..finding import Finding
+from ..plan import Item
+from ..source import Source
+from .look import Look
+
+LINES = 40  # of a diff that are shown
+
+
+def find(look: Look) -> Iterator[Finding]:
+    migration = look.context.config.migration
+    for slug in [*migration.functions, *migration.unchanged]:
+        yield from _presence(look, slug)
+    for item in look.plan.functions:
+        yield from _item(look, item)
+    yield from _doors(look)
+    yield from _changed(look)
+
+
+def cli(look: Look, slug: str) -> str:
+    """The platform's own command for one function."""
+    return f"supabase functions deploy {slug} --use-api --project-ref {look.context.supabase.ref}"
+
+
+def _presence(look: Look, slug: str) -> Iterator[Finding]:
+    ours = slug in look.context.config.migration.functions
+    live = look.functions.get(slug)
+    if live is None:
+        fix = "inv deploy" if ours else cli(look, slug)
+        why = f"the project lists {', '.join(sorted(look.functions)) or 'no function'}"
+        yield Finding("missing", f"{slug} is not on the platform", why, fix, subject=slug)
+    elif live.status != "ACTIVE":
+        fix = "see the project's usage and billing pages" if live.status == "THROTTLED" else cli(look, slug)
+        yield Finding("inactive", f"{slug} is {live.status}, not ACTIVE", f"version {live.version}", fix, subject=slug)
+
+
+def _item(look: Look, item: Item) -> Iterator[Finding]:
+    if item.action == "drifted":
+        fix = f"inv plan --diff, then: inv deploy --plan {look.plan.hash[:12]}"
+        yield Finding(
+            "drifted", f"{item.slug} was deployed by another road", _told(item.why, item.diff), fix, subject=item.slug
+        )
+    elif item.action == "update" and look.plan.history.live is not None:
+        yield Finding("undeployed", f"{item.slug} is not what git holds", item.why, "inv deploy", "warning", item.slug)
+
+
+def _doors(look: Look) -> Iterator[Finding]:
+    """verify_jwt as config.toml writes it, against what is deployed."""
+    document = functions_config.parse(look.context.app)
+    migration = look.context.config.migration
+    for slug in [*migration.functions, *migration.unchanged]:
+        live = look.functions.get(slug)
+        wanted = functions_config.settings(document, look.context.app, slug).verify_jwt
+        if live is None or wanted is None or live.verify_jwt is None or wanted == live.verify_jwt:
+            continue
+        effect = "callers without a token get 401" if live.verify_jwt else "anyone may call it"
+        why = f"deployed: {str(live.verify_jwt).lower()}, supabase/config.toml: {str(wanted).lower()}"
+        fix = "inv deploy" if slug in migration.functions else cli(look, slug)
+        yield Finding("verify_jwt", f"verify_jwt of {slug} is flipped: {effect}", why, fix, subject=slug)
+
+
+def _changed(look: Look) -> Iterator[Finding]:
+    """Functions that the migration must leave alone: in git, and as deployed, against the base revision."""
+    base, slugs = look.plan.base_revision, look.context.config.migration.unchanged
+    repository = look.context.repository
+    if not base or repository.revision(base) is None:
+        return
+    past = source.at_revision(repository, base, slugs, look.context.state)
+    for told in look.plan.unchanged:
+        if told.changed and told.slug in past:
+            yield _in_git(look, told, base, past[told.slug])
+    for slug in slugs:
+        live, then = look.functions.get(slug), past.get(slug)
+        if live is not None and then is not None:
+            yield from _deployed(look, live, then, base)
+
+
+def _in_git(look: Look, told: Unchanged, base: str, then: Source) -> Finding:
+    slug, files = told.slug, told.files
+    restore = f"git checkout {base[:12]} -- {shlex.join(sorted(set(files) & set(then.files))) or '.'}"
+    now = source.read(look.context.app, slug, look.context.state)
+    commit = f"git commit -m 'Restore {slug}' && git push"
+    fix = f"cd {shlex.quote(str(look.context.app))} && {restore} && {commit} && {cli(look, slug)}"
+    why = _told(f"against {base[:12]}: {', '.join(files) or 'its settings'}", differences.text(now, then))
+    return Finding(
+        "unchanged", f"{slug} must not change, and differs from the base revision in git", why, fix, "warning", slug
+    )
+
+
+def _deployed(look: Look, live: Function, then: Source, base: str) -> Iterator[Finding]:
+    body = downloaded.from_body(snapstore.download(look.context, live), live)
+    if downloaded.same_files(then, body):
+        return
+    now = source.read(look.context.app, live.slug, look.context.state)
+    first = "" if now.digest == then.digest else f"git checkout {base[:12]} -- {shlex.join(sorted(then.files))} && "
+    fix = f"cd {shlex.quote(str(look.context.app))} && {first}{cli(look, live.slug)}"
+    why = _told(f"version {live.version} against {base[:12]}", differences.text(then, body))
+    yield Finding("unchanged_live", f"{live.slug} must not change, and another source of it is deployed", why, fix,
+                  subject=live.slug)  # fmt: skip
+
+
+def _told(why: str, diff: str) -> str:
+    lines = diff.splitlines()
+    more = [f"… {len(lines) - LINES} more lines: inv plan --diff"] if len(lines) > LINES else []
+    return "\n".join([why, *lines[:LINES], *more])

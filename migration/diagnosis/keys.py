@@ -1,0 +1,67 @@
+"""Secrets and the provider: the key missing, another one, refused, spent; the model going; the price moving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import envfile, provider, secret, warm
+from ..durations import show
+from ..finding import Finding
+from ..secret_set import changed_at
+from .look import Look
+
+
+def find(look: Look) -> Iterator[Finding]:
+    yield from _file(look)
+    seen = set()
+    for state in secret.verify(look.context).secrets:
+        for each in state.findings:
+            seen.add(each.kind)
+            yield each
+    yield from (each for each in provider.preflight(look.context) if each.kind not in seen)
+
+
+def stale(look: Look) -> Iterator[Finding]:
+    """Functions whose workers began before a secret was set, and keep the value of then."""
+    names = list(look.context.config.secrets)
+    since = changed_at(look.context, names) if names and look.migrated else None
+    if since is None:
+        return
+    for worker in warm.workers(look.context, look.migrated, since):
+        if worker.state == "old":
+            began = (
+                f"the newest worker began {worker.booted:%Y-%m-%d %H:%M:%S} UTC"
+                if worker.booted
+                else "none began since"
+            )
+            age = show((look.now - since).total_seconds())
+            evidence = f"secrets were set {since:%Y-%m-%d %H:%M:%S} UTC ({age} ago), {began}"
+            problem = f"{worker.slug} still answers from a worker of before the secret was set"
+            yield Finding("warm", problem, evidence, _again(look, worker.slug), "warning", worker.slug)
+
+
+def _again(look: Look, slug: str) -> str:
+    """Deploying makes new workers; unchanged code is deployed again only by the platform's own CLI."""
+    if not look.is_live:
+        return "inv deploy"
+    again = f"supabase functions deploy {slug} --use-api --project-ref {look.context.supabase.ref}"
+    return f"wait some minutes, then: inv doctor (or at once: {again}; inv plan shows that as drifted)"
+
+
+def _file(look: Look) -> Iterator[Finding]:
+    root = look.context.root
+    if look.context.environment.embedded:
+        return
+    if envfile.exposed(root):
+        path = root / envfile.NAME
+        why = f"its mode is {envfile.exposed(root)}"
+
+        def close() -> str:
+            path.chmod(0o600)
+            return "mode 0600"
+
+        yield Finding(
+            "env_exposed", ".env can be read by others", why, "chmod 600 .env", "warning", safe=True, apply=close
+        )
+    if (root / envfile.NAME).exists() and envfile.ignored(root) is False:
+        yield Finding("env_not_ignored", "git would take .env in", "no ignore rule names it", "inv init", "warning")

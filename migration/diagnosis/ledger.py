@@ -1,0 +1,85 @@
+"""Deployments that were interrupted, holds, locks whose owner is gone, records that never left this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..deployments import Deployment, Record
+from ..errors import CutoverError
+from ..finding import Finding
+from ..held import Holder
+from .look import Look
+
+
+def find(look: Look) -> Iterator[Finding]:
+    ledger = look.context.ledger
+    history = ledger.history()
+    if ledger.offline:
+        yield Finding("ledger_offline", "the ledger cannot be heard", ledger.offline, "git fetch, then: inv status")
+        return
+    holder = look.context.lock.holder()
+    at_work = holder is not None and not _stale(holder)
+    if history.interrupted is not None and not at_work:
+        yield _interrupted(history.interrupted)
+    if holder is not None and _stale(holder):
+        yield _lock(look, holder)
+    yield from (_hold(each) for each in history.holds)
+    yield from _waiting(look)
+
+
+def may_push(look: Look) -> Iterator[Finding]:
+    """Whether the remote takes our refs: a push that is only rehearsed, so part of `--fix` alone."""
+    refs = look.context.ledger.refs
+    try:
+        refs.check()
+    except CutoverError as error:
+        yield Finding(
+            "refs", f"{refs.place} does not take the ledger's refs", error.message, error.hint or "inv status"
+        )
+
+
+def _stale(holder: Holder) -> bool:
+    return holder.dead() or holder.silent >= 3 * holder.heartbeat
+
+
+def _interrupted(deployment: Deployment) -> Finding:
+    live = ", ".join(deployment.slugs)
+    evidence = f"{deployment.kind} {deployment.id} of {live}, begun {deployment.at} by {deployment.who}: " + (
+        deployment.message or "it has no outcome"
+    )
+    fix = f"inv deploy --plan {deployment.plan_hash[:12]} to go on, or: inv rollback"
+    if deployment.kind == "rollback":
+        fix = "inv rollback"
+    return Finding("interrupted", f"a {deployment.kind} was interrupted", evidence, fix, subject=deployment.id)
+
+
+def _lock(look: Look, holder: Holder) -> Finding:
+    why = "its process runs no more" if holder.dead() else f"it has been silent for {holder.silent:.0f} s"
+
+    def take() -> str:
+        look.context.lock.unlock(holder.id)
+        return f"took lock {holder.id} away, and recorded it"
+
+    return Finding("stale_lock", "a lock has lost its owner", f"{holder}: {why}", f"inv unlock {holder.id}", "warning",
+                   holder.id, safe=True, apply=take)  # fmt: skip
+
+
+def _hold(hold: Record) -> Finding:
+    revert = hold.get("revert") or {}
+    commit = str(revert.get("commit") or "")
+    evidence = f"set {hold.get('at', '')} by {hold.get('who', '')} with {hold['id']}"
+    forward = f"git revert {commit[:12]} && git push && " if commit else ""
+    fix = f"{forward}inv deploy --lift-hold 'why it is good now'"
+    return Finding("hold", "a range that was rolled back is held", evidence, fix, "warning", str(hold["id"]))
+
+
+def _waiting(look: Look) -> Iterator[Finding]:
+    files = look.context.ledger.emergency.waiting()
+    if not files:
+        return
+
+    def push() -> str:
+        return f"pushed {look.context.ledger.flush()} records"
+
+    names, problem = ", ".join(path.name for path in files), "records of this machine are not in the ledger yet"
+    yield Finding("unpushed", problem, names, "inv doctor --fix", "warning", safe=True, apply=push)

@@ -1,0 +1,152 @@
+"""What the functions logged of late: the old route, refusals of the provider, a missing key, old versions answering."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from .. import logsql, signals, warm
+from ..clients.openrouter_errors import MEANING, classify
+from ..errors import ServiceFailed
+from ..finding import Finding, Severity
+from ..logquery import Row
+from .look import Look
+
+STATUS = r"\b(40[1-3]|408|429|50[0234]|52[49])\b"
+NEAR = 0.05  # share of requests that met 429 from which the rate limit is near
+CAUSES: dict[str, Severity] = {"401": "error", "402": "error", "403": "error", "429": "warning"}
+
+
+def find(look: Look) -> Iterator[Finding]:
+    """Nothing where there is nothing deployed; the log endpoint's own failure is a finding."""
+    if not look.migrated:
+        return
+    try:
+        yield from _old_route(look)
+        yield from _refused(look)
+        yield from _unset(look)
+        yield from _versions(look)
+    except ServiceFailed as error:
+        yield Finding("logs", "the logs cannot be read", error.message, error.hint or "inv logs --since 10m", "warning")
+
+
+def _rows(look: Look, condition: str, more: str = "''", group: str = "") -> list[Row]:
+    """Count, newest time and an example, by function and version, of the lines that meet the condition."""
+    function, version = logsql.attribute("function_id"), logsql.attribute("version")
+    select = (
+        f"{function} as function, {version} as version, {more} as detail, count() as n, "
+        f"max({logsql.MICROSECONDS}) as us, any(substring(event_message, 1, 200)) as said"
+    )
+    where = logsql.both(
+        logsql.source(logsql.FUNCTION), logsql.equal("function_id", *(each.id for each in look.migrated)), condition
+    )
+    grouped = ", ".join(filter(None, ["function", "version", group]))
+    return look.reader.aggregate(select, where, look.since, look.now + timedelta(minutes=1), group=grouped)
+
+
+def _old_route(look: Look) -> Iterator[Finding]:
+    """Only where the new code is wanted: after a rollback the old route is right."""
+    known = signals.named(look.context.config)
+    old, new = known.get("old_route"), known.get("new_route")
+    if old is None or new is None or not _wanted(look, new.regex):
+        return
+    by_id = {each.id: each for each in look.migrated if each.slug in old.functions}
+    for row in _rows(look, old.sql):
+        live = by_id.get(row["function"])
+        if live is None or _before(row, live.updated_at):
+            continue
+        last = f"{row['n']} lines, the last {logsql.at_micros(row['us']):%H:%M:%S} UTC: {_plain(row['said'])}"
+        older = str(row["version"]) != str(live.version)
+        which = f"version {row['version']}" + (f", while {live.version} is live" if older else ", the live one")
+        yield Finding(
+            "old_route", f"{live.slug} still takes the old route", f"{which}: {last}", "inv deploy", subject=live.slug
+        )
+
+
+def _wanted(look: Look, pattern: re.Pattern[str]) -> bool:
+    sources = [item.source for item in look.plan.functions]
+    return any(pattern.search(data.decode("utf-8", "replace")) for found in sources for data in found.files.values())
+
+
+def _before(row: Row, updated_at: int | None) -> bool:
+    """Lines of before the live version was activated are history; some seconds of changing over are no fault."""
+    return updated_at is not None and int(row["us"]) < (updated_at + 20_000) * 1000
+
+
+def _refused(look: Look) -> Iterator[Finding]:
+    """What the provider answered, in the words that the functions logged."""
+    known = signals.named(look.context.config)
+    loud = [known[name].sql for name in ("failure", "retry") if name in known]
+    bad = f"{logsql.level()} in ('warn', 'error')"
+    provider = f"positionCaseInsensitiveUTF8(event_message, {logsql.literal(_name(look))}) > 0"
+    condition = logsql.both(logsql.either(bad, *loud), provider, f"match(event_message, {logsql.literal(STATUS)})")
+    found = _rows(look, condition, f"extract(event_message, {logsql.literal(STATUS)})", group="detail")
+    by_status: dict[str, list[Row]] = {}
+    for row in found:
+        if not _past(look, row):
+            by_status.setdefault(str(row["detail"]), []).append(row)
+    for status, rows in sorted(by_status.items()):
+        yield from _status(look, status, rows)
+
+
+def _past(look: Look, row: Row) -> bool:
+    """Whether a version that is live no more wrote it."""
+    return all(str(row["version"]) != str(each.version) for each in look.migrated if each.id == row["function"])
+
+
+def _status(look: Look, status: str, rows: list[Row]) -> Iterator[Finding]:
+    count, said = sum(int(row["n"]) for row in rows), _plain(rows[0]["said"])
+    last = max(int(row["us"]) for row in rows)
+    evidence = f"{count} lines, the last {logsql.at_micros(last):%H:%M:%S} UTC: {said}"
+    if status in ("401", "402", "403") and look.now - logsql.at_micros(last) < timedelta(minutes=15):
+        kind = classify(int(status), said)
+        problem = f"the provider answers the functions {status}: {MEANING[kind][0]}"
+        fix = f"inv secret; {MEANING[kind][1]}"
+        yield Finding(f"logged_{status}", problem, evidence, fix)
+    elif status == "429" and count > NEAR * max(_requests(look), 1):
+        share = f"{count} of {_requests(look)} requests met 429"
+        fix = "wait, or ask less often; inv logs --grep 429 tells which provider refuses"
+        yield Finding("rate_limit", "the provider's rate limit is near", f"{share}; {evidence}", fix, "warning")
+
+
+def _requests(look: Look) -> int:
+    where = logsql.both(
+        logsql.source(logsql.EDGE), f"{logsql.attribute('method')} != 'OPTIONS'",
+        logsql.equal("function_id", *(each.id for each in look.migrated)),
+    )  # fmt: skip
+    return round(look.reader.scalar("count()", where, look.since, look.now + timedelta(minutes=1)))
+
+
+def _unset(look: Look) -> Iterator[Finding]:
+    """The functions' own word that a key is not there."""
+    for name in look.context.config.secrets:
+        for row in _rows(look, logsql.contains(f"{name} not configured")):
+            recent = look.now - logsql.at_micros(row["us"]) < timedelta(minutes=15)
+            live = next((each for each in look.migrated if each.id == row["function"]), None)
+            if live is None or not recent or _past(look, row):
+                continue
+            why = f"{row['n']} lines, the last {logsql.at_micros(row['us']):%H:%M:%S} UTC: {_plain(row['said'])}"
+            problem = f"{live.slug} says that {name} is not configured"
+            yield Finding("not_configured", problem, why, "inv secret --set && inv deploy", "warning", live.slug)
+
+
+def _versions(look: Look) -> Iterator[Finding]:
+    """Functions that answer from another version than the one that is live."""
+    for worker in warm.workers(look.context, look.migrated, look.now):
+        live = look.functions[worker.slug]
+        if worker.version is not None and worker.version != live.version:
+            why = (
+                f"execution {worker.execution} ran version {worker.version}, the platform lists {live.version} as live"
+            )
+            fix = "wait some minutes, then: inv doctor"
+            yield Finding("stale", f"{worker.slug} answers from an older version", why, fix, "warning", worker.slug)
+
+
+def _plain(text: str) -> str:
+    return " ".join(signals.plain(text).split())
+
+
+def _name(look: Look) -> str:
+    provider = look.context.config.provider
+    return provider.name if provider else ""

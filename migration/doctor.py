@@ -1,0 +1,85 @@
+"""`inv doctor`: what is wrong, how we know, and the command that mends it, the worst first. It reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .context import Context
+from .diagnosis import costs, functions, keys, ledger, traffic
+from .diagnosis.look import Look
+from .errors import CutoverError, Interrupted, Refused
+from .finding import Finding, addressed, unmeasured, worst_first
+
+Probe = Callable[[Look], Iterable[Finding]]
+PROBES: dict[str, Probe] = {
+    "the secrets and the provider": keys.find,
+    "the ledger": ledger.find,
+    "the functions": functions.find,
+    "the logs": traffic.find,
+    "the workers": keys.stale,
+    "the costs": costs.find,
+}
+Confirm = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """`findings`, worst first; `fixed` says what `--fix` did about which problem; `probes` what was looked at."""
+
+    findings: tuple[Finding, ...]
+    probes: tuple[str, ...]
+    fixed: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 with an error found, 4 where something could not be looked at, else 0: warnings alone are no failure."""
+        if any(each.severity == "error" for each in self.findings):
+            return 1
+        return 4 if any(each.kind in ("unmeasured", "logs", "unreachable") for each in self.findings) else 0
+
+
+def run(context: Context, fix: Confirm | None = None) -> Diagnosis:
+    """Examine the environment. With `fix`, carry out what is safe, one by one, each after asking; then look again."""
+    probes = dict(PROBES)
+    if fix is not None:
+        probes["the refs"] = ledger.may_push
+    found = examine(context, probes)
+    if fix is None:
+        return Diagnosis(tuple(found), tuple(probes))
+    fixed = tuple(_mend(found, fix))
+    return Diagnosis(tuple(examine(context, probes) if fixed else found), tuple(probes), fixed)
+
+
+def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:
+    """Every probe's findings; one that cannot look is a finding itself, and the others go on."""
+    if not context.environment.project_ref:
+        raise Refused(f"{context.environment.name} has no project_ref: there is nothing to examine", "use --env prod")
+    look = Look(context)
+    found: list[Finding] = []
+    for name, probe in probes.items():
+        context.observer.step("doctor", detail=name)
+        found += _probe(name, probe, look)
+    context.observer.done("doctor", detail=f"{len(found)} findings")
+    return worst_first(addressed(found, context.environment.name))
+
+
+def _probe(name: str, probe: Probe, look: Look) -> Iterator[Finding]:
+    try:
+        yield from probe(look)
+    except CutoverError as error:
+        yield unmeasured(name, error)
+
+
+def _mend(found: Iterable[Finding], confirm: Confirm) -> Iterator[dict[str, Any]]:
+    for each in found:
+        if each.apply is None or not each.safe or not confirm(f"{each.fix} ({each.problem})"):
+            continue
+        try:
+            did = each.apply()
+        except Interrupted:
+            raise
+        except (CutoverError, OSError) as error:
+            did = f"it did not work: {error}"
+        yield {"problem": each.problem, "fix": each.fix, "did": did}
