@@ -15,6 +15,8 @@ from ..progress import Observer
 from .live import Board, Lines
 from .sink import Masked, one_line, plain
 
+_WIDE = 400  # where there is no terminal nothing is wrapped to fit one
+
 
 class Output:
     """With `json`, stdout carries JSON and nothing else; prose and progress go to stderr."""
@@ -24,7 +26,8 @@ class Output:
         self.json = json
         self._stdout = Masked(sys.stdout)
         stream: Any = Masked(sys.stderr) if json else self._stdout
-        self.console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+        width = None if stream.isatty() else _WIDE
+        self.console = Console(file=stream, highlight=False, width=width)
         self.errors = Console(file=Masked(sys.stderr), highlight=False, soft_wrap=True)  # type: ignore[arg-type]
         self._observer: Observer | None = None
 

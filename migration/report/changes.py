@@ -1,0 +1,141 @@
+"""Plans, deployments, rollbacks, and what is live."""
+
+from __future__ import annotations
+
+from ..durations import show
+from .canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
+
+_OUTCOMES = {
+    "live": ("is live and proven", GOOD),
+    "ungated": ("is live; NOTHING WAS PROVEN (--no-gate)", UNSURE),
+    "unproven": ("is live; there was not enough evidence to prove it", UNSURE),
+    "restored": ("failed its gate; what was live before is live again", BAD),
+    "rolled_back": ("is done: what was live before is live again", GOOD),
+    "deleted": ("is done: the function is gone again", GOOD),
+    "abandoned": ("was abandoned before anything changed", UNSURE),
+    "unfinished": ("is half done", BAD),
+}
+
+
+def plan(data: Data, canvas: Canvas) -> None:
+    rows = [
+        [
+            row["slug"], row["action"], f"{len(row['files'])} files, {row['bytes'] / 1000:.0f} kB",
+            _version(row["live_version"]), row["restorable"], row["why"],
+        ]
+        for row in data["functions"]
+    ]  # fmt: skip
+    canvas.table(rows, "function", "action", "source", "live", "restorable", "why")
+    for row in data["functions"]:
+        for text in (*row["settings"], *row["warnings"]):
+            canvas.say(f"{row['slug']}: {text}", UNSURE)
+        if row["restorable"] == "no":
+            canvas.say(f"{row['slug']} cannot be put back: {row['restorable_why']}", BAD)
+    for row in data["unchanged"]:
+        if row["changed"]:
+            canvas.say(f"{row['slug']} should be unchanged and differs in {', '.join(row['files'])}", UNSURE)
+    _around(data, canvas)
+    for row in data["functions"]:
+        if row["diff"]:
+            canvas.say(row["diff"])
+    canvas.say(f"Plan {short(data['hash'], 12)} for {data['environment']} at {short(data['revision'])}", "bold")
+    canvas.then(data)
+
+
+def _around(data: Data, canvas: Canvas) -> None:
+    for row in data["secrets"]:
+        if row.get("present") is False:
+            canvas.say(f"secret {row['name']} is missing: inv secret --set", BAD)
+        elif row.get("matches") is None:
+            canvas.say(
+                f"secret {row['name']} is there; whether it equals yours was not proven (no local value)", UNSURE
+            )
+        elif row.get("matches") is False:
+            canvas.say(f"secret {row['name']} differs from the local value: inv secret --set", BAD)
+    if data["hold"]:
+        canvas.say(
+            f"held: {data['hold'].get('reason') or data['hold'].get('why') or 'this change was rolled back'}", BAD
+        )
+    if data["lock"]:
+        canvas.say(f"locked by {data['lock'].get('who')} since {when(data['lock'].get('created'))}", UNSURE)
+    for note in data["notes"]:
+        canvas.say(note)
+
+
+def deployment(data: Data, canvas: Canvas) -> None:
+    found = data.get("deployment")
+    if not found:
+        canvas.say(data.get("message") or "Nothing to change: what is live is what the plan wants.", GOOD)
+        canvas.then(data)
+        return
+    words, style = _OUTCOMES.get(found["outcome"] or "unfinished", (str(found["outcome"]), ""))
+    kind = "Rollback" if found.get("kind") == "rollback" else "Deployment"
+    canvas.say(f"{kind} {found['id']} {words}.", style)
+    rows = [[row["slug"], _side(row["before"]), _side(row["after"])] for row in found["functions"]]
+    canvas.table(rows, "function", "before", "live now")
+    for text in _details(data):
+        canvas.say(text)
+    canvas.then(data)
+
+
+def _details(data: Data) -> list[str]:
+    found = []
+    if data.get("restored_seconds") is not None:
+        found.append(f"Restored in {show(data['restored_seconds'])}.")
+    if data.get("new_code_seconds"):
+        found.append(f"The new code answered for {show(data['new_code_seconds'])} before it was taken back.")
+    revert = data.get("revert") or {}
+    if revert.get("commit"):
+        where = f"pushed to {revert.get('branch')}" if revert.get("pushed") else "not pushed"
+        found.append(f"Revert {short(revert['commit'])}, {where}.")
+    return [*found, *([data["message"]] if data.get("message") else []), *(data.get("notes") or ())]
+
+
+def rollback_plan(data: Data, canvas: Canvas) -> None:
+    rows = [
+        [row["slug"], row["action"], _side(row.get("live")), _side(row.get("restored"))] for row in data["functions"]
+    ]
+    canvas.table(rows, "function", "action", "live now", "will be live")
+    for note in data.get("notes") or ():
+        canvas.say(note)
+
+
+def status(data: Data, canvas: Canvas) -> None:
+    rows = [[row["slug"], _version(row["version"]), *_left(row)] for row in data["functions"]]
+    canvas.table(rows, "function", "version", "deployment", "by", "when (UTC)", "git says")
+    lock = data.get("lock")
+    if lock:
+        canvas.say(
+            f"{lock.get('who')} is at work: {lock.get('doing', 'holding the lock')} since {when(lock.get('created'))}",
+            UNSURE,
+        )
+    if data.get("message"):
+        canvas.say(data["message"], BAD if data.get("exit_code") == 5 else "")
+    for note in data.get("notes") or ():
+        canvas.say(note)
+    canvas.then(data)
+
+
+def history(data: Data, canvas: Canvas) -> None:
+    rows = [
+        [row["id"], when(row.get("at")), row.get("who", ""), row["kind"], row["outcome"] or "interrupted",
+         short(row.get("revision")), ", ".join(change["slug"] for change in row["functions"])]
+        for row in data["deployments"]
+    ]  # fmt: skip
+    canvas.table(rows, "deployment", "when (UTC)", "who", "kind", "outcome", "revision", "functions")
+    for note in data.get("notes") or ():
+        canvas.say(f"{when(note.get('at'))} {note.get('who')}: {note.get('text')}")
+    if data.get("message"):
+        canvas.say(data["message"])
+
+
+def _left(row: Data) -> list[str]:
+    return [row.get("deployment") or "", row.get("who") or "", when(row.get("at")), row.get("git") or ""]
+
+
+def _version(number: int | None) -> str:
+    return "absent" if number is None else f"v{number}"
+
+
+def _side(row: Data | None) -> str:
+    return _version(row.get("version")) if row else "absent"

@@ -1,0 +1,77 @@
+"""Secrets, smoke cases, soaks, criteria and diagnoses."""
+
+from __future__ import annotations
+
+from .canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
+
+
+def secret(data: Data, canvas: Canvas) -> None:
+    asked = ("present", "matches", "format_ok", "provider_ok")
+    rows = [[row["name"], *(yes(row[name]) for name in asked), row["detail"]] for row in data["secrets"]]
+    canvas.table(rows, "secret", "present", "equals yours", "format", "provider", "detail")
+    if data.get("message"):
+        canvas.say(data["message"])
+    canvas.then(data)
+
+
+def smoke(data: Data, canvas: Canvas) -> None:
+    rows = [
+        ["✓" if row["ok"] else "✗", row["name"], row["function"], str(row["status"] or ""), f"{row['seconds']:.1f}",
+         short(row.get("request_id"), 13)]
+        for row in data["cases"]
+    ]  # fmt: skip
+    canvas.table(rows, "", "case", "function", "status", "seconds", "request")
+    for row in data["cases"]:
+        _case(row, canvas)
+    good, every = sum(bool(row["ok"]) for row in data["cases"]), len(data["cases"])
+    canvas.say(f"{good} of {every} cases passed.", GOOD if good == every else BAD)
+    canvas.then(data)
+
+
+def _case(row: Data, canvas: Canvas) -> None:
+    for failure in row["failures"]:
+        canvas.say(f"{row['name']}: {failure['what']}: expected {failure['expected']}, got {failure['got']}", BAD)
+    if row["ok"]:
+        return
+    for line in row.get("log_lines") or ():
+        canvas.say(f"  log: {line}", "dim")
+    if row.get("curl"):
+        canvas.say(f"  again: {row['curl']}", "dim")
+
+
+def soak(data: Data, canvas: Canvas) -> None:
+    low, high = data["interval"]
+    style = {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE)
+    canvas.say(f"{data['verdict']}: {data.get('message') or ''}".rstrip(": "), style)
+    canvas.say(f"{data['successes']} of {data['requests']} succeeded; the rate lies between {low:.1%} and {high:.1%}.")
+    times = ", ".join(f"{name} {data[name]:.1f} s" for name in ("p50", "p95", "p99") if data.get(name) is not None)
+    canvas.say(f"{times}; spent {money(data['cost'])}.")
+    canvas.then(data)
+
+
+def checks(data: Data, canvas: Canvas) -> None:
+    rows = [
+        [row["verdict"], row["name"] + (" (advisory)" if row["advisory"] else ""), row["expected"], row["got"]]
+        for row in data["criteria"]
+    ]
+    canvas.table(rows, "verdict", "criterion", "expected", "got")
+    for row in data["criteria"]:
+        for line in row["evidence"] if row["verdict"] != "pass" else ():
+            canvas.say(f"  {row['name']}: {line}", "dim")
+    if data.get("table"):
+        lines = [[row["name"], row["before"], row["after"], row["improvement"]] for row in data["table"]]
+        canvas.table(lines, "of the runbook", "before", "after", "improvement")
+    canvas.say(f"Verdict: {data['verdict']}", {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE))
+    canvas.then(data)
+
+
+def doctor(data: Data, canvas: Canvas) -> None:
+    if not data["findings"]:
+        canvas.say("Nothing is wrong that doctor knows how to find.", GOOD)
+    for row in data["findings"]:
+        canvas.say(f"{row['severity']}: {row['problem']}", BAD if row["severity"] == "error" else UNSURE)
+        canvas.say(f"  evidence: {row['evidence']}")
+        canvas.say(f"  → {row['fix']}", "cyan")
+    for line in data.get("fixed") or ():
+        canvas.say(f"fixed: {line}", GOOD)
+    canvas.then(data)
