@@ -21,7 +21,10 @@ PREFIX = "/functions/v1"
 
 @dataclass
 class Exchange:
-    """`live` stays None while no function's code is concerned; `status` is 0 until an answer begins."""
+    """`live` stays None while no function is concerned, `ran` becomes False when its code could not start.
+
+    `status` is 0 until an answer begins.
+    """
 
     scope: Scope
     region: str
@@ -29,6 +32,7 @@ class Exchange:
     request_id: str = field(default_factory=lambda: str(uuid7()))
     began: float = field(default_factory=time.monotonic)
     live: LiveFunction | None = None
+    ran: bool = True
     status: int = 0
     answer: list[tuple[bytes, bytes]] = field(default_factory=list)
 

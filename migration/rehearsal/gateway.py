@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -67,11 +67,14 @@ class Gateway:
             async with self.pool.lease(live, exchange.execution) as isolate:
                 await self._pass(exchange, caller, isolate)
         except NotBootable:
+            exchange.ran = False
             await self._refuse(exchange, caller, BOOT_ERROR)
         return None
 
     def _region(self, scope: Scope) -> str:
-        asked = Headers(scope=scope).get("x-region", "")
+        """The header pins it; today's client library says the same in the query."""
+        query = QueryParams(scope["query_string"])
+        asked = Headers(scope=scope).get("x-region") or query.get("forceFunctionRegion")
         return asked if asked in REGIONS else self.sandbox.region
 
     def _refusal(self, exchange: Exchange, live: LiveFunction) -> Refusal | None:
@@ -137,5 +140,5 @@ class Gateway:
             "x-sb-edge-region": exchange.region,
             "x-served-by": SERVED_BY,
         }
-        ran = {"x-deno-execution-id": exchange.execution} if exchange.live else {}
+        ran = {"x-deno-execution-id": exchange.execution} if exchange.live and exchange.ran else {}
         return [(name.encode(), value.encode()) for name, value in {**named, **ran}.items()]

@@ -20,7 +20,8 @@ from .reaper import Reaper
 from .rows import Reporter, now
 
 _LONGEST = 64 * 2**20  # bytes of one line: a console call is one line
-_GRACE = 1.0  # seconds a worker has to end by itself once nobody needs it
+_GRACE = {"EarlyDrop": 60.0}  # seconds to finish what was begun with EdgeRuntime.waitUntil
+_HURRY = 1.0  # seconds to end in order when all must end
 _MARK = b"\x1e"
 _FATAL = (b"JavaScript out of memory", b"heap limit")
 
@@ -87,14 +88,14 @@ class Isolate:
             return
         if self.process.stdin:
             self.process.stdin.close()
-        await asyncio.wait([self._ended], timeout=_GRACE)
+        await asyncio.wait([self._ended], timeout=_GRACE.get(reason, _HURRY))
         self.kill(reason)
         await self._ended
 
     def kill(self, fate: str) -> None:
         self.retired = True
         if self.process and not self.gone:
-            self.fate = fate
+            self.fate = self.fate or fate
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 

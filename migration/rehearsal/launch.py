@@ -107,9 +107,12 @@ def _setup(sandbox: Sandbox, env: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _permissions(url: str, tree: Path) -> list[str]:
-    """Port 0 is the worker's own listener; the sandbox is the only host that it may call."""
+    """Port 0 is the worker's own listener; the sandbox is the only host that it may call.
+
+    Imports may name any host, because `--cached-only` lets none of them be asked.
+    """
     return [
-        "--quiet", "--no-prompt", "--cached-only", "--unstable-no-legacy-abort", "--allow-env",
+        "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--unstable-no-legacy-abort", "--allow-env",
         f"--allow-net={urlsplit(url).netloc},127.0.0.1:0",
         f"--allow-read={tree}",
         f"--v8-flags=--max-old-space-size={_MEMORY}",

@@ -54,7 +54,12 @@ class Pool:
 
     async def stop(self) -> None:
         """Ends every worker; returns when all are gone. The pool can be used again."""
-        await asyncio.gather(*self._boots.values(), return_exceptions=True)
+        boots = list(self._boots.values())
+        for boot in boots:
+            boot.cancel()
+        await asyncio.gather(*boots, return_exceptions=True)
+        for leaving in self._stops:
+            leaving.kill("")
         await asyncio.gather(*(self._stop(isolate, "TerminationRequested") for isolate in self._all))
         if self._keeper:
             self._keeper.cancel()
@@ -73,7 +78,7 @@ class Pool:
             return isolate
         if key not in self._boots:
             self._boots[key] = asyncio.create_task(self._boot(key, live, execution))
-        return await asyncio.shield(self._boots[key])  # one caller that leaves must not spoil it for the others
+        return await _shared(self._boots[key])
 
     def _key(self, live: LiveFunction) -> Key:
         secrets = {} if self.sandbox.settings.get("warm_secrets") else self.sandbox.functions.secrets()
@@ -126,6 +131,16 @@ class Pool:
         if isolate not in self._stops:
             self._stops[isolate] = asyncio.create_task(isolate.stop(reason))
         return self._stops[isolate]
+
+
+async def _shared(boot: asyncio.Task[Isolate]) -> Isolate:
+    """Wait for a boot that others wait for too: one caller that leaves must not spoil it for them."""
+    try:
+        return await asyncio.shield(boot)
+    except asyncio.CancelledError:
+        if boot.cancelled():
+            raise NotBootable("the sandbox stopped before it was ready") from None
+        raise
 
 
 __all__ = ["NotBootable", "Pool"]

@@ -117,6 +117,7 @@ class Edge:
     sandbox: Sandbox
     functions: Deployed
     logs: Rows
+    loop: asyncio.AbstractEventLoop
 
     def workers(self) -> list[Isolate]:
         """The workers whose processes are not gone."""
@@ -159,21 +160,20 @@ def edge(folder: Path, deno_dir: Path, more: Sequence[BaseRoute] = (), **setting
     routes = [*gateway.routes(sandbox), *auth.routes(sandbox), *more]
     config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=_run, args=(server, sandbox))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(_life(server, sandbox),))
     thread.start()
     until(lambda: server.started)
     sandbox.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        yield Edge(sandbox, functions, logs)
+        yield Edge(sandbox, functions, logs, loop)
     finally:
         server.should_exit = True
         thread.join()
+        loop.close()
 
 
-def _run(server: uvicorn.Server, sandbox: Sandbox) -> None:
-    async def life() -> None:
-        await server.serve()
-        for close in sandbox.closing:
-            await close()
-
-    asyncio.run(life())
+async def _life(server: uvicorn.Server, sandbox: Sandbox) -> None:
+    await server.serve()
+    for close in sandbox.closing:
+        await close()

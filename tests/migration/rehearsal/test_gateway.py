@@ -187,6 +187,7 @@ def test_a_region_can_be_pinned_and_may_answer_with_another_version(place: Edge)
     pinned = place.function("moved", headers={"x-region": "us-west-1"})
     assert (pinned.text, pinned.headers["x-sb-edge-region"]) == ("old", "us-west-1")
     assert place.function("moved").text == "new"
+    assert place.function("moved?forceFunctionRegion=us-west-1").text == "old"
     assert place.function("moved", headers={"x-region": "mars-1"}).headers["x-sb-edge-region"] == "eu-central-1"
     row = until(lambda: [row for row in place.logs.edge() if _execution(pinned) in row.log_attributes.values()])[0]
     assert (row.log_attributes["version"], row.log_attributes["response.headers.x_sb_edge_region"]) == (
@@ -290,6 +291,7 @@ def test_a_function_that_cannot_start_is_a_boot_error(place: Edge, slug: str, so
     answer = place.function(slug)
     assert answer.status == 503
     assert answer.json() == {"code": "BOOT_ERROR", "message": "Function failed to start (please check logs)"}
+    assert "x-deno-execution-id" not in answer.headers
     failure = next(row for row in place.logs.of("BootFailure") if said in row.event_message)
     assert failure.log_attributes["function_id"] == place.functions.current[slug].id
     assert "\x1b" not in failure.event_message and "Stack backtrace" not in failure.event_message

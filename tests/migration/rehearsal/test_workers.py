@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -32,12 +33,17 @@ async def _echo(request: Request) -> Response:
     return JSONResponse({"path": request.url.path, "query": request.url.query, "body": (await request.body()).decode()})
 
 
+async def _module(_: Request) -> Response:
+    return Response("export const far = (n: number): string => `far ${n}`;", media_type="application/typescript")
+
+
 ECHO = [Route(f"/_{name}/{{path:path}}", _echo, methods=["POST"]) for name in ("openrouter", "gemini")]
+MODULE = Route("/modules/far.ts", _module)
 
 
 @pytest.fixture
 def place(tmp_path: Path, deno_dir: Path) -> Iterator[Edge]:
-    with edge(tmp_path, deno_dir, ECHO) as started:
+    with edge(tmp_path, deno_dir, [*ECHO, MODULE]) as started:
         yield started
 
 
@@ -97,6 +103,19 @@ def test_stopping_the_sandbox_leaves_no_worker(tmp_path: Path, deno_dir: Path) -
     assert len(pids) == 2
     assert not any(_alive(pid) for pid in pids)
     assert {row.log_attributes["reason"] for row in place.logs.of("Shutdown")} == {"TerminationRequested"}
+
+
+def test_stopping_does_not_wait_for_a_function_that_never_comes_up(tmp_path: Path, deno_dir: Path) -> None:
+    with edge(tmp_path, deno_dir, boot_timeout=600) as place, ThreadPoolExecutor(1) as threads:
+        place.functions.deploy("a", "console.log('booting'); setInterval(() => {}, 1000);")
+        mute = threads.submit(place.function, "a")
+        until(lambda: place.logs.of("Log"))
+        pids = [worker.process.pid for worker in place.workers() if worker.process]
+        asyncio.run_coroutine_threadsafe(place.sandbox.closing[0](), place.loop).result(20)
+        assert mute.result().status == 503
+        assert len(pids) == 1 and not _alive(pids[0])
+        place.functions.deploy("a", HELLO)
+        assert place.function("a").text == "hello"  # the pool can be used again
 
 
 def test_kill_9_of_the_sandbox_leaves_no_worker_not_even_a_busy_one(tmp_path: Path, deno_dir: Path) -> None:
@@ -248,6 +267,13 @@ def test_the_import_map_of_the_rehearsal_replaces_what_cannot_be_reached(tmp_pat
         name = "supabase/functions/import_map.json"
         place.functions.deploy("a", source, files={name: json.dumps(own)}, import_map=name)
         assert place.function("a").text == "...ABC"
+
+
+def test_a_remote_import_that_can_be_reached_is_fetched_before_the_start(place: Edge) -> None:
+    place.functions.deploy(
+        "a", f'import {{ far }} from "{place.sandbox.url}/modules/far.ts"; Deno.serve(() => new Response(far(1)));'
+    )
+    assert place.function("a").text == "far 1"
 
 
 def test_supabase_js_signs_in_and_asks_who_the_user_is(place: Edge) -> None:
