@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migration.clients.http import Http
 from migration.errors import CutoverError, Failed, Refused
 
 from . import place
@@ -93,6 +92,8 @@ class Running:
         self.process.wait()
 
     def _ask(self, method: str, path: str, json: Any = None) -> Any:
+        from migration.clients.http import Http  # the server itself never needs it, and it is slow to import
+
         answer = Http(self.url, name="the sandbox").request(method, f"/_sandbox/{path}", json=json)
         if not answer.ok:
             raise Failed(f"the sandbox answered {answer.status} to {method} {path}: {answer.text[:300]}")

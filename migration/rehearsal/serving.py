@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from migration.errors import Refused
 
 HOST = "127.0.0.1"
-_GRACE = 2
+_GRACE = 1
 
 
 class Protocol(H11Protocol):
