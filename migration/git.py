@@ -147,6 +147,10 @@ class Repository:
         quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--refmap="]
         self.git("fetch", *quiet, *options, remote, *names, timeout=timeout, remote=remote)
 
+    def fetch_heads(self, remote: str, options: Sequence[str] = ()) -> None:
+        """Bring the history of every branch of the remote, without a ref of ours for any."""
+        self.fetch(remote, *self.ls_remote(remote, "refs/heads/*"), options=options, timeout=10 * NETWORK)
+
     def push(self, remote: str, *refspecs: str, options: Sequence[str] = (), timeout: float = NETWORK) -> Done:
         """Push and return how it ended. A failure proves nothing: ask the remote before deciding."""
         command = ["push", "--porcelain", "--no-verify", "--no-follow-tags", *options, remote, *refspecs]
@@ -178,7 +182,7 @@ class Repository:
     def deepen(self, remote: str) -> None:
         """Bring the whole history of a shallow clone."""
         if self.shallow():
-            self.fetch(remote, options=["--unshallow"], timeout=10 * NETWORK)
+            self.fetch_heads(remote, ["--unshallow"])
 
     # Making objects
 
