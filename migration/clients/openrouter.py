@@ -107,20 +107,21 @@ class OpenRouter:
         return _each(operation, self._data(operation, path, **more), make)
 
     def _data(self, operation: str, path: str, **more: Any) -> Any:
-        return retrying(lambda: self._ask(operation, path, **more))
-
-    def _ask(
-        self, operation: str, path: str, key: Secret | None = None, params: Mapping[str, str] | None = None
-    ) -> Any:
-        headers = {"Authorization": f"Bearer {(key or self._key).reveal()}", "Accept": "application/json"}
-        answer = self._http.request("GET", path, params=params, headers=headers)
-        found = _json(operation, answer) if answer.ok else _leniently(answer)
-        problem = trouble(answer.status, found)
-        if problem is not None:
-            raise refusal(operation, problem, body=answer.text, retry_after=retry_after(answer))
+        answer = retrying(lambda: self._ask(operation, path, **more))
+        found = _json(operation, answer)
         if not isinstance(found, Mapping) or "data" not in found:
             raise Unknown(f"{operation}: OpenRouter answered {answer.status} without data: {_short(answer)}")
         return found["data"]
+
+    def _ask(
+        self, operation: str, path: str, key: Secret | None = None, params: Mapping[str, str] | None = None
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {(key or self._key).reveal()}", "Accept": "application/json"}
+        answer = self._http.request("GET", path, params=params, headers=headers)
+        problem = trouble(answer.status, _leniently(answer))
+        if problem is not None:
+            raise refusal(operation, problem, body=answer.text, retry_after=retry_after(answer))
+        return answer
 
 
 def _json(operation: str, answer: Answer) -> Any:
