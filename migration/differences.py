@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from migration import downloaded, source
 from migration.clients.supabase import Function
 from migration.errors import Refused
+from migration.parallel import every
 from migration.source import Source
 
 if TYPE_CHECKING:
@@ -38,26 +40,31 @@ def text(wanted: Source, live: Source) -> str:
     return "".join(_each(path, old.get(path), new.get(path)) for path in sorted(old | new))
 
 
-def unchanged(
-    context: Context, slugs: Sequence[str], past: Mapping[str, Source], base: str
-) -> Iterator[dict[str, Any]]:
-    """Measures the functions that the migration must not change against `base`, file by file.
+@dataclass(frozen=True)
+class Unchanged:
+    """A function that must stay as it is at base. `changed` is None where there is nothing to compare with."""
 
-    `changed` is None where there is nothing to compare with; `files` names what differs.
-    """
-    for slug in slugs:
-        try:
-            now = source.read(context.app, slug, context.state)
-        except Refused as error:
-            yield {"slug": slug, "changed": True, "files": [], "why": error.message}
-            continue
-        then = past.get(slug)
-        if then is None:
-            why = "there is no base revision to compare with" if not base else "base does not hold it"
-            yield {"slug": slug, "changed": None if not base else True, "files": [], "why": why}
-        else:
-            files = list(_differing(then, now))
-            yield {"slug": slug, "changed": now.digest != then.digest, "files": files, "why": ""}
+    slug: str
+    changed: bool | None
+    files: tuple[str, ...] = ()
+    why: str = ""
+
+
+def unchanged(context: Context, slugs: Sequence[str], past: Mapping[str, Source], base: str) -> list[Unchanged]:
+    """Measures the functions that the migration must leave alone against the base revision, file by file."""
+    return every(list(slugs), lambda slug: _measure(context, slug, past.get(slug), base))
+
+
+def _measure(context: Context, slug: str, then: Source | None, base: str) -> Unchanged:
+    try:
+        now = source.read(context.app, slug, context.state)
+    except Refused as error:
+        return Unchanged(slug, True if base else None, (), error.message)
+    if not base:
+        return Unchanged(slug, None, (), "there is no base revision to compare with")
+    if then is None:
+        return Unchanged(slug, True, (), "the base revision does not hold it")
+    return Unchanged(slug, now.digest != then.digest, tuple(_differing(then, now)))
 
 
 def _differing(then: Source, now: Source) -> Iterable[str]:

@@ -23,11 +23,13 @@ _LOCAL = ("./", "../", "/", "file:")
 @dataclass(frozen=True)
 class Graph:
     """`files`: every local module, entrypoint first. `problems`: what stops a deploy. `unmapped`: bare imports that
-    neither a path nor the import map explains (the platform may know them, this machine does not)."""
+    neither a path nor the import map explains (the platform may know them, this machine does not). `local`: nothing
+    comes from the network or from npm."""
 
     files: tuple[Path, ...]
     problems: tuple[str, ...]
     unmapped: tuple[str, ...]
+    local: bool = True
 
 
 @lru_cache(maxsize=1)
@@ -55,7 +57,8 @@ def resolve(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path)
     files = [Path(module["local"]) for module in modules.values() if module.get("local") and "error" not in module]
     problems = [_problem(module, importers, app) for module in modules.values() if _is_local_error(module)]
     ordered = sorted(dict.fromkeys(files), key=lambda path: (path != entrypoint, str(path)))
-    return Graph(tuple(ordered), tuple(problems + _blocked(modules, app)), tuple(_bare(modules, app)))
+    local = all(str(specifier).startswith(("file:", "node:", "data:")) for specifier in modules)
+    return Graph(tuple(ordered), tuple(problems + _blocked(modules, app)), tuple(_bare(modules, app)), local)
 
 
 def command(entrypoint: Path, options: list[str]) -> list[str]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from migration import differences, functions_config, snapshot, source
+from migration import differences, functions_config, hold, snapshot, source
 from migration.clients.supabase import Function, SecretDigest
+from migration.differences import Unchanged
 from migration.errors import Refused
 from migration.parallel import every
 from migration.snapshot import Kept
@@ -27,7 +28,7 @@ CHANGES = ("create", "update", "drifted")
 class Item:
     """One function: `action` is create, update, same or drifted, `why` in words; sizes in bytes.
 
-    `restorable` is git, snapshot, no or delete (a function that does not exist yet is undone by deleting it).
+    `restorable` is git, snapshot, no, or delete (a function that does not exist yet is undone by deleting it).
     """
 
     slug: str
@@ -51,12 +52,17 @@ class Item:
             return self.source.verify_jwt
         return self.live.verify_jwt if self.live else None
 
+    @property
+    def restorable(self) -> str:
+        if self.live is None:
+            return "delete"
+        return self.kept.restorable if self.kept else "git"
+
     def wanted(self) -> Wanted:
         return Wanted(self.slug, self.source, self.live, self.verify_jwt)
 
     def as_json(self) -> dict[str, Any]:
         live, kept = self.live, self.kept
-        restorable = "delete" if live is None else kept.restorable if kept else "same"
         return {
             "slug": self.slug,
             "action": self.action,
@@ -66,7 +72,7 @@ class Item:
             "source_digest": self.source.digest,
             "live_version": live.version if live else None,
             "left_version": self.left_version,
-            "restorable": restorable,
+            "restorable": self.restorable,
             "restorable_why": kept.why if kept else "",
             "settings": list(self.settings),
             "warnings": list(self.source.warnings),
@@ -91,12 +97,13 @@ class Plan:
     base_revision: str
     partial: bool
     functions: tuple[Item, ...]
-    unchanged: tuple[dict[str, Any], ...]
+    unchanged: tuple[Unchanged, ...]
     secrets: tuple[dict[str, Any], ...]
     hold: dict[str, Any] | None
     lock: dict[str, Any] | None
     notes: tuple[str, ...]
     history: History = field(repr=False)
+    live: Mapping[str, Function] = field(repr=False)
     digests: Mapping[str, str] = field(repr=False)
 
     @property
@@ -155,6 +162,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False) -> Plan
         lock=holder.facts() if holder else None,
         notes=(*notes, *_notes(items, base, known)),
         history=history,
+        live=live,
         digests={secret.name: secret.digest for secret in digests},
     )
 
@@ -255,7 +263,11 @@ def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str
 
 
 def _hold(context: Context, history: History, changing: Sequence[Item]) -> dict[str, Any] | None:
-    return None
+    """What stands in the way of this deploy, if it was rolled back before."""
+    digests = {item.slug: item.source.digest for item in changing}
+    remote = "origin" if context.environment.embedded else context.config.app.remote
+    found = hold.check(context.repository, history, context.repository.head(), digests, remote) if digests else None
+    return found.as_json() if found else None
 
 
 def _notes(items: Sequence[Item], base: str, known: bool) -> list[str]:

@@ -23,7 +23,8 @@ __all__ = ["Pace", "Recorder", "Released", "Wanted", "release"]
 class Recorder(Protocol):
     """What a release tells, and asks, while it goes on."""
 
-    journal: Journal
+    @property
+    def journal(self) -> Journal: ...
 
     def staged(self, answers: Sequence[Answer], lost: Sequence[str]) -> None:
         """One ledger record before the activation. Raises when it cannot be written."""
@@ -56,7 +57,8 @@ class Released:
     before is live again. `unfinished`: the platform is between two states.
 
     `versions`: live version by slug, None for a deleted one. `lost`: functions with a version that may be staged and
-    stranded. `new_code_seconds`: for how long the wanted code may have answered before it was taken back.
+    stranded. `new_code_seconds`: for how long the wanted code may have answered before it was taken back. `sent_at`:
+    when the request that makes it live was first sent, by the clock's `monotonic`.
     """
 
     outcome: str
@@ -64,6 +66,7 @@ class Released:
     lost: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     new_code_seconds: float = 0.0
+    sent_at: float | None = None
     error: CutoverError | None = None
 
 
@@ -109,6 +112,7 @@ class _Release:
         except (CutoverError, OSError) as error:
             self._put_right(_translated(error))
         self.result.lost = sorted(self.stager.lost)
+        self.result.sent_at = self.put_at
         return self.result
 
     def _change(self) -> None:
@@ -243,6 +247,9 @@ class _Release:
     def _restored(self, settled: Landed) -> str:
         if self.previous is None:
             raise Unfinished(f"{', '.join(settled.moved)} went live and the rest did not.", "inv rollback")
+        lacking = [slug for slug in settled.moved if slug not in self.previous]
+        if lacking:
+            raise Unfinished(f"{', '.join(lacking)} cannot be put back: the plan said so.", "inv status")
         live = {function.slug: function for function in self.context.supabase.functions()}
         back = [replace(self.previous[slug], before=live.get(slug)) for slug in settled.moved]
         outcome = release(self.context, back, self.recorder.restoring(), pace=self.pace)

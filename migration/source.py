@@ -29,7 +29,8 @@ _SCRIPTS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 class Source:
     """The files of one function by path (relative to the app, `/` between parts) and what config.toml says.
 
-    `verify_jwt` is None where nothing is written: the platform then keeps what it has.
+    `verify_jwt` is None where nothing is written: the platform then keeps what it has. `local`: every import is a
+    file of the app.
     """
 
     slug: str
@@ -39,6 +40,7 @@ class Source:
     static_patterns: tuple[str, ...] = ()
     verify_jwt: bool | None = None
     warnings: tuple[str, ...] = ()
+    local: bool = field(default=False, compare=False)
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -94,7 +96,7 @@ def read(app: Path, slug: str, state: Path) -> Source:
     warnings = [*modules.unmapped, *_weight(slug, files), *_unmatched(assets), *_shared(slug, imports)]
     map_path = imports.files[0].relative_to(app).as_posix() if imports else ""
     start = entrypoint.relative_to(app).as_posix()
-    return Source(slug, start, files, map_path, tuple(patterns), settings.verify_jwt, tuple(warnings))
+    return Source(slug, start, files, map_path, tuple(patterns), settings.verify_jwt, tuple(warnings), modules.local)
 
 
 def read_all(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Source]:

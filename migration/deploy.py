@@ -1,0 +1,151 @@
+"""Deploy: look, ask, lock, look again, snapshot, record, stage, activate, prove, and put back what does not prove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from migration import hold, plan, preflight, recorder, recovery
+from migration.carry import Carry
+from migration.errors import Refused
+from migration.outcome import Deployed, DeployResult
+from migration.plan import Plan
+from migration.recovery import Recovery
+from migration.staging import Pace
+
+if TYPE_CHECKING:
+    from migration.context import Context
+    from migration.deployments import Deployment
+
+__all__ = ["DeployResult", "run"]
+_SHORTEST = 8
+
+
+def run(
+    context: Context,
+    *,
+    yes: bool = False,
+    plan_hash: str | None = None,
+    only: Sequence[str] = (),
+    gate: bool = True,
+    wait: float = 0.0,
+    lift_hold: str | None = None,
+    confirm: Callable[[Plan], bool] = lambda _: True,
+    pace: Pace | None = None,
+) -> DeployResult:
+    """Carries out what `plan` shows, all of it or none; `wait` is for the lock, in seconds.
+
+    `confirm` shows the plan and says whether the person agrees; nobody holds the lock meanwhile. Refused: nothing was
+    changed. Unfinished: an earlier deployment stands between two states and must be finished or undone first.
+    Everything else ends in the result, whose `exit_code` says how.
+    """
+    announced = context.ledger.announce()
+    if announced:
+        context.observer.note(announced)
+    made = plan.make(context, only)
+    pending = recovery.look(context, made.history, made.live)
+    resumed = pending if pending and _same(pending.deployment, made, plan_hash) else None
+    if pending is None or pending.verdict == "abandoned":
+        if plan_hash:
+            _expect(made, plan_hash)
+        if not made.changes:
+            return _nothing(context, made)
+    if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed"):
+        resumed = None
+    checked = _ready(context, made, pending, resumed, lift_hold)
+    try:
+        _ask(context, made, yes, plan_hash, confirm)
+        return _locked(context, made, resumed, only, gate, wait, lift_hold, pace)
+    finally:
+        checked.tell()
+
+
+def _ready(
+    context: Context, made: Plan, pending: Recovery | None, resumed: Recovery | None, lift_hold: str | None
+) -> preflight.TypeCheck:
+    """Everything that can be refused before a person is asked."""
+    if pending and not resumed and pending.verdict != "abandoned":
+        _nobody_at_work(context)
+        raise pending.unfinished()
+    if made.hold and not lift_hold:
+        found = hold.Hold(**made.hold)
+        raise hold.refuse(found, context.environment.name)
+    preflight.check(context, made)
+    return preflight.TypeCheck(context, made.changes)
+
+
+def _nobody_at_work(context: Context) -> None:
+    """A deployment without an end may simply be under way: then the lock is held, and says by whom."""
+    with context.lock.held("looking at an interrupted deployment"):
+        pass
+
+
+def _same(deployment: Deployment, made: Plan, plan_hash: str | None) -> bool:
+    """Whether going on with an interrupted deployment is what is asked for now."""
+    if deployment.kind != "deploy" or deployment.revision != made.revision:
+        return False
+    if plan_hash and not deployment.plan_hash.startswith(plan_hash):
+        return False
+    wanted = {change.slug: change.wanted.get("source_digest") for change in deployment.functions}
+    here = {item.slug: item.source.digest for item in made.functions}
+    return all(here.get(slug) == digest for slug, digest in wanted.items())
+
+
+def _expect(made: Plan, plan_hash: str) -> None:
+    if len(plan_hash) < _SHORTEST or not made.hash.startswith(plan_hash.lower()):
+        short = f"the plan is {made.hash[:12]} now, and not {plan_hash}: something has moved since."
+        raise Refused(f"Not deployed: {short}", f"inv plan, then inv deploy --plan {made.hash[:12]}")
+
+
+def _ask(context: Context, made: Plan, yes: bool, plan_hash: str | None, confirm: Callable[[Plan], bool]) -> None:
+    """`--plan HASH` has agreed already. What is out of the ordinary needs that or the ref typed: `--yes` is too easy."""
+    if plan_hash:
+        return
+    odd = [f"{slug} has drifted" for slug in made.drifted]
+    odd += [f"{item.slug} could not be put back" for item in made.irreversible]
+    if odd and (yes or not context.environment.confirm):
+        raise Refused(f"Not deployed: {', '.join(odd)}.", f"inv plan --diff, then inv deploy --plan {made.hash[:12]}")
+    if not confirm(made):
+        raise Refused("Not confirmed: nothing was changed.", f"inv deploy --plan {made.hash[:12]}")
+
+
+def _locked(
+    context: Context,
+    made: Plan,
+    resumed: Recovery | None,
+    only: Sequence[str],
+    gate: bool,
+    wait: float,
+    lift_hold: str | None,
+    pace: Pace | None,
+) -> DeployResult:
+    name = resumed.deployment.id if resumed else recorder.name(context.clock.now())
+    context.observer.step("lock")
+    with context.lock.held("deploy", wait, name) as held:
+        context.observer.done("lock")
+        again = plan.make(context, only)
+        pending = recovery.look(context, again.history, again.live)
+        recording = recorder.Recording(context, name, held, again.history)
+        carry = Carry(context, again, recording, gate, pace or Pace())
+        if resumed:
+            if pending is None or pending.deployment.id != name or not _same(pending.deployment, again, None):
+                raise Refused("Not deployed: someone else went on with it meanwhile.", "inv status")
+            return carry.resume(pending)
+        if pending and pending.verdict != "abandoned":
+            raise pending.unfinished()
+        if again.hash != made.hash:
+            raise Refused(f"Not deployed: the plan has moved to {again.hash[:12]}.", "inv plan")
+        if again.hold and not lift_hold:
+            raise hold.refuse(hold.Hold(**again.hold), context.environment.name)
+        if pending:
+            carry.abandon(pending)
+        if lift_hold:
+            hold.lift(context.ledger, again.history, lift_hold)
+        return carry.run()
+
+
+def _nothing(context: Context, made: Plan) -> DeployResult:
+    now = context.clock.now()
+    left = made.history.live
+    ended = Deployed(left.id if left else "", "same", made.revision, made.base_revision, (), now, now, made.hash)
+    return DeployResult(ended, message="Nothing to deploy: what is live has this very source.")
