@@ -18,7 +18,7 @@ _AT_ONCE = 2
 _SEPARATE = {".ts": ".ts", ".mts": ".ts", ".cts": ".ts", ".js": ".ts", ".mjs": ".ts", ".cjs": ".ts"}
 _MARKUP = {".tsx": ".tsx", ".jsx": ".tsx"}
 _PARSED = _SEPARATE | _MARKUP
-_OFFLINE = ("--no-remote", "--no-npm", "--no-lock")
+_OFFLINE = ("--no-remote", "--no-npm", "--no-lock", "--unstable-raw-imports")
 
 
 class Bundler:
@@ -56,8 +56,9 @@ class Bundler:
             return [], _reason(err)
         modules: list[dict[str, Any]] = json.loads(out)["modules"]
         local = [module for module in modules if str(module["specifier"]).startswith("file:")]
-        broken = [str(module["error"]) for module in local if "error" in module]
-        return [_path(module["specifier"]) for module in local], broken[0].rstrip(".") if broken else None
+        broken = [str(module["error"]).rstrip(".") for module in local if "error" in module]
+        broken += [fault for module in local for fault in _unresolved(module)]
+        return [_path(module["specifier"]) for module in local], broken[0] if broken else None
 
     async def _parse(self, root: Path, modules: Sequence[Path]) -> str | None:
         """The first syntax error. Modules are parsed from copies that end in .ts, because Deno skips plain scripts."""
@@ -98,6 +99,15 @@ def _mapped(root: Path, import_map: str) -> list[str]:
     if Path(import_map).name in ("deno.json", "deno.jsonc"):
         return ["--config", str(root / import_map)]
     return ["--no-config", "--import-map", str(root / import_map)]
+
+
+def _unresolved(module: Mapping[str, Any]) -> list[str]:
+    """Imports that lead nowhere, in the platform's words; a dynamic one fails only when it is reached."""
+    found = []
+    for each in module.get("dependencies", ()):
+        if each.get("code", {}).get("error") and not each.get("isDynamic"):
+            found.append(f'Relative import path "{each["specifier"]}" not prefixed with / or ./ or ../')
+    return found
 
 
 def _reason(err: str) -> str:

@@ -14,6 +14,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from migration.errors import Refused
+
 from .files import write_json
 from .types import Identity
 
@@ -23,7 +25,7 @@ _SAFE = string.ascii_letters + string.digits
 
 
 def load(folder: Path) -> Identity:
-    """The identity of this state folder, made at the first call. ValueError when its file is damaged."""
+    """The identity of this state folder, made at the first call. Refused when its file is damaged."""
     path = folder / _FILE
     if path.exists():
         return _read(path)
@@ -66,7 +68,7 @@ def _read(path: Path) -> Identity:
         found["google_keys"] = tuple(found["google_keys"])
         return Identity(**{each.name: found[each.name] for each in fields(Identity)})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path.name} is damaged ({error}): delete the sandbox's folder and start it again") from None
+        raise Refused(f"{path} is damaged ({error}): delete the folder of the sandbox and start it again") from None
 
 
 def _claims(ref: str, role: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from migration.errors import Refused
+
 from .files import write_json
 from .types import Faults, LiveFunction
 
@@ -187,11 +189,16 @@ class State:
         write_json(self._path, {"functions": functions, "secrets": vault})
 
     def _load(self) -> None:
+        """Refused when the file is damaged; the first secrets when there is none."""
         if not self._path.exists():
             return self.set_secrets(self._first)
-        found = json.loads(self._path.read_text())
-        self.functions = {slug: _record(raw) for slug, raw in found["functions"].items()}
-        self.vault = {name: Stored(**raw) for name, raw in found["secrets"].items()}
+        try:
+            found = json.loads(self._path.read_text())
+            self.functions = {slug: _record(raw) for slug, raw in found["functions"].items()}
+            self.vault = {name: Stored(**raw) for name, raw in found["secrets"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            text = f"{self._path} is damaged ({error}): delete the folder of the sandbox and start it again"
+            raise Refused(text) from None
         return None
 
     def _promote(self, record: Record, staged: Version) -> None:
