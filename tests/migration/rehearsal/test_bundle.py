@@ -21,7 +21,7 @@ def refusal(state: Path, files: dict[str, str], import_map: str = "") -> str | N
     "files",
     [
         {ENTRY: 'import x from "npm:lodash"; import y from "https://deno.land/x/y.ts"; console.log(x, y);'},
-        {ENTRY: 'import { x } from "../_shared/x.ts"; x();', "supabase/functions/_shared/x.ts": "export const x = Math.abs;"},
+        {ENTRY: 'import "../_shared/x.ts";', "supabase/functions/_shared/x.ts": "export const x = 1;"},
         {ENTRY: 'import x from "./x.json" with { type: "json" }; x;', "supabase/functions/a/x.json": "{}"},
         {ENTRY: 'import "./plain.js"; import "./view.tsx";', "supabase/functions/a/plain.js": "var a = 1;",
          "supabase/functions/a/view.tsx": "export const View = () => <p>hi</p>;"},
