@@ -51,6 +51,19 @@ class Exchange:
         query: bytes = self.scope["query_string"]
         return (path.removeprefix(PREFIX.encode()) or b"/") + (b"?" + query if query else b"")
 
+    def forwarded(self) -> list[tuple[bytes, bytes]]:
+        """What the gateway adds for the function: where the caller stands and what it asked for."""
+        client = (self.scope.get("client") or ("127.0.0.1", 0))[0]
+        host = self.headers.get("host", "")
+        added = {
+            "x-forwarded-for": client,
+            "x-forwarded-host": host.partition(":")[0],
+            "x-forwarded-port": host.partition(":")[2] or "80",
+            "x-forwarded-proto": self.scope["scheme"],
+            "x-real-ip": client,
+        }
+        return [(name.encode(), value.encode()) for name, value in added.items() if name not in self.headers]
+
     def abort(self) -> None:
         """Break the connection off; without a transport at hand the server does when the answer stays unfinished."""
         transport = self.scope.get("state", {}).get("transport")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -53,6 +54,8 @@ class Gateway:
         caller = Caller(receive, send)
         try:
             await caller.unless_gone(self._serve(exchange, caller))
+        except asyncio.CancelledError:  # the server ends: an answer is of more use than a traceback
+            await self._refuse(exchange, caller, WORKER_ERROR)
         finally:
             edge_rows.write(self.sandbox, exchange, time.monotonic() - exchange.began)
 
@@ -87,11 +90,14 @@ class Gateway:
         """The function's own answer, or the platform's when the function does not come to one."""
         idle = float(self.sandbox.settings.get("idle_timeout", _IDLE))
         scope = exchange.scope
-        headers = [*scope["headers"], (b"x-sandbox-execution-id", exchange.execution.encode())]
+        headers = [*scope["headers"], *exchange.forwarded(), (b"x-sandbox-execution-id", exchange.execution.encode())]
         try:
             async with forward(
                 isolate.port, scope["method"], exchange.target, headers, caller.body(), idle
             ) as upstream:
+                if _uncaught(upstream):
+                    isolate.retired = True
+                    return await self._refuse(exchange, caller, WORKER_ERROR)
                 await self._answer(exchange, caller, upstream)
         except TimeoutError:
             limit = f"Request idle timeout limit ({idle:g}s) reached"
@@ -99,17 +105,15 @@ class Gateway:
         except Lost:
             fate = isolate.fate if await isolate.ended(_END) else ""
             await self._refuse(exchange, caller, RESOURCES if fate in ("CPUTime", "Memory") else WORKER_ERROR)
+        return None
 
     async def _answer(self, exchange: Exchange, caller: Caller, upstream: Upstream) -> None:
-        if any(name == b"x-sandbox-fate" for name, _ in upstream.headers):
-            return await self._refuse(exchange, caller, WORKER_ERROR)  # an error that nobody caught
         extra = [(b"sb-error-code", b"EDGE_FUNCTION_ERROR")] if upstream.status >= 500 else []
         own = [pair for pair in upstream.headers if pair[0] != b"date"]  # our own server adds one
         await self._start(exchange, caller, upstream.status, [*own, *extra])
         async for piece in upstream.pieces:
             await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
         await caller.send({"type": "http.response.body", "body": b""})
-        return None
 
     async def _refuse(self, exchange: Exchange, caller: Caller, refusal: Refusal) -> None:
         if exchange.status:  # half an answer is out: all that is left is to break it off
@@ -142,3 +146,8 @@ class Gateway:
         }
         ran = {"x-deno-execution-id": exchange.execution} if exchange.live and exchange.ran else {}
         return [(name.encode(), value.encode()) for name, value in {**named, **ran}.items()]
+
+
+def _uncaught(upstream: Upstream) -> bool:
+    """Whether the preload module answered for a request that died of an error nobody caught."""
+    return any(name == b"x-sandbox-fate" for name, _ in upstream.headers)

@@ -11,13 +11,18 @@ const background = new Set();
 const original = { serve: Deno.serve, fetch: globalThis.fetch, env: Deno.env.get.bind(Deno.env), exit: Deno.exit };
 let last = 0;
 let booted = false;
-let active = 0;
+const open = new Map(); // execution id -> request, from its start until the last byte of its answer is out
 
 for (const name of Object.keys(Deno.env.toObject())) {
   if (!setup.names.includes(name)) Deno.env.delete(name);
 }
 // What the hosted runtime sets for each worker is set for each request here, because requests share a worker.
-Deno.env.get = (name) => (name === "SB_EXECUTION_ID" && request.getStore()?.id) || original.env(name);
+Deno.env.get = (name) => (name === "SB_EXECUTION_ID" && current()?.id) || original.env(name);
+
+// The request that code runs for. Some callbacks lose it; while only one is open, it can be no other.
+function current() {
+  return request.getStore() ?? (open.size === 1 ? open.values().next().value : undefined);
+}
 
 // One event is one line on stdout, written at once: what was logged before a crash is not lost.
 function tell(event) {
@@ -35,7 +40,7 @@ function boot() {
 
 function log(text, level) {
   boot();
-  tell({ event: "log", text, level, id: request.getStore()?.id });
+  tell({ event: "log", text, level, id: current()?.id });
 }
 
 globalThis.console = new internals.Console(log);
@@ -53,7 +58,7 @@ async function listenForEnd() {
 // An error that nobody caught ends the request it belongs to, and the worker takes no new one, as if each request
 // had an isolate of its own. Without a request to blame, the worker ends.
 function uncaught(event, reason, prefix) {
-  const store = request.getStore();
+  const store = current();
   const text = `event loop error: ${prefix}${reason?.stack ?? internals.inspectArgs([reason])}`;
   boot();
   tell({ event: "uncaught", text, id: store?.id });
@@ -98,13 +103,20 @@ function answer(raw, info, handler, onError) {
   headers.delete("x-sandbox-execution-id");
   const { promise: broken, resolve } = Promise.withResolvers();
   const fail = () => resolve(new Response(null, { status: 500, headers: { "x-sandbox-fate": "uncaught" } }));
-  beat(1);
-  return request.run({ id, fail }, async () => {
-    try {
-      return await Promise.race([handled(new Request(raw, { headers }), info, handler, onError), broken]);
-    } finally {
-      beat(-1);
-    }
+  const store = { id, fail };
+  begin(store, info);
+  return request.run(
+    store,
+    () => Promise.race([handled(new Request(raw, { headers }), info, handler, onError), broken]),
+  );
+}
+
+function begin(store, info) {
+  open.set(store.id, store);
+  beat();
+  info.completed.catch(() => {}).finally(() => {
+    open.delete(store.id);
+    beat();
   });
 }
 
@@ -126,13 +138,29 @@ function failed(error) {
   return new Response("Internal Server Error", { status: 500 });
 }
 
-// While requests are in flight, a worker that stops beating is busy in a loop.
+// While requests are open, a worker that stops beating is busy in a loop.
 let beating;
-function beat(change) {
-  active += change;
+function beat() {
   clearInterval(beating);
   tell({ event: "beat" });
-  if (active > 0) Deno.unrefTimer(beating = setInterval(() => tell({ event: "beat" }), 200));
+  if (open.size > 0) Deno.unrefTimer(beating = setInterval(() => tell({ event: "beat" }), 200));
+}
+
+// A stream's own callbacks run when somebody reads it: they stay with the request that made it.
+function bound(callbacks) {
+  if (typeof callbacks !== "object" || callbacks === null || !request.getStore()) return callbacks;
+  const kept = Object.create(callbacks);
+  for (const name of ["start", "pull", "cancel", "transform", "flush", "write", "close", "abort"]) {
+    const own = callbacks[name];
+    if (typeof own === "function") kept[name] = AsyncLocalStorage.bind((...args) => own.apply(callbacks, args));
+  }
+  return kept;
+}
+
+for (const name of ["ReadableStream", "TransformStream", "WritableStream"]) {
+  globalThis[name] = new Proxy(globalThis[name], {
+    construct: (target, [callbacks, ...rest], made) => Reflect.construct(target, [bound(callbacks), ...rest], made),
+  });
 }
 
 globalThis.fetch = function fetch(input, init) {

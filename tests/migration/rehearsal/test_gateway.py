@@ -130,6 +130,7 @@ def test_the_function_sees_its_own_path_and_everything_the_caller_sent(place: Ed
     assert (seen["method"], seen["path"], seen["query"]) == ("POST", "/open/sub%20path/%C3%BC", "?a=1&b=%26")
     assert seen["body"] == "äöü"
     assert seen["headers"]["x-client-info"] == "test/1"
+    assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
     assert not [name for name in seen["headers"] if name.startswith("x-sandbox")]
 
 
@@ -342,6 +343,15 @@ def _release(port: int) -> None:
     connection.request("POST", "/rejects/release")
     assert connection.getresponse().read() == b"ok"
     connection.close()
+
+
+def test_an_error_in_a_timer_fails_the_only_request_there_is(place: Edge) -> None:
+    timer = "setTimeout(() => { throw new Error('in a timer') }, 5); return new Promise(() => {})"
+    place.functions.deploy("timer", f"Deno.serve(() => {{ {timer} }});")
+    answer = place.function("timer")
+    assert (answer.status, answer.json()["code"]) == (500, "WORKER_ERROR")
+    row = until(lambda: [row for row in place.logs.of("UncaughtException") if "in a timer" in row.event_message])[0]
+    assert row.log_attributes["execution_id"] == _execution(answer)
 
 
 def test_a_worker_that_dies_is_a_worker_error_and_the_next_request_gets_a_new_one(place: Edge) -> None:

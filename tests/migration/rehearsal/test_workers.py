@@ -247,8 +247,10 @@ def test_jsx_is_compiled_as_the_functions_deno_json_says(place: Edge) -> None:
 
 def test_a_root_package_json_confuses_nobody(place: Edge) -> None:
     package = '{"name": "site", "type": "commonjs", "dependencies": {"next": "99.0.0"}, "workspaces": ["apps/*"]}'
-    place.functions.deploy("a", "export {}; " + HELLO, files={"package.json": package, "deno.json": "{broken"})
-    assert place.function("a").text == "hello"
+    files = {"package.json": package, "deno.json": "{broken"}
+    place.functions.deploy("a", "export {}; " + HELLO, files=files)
+    place.functions.deploy("b", "export {}; " + HELLO, files=files, name="index.js")
+    assert place.function("a").text == place.function("b").text == "hello"
 
 
 def test_the_import_map_of_the_rehearsal_replaces_what_cannot_be_reached(tmp_path: Path, deno_dir: Path) -> None:
@@ -398,6 +400,37 @@ def test_lines_of_requests_in_flight_together_are_told_apart(place: Edge) -> Non
         execution = answer.headers["x-deno-execution-id"]
         assert answer.text == execution
         assert [row.event_message for row in _logged(place, execution)] == [f"{name}\n"] * 5
+
+
+def test_lines_from_inside_a_stream_belong_to_the_request_that_made_it(place: Edge) -> None:
+    source = """Deno.serve(async (req) => {
+        const name = await req.text();
+        let left = 4;
+        const encoder = new TextEncoder();
+        const body = new ReadableStream({
+          async pull(out) {
+            console.log(name); await new Promise((r) => setTimeout(r, Math.random() * 5));
+            out.enqueue(encoder.encode(name)); if (!--left) out.close() } });
+        const shout = new TransformStream({ transform(piece, out) { console.log(name); out.enqueue(piece) } });
+        return new Response(body.pipeThrough(shout)) });"""
+    place.functions.deploy("a", source)
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda name: place.function("a", body=name), "abcdef"))
+    until(lambda: len(place.logs.of("Log")) == 6 * 8 + 1)
+    for name, answer in zip("abcdef", answers, strict=True):
+        assert answer.text == name * 4
+        logged = _logged(place, answer.headers["x-deno-execution-id"])
+        assert [row.event_message for row in logged] == [f"{name}\n"] * 8
+
+
+def test_a_long_quiet_stream_is_not_taken_for_a_loop(tmp_path: Path, deno_dir: Path) -> None:
+    source = """Deno.serve(() => { let n = 0; return new Response(new ReadableStream({ async pull(out) {
+        const end = performance.now() + 40; while (performance.now() < end);
+        await new Promise((r) => setTimeout(r, 10));
+        out.enqueue(new Uint8Array([46])); if (++n === 20) out.close() } })) });"""
+    with edge(tmp_path, deno_dir, cpu_limit=0.4) as place:
+        place.functions.deploy("a", source)
+        assert place.function("a").text == "." * 20
 
 
 def test_messages_are_cut_where_the_platform_cuts_them(place: Edge) -> None:
