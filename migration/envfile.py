@@ -46,7 +46,8 @@ def ignored(root: Path) -> bool | None:
     """Whether git would leave `.env` out; None outside of any repository."""
     if not process.run(["rev-parse", "--is-inside-work-tree"], root, env={}).ok:
         return None
-    return process.run(["check-ignore", "--quiet", "--no-index", "--", NAME], root, env={}).ok
+    plain = {"GIT_LITERAL_PATHSPECS": "0"}  # check-ignore knows no literal ones
+    return process.run(["check-ignore", "--quiet", "--no-index", "--", NAME], root, env=plain).ok
 
 
 def exposed(root: Path) -> str:
