@@ -144,7 +144,8 @@ def attach(
     """The context of a running sandbox: its own clone, remote, keys and user, nothing of the user's."""
     running = sandbox(folder)
     app = App(path=running["app"], base=running["base"], branch=running["branch"])
-    own = config.model_copy(update={"app": app})
+    gate = config.gate.model_copy(update={"delay": min(config.gate.delay, 1.0)})  # its logs are there at once
+    own = config.model_copy(update={"app": app, "gate": gate})
     where = embedded(own, name, running)
     return Context(own, where, root, Path(running["app"]), observer or Observer(), clock or Clock(), folder / "state")
 

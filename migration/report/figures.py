@@ -20,7 +20,8 @@ def event(data: Data, canvas: Canvas) -> None:
         text.append(f"{short(data['request_id'], 8)} ", "dim")
     signal = next((name for name in data.get("signals") or () if name in _SIGNALS), "")
     busy = data.get("status") in (429, 503)
-    text.append(" ".join(data["message"].split()), "bold red" if busy else _SIGNALS.get(signal, ""))
+    message = data["message"].removeprefix(f"[{data['request_id']}] ")
+    text.append(" ".join(message.split()), "bold red" if busy else _SIGNALS.get(signal, ""))
     canvas.print(text)
 
 
