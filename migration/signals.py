@@ -22,6 +22,7 @@ OPTIONAL = ("cached", "reasoning")
 _BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _REPEATED = re.compile(r"\n\[[A-Za-z0-9_-]{6,64}\] ")
+_OPENING = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\((?!\?)|\(\?P?<(?P<name>\w+)>)")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 
@@ -60,6 +61,24 @@ def plain(message: str) -> str:
 def portable(pattern: str) -> str:
     """The pattern for RE2 as ClickHouse runs it, whose dot would also take the end of a line."""
     return f"(?-s){_closing(pattern)}"
+
+
+def capturing(pattern: str, *names: str) -> str:
+    """The same pattern with these named groups as its only groups, in the order of the pattern.
+
+    RE2 has a fast engine for up to four groups (where no character leaves a choice), several times faster than others.
+    """
+    return _OPENING.sub(lambda found: "(?:" if _not_among(found, names) else found[0], pattern)
+
+
+def _not_among(found: re.Match[str], names: tuple[str, ...]) -> bool:
+    return found["open"] is not None and found["name"] not in names
+
+
+def order(pattern: str, *names: str) -> list[str]:
+    """Those of the names that the pattern has, in the order in which it has them."""
+    index = re.compile(pattern).groupindex
+    return sorted((name for name in names if name in index), key=index.__getitem__)
 
 
 def _closing(pattern: str) -> str:
