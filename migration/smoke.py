@@ -6,15 +6,17 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
-from . import captures, curl, parallel
+from . import captures, curl, parallel, samples
 from .cases import SmokeCase
 from .clients.http import Answer
 from .context import Context
 from .errors import CutoverError, ServiceFailed
 from .expect import Checker, Failure, delivers, find
 from .parser import parser
+from .samples import Sample
 from .secrets_type import mask
 from .smoke_cases import body_of, check, choose
 from .smoke_logs import lines_of
@@ -43,8 +45,19 @@ class CaseResult:
     log_lines: tuple[str, ...] = ()
     skipped: str | None = None
     artifact: Delivered | None = None
+    at: datetime | None = field(default=None, repr=False, compare=False)
     answer: Answer | None = field(default=None, repr=False, compare=False)
     captured: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def sample(self) -> Sample | None:
+        """The answer as the criteria count it; None when nothing was sent."""
+        if self.at is None:
+            return None
+        why = "; ".join(str(failure) for failure in self.failures)
+        valid = None if self.artifact is None else self.artifact == "valid"
+        return Sample(self.at, self.function, self.name, self.ok, self.status or 0, self.seconds, valid,
+                      self.execution_id or "", why)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,10 @@ class SmokeResult:
     @property
     def ok(self) -> bool:
         return bool(self.cases) and all(case.ok for case in self.cases)
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for case in self.cases if (sample := case.sample) is not None]
 
     @property
     def exit_code(self) -> int:
@@ -72,7 +89,9 @@ def run(context: Context, cases: Sequence[str] | None = None) -> SmokeResult:
     runner = _Run(sender, chosen)
     found = {case.name: runner.told(case, result) for case, result in parallel.each(chosen, runner.one, LIMIT)}
     named = [found[case.name] for case in context.config.smoke if case.name in found]
-    return SmokeResult(tuple(lines_of(context, named)))
+    result = SmokeResult(tuple(lines_of(context, named)))
+    samples.record(context, result.samples)
+    return result
 
 
 class Sender:
@@ -89,7 +108,8 @@ class Sender:
         headers = captures.fill(case.headers, captured or {})
         url = f"{self.context.environment.url.rstrip('/')}/functions/v1/{case.function}"
         shell = curl.line(url, case.method, case.auth, headers, body)
-        result = CaseResult(case.name, case.function, False, curl=shell, artifact=_asks(case, None))
+        at = self.context.clock.now()
+        result = CaseResult(case.name, case.function, False, curl=shell, artifact=_asks(case, None), at=at)
         try:
             return self._judged(case, result, self._call(case, headers, body))
         except ServiceFailed as error:
