@@ -6,6 +6,7 @@ from migration import stats
 
 from .criterion import criterion, failed, named, need, passed, unclear
 from .evidence import Evidence
+from .rate import percent
 from .result import Finding, Options
 
 _MEAN = 0.005
@@ -14,19 +15,22 @@ _MOST_UNSEEN = 0.5  # the provider's figure may lag or hold other calls, but not
 
 @criterion("cost_logged", gate="decides")
 def cost_logged(evidence: Evidence, options: Options) -> Finding:
-    """Successful requests to the migrated functions without a usage line in the logs.
+    """Share of successful requests to the migrated functions whose cost is in the logs.
 
-    Reads `at_most` (how many may lack it, 0). A line that may still be on its way is not yet missing.
+    Reads `at_least` (1: all of them). A usage line that may still be on its way is not yet missing.
     """
     spend = need(evidence.spend)
-    allowed = int(options.at_most or 0)
-    expected = "a usage line for every successful request" if not allowed else f"at most {allowed} usage lines missing"
-    got = f"{spend.successes - spend.missing - spend.late} of {spend.successes} requests have one"
-    if spend.missing > allowed:
+    wanted = 1.0 if options.at_least is None else options.at_least
+    all_of_them = "a usage line for every successful request"
+    expected = all_of_them if wanted >= 1 else f"a usage line for {percent(wanted)} of the successful requests"
+    got = f"{spend.lines} of {spend.successes} requests have one"
+    if not spend.successes:
+        return unclear(expected, "no successful request")
+    if spend.successes - spend.missing < wanted * spend.successes:
         return failed(expected, got, *named(spend.offenders))
-    if spend.late:
+    if spend.lines < wanted * spend.successes:
         return unclear(expected, got, f"{spend.late} may still come: the platform delivers log lines late")
-    return passed(expected, got) if spend.successes else unclear(expected, "no successful request")
+    return passed(expected, got, *named(spend.offenders))
 
 
 @criterion("provider_sees_requests")
