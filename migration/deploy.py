@@ -98,7 +98,7 @@ def _expect(made: Plan, plan_hash: str) -> None:
 
 
 def _ask(context: Context, made: Plan, yes: bool, plan_hash: str | None, confirm: Callable[[Plan], bool]) -> None:
-    """`--plan HASH` has agreed already. What is out of the ordinary needs that or the ref typed: `--yes` is too easy."""
+    """`--plan HASH` has agreed already. What is odd needs that or the ref typed: `--yes` is too easy."""
     if plan_hash:
         return
     odd = [f"{slug} has drifted" for slug in made.drifted]

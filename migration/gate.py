@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migration import checks_run, proof, smoke
+from migration import checks_run, proof, samples, smoke
 from migration.clients.supabase import Function
 from migration.errors import CutoverError
 from migration.logquery import LogReader
 from migration.proof import Proof
-from migration.report.sink import plain
+from migration.samples import Sample
+from migration.smoke import SmokeResult
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -68,7 +69,7 @@ def _sum(context: Context, alive: Proof, smoked: str, judged: str, why: str, det
     return Gated("pass", "", True, details)
 
 
-def _smoke(context: Context, activated: Mapping[str, Any], details: dict[str, Any]) -> tuple[Any, str]:
+def _smoke(context: Context, activated: Mapping[str, Any], details: dict[str, Any]) -> tuple[SmokeResult | None, str]:
     """The cases of the functions that were deployed, and of those that must have stayed as they were."""
     about = {*activated, *context.config.migration.unchanged}
     names = [case.name for case in context.config.smoke if case.function in about]
@@ -80,17 +81,17 @@ def _smoke(context: Context, activated: Mapping[str, Any], details: dict[str, An
     except CutoverError as error:
         details["smoke"] = {"error": error.message}
         return None, "inconclusive"
-    details["smoke"] = plain(found)
+    details["smoke"] = found
     return found, "pass" if all(case.ok for case in found.cases) else "fail"
 
 
-def _failed_cases(answers: Any) -> str:
-    failed = [case for case in answers.cases if not case.ok]
-    first = failed[0].failures[0] if failed and failed[0].failures else ""
-    return f"smoke case {', '.join(case.name for case in failed)} failed ({plain(first)})"
+def _failed_cases(answers: SmokeResult | None) -> str:
+    failed = [case for case in (answers.cases if answers else ()) if not case.ok]
+    first = str(failed[0].failures[0]) if failed[0].failures else failed[0].skipped or "no answer"
+    return f"smoke case {', '.join(case.name for case in failed)} failed ({first})"
 
 
-def _by_smoke(context: Context, alive: Proof, answers: Any, reader: LogReader, began: float) -> Proof:
+def _by_smoke(context: Context, alive: Proof, answers: SmokeResult | None, reader: LogReader, began: float) -> Proof:
     """Where OPTIONS answers name no execution, the smoke cases' own requests are the proof."""
     found = proof.adopt(alive.probes, proof.executions(answers.cases if answers else ()))
     end, wait = began + context.config.gate.within, 0.5
@@ -106,10 +107,31 @@ def _by_smoke(context: Context, alive: Proof, answers: Any, reader: LogReader, b
     return proof.judge(alive.probes, outage)
 
 
+def _samples(context: Context, answers: SmokeResult | None) -> list[Sample]:
+    """What the smoke cases' callers got, for the criteria that judge that; kept for later ones too."""
+    now = context.clock.now()
+    found = [
+        Sample(
+            now,
+            case.function,
+            case.name,
+            case.ok,
+            case.status or 0,
+            case.seconds,
+            None if case.artifact is None else case.artifact == "valid",
+            case.execution_id or "",
+            str(case.failures[0]) if case.failures else "",
+        )
+        for case in (answers.cases if answers else ())
+    ]
+    samples.record(context, found)
+    return found
+
+
 def _criteria(
     context: Context,
     deployment: Deployment,
-    answers: Any,
+    answers: SmokeResult | None,
     before: Sequence[Function],
     patience: float,
     details: dict[str, Any],
@@ -117,14 +139,14 @@ def _criteria(
     if not context.config.criteria.named and not context.config.criteria.files:
         return "pass", ""
     context.observer.step("gate", detail="criteria")
-    samples = list(getattr(answers, "samples", ())) if answers else []
+    given = _samples(context, answers)
     try:
         found = checks_run.run(
-            context, deployment=deployment, gate=True, smoke=samples, before=list(before), patience=patience
+            context, deployment=deployment, gate=True, smoke=given, before=list(before), patience=patience
         )
     except CutoverError as error:
         details["checks"] = {"error": error.message}
         return "inconclusive", error.message
-    details["checks"] = plain(found)
+    details["checks"] = found
     open_ = [one for one in found.criteria if not one.advisory and one.verdict.value != "pass"]
     return found.verdict.value, "; ".join(f"{one.name}: {one.got}, and not {one.expected}" for one in open_)

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-EXIT = {"live": 0, "ungated": 0, "unproven": 4, "unfinished": 5, "same": 0, "abandoned": 3, "restored": 1}
-
 
 @dataclass(frozen=True)
 class Side:

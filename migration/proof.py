@@ -19,6 +19,7 @@ from migration.parallel import each
 
 if TYPE_CHECKING:
     from migration.context import Context
+    from migration.smoke import CaseResult
 
 BOOT_FAILURES = 3
 _FIRST, _LONGEST, _GROWTH = 0.25, 10.0, 1.6
@@ -192,11 +193,10 @@ def _settle(probe: Probe, versions: Mapping[str, int]) -> None:
             return
 
 
-def executions(answers: Any) -> dict[str, list[str]]:
+def executions(answers: Iterable[CaseResult]) -> dict[str, list[str]]:
     """Execution ids by function, of the smoke cases' answers that carry one."""
     found: dict[str, list[str]] = {}
     for case in answers:
-        execution = getattr(case, "execution_id", "") or ""
-        if execution:
-            found.setdefault(case.function, []).append(execution)
+        if case.execution_id:
+            found.setdefault(case.function, []).append(case.execution_id)
     return found
