@@ -27,12 +27,10 @@ def wrapped(text: str, kind: Kind, parser: Parser, forbidden: Sequence[str] = ()
     if match is None:
         return [_why_no_wrapper(text)]
     given = {name: double or single for name, double, single in _ATTRIBUTE.findall(match["attributes"])}
-    problems = []
     if given.get("type") != TYPES[kind]:
-        problems.append(f"its type is {given.get('type', 'missing')}, not {TYPES[kind]}")
-    if not given.get("title", "").strip():
-        problems.append("it has no title")
-    return problems + code(match["code"], kind, parser, forbidden)
+        return [f"its type is {given.get('type', 'missing')}, not {TYPES[kind]}"]
+    untitled = [] if given.get("title", "").strip() else ["it has no title"]
+    return untitled + code(match["code"], kind, parser, forbidden)
 
 
 def code(text: str, kind: Kind, parser: Parser, forbidden: Sequence[str] = ()) -> list[str]:
@@ -41,6 +39,8 @@ def code(text: str, kind: Kind, parser: Parser, forbidden: Sequence[str] = ()) -
         return ["it holds an <artifact> tag inside the code"]
     if not text.strip():
         return ["it holds no code"]
+    if text.strip().startswith("```"):  # as a program, a fence is a template literal: it would even parse
+        return ["its code is in a Markdown fence"]
     found = _CHECKS[kind](text, parser)
     refused = [name for name in found.imports if any(_same(name, pattern) for pattern in forbidden)]
     return [*found.problems, *(f"it imports {name}, which is forbidden" for name in dict.fromkeys(refused))]
