@@ -77,7 +77,7 @@ def _smoke(context: Context, activated: Mapping[str, Any], details: dict[str, An
         return None, "pass"
     context.observer.step("gate", detail="smoke cases")
     try:
-        found = smoke.run(context, cases=names)
+        found = smoke.run(context, cases=names, lines=False)
     except CutoverError as error:
         details["smoke"] = {"error": error.message}
         return None, "inconclusive"

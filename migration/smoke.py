@@ -77,8 +77,10 @@ class SmokeResult:
         return 0 if self.ok else 1
 
 
-def run(context: Context, cases: Sequence[str] | None = None) -> SmokeResult:
+def run(context: Context, cases: Sequence[str] | None = None, lines: bool = True) -> SmokeResult:
     """Every case, or those named and the ones whose captures they use; results in the order of config.yaml.
+
+    `lines`: wait for the log lines of failed cases (a gate does not: the failing code answers callers meanwhile).
 
     Refused before anything is sent: no such case, none at all, a key or user that is missing, captures in a circle.
     """
