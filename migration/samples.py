@@ -61,9 +61,7 @@ def recent(context: Context, since: datetime, until: datetime) -> list[Sample]:
 
 
 def file(context: Context) -> Path:
-    own = context.environment
-    folder = context.app.parent if own.embedded else context.state
-    return folder / "samples" / f"{own.name}.jsonl"
+    return context.state / "samples" / f"{context.environment.name}.jsonl"
 
 
 def artifacts(samples: Iterable[Sample]) -> Artifacts:

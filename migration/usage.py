@@ -49,9 +49,7 @@ def since(context: Context, start: datetime) -> tuple[float, str]:
 
 
 def _file(context: Context) -> Path:
-    own = context.environment
-    folder = context.app.parent if own.embedded else context.state
-    return folder / "usage" / f"{own.name}.json"
+    return context.state / "usage" / f"{context.environment.name}.json"
 
 
 def _readings(context: Context) -> list[tuple[datetime, float]]:
