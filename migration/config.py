@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from . import envfile, yamlfile
+from . import envfile, signals, yamlfile
 from .errors import ConfigError
 from .secrets_type import Secret
 from .settings import CRITERIA, Config
@@ -88,16 +88,9 @@ def _own(config: Config) -> list[tuple[Path_, str]]:
     for name in config.criteria.named:
         if name not in CRITERIA and not config.criteria.files:
             problems.append((("criteria", name), f"no criterion of this name{_guess(name, CRITERIA)}"))
-    for slug, pattern in ((slug, config.signals.get(slug)) for slug in ("usage",)):
-        lacking = [] if pattern is None else _groups(pattern.pattern)
-        if lacking:
-            problems.append((("signals", slug), f"the pattern needs the named groups {', '.join(lacking)}"))
+    for name, why in signals.problems({name: found.pattern for name, found in config.signals.items()}).items():
+        problems.append((("signals", name), why))
     return problems
-
-
-def _groups(pattern: str) -> list[str]:
-    given = re.compile(pattern).groupindex
-    return [f"(?P<{name}>…)" for name in ("input", "output", "total", "cost") if name not in given]
 
 
 def _problem(entry: Any) -> tuple[Path_, str]:

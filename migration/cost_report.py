@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Artifact:
-    """USD: `mean` of a successful request, waste included; `median` and `p95` of a usage line, within half a percent."""
+    """USD: `mean` of a successful request, waste included; `median` and `p95` of a usage line (within 0.5 %)."""
 
     mean: float | None
     median: float | None

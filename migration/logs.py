@@ -69,10 +69,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Taken:
-    """A line, and the pattern's named groups in it ("" for one that is absent); None where it does not match."""
+    """A line, and the pattern's named groups in it ("" for an absent one); `taken` is None where it does not match."""
 
-    event: Event
-    groups: dict[str, str] | None
+    id: str
+    timestamp: datetime
+    function: str
+    message: str
+    taken: dict[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Explanation:
 
     @property
     def matched(self) -> int:
-        return sum(line.groups is not None for line in self.lines)
+        return sum(line.taken is not None for line in self.lines)
 
 
 def history(context: Context, query: Query) -> Iterator[Event]:
@@ -111,7 +114,8 @@ def explain(context: Context, query: Query) -> Explanation:
         limit=query.limit or EXPLAINED,
     )
     events = asker.history(wanted, context.clock.now())
-    return Explanation(usage.pattern, tuple(Taken(event, usage.groups(event.message)) for event in events))
+    lines = (Taken(it.id, it.timestamp, it.function, it.message, usage.groups(it.message)) for it in events)
+    return Explanation(usage.pattern, tuple(lines))
 
 
 class Asker:

@@ -45,7 +45,7 @@ class Pattern:
     def groups(self, message: str) -> dict[str, str] | None:
         """The named groups of the first match, "" for one that is absent; None without a match."""
         found = self.regex.search(plain(message))
-        return {name: text or "" for name, text in found.groupdict().items()} if found else None
+        return {name: (text or "").rstrip(",") for name, text in found.groupdict().items()} if found else None
 
     @property
     def sql(self) -> str:

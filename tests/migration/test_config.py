@@ -138,8 +138,13 @@ def test_yaml_surprises_stay_text(tmp_path: Path) -> None:
 def test_the_usage_pattern_must_name_its_groups(tmp_path: Path) -> None:
     rows = _mistakes(tmp_path, SMALL + 'signals: {usage: "in (?P<input>.*)"}\n')
     assert rows == [
-        "config.yaml:11:11: signals.usage: the pattern needs the named groups (?P<output>…), (?P<total>…), (?P<cost>…)"
+        "config.yaml:11:11: signals.usage: lacks the named groups output, total, cost: write (?P<output>…)"
     ]
+
+
+def test_a_pattern_that_the_log_engine_cannot_run_is_refused_at_load(tmp_path: Path) -> None:
+    [row] = _mistakes(tmp_path, SMALL + 'signals: {retry: "a(?=b)"}\n')
+    assert row.startswith("config.yaml:11:11: signals.retry: uses (?=, which the log engine does not know")
 
 
 def test_a_criterion_that_does_not_exist_is_named_with_the_likely_one(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_explain_shows_what_the_usage_pattern_takes_and_what_it_leaves(source: D
     )
     explained = logs.explain(context(tmp_path, source), Query(NOON))
     assert explained.matched == 1
-    assert [line.groups for line in explained.lines] == [
+    assert [line.taken for line in explained.lines] == [
         {"input": "1234", "output": "567", "total": "1801", "cached": "", "reasoning": "", "cost": "0.0018"},
         None,
     ]

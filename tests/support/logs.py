@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from migration import config as configuration
 from migration.clients.supabase import Function
 from migration.clock import Clock
 from migration.context import Context, Environment
@@ -95,11 +96,8 @@ class Direct:
         self.arriving = [item for item in self.arriving if item[0] > now]
 
 
-USAGE = (
-    r"^\[[^\]]+\] 💰 Token usage: \{\s*(?:input: (?P<input>[\d,_]*\d),?\s*)?(?:output: (?P<output>[\d,_]*\d),?\s*)?"
-    r"(?:total: (?P<total>[\d,_]*\d),?\s*)?(?:cached: (?P<cached>[\d,_]*\d),?\s*)?"
-    r"(?:reasoning: (?P<reasoning>[\d,_]*\d),?\s*)?(?:estimatedCost: [\"']\$(?P<cost>[\d.,]+)[\"'],?\s*)?\}"
-)
+SHIPPED = configuration.load(Path())
+USAGE = SHIPPED.signals["usage"].pattern
 
 
 def config(**sections: Any) -> Config:
