@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .history import Entry
+from .history import Entry, History
 
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: close() sends RST
 
@@ -40,6 +40,7 @@ class Call:
     receive: Receive
     send: Send
     entry: Entry
+    history: History
     fault: Mapping[str, Any] = field(default_factory=dict)
     _body: bytes | None = None
 
@@ -59,6 +60,7 @@ class Call:
         said = Answer(500, [], b"")
         await self.app(self.scope, _replay(await self.body(), self.receive), _collect(said))
         self.entry.effect = self.scope["state"].get("effect")
+        self.history.acted(self.entry)
         return said
 
     async def reply(self, answer: Answer) -> None:

@@ -18,7 +18,10 @@ _SHOWN = 20_000
 
 @dataclass
 class Entry:
-    """One request. `effect` is what changed, also when the answer got lost; `status` None when none was sent whole."""
+    """One request. `effect` is what changed, also when the answer got lost; `status` None when none was sent whole.
+
+    `order` is the place of its effect and of what it read among all others; None when the app never saw it.
+    """
 
     number: int
     at: str
@@ -33,6 +36,7 @@ class Entry:
     status: int | None = None
     answer: Any = None
     seconds: float | None = None
+    order: int | None = None
     began: float = field(default_factory=time.monotonic, repr=False)
 
     def end(self) -> None:
@@ -48,6 +52,7 @@ class History:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=_KEPT)
         self._numbers = itertools.count(1)
+        self._orders = itertools.count(1)
 
     def begin(self, method: str, path: str, query: Mapping[str, Any], operation: str, slug: str | None) -> Entry:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -55,6 +60,10 @@ class History:
         entry = Entry(next(self._numbers), at, method, path, single, operation, slug)
         self._entries.append(entry)
         return entry
+
+    def acted(self, entry: Entry) -> None:
+        """The app has handled it: nothing else came in between."""
+        entry.order = next(self._orders)
 
     def shown(self, since: int = 0, operation: str | None = None) -> list[dict[str, Any]]:
         return [

@@ -9,13 +9,17 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from migration.errors import CutoverError, Failed, Refused
 
 from . import place
 from .files import write_json
+
+if TYPE_CHECKING:
+    from migration.clients.http import Http
 
 _ROOT = Path(__file__).resolve().parents[2]
 _BOOT, _END = 30.0, 10.0
@@ -91,10 +95,14 @@ class Running:
                 self.process.send_signal(last)
         self.process.wait()
 
-    def _ask(self, method: str, path: str, json: Any = None) -> Any:
+    @cached_property
+    def _http(self) -> Http:
         from migration.clients.http import Http  # the server itself never needs it, and it is slow to import
 
-        answer = Http(self.url, name="the sandbox").request(method, f"/_sandbox/{path}", json=json)
+        return Http(self.url, name="the sandbox")
+
+    def _ask(self, method: str, path: str, json: Any = None) -> Any:
+        answer = self._http.request(method, f"/_sandbox/{path}", json=json)
         if not answer.ok:
             raise Failed(f"the sandbox answered {answer.status} to {method} {path}: {answer.text[:300]}")
         return answer.json()

@@ -48,7 +48,7 @@ class Wire:
             return await self.app(scope, receive, send)
         entry = self.history.begin(scope["method"], scope["path"], query, name, slug)
         try:
-            await self._serve(Call(self.app, scope, receive, send, entry), header(scope, b"x-region"))
+            await self._serve(Call(self.app, scope, receive, send, entry, self.history), header(scope, b"x-region"))
         finally:
             entry.end()
 

@@ -14,39 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from migration.rehearsal.server import Running
+from tests.support.caller import Caller
 from tests.support.platform import Platform
-
-FUNCTION = b"Deno.serve(() => new Response());"
-METADATA = {"entrypoint_path": "supabase/functions/hello/index.ts", "import_map_path": "", "verify_jwt": False}
-
-
-class Caller:
-    """One connection at a time, read byte by byte where it matters."""
-
-    def __init__(self, sandbox: Running) -> None:
-        self.where = urlsplit(sandbox.url).netloc
-        self.base = f"/v1/projects/{sandbox.project_ref}"
-        self.headers = {"Authorization": f"Bearer {sandbox.access_token}"}
-
-    def ask(
-        self, method: str, path: str, body: bytes | None = None, timeout: float = 5, **headers: str
-    ) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self.where, timeout=timeout)
-        try:
-            connection.request(method, self.base + path, body, self.headers | headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def upload(self, slug: str = "hello", only: bool = False) -> tuple[int, bytes]:
-        metadata = json.dumps(METADATA).encode()
-        file = b'name="file"; filename="supabase/functions/hello/index.ts"\r\n\r\n' + FUNCTION
-        about = b'name="metadata"\r\n\r\n' + metadata
-        parts = [b"--b\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in (file, about)]
-        query = f"?slug={slug}" + ("&bundleOnly=true" if only else "")
-        kind = {"Content-Type": "multipart/form-data; boundary=b"}
-        return self.ask("POST", f"/functions/deploy{query}", b"".join(parts) + b"--b--\r\n", **kind)
 
 
 @pytest.fixture
