@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import subprocess
 import threading
 import time
 import uuid
@@ -150,6 +151,12 @@ def until(found: Callable[[], Any], seconds: float = 20) -> Any:
         assert time.monotonic() < end, f"still {value!r} after {seconds} s"
         time.sleep(0.01)
     return value
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not yet collected does not."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return shown.stdout.strip()[:1] not in ("Z", "")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
 from migration.rehearsal.running import Running
+from migration.rehearsal.server import start
 from migration.secrets_type import Secret
-from tests.support.edge import until
+from tests.support.edge import alive, until
 
 APP = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"
 PROMPT = {"prompt": "Create a todo list app", "artifactType": "react"}
@@ -116,3 +118,21 @@ def test_a_deleted_function_is_gone_at_once(project: Project) -> None:
     assert project.edge.options("chat").status == 200
     project.api.delete("chat")
     assert project.edge.options("chat").status == 404
+
+
+def test_kill_9_of_the_server_leaves_none_of_its_workers(tmp_path: Path) -> None:
+    with start(tmp_path) as running:
+        project = Project(running)
+        project.deploy("after", ["chat"])
+        assert project.edge.options("chat").status == 200
+        children = _children(running.process.pid)
+        assert any("preload.js" in command for command in children.values())
+        running.process.kill()
+        until(lambda: not any(alive(pid) for pid in children))
+
+
+def _children(parent: int) -> dict[int, str]:
+    """Process ids and command lines of what a process started."""
+    shown = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in shown.stdout.splitlines()]
+    return {int(pid): command for pid, of, command in rows if int(of) == parent}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
 import textwrap
@@ -19,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from migration.rehearsal.types import LogRow
-from tests.support.edge import IDENTITY, Edge, edge, until
+from tests.support.edge import IDENTITY, Edge, alive, edge, until
 
 HELLO = "Deno.serve(() => new Response('hello'));"
 
@@ -101,7 +102,7 @@ def test_stopping_the_sandbox_leaves_no_worker(tmp_path: Path, deno_dir: Path) -
         assert place.function("a").text == place.function("b").text == "hello"
         pids = [worker.process.pid for worker in place.workers() if worker.process]
     assert len(pids) == 2
-    assert not any(_alive(pid) for pid in pids)
+    assert not any(alive(pid) for pid in pids)
     assert {row.log_attributes["reason"] for row in place.logs.of("Shutdown")} == {"TerminationRequested"}
 
 
@@ -113,7 +114,7 @@ def test_stopping_does_not_wait_for_a_function_that_never_comes_up(tmp_path: Pat
         pids = [worker.process.pid for worker in place.workers() if worker.process]
         asyncio.run_coroutine_threadsafe(place.sandbox.closing[0](), place.loop).result(20)
         assert mute.result().status == 503
-        assert len(pids) == 1 and not _alive(pids[0])
+        assert len(pids) == 1 and not alive(pids[0])
         place.functions.deploy("a", HELLO)
         assert place.function("a").text == "hello"  # the pool can be used again
 
@@ -137,23 +138,52 @@ def test_kill_9_of_the_sandbox_leaves_no_worker_not_even_a_busy_one(tmp_path: Pa
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
     assert parent.stdout
     pids = [int(pid) for pid in parent.stdout.readline().split()]
-    assert len(pids) == 2 and all(_alive(pid) for pid in pids)
+    assert len(pids) == 2 and all(alive(pid) for pid in pids)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until(lambda: not any(_alive(pid) for pid in pids))
+    until(lambda: not any(alive(pid) for pid in pids))
 
 
-def _alive(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return not _zombie(pid)
-    return False
+@pytest.mark.long
+def test_what_was_begun_after_an_answer_is_finished_although_the_worker_is_replaced(place: Edge) -> None:
+    source = """Deno.serve(() => { EdgeRuntime.waitUntil((async () => {
+        await new Promise((r) => setTimeout(r, 4000)); console.log("finished") })()); return new Response() });"""
+    place.functions.deploy("a", source)
+    place.function("a")
+    place.functions.deploy("a", HELLO)
+    assert place.function("a").text == "hello"
+    until(lambda: [row for row in place.logs.of("Log") if row.event_message == "finished\n"])
 
 
-def _zombie(pid: int) -> bool:
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return shown.stdout.strip()[:1] in ("Z", "")
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+def test_kill_9_at_any_moment_leaves_no_worker(tmp_path: Path, deno_dir: Path, seed: int) -> None:
+    program = f"""
+        import sys, threading
+        from pathlib import Path
+        from tests.support.edge import edge
+        with edge(Path({str(tmp_path)!r}), Path({str(deno_dir)!r})) as place:
+            print("up", flush=True)
+            for n in range(1000):
+                place.functions.deploy(f"f{{n % 3}}", "Deno.serve(() => new Response())")
+                place.function(f"f{{n % 3}}")
+                print(*[worker.process.pid for worker in place.workers() if worker.process], flush=True)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    assert parent.stdout and parent.stdout.readline() == "up\n"
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        parent.wait(random.Random(seed).uniform(0, 2))
+    parent.kill()
+    pids = {int(pid) for pid in parent.communicate()[0].split()}
+    until(lambda: not [pid for pid in pids if alive(pid)] and not _mentioned(str(tmp_path)))
+
+
+def _mentioned(text: str) -> bool:
+    """Whether any process was started with this text on its command line."""
+    shown = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    return any(text in line and "preload.js" in line for line in shown.splitlines())
 
 
 # the environment
