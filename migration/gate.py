@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migration import checks_run, proof, samples, smoke
+from migration import checks_run, proof, smoke
 from migration.clients.supabase import Function
 from migration.errors import CutoverError
 from migration.logquery import LogReader
 from migration.proof import Proof
-from migration.samples import Sample
 from migration.smoke import SmokeResult
 
 if TYPE_CHECKING:
@@ -107,27 +106,6 @@ def _by_smoke(context: Context, alive: Proof, answers: SmokeResult | None, reade
     return proof.judge(alive.probes, outage)
 
 
-def _samples(context: Context, answers: SmokeResult | None) -> list[Sample]:
-    """What the smoke cases' callers got, for the criteria that judge that; kept for later ones too."""
-    now = context.clock.now()
-    found = [
-        Sample(
-            now,
-            case.function,
-            case.name,
-            case.ok,
-            case.status or 0,
-            case.seconds,
-            None if case.artifact is None else case.artifact == "valid",
-            case.execution_id or "",
-            str(case.failures[0]) if case.failures else "",
-        )
-        for case in (answers.cases if answers else ())
-    ]
-    samples.record(context, found)
-    return found
-
-
 def _criteria(
     context: Context,
     deployment: Deployment,
@@ -139,7 +117,7 @@ def _criteria(
     if not context.config.criteria.named and not context.config.criteria.files:
         return "pass", ""
     context.observer.step("gate", detail="criteria")
-    given = _samples(context, answers)
+    given = answers.samples if answers else []
     try:
         found = checks_run.run(
             context, deployment=deployment, gate=True, smoke=given, before=list(before), patience=patience

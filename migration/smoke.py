@@ -91,7 +91,7 @@ def run(context: Context, cases: Sequence[str] | None = None, lines: bool = True
     runner = _Run(sender, chosen)
     found = {case.name: runner.told(case, result) for case, result in parallel.each(chosen, runner.one, LIMIT)}
     named = [found[case.name] for case in context.config.smoke if case.name in found]
-    result = SmokeResult(tuple(lines_of(context, named)))
+    result = SmokeResult(tuple(lines_of(context, named) if lines else named))
     samples.record(context, result.samples)
     return result
 
