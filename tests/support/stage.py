@@ -1,0 +1,59 @@
+"""The sample app before and after the migration on a running sandbox, without the phases that carry it there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from migration import config as configuration
+from migration import source
+from migration.clients.http import Http
+from migration.progress import Collected
+from migration.rehearsal.stage import Stage
+from tests.support.project import ROOT
+
+
+class Moved(Stage):
+    """A sandbox whose project had the code before, then the code after; the ledger knows the deployment."""
+
+    deployment = "20261122-120000-abcd"
+
+    def move(self) -> None:
+        """Make the code after the migration live, and record it as a deploy would."""
+        migrated = self.config.migration.functions
+        before = {one.slug: one for one in self.context.supabase.functions() if one.slug in migrated}
+        functions = [
+            {"slug": slug, "action": "update", "before": {"version": one.version, "function_id": one.id}, "wanted": {}}
+            for slug, one in before.items()
+        ]
+        intent = {"record": "intent", "kind": "deploy", "revision": self.clone.head, "base_revision": self.clone.base}
+        self.context.ledger.append({**intent, "deployment": self.deployment, "functions": functions})
+        for each in source.at_revision(self.context.repository, self.clone.head, migrated, self.context.state).values():
+            self.context.supabase.deploy(each.upload())
+        after = [{"slug": slug, "after": {"version": one.version + 1}} for slug, one in before.items()]
+        outcome = {"record": "outcome", "deployment": self.deployment, "outcome": "live", "functions": after}
+        self.context.ledger.append(outcome)
+
+    def misbehave(self, **programs: Any) -> None:
+        """Set fault programs, by provider with _ for a dot; without any, all are healthy again."""
+        http = Http(self.context.environment.url, name="the sandbox")
+        http.request("DELETE", "/_sandbox/providers")
+        named = {name.replace("_", "."): program for name, program in programs.items()}
+        if named:
+            answer = http.request("POST", "/_sandbox/providers", json=named)
+            assert answer.ok, answer.text
+
+
+def open_(folder: Path, variables: Mapping[str, Any] | None = None) -> Moved:
+    """Chat and images live, and the artifact functions as they were before."""
+    found = configuration.load(ROOT)
+    quick = {"OPENROUTER_RETRY_BASE_MS": 20, **(variables or {})}
+    rehearsal = found.rehearsal.model_copy(update={"variables": {**found.rehearsal.variables, **quick}})
+    stage = Moved(folder, folder / "sandbox", found.model_copy(update={"rehearsal": rehearsal}), Collected())
+    stage.open()
+    from migration.rehearsal import seed
+
+    seed.secrets(stage.context)
+    seed.functions(stage.context, stage.clone, stage.config.migration.functions)
+    return stage
