@@ -35,6 +35,52 @@ def explained(data: Data, canvas: Canvas) -> None:
 
 
 def costs(data: Data, canvas: Canvas) -> None:
-    canvas.say(str(data))
-    canvas.say("", BAD)
-    canvas.say(money(data.get("cost")))
+    rows = [
+        [row["key"], f"{row['requests']:,}", f"{row['retries']:,}", *_tokens(row["tokens"]), money(row["cost"]),
+         money(row["logged_cost"])]
+        for row in data["rows"]
+    ]  # fmt: skip
+    heads = ("requests", "retries", "input", "cached", "output", "by tokens", "as logged")
+    canvas.table(rows, str(data["by"]), *heads)
+    if not data["requests"]:
+        canvas.say("No request of the migrated functions is in the logs of this time.", UNSURE)
+    billed = money(data["provider_cost"]) if data["provider_cost"] is not None else "not known"
+    canvas.say(f"{money(data['cost'])} by tokens, {money(data['logged_cost'])} as logged, {billed} by the provider.")
+    each = data["per_artifact"]
+    if each and each.get("mean") is not None:
+        canvas.say(
+            f"An artifact: {money(each['mean'])} mean, {money(each['median'])} median, {money(each['p95'])} p95."
+        )
+    for row in data["differences"]:
+        _difference(row, canvas)
+    _projection(data, canvas)
+    for note in data["notes"]:
+        canvas.say(note, "dim")
+
+
+def _tokens(tokens: Data) -> list[str]:
+    return [f"{tokens[name]:,}" for name in ("input", "cached", "output")]
+
+
+def _difference(row: Data, canvas: Canvas) -> None:
+    """Only what is over one percent, or has a cause."""
+    if row["share"] is None or (abs(row["share"]) <= 0.01 and not row["causes"]):
+        return
+    canvas.say(f"{row['between']} differs by {row['share']:+.1%}:", UNSURE)
+    for cause in row["causes"]:
+        canvas.say(f"  {cause if isinstance(cause, str) else _cause(cause)}")
+
+
+def _cause(cause: Data) -> str:
+    return ", ".join(f"{value}" if name != "cost" else money(value) for name, value in cause.items())
+
+
+def _projection(data: Data, canvas: Canvas) -> None:
+    volumes = data["projection"]["volumes"]
+    if volumes and data["requests"]:
+        words = [f"{name} ({row['per_day']:,} a day) {money(row['cost'], 2)}" for name, row in volumes.items()]
+        canvas.say(f"A month: {', '.join(words)}; at the measured rate {money(data['projection']['trend'], 2)}.")
+    budget = data["budget"]
+    style = {"ok": GOOD, "warning": UNSURE}.get(budget["level"], BAD)
+    limits = f"warning at {money(budget['warning'], 2)}, critical at {money(budget['critical'], 2)}"
+    canvas.say(f"Budget: {budget['level']} ({limits}).", style)
