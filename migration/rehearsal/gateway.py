@@ -14,6 +14,7 @@ from . import access, edge_rows
 from .access import Refusal
 from .exchange import PREFIX, Caller, Exchange
 from .isolate import Isolate
+from .limits import Limits
 from .proxy import Lost, Upstream, forward
 from .rows import SERVED_BY
 from .types import LiveFunction, Sandbox
@@ -24,7 +25,6 @@ REGIONS = frozenset({
     "eu-central-1", "eu-north-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1",
     "ap-southeast-2", "sa-east-1",
 })  # fmt: skip
-_IDLE = 150.0  # seconds without a byte, the hosted limit
 _END = 2.0  # seconds a worker whose connection broke has to be gone, so that we know why
 
 NOT_FOUND = Refusal(404, "NOT_FOUND", "Requested function was not found")
@@ -36,7 +36,7 @@ RESOURCES = Refusal(
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Settings: `idle_timeout` (seconds), `new_keys` (whether publishable and secret keys pass), those of the pool."""
+    """Refused when the section `rehearsal.edge` has a mistake."""
     gateway = Gateway(sandbox)
     sandbox.closing.append(gateway.pool.stop)
     return [Route(f"{PREFIX}/{{path:path}}", gateway), Route(PREFIX, gateway)]
@@ -47,7 +47,8 @@ class Gateway:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.pool = Pool(sandbox)
+        self.limits = Limits.of(sandbox.settings)
+        self.pool = Pool(sandbox, self.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, self._region(scope))
@@ -83,12 +84,11 @@ class Gateway:
     def _refusal(self, exchange: Exchange, live: LiveFunction) -> Refusal | None:
         if exchange.scope["method"] == "OPTIONS" or not live.verify_jwt:
             return None
-        new_keys = bool(self.sandbox.settings.get("new_keys", True))
-        return access.check(self.sandbox.identity, exchange.headers, new_keys)
+        return access.check(self.sandbox.identity, exchange.headers, self.limits.new_keys)
 
     async def _pass(self, exchange: Exchange, caller: Caller, isolate: Isolate) -> None:
         """The function's own answer, or the platform's when the function does not come to one."""
-        idle = float(self.sandbox.settings.get("idle_timeout", _IDLE))
+        idle = self.limits.idle_timeout
         scope = exchange.scope
         headers = [*scope["headers"], *exchange.forwarded(), (b"x-sandbox-execution-id", exchange.execution.encode())]
         try:

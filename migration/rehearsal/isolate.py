@@ -75,6 +75,7 @@ class Isolate:
                 await _fetch(launch)
                 await self._spawn(launch)
                 self.port = await asyncio.shield(self._ready)
+                self._used = _time()
         except TimeoutError:
             await self._fail(f"Deno.serve was not called within {seconds:g} s")
         except (NotBootable, Refused) as error:
@@ -130,7 +131,10 @@ class Isolate:
 
     async def _watch(self, process: Process) -> None:
         """Until it is gone: pass on what it says, then write down how it ended."""
-        await asyncio.gather(self._listen(process), self._complaints(process))
+        try:
+            await asyncio.gather(self._listen(process), self._complaints(process))
+        except ValueError:  # it wrote what nobody can read
+            self.kill("")
         await process.wait()
         self._reaper.remove(process.pid)
         self.retired = self.gone = True

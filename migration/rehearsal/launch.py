@@ -14,12 +14,12 @@ from migration.graph import deno
 
 from . import remap
 from .files import write_json
+from .limits import Limits
 from .types import Identity, LiveFunction, Sandbox
 
 PRELOAD = Path(__file__).with_name("preload.js")
 _COMMON = ("--no-lock", "--node-modules-dir=none")
 _DENO = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1"}
-_MEMORY = 256  # MB, the hosted limit
 
 
 class NotBootable(Exception):
@@ -48,7 +48,7 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     env = variables(sandbox, live, execution)
     inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
     return Launch(
-        run=[deno(), "run", *common, *_permissions(sandbox.url, live.tree), "--preload", str(PRELOAD), str(entry)],
+        run=[deno(), "run", *common, *_permissions(sandbox, live.tree), "--preload", str(PRELOAD), str(entry)],
         env=env | inner | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env))},
         cwd=live.tree,
         fetch=_fetch(common, entry) if remap.remote(live.tree, config) else None,
@@ -106,16 +106,16 @@ def _setup(sandbox: Sandbox, env: Mapping[str, str]) -> dict[str, Any]:
     return {"url": sandbox.url, "hosts": hosts, "names": sorted(env)}
 
 
-def _permissions(url: str, tree: Path) -> list[str]:
+def _permissions(sandbox: Sandbox, tree: Path) -> list[str]:
     """Port 0 is the worker's own listener; the sandbox is the only host that it may call.
 
     Imports may name any host, because `--cached-only` lets none of them be asked.
     """
     return [
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--unstable-no-legacy-abort", "--allow-env",
-        f"--allow-net={urlsplit(url).netloc},127.0.0.1:0",
+        f"--allow-net={urlsplit(sandbox.url).netloc},127.0.0.1:0",
         f"--allow-read={tree}",
-        f"--v8-flags=--max-old-space-size={_MEMORY}",
+        f"--v8-flags=--max-old-space-size={Limits.of(sandbox.settings).memory}",
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ const request = new AsyncLocalStorage();
 const encoder = new TextEncoder();
 const background = new Set();
 const original = { serve: Deno.serve, fetch: globalThis.fetch, env: Deno.env.get.bind(Deno.env), exit: Deno.exit };
+const LONGEST = 20_000; // more than the platform keeps of a message
 let last = 0;
 let booted = false;
 const open = new Map(); // execution id -> request, from its start until the last byte of its answer is out
@@ -40,7 +41,7 @@ function boot() {
 
 function log(text, level) {
   boot();
-  tell({ event: "log", text, level, id: current()?.id });
+  tell({ event: "log", text: text.slice(0, LONGEST), level, id: current()?.id });
 }
 
 globalThis.console = new internals.Console(log);

@@ -12,6 +12,7 @@ from functools import partial
 
 from .isolate import Isolate
 from .launch import NotBootable, prepare
+from .limits import Limits
 from .reaper import Reaper
 from .rows import Reporter
 from .types import LiveFunction, Sandbox
@@ -20,16 +21,14 @@ Key = tuple[str, int, str]  # function id, version, digest of the secrets it was
 
 _TURN = 0.2  # seconds between two looks at the workers
 _LINGER = 1.0  # seconds an outdated worker stays, for regions that still ask for it
-_IDLE = 120.0
-_BOOT = 60.0  # seconds, the fetch of remote imports included
-_CPU = 2.0  # seconds of processor time, the hosted limit
 
 
 class Pool:
-    """Settings: `cpu_limit`, `boot_timeout`, `idle` (seconds); `warm_secrets` keeps old values in running workers."""
+    """All workers of one sandbox. Not thread-safe: it belongs to the server's event loop."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, limits: Limits) -> None:
         self.sandbox = sandbox
+        self.limits = limits
         self._all: set[Isolate] = set()
         self._serving: dict[Key, Isolate] = {}
         self._boots: dict[Key, asyncio.Task[Isolate]] = {}
@@ -78,10 +77,11 @@ class Pool:
             return isolate
         if key not in self._boots:
             self._boots[key] = asyncio.create_task(self._boot(key, live, execution))
+            self._boots[key].add_done_callback(_looked_at)
         return await _shared(self._boots[key])
 
     def _key(self, live: LiveFunction) -> Key:
-        secrets = {} if self.sandbox.settings.get("warm_secrets") else self.sandbox.functions.secrets()
+        secrets = {} if self.limits.warm_secrets else self.sandbox.functions.secrets()
         digest = hashlib.sha256(json.dumps(secrets, sort_keys=True).encode()).hexdigest()
         return live.id, live.version, digest
 
@@ -89,15 +89,12 @@ class Pool:
         isolate = Isolate(Reporter(self.sandbox, live), execution, self._reaper)
         self._all.add(isolate)
         try:
-            await isolate.boot(partial(prepare, self.sandbox, live, execution), self._seconds("boot_timeout", _BOOT))
+            await isolate.boot(partial(prepare, self.sandbox, live, execution), self.limits.boot_timeout)
         finally:
             del self._boots[key]
             self._watch()
         self._serving[key] = isolate
         return isolate
-
-    def _seconds(self, name: str, usual: float) -> float:
-        return float(self.sandbox.settings.get(name, usual))
 
     def _watch(self) -> None:
         if self._keeper is None or self._keeper.done():
@@ -114,7 +111,8 @@ class Pool:
         if isolate.gone:
             self._all.discard(isolate)
             self._stops.pop(isolate, None)
-        elif isolate.overrun(self._seconds("cpu_limit", _CPU)):
+            self._serving = {key: serving for key, serving in self._serving.items() if serving is not isolate}
+        elif isolate.overrun(self.limits.cpu_limit):
             isolate.kill("CPUTime")
         elif isolate.busy == 0 and (isolate.retired or self._spare(isolate)):
             self._stop(isolate, "EarlyDrop")
@@ -124,7 +122,7 @@ class Pool:
         if key is None:
             return False  # still booting
         outdated = self._wanted[isolate.reporter.live.slug] != key
-        return isolate.unused > (_LINGER if outdated else self._seconds("idle", _IDLE))
+        return isolate.unused > (_LINGER if outdated else self.limits.idle)
 
     def _stop(self, isolate: Isolate, reason: str) -> asyncio.Task[None]:
         isolate.retired = True
@@ -141,6 +139,12 @@ async def _shared(boot: asyncio.Task[Isolate]) -> Isolate:
         if boot.cancelled():
             raise NotBootable("the sandbox stopped before it was ready") from None
         raise
+
+
+def _looked_at(boot: asyncio.Task[Isolate]) -> None:
+    """A failed boot is in the logs: asyncio need not complain when every caller has left."""
+    if not boot.cancelled():
+        boot.exception()
 
 
 __all__ = ["NotBootable", "Pool"]

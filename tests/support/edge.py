@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute
 
 from migration.rehearsal import auth, gateway
 from migration.rehearsal.isolate import Isolate
+from migration.rehearsal.limits import Limits
 from migration.rehearsal.types import Identity, LiveFunction, LogRow, Sandbox
 from migration.rehearsal.workers import Pool
 
@@ -161,6 +162,8 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def edge(folder: Path, deno_dir: Path, more: Sequence[BaseRoute] = (), **settings: Any) -> Iterator[Edge]:
+    limits = {name: settings.pop(name) for name in vars(Limits()) if name in settings}
+    settings["edge"] = limits
     functions, logs = Deployed(folder / "bundles"), Rows()
     settings.setdefault("deno_dir", str(deno_dir))
     sandbox = Sandbox(folder, IDENTITY, functions, logs, NoFaults(), settings)
