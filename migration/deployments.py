@@ -209,8 +209,9 @@ def _text(record: Record, key: str) -> str:
 
 
 def _staged(found: Deployment, record: Record) -> Deployment:
-    stranded = tuple(record.get("perhaps_stranded") or ())
-    return replace(found, answers=tuple(record.get("answers") or ()), perhaps_stranded=stranded)
+    """The newest staging answer of each function, and what may have been staged without one."""
+    newest = {answer.get("slug"): answer for answer in (*found.answers, *(record.get("answers") or ()))}
+    return replace(found, answers=tuple(newest.values()), perhaps_stranded=tuple(record.get("perhaps_stranded") or ()))
 
 
 def _ended(found: Deployment, record: Record) -> Deployment:

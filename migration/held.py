@@ -63,7 +63,7 @@ class Holder:
     def facts(self) -> dict[str, Any]:
         """What people and records need to know of it."""
         names = ("id", "who", "host", "kind", "run_url", "since", "doing", "deployment", "pid")
-        return {name: getattr(self, name) for name in names}
+        return {**{name: getattr(self, name) for name in names}, "created": self.since}
 
     def __str__(self) -> str:
         run = f", {self.run_url}" if self.run_url else ""

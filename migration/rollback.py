@@ -1,0 +1,186 @@
+"""Rollback: say what will be live and what stays undone, ask, lock, put back what was live, then make git agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from migration import aim, recorder, reversal, scope
+from migration.aim import Aim, Target
+from migration.deployments import History
+from migration.errors import CutoverError, Refused, ServiceFailed, Unreachable
+from migration.rolled import RollbackResult
+from migration.staging import Pace
+from migration.undo import Undo, Unlocked, close
+
+if TYPE_CHECKING:
+    from migration.clients.supabase import Function
+    from migration.context import Context
+
+__all__ = ["RollbackPlan", "RollbackResult", "run"]
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback made now would do. `message` says so in a sentence, `notes` what it will not undo."""
+
+    work: str
+    to: str | None
+    undone: tuple[str, ...]
+    base: str
+    revision: str
+    functions: tuple[Aim, ...]
+    files: tuple[str, ...]
+    message: str
+    notes: tuple[str, ...]
+    target: Target = field(repr=False)
+    history: History = field(repr=False)
+    live: dict[str, Function] = field(repr=False)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What must not have moved between the question and the lock."""
+        versions = [(one.slug, one.action, one.live.version if one.live else None) for one in self.functions]
+        return self.work, self.to, self.undone, tuple(versions)
+
+
+def run(
+    context: Context,
+    *,
+    to: str | None = None,
+    scope: Literal["functions", "commit"] | None = None,
+    restore_only: bool = False,
+    push: bool = True,
+    wait: float = 0.0,
+    without_lock: str | None = None,
+    confirm: Callable[[RollbackPlan], bool] = lambda _: True,
+    pace: Pace | None = None,
+) -> RollbackResult:
+    """Takes back the newest deployment, or all after `to`. Service first, then git (unless `restore_only`).
+
+    `confirm` shows the plan and says whether the person agrees; nobody holds the lock meanwhile. `without_lock` is the
+    reason to go on when the lock cannot be had. Refused: nothing was changed. The result's `exit_code` says the rest.
+    """
+    whole = (scope or context.config.rollback.scope) == "commit"
+    if without_lock is None:
+        context.ledger.announce()
+    made = plan(context, to)
+    if made.work == "none":
+        return _closed(context, made, wait)
+    _clean(context, made)
+    if not confirm(made):
+        raise Refused("Not confirmed: nothing was changed.", "inv rollback")
+    undo = Undo(context, made.target, whole, restore_only, push, pace or Pace())
+    name = made.target.resumes.id if made.target.resumes else recorder.name(context.clock.now())
+    if without_lock is not None:
+        free = Unlocked(context, name, None, made.history, reason=_reason(without_lock))
+        return undo.run(free, made.functions, made.live)
+    try:
+        with context.lock.held("rollback", wait, name) as held:
+            again = plan(context, to)
+            if again.key != made.key:
+                raise Refused("Not rolled back: something has moved since you were asked.", "inv rollback")
+            recording = recorder.Recording(context, name, held, again.history)
+            return undo.run(recording, again.functions, again.live)
+    except Unreachable as error:
+        if context.lock.current is None and not undo.begun:
+            hint = "inv rollback --without-lock 'why' puts the service back all the same"
+            raise Unreachable(f"The lock cannot be had: {error.message}", hint) from error
+        raise
+
+
+def plan(context: Context, to: str | None = None) -> RollbackPlan:
+    """What a rollback would do. Reads, and changes nothing."""
+    history = context.ledger.history()
+    live = {function.slug: function for function in context.supabase.functions()}
+    target = aim.choose(context, history, live, to)
+    aims = tuple(aim.aims(context, history, live, target)) if target.work == "service" else ()
+    files, notes = _git(context, target)
+    if target.work == "service":
+        notes = [*notes, *_secrets(context, target)]
+    if context.ledger.offline:
+        notes.append(f"The ledger is as this clone last knew it: {context.ledger.offline}")
+    return RollbackPlan(
+        target.work, target.to.id if target.to else None, tuple(one.id for one in target.undone), target.base,
+        target.revision, aims, tuple(files), _sentence(target, aims), tuple(notes), target, history, live,
+    )  # fmt: skip
+
+
+def _git(context: Context, target: Target) -> tuple[list[str], list[str]]:
+    """The files that git will take back, and what of the range stays."""
+    if target.work == "none":
+        return [], []
+    if not target.base or not target.revision:
+        return [], ["Git stays as it is: nobody knows which revision was live before (set app.base in config.yaml)."]
+    repository = context.repository
+    try:
+        reversal.have(repository, scope.remote(context), [target.base, target.revision])
+        found = scope.of(context, target.base, target.revision, target.slugs, {}, "", False).found
+        everything = repository.changed(target.base, target.revision)
+    except CutoverError as error:
+        return [], [error.message]
+    taken = [path for path in everything if path in found.files]
+    return taken, list(_left(everything, taken))
+
+
+def _left(everything: list[str], taken: list[str]) -> Iterator[str]:
+    """What of the range a rollback leaves alone."""
+    rest = [path for path in everything if path not in taken]
+    databases = [path for path in rest if path.startswith("supabase/migrations/")]
+    if databases:
+        yield f"Not undone: database migrations, {', '.join(databases)}."
+    others = len(rest) - len(databases)
+    if others:
+        yield f"Not undone: {others} other files of these commits (all of them with --scope commit)."
+
+
+def _secrets(context: Context, target: Target) -> list[str]:
+    """Secrets that changed since the oldest deployment that is taken back."""
+    if not target.undone or not target.undone[-1].secrets:
+        return []
+    try:
+        now = {secret.name: secret.digest for secret in context.supabase.secrets()}
+    except ServiceFailed:
+        return ["Whether secrets have changed since could not be seen."]
+    then = target.undone[-1].secrets
+    gone = sorted(name for name in then if name not in now)
+    changed = sorted(name for name in then if name in now and now[name] != then[name])
+    words = {"are gone": gone, "have changed": changed}
+    return [f"Not undone: secrets that {what} since: {', '.join(names)}." for what, names in words.items() if names]
+
+
+def _sentence(target: Target, aims: tuple[Aim, ...]) -> str:
+    if target.message:
+        return target.message
+    whose = f"the code of {target.to.id}" if target.to else "the code from before the first deployment"
+    taken = ", ".join(one.id for one in target.undone) or "nothing"
+    deleted = [one.slug for one in aims if one.action == "delete"]
+    if target.work == "git":
+        return f"The service is put back already; git still has to take back {taken}."
+    ends = f" It deletes {', '.join(deleted)}, which did not exist before." if deleted else ""
+    return f"This takes back {taken} and makes {whose} live again.{ends}"
+
+
+def _clean(context: Context, made: RollbackPlan) -> None:
+    """Unsaved work in the very files that go back would be mistaken for what is live; other files do not matter."""
+    dirty = context.repository.dirty(made.files) if made.files else []
+    if dirty:
+        names = ", ".join(dirty[:3]) + (" and others" if len(dirty) > 3 else "")
+        hint = "git commit, or git restore, then inv rollback"
+        raise Refused(f"Not rolled back: {names} differs from the last commit.", hint)
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise Refused("--without-lock needs the reason.", "inv rollback --without-lock 'why'")
+    return text.strip()
+
+
+def _closed(context: Context, made: RollbackPlan, wait: float) -> RollbackResult:
+    """Nothing to do; an interrupted deployment of which nothing went live gets its end on record."""
+    pending = made.target.pending
+    if pending is not None and pending.verdict == "abandoned" and pending.deployment.interrupted:
+        with context.lock.held("closing an interrupted deployment", wait, pending.deployment.id):
+            close(context, pending, "abandoned", "nothing of it had gone live")
+    return RollbackResult(None, message=made.message)

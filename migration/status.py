@@ -1,0 +1,159 @@
+"""What is live, who made it so, whether git agrees, and whether anyone is at work or was interrupted. Reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from migration import recovery, source
+from migration.deployments import Deployment, History
+from migration.errors import CutoverError
+from migration.parallel import every
+from migration.recovery import Recovery
+
+if TYPE_CHECKING:
+    from migration.clients.supabase import Function
+    from migration.context import Context
+
+
+@dataclass(frozen=True)
+class Row:
+    """One function. `version` None: absent. `live_source`: the digest of what is live, None when the ledger does not
+    know it. `git`: same, differs, absent or unknown, of the checked-out commit; `drifted`: somebody else's version."""
+
+    slug: str
+    version: int | None
+    deployment: str | None
+    who: str
+    at: str
+    live_source: str | None
+    git: str
+    drifted: bool
+
+
+@dataclass(frozen=True)
+class Told:
+    """A deployment in short; `ended` is None for one without an end."""
+
+    id: str
+    kind: str
+    outcome: str | None
+    who: str
+    at: str
+    ended: datetime | None
+    revision: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """`exit_code` is 5 while a deployment has no end and nobody is working on it."""
+
+    environment: str
+    functions: tuple[Row, ...]
+    lock: dict[str, Any] | None
+    deployments: tuple[Told, ...]
+    interrupted: dict[str, Any] | None
+    holds: tuple[dict[str, Any], ...]
+    message: str
+    notes: tuple[str, ...]
+    next: tuple[str, ...]
+    exit_code: int = 0
+
+
+def run(context: Context, limit: int = 5) -> Status:
+    """Looks at the ledger, the lock, the platform and git; changes none of them."""
+    context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
+    tasks: list[Callable[[], Any]] = [context.supabase.functions, context.ledger.history]
+    functions, history = every(tasks, lambda task: task())
+    live = {function.slug: function for function in functions}
+    holder = context.lock.holder() if context.ledger.offline is None else None
+    pending = recovery.look(context, history, live)
+    slugs = list(dict.fromkeys([*context.config.migration.functions, *_known(history)]))
+    digests = _git(context, slugs)
+    rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
+    stopped = pending if pending and holder is None else None
+    message, following = _words(context, history, pending, stopped, rows)
+    return Status(
+        context.environment.name, rows, holder.facts() if holder else None,
+        tuple(_told(one) for one in list(reversed(history.deployments))[:limit]),
+        pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
+        tuple(_notes(context, history, rows)), following, 5 if stopped else 0,
+    )  # fmt: skip
+
+
+def _known(history: History) -> list[str]:
+    return [change.slug for one in history.deployments for change in one.functions]
+
+
+def _git(context: Context, slugs: Sequence[str]) -> Mapping[str, str] | None:
+    """Digest by function of the checked-out commit; None where git cannot be read."""
+    try:
+        found = source.at_revision(context.repository, context.repository.head(), slugs, context.state)
+    except CutoverError:
+        return None
+    return {slug: one.digest for slug, one in found.items()}
+
+
+def _row(history: History, slug: str, live: Function | None, digests: Mapping[str, str] | None) -> Row:
+    left = history.left(slug)
+    version = live.version if live else None
+    ours = left is not None and left.version == version
+    by = history.find(left.deployment) if left and ours else None
+    known = left.source_digest if left and ours else None
+    return Row(
+        slug, version, by.id if by else None, by.who if by else "", by.outcome_at if by else "", known,
+        _said(digests, slug, known, version), left is not None and not ours,
+    )  # fmt: skip
+
+
+def _said(digests: Mapping[str, str] | None, slug: str, known: str | None, version: int | None) -> str:
+    if digests is None:
+        return "unknown"
+    if slug not in digests:
+        return "same" if version is None else "absent"
+    if known is None:
+        return "unknown" if version is not None else "differs"
+    return "same" if digests[slug] == known else "differs"
+
+
+def _told(one: Deployment) -> Told:
+    ended = datetime.fromisoformat(one.outcome_at) if one.outcome_at else None
+    return Told(one.id, one.kind, one.outcome, one.who, one.at, ended, one.revision, one.message)
+
+
+def _words(
+    context: Context, history: History, pending: Recovery | None, stopped: Recovery | None, rows: Sequence[Row]
+) -> tuple[str, tuple[str, ...]]:
+    env = "" if context.environment.name == "prod" else f" --env {context.environment.name}"
+    if stopped:
+        return stopped.message, stopped.next
+    if pending:
+        return f"The {pending.deployment.kind} {pending.deployment.id} is under way.", ()
+    drifted = [row.slug for row in rows if row.drifted]
+    if drifted:
+        return f"Somebody deployed {', '.join(drifted)} by another road.", (f"inv plan{env} --diff",)
+    if not history.deployments:
+        return "Nothing was deployed here by Cutover yet.", (f"inv plan{env}",)
+    live = history.live
+    return (f"{live.id} is live." if live else "The code from before the first deployment is live."), ()
+
+
+def _notes(context: Context, history: History, rows: Sequence[Row]) -> list[str]:
+    ledger, found = context.ledger, []
+    if ledger.offline:
+        found.append(f"The ledger is as this clone last knew it: {ledger.offline}")
+    if not ledger.shared:
+        found.append("The app has no git remote: ledger and lock are on this machine alone.")
+    if waiting := ledger.emergency.waiting():
+        place = ledger.emergency.folder
+        found.append(f"{len(waiting)} records wait in {place}: the next command that writes pushes them.")
+    if history.holds:
+        tips = ", ".join(str(one.get("tip") or "")[:9] for one in history.holds)
+        found.append(f"Held: {tips} may not be deployed again until inv deploy --lift-hold 'why'.")
+    differing = [row.slug for row in rows if row.git == "differs" and not row.drifted]
+    if differing:
+        found.append(f"The checked-out commit is not what is live of {', '.join(differing)}.")
+    return found
