@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from .faults import KINDS, OPERATIONS, BadFault, FaultBox
+from .faults import KINDS, BadFault, FaultBox
 from .guard import problem
 from .history import History
+from .operations import OPERATIONS
 
 
 class Control:

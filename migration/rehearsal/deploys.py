@@ -14,6 +14,7 @@ from . import views
 from .bundle import Bundler, digest
 from .guard import problem
 from .multipart import Malformed, Uploaded, read_upload, source_root
+from .options import Options
 from .state import Conflict, Record, Rejected, State, Version, now
 from .types import Identity
 
@@ -31,15 +32,12 @@ _REFUSALS: dict[type[Exception], int] = {Malformed: 400, Rejected: 400, Conflict
 
 
 class Deploys:
-    """Settings: `harsh`, `bundle_check`, `bundle_megabytes`, `max_functions`.
+    """Changes of one State within the options."""
 
-    Harsh is the platform that settles a staged version only for a caller who knows what staging answered.
-    """
-
-    def __init__(self, state: State, identity: Identity, settings: Mapping[str, Any], bundler: Bundler) -> None:
+    def __init__(self, state: State, identity: Identity, options: Options, bundler: Bundler) -> None:
         self.state = state
         self.identity = identity
-        self.settings = settings
+        self.options = options
         self.bundler = bundler
 
     async def deploy(self, request: Request) -> Response:
@@ -61,10 +59,10 @@ class Deploys:
         if not _SLUG.fullmatch(slug):
             raise Rejected("slug: Invalid")
         body = await request.body()
-        if len(body) > float(self.settings.get("bundle_megabytes", 20)) * _MEGABYTE:
+        if len(body) > self.options.bundle_megabytes * _MEGABYTE:
             raise TooLarge("request entity too large")
         known = self.state.functions
-        if slug not in known and len(known) >= int(self.settings.get("max_functions", 100)):
+        if slug not in known and len(known) >= self.options.max_functions:
             raise Rejected("Maximum number of functions reached for the plan of this project")
         return read_upload(request.headers.get("content-type", ""), body)
 
@@ -87,7 +85,7 @@ class Deploys:
         return known.live.verify_jwt if known and known.live else True
 
     async def _bundled(self, files: Mapping[str, bytes], version: Version) -> None:
-        if not self.settings.get("bundle_check", True):
+        if not self.options.bundle_check:
             return
         reason = await self.bundler.refusal(files, version.entrypoint, version.import_map)
         if reason:
@@ -115,7 +113,7 @@ class Deploys:
         known = [each for each in (record.staged, record.live) if each and each.version == row["version"]]
         if not known:
             raise Conflict(f"{row['slug']}: version {row['version']} is neither staged nor live")
-        if self.settings.get("harsh") and known[0] is record.staged and row.get("ezbr_sha256") != known[0].digest:
+        if self.options.harsh and known[0] is record.staged and row.get("ezbr_sha256") != known[0].digest:
             raise Conflict(f"{row['slug']}: the bundle of version {row['version']} is another one")
 
     def _applied(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

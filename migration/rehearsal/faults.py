@@ -18,10 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-OPERATIONS = (
-    "project", "list", "get", "body", "stage", "deploy", "activate", "update", "delete",
-    "secrets_list", "secrets_set", "secrets_unset", "logs", "edge", "auth", "rest", "openrouter", "gemini", "route",
-)  # fmt: skip
+from .operations import OPERATIONS
 
 KINDS = {
     "status": "answer `status` with `body` (text or JSON) and `headers`",

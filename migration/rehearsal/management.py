@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ from . import views
 from .bundle import Bundler
 from .deploys import Deploys
 from .guard import problem
-from .multipart import LAYOUTS, write_body
+from .launch import cache_folder
+from .multipart import write_body
+from .options import Options
 from .state import State
 from .types import Sandbox
 from .vault import Vault
@@ -25,12 +26,12 @@ _BASE = "/v1/projects/{ref}"
 class Management:
     """Reads over one State; the changes are in `Deploys` and `Vault`."""
 
-    def __init__(self, state: State, sandbox: Sandbox, settings: Mapping[str, Any]) -> None:
+    def __init__(self, state: State, sandbox: Sandbox, options: Options) -> None:
         self.state = state
         self.identity = sandbox.identity
         self.region = sandbox.region
-        self.settings = settings
-        self.deploys = Deploys(state, sandbox.identity, settings, Bundler(sandbox.folder / "deno"))
+        self.options = options
+        self.deploys = Deploys(state, sandbox.identity, options, Bundler(cache_folder(sandbox)))
         self.vault = Vault(state, lambda: views.presets(sandbox))
 
     def routes(self) -> list[BaseRoute]:
@@ -76,7 +77,7 @@ class Management:
         if record is None or record.live is None:
             return problem(404, "Function not found")
         fault = request.scope["state"].get("fault") or {}
-        layout = str(fault.get("layout") or self.settings.get("body_layout", LAYOUTS[0]))
+        layout = str(fault.get("layout") or self.options.body_layout)
         files = _read(self.state.tree(record.slug, record.live.version))
         name = views.bundle_name(self.identity, record, record.live)
         kind, content = write_body(files, record.live.entrypoint, layout, name)

@@ -6,6 +6,11 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote
 
+OPERATIONS = (
+    "project", "list", "get", "body", "stage", "deploy", "activate", "update", "delete",
+    "secrets_list", "secrets_set", "secrets_unset", "logs", "edge", "auth", "rest", "openrouter", "gemini", "route",
+)  # fmt: skip
+
 _PROJECT = re.compile(r"/v1/projects/([^/]+)(/.*)?")
 _PREFIXES = {
     "/auth/v1/": "auth",

@@ -10,9 +10,14 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from migration.errors import Refused
+
 from . import auth, gateway, logs_api, providers
-from .faults import OPERATIONS, FaultBox
+from .faults import FaultBox
 from .logstore import Ingest, LogStore
+from .operations import OPERATIONS
+from .providers import shared
+from .providers.program import BadProgram
 from .types import Identity, LogRow, Sandbox
 
 _HANDED = {"route"}
@@ -69,8 +74,16 @@ def first_secrets(identity: Identity) -> dict[str, str]:
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Every route that is not the Management API's own or `/_sandbox`."""
-    return [each for part in (logs_api, providers, gateway, auth) for each in part.routes(sandbox)]
+    """Every route that is not the Management API's own or `/_sandbox`. Refused for a wrong fault program."""
+    try:
+        return [each for part in (logs_api, providers, gateway, auth) for each in part.routes(sandbox)]
+    except BadProgram as error:
+        raise Refused(f"rehearsal.providers: {error}") from None
+
+
+def forget(sandbox: Sandbox) -> None:
+    """The provider stand-ins go back to the programs that they were started with."""
+    shared.of(sandbox).reset()
 
 
 async def close(sandbox: Sandbox) -> None:

@@ -28,7 +28,8 @@ from .faults import FaultBox
 from .guard import Guard
 from .history import History
 from .management import Management
-from .parts import Handed, LazyLogs, close, first_secrets, routes
+from .options import Options
+from .parts import Handed, LazyLogs, close, first_secrets, forget, routes
 from .running import Running, start
 from .state import State
 from .types import Sandbox
@@ -44,18 +45,19 @@ async def _no_port(_: float) -> None:
 
 
 def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> tuple[ASGIApp, Sandbox]:
-    """The app and what its parts share. Own settings are `settings["management"]`; set `sandbox.url` before serving."""
-    own = settings.get("management") or {}
+    """The app and what its parts share. Refused for settings it cannot use; set `sandbox.url` before serving."""
+    own = Options.of(settings.get("management") or {})
     identity = identities.load(folder)
     faults, history = FaultBox(), History()
     state = State(folder, Handed(faults), first_secrets(identity))
     logs = LazyLogs(folder / "logs", settings.get("logs") or {})
-    sandbox = Sandbox(folder, identity, state, logs, Handed(faults), settings, region=own.get("region", "eu-central-1"))
+    sandbox = Sandbox(folder, identity, state, logs, Handed(faults), settings, region=own.region)
 
     async def reset() -> None:
         faults.clear()
         history.clear()
         await close(sandbox)
+        forget(sandbox)
         state.reset()
 
     @contextlib.asynccontextmanager
@@ -69,9 +71,9 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
     management = Management(state, sandbox, own)
     control = Control(faults, history, reset)
     app = Starlette(routes=[*control.routes(), *management.routes(), *routes(sandbox)], lifespan=life)
-    guarded = Guard(app, identity.project_ref, {identity.access_token: None, **own.get("tokens", {})},
-                    own.get("rate_limit", {}), own.get("rate_seconds", 60.0))  # fmt: skip
-    return Wire(guarded, faults, history, own.get("latency", {}), down), sandbox
+    tokens = {**own.tokens, identity.access_token: None}
+    guarded = Guard(app, identity.project_ref, tokens, own.rate_limit, own.rate_seconds)
+    return Wire(guarded, faults, history, own.latency, down), sandbox
 
 
 async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdin: bool) -> None:

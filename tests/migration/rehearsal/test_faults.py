@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from migration.rehearsal.faults import KINDS, OPERATIONS, BadFault, FaultBox, check
+from migration.rehearsal.faults import KINDS, BadFault, FaultBox, check
+from migration.rehearsal.operations import OPERATIONS
 
 
 def box(*faults: dict[str, Any]) -> FaultBox:

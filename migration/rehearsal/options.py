@@ -1,0 +1,69 @@
+"""How strict, slow and large the stand-in platform is: `rehearsal.management` of config.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from migration.errors import Refused
+
+from .multipart import LAYOUTS
+from .operations import OPERATIONS
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "a mapping"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the hosted platform does, unless told otherwise.
+
+    body_layout: how downloads name their files. harsh: a staged version is settled only by who knows its digest.
+    bundle_check: Deno looks for what a bundler would refuse. tokens: further ones with their permissions.
+    rate_limit: calls per `rate_seconds` by operation, `default` for the rest, 0 for no limit.
+    latency: the least milliseconds an operation takes.
+    """
+
+    body_layout: str = LAYOUTS[0]
+    harsh: bool = False
+    bundle_check: bool = True
+    bundle_megabytes: float = 20.0
+    max_functions: int = 100
+    region: str = "eu-central-1"
+    tokens: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rate_limit: Mapping[str, int] = field(default_factory=dict)
+    rate_seconds: float = 60.0
+    latency: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Options:
+        """Refused when a key is unknown or a value is of another type."""
+        known = {each.name: each for each in fields(cls)}
+        for name, value in settings.items():
+            if name not in known:
+                raise Refused(f"rehearsal.management.{name} is unknown: it knows {', '.join(known)}")
+            _typed(f"rehearsal.management.{name}", value, _usual(cls(), name))
+        found = cls(**settings)
+        if found.body_layout not in LAYOUTS:
+            raise Refused(f"rehearsal.management.body_layout must be one of {', '.join(LAYOUTS)}")
+        _operations("latency", found.latency, OPERATIONS)
+        _operations("rate_limit", found.rate_limit, (*OPERATIONS, "default"))
+        return found
+
+
+def _usual(options: Options, name: str) -> Any:
+    return getattr(options, name)
+
+
+def _typed(path: str, value: Any, usual: Any) -> None:
+    wanted = type(usual)
+    fits = isinstance(value, (int, float) if wanted is float else Mapping if wanted is dict else wanted)
+    if not fits or (isinstance(value, bool) and wanted is not bool):
+        raise Refused(f"{path} must be {_WORDS[wanted]}")
+
+
+def _operations(name: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
+    for operation, value in values.items():
+        if operation not in known:
+            raise Refused(f"rehearsal.management.{name}.{operation} is unknown: it knows {', '.join(known)}")
+        _typed(f"rehearsal.management.{name}.{operation}", value, 0.0)
