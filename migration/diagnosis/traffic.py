@@ -14,6 +14,7 @@ from ..logquery import Row
 from .look import Look
 
 STATUS = r"\b(40[1-3]|408|429|50[0234]|52[49])\b"
+SETTLING = 20_000  # ms in which the old version may still answer
 NEAR = 0.05  # share of requests that met 429 from which the rate limit is near
 CAUSES: dict[str, Severity] = {"401": "error", "402": "error", "403": "error", "429": "warning"}
 
@@ -71,7 +72,7 @@ def _wanted(look: Look, pattern: re.Pattern[str]) -> bool:
 
 def _before(row: Row, updated_at: int | None) -> bool:
     """Lines of before the live version was activated are history; some seconds of changing over are no fault."""
-    return updated_at is not None and int(row["us"]) < (updated_at + 20_000) * 1000
+    return updated_at is not None and int(row["us"]) < (updated_at + SETTLING) * 1000
 
 
 def _refused(look: Look) -> Iterator[Finding]:

@@ -65,7 +65,7 @@ def test_a_models_last_day_is_told_in_time(sick: Clinic, day: str, kind: str | N
 
 
 def test_another_price_shows_both_and_the_monthly_bill(sick: Clinic) -> None:
-    """1,234 + 567 tokens cost $0.0021579 as configured and $0.0059551 as listed: at 100 a day $6.47 and $17.87 a month."""
+    """1,234 + 567 tokens cost $0.0021579 as configured and $0.0059551 as listed; times 3,000 a month."""
     sick.programs({"listed_price": {"input": 1.15, "cached_input": 0.15, "output": 8.00}})
     found = preflight(sick)["price_drift"]
     assert found.severity == "warning"
