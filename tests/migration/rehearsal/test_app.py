@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
-import deno
 import pytest
+
+from migration import graph
 
 APP = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"
 TREES = ("before", "after")
@@ -18,10 +18,8 @@ MOVED = ("generate-artifact", "generate-artifact-fix")
 
 def run(tree: str, state: Path, *arguments: str) -> str:
     """Run Deno in a tree, without remote modules; its output, once it has succeeded."""
-    ours = {"DENO_DIR": str(state / "deno"), "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [deno.find_deno_bin(), *arguments], cwd=APP / tree, env={**os.environ, **ours}, capture_output=True, text=True
-    )
+    env = graph.environment(state / "deno")
+    done = subprocess.run([graph.deno(), *arguments], cwd=APP / tree, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
