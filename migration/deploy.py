@@ -54,7 +54,7 @@ def run(
         resumed = None
     checked = _ready(context, made, pending, resumed, lift_hold)
     try:
-        _ask(context, made, yes, plan_hash, confirm)
+        _ask(context, made, yes, plan_hash, confirm, resumed)
         return _locked(context, made, resumed, only, gate, wait, lift_hold, pace)
     finally:
         checked.tell()
@@ -97,12 +97,20 @@ def _expect(made: Plan, plan_hash: str) -> None:
         raise Refused(f"Not deployed: {short}", f"inv plan, then inv deploy --plan {made.hash[:12]}")
 
 
-def _ask(context: Context, made: Plan, yes: bool, plan_hash: str | None, confirm: Callable[[Plan], bool]) -> None:
+def _ask(
+    context: Context,
+    made: Plan,
+    yes: bool,
+    plan_hash: str | None,
+    confirm: Callable[[Plan], bool],
+    resumed: Recovery | None,
+) -> None:
     """`--plan HASH` has agreed already. What is odd needs that or the ref typed: `--yes` is too easy."""
     if plan_hash:
         return
-    odd = [f"{slug} has drifted" for slug in made.drifted]
-    odd += [f"{item.slug} could not be put back" for item in made.irreversible]
+    ours = set(resumed.deployment.slugs) if resumed else set()
+    odd = [f"{slug} has drifted" for slug in made.drifted if slug not in ours]
+    odd += [f"{item.slug} could not be put back" for item in made.irreversible if item.slug not in ours]
     if odd and (yes or not context.environment.confirm):
         raise Refused(f"Not deployed: {', '.join(odd)}.", f"inv plan --diff, then inv deploy --plan {made.hash[:12]}")
     if not confirm(made):

@@ -11,7 +11,32 @@ import signal
 import time
 
 # Every name that the code visits; a test holds that the two agree.
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = (
+    "snapshot.keep",
+    "snapshot.kept",
+    "record.intent",
+    "record.intent.after",
+    "journal.sending",
+    "stage.send",
+    "journal.answered",
+    "journal.answered.after",
+    "record.staged",
+    "record.staged.after",
+    "activate.send",
+    "activate.sent",
+    "deploy.send",
+    "deploy.sent",
+    "delete.send",
+    "delete.sent",
+    "gate",
+    "gate.after",
+    "record.outcome",
+    "record.outcome.after",
+    "revert.make",
+    "revert.made",
+    "revert.push",
+    "revert.pushed",
+)
 _visits: dict[str, int] = {}
 
 

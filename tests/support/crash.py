@@ -1,0 +1,101 @@
+"""A deploy in a process of its own, which dies at a named failpoint: killed, out of disk, or stopped by a signal."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from migration import deploy, gate, interrupts
+from migration.errors import CutoverError, Interrupted
+from migration.staging import Pace
+from tests.support.scene import Scene
+
+QUICK = Pace(upload=5.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload([__name__, gate.__name__])
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a context needs to know of a running sandbox, without the process."""
+
+    url: str
+    api_url: str
+    project_ref: str
+    access_token: str
+    anon_key: str
+
+
+def start(scene: Scene, failpoint: str, root: str = "root", verb: str = "deploy", **options: Any) -> Any:
+    """The process, running. `failpoint` as in CUTOVER_FAILPOINT."""
+    running = scene.running
+    address = Address(running.url, running.api_url, running.project_ref, running.access_token, running.anon_key)
+    about = (scene.folder, address, dict(scene.settings), scene.functions, failpoint, root, verb, options)
+    child = _SERVER.Process(target=_main, args=about)
+    child.start()
+    return child
+
+
+def run(scene: Scene, failpoint: str, **options: Any) -> int:
+    """Its exit code: -9 when the failpoint killed it."""
+    child = start(scene, failpoint, **options)
+    child.join(60)
+    assert child.exitcode is not None
+    return int(child.exitcode)
+
+
+def stop(scene: Scene, failpoint: str, number: signal.Signals, mark: Path, **options: Any) -> tuple[int, float]:
+    """Send a signal once the process sleeps at the failpoint; returns its exit code and the seconds until its end."""
+    child = start(scene, f"{failpoint}=sleep", **options)
+    _asleep(child.pid, mark)
+    began = time.monotonic()
+    os.kill(child.pid, number)
+    child.join(20)
+    assert child.exitcode is not None
+    return int(child.exitcode), time.monotonic() - began
+
+
+def _asleep(pid: int, mark: Path) -> None:
+    del pid
+    end = time.monotonic() + 30
+    while not mark.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert mark.exists(), "the failpoint was not reached"
+
+
+def _main(
+    folder: Path,
+    address: Address,
+    settings: dict[str, Any],
+    functions: tuple[str, ...],
+    failpoint: str,
+    root: str,
+    verb: str,
+    options: dict[str, Any],
+) -> None:
+    os.environ["CUTOVER_FAILPOINT"] = failpoint
+    interrupts.install()
+    scene = Scene(folder, address, settings, functions)  # type: ignore[arg-type]
+    try:
+        result = _VERBS[verb](scene, root, options)
+        sys.exit(result.exit_code)
+    except CutoverError as error:
+        sys.exit(error.exit_code)
+    except Interrupted:
+        sys.exit(interrupts.left()[1])
+    except OSError:
+        sys.exit(interrupts.left()[1] if interrupts.left()[1] == 5 else 2)
+
+
+def _deploy(scene: Scene, root: str, options: dict[str, Any]) -> Any:
+    wanted = {"yes": True, "gate": False, "pace": QUICK, **options}
+    return deploy.run(scene.context(root=root), **wanted)
+
+
+_VERBS = {"deploy": _deploy}
