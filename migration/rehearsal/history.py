@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-_KEPT = 20_000
+_KEPT = 5_000
 _SHOWN = 20_000
+_BULKY = {"logs", "body"}  # answers of which only size and digest are kept
 
 
 @dataclass
@@ -80,7 +81,8 @@ def summary(operation: str, content_type: str, body: bytes) -> Any:
     """What a body said, without the values of secrets and without the files of an upload."""
     if not body:
         return None
-    known = _json(body) if "json" in content_type and len(body) <= _SHOWN else None
+    shown = "json" in content_type and len(body) <= _SHOWN and operation not in _BULKY
+    known = _json(body) if shown else None
     if operation == "secrets_set" and isinstance(known, list):
         return [row.get("name") for row in known if isinstance(row, dict)]
     return known if known is not None else {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}

@@ -94,7 +94,7 @@ async def _asked(call: Call) -> Answer:
     said = await call.answer()
     kind = header(call.scope, b"content-type") or ""
     call.entry.request = summary(call.entry.operation, kind, await call.body())
-    call.entry.answer = summary("", said.content_type, said.body)
+    call.entry.answer = summary(call.entry.operation, said.content_type, said.body)
     return said
 
 
