@@ -64,11 +64,12 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"{own} as said",
         f"{edge} and {logsql.attribute('method')} != 'OPTIONS' as request",
         f"if(request, {_STATUS} < 400, 0) as good",
+        f"{logsql.PLAIN} as message",
         f"if(said, {_groups(usage, first)}, []) as g1",
         "notEmpty(g1) as line",
         f"if({_needed(usage, taken)}, {_groups(usage, second)}, []) as g2",
         f"said and not line and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
-        f"if(said and not line, {retry.sql if retry else '0'}, 0) as retry",
+        f"if(said and not line, {_matches(retry)}, 0) as retry",
         *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST + SECOND),
     ]
     where = logsql.both(logsql.span(*span), logsql.either(own, edge), logsql.equal("function_id", *functions))
@@ -79,12 +80,16 @@ _NONE = "''"
 
 
 def _groups(usage: Pattern, names: Sequence[str]) -> str:
-    return logsql.groups(signals.portable(signals.capturing(usage.pattern, *names)))
+    return logsql.groups(signals.portable(signals.capturing(usage.pattern, *names)), "message")
+
+
+def _matches(signal: Pattern | None) -> str:
+    return logsql.matches(signals.portable(signal.pattern), "message") if signal else "0"
 
 
 def _needed(usage: Pattern, taken: Mapping[str, str]) -> str:
     """When the second look is worth its time: a count is missing, or the line tells of reasoning."""
-    before = re.search(r"([\w: ]*)\(\?P<reasoning>", usage.pattern)
+    before = re.search(r"(\w[\w: ]*)\(\?P<reasoning>", usage.pattern)
     said = f"position(event_message, {logsql.literal(before[1])}) > 0" if before and before[1] else "1"
     told = said if before else "0"
     return f"line and ({taken.get('input', _NONE)} = '' or {taken.get('output', _NONE)} = '' or {told})"

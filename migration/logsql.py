@@ -98,14 +98,14 @@ PLAIN = (
 )
 
 
-def matches(pattern: str) -> str:
+def matches(pattern: str, text: str = PLAIN) -> str:
     """The message, colour codes aside, matches a regular expression that `signals.portable` has prepared."""
-    return f"match({PLAIN}, {literal(pattern)})"
+    return f"match({text}, {literal(pattern)})"
 
 
-def groups(pattern: str) -> str:
+def groups(pattern: str, text: str = PLAIN) -> str:
     """The groups of the first match as an array of strings; empty without a match."""
-    return f"extractGroups({PLAIN}, {literal(pattern)})"
+    return f"extractGroups({text}, {literal(pattern)})"
 
 
 def serves(ids: Iterable[str], slugs: Iterable[str]) -> str:

@@ -92,7 +92,7 @@ def anchor(pattern: str) -> str:
     while rest != (rest := re.sub(r"\((?:\\.|[^()\\])*\)(?:[?*+]|\{[\d,]*\})*", "\0", rest)):
         pass
     rest = _CLASS.sub("\0", rest)
-    if "|" in rest:
+    if "|" in rest or "(?i" in pattern:
         return ""
     rest = re.sub(r"\\.|.(?:[?*]|\{\d*,?\d*\})", "\0", rest)
     return max(re.split(r"[\0^$.?*+{}\[\]()]+", rest), key=len).strip()
