@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from migration.secrets_type import Secret
 RUNS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "recorded" / "runs.json").read_text())
 RECORDED_REF = "abcdefghijklmnopqrst"
 RECORDED_ID = "11111111-1111-4111-8111-111111111111"
+HOUR = timedelta(hours=1)
 LABEL = "Cutover sandbox ({ref}) · production"
 
 INDEX = """import { greeting } from "../_shared/greeting.ts";
@@ -78,8 +81,20 @@ class Bench:
     def asked(self, *operations: str) -> list[dict[str, Any]]:
         return [entry for entry in self.sandbox.history() if entry["operation"] in operations]
 
+    def await_rows(self, function: Function, count: int) -> None:
+        """Until the log store shows so many rows of the function's own lines and of its requests."""
+        where = f"log_attributes['function_id'] = '{function.id}' and log_attributes['event_type'] in ('', 'Log')"
+        ends = time.monotonic() + 30
+        while time.monotonic() < ends:
+            now = datetime.now(UTC)
+            if len(self.api.logs(f"select id from logs where {where}", now - HOUR, now + HOUR)) >= count:
+                return
+            time.sleep(0.05)
+        pytest.fail(f"fewer than {count} log rows within 30 s")
+
     def _same(self, text: str) -> str:
-        """With the recorded ref in place of ours, and without the help that comes with every failure."""
+        """With the recorded ref in place of ours, and without what a list prints while a slow machine waits."""
+        text = "".join(line for line in text.splitlines(True) if not line.startswith(("│", "◇")))
         return text.replace(self.sandbox.project_ref, RECORDED_REF).replace(str(self.root), "<root>")
 
 
@@ -214,6 +229,7 @@ def test_logs_of_a_real_call_are_found_by_service_level_search_and_time(bench: B
     assert known is not None
     answer = Edge(Http(bench.sandbox.url), Secret(bench.sandbox.anon_key)).call("hello", json={})
     assert (answer.status, answer.text) == (200, "hi")
+    bench.await_rows(known, 3)
     about = ["--resource", known.id, "--since", "1h"]
     asked: Sequence[list[str]] = [
         ["logs", "--service", "functions", "--level", "error", "--search", "it's 100%", *about],
