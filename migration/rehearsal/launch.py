@@ -18,6 +18,7 @@ from .limits import Limits
 from .types import Identity, LiveFunction, Sandbox
 
 PRELOAD = Path(__file__).with_name("preload.js")
+PRELOAD_NODE = Path(__file__).with_name("preload_node.js")
 _COMMON = ("--no-lock", "--node-modules-dir=none")
 _DENO = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1"}
 
@@ -47,8 +48,9 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     common = [*_COMMON, "--config", str(written)]
     env = variables(sandbox, live, execution)
     inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
+    preload = PRELOAD_NODE if remap.node(live.tree, config) else PRELOAD
     return Launch(
-        run=[deno(), "run", *common, *_permissions(sandbox, live.tree), "--preload", str(PRELOAD), str(entry)],
+        run=[deno(), "run", *common, *_permissions(sandbox, live.tree), "--preload", str(preload), str(entry)],
         env=env | inner | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env))},
         cwd=live.tree,
         fetch=_fetch(common, entry) if remap.remote(live.tree, config) else None,

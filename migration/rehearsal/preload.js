@@ -5,7 +5,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 const setup = JSON.parse(Deno.env.get("SANDBOX_WORKER"));
 const internals = Deno[Deno.internal];
-const request = new AsyncLocalStorage();
+export const request = new AsyncLocalStorage();
 const encoder = new TextEncoder();
 const background = new Set();
 const original = { serve: Deno.serve, fetch: globalThis.fetch, env: Deno.env.get.bind(Deno.env), exit: Deno.exit };
@@ -32,7 +32,7 @@ function tell(event) {
   for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
 }
 
-function boot() {
+export function boot() {
   if (booted) return;
   booted = true;
   tell({ event: "boot" });
@@ -79,24 +79,26 @@ addEventListener("load", async () => {
 
 let served = false;
 
+export function listening(port, onListen) {
+  served = true;
+  const shown = { hostname: "localhost", port: 9999, transport: "tcp" };
+  if (onListen) onListen(shown);
+  else log(`Listening on http://${shown.hostname}:${shown.port}/\n`, 1);
+  tell({ event: "ready", port });
+}
+
 Deno.serve = function serve(...args) {
   const options = args.find((arg) => typeof arg === "object" && arg !== null) ?? {};
   const handler = args.find((arg) => typeof arg === "function") ?? options.handler;
   if (typeof handler !== "function") throw new TypeError("A handler function must be provided.");
   boot();
   served = true;
+  const onListen = ({ port }) => listening(port, options.onListen);
   return original.serve(
-    { hostname: "127.0.0.1", port: 0, signal: options.signal, onListen: (address) => listening(address, options) },
+    { hostname: "127.0.0.1", port: 0, signal: options.signal, onListen },
     (raw, info) => answer(raw, info, handler, options.onError ?? failed),
   );
 };
-
-function listening(address, options) {
-  const shown = { hostname: "localhost", port: 9999, transport: "tcp" };
-  if (options.onListen) options.onListen(shown);
-  else log(`Listening on http://${shown.hostname}:${shown.port}/\n`, 1);
-  tell({ event: "ready", port: address.port });
-}
 
 function answer(raw, info, handler, onError) {
   const id = raw.headers.get("x-sandbox-execution-id");
@@ -105,17 +107,17 @@ function answer(raw, info, handler, onError) {
   const { promise: broken, resolve } = Promise.withResolvers();
   const fail = () => resolve(new Response(null, { status: 500, headers: { "x-sandbox-fate": "uncaught" } }));
   const store = { id, fail };
-  begin(store, info);
+  begin(store, info.completed);
   return request.run(
     store,
     () => Promise.race([handled(new Request(raw, { headers }), info, handler, onError), broken]),
   );
 }
 
-function begin(store, info) {
+export function begin(store, completed) {
   open.set(store.id, store);
   beat();
-  info.completed.catch(() => {}).finally(() => {
+  completed.catch(() => {}).finally(() => {
     open.delete(store.id);
     beat();
   });

@@ -63,3 +63,11 @@ def test_only_a_function_with_remote_imports_has_to_fetch_anything(tmp_path: Pat
     assert not remap.remote(local, nothing)
     assert remap.remote(npm, nothing)
     assert remap.remote(local, {**nothing, "imports": {"x": "jsr:@x/x"}})
+
+
+def test_only_a_function_that_may_use_nodes_server_is_prepared_for_it(tmp_path: Path) -> None:
+    nothing = {"imports": {}, "scopes": {}}
+    plain = tree(tmp_path / "plain", {"a.ts": 'import { createClient } from "npm:@supabase/supabase-js@2";'})
+    assert not remap.node(plain, nothing)
+    assert remap.node(plain, {**nothing, "imports": {"express": "npm:express@4"}})
+    assert remap.node(tree(tmp_path / "http", {"a.ts": "import http from 'node:http';"}), nothing)

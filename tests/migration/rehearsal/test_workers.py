@@ -247,6 +247,25 @@ def test_every_form_of_serve_works(place: Edge) -> None:
     assert [place.function(slug).text for slug in ("options", "object", "default", "later")] == ["1", "2", "3", "4"]
 
 
+def test_nodes_own_server_works_as_express_uses_it(place: Edge) -> None:
+    source = """
+        import http from "node:http";
+        const server = http.createServer(async (req, res) => {
+          let body = ""; for await (const piece of req) body += piece;
+          console.log("served", body);
+          if (body === "bad") { Promise.reject(new Error("nobody caught this")); return }
+          res.setHeader("x-seen", Object.keys(req.headers).filter((name) => name.startsWith("x-sandbox")).join());
+          res.end(req.url + " " + body) });
+        server.listen(8000, () => console.log("up"));"""
+    place.functions.deploy("a", source)
+    answer = place.function("a/x?y=1", body="good")
+    assert (answer.status, answer.text, answer.headers["x-seen"]) == (200, "/a/x?y=1 good", "")
+    execution = answer.headers["x-deno-execution-id"]
+    until(lambda: [row.event_message for row in _logged(place, execution)] == ["up\n", "served good\n"])
+    bad = place.function("a", body="bad")
+    assert (bad.status, bad.json()["code"]) == (500, "WORKER_ERROR")
+
+
 def test_shared_files_json_and_static_files_are_read(place: Edge) -> None:
     files = {
         "supabase/functions/_shared/cors.ts": "export const cors = { 'x-cors': 'yes' };",
