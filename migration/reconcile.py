@@ -44,15 +44,15 @@ def differences(asked: Totals, whole: Totals, price: Price, bill: Bill) -> tuple
 def claimed(found: Totals, price: Price) -> Difference:
     """What the log lines claim, against their own tokens at the configured price."""
     cost = found.cost(price)
-    gap = found.logged_cost - cost
-    rounding = min(abs(gap), _rounding(found))
+    rest = found.logged_cost - cost
     causes = []
     if found.unpriced:
-        share = found.unpriced / max(found.lines, 1)
-        causes.append(Cause(f"{found.unpriced} lines name no cost", -cost * share))
-    if rounding and abs(gap) > TOLERANCE * cost:
-        causes.append(Cause(f"claimed costs are rounded to {found.decimals} decimals", _signed(rounding, gap)))
-    rest = gap - sum(cause.cost or 0 for cause in causes)
+        causes.append(Cause(f"{found.unpriced} lines name no cost", -cost * found.unpriced / max(found.lines, 1)))
+        rest -= causes[-1].cost or 0.0
+    rounding = min(abs(rest), _rounding(found))
+    if abs(rest) > TOLERANCE * cost and rounding > TOLERANCE * cost:
+        causes.append(Cause(f"claimed costs are rounded to {found.decimals} decimals", _signed(rounding, rest)))
+        rest -= _signed(rounding, rest)
     if abs(rest) > TOLERANCE * max(cost, 1e-12):
         causes.append(Cause(_price_words(found, price), rest))
         rest = 0.0
