@@ -14,17 +14,35 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from migration.errors import Refused
+
 from .types import Sandbox
 
 _ONE = "application/vnd.pgrst.object+json"
+_KINDS: dict[str, type] = {"tables": dict, "rpc": dict, "status": int, "body": object}
+_SHOWN: dict[type, str] = {dict: "a mapping", int: "a whole number"}
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
+    """Refused when the section has a mistake."""
+    settings = _checked(sandbox.settings.get("database") or {})
+
     async def answer(request: Request) -> Response:
-        return _answer(request, sandbox.settings.get("database") or {}, await request.body())
+        return _answer(request, settings, await request.body())
 
     return [Route("/rest/v1/{name:path}", answer, methods=_METHODS)]
+
+
+def _checked(settings: Any) -> Mapping[str, Any]:
+    if not isinstance(settings, Mapping):
+        raise Refused("rehearsal.database must be a mapping.", f"Use {', '.join(_KINDS)}.")
+    for name, value in settings.items():
+        if name not in _KINDS:
+            raise Refused(f"rehearsal.database.{name} is not known.", f"Use one of {', '.join(_KINDS)}.")
+        if not isinstance(value, _KINDS[name]):
+            raise Refused(f"rehearsal.database.{name} must be {_SHOWN[_KINDS[name]]}.")
+    return settings
 
 
 def _answer(request: Request, settings: Mapping[str, Any], body: bytes) -> Response:
@@ -36,7 +54,10 @@ def _answer(request: Request, settings: Mapping[str, Any], body: bytes) -> Respo
     if request.method in ("GET", "HEAD"):
         return _rows(request, (settings.get("tables") or {}).get(name, []))
     if "return=representation" in request.headers.get("prefer", ""):
-        written = json.loads(body or b"[]")
+        try:
+            written = json.loads(body or b"[]")
+        except ValueError:
+            return JSONResponse({"code": "PGRST102", "message": "Empty or invalid json"}, 400)
         return _rows(request, written if isinstance(written, list) else [written], request.method == "POST")
     return Response(status_code=201 if request.method == "POST" else 204)
 

@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
+from migration.errors import Refused
 from tests.support.edge import IDENTITY, SECRET, USER, Answer, Edge, edge, token
 
 KEY = {"apikey": IDENTITY.publishable_key}
@@ -141,6 +142,7 @@ def test_writes_succeed_and_give_back_what_was_written_when_asked(place: Edge) -
     row = json.dumps({"id": 3})
     assert rest(place, "profiles", "POST", body=row).status == 201
     assert rest(place, "profiles?id=eq.3", "PATCH", body=row).status == 204
+    assert rest(place, "profiles", "POST", body="{", headers={"prefer": "return=representation"}).status == 400
     shown = rest(place, "profiles", "POST", body=row, headers={"prefer": "return=representation"})
     assert (shown.status, shown.json()) == (201, [{"id": 3}])
 
@@ -154,6 +156,20 @@ def test_the_database_can_be_made_to_fail(tmp_path: Path) -> None:
     with edge(tmp_path, tmp_path / "deno", database={"status": 503, "body": {"message": "down"}}) as place:
         answer = rest(place, "profiles")
         assert (answer.status, answer.json()) == (503, {"message": "down"})
+
+
+@pytest.mark.parametrize(
+    ("database", "said"),
+    [
+        (["profiles"], "must be a mapping"),
+        ({"table": {}}, "rehearsal.database.table is not known"),
+        ({"tables": []}, "rehearsal.database.tables must be a mapping"),
+        ({"status": "503"}, "rehearsal.database.status must be a whole number"),
+    ],
+)
+def test_a_mistake_in_the_stand_in_answers_is_refused_by_name(tmp_path: Path, database: Any, said: str) -> None:
+    with pytest.raises(Refused, match=said), edge(tmp_path, tmp_path / "deno", database=database):
+        pass
 
 
 def rest(
