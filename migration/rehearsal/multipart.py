@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+_LONGEST = 255  # bytes of one name, as file systems have it
 LAYOUTS = ("source", "file-url", "bare")
 _BOUNDARY = re.compile(r'\bboundary=(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
 _NAME = re.compile(r'(?<!file)name="([^"]*)"')
@@ -40,6 +41,7 @@ def read_upload(content_type: str, body: bytes) -> Uploaded:
             metadata = _object(data)
     if metadata is None:
         raise Malformed("metadata: Required")
+    _no_folder(files)
     return Uploaded(files, metadata)
 
 
@@ -64,9 +66,18 @@ def _unescaped(name: str) -> str:
 def _inside(path: str) -> str:
     """A path that could leave the function's folder must never be written."""
     clean = PurePosixPath(path)
-    if not path or clean.is_absolute() or ".." in clean.parts or "\0" in path or path.endswith("/"):
+    long = any(len(part.encode()) > _LONGEST for part in clean.parts)
+    if not path or clean.is_absolute() or ".." in clean.parts or "\0" in path or path.endswith("/") or long:
         raise Malformed(f"Invalid file path: {path}")
     return str(clean)
+
+
+def _no_folder(paths: Iterable[str]) -> None:
+    """No file may lie where another one needs a folder."""
+    folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    for path in paths:
+        if path in folders:
+            raise Malformed(f"Invalid file path: {path}")
 
 
 def _object(data: bytes) -> Mapping[str, Any]:

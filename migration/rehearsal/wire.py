@@ -48,7 +48,8 @@ class Wire:
             return await self.app(scope, receive, send)
         entry = self.history.begin(scope["method"], scope["path"], query, name, slug)
         try:
-            await self._serve(Call(self.app, scope, receive, send, entry, self.history), header(scope, b"x-region"))
+            region = header(scope, b"x-region") or query.get("forceFunctionRegion", [None])[0]
+            await self._serve(Call(self.app, scope, receive, send, entry, self.history), region)
         finally:
             entry.end()
 

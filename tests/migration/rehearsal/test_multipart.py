@@ -30,7 +30,7 @@ def test_a_quoted_boundary_an_empty_file_and_bytes_that_look_like_a_boundary_are
     assert found.files == {"a": data.replace(b"--b", b"- b"), "e": b""}
 
 
-@pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "a/", "a\0b"])
+@pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "a/", "a\0b", "a" * 256])
 def test_a_path_that_could_leave_the_folder_is_refused(path: str) -> None:
     with pytest.raises(Malformed, match="Invalid file path"):
         read_upload(KIND, file(path) + ABOUT + b"--b--\r\n")
@@ -45,6 +45,11 @@ def test_a_path_that_could_leave_the_folder_is_refused(path: str) -> None:
 def test_what_is_no_upload_is_refused(body: bytes) -> None:
     with pytest.raises(Malformed):
         read_upload(KIND, body)
+
+
+def test_a_file_where_another_needs_a_folder_is_refused() -> None:
+    with pytest.raises(Malformed, match="Invalid file path: a"):
+        read_upload(KIND, file("a/b/c.ts") + file("a/b") + ABOUT + b"--b--\r\n")
 
 
 @pytest.mark.parametrize("kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=b"])

@@ -13,8 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from migration.clients.edge import Edge
+from migration.clients.http import Http
+from migration.clients.supabase import Supabase, Upload
 from migration.rehearsal.server import Running
-from tests.support.caller import Caller
+from migration.secrets_type import Secret
+from tests.support.caller import METADATA, Caller
 from tests.support.platform import Platform
 
 
@@ -169,6 +173,29 @@ def test_a_partial_activation_answers_200_and_moves_only_some(sandbox: Running, 
     assert [row["slug"] for row in json.loads(caller.ask("GET", "/functions")[1])] == ["alpha"]
     assert caller.ask("PUT", "/functions", body)[0] == 200
     assert [row["slug"] for row in json.loads(caller.ask("GET", "/functions")[1])] == ["alpha", "beta"]
+
+
+def test_an_older_version_answers_one_region_or_none_does(sandbox: Running) -> None:
+    api = Supabase(Http(sandbox.api_url, {"Authorization": f"Bearer {sandbox.access_token}"}), sandbox.project_ref)
+    edge = Edge(Http(sandbox.url), Secret(sandbox.anon_key))
+    for text in ("old", "new"):
+        source = f'Deno.serve(() => new Response("{text}"));'.encode()
+        api.deploy(Upload("hello", METADATA, [(METADATA["entrypoint_path"], source)]))
+    sandbox.fault("route", "stale", region="eu-west-1")
+    sandbox.fault("route", "missing", region="us-east-1")
+    regions = ("eu-central-1", "eu-west-1", "us-east-1", "eu-west-1", "us-east-1")
+    answers = [edge.call("hello", json={}, region=region) for region in regions]
+    assert [(answer.status, answer.text) for answer in answers if answer.ok] == [
+        (200, "new"), (200, "old"), (200, "new"), (200, "new"),
+    ]  # fmt: skip
+    assert (answers[2].status, answers[2].json()["code"]) == (404, "NOT_FOUND")
+
+
+def test_an_edge_call_meets_the_same_faults(sandbox: Running) -> None:
+    edge = Edge(Http(sandbox.url), Secret(sandbox.anon_key))
+    sandbox.fault("edge", "status", slug="hello", status=546, body={"code": "WORKER_RESOURCE_LIMIT"})
+    assert edge.call("other", json={}).status == 404
+    assert edge.call("hello", json={}).status == 546
 
 
 def test_a_wrong_fault_is_refused_with_the_words_that_exist(sandbox: Running) -> None:
