@@ -34,8 +34,8 @@ def check(identity: Identity, headers: Mapping[str, str], new_keys: bool = True)
     authorization, key = headers.get("authorization", ""), headers.get("apikey", "")
     if not authorization and not key:
         return NO_HEADER
-    token = bearer(authorization) if authorization else key
-    if token is None:
+    token = bearer(authorization) or key
+    if not token:
         return SCHEME
     if token.startswith("sb_") and not _new(identity, token, headers) and key and key != token:
         token = key

@@ -91,6 +91,7 @@ def test_an_asymmetric_signature_cannot_be_right_here(place: Edge) -> None:
         {"authorization": f"Bearer {IDENTITY.publishable_key}"},
         {"authorization": f"Bearer {IDENTITY.secret_key}"},
         {"authorization": "Bearer sb_unknown", "apikey": IDENTITY.publishable_key},
+        {"authorization": "Basic abc", "apikey": IDENTITY.anon_key},
     ],
 )
 def test_every_key_of_the_project_passes(place: Edge, headers: dict[str, str]) -> None:
