@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from migration import graph
 from migration.errors import ServiceFailed
-from migration.parser import Parser
+from migration.parser import SCRIPT, Parser
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +129,11 @@ def test_a_child_that_died_is_told_and_the_next_request_has_a_new_one(deno_state
     assert parser.parse("export default 1;").default_export
     parser.close()
     assert child.poll() is not None
+
+
+@pytest.mark.parametrize("verb", ["check", "lint"])
+def test_the_script_itself_passes_check_and_lint(deno_state: Path, verb: str) -> None:
+    """What reads others' TypeScript is held to the same."""
+    command = [graph.deno(), verb, "--no-config" if verb == "lint" else "--no-remote", str(SCRIPT)]
+    done = subprocess.run(command, env=graph.environment(deno_state / "deno"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
