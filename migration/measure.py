@@ -118,7 +118,7 @@ def _scope(about: Subject, slugs: Sequence[str]) -> Scope:
 def _spend(context: Context, reader: LogReader, scope: Scope) -> Spend:
     provider = context.config.provider
     pattern = signals.usage(context.config)
-    grace = timedelta(seconds=10) if context.environment.embedded else readings.GRACE
+    grace = timedelta(seconds=5) if context.environment.embedded else readings.GRACE
     return readings.spend(reader, scope, pattern, context.clock.now() - grace, provider.price if provider else None)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import checks
 from checks.result import Result, Verdict
-from migration import checks_run, samples, smoke
+from migration import checks_run, samples, smoke, soak, source, usage
 from migration.checks_run import ChecksResult
+from migration.clients.http import Http
 from migration.errors import ConfigError, Refused
+from migration.secrets_type import Secret
+from migration.settings import Criterion
 from tests.support.stage import Moved, open_
 
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -161,3 +167,110 @@ def test_a_file_of_criteria_that_cannot_be_used_is_refused(
 def test_an_unknown_deployment_is_refused(stage: Moved) -> None:
     with pytest.raises(Refused, match="the ledger has no deployment nonsense"):
         checks_run.run(stage.fresh(), deployment="nonsense")
+
+
+def since_now(stage: Moved, **criteria: Any) -> Callable[[], ChecksResult]:
+    """What `inv checks` says of what happens from here on, with options of some criteria replaced."""
+    context = stage.fresh()
+    start = context.clock.now()
+
+    def judged() -> ChecksResult:
+        fresh = stage.fresh()
+        own = fresh.config.criteria.model_copy()
+        for name, options in criteria.items():
+            assert own.__pydantic_extra__ is not None
+            own.__pydantic_extra__[name] = Criterion(**options)
+        fresh.config = fresh.config.model_copy(update={"criteria": own})
+        return checks_run.run(fresh, since=start)
+
+    return judged
+
+
+def test_slow_answers_fail_the_response_time_and_quick_ones_pass_it(stage: Moved) -> None:
+    judged = since_now(stage, response_time={"p95": 0.8, "requests": 4})
+    assert result(judged(), "response_time").verdict is OPEN
+    stage.misbehave(openrouter={"latency": 1.0})
+    stage.ask(4)
+    assert result(judged(), "response_time").verdict is FAIL
+    assert float(re.search(r"p95 ([\d.]+) s", result(judged(), "response_time").got)[1]) >= 1.0  # type: ignore[index]
+    stage.misbehave()
+
+
+@pytest.mark.long
+def test_a_dearer_provider_fails_the_cost_of_an_artifact_and_the_budget(stage: Moved) -> None:
+    judged = since_now(stage)
+    stage.misbehave(openrouter={"price": {"input": 60.0, "cached_input": 15.0, "output": 250.0}})
+    stage.ask(4)
+    found = judged()
+    assert result(found, "cost_per_artifact").verdict is FAIL
+    stage.misbehave()
+    own = stage.fresh()
+    for critical, warning, verdict in ((0.05, 0.01, FAIL), (500.0, 0.05, OPEN), (900.0, 800.0, PASS)):
+        limits = own.config.budget.model_copy(update={"monthly_critical": critical, "monthly_warning": warning})
+        own.config = own.config.model_copy(update={"budget": limits})
+        budget = checks.REGISTRY["budget"].judge(found.evidence, checks_run.option(own.config, "budget"))  # type: ignore[arg-type]
+        assert budget.verdict is verdict, budget
+
+
+@pytest.mark.long
+def test_requests_over_another_key_are_not_seen_on_ours(stage: Moved) -> None:
+    context = stage.fresh()
+    provider = Http(context.environment.provider_url, name="OpenRouter")
+    manager = {"Authorization": f"Bearer {context.environment.management_key.reveal()}"}  # type: ignore[union-attr]
+    made = provider.request("POST", "/keys", json={"name": "another"}, headers=manager)
+    assert made.status == 201, made.text
+    usage.read(context)
+    judged = since_now(stage)
+    context.supabase.set_secrets({"OPENROUTER_K2T_KEY": Secret(made.json()["key"])})
+    try:
+        assert stage.ask(3) == {200: 3}
+        assert result(judged(), "provider_sees_requests").verdict is FAIL
+    finally:
+        context.supabase.set_secrets(context.environment.secrets)
+    judged = since_now(stage)
+    assert result(judged(), "provider_sees_requests").verdict is OPEN
+    stage.ask(3)
+    assert result(judged(), "provider_sees_requests").verdict is PASS
+
+
+def test_a_revision_without_usage_lines_and_with_broken_artifacts_fails_what_it_breaks(stage: Moved) -> None:
+    quiet = ("_shared/openrouter-client.ts", "💰 Token usage:", "tokens")
+    delivered = "return { success: true, artifactCode"
+    torn = f'{delivered}: artifactCode.replace("export default", "export defalt")'
+    broken = ("generate-artifact/index.ts", delivered, torn)
+    stage.mutate("generate-artifact", quiet, broken)
+    judged = since_now(stage)
+    assert stage.ask(4) == {200: 4}
+    case = next(case.name for case in stage.config.smoke if case.function == "generate-artifact")
+    assert not smoke.run(stage.fresh(), cases=[case]).ok
+    found = until(judged, lambda one: result(one, "cost_logged").verdict is FAIL)
+    assert result(found, "artifacts_work").verdict is FAIL
+    assert result(found, "artifacts_work").got == "0 of 1 worked"
+    assert (found.evidence.artifacts.valid, found.evidence.artifacts.delivered) == (0, 1)  # type: ignore[union-attr]
+    assert result(found, "cost_logged").evidence[0].endswith("served, and no usage line")
+    stage.mutate("generate-artifact")
+
+
+@pytest.mark.long
+def test_after_a_soak_every_criterion_passes(stage: Moved) -> None:
+    judged = since_now(stage)
+    for slug, body in (("chat", {"message": "Hello"}), ("generate-image", {"prompt": "A red bicycle"})):
+        stage.context.edge.call(slug, json=body)
+    stage.context.supabase.deploy(
+        source.at_revision(stage.context.repository, stage.clone.base, ["chat"], stage.context.state)["chat"].upload()
+    )
+    stage.context.edge.call("chat", json={"message": "Hello"})
+    found = soak.run(stage.fresh())
+    assert (found.verdict, found.cost_measured) == ("pass", True), found
+    checked = judged()
+    assert checked.verdict is PASS, [one for one in checked.criteria if one.verdict is not PASS]
+
+
+def until(
+    judged: Callable[[], ChecksResult], done: Callable[[ChecksResult], bool], seconds: float = 30
+) -> ChecksResult:
+    """Judge again until it is so: a usage line counts as missing only once it cannot be late any more."""
+    end = time.monotonic() + seconds
+    while not done(found := judged()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,22 @@ class Moved(Stage):
         outcome = {"record": "outcome", "deployment": self.deployment, "outcome": "live", "functions": after}
         self.context.ledger.append(outcome)
 
+    def mutate(self, slug: str, *edits: tuple[str, str, str]) -> None:
+        """Deploy the code after the migration with texts replaced: (path below functions/, old, new)."""
+        found = source.at_revision(self.context.repository, self.clone.head, [slug], self.context.state)[slug]
+        files = dict(found.files)
+        for name, old, new in edits:
+            path = f"supabase/functions/{name}"
+            assert old in files[path].decode(), f"{path} does not hold {old!r}"
+            files[path] = files[path].decode().replace(old, new).encode()
+        self.context.supabase.deploy(replace(found, files=files).upload())
+
     def misbehave(self, **programs: Any) -> None:
-        """Set fault programs, by provider with _ for a dot; without any, all are healthy again."""
+        """Set fault programs by provider; without any, all are healthy again."""
         http = Http(self.context.environment.url, name="the sandbox")
         http.request("DELETE", "/_sandbox/providers")
-        named = {name.replace("_", "."): program for name, program in programs.items()}
-        if named:
-            answer = http.request("POST", "/_sandbox/providers", json=named)
+        if programs:
+            answer = http.request("POST", "/_sandbox/providers", json=programs)
             assert answer.ok, answer.text
 
 
