@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from .types import LiveFunction
 
 PREFIX = "/functions/v1"
+EXECUTION = b"x-sandbox-execution-id"
 
 
 @dataclass
@@ -51,8 +52,12 @@ class Exchange:
         query: bytes = self.scope["query_string"]
         return (path.removeprefix(PREFIX.encode()) or b"/") + (b"?" + query if query else b"")
 
-    def forwarded(self) -> list[tuple[bytes, bytes]]:
-        """What the gateway adds for the function: where the caller stands and what it asked for."""
+    def sent(self) -> list[tuple[bytes, bytes]]:
+        """The headers for the worker: the caller's, where it stands, and the request's id, which none may choose."""
+        own = [pair for pair in self.scope["headers"] if pair[0] != EXECUTION]
+        return [*own, *self._forwarded(), (EXECUTION, self.execution.encode())]
+
+    def _forwarded(self) -> list[tuple[bytes, bytes]]:
         client = (self.scope.get("client") or ("127.0.0.1", 0))[0]
         host = self.headers.get("host", "")
         added = {

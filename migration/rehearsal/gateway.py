@@ -90,11 +90,9 @@ class Gateway:
         """The function's own answer, or the platform's when the function does not come to one."""
         idle = self.limits.idle_timeout
         scope = exchange.scope
-        headers = [*scope["headers"], *exchange.forwarded(), (b"x-sandbox-execution-id", exchange.execution.encode())]
+        sent = forward(isolate.port, scope["method"], exchange.target, exchange.sent(), caller.body(), idle)
         try:
-            async with forward(
-                isolate.port, scope["method"], exchange.target, headers, caller.body(), idle
-            ) as upstream:
+            async with sent as upstream:
                 if _uncaught(upstream):
                     isolate.retired = True
                     return await self._refuse(exchange, caller, WORKER_ERROR)

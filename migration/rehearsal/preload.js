@@ -39,9 +39,14 @@ export function boot() {
   listenForEnd();
 }
 
+// Half of a surrogate pair is no text to anyone else.
+function kept(text) {
+  return text.slice(0, LONGEST).toWellFormed();
+}
+
 function log(text, level) {
   boot();
-  tell({ event: "log", text: text.slice(0, LONGEST), level, id: current()?.id });
+  tell({ event: "log", text: kept(text), level, id: current()?.id });
 }
 
 globalThis.console = new internals.Console(log);
@@ -62,7 +67,7 @@ function uncaught(event, reason, prefix) {
   const store = current();
   const text = `event loop error: ${prefix}${reason?.stack ?? internals.inspectArgs([reason])}`;
   boot();
-  tell({ event: "uncaught", text, id: store?.id });
+  tell({ event: "uncaught", text: kept(text), id: store?.id });
   if (!store) return;
   event.preventDefault();
   store.fail();

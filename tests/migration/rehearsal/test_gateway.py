@@ -198,6 +198,12 @@ def test_a_region_can_be_pinned_and_may_answer_with_another_version(place: Edge)
     )
 
 
+def test_a_caller_cannot_choose_the_execution_id(place: Edge) -> None:
+    place.functions.deploy("id", "Deno.serve(() => new Response(Deno.env.get('SB_EXECUTION_ID')));")
+    answer = place.function("id", headers={"x-sandbox-execution-id": "chosen"})
+    assert answer.text == _execution(answer)
+
+
 # streams
 
 

@@ -482,6 +482,12 @@ def test_a_long_quiet_stream_is_not_taken_for_a_loop(tmp_path: Path, deno_dir: P
         assert place.function("a").text == "." * 20
 
 
+def test_half_a_character_harms_no_log_row(place: Edge) -> None:
+    place.functions.deploy("a", r"Deno.serve(() => { console.log('half \ud83d'); return new Response() });")
+    execution = place.function("a").headers["x-deno-execution-id"]
+    until(lambda: [row.event_message for row in _logged(place, execution)] == ["half \ufffd\n"])
+
+
 def test_messages_are_cut_where_the_platform_cuts_them(place: Edge) -> None:
     place.functions.deploy("a", "Deno.serve(() => { console.log('x'.repeat(200000)); return new Response() });")
     execution = place.function("a").headers["x-deno-execution-id"]
