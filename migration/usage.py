@@ -18,20 +18,21 @@ _KEPT = 500
 def read(context: Context) -> KeyInfo:
     """The key's counters now; the reading is kept, so that a later run can tell what was booked since."""
     info = context.provider.key()
-    known = [*_readings(context), (context.clock.now(), info.usage)]
+    known = [*_readings(context), (context.clock.now(), info.usage, info.label)]
     path = _file(context)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_text(json.dumps([(at.isoformat(), spent) for at, spent in known[-_KEPT:]]))
+        new.write_text(json.dumps([(at.isoformat(), spent, label) for at, spent, label in known[-_KEPT:]]))
         new.replace(path)
     return info
 
 
 def since(context: Context, start: datetime) -> tuple[float, str]:
     """(USD, where from) booked in a span that covers start to now, as tight as the readings allow."""
-    earlier = [(at, spent) for at, spent in _readings(context) if at <= start]
+    known = _readings(context)
     info = read(context)
+    earlier = [(at, spent) for at, spent, label in known if at <= start and label == info.label]
     if earlier:
         at, spent = earlier[-1]
         return max(info.usage - spent, 0.0), f"since our reading of {at:%H:%M:%S} UTC"
@@ -52,9 +53,10 @@ def _file(context: Context) -> Path:
     return context.state / "usage" / f"{context.environment.name}.json"
 
 
-def _readings(context: Context) -> list[tuple[datetime, float]]:
+def _readings(context: Context) -> list[tuple[datetime, float, str]]:
+    """(when, USD since ever, the key's label), oldest first."""
     try:
         found = json.loads(_file(context).read_text())
-        return [(datetime.fromisoformat(at), float(spent)) for at, spent in found]
+        return [(datetime.fromisoformat(at), float(spent), str(label)) for at, spent, label in found]
     except (OSError, ValueError, TypeError):
         return []
