@@ -66,7 +66,8 @@ class Stage:
         self.running = start(self.folder, settings=settings(self.config, self.root))
         self.fresh()
         seed.functions(self.context, self.clone, self.config.migration.unchanged)
-        self.context.supabase.set_secrets(seed.variables(self.config))
+        if variables := seed.variables(self.config):
+            self.context.supabase.set_secrets(variables)
 
     def fresh(self) -> Context:
         """A context that remembers nothing, as the next command would have."""
