@@ -111,9 +111,9 @@ class Running:
 def start(folder: Path, port: int = 0, settings: Mapping[str, Any] | None = None) -> Running:
     """Run the server in this folder until `stop`. Refused, with its own sentence, when it cannot start."""
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     config = folder / "settings.json"
-    write_json(config, {"rehearsal": dict(settings or {})})
+    with place.held(folder):  # a sandbox that runs here keeps its own settings and log
+        write_json(config, {"rehearsal": dict(settings or {})})
     command = [sys.executable, "-m", "migration.rehearsal.server", "--dir", str(folder), "--port", str(port),
                "--config", str(config), "--watch-stdin"]  # fmt: skip
     with (folder / "server.log").open("wb") as log:

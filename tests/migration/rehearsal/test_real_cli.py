@@ -156,6 +156,7 @@ def test_of_several_a_broken_one_is_left_out_the_others_go_live_and_the_exit_cod
     assert [function.slug for function in bench.api.functions()] == ["alpha"]
 
 
+@pytest.mark.long
 def test_a_function_without_its_entrypoint_is_refused(bench: Bench) -> None:
     done = bench.run("functions", "deploy", "ghost", "--use-api", "--yes")
     assert done.code == 1
@@ -247,6 +248,7 @@ def test_logs_of_a_real_call_are_found_by_service_level_search_and_time(bench: B
     assert errors.stderr == f"Target: project {RECORDED_REF}\nLoading page 1…\n"
 
 
+@pytest.mark.long
 def test_a_wrong_token_is_answered_as_unauthorized(bench: Bench) -> None:
     stranger = Stranger(bench.sandbox.profile, "sbp_" + "0" * 40, bench.sandbox.project_ref)
     cli = peer.Cli(bench.cli.executable, stranger, bench.cli.home)
@@ -270,7 +272,7 @@ CUT = "failed to read deploy response: Expected a valid JSON string"
     ("kind", "more", "said"),
     [
         ("status", BOOM, 'unexpected deploy status 502: {"message":"boom 502"}'),
-        ("reset", {}, "failed to deploy function: TransportError"),
+        pytest.param("reset", {}, "failed to deploy function: TransportError", marks=pytest.mark.long),
         pytest.param("close", {}, "failed to deploy function: TransportError", marks=pytest.mark.long),
         pytest.param("cut", {}, CUT, marks=pytest.mark.long),
         pytest.param("empty", {}, CUT, marks=pytest.mark.long),

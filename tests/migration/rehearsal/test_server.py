@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ HELLO = Upload(
 )
 
 
+LONG = pytest.mark.long
 ASK = """
 import sys, urllib.request
 urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers={"Authorization": "Bearer " + sys.argv[2]}))
@@ -77,28 +77,29 @@ def _alive(pid: int) -> bool:
         return False
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with start(tmp_path / "sandbox") as found:
-        yield found
-
-
-def test_its_files_are_private_and_the_profile_has_the_four_keys_of_the_cli(running: Running) -> None:
+def test_its_files_are_private_and_the_profile_has_the_four_keys_of_the_cli(sandbox: Running) -> None:
     for name in ("sandbox.json", "identity.json", "state.json", "profile.yaml"):
-        assert stat.S_IMODE((running.folder / name).stat().st_mode) == 0o600, name
-    profile = yaml.safe_load(running.profile.read_text())
+        assert stat.S_IMODE((sandbox.folder / name).stat().st_mode) == 0o600, name
+    profile = yaml.safe_load(sandbox.profile.read_text())
     assert set(profile) == {"name", "api_url", "dashboard_url", "project_host"}
-    assert profile["api_url"] == running.api_url
+    assert profile["api_url"] == sandbox.api_url
 
 
 def test_a_second_sandbox_in_the_folder_and_a_taken_port_are_refused_in_one_sentence(
-    running: Running, tmp_path: Path
+    sandbox: Running, tmp_path: Path
 ) -> None:
-    with pytest.raises(Refused, match=f"running in .* already at {running.url}"):
-        start(running.folder)
-    with pytest.raises(Refused, match=f"port {running.info['port']} on 127.0.0.1 cannot be used"):
-        start(tmp_path / "other", port=int(running.info["port"]))
-    assert api(running).functions() == []
+    with pytest.raises(Refused, match=f"running in .* already at {sandbox.url}"):
+        start(sandbox.folder)
+    with pytest.raises(Refused, match=f"port {sandbox.info['port']} on 127.0.0.1 cannot be used"):
+        start(tmp_path / "other", port=int(sandbox.info["port"]))
+    assert api(sandbox).functions() == []
+
+
+def test_a_refused_start_leaves_the_running_ones_settings_alone(sandbox: Running) -> None:
+    before = (sandbox.folder / "settings.json").read_text()
+    with pytest.raises(Refused):
+        start(sandbox.folder, settings={"management": {"harsh": True}})
+    assert (sandbox.folder / "settings.json").read_text() == before
 
 
 def test_identity_functions_secrets_and_a_stranded_version_survive_a_restart(tmp_path: Path) -> None:
@@ -116,7 +117,9 @@ def test_identity_functions_secrets_and_a_stranded_version_survive_a_restart(tmp
             api(second).stage(HELLO)
 
 
-@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, "stdin"])
+@pytest.mark.parametrize(
+    "way", [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=LONG), pytest.param("stdin", marks=LONG)]
+)
 def test_it_ends_cleanly_with_no_process_left(tmp_path: Path, way: Any) -> None:
     running = start(tmp_path)
     api(running).deploy(HELLO)
@@ -187,8 +190,8 @@ def test_run_by_hand_it_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
     assert "config.yaml" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_parent_learns_what_the_sandbox_wrote(running: Running) -> None:
-    written = json.loads((running.folder / "sandbox.json").read_text())
-    assert written == dict(running.info)
-    assert written["pid"] == running.process.pid != os.getpid()
-    assert written["project_ref"] == running.project_ref
+def test_the_parent_learns_what_the_sandbox_wrote(sandbox: Running) -> None:
+    written = json.loads((sandbox.folder / "sandbox.json").read_text())
+    assert written == dict(sandbox.info)
+    assert written["pid"] == sandbox.process.pid != os.getpid()
+    assert written["project_ref"] == sandbox.project_ref
