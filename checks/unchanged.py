@@ -35,7 +35,7 @@ def _judge(evidence: Evidence, function: str) -> Finding:
     if bad:
         return failed(expected, "; ".join(bad), *found.differs)
     if open_:
-        return unclear(expected, "; ".join(open_))
+        return unclear(expected, "; ".join(open_), f"a smoke case of {function} would tell: inv smoke")
     return passed(expected, "; ".join(words for _, words in facts))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from checks.rate import percent, share
 
 from . import durations, samples, sequential, spending, stats
@@ -93,6 +95,17 @@ Ask = Callable[[int], Sample]
 Hopeless = Callable[[Sample], str]
 
 
+def limited(settings: Soak, **limits: float | None) -> Soak:
+    """The settings with other caps. Refused for a cap that is none."""
+    given = {name: value for name, value in limits.items() if value is not None}
+    try:
+        return Soak(**{**settings.model_dump(), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-") if first["loc"] else "soak"
+        raise Refused(f"--{name} {first['input']}: {first['msg'].lower()}", "inv soak --help") from None
+
+
 def quote(settings: Soak) -> Quote:
     """The most that a soak may cost, before it starts."""
     test = sprt(settings)
@@ -114,8 +127,7 @@ def run(
     """Send smoke cases of the migrated functions until the test is settled or a cap is met. Refused without a case."""
     from . import soak_cases  # the smoke cases and their clients, for a real soak only
 
-    limits = {"max_requests": max_requests, "max_cost": max_cost, "concurrency": concurrency}
-    settings = context.config.soak.model_copy(update={name: value for name, value in limits.items() if value})
+    settings = limited(context.config.soak, max_requests=max_requests, max_cost=max_cost, concurrency=concurrency)
     ask = soak_cases.asker(context, settings)
     offer = quote(settings)
     context.observer.note(f"{offer}.")

@@ -109,11 +109,14 @@ def smoke(out: Output, root: Path, env: str, case: str, junit: str) -> Any:
 
 def soak(out: Output, root: Path, env: str, yes: bool, max_requests: int, max_cost: float, concurrency: int) -> Any:
     from . import soak as phase
+    from .report import summary
 
     context = _context(out, root, env)
     limits = {"max_requests": max_requests, "max_cost": float(max_cost), "concurrency": concurrency}
     given = {name: value for name, value in limits.items() if value}
-    return phase.run(context, confirm=lambda what: _agree(out, context, what, yes), **given)
+    result = phase.run(context, confirm=lambda what: _agree(out, context, what, yes), **given)
+    summary.write("soak", result)
+    return result
 
 
 def logs(

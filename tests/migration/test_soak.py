@@ -14,6 +14,7 @@ from migration import samples, soak
 from migration.clock import VirtualClock
 from migration.config import Config
 from migration.context import Context, Environment
+from migration.errors import Refused
 from migration.progress import Collected
 from migration.samples import Sample
 from migration.sequential import Sprt
@@ -160,3 +161,16 @@ def test_every_answer_is_kept_for_the_criteria(context: Context) -> None:
 def test_the_quote_says_the_most_it_may_cost_and_what_is_likely() -> None:
     offer = soak.quote(settings())
     assert str(offer) == "At most 300 requests and $2.00; about 113 requests if 99 % of them succeed"
+
+
+@pytest.mark.parametrize(
+    "limits,words",
+    [
+        ({"max_requests": -1}, "--max-requests -1"),
+        ({"concurrency": 65}, "--concurrency 65"),
+        ({"max_cost": -0.5}, "--max-cost -0.5"),
+    ],
+)
+def test_a_cap_that_is_none_is_refused(limits: dict[str, Any], words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        soak.limited(settings(), **limits)
