@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from migration.rehearsal.server import Running, start
+if TYPE_CHECKING:
+    from migration.rehearsal.running import Running
 
 UNLIMITED = {"rate_limit": {"default": 0}}
 
@@ -14,6 +16,8 @@ UNLIMITED = {"rate_limit": {"default": 0}}
 @pytest.fixture(scope="session")
 def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The server of the whole session; tests ask for `sandbox`."""
+    from migration.rehearsal.running import start  # no other test waits for its imports
+
     with start(tmp_path_factory.mktemp("sandbox"), settings={"management": UNLIMITED}) as running:
         yield running
 
