@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migration import deploy, gate, interrupts
+from migration import deploy, gate, interrupts, rollback
 from migration.errors import CutoverError, Interrupted
 from migration.staging import Pace
 from tests.support.scene import Scene
@@ -98,4 +98,8 @@ def _deploy(scene: Scene, root: str, options: dict[str, Any]) -> Any:
     return deploy.run(scene.context(root=root), **wanted)
 
 
-_VERBS = {"deploy": _deploy}
+def _rollback(scene: Scene, root: str, options: dict[str, Any]) -> Any:
+    return rollback.run(scene.context(root=root), **{"pace": QUICK, **options})
+
+
+_VERBS = {"deploy": _deploy, "rollback": _rollback}

@@ -1,0 +1,426 @@
+"""A rollback puts the service back first, then makes git agree, and says what it left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migration import deploy, history, plan, rollback, source, status
+from migration.context import Context
+from migration.errors import Interrupted, Refused, Unfinished, Unreachable
+from migration.outcome import DeployResult
+from migration.rehearsal.server import Running
+from migration.rolled import RollbackResult
+from migration.secrets_type import Secret
+from migration.staging import Pace
+from tests.support import crash, repos, scene
+from tests.support.scene import Scene, index, text
+
+QUICK = Pace(upload=2.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
+GATE = {"delay": "0s", "within": "20s"}
+
+
+@pytest.fixture
+def stage(tmp_path: Path, sandbox: Running) -> Scene:
+    return scene.make(tmp_path, sandbox, gate=GATE)
+
+
+def _deploy(context: Context, **more: Any) -> DeployResult:
+    return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **more})
+
+
+def _rollback(context: Context, **more: Any) -> RollbackResult:
+    return rollback.run(context, pace=QUICK, **more)
+
+
+def _live(stage: Scene) -> dict[str, str]:
+    """Slug to the text of the code that is live."""
+    context = stage.context()
+    return {one.slug: _text(context, one.slug) for one in context.supabase.functions()}
+
+
+def _text(context: Context, slug: str) -> str:
+    files = context.supabase.body(slug).files
+    return next(data.decode() for path, data in files.items() if path.endswith(f"{slug}/index.ts"))
+
+
+def _twice(stage: Scene) -> tuple[DeployResult, DeployResult]:
+    first = _deploy(stage.context())
+    stage.change(2)
+    return first, _deploy(stage.context())
+
+
+def _file(stage: Scene, path: str) -> str:
+    return repos.git(stage.folder / "remote.git", "show", f"main:{path}") + "\n"
+
+
+def _die(stage: Scene, where: str, work: str = "deploy") -> None:
+    """Deploy or roll back in a process of its own that is killed at a failpoint."""
+    assert crash.run(stage, where, verb=work) == -9, f"{where} was never visited"
+
+
+def test_the_former_code_is_live_again_and_git_agrees(stage: Scene) -> None:
+    first, _ = _twice(stage)
+    result = _rollback(stage.context())
+    assert result.exit_code == 0, result
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)}
+    assert result.deployment is not None and result.deployment.to == first.deployment.id
+    assert result.revert is not None and result.revert.pushed
+    assert _file(stage, index("alpha")) == text(1)
+    assert result.restored_seconds is not None and result.restored_seconds < 60
+    assert stage.context().lock.holder() is None
+    repos.git(stage.app, "pull", "--quiet", "--ff-only")
+    assert {item.action for item in plan.make(stage.context()).functions} == {"same"}
+
+
+def test_the_first_deployment_goes_back_to_app_base(tmp_path: Path, sandbox: Running) -> None:
+    stage = scene.make(tmp_path, sandbox, gate=GATE)
+    base = repos.git(stage.app, "rev-parse", "HEAD")
+    stage.settings = {**stage.settings, "app": {"path": str(stage.app), "base": base}}
+    context = stage.context()
+    for one in source.read_all(context.app, stage.functions, context.state).values():
+        context.supabase.deploy(one.upload())
+    stage.change(2)
+    _deploy(stage.context())
+    result = _rollback(stage.context())
+    assert result.exit_code == 0, result
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("beta")) == text(1)
+    assert result.deployment is not None and result.deployment.to is None
+
+
+def test_it_works_from_a_machine_that_never_saw_the_deployment(stage: Scene) -> None:
+    _twice(stage)
+    second = repos.clone(stage.folder / "remote.git", stage.folder / "two")
+    result = _rollback(stage.context(second, root="elsewhere"))
+    assert result.exit_code == 0, result
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text(1)
+
+
+def test_only_the_migrated_functions_files_go_back(stage: Scene) -> None:
+    _deploy(stage.context())
+    pages = {f"web/page{number}.tsx": "new\n" for number in range(50)}
+    migrations = {"supabase/migrations/1_init.sql": "select 1;\n"}
+    stage.commit({index("alpha"): text(2), index("other"): text(2), **pages, **migrations}, "Everything at once")
+    _deploy(stage.context())
+    made = rollback.plan(stage.context())
+    assert made.files == (index("alpha"),)
+    assert any("supabase/migrations/1_init.sql" in note for note in made.notes)
+    assert any("51 other files" in note for note in made.notes)
+    assert _rollback(stage.context()).exit_code == 0
+    changed = repos.git(stage.folder / "remote.git", "diff", "--name-only", "main^", "main").split()
+    assert changed == [index("alpha")]
+
+
+def test_whole_commits_go_back_when_asked(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.commit({index("alpha"): text(2), "web/app.tsx": "new\n"}, "Both")
+    _deploy(stage.context())
+    assert _rollback(stage.context(), scope="commit").exit_code == 0
+    changed = repos.git(stage.folder / "remote.git", "diff", "--name-only", "main^", "main").split()
+    assert changed == [index("alpha"), "web/app.tsx"]
+
+
+def test_twice_in_a_row_the_second_finds_its_work_done(stage: Scene) -> None:
+    _twice(stage)
+    _rollback(stage.context())
+    before = stage.context().ledger.records()
+    result = _rollback(stage.context())
+    assert result.exit_code == 0 and "already" in result.message and "--to" in result.message
+    assert stage.context().ledger.records() == before and _live(stage)["alpha"] == text(1)
+
+
+def test_without_any_deployment_there_is_nothing_to_roll_back(stage: Scene) -> None:
+    with pytest.raises(Refused, match="nothing was ever deployed"):
+        _rollback(stage.context())
+
+
+def test_to_goes_back_over_a_hot_fix_in_between(stage: Scene) -> None:
+    first, _ = _twice(stage)
+    stage.change(3, "alpha")
+    _deploy(stage.context())
+    result = _rollback(stage.context(), to=first.deployment.id)
+    assert result.exit_code == 0, result
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)}
+    assert result.deployment is not None and len(result.deployment.undone) == 2
+    assert _file(stage, index("alpha")) == text(1) and _file(stage, index("beta")) == text(1)
+
+
+def test_to_an_unknown_deployment_is_refused_with_those_that_exist(stage: Scene) -> None:
+    first, second = _twice(stage)
+    with pytest.raises(Refused, match=first.deployment.id):
+        _rollback(stage.context(), to="20200101-000000-0000")
+    result = _rollback(stage.context(), to=second.deployment.id)
+    assert result.exit_code == 0 and result.deployment is None and "nothing to roll back" in result.message
+
+
+def test_ci_cannot_deploy_the_same_commit_again_until_the_hold_is_lifted(stage: Scene) -> None:
+    _twice(stage)
+    bad = repos.git(stage.app, "rev-parse", "HEAD")
+    _rollback(stage.context())
+    with pytest.raises(Refused, match="rolled back") as caught:
+        _deploy(stage.context())
+    assert caught.value.exit_code == 2 and "--lift-hold" in caught.value.hint
+    repos.git(stage.app, "pull", "--quiet", "--ff-only")
+    repos.git(stage.app, "revert", "--no-edit", "HEAD")
+    repos.git(stage.app, "push", "--quiet", "origin", "main")
+    with pytest.raises(Refused, match="the source of alpha"):
+        _deploy(stage.context())
+    assert _deploy(stage.context(), lift_hold="the provider mended it").exit_code == 0
+    assert _live(stage)["alpha"] == text(2) and bad
+    lifted = [record for record in stage.context().ledger.records() if record["record"] == "lift"]
+    assert lifted[0]["reason"] == "the provider mended it" and lifted[0]["who"]
+    assert not stage.context().ledger.history().holds
+
+
+def test_after_the_revert_new_work_on_top_is_not_held(stage: Scene) -> None:
+    _twice(stage)
+    _rollback(stage.context())
+    repos.git(stage.app, "pull", "--quiet", "--ff-only")
+    stage.change(3, "beta")
+    assert _deploy(stage.context()).exit_code == 0
+    assert _live(stage) == {"alpha": text(1), "beta": text(3)}
+
+
+def test_the_hold_stands_before_the_restore(stage: Scene) -> None:
+    _twice(stage)
+    _die(stage, "stage.send", "rollback")
+    assert stage.context().ledger.history().holds
+
+
+def test_a_created_function_is_deleted_and_the_plan_says_so(stage: Scene) -> None:
+    first = _deploy(stage.context(), only=["alpha"])
+    second = _deploy(stage.context())
+    assert first.exit_code == second.exit_code == 0 and set(_live(stage)) == {"alpha", "beta"}
+    made = rollback.plan(stage.context())
+    assert "deletes beta, which did not exist before" in made.message
+    result = _rollback(stage.context())
+    assert set(_live(stage)) == {"alpha"} and result.deployment is not None
+    assert result.deployment.outcome == "deleted" and result.exit_code == 0, result
+
+
+def test_a_created_function_that_someone_else_deployed_since_is_not_deleted(stage: Scene) -> None:
+    _deploy(stage.context())
+    context = stage.context()
+    upload = plan.make(context).functions[0].source.upload()
+    context.supabase.deploy(upload)
+    with pytest.raises(Refused, match="is not the one that we left: it is not deleted"):
+        _rollback(stage.context())
+    assert set(_live(stage)) == {"alpha", "beta"}
+
+
+def test_after_a_failed_gate_only_git_is_left(tmp_path: Path, sandbox: Running) -> None:
+    smoke = [{"name": "is 1", "function": "alpha", "auth": "none", "expect": {"status": 200, "body_contains": ["1"]}}]
+    stage = scene.make(tmp_path, sandbox, gate=GATE, smoke=smoke)
+    _deploy(stage.context())
+    stage.change("broken")
+    failed = _deploy(stage.context(), gate=True)
+    assert failed.deployment.outcome == "restored" and failed.exit_code == 1, failed
+    made = rollback.plan(stage.context())
+    assert made.work == "git"
+    before = len(sandbox.history(operation="stage")) + len(sandbox.history(operation="deploy"))
+    result = _rollback(stage.context())
+    assert result.exit_code == 0 and result.revert is not None and result.revert.pushed, result
+    assert len(sandbox.history(operation="stage")) + len(sandbox.history(operation="deploy")) == before
+    assert _file(stage, index("alpha")) == text(1)
+    assert "git agrees" in _rollback(stage.context()).message
+
+
+def test_restore_only_leaves_git_and_a_second_run_does_that_half(stage: Scene) -> None:
+    _twice(stage)
+    result = _rollback(stage.context(), restore_only=True)
+    assert result.exit_code == 0 and result.revert is None and _live(stage)["alpha"] == text(1)
+    assert _file(stage, index("alpha")) == text(2)
+    second = _rollback(stage.context())
+    assert second.revert is not None and second.revert.pushed and _file(stage, index("alpha")) == text(1)
+
+
+def test_no_push_keeps_the_revert_here(stage: Scene) -> None:
+    _twice(stage)
+    result = _rollback(stage.context(), push=False)
+    assert result.exit_code == 0 and result.revert is not None and result.revert.state == "local"
+    assert _file(stage, index("alpha")) == text(2)
+
+
+def test_a_conflict_leaves_git_alone_and_the_service_restored(stage: Scene) -> None:
+    _twice(stage)
+    stage.change("2, later")
+    result = _rollback(stage.context())
+    assert result.exit_code == 5 and result.revert is not None and result.revert.state == "conflict"
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text("2, later")
+    assert any("checkout" in line for line in result.next)
+
+
+def test_dirty_function_files_are_refused_before_anything(stage: Scene) -> None:
+    _twice(stage)
+    (stage.app / index("alpha")).write_text("unsaved\n")
+    before = stage.context().ledger.records()
+    with pytest.raises(Refused, match=r"alpha/index\.ts differs from the last commit"):
+        _rollback(stage.context())
+    assert _live(stage)["alpha"] == text(2) and stage.context().ledger.records() == before
+
+
+def test_other_dirty_files_stay_as_they_are(stage: Scene) -> None:
+    _twice(stage)
+    (stage.app / "notes.txt").write_text("unsaved\n")
+    assert _rollback(stage.context()).exit_code == 0
+    assert (stage.app / "notes.txt").read_text() == "unsaved\n"
+
+
+def test_nothing_happens_without_consent_and_nobody_holds_the_lock_meanwhile(stage: Scene) -> None:
+    _twice(stage)
+    context = stage.context()
+
+    def confirm(made: rollback.RollbackPlan) -> bool:
+        assert stage.context().lock.holder() is None and made.functions
+        return False
+
+    with pytest.raises(Refused, match="Not confirmed"):
+        _rollback(context, confirm=confirm)
+    assert _live(stage)["alpha"] == text(2)
+
+
+def test_what_moved_while_the_person_was_asked_is_not_rolled_back(stage: Scene) -> None:
+    _twice(stage)
+
+    def confirm(_: rollback.RollbackPlan) -> bool:
+        stage.change(3)
+        _deploy(stage.context())
+        return True
+
+    with pytest.raises(Refused, match="something has moved"):
+        _rollback(stage.context(), confirm=confirm)
+    assert _live(stage)["alpha"] == text(3)
+
+
+def test_a_locked_environment_is_not_rolled_back(stage: Scene) -> None:
+    _twice(stage)
+    with stage.context().lock.held("something"), pytest.raises(Refused, match="locked by"):
+        _rollback(stage.context())
+
+
+def test_without_the_git_remote_the_service_can_be_put_back_with_a_recorded_reason(stage: Scene) -> None:
+    _twice(stage)
+    remote = stage.folder / "remote.git"
+    remote.rename(stage.folder / "gone.git")
+    with pytest.raises(Unreachable) as caught:
+        _rollback(stage.context())
+    assert "--without-lock" in caught.value.hint
+    result = _rollback(stage.context(), without_lock="the git host is down")
+    assert result.exit_code == 5 and _live(stage) == {"alpha": text(1), "beta": text(1)}
+    assert result.revert is not None and result.revert.state == "impossible"
+    assert "wait in" in " ".join(status.run(stage.context()).notes)
+    (stage.folder / "gone.git").rename(remote)
+    history.run(stage.context(), note="the git host is back")
+    told = repos.git(remote, "log", "--format=%s", "refs/cutover/ledger/prod")
+    assert "the git host is down" in told and "rolled_back" in told
+    second = _rollback(stage.context())
+    assert second.revert is not None and second.revert.pushed and _file(stage, index("alpha")) == text(1)
+
+
+@pytest.mark.parametrize(
+    "where", ["record.intent.after", "stage.send", "record.staged.after", "activate.send", "activate.sent"]
+)
+def test_a_killed_deploy_is_taken_back(stage: Scene, where: str) -> None:
+    _deploy(stage.context())
+    stage.change(2)
+    _die(stage, where)
+    if where in ("stage.send", "record.staged.after", "activate.send", "activate.sent"):
+        assert status.run(stage.context()).exit_code == 5
+    result = _rollback(stage.context())
+    assert result.exit_code == 0, result
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)}
+    assert status.run(stage.context()).exit_code == 0
+    stage.change(3)
+    lifted = _deploy(stage.context(), lift_hold="mended")
+    assert lifted.exit_code == 0 and _live(stage) == {"alpha": text(3), "beta": text(3)}
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["record.intent.after", "stage.send:2", "record.staged.after", "activate.sent", "rollback.outcome", "revert.push"],
+)
+def test_a_killed_rollback_is_finished_by_the_next(stage: Scene, where: str) -> None:
+    _twice(stage)
+    _die(stage, where, "rollback")
+    result = _rollback(stage.context())
+    assert result.exit_code == 0, result
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text(1)
+    assert status.run(stage.context()).exit_code == 0 and stage.context().lock.holder() is None
+
+
+def test_an_interrupted_deployment_with_somebody_else_s_version_live_is_left_alone(stage: Scene) -> None:
+    _deploy(stage.context())
+    former = plan.make(stage.context()).functions[0].source
+    stage.change(2)
+    _die(stage, "record.staged.after")
+    context = stage.context()
+    row = context.supabase.function("alpha")
+    assert row is not None
+    context.supabase.activate([{"id": row.id, "slug": "alpha", "name": "alpha", "status": "ACTIVE", "version": 2}])
+    context.supabase.deploy(former.upload())
+    context.supabase.deploy(former.upload())
+    with pytest.raises(Unfinished, match="not its own"):
+        _rollback(stage.context())
+
+
+def test_a_signal_during_the_restore_is_recorded_and_the_next_rollback_finishes(
+    stage: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _twice(stage)
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise Interrupted("SIGTERM")
+
+    monkeypatch.setattr("migration.release.activate", interrupt)
+    with pytest.raises(Interrupted):
+        _rollback(stage.context())
+    monkeypatch.undo()
+    context = stage.context()
+    assert context.lock.holder() is None and context.ledger.records()[-1]["outcome"] == "unfinished"
+    assert status.run(stage.context()).exit_code == 5
+    assert _rollback(stage.context()).exit_code == 0
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)}
+
+
+def test_a_restore_that_never_began_changes_nothing(stage: Scene, sandbox: Running) -> None:
+    _twice(stage)
+    sandbox.fault("stage", "status", status=400)
+    result = _rollback(stage.context())
+    assert result.exit_code in (3, 5) and _live(stage)["alpha"] == text(2), result
+    sandbox.heal()
+    assert _rollback(stage.context()).exit_code == 0 and _live(stage)["alpha"] == text(1)
+
+
+def test_a_file_shared_with_a_function_that_is_live_with_the_new_text_stays_and_is_named(stage: Scene) -> None:
+    shared = "supabase/functions/_shared/say.ts"
+    extra = 'import "../_shared/say.ts";\n'
+    both = {index("alpha"): text(1, extra), index("other"): text(1, extra)}
+    stage.commit({shared: "export const x = 1;\n", **both}, "Share")
+    _deploy(stage.context(), only=["alpha"])
+    stage.commit({shared: "export const x = 2;\n", index("alpha"): text(2, extra)}, "Change the shared file")
+    context = stage.context()
+    context.supabase.deploy(source.read(context.app, "other", context.state).upload())
+    _deploy(stage.context(), only=["alpha"])
+    result = _rollback(stage.context())
+    assert _file(stage, shared) == "export const x = 2;\n" and _file(stage, index("alpha")) == text(1, extra)
+    assert any("_shared/say.ts stays: other is live with its new text" in note for note in result.notes)
+    assert result.exit_code == 5 and any("alpha in git at" in note for note in result.notes)
+
+
+def test_secrets_that_changed_since_are_named(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.context().supabase.set_secrets({"NEW_KEY": Secret("new-key-value")})
+    stage.change(2)
+    _deploy(stage.context())
+    stage.context().supabase.set_secrets({"NEW_KEY": Secret("another-value")})
+    assert any("secrets that have changed since: NEW_KEY" in note for note in rollback.plan(stage.context()).notes)
+
+
+def test_roll_forward_is_printed(stage: Scene) -> None:
+    _twice(stage)
+    result = _rollback(stage.context())
+    assert result.revert is not None and result.revert.commit is not None
+    assert f"to roll forward: git revert {result.revert.commit[:12]}" in result.next[-1]
+    assert "inv deploy --lift-hold" in result.next[-1]
