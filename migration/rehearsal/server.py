@@ -65,7 +65,7 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
         warm = asyncio.create_task(asyncio.to_thread(logs.open))
         yield
         await close(sandbox)
-        await warm
+        await asyncio.gather(warm, return_exceptions=True)  # who asked for logs has seen its failure
         logs.close()
 
     management = Management(state, sandbox, own)
@@ -80,6 +80,7 @@ async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdi
     """Until a signal or, if asked, the end of stdin. Refused without Deno, or when the folder or the port is taken."""
     deno()
     with place.held(folder), serving.listening(port) as held:
+        place.forget(folder)  # the note of one that was killed
         target: list[serving.Server] = []
 
         async def down(seconds: float) -> None:
