@@ -36,6 +36,8 @@ NAMES: tuple[str, ...] = (
     "revert.made",
     "revert.push",
     "revert.pushed",
+    "rollback.outcome",
+    "rollback.outcome.after",
 )
 _visits: dict[str, int] = {}
 
