@@ -15,6 +15,7 @@ from .warm import workers
 LONGEST = 24_576  # characters that the platform takes
 SEEN = 60.0  # seconds in which a new value must be listed
 WARM = 30.0  # seconds to wait for functions to begin anew
+PAUSE, PAUSE_HERE = 8.0, 0.5
 Confirm = Callable[[str], bool]
 Ask = Callable[[str], str]
 
@@ -99,7 +100,7 @@ def _seen(context: Context, values: Mapping[str, Secret]) -> str:
     if not functions or since is None:
         return "Functions that are deployed from now on will see it."
     context.observer.step("warm", detail="waiting for functions to see the new value")
-    end, pause = context.clock.monotonic() + WARM, 0.5 if context.environment.embedded else 8.0
+    end, pause = context.clock.monotonic() + WARM, PAUSE_HERE if context.environment.embedded else PAUSE
     while True:
         try:
             left = [each.slug for each in workers(context, functions, since) if each.state != "new"]

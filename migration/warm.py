@@ -16,6 +16,7 @@ from .parallel import each
 
 DAY = timedelta(hours=23)
 AHEAD = timedelta(minutes=5)  # clocks differ
+POLL, POLL_HERE = (6.0, 3), (0.1, 20)  # seconds between looks into the logs, and how many
 State = Literal["new", "old", "unknown"]
 
 
@@ -35,11 +36,19 @@ class Worker:
 
 
 def workers(context: Context, functions: Sequence[Function], since: datetime) -> list[Worker]:
-    """Ask each function with OPTIONS, which costs nothing, then look its workers up in the logs."""
+    """Ask each function with OPTIONS, which costs nothing, then look its workers up in the logs, which come late."""
     asked = dict(each([found.slug for found in functions], lambda slug: execution(context, slug)))
     ids = {slug: found for slug, found in asked.items() if isinstance(found, str) and found}
-    rows = _seen(context, [found.id for found in functions], list(ids.values())) if ids else {}
-    return [_worker(found.slug, ids.get(found.slug, ""), rows.get(found.id, {}), since) for found in functions]
+    if not ids:
+        return [Worker(found.slug, "unknown") for found in functions]
+    reader, pause, tries = LogReader.of(context), *(POLL_HERE if context.environment.embedded else POLL)
+    while True:
+        rows = _seen(reader, context.clock.now(), functions, list(ids.values()), since)
+        found = [_worker(each.slug, ids.get(each.slug, ""), rows.get(each.id, {}), since) for each in functions]
+        tries -= 1
+        if not tries or not any(one.version is None and one.execution for one in found):
+            return found
+        context.clock.sleep(pause)
 
 
 def execution(context: Context, slug: str) -> str:
@@ -51,17 +60,19 @@ def execution(context: Context, slug: str) -> str:
     return str(answer.headers.get("x-deno-execution-id", ""))
 
 
-def _seen(context: Context, functions: Sequence[str], executions: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """By function id: microseconds of its newest boot, and of the newest row about one of these executions."""
-    now = context.clock.now()
+def _seen(
+    reader: LogReader, now: datetime, functions: Sequence[Function], executions: Sequence[str], since: datetime
+) -> dict[str, Mapping[str, Any]]:
+    """By function id: microseconds of its newest boot and of its newest answer, and the version that answered us."""
     moment, function = logsql.MICROSECONDS, logsql.attribute("function_id")
-    ours = logsql.equal("execution_id", *executions)
+    ours = logsql.both(logsql.source(logsql.EDGE), logsql.equal("execution_id", *executions))
+    served = logsql.both(logsql.source(logsql.EDGE), f"{moment} >= {logsql.micros(since)}")
     select = (
         f"{function} as function, maxIf({moment}, {logsql.equal('event_type', 'Boot')}) as booted, "
-        f"maxIf({moment}, {ours}) as answered, argMaxIf({logsql.attribute('version')}, {moment}, {ours}) as version"
+        f"countIf({served}) as served, argMaxIf({logsql.attribute('version')}, {moment}, {ours}) as version"
     )
-    where = logsql.equal("function_id", *functions)
-    rows = LogReader.of(context).aggregate(select, where, now - DAY, now + AHEAD, group="function")
+    where = logsql.equal("function_id", *(found.id for found in functions))
+    rows = reader.aggregate(select, where, now - DAY, now + AHEAD, group="function")
     return {str(row["function"]): row for row in rows}
 
 
@@ -70,5 +81,5 @@ def _worker(slug: str, execution: str, row: Mapping[str, Any], since: datetime) 
     version = int(row["version"]) if str(row.get("version") or "").isdigit() else None
     if booted is not None and booted >= since:
         return Worker(slug, "new", execution, booted, version)
-    answered = bool(int(row.get("answered") or 0))
-    return Worker(slug, "old" if execution and answered else "unknown", execution, booted, version)
+    old = execution and int(row.get("served") or 0)
+    return Worker(slug, "old" if old else "unknown", execution, booted, version)

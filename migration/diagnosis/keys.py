@@ -23,7 +23,7 @@ def find(look: Look) -> Iterator[Finding]:
 
 def stale(look: Look) -> Iterator[Finding]:
     """Functions whose workers began before a secret was set, and keep the value of then."""
-    names = list(look.context.config.secrets)
+    names = _changed(look)
     since = changed_at(look.context, names) if names and look.migrated else None
     if since is None:
         return
@@ -38,6 +38,13 @@ def stale(look: Look) -> Iterator[Finding]:
             evidence = f"secrets were set {since:%Y-%m-%d %H:%M:%S} UTC ({age} ago), {began}"
             problem = f"{worker.slug} still answers from a worker of before the secret was set"
             yield Finding("warm", problem, evidence, _again(look, worker.slug), "warning", worker.slug)
+
+
+def _changed(look: Look) -> list[str]:
+    """Secrets with another value than the live deployment saw; setting the same one again changes nothing."""
+    live = look.plan.history.live
+    known = live.secrets if live else {}
+    return [name for name in look.context.config.secrets if known.get(name) != look.plan.digests.get(name)]
 
 
 def _again(look: Look, slug: str) -> str:

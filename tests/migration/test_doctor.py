@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from migration.secrets_type import Secret
 from tests.support import repos
 from tests.support.clinic import KIMI, MODEL, NAME, SPEAKER, Clinic, clinic
 from tests.support.project import ROOT
-from tests.support.scene import index
+from tests.support.scene import index, versions
 
 ARTIFACT = 'Token usage: { input: %d, cached: %d, output: %d, reasoning: %d, total: %d, estimatedCost: "$%s" }'
 
@@ -37,20 +37,39 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 
 @pytest.fixture
 def sick(shared: Clinic) -> Iterator[Clinic]:
-    """Everything is deployed by `inv deploy`, the key is right: doctor finds nothing."""
-    made = shared
-    head = repos.git(made.scene.app, "rev-parse", "HEAD")
-    made.set_key()
-    there(made, "other")
-    ship(made)
-    yield made
+    """Everything is deployed by `inv deploy`, the key is right: doctor finds nothing. Made anew once it is spoilt."""
+    if state(shared) != shared.notes.get("healthy"):
+        heal(shared)
+    shared.notes["healthy"] = state(shared)
+    yield shared
     stamina.set_testing(False)
-    repos.git(made.scene.app, "reset", "--quiet", "--hard", head)
-    repos.git(made.scene.app, "push", "--quiet", "--force", "origin", "HEAD:refs/heads/main")
-    for name in ("lock", "ledger"):
-        repos.git(made.scene.app, "push", "--quiet", "--delete", "origin", f"refs/cutover/{name}/prod")
-        repos.git(made.scene.app, "update-ref", "-d", f"refs/cutover/{name}/prod")
-    made.reset()
+    shared.running.heal()
+    shared.ask("DELETE", "/_sandbox/providers")
+
+
+def heal(found: Clinic) -> None:
+    app = found.scene.app
+    head = found.notes.setdefault("head", repos.git(app, "rev-parse", "HEAD"))
+    repos.git(app, "reset", "--quiet", "--hard", head)
+    repos.git(app, "push", "--quiet", "--force", "origin", "HEAD:refs/heads/main")
+    refs = repos.git(app, "for-each-ref", "--format=%(refname)", "refs/cutover").split()
+    for name in refs:
+        repos.git(app, "update-ref", "-d", name)
+    shared = repos.git(app, "ls-remote", "origin", "refs/cutover/*").split()[1::2]
+    if shared:
+        repos.git(app, "push", "--quiet", "origin", "--delete", *shared)
+    found.reset()
+    found.set_key()
+    there(found, "other")
+    ship(found)
+
+
+def state(found: Clinic) -> Any:
+    """What a test may have left otherwise than it was; `said` counts what functions were made to log."""
+    context = found.context()
+    remote = repos.git(found.scene.app, "ls-remote", "origin")
+    secrets = {each.name: each.digest for each in context.supabase.secrets()}
+    return remote, versions(found.running, context), secrets, found.notes.get("said", 0)
 
 
 def agree(_: Any) -> bool:
@@ -68,14 +87,17 @@ def there(found: Clinic, slug: str, verify_jwt: bool = False) -> None:
     context.supabase.deploy(source.read(context.app, slug, context.state).upload(verify_jwt))
 
 
-def look(found: Clinic, context: Context | None = None) -> dict[str, Finding]:
-    return {each.kind: each for each in doctor.run(context or found.context()).findings}
+def look(found: Clinic, *names: str, context: Context | None = None) -> dict[str, Finding]:
+    """What doctor finds with these probes, with all of them when none is named."""
+    probes = {name: doctor.PROBES[f"the {name}"] for name in names} or doctor.PROBES
+    return {each.kind: each for each in doctor.examine(context or found.context(), probes)}
 
 
 def say(found: Clinic, *lines: str, slug: str = "alpha", expect: int = 1) -> None:
     """Have a function log these lines, and wait until the logs hold them."""
     context = found.context()
-    assert context.edge.call(slug, json=list(lines), auth="none").ok
+    found.notes["said"] = found.notes.get("said", 0) + 1
+    assert context.edge.call(slug, json=list(lines)).ok
     until(lambda: count(context, lines[0]) >= expect)
 
 
@@ -108,7 +130,7 @@ def test_a_healthy_project_has_no_findings(sick: Clinic) -> None:
 
 def test_a_missing_key_is_found_and_set(sick: Clinic) -> None:
     sick.context().supabase.unset_secrets([NAME])
-    found = look(sick)["absent"]
+    found = look(sick, "secrets and the provider")["absent"]
     assert (found.severity, found.fix) == ("error", "inv secret --set && inv deploy")
     secret_set.set_all(sick.context(), confirm=agree)
     ship(sick)
@@ -116,16 +138,16 @@ def test_a_missing_key_is_found_and_set(sick: Clinic) -> None:
 
 
 def test_a_key_missing_in_env_is_found(sick: Clinic) -> None:
-    found = look(sick, sick.context(secrets={}))
+    found = look(sick, "secrets and the provider", context=sick.context(secrets={}))
     assert found["no_local"].fix == "inv init"
-    assert look(sick) == {}
+    assert look(sick, "secrets and the provider") == {}
 
 
 def test_another_key_in_the_project_is_found_and_replaced(sick: Clinic) -> None:
     sick.set_key("sk-or-v1-" + "e" * 64)
-    assert look(sick)["differs"].fix == "inv secret --set"
+    assert look(sick, "secrets and the provider")["differs"].fix == "inv secret --set"
     secret_set.set_all(sick.context(), confirm=agree)
-    assert look(sick) == {}
+    assert look(sick, "secrets and the provider") == {}
 
 
 @pytest.mark.parametrize(
@@ -145,17 +167,17 @@ def test_what_the_provider_refuses_is_told_apart(
     sick: Clinic, trouble: dict[str, Any], mend: dict[str, Any], kind: str
 ) -> None:
     sick.programs(trouble)
-    assert set(look(sick)) == {kind}
+    assert set(look(sick, "secrets and the provider")) == {kind}
     sick.programs(mend)
-    assert look(sick) == {}
+    assert look(sick, "secrets and the provider") == {}
 
 
 def test_a_key_of_the_wrong_kind_is_found(sick: Clinic) -> None:
     sick.set_key(sick.management_key)
-    found = look(sick, sick.context(secrets={NAME: sick.management_key}))
+    found = look(sick, "secrets and the provider", context=sick.context(secrets={NAME: sick.management_key}))
     assert found["wrong_kind"].severity == "error"
     secret_set.set_all(sick.context(), confirm=agree)
-    assert look(sick) == {}
+    assert look(sick, "secrets and the provider") == {}
 
 
 @pytest.mark.parametrize(
@@ -166,17 +188,17 @@ def test_a_key_of_the_wrong_kind_is_found(sick: Clinic) -> None:
 def test_refusals_are_read_from_the_functions_own_lines(sick: Clinic, status: int, said: str, problem: str) -> None:
     """Even where nobody here has the key: the functions log what the provider answered them."""
     say(sick, f"❌ Failed: OpenRouter {status}: {said}")
-    found = look(sick, sick.context(secrets={}))[f"logged_{status}"]
+    found = look(sick, "logs", context=sick.context(secrets={}))[f"logged_{status}"]
     assert problem in found.problem and said in found.evidence
     sick.scene.change("next")
     sick.scene.commit({index(slug): KIMI + "\n" for slug in ("alpha", "beta")}, "Mended")
     ship(sick)
-    assert f"logged_{status}" not in look(sick)
+    assert f"logged_{status}" not in look(sick, "logs")
 
 
 def test_a_function_without_its_key_is_found(sick: Clinic) -> None:
     say(sick, f"❌ Failed: {NAME} not configured")
-    assert look(sick)["not_configured"].fix == "inv secret --set && inv deploy"
+    assert look(sick, "logs")["not_configured"].fix == "inv secret --set && inv deploy"
 
 
 # The functions
@@ -184,20 +206,24 @@ def test_a_function_without_its_key_is_found(sick: Clinic) -> None:
 
 def test_a_missing_function_is_found_and_deployed(sick: Clinic) -> None:
     sick.context().supabase.delete("beta")
-    found = look(sick)["missing"]
+    found = look(sick, "functions")["missing"]
     assert (found.subject, found.fix) == ("beta", "inv deploy")
     ship(sick)
-    assert look(sick) == {}
+    assert look(sick, "functions") == {}
+
+
+def listed(found: Clinic, slug: str, **changed: Any) -> None:
+    """The platform's list says so of this function from now on."""
+    rows = [dict(each.raw) for each in found.context().supabase.functions()]
+    body = [row | changed if row["slug"] == slug else row for row in rows]
+    found.running.fault("list", "json", body=body, times=0)
 
 
 def test_an_inactive_function_is_found(sick: Clinic) -> None:
-    live = sick.context().supabase.function("beta")
-    assert live is not None
-    sick.running.fault("list", "patch", slug="beta", patch={"status": "THROTTLED"}, times=0)
-    found = look(sick)["inactive"]
-    assert "THROTTLED" in found.problem
+    listed(sick, "beta", status="THROTTLED")
+    assert "THROTTLED" in look(sick, "functions")["inactive"].problem
     sick.running.heal()
-    assert look(sick) == {}
+    assert look(sick, "functions") == {}
 
 
 def test_a_deploy_by_another_road_is_found_and_taken_back(sick: Clinic) -> None:
@@ -206,19 +232,19 @@ def test_a_deploy_by_another_road_is_found_and_taken_back(sick: Clinic) -> None:
     strange = source.read(context.app, "alpha", context.state)
     changed = {path: data + b"// by hand\n" for path, data in strange.files.items()}
     context.supabase.deploy(type(strange)(**{**vars(strange), "files": changed}).upload(False))
-    found = look(sick)["drifted"]
+    found = look(sick, "functions")["drifted"]
     assert "// by hand" in found.evidence
     hashed = re.search(r"inv deploy --plan (\w+)", found.fix)
     assert hashed
     ship(sick, plan_hash=hashed[1])
-    assert look(sick) == {}
+    assert look(sick, "functions") == {}
 
 
 def test_code_that_is_not_deployed_is_found(sick: Clinic) -> None:
     sick.scene.commit({index("alpha"): KIMI + "// more\n"}, "More")
-    assert look(sick)["undeployed"].severity == "warning"
+    assert look(sick, "functions")["undeployed"].severity == "warning"
     ship(sick)
-    assert look(sick) == {}
+    assert look(sick, "functions") == {}
 
 
 def test_a_flipped_verify_jwt_is_found_and_set_right(sick: Clinic) -> None:
@@ -226,32 +252,32 @@ def test_a_flipped_verify_jwt_is_found_and_set_right(sick: Clinic) -> None:
     sick.scene.commit({"supabase/config.toml": 'project_id = "test"\n[functions.alpha]\nverify_jwt = true\n'}, "Shut")
     assert functions_config.load(sick.scene.app, "alpha").verify_jwt is True
     ship(sick)
-    sick.running.fault("list", "patch", slug="alpha", patch={"verify_jwt": False}, times=0)
-    assert "anyone may call it" in look(sick)["verify_jwt"].problem
+    listed(sick, "alpha", verify_jwt=False)
+    assert "anyone may call it" in look(sick, "functions")["verify_jwt"].problem
     sick.running.heal()
-    assert "verify_jwt" not in look(sick)
+    assert "verify_jwt" not in look(sick, "functions")
 
 
 def test_a_function_that_must_not_change_is_found_and_restored(sick: Clinic) -> None:
     """In git by the diff and the git command, which really restores it; on the platform by the diff as well."""
     sick.scene.commit({index("other"): "// touched\n" + SPEAKER}, "Touch other")
     there(sick, "other")
-    found = look(sick)
+    found = look(sick, "functions")
     assert "// touched" in found["unchanged"].evidence and "// touched" in found["unchanged_live"].evidence
     shell, _, deploys = found["unchanged"].fix.rpartition(" && ")
     assert deploys.startswith("supabase functions deploy other ")
     subprocess.run(["sh", "-c", shell], check=True, env={**repos.QUIET, "PATH": "/usr/bin:/bin"}, capture_output=True)
     there(sick, "other")
-    assert look(sick) == {}
+    assert look(sick, "functions") == {}
 
 
 def test_an_old_version_that_answers_is_found(sick: Clinic) -> None:
     sick.scene.commit({index("alpha"): KIMI + "// two\n"}, "Two")
     ship(sick)
     sick.running.fault("route", "stale", slug="alpha", times=0)
-    until(lambda: "stale" in look(sick))
+    assert "stale" in look(sick, "logs")
     sick.running.heal()
-    until(lambda: "stale" not in look(sick))
+    assert "stale" not in look(sick, "logs")
 
 
 # The logs
@@ -260,11 +286,11 @@ def test_an_old_version_that_answers_is_found(sick: Clinic) -> None:
 def test_the_old_route_is_found_where_the_new_one_is_wanted(sick: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("migration.diagnosis.traffic.SETTLING", 0)
     say(sick, "🔑 Using GOOGLE_KEY_3 (10 in the pool)")
-    found = look(sick)["old_route"]
+    found = look(sick, "logs")["old_route"]
     assert "GOOGLE_KEY_3" in found.evidence and "the live one" in found.evidence
     sick.scene.commit({index(slug): KIMI + "// moved\n" for slug in ("alpha", "beta")}, "Moved")
     ship(sick)
-    assert look(sick) == {}
+    assert look(sick, "logs") == {}
 
 
 def test_a_failing_log_endpoint_is_a_finding_not_an_end(sick: Clinic) -> None:
@@ -274,12 +300,12 @@ def test_a_failing_log_endpoint_is_a_finding_not_an_end(sick: Clinic) -> None:
     kinds = {each.kind for each in found.findings}
     assert "logs" in kinds and found.exit_code == 4
     sick.running.heal()
-    assert look(sick) == {}
+    assert look(sick, "logs") == {}
 
 
 def test_a_near_rate_limit_is_found(sick: Clinic) -> None:
     say(sick, "🔁 Retry 1 of 2 in 700 ms: OpenRouter 429: Provider returned error")
-    assert "met 429" in look(sick)["rate_limit"].evidence
+    assert "met 429" in look(sick, "logs")["rate_limit"].evidence
 
 
 # The workers
@@ -287,7 +313,7 @@ def test_a_near_rate_limit_is_found(sick: Clinic) -> None:
 
 def test_a_warm_worker_that_keeps_the_old_key_is_found(tmp_path: Any) -> None:
     """Where workers keep their environment, the secret changed and the function still answers from before it."""
-    with clinic(tmp_path, warm_secrets=True) as cold:
+    with clinic(tmp_path, edge={"warm_secrets": True}) as cold:
         cold.set_key("sk-or-v1-" + "d" * 64)
         there(cold, "other")
         cold.scene.commit({index(slug): KIMI for slug in ("alpha", "beta")}, "Speak")
@@ -295,42 +321,37 @@ def test_a_warm_worker_that_keeps_the_old_key_is_found(tmp_path: Any) -> None:
         for slug in ("alpha", "beta"):
             cold.context().edge.options(slug)
         cold.set_key()
-        until(lambda: "warm" in look(cold))
-        assert "supabase functions deploy" in look(cold)["warm"].fix
+        assert "supabase functions deploy" in look(cold, "workers")["warm"].fix
         for slug in ("alpha", "beta"):
             there(cold, slug)
-        until(lambda: "warm" not in look(cold))
+        assert look(cold, "workers") == {}
 
 
 # The costs
 
 
 @pytest.mark.parametrize(
-    ("lines", "first", "fix"),
+    ("line", "attempts", "first", "fix"),
     [
-        ([ARTIFACT % (1000, 900, 700, 100, 1700, "0.0060")] * 6, "retries (4 of 12", "inv logs --signal retry"),
-        ([ARTIFACT % (1000, 900, 5000, 4500, 6000, "0.0127")] * 4, "thinking (36000 of 40000", "lower max_tokens"),
-        (
-            [ARTIFACT % (1000, 900, 5000, 100, 6000, "0.0127")] * 4,
-            "long answers (4900 tokens each",
-            "raise temperature",
-        ),
-        ([ARTIFACT % (30000, 0, 500, 100, 30500, "0.0193")] * 4, "cache misses (0 of 240000", "cache common prompts"),
-        ([ARTIFACT % (1000, 900, 500, 100, 1500, "0.0200")] * 4, "a higher price than configured", "provider.price"),
+        (ARTIFACT % (1000, 900, 700, 100, 1700, "0.0019"), 3, "retries (8 of 12", "inv logs --signal retry"),
+        (ARTIFACT % (1000, 900, 5000, 4500, 6000, "0.0127"), 1, "thinking (18000 of 20000", "lower max_tokens"),
+        (ARTIFACT % (1000, 900, 5000, 100, 6000, "0.0127"), 1, "long answers (4900 tokens", "raise temperature"),
+        (ARTIFACT % (30000, 0, 500, 100, 30500, "0.0193"), 1, "cache misses (0 of 120000", "cache common prompts"),
+        (ARTIFACT % (1000, 900, 500, 100, 1500, "0.0200"), 1, "a higher price than configured", "provider.price"),
     ],
 )
 def test_high_costs_are_explained_by_their_largest_share(
-    sick: Clinic, lines: Sequence[str], first: str, fix: str
+    sick: Clinic, line: str, attempts: int, first: str, fix: str
 ) -> None:
-    """Each reason has its share of the spend; the largest comes first, and the fix is the runbook's for it."""
-    for slug in ("alpha", "beta"):
-        rest = list(lines)
-        while rest:
-            batch, rest = (rest[:1], rest[1:]) if len(rest) <= 4 else (rest[:3], rest[3:])
-            assert sick.context().edge.call(slug, json=batch, auth="none").ok
-    until(lambda: "costs" in look(sick))
-    found = look(sick)["costs"]
-    share = re.search(r"of \$[\d.]+: \d+% ([^(]+\([^)]*)", found.evidence)
+    """Four artifacts; the largest share of the spend comes first, and the fix is the runbook's for it."""
+    sick.notes["said"] = sick.notes.get("said", 0) + 1
+    context = sick.context()
+    for slug in ("alpha", "beta", "alpha", "beta"):
+        assert context.edge.call(slug, json=[line] * attempts).ok
+    until(lambda: count(context, "Token usage") >= 4 * attempts)
+    until(lambda: "costs" in look(sick, "costs"))
+    found = look(sick, "costs")["costs"]
+    share = re.search(r"of \$[\d.]+: \d+% ([^$]+)", found.evidence)
     assert share and share[1].startswith(first), found.evidence
     assert fix in found.fix
 
@@ -351,7 +372,7 @@ def test_an_interrupted_deployment_is_found_and_finished(sick: Clinic, monkeypat
         deploy.run(sick.context(), yes=True, gate=False, pace=quick)
     monkeypatch.undo()
     sick.running.heal()
-    found = look(sick)["interrupted"]
+    found = look(sick, "ledger")["interrupted"]
     assert found.severity == "error" and "inv rollback" in found.fix
 
 
@@ -362,19 +383,19 @@ def test_a_hold_is_found_and_lifted(sick: Clinic) -> None:
     intent = {"deployment": "20261122-120000-abcd", "kind": "rollback", "revision": live.revision, "functions": []}
     context.ledger.append({"record": "intent", **intent, "hold": hold.make(live)})
     context.ledger.append({"record": "outcome", "deployment": intent["deployment"], "outcome": "rolled_back"})
-    found = look(sick)["hold"]
+    found = look(sick, "ledger")["hold"]
     assert "--lift-hold" in found.fix and found.severity == "warning"
     hold.lift(context.ledger, context.ledger.history(), "it is good now")
-    assert "hold" not in look(sick)
+    assert "hold" not in look(sick, "ledger")
 
 
 def test_a_lock_whose_owner_is_gone_is_found_and_taken_by_fix(sick: Clinic) -> None:
     dead_owner(sick)
-    found = look(sick)["stale_lock"]
+    found = look(sick, "ledger")["stale_lock"]
     assert found.safe and found.fix.startswith("inv unlock ")
     fixed = doctor.run(sick.context(), fix=agree)
     assert [each["problem"] for each in fixed.fixed] == [found.problem]
-    assert look(sick) == {}
+    assert look(sick, "ledger") == {}
 
 
 def dead_owner(found: Clinic) -> None:
@@ -394,10 +415,10 @@ def test_records_that_never_left_are_found_and_pushed(sick: Clinic) -> None:
     context = sick.context()
     record = context.ledger.stamp({"record": "note", "text": "late"})
     context.ledger.emergency.save(record)
-    found = look(sick)["unpushed"]
+    found = look(sick, "ledger")["unpushed"]
     assert found.safe
     doctor.run(sick.context(), fix=agree)
-    assert look(sick) == {}
+    assert look(sick, "ledger") == {}
     assert record["id"] in {each["id"] for each in sick.context().ledger.records()}
 
 
@@ -405,10 +426,10 @@ def test_a_remote_that_is_gone_is_found(sick: Clinic) -> None:
     stamina.set_testing(True)
     url = repos.git(sick.scene.app, "remote", "get-url", "origin")
     repos.git(sick.scene.app, "remote", "set-url", "origin", f"{url}-gone")
-    found = look(sick)
+    found = look(sick, "ledger")
     assert "ledger_offline" in found
     repos.git(sick.scene.app, "remote", "set-url", "origin", url)
-    assert look(sick) == {}
+    assert look(sick, "ledger") == {}
 
 
 # Itself

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from migration import secret_set, warm
 from migration.clients.http import Http
 from migration.clock import Clock
 from migration.context import Context
@@ -49,6 +50,7 @@ class Clinic:
     folder: Path
     running: Running
     scene: scenes.Scene
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -98,6 +100,8 @@ class Clinic:
 @contextmanager
 def clinic(folder: Path, **settings: Any) -> Iterator[Clinic]:
     """Nothing is deployed and no secret is set; providers answer at once."""
+    # The hosted logs may be asked ten times a minute, ours as often as we like.
+    warm.POLL, secret_set.PAUSE, secret_set.WARM = warm.POLL_HERE, secret_set.PAUSE_HERE, 3.0
     quick = {"providers": {"openrouter": {}, "gemini": {"pro": {}, "flash": {}, "image": {}}}}
     with start(folder / "sandbox", settings=quick | settings) as running:
         yield Clinic(folder, running, scenes.make(folder, running, **SETTINGS))
