@@ -44,18 +44,11 @@ def spread(seconds: Mapping[float, int], name: str) -> tuple[float, float, float
     """A percentile (`p50`, `p95`, `p99`) and the bounds of its 95 % interval, by order statistics; inf for none."""
     wanted = float(name[1:]) / 100
     count = sum(seconds.values())
-    estimate = stats.quantile(seconds, wanted)
-    values = sorted(seconds)
-    low, high, reached = values[0], math.inf, 0
-    for value in values:
-        reached += seconds[value]
-        within = stats.exact(reached, count)
-        if within.high < wanted:
-            low = value
-        if within.low >= wanted:
-            high = value
-            break
-    return estimate, min(low, estimate), high
+    below = stats.first(lambda k: stats.exact(k, count).high >= wanted, count)  # so many at or below may be enough
+    above = stats.first(lambda k: stats.exact(k, count).low >= wanted, count)  # so many at or below surely are
+    low = stats.quantile(seconds, (below or count) / count)
+    high = math.inf if above is None else stats.quantile(seconds, above / count)
+    return stats.quantile(seconds, wanted), low, high
 
 
 def average(seconds: Mapping[float, int]) -> stats.Interval:

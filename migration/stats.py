@@ -67,7 +67,21 @@ def more(successes: int, trials: int, decided: Callable[[int, int], bool], most:
     `decided(successes, trials)` says whether that many would be enough; without trials none is taken to fail.
     """
     rate = successes / trials if trials else 1.0
-    return _first(lambda n: decided(round((trials + n) * rate), trials + n), most)
+    return first(lambda n: decided(round((trials + n) * rate), trials + n), most)
+
+
+def first(holds: Callable[[int], bool], most: int) -> int | None:
+    """The smallest n from 1 to `most` from which on `holds` is true; None when it is not even for `most`."""
+    n = 1
+    while not holds(n):
+        if n >= most:
+            return None
+        n = min(n * 2, most)
+    low, high = n // 2, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def quantile(counts: Mapping[float, int], share: float) -> float:
@@ -135,20 +149,6 @@ def _solve(rising: Callable[[float], float], target: float) -> float:
         if middle in (low, high):
             return middle
         low, high = (middle, high) if rising(middle) < target else (low, middle)
-
-
-def _first(holds: Callable[[int], bool], most: int) -> int | None:
-    """About the smallest n up to `most` for which `holds`: doubled until it does, then halved."""
-    n = 1
-    while not holds(n):
-        if n >= most:
-            return None
-        n = min(n * 2, most)
-    low, high = n // 2, n
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
 
 
 def _check(successes: int, trials: int, level: float) -> None:

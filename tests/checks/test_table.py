@@ -56,10 +56,10 @@ def test_the_difference_of_two_shares_is_newcombe_s_interval():
 
 
 def test_a_percentile_has_the_order_statistics_around_it():
-    """Of 1 to 100: 89 of 100 at or below is surely less than 95 %, and only 100 of 100 is surely as much."""
+    """Of 1 to 100: 90 of 100 at or below may be 95 %, 89 surely are less, and only 100 of 100 surely as much."""
     middle, low, high = spread({float(n): 1 for n in range(1, 101)}, "p95")
     assert middle == 95.0
-    assert (low, high) == (89.0, 100.0)
+    assert (low, high) == (90.0, 100.0)
     assert spread({1.0: 3}, "p95") == (1.0, 1.0, float("inf"))
 
 
