@@ -64,7 +64,10 @@ def run(
     """
     whole = (scope or context.config.rollback.scope) == "commit"
     if without_lock is None:
-        context.ledger.announce()
+        try:
+            context.ledger.announce()
+        except Unreachable as error:
+            raise _cut_off(error) from error
     made = plan(context, to)
     if made.work == "none":
         return _closed(context, made, wait)
@@ -85,8 +88,7 @@ def run(
             return undo.run(recording, again.functions, again.live)
     except Unreachable as error:
         if context.lock.current is None and not undo.begun:
-            hint = "inv rollback --without-lock 'why' puts the service back all the same"
-            raise Unreachable(f"The lock cannot be had: {error.message}", hint) from error
+            raise _cut_off(error) from error
         raise
 
 
@@ -169,6 +171,11 @@ def _clean(context: Context, made: RollbackPlan) -> None:
         names = ", ".join(dirty[:3]) + (" and others" if len(dirty) > 3 else "")
         hint = "git commit, or git restore, then inv rollback"
         raise Refused(f"Not rolled back: {names} differs from the last commit.", hint)
+
+
+def _cut_off(error: Unreachable) -> Unreachable:
+    hint = "inv rollback --without-lock 'why' puts the service back all the same"
+    return Unreachable(f"The lock cannot be had: {error.message}", hint)
 
 
 def _reason(text: str) -> str:

@@ -211,7 +211,7 @@ def test_a_created_function_that_someone_else_deployed_since_is_not_deleted(stag
 
 
 def test_after_a_failed_gate_only_git_is_left(tmp_path: Path, sandbox: Running) -> None:
-    smoke = [{"name": "is 1", "function": "alpha", "auth": "none", "expect": {"status": 200, "body_contains": ["1"]}}]
+    smoke = [{"name": "is 1", "function": "alpha", "auth": "none", "expect": {"text": {"contains": "1"}}}]
     stage = scene.make(tmp_path, sandbox, gate=GATE, smoke=smoke)
     _deploy(stage.context())
     stage.change("broken")
