@@ -149,7 +149,8 @@ def logs(
         limit=limit or None,
     )
     if explain:
-        return phase.explain(context, query)
+        out.each("explain", phase.explain(context, query))
+        return None
     _stream(out, "logs", phase.follow(context, query) if follow else phase.history(context, query))
     return None
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import checks_run, costs as spending, deploy as deploying, logs as logging, plan as planning  # noqa: I001
-from .. import rollback as undoing, secret as proving, smoke as smoking, status as telling
-from ..secrets_type import Secret
+from .. import checks_run, secret_set
+from .. import costs as spending
+from .. import deploy as deploying
+from .. import logs as logging
+from .. import plan as planning
+from .. import rollback as undoing
+from .. import secret as proving
+from .. import smoke as smoking
+from .. import status as telling
+from ..context import Context
 from .stage import Stage, shown
 
 BASELINE_CALLS = 20
@@ -23,7 +30,7 @@ def sandbox(stage: Stage) -> str:
 def baseline(stage: Stage) -> str:
     """The code before the migration goes live and is measured: about half of its calls fail."""
     stage.clone.checkout(stage.clone.base)
-    found = _deploy(stage, "baseline", gate=False)
+    found = _deploy(stage, "baseline", gate=False, context=stage.before())
     statuses = stage.ask(BASELINE_CALLS)
     share = statuses[503] / BASELINE_CALLS
     words = f"{statuses[503]} of {BASELINE_CALLS} calls answered 503 ({share:.0%}), deployment {found.id}"
@@ -34,11 +41,13 @@ def secret(stage: Stage) -> str:
     """Missing, then set, then proven: by digest and by the provider."""
     before = proving.verify(stage.context)
     shown(not any(row.present for row in before.secrets), "the new key was there before it was set")
-    proving.set_all(stage.fresh(), confirm=lambda _: True)
+    secret_set.set_all(stage.fresh(), lambda _: True)
     after = proving.verify(stage.fresh())
     stage.results["secret"] = after
     good = all(row.present and row.matches and row.provider_ok for row in after.secrets)
-    return shown(good, f"{', '.join(row.name for row in after.secrets)}: missing, set, digest equal, provider accepts it")
+    return shown(
+        good, f"{', '.join(row.name for row in after.secrets)}: missing, set, digest equal, provider accepts it"
+    )
 
 
 def plan(stage: Stage) -> str:
@@ -65,7 +74,11 @@ def smoke(stage: Stage) -> str:
     stage.results["smoke"] = result
     failed = [case.name for case in result.cases if not case.ok]
     slowest = max(case.seconds for case in result.cases)
-    words = f"{len(result.cases)} cases passed, the slowest in {slowest:.1f} s" if not failed else f"failed: {', '.join(failed)}"
+    words = (
+        f"{len(result.cases)} cases passed, the slowest in {slowest:.1f} s"
+        if not failed
+        else f"failed: {', '.join(failed)}"
+    )
     return shown(not failed, words)
 
 
@@ -119,16 +132,24 @@ def rollback(stage: Stage) -> str:
     tip = stage.clone.sync()
     statuses = stage.ask(6)
     old = _signal(stage, "old_route")
-    words = f"restored in {result.restored_seconds:.1f} s, revert {str(result.revert.commit)[:9]} pushed, {len(old)} lines of the old route"
+    words = f"restored in {result.restored_seconds:.1f} s, revert {str(result.revert.commit)[:9]} pushed"
+    words += f", {len(old)} lines of the old route"
     return shown(result.revert.pushed and tip == result.revert.commit and old and statuses, words)
 
 
 BROKEN = 'throw new Error("a drill: this revision does not start");\n'
 
 
-def _deploy(stage: Stage, name: str, *, gate: bool) -> Any:
+def _deploy(stage: Stage, name: str, *, gate: bool, context: Context | None = None) -> Any:
     result = deploying.run(
-        stage.fresh(), yes=True, plan_hash=None, only=(), gate=gate, wait=0, lift_hold=None, confirm=lambda _: True
+        context or stage.fresh(),
+        yes=True,
+        plan_hash=None,
+        only=(),
+        gate=gate,
+        wait=0,
+        lift_hold=None,
+        confirm=lambda _: True,
     )
     stage.results[name] = result.deployment
     return result.deployment
@@ -146,7 +167,7 @@ def _since(stage: Stage) -> Any:
 
 
 def _deployed_at(stage: Stage) -> Any:
-    return stage.results["deploy"].ended
+    return stage.results["deploy"].began
 
 
 def _live(stage: Stage) -> dict[str, Any]:
@@ -155,7 +176,3 @@ def _live(stage: Stage) -> dict[str, Any]:
 
 def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return before == after
-
-
-def set_key(stage: Stage, value: Secret) -> None:
-    stage.context.supabase.set_secrets({name: value for name in stage.config.secrets})

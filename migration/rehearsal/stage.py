@@ -74,6 +74,12 @@ class Stage:
         self._context = contexts.attach(self.root, self.config, self.folder, Quiet(self.observer))
         return self._context
 
+    def before(self) -> Context:
+        """The same, with the configuration as it was before the migration: no new secret, no new provider."""
+        context = self.fresh()
+        context.config = context.config.model_copy(update={"secrets": {}, "provider": None})
+        return context
+
     def ask(self, count: int) -> Counter[int]:
         """Statuses of so many artifact requests, a few at a time."""
         function = self.config.migration.functions[0]
