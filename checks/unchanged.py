@@ -40,14 +40,17 @@ def _judge(evidence: Evidence, function: str) -> Finding:
 
 
 def _facts(found: Unchanged, gate: bool) -> list[tuple[bool | None, str]]:
-    version = (found.same_version, _say(found.same_version, "the live version is as before", "another version is live"))
-    same, differs = "source identical to before", f"source differs in {len(found.differs)} files"
-    source = (found.same_source, _say(found.same_source, same, differs))
     answered = f"answers {found.status}" if found.status else "answers"
     answers = (found.answers, _say(found.answers, answered, f"does not answer ({found.status or 'no answer'})"))
     if gate:
-        return [version, answers]
-    return [source, answers, _route(found.route_lines)]
+        unknown = "its version from before is not known"
+        version = _say(found.same_version, "the live version is as before", "another version is live", unknown)
+        return [(found.same_version, version), answers]
+    unknown = "there is no revision before the migration to compare with (app.base)"
+    source = _say(
+        found.same_source, "source identical to before", f"source differs in {len(found.differs)} files", unknown
+    )
+    return [(found.same_source, source), answers, _route(found.route_lines)]
 
 
 def _route(lines: int | None) -> tuple[bool | None, str]:
@@ -56,5 +59,5 @@ def _route(lines: int | None) -> tuple[bool | None, str]:
     return (True, f"{lines} lines of its own route") if lines else (None, "no line of its own route in the logs")
 
 
-def _say(good: bool | None, yes: str, no: str) -> str:
-    return yes if good else f"not known: {yes}?" if good is None else no
+def _say(good: bool | None, yes: str, no: str, unknown: str = "whether it answers is not known") -> str:
+    return yes if good else unknown if good is None else no

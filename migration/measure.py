@@ -89,7 +89,7 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
         artifacts_before=samples.artifacts(samples.recent(context, about.changed - BASELINE, about.changed)),
         provider=tried(lambda: _provider(context, about, spend)),
         month=tried(lambda: _month(context, spend)),
-        unchanged=watched.all_of(context, about, answers, routes, lines),
+        unchanged=watched.all_of(context, about, answers, lines),
         gate=about.gate,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ BEFOREHAND = timedelta(minutes=7)  # a request ends at most 400 s after its firs
 _DAY = WINDOW - BEFOREHAND
 _STEP = 1.01  # durations are counted in steps of one percent
 _SHOWN = 8
+_NO_ROUTES = {"usage", "failure", "retry"}
 _FID, _VERSION, _EXECUTION = (logsql.attribute(name) for name in ("function_id", "version", "execution_id"))
 _STATUS = f"toInt32OrZero({logsql.attribute('status')})"
 _SECONDS = f"toFloat64OrZero({logsql.attribute('milliseconds')}) / 1000"
@@ -155,36 +156,40 @@ def _spend(total: Mapping[str, float], without: tuple[Offender, ...]) -> Spend:
     return Spend(*counts, total["total"], mean, math.sqrt(variance), without)
 
 
-def faults(reader: LogReader, scope: Scope, routes: Mapping[str, Pattern]) -> tuple[Faults, dict[str, int]]:
-    """Rows that report an error, and by function the lines of its own route; `routes` by slug."""
-    kind = "multiIf(" + ", ".join(f"{test}, {logsql.literal(name)}" for name, test in _ERROR.items()) + ", '')"
-    route = logsql.either(
-        *(logsql.both(logsql.equal("function_id", scope.functions[slug][0]), pattern.sql)
-          for slug, pattern in routes.items() if slug in scope.functions)
-    )  # fmt: skip
-    columns = (
-        f"{_FID} as fid, {_EXECUTION} as execution, {kind} as kind, ({route}) as routed, "
-        "substring(event_message, 1, 160) as said"
-    )
+def faults(reader: LogReader, scope: Scope, watched: Mapping[str, Pattern | None]) -> tuple[Faults, dict[str, int]]:
+    """Rows that report an error, and the lines of their own route of the functions in `watched`, by slug.
+
+    Errors of the watched ones are not counted: they are not what the migration brought.
+    """
     figures = (
         "fid, kind, count() as n, countIf(routed) as routes, "
         f"groupArrayIf({_SHOWN})(concat(execution, ' ', said), kind != '') as bad"
     )
     where = logsql.both(logsql.source(logsql.FUNCTION), scope.where)
     kinds: Counter[str] = Counter()
-    lines: Counter[str] = Counter(dict.fromkeys(routes, 0))
+    lines = {slug: 0 for slug, route in watched.items() if route is not None}
     bad: list[Offender] = []
     for start, end in _days(scope):
-        rows = _once(columns, logsql.both(where, logsql.span(start, end)))
-        sql = f"select {figures} from {rows} group by fid, kind order by fid, kind"
-        for row in reader.query(sql, start, end):
+        rows = _once(_kinds(scope, watched), logsql.both(where, logsql.span(start, end)))
+        for row in reader.query(f"select {figures} from {rows} group by fid, kind order by fid, kind", start, end):
             slug = scope.slug(row["fid"])
-            if slug in routes:
+            if slug in lines:
                 lines[slug] += int(row["routes"])
-            if row["kind"]:
+            if row["kind"] and slug not in watched:
                 kinds[row["kind"]] += int(row["n"])
                 bad += [_complaint(slug, str(text)) for text in row["bad"]]
-    return Faults(sum(kinds.values()), dict(kinds), tuple(bad)), dict(lines)
+    return Faults(sum(kinds.values()), dict(kinds), tuple(bad)), lines
+
+
+def _kinds(scope: Scope, watched: Mapping[str, Pattern | None]) -> str:
+    """Columns: which kind of error a row is, "" for none, and whether it is a line of the function's own route."""
+    kind = "multiIf(" + ", ".join(f"{test}, {logsql.literal(name)}" for name, test in _ERROR.items()) + ", '')"
+    known = {slug: route for slug, route in watched.items() if route is not None and slug in scope.functions}
+    own = (
+        logsql.both(logsql.equal("function_id", scope.functions[slug][0]), route.sql) for slug, route in known.items()
+    )
+    said = "substring(event_message, 1, 160) as said"
+    return f"{_FID} as fid, {_EXECUTION} as execution, {kind} as kind, ({logsql.either(*own)}) as routed, {said}"
 
 
 def _complaint(slug: str, text: str) -> Offender:
@@ -231,7 +236,7 @@ def _map(value: Any) -> Mapping[str, Any]:
     return dict(found) if isinstance(found, list) else found or {}
 
 
-def routes(known: Mapping[str, Pattern], unchanged: list[str]) -> dict[str, Pattern]:
-    """The signal that names an unchanged function as its own, by slug."""
-    usable = [pattern for name, pattern in known.items() if name not in signals.GROUPS]
-    return {slug: pattern for slug in unchanged for pattern in usable if slug in pattern.functions}
+def routes(known: Mapping[str, Pattern], unchanged: Sequence[str]) -> dict[str, Pattern | None]:
+    """The signal that names an unchanged function as its own, by slug; None where there is none."""
+    usable = [pattern for name, pattern in known.items() if name not in _NO_ROUTES]
+    return {slug: next((route for route in usable if slug in route.functions), None) for slug in unchanged}

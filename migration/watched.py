@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from checks.evidence import Missing, Unchanged
 from . import downloaded, source
 from .errors import CutoverError, ServiceFailed
 from .samples import Sample
-from .signals import Pattern
 from .source import Source
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ def all_of(
     context: Context,
     about: Subject,
     answers: Sequence[Sample],
-    routes: Mapping[str, Pattern],
     lines: Mapping[str, int] | Missing,
 ) -> dict[str, Unchanged | Missing]:
     """Evidence for each of migration.unchanged, by slug."""
@@ -35,7 +34,7 @@ def all_of(
     found: dict[str, Unchanged | Missing] = {}
     for slug in slugs:
         own = [answer for answer in answers if answer.function == slug]
-        count = None if isinstance(lines, Missing) or slug not in routes else lines.get(slug, 0)
+        count = None if isinstance(lines, Missing) else lines.get(slug)
         try:
             found[slug] = _one(context, about, slug, base.get(slug), own, count)
         except CutoverError as error:
@@ -67,8 +66,15 @@ def _compare(context: Context, live: Function, base: Source | None) -> tuple[boo
     found = downloaded.from_body(context.supabase.body(live.slug), live)
     if downloaded.same_files(found, base):
         return True, ()
-    names = sorted(path for path in {*found.hashes, *base.hashes} if found.hashes.get(path) != base.hashes.get(path))
-    return False, tuple(names)
+    live_files, base_files = _seen(found), _seen(base)
+    paths = sorted({*live_files, *base_files})
+    return False, tuple(path for path in paths if live_files.get(path) != base_files.get(path))
+
+
+def _seen(found: Source) -> dict[str, str]:
+    """Hashes by path as seen from the entrypoint: the platform may have cut the folders above."""
+    folder = posixpath.dirname(found.entrypoint) or "."
+    return {posixpath.relpath(path, folder): value for path, value in found.hashes.items()}
 
 
 def _as_before(about: Subject, live: Function) -> bool | None:

@@ -94,7 +94,7 @@ def test_criteria_from_no_traffic_to_a_pass_and_then_to_each_fault(stage: Moved)
     }
     stage.context.supabase.deploy(type(changed)("chat", changed.entrypoint, files, verify_jwt=one.verify_jwt).upload())
     chat = result(judge(stage, smoke=smoked.samples), "chat_unchanged")
-    assert (chat.verdict, chat.evidence) == (FAIL, ("supabase/functions/chat/index.ts",))
+    assert (chat.verdict, chat.evidence) == (FAIL, ("index.ts",))
     moved = judge(stage, gate=True, smoke=smoked.samples, before=[one])
     assert result(moved, "chat_unchanged").got == "another version is live"
 

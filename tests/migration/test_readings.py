@@ -164,6 +164,17 @@ def test_lines_of_a_function_s_own_route_are_counted_for_it_alone(fill: Fill) ->
     assert readings.faults(reader, SCOPE, {"chat": ROUTE})[1] == {"chat": 2}
 
 
+def test_errors_of_a_function_that_the_migration_leaves_alone_are_not_its_own(fill: Fill) -> None:
+    reader = fill(said("boom", 1, level="error", fid="f-chat", version="3"), said("bang", 2, level="error"))
+    found, lines = readings.faults(reader, SCOPE, {"chat": None})
+    assert (found.rows, [offender.function for offender in found.offenders], lines) == (1, ["make"], {})
+
+
+def test_a_route_is_the_signal_that_names_the_function_as_its_own() -> None:
+    known = {"chat_route": ROUTE, "retry": Pattern("retry", "again", ("chat", "image")), "usage": PATTERN}
+    assert readings.routes(known, ["chat", "image"]) == {"chat": ROUTE, "image": None}
+
+
 def test_without_functions_nothing_is_asked(fill: Fill) -> None:
     nobody = Scope({}, NOON, LATER)
     reader = fill(answer(1))
