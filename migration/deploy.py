@@ -54,6 +54,9 @@ def run(
         resumed = None
     checked = _ready(context, made, pending, resumed, lift_hold)
     try:
+        if context.environment.confirm and not yes and not plan_hash:
+            checked.wait(10.0)
+            checked.tell()
         _ask(context, made, yes, plan_hash, confirm, resumed)
         return _locked(context, made, resumed, only, gate, wait, lift_hold, pace)
     finally:
@@ -131,7 +134,7 @@ def _locked(
     context.observer.step("lock")
     with context.lock.held("deploy", wait, name) as held:
         context.observer.done("lock")
-        again = plan.make(context, only)
+        again = plan.make(context, only, locked=True)
         pending = recovery.look(context, again.history, again.live)
         recording = recorder.Recording(context, name, held, again.history)
         carry = Carry(context, again, recording, gate, pace or Pace())

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from migration.errors import Refused
 from migration.importmap import DENO_CONFIG, ImportMap
+from migration.secrets_type import spare
 
 _SECONDS = 60
 _LOCAL = ("./", "../", "/", "file:")
@@ -24,12 +25,13 @@ _LOCAL = ("./", "../", "/", "file:")
 class Graph:
     """`files`: every local module, entrypoint first. `problems`: what stops a deploy. `unmapped`: bare imports that
     neither a path nor the import map explains (the platform may know them, this machine does not). `local`: nothing
-    comes from the network or from npm."""
+    comes from the network or from npm. `dynamic`: something is imported at run time only."""
 
     files: tuple[Path, ...]
     problems: tuple[str, ...]
     unmapped: tuple[str, ...]
     local: bool = True
+    dynamic: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -46,7 +48,7 @@ def deno() -> str:
 def environment(cache: Path) -> dict[str, str]:
     """What a deno child gets: its own cache folder, no look-up of newer versions, no package.json."""
     wanted = {"DENO_DIR": str(cache), "DENO_NO_PACKAGE_JSON": "1", "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
-    return {**os.environ, **wanted}
+    return {**spare(os.environ), **wanted}
 
 
 def resolve(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path) -> Graph:
@@ -58,7 +60,9 @@ def resolve(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path)
     problems = [_problem(module, importers, app) for module in modules.values() if _is_local_error(module)]
     ordered = sorted(dict.fromkeys(files), key=lambda path: (path != entrypoint, str(path)))
     local = all(str(specifier).startswith(("file:", "node:", "data:")) for specifier in modules)
-    return Graph(tuple(ordered), tuple(problems + _blocked(modules, app)), tuple(_bare(modules, app)), local)
+    dynamic = any(each.get("isDynamic") for module in modules.values() for each in module.get("dependencies", ()))
+    blocked, bare = _blocked(modules, app), _bare(modules, app)
+    return Graph(tuple(ordered), tuple(problems + blocked), tuple(bare), local, dynamic)
 
 
 def command(entrypoint: Path, options: list[str]) -> list[str]:

@@ -135,13 +135,16 @@ class Plan:
         return [f"inv deploy{env} --plan {self.hash[:12]}"] if self.changes else []
 
 
-def make(context: Context, only: Sequence[str] = (), diff: bool = False) -> Plan:
-    """Reads git, the platform and the ledger, and changes none of them. Refused for a source that cannot run."""
+def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked: bool = False) -> Plan:
+    """Reads git, the platform and the ledger, and changes none of them. Refused for a source that cannot run.
+
+    `locked`: the lock is ours, so nobody asks who has it.
+    """
     slugs, notes = choose(context, only)
     context.observer.step("plan")
     context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     watched = context.config.migration.unchanged
-    sources, functions, history, digests, holder = _read(context, slugs)
+    sources, functions, history, digests, holder = _read(context, slugs, locked)
     base = history.base(_first_base(context))
     known = bool(base) and context.repository.revision(base) is not None
     past = source.at_revision(context.repository, base, [*slugs, *watched], context.state) if known else {}
@@ -183,7 +186,7 @@ def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]
 
 
 def _read(
-    context: Context, slugs: list[str]
+    context: Context, slugs: list[str], locked: bool
 ) -> tuple[dict[str, Source], list[Function], History, list[SecretDigest], Holder | None]:
     """Five readings at once: the disk, the platform twice, and the git remote twice."""
     tasks: list[Callable[[], Any]] = [
@@ -193,7 +196,7 @@ def _read(
         context.supabase.secrets,
     ]
     sources, functions, history, digests = every(tasks, lambda task: task())
-    holder = context.lock.holder() if context.ledger.offline is None else None
+    holder = None if locked or context.ledger.offline else context.lock.holder()
     return sources, functions, history, digests, holder
 
 

@@ -102,9 +102,14 @@ class TypeCheck:
             argv, env=env, cwd=app, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
         )  # fmt: skip
-        with contextlib.suppress(OSError, AttributeError):
-            os.setpriority(os.PRIO_PROCESS, child.pid, 10)
+        _stand_back(child.pid)
         return child
+
+    def wait(self, seconds: float) -> None:
+        """Let it come to an end, for somebody who is about to decide."""
+        for child in self.running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(seconds)
 
     def tell(self) -> None:
         """Warn of what was found so far, and end what still runs."""
@@ -116,3 +121,10 @@ class TypeCheck:
                 lines = [line.strip() for line in child.communicate()[1].splitlines() if line.strip()]
                 self.context.observer.warn(f"deno check does not pass: {'; '.join(lines[:2])}")
         self.running = []
+
+
+def _stand_back(pid: int) -> None:
+    """Only idle time is for it: nobody waits for a type check that only warns."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, pid, 19)
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))

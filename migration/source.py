@@ -13,7 +13,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from migration import checkout, functions_config, graph, importmap, static
+from migration import checkout, functions_config, graph, graphcache, importmap, static
 from migration.clients.supabase import Upload
 from migration.errors import Refused
 from migration.git import Repository
@@ -85,7 +85,7 @@ def read(app: Path, slug: str, state: Path) -> Source:
     entrypoint = _normal(app / "supabase" / (settings.entrypoint or f"functions/{slug}/index.ts"))
     _expect(app, slug, entrypoint)
     imports = importmap.find(app, settings, entrypoint)
-    modules = graph.resolve(entrypoint, app, imports, state)
+    modules = graphcache.resolve(entrypoint, app, imports, state)
     patterns = static.patterns(app, settings.static_files)
     assets = {pattern: static.match(app, pattern) for pattern in patterns}
     mapped, extra = _mapped(app, imports, modules, state)
@@ -159,7 +159,7 @@ def _mapped(
             )
     files = [path for target in targets for path in _files(target)]
     unused = [target for target in targets if target.suffix in _SCRIPTS and target not in modules.files]
-    return files, [graph.resolve(target, app, imports, state) for target in unused if target.is_relative_to(app)]
+    return files, [graphcache.resolve(target, app, imports, state) for target in unused if target.is_relative_to(app)]
 
 
 def _files(target: Path) -> list[Path]:
