@@ -12,12 +12,12 @@ from .. import plan as planning
 from .. import rollback as undoing
 from .. import secret as proving
 from .. import smoke as smoking
+from .. import soak as soaking
 from .. import status as telling
 from ..context import Context
 from .stage import Stage, shown
 
 BASELINE_CALLS = 20
-SOAK_CALLS = 24
 
 
 def sandbox(stage: Stage) -> str:
@@ -64,7 +64,6 @@ def plan(stage: Stage) -> str:
 def deploy(stage: Stage) -> str:
     """The change goes live and the gate proves it."""
     found = _deploy(stage, "deploy", gate=True)
-    stage.ask(SOAK_CALLS)
     versions = ", ".join(f"{row.slug} {row.before.version}→{row.after.version}" for row in found.functions)
     return shown(found.outcome == "live", f"{found.outcome}: {versions}")
 
@@ -100,11 +99,17 @@ def costs(stage: Stage) -> str:
 
 
 def checks(stage: Stage) -> str:
-    """Every success criterion, after against before."""
+    """A soak settles the success rate; then every success criterion, after against before."""
+    soaked = soaking.run(stage.fresh(), concurrency=8)
+    stage.results["soak"] = soaked
+    shown(soaked.verdict == "pass", f"soak: {soaked.decision}")
     result = checks_run.run(stage.fresh(), since=_deployed_at(stage))
     stage.results["checks"] = result
     bad = [f"{row.name} {row.verdict}: {row.got}" for row in result.criteria if str(row.verdict) != "pass"]
-    return shown(str(result.verdict) == "pass", f"{len(result.criteria)} criteria pass" if not bad else "; ".join(bad))
+    return shown(
+        str(result.verdict) == "pass",
+        f"{len(result.criteria)} criteria pass after a soak of {soaked.requests}" if not bad else "; ".join(bad),
+    )
 
 
 def drill(stage: Stage) -> str:

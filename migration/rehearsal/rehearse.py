@@ -71,6 +71,7 @@ def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | No
     target = report or folder / "report.json"
     result = Rehearsal((*done, Phase("report", True, 0.0, _shown(target, root))), time.monotonic() - began, str(target))
     _write(target, result, stage)
+    observer.done("report", detail=_shown(target, root))
     if not keep:
         _clear(folder, target)
     return result

@@ -95,7 +95,11 @@ def rollback_plan(data: Data, canvas: Canvas) -> None:
     rows = [
         [row["slug"], row["action"], _side(row.get("live")), _side(row.get("restored"))] for row in data["functions"]
     ]
-    canvas.table(rows, "function", "action", "live now", "will be live")
+    if rows:
+        canvas.table(rows, "function", "action", "live now", "will be live")
+    canvas.say(data["message"], "bold")
+    if data["files"]:
+        canvas.say(f"Git takes back {len(data['files'])} files: {', '.join(data['files'])}")
     for note in data.get("notes") or ():
         canvas.say(note)
 

@@ -42,10 +42,12 @@ def _case(row: Data, canvas: Canvas) -> None:
 def soak(data: Data, canvas: Canvas) -> None:
     low, high = data["interval"]
     style = {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE)
-    canvas.say(f"{data['verdict']}: {data.get('message') or ''}".rstrip(": "), style)
+    canvas.say(f"{data['verdict']}: {data['decision']}", style)
     canvas.say(f"{data['successes']} of {data['requests']} succeeded; the rate lies between {low:.1%} and {high:.1%}.")
+    for line in (*data["reasons"], *data["failures"]):
+        canvas.say(f"  {line}", "dim")
     times = ", ".join(f"{name} {data[name]:.1f} s" for name in ("p50", "p95", "p99") if data.get(name) is not None)
-    canvas.say(f"{times}; spent {money(data['cost'])}.")
+    canvas.say(f"{times}; spent {money(data['cost'])}{'' if data['cost_measured'] else ' by estimate'}.")
     canvas.then(data)
 
 
@@ -72,6 +74,6 @@ def doctor(data: Data, canvas: Canvas) -> None:
         canvas.say(f"{row['severity']}: {row['problem']}", BAD if row["severity"] == "error" else UNSURE)
         canvas.say(f"  evidence: {row['evidence']}")
         canvas.say(f"  → {row['fix']}", "cyan")
-    for line in data.get("fixed") or ():
-        canvas.say(f"fixed: {line}", GOOD)
+    for row in data["fixed"]:
+        canvas.say("fixed: " + ", ".join(str(value) for value in row.values()), GOOD)
     canvas.then(data)
