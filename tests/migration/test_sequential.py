@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+import time
 
 import pytest
 
 from migration import sequential
 from migration.errors import Refused
 from migration.sequential import Sprt, fixed, odds
+from tests.support.long import report
 
 RATES = (0.5, 0.7, 0.9, 0.97, 0.99, 1.0)
 ROUNDS = 500
@@ -101,7 +103,7 @@ def test_500_seeded_soaks_go_as_the_exact_odds_say(rate: float) -> None:
 @pytest.mark.long
 def test_the_curve_over_many_rates_is_printed_beside_the_fixed_test(capsys: pytest.CaptureFixture[str]) -> None:
     """5,000 seeded soaks a rate against the exact figures."""
-    test, rounds = Sprt(), 5000
+    test, rounds, began = Sprt(), 5000, time.monotonic()
     rows = [f"{'rate':>6} {'accept':>14} {'reject':>14} {'open':>14} {'requests':>15} {'fixed':>6}"]
     for rate in (0.5, 0.7, 0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 1.0):
         exact = odds(test, rate)
@@ -113,6 +115,8 @@ def test_the_curve_over_many_rates_is_printed_beside_the_fixed_test(capsys: pyte
         rows.append(f"{rate:6.3f} {cells} {mean:7.1f} ({exact.requests:5.1f}) {fixed(test)[0]:6}")
         assert shares[0] == pytest.approx(exact.accept, abs=0.03)
         assert shares[1] == pytest.approx(exact.reject, abs=0.03)
+    report("Soak", "sequential test at 11 success rates against exact odds", 11 * rounds, time.monotonic() - began,
+           {"requests at 99 %": f"{odds(test, 0.99).requests:.0f}", "fixed test": fixed(test)[0]})  # fmt: skip
     with capsys.disabled():
         print("\nmeasured (exact)\n" + "\n".join(rows))  # noqa: T201
 

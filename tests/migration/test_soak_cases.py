@@ -7,6 +7,7 @@ import json
 import math
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from migration.progress import Collected
 from migration.samples import Sample
 from migration.sequential import Sprt, odds
 from migration.soak import SoakResult
+from tests.support.long import report
 
 CASE = {"name": "counter", "function": "make", "auth": "none", "body": {"prompt": "x"}}
 Reply = tuple[int, dict[str, Any]]
@@ -97,11 +99,13 @@ def test_a_soak_over_http_is_settled_and_costs_what_its_requests_cost(
 @pytest.mark.long
 @pytest.mark.parametrize("rate", [0.5, 0.7, 0.9, 0.97, 0.99, 1.0])
 def test_dozens_of_soaks_over_http_go_as_the_exact_odds_say(tmp_path: Path, rate: float) -> None:
-    rounds, exact = 24, odds(Sprt(), rate)
+    rounds, exact, began = 24, odds(Sprt(), rate), time.monotonic()
     ends = [over_http(tmp_path / str(seed), seeded(rate, seed)).verdict for seed in range(rounds)]
     for name, expected in (("pass", exact.accept), ("fail", exact.reject)):
         spread = 4 * math.sqrt(expected * (1 - expected) / rounds) + 1e-9
         assert ends.count(name) / rounds == pytest.approx(expected, abs=spread)
+    found = {name: ends.count(name) for name in ("pass", "fail", "inconclusive")}
+    report("Soak", f"soaks over HTTP at {rate:.0%}", rounds, time.monotonic() - began, found)
 
 
 @pytest.mark.parametrize(
