@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .errors import Refused
 from .giterrors import TimedOut
+from .secrets_type import spare
 
 # Left behind by a hook or an outer git, these would send us to another repository; traces show passwords in URLs.
 _DROPPED = {
@@ -71,8 +72,8 @@ class Done:
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment git runs in: ours, without what misleads it, with no prompt and plain English."""
-    kept = {key: value for key, value in os.environ.items() if key not in _DROPPED}
+    """The environment git runs in: ours, without our secrets and what misleads it, no prompt, plain English."""
+    kept = {key: value for key, value in spare(os.environ).items() if key not in _DROPPED}
     return {**kept, **_FIXED, **extra}
 
 

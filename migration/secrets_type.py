@@ -6,6 +6,7 @@ import base64
 import hmac
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -44,6 +45,11 @@ def mask(text: str) -> str:
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)
     return text
+
+
+def spare(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child that needs none of our secrets: without every variable that holds a known one."""
+    return {name: value for name, value in environment.items() if not any(form in value for form in _known)}
 
 
 class Secret:

@@ -16,7 +16,7 @@ from .parallel import each
 
 DAY = timedelta(hours=23)
 AHEAD = timedelta(minutes=5)  # clocks differ
-POLL, POLL_HERE = (6.0, 3), (0.1, 20)  # seconds between looks into the logs, and how many
+POLL, POLL_HERE = (0.5, 3.0, 6.0), (0.1,) * 20  # seconds between looks into the logs
 State = Literal["new", "old", "unknown"]
 
 
@@ -41,14 +41,14 @@ def workers(context: Context, functions: Sequence[Function], since: datetime) ->
     ids = {slug: found for slug, found in asked.items() if isinstance(found, str) and found}
     if not ids:
         return [Worker(found.slug, "unknown") for found in functions]
-    reader, pause, tries = LogReader.of(context), *(POLL_HERE if context.environment.embedded else POLL)
-    while True:
+    reader = LogReader.of(context)
+    for pause in (*(POLL_HERE if context.environment.embedded else POLL), 0.0):
         rows = _seen(reader, context.clock.now(), functions, list(ids.values()), since)
         found = [_worker(each.slug, ids.get(each.slug, ""), rows.get(each.id, {}), since) for each in functions]
-        tries -= 1
-        if not tries or not any(one.version is None and one.execution for one in found):
-            return found
+        if not any(one.version is None and one.execution for one in found):
+            break
         context.clock.sleep(pause)
+    return found
 
 
 def execution(context: Context, slug: str) -> str:
