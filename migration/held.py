@@ -60,6 +60,11 @@ class Holder:
         """Whether it was a process of this very machine that runs no more."""
         return bool(self.pid) and self.machine == actor.machine() and not actor.alive(self.pid, self.started)
 
+    @property
+    def gone(self) -> bool:
+        """Whether its owner is known to be dead, or silent for three heartbeats: the lock may be taken over."""
+        return self.dead() or self.silent >= 3 * self.heartbeat
+
     def facts(self) -> dict[str, Any]:
         """What people and records need to know of it."""
         names = ("id", "who", "host", "kind", "run_url", "since", "doing", "deployment", "pid")

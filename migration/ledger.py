@@ -48,6 +48,7 @@ class Ledger:
         self.emergency = Emergency(state / "emergency" / environment)
         self.offline: str | None = None
         self.fence: Fence | None = None
+        self._down = False  # a record could not be written: the next one does not wait as long
         self._expected: tuple[str | None] | None = None  # the tip the remote had when last heard
 
     @classmethod
@@ -113,9 +114,10 @@ class Ledger:
         """Append what already happened; if that cannot be done, leave an emergency file and return its path."""
         stamped = self.stamp(record)
         try:
-            self._write([stamped], release=release, failures=failures)
+            self._write([stamped], release=release, failures=1 if self._down else failures)
             return None
         except (ServiceFailed, Refused) as error:
+            self._down = True
             path = self.emergency.save(stamped)
             self.observer.warn(
                 f"The ledger could not be written ({error.message.rstrip('.')}); the record is in {path} "

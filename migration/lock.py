@@ -130,7 +130,7 @@ class Lock:
         if holder is None or holder.released:
             fence.robbed = None
             return fence.grab(commit)
-        if holder.dead() or holder.silent >= 3 * holder.heartbeat:
+        if holder.gone:
             fence.robbed = holder
             return fence.grab(commit)
         if self.monotonic() >= until:

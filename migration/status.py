@@ -74,13 +74,15 @@ def run(context: Context, limit: int = 5) -> Status:
     slugs = list(dict.fromkeys([*context.config.migration.functions, *_known(history)]))
     digests = _git(context, slugs)
     rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
-    stopped = pending if pending and holder is None else None
+    stopped = pending if pending and (holder is None or holder.gone) else None
     message, following = _words(context, history, pending, stopped, rows)
+    text = f"The lock {holder.id} of {holder} is left over: the next command takes it."
+    notes = [text] if holder and holder.gone else []
     return Status(
         context.environment.name, rows, holder.facts() if holder else None,
         tuple(_told(one) for one in list(reversed(history.deployments))[:limit]),
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
-        tuple(_notes(context, history, rows)), following, 5 if stopped else 0,
+        (*notes, *_notes(context, history, rows)), following, 5 if stopped else 0,
     )  # fmt: skip
 
 

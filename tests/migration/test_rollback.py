@@ -332,6 +332,7 @@ def test_a_killed_deploy_is_taken_back(stage: Scene, where: str) -> None:
     assert result.exit_code == 0, result
     assert _live(stage) == {"alpha": text(1), "beta": text(1)}
     assert status.run(stage.context()).exit_code == 0
+    repos.git(stage.app, "pull", "--quiet", "--ff-only")
     stage.change(3)
     lifted = _deploy(stage.context(), lift_hold="mended")
     assert lifted.exit_code == 0 and _live(stage) == {"alpha": text(3), "beta": text(3)}
