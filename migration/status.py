@@ -16,6 +16,7 @@ from migration.recovery import Recovery
 if TYPE_CHECKING:
     from migration.clients.supabase import Function
     from migration.context import Context
+    from migration.held import Holder
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,11 @@ def run(context: Context, limit: int = 5) -> Status:
     rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
     stopped = pending if pending and (holder is None or holder.gone) else None
     message, following = _words(context, history, pending, stopped, rows)
-    text = f"The lock {holder.id} of {holder} is left over: the next command takes it."
-    notes = [text] if holder and holder.gone else []
     return Status(
         context.environment.name, rows, holder.facts() if holder else None,
         tuple(_told(one) for one in list(reversed(history.deployments))[:limit]),
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
-        (*notes, *_notes(context, history, rows)), following, 5 if stopped else 0,
+        (*_leftover(holder), *_notes(context, history, rows)), following, 5 if stopped else 0,
     )  # fmt: skip
 
 
@@ -141,6 +140,12 @@ def _words(
         return "Nothing was deployed here by Cutover yet.", (f"inv plan{env}",)
     live = history.live
     return (f"{live.id} is live." if live else "The code from before the first deployment is live."), ()
+
+
+def _leftover(holder: Holder | None) -> list[str]:
+    if holder is None or not holder.gone:
+        return []
+    return [f"The lock {holder.id} of {holder} is left over: the next command takes it."]
 
 
 def _notes(context: Context, history: History, rows: Sequence[Row]) -> list[str]:
