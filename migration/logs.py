@@ -187,9 +187,9 @@ class Asker:
         return logsql.both(logsql.source(logsql.FUNCTION), own, found.sql)
 
     def _seen(self, function: str, message: str) -> tuple[str, ...]:
-        return tuple(
-            name for name, found in self.patterns.items() if function in found.functions and found.matches(message)
-        )
+        own = [found for found in self.patterns.values() if function in found.functions]
+        text = signals.plain(message) if own else ""
+        return tuple(found.name for found in own if found.regex.search(text))
 
 
 def story(request: str) -> str:

@@ -55,7 +55,8 @@ class Pattern:
 
 def plain(message: str) -> str:
     """The message as patterns see it: without colour codes, a request id on the first line only."""
-    return _REPEATED.sub("\n", _COLOUR.sub("", message))
+    bare = _COLOUR.sub("", message) if "\x1b" in message else message
+    return _REPEATED.sub("\n", bare) if "\n[" in bare else bare
 
 
 def portable(pattern: str) -> str:
