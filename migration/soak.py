@@ -153,7 +153,20 @@ def pursue(context: Context, settings: Soak, ask: Ask, meter: Meter, hopeless: H
         return not so_far.stopped
 
     pursuit: Pursuit[Sample] = Pursuit(ask, settings.concurrency, more)
-    reason = ""
+    late: list[Sample] = []
+    try:
+        reason = _follow(context, pursuit, so_far, meter, hopeless)
+        late = pursuit.drain(_DRAIN)
+    finally:  # an interrupted soak was paid for like any other
+        samples.record(context, [*so_far.seen, *late])
+    for _ in late:
+        meter.count()
+    meter.refresh(now=True)
+    return _result(context, so_far, meter, clock.monotonic() - began, pursuit.sent, reason)
+
+
+def _follow(context: Context, pursuit: Pursuit[Sample], so_far: _Run, meter: Meter, hopeless: Hopeless) -> str:
+    """Count answers until they settle it; returns why going on is pointless, if it is."""
     for sample in pursuit:
         meter.count()
         meter.refresh()
@@ -163,13 +176,8 @@ def pursue(context: Context, settings: Soak, ask: Ask, meter: Meter, hopeless: H
         if reason:
             so_far.stopped = "abandoned"
         if reason or so_far.decision:
-            break
-    late = pursuit.drain(_DRAIN)
-    for _ in late:
-        meter.count()
-    meter.refresh(now=True)
-    samples.record(context, [*so_far.seen, *late])
-    return _result(context, so_far, meter, clock.monotonic() - began, pursuit.sent, reason)
+            return reason
+    return ""
 
 
 def _count(so_far: _Run, sample: Sample) -> None:

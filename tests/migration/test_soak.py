@@ -14,7 +14,7 @@ from migration import samples, soak
 from migration.clock import VirtualClock
 from migration.config import Config
 from migration.context import Context, Environment
-from migration.errors import Refused
+from migration.errors import Interrupted, Refused
 from migration.progress import Collected
 from migration.samples import Sample
 from migration.sequential import Sprt
@@ -156,6 +156,20 @@ def test_every_answer_is_kept_for_the_criteria(context: Context) -> None:
     kept = samples.recent(context, context.clock.now().replace(year=2000), context.clock.now().replace(year=2100))
     counted = samples.artifacts(kept)
     assert (counted.tried, counted.worked, counted.valid) == (found.sent,) * 3
+
+
+def test_the_answers_of_an_interrupted_soak_are_kept_too(context: Context) -> None:
+    class Signalled(Collected):
+        def step(self, name: str, subject: str = "", detail: str = "") -> None:
+            super().step(name, subject, detail)
+            if detail.startswith("3 of 3"):
+                raise Interrupted
+
+    context.observer = Signalled()
+    with pytest.raises(Interrupted):
+        pursue(context, answers(context, 1.0), concurrency=1)
+    now = context.clock.now()
+    assert len(samples.recent(context, now.replace(year=2000), now.replace(year=2100))) == 3
 
 
 def test_the_quote_says_the_most_it_may_cost_and_what_is_likely() -> None:
