@@ -135,7 +135,8 @@ def _megabytes() -> float:
 
 FILL = """
 INSERT INTO logs SELECT concat('h', toString(number)),
-fromUnixTimestamp64Micro(toInt64({start} + number * {step}), 'UTC'), 'a line', '', 'function_logs', map('function_id', 'id-a', 'event_type', 'Log', 'level', 'info') FROM numbers({rows})
+fromUnixTimestamp64Micro(toInt64({start} + number * {step}), 'UTC'), 'a line', '', 'function_logs',
+map('function_id', 'id-a', 'event_type', 'Log', 'level', 'info') FROM numbers({rows})
 WHERE number < {rows} / 3 OR number > {rows} / 2"""
 
 
