@@ -17,10 +17,10 @@ def tree(repository: Repository, revision: str, state: Path) -> Path:
 
     Nobody's index or working copy is touched: the index is a temporary one. Refused for an unknown revision.
     """
-    commit = repository.revision(revision)
-    if commit is None:
+    found = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
+    if not found.ok:
         raise Refused(f"There is no commit {revision} here.", "git fetch")
-    name = repository.tree(commit)
+    name = found.text
     folder = state.resolve() / "trees" / name
     if not folder.is_dir():
         _make(repository, name, folder)

@@ -146,22 +146,23 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     watched = context.config.migration.unchanged
     sources, functions, history, digests, holder = _read(context, slugs, locked)
     base = history.base(_first_base(context))
-    known = bool(base) and context.repository.revision(base) is not None
-    past = source.at_revision(context.repository, base, [*slugs, *watched], context.state) if known else {}
+    past = _past(context, base, [*slugs, *watched])
+    known, past = past is not None, past or {}
     live = {function.slug: function for function in functions}
+    head = context.repository.head()
     items = _items(context, [sources[slug] for slug in slugs], live, history, past, diff)
     settings = context.config.migration.functions
     context.observer.done("plan")
     return Plan(
         environment=context.environment.name,
         project_ref=context.supabase.ref,
-        revision=context.repository.head(),
+        revision=head,
         base_revision=base,
         partial=bool(set(settings) - set(slugs)) and bool(only),
         functions=tuple(items),
         unchanged=tuple(differences.unchanged(context, watched, past, base)),
         secrets=tuple(_secrets(context, digests)),
-        hold=_hold(context, history, [item for item in items if item.changes]),
+        hold=_hold(context, history, head, [item for item in items if item.changes]),
         lock=holder.facts() if holder else None,
         notes=(*notes, *_notes(items, base, known)),
         history=history,
@@ -198,6 +199,14 @@ def _read(
     sources, functions, history, digests = every(tasks, lambda task: task())
     holder = None if locked or context.ledger.offline else context.lock.holder()
     return sources, functions, history, digests, holder
+
+
+def _past(context: Context, base: str, slugs: list[str]) -> dict[str, Source] | None:
+    """Git's sources at the base revision; None when there is none, or it is not in this clone."""
+    try:
+        return source.at_revision(context.repository, base, slugs, context.state) if base else None
+    except Refused:
+        return None
 
 
 def _first_base(context: Context) -> str:
@@ -265,11 +274,11 @@ def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str
     return found
 
 
-def _hold(context: Context, history: History, changing: Sequence[Item]) -> dict[str, Any] | None:
+def _hold(context: Context, history: History, head: str, changing: Sequence[Item]) -> dict[str, Any] | None:
     """What stands in the way of this deploy, if it was rolled back before."""
     digests = {item.slug: item.source.digest for item in changing}
     remote = "origin" if context.environment.embedded else context.config.app.remote
-    found = hold.check(context.repository, history, context.repository.head(), digests, remote) if digests else None
+    found = hold.check(context.repository, history, head, digests, remote) if digests else None
     return found.as_json() if found else None
 
 

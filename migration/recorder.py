@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from migration.deployments import fold
+from migration.errors import Unfinished
 from migration.failpoint import failpoint
 from migration.journal import Journal
 
@@ -33,6 +35,7 @@ class Recording:
     held: Held | None
     history: History
     putting_back: bool = False
+    _written: list[Record] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def journal(self) -> Journal:
@@ -51,8 +54,16 @@ class Recording:
     def intent(self, record: Record) -> None:
         """Before the first change."""
         failpoint("record.intent")
-        self._append({"record": "intent", "deployment": self.deployment, **record})
+        whole = {"record": "intent", "deployment": self.deployment, **record}
+        self._written.append(self._append(whole) or whole)
         failpoint("record.intent.after")
+
+    def begun(self) -> Deployment:
+        """The deployment as its intent describes it."""
+        found = fold([*self.history.records, *self._written]).find(self.deployment)
+        if found is None:
+            raise Unfinished("The ledger lost the record of this deployment.", "inv status")
+        return found
 
     def outcome(self, record: Record) -> None:
         """What has already happened: it is kept in a file where the ledger cannot be written. Gives the lock back."""
@@ -77,8 +88,8 @@ class Recording:
         mine = self.history.find(self.deployment)
         return mine is not None and mine.change(slug) is not None
 
-    def _append(self, record: Record) -> None:
-        self.context.ledger.append(record)
+    def _append(self, record: Record) -> Record | None:
+        return self.context.ledger.append(record)
 
 
 def _left(deployment: Deployment, slug: str) -> bool:
