@@ -144,8 +144,9 @@ def pursue(context: Context, settings: Soak, ask: Ask, meter: Meter, hopeless: H
     began = clock.monotonic()
 
     def more(number: int) -> bool:
-        if number >= settings.max_requests:
-            return False
+        pending = pursuit.sent - so_far.requests
+        if number >= settings.max_requests or so_far.test.decide(so_far.successes + pending, so_far.failures):
+            return False  # what is under way may settle it: nothing is paid for in vain
         if not meter.covers(settings.max_cost, pursuit.sent - meter.requests):
             so_far.stopped = "cost"
         elif clock.monotonic() - began > settings.max_time:

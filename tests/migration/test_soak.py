@@ -85,8 +85,11 @@ def test_the_verdict_says_what_was_decided(context: Context, rate: float, verdic
     assert found.exit_code == {"pass": 0, "fail": 1}[verdict]
 
 
-def test_a_perfect_provider_is_settled_by_73_requests_with_interval_latency_and_cost(context: Context) -> None:
-    found = pursue(context, answers(context, 1.0), concurrency=1)
+@pytest.mark.parametrize("width", [1, 4, 64])
+def test_a_perfect_provider_is_settled_by_73_requests_and_not_one_more_is_paid_for(
+    context: Context, width: int
+) -> None:
+    found = pursue(context, answers(context, 1.0), concurrency=width)
     assert (found.requests, found.successes, found.sent) == (73, 73, 73)
     assert found.interval == (pytest.approx(0.025 ** (1 / 73)), 1.0)
     assert (found.p50, found.p95, found.p99) == (38.0, 71.0, 74.0)
