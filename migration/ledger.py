@@ -47,6 +47,7 @@ class Ledger:
         self.cache = f"refs/cutover/ledger/{environment}"  # ours alone: not a branch, even where the remote has one
         self.emergency = Emergency(state / "emergency" / environment)
         self.offline: str | None = None
+        self.heard: dict[str, str] | None = None  # all our refs, when they were last asked for
         self.fence: Fence | None = None
         self._down = False  # a record could not be written: the next one does not wait as long
         self._expected: tuple[str | None] | None = None  # the tip the remote had when last heard
@@ -71,7 +72,8 @@ class Ledger:
         """The newest commit of the chain: as the remote has it now, or as last known when it cannot be heard."""
         if fresh:
             try:
-                self._hear(self.refs.read().get(self.ref))
+                self.heard = self.refs.read()
+                self._hear(self.heard.get(self.ref))
                 self.offline = None
             except ServiceFailed as error:
                 self.offline = error.message

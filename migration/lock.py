@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import actor, durable
 from .durations import show
-from .errors import CutoverError, Refused, ServiceFailed
+from .errors import CutoverError, Interrupted, Refused, ServiceFailed
 from .held import HEARTBEAT, Held, Holder
 from .refs import Raced
 
@@ -47,9 +47,13 @@ class Lock:
 
     # Asking
 
-    def holder(self) -> Holder | None:
-        """Who holds the lock now, or None. `Holder.silent` is how long its commit is known to be unchanged."""
-        commit = self.ledger.refs.read().get(self.ref)
+    def holder(self, fresh: bool = True) -> Holder | None:
+        """Who holds the lock, or None: now, or with `fresh` false when the ledger was last read.
+
+        `Holder.silent` is how long its commit is known to be unchanged.
+        """
+        known = None if fresh else self.ledger.heard
+        commit = (self.ledger.refs.read() if known is None else known).get(self.ref)
         holder = self._describe(commit) if commit else None
         return None if holder is None or holder.released else holder
 
@@ -65,6 +69,9 @@ class Lock:
         held = self.take(doing, wait, deployment)
         try:
             yield held
+        except Interrupted:
+            self.ledger.hurry()
+            raise
         finally:
             self.give(held)
 

@@ -178,14 +178,21 @@ def _manual(repository: Repository, found: Range, target: Target, state: str, te
     """Nothing was committed; the commands that do it by hand."""
     at = f"git -C {repository.path}"
     start = f"{target.remote}/{target.branch}" if target.remote else target.branch
-    files = shlex.join(found.files)
-    what = f"{at} revert {' '.join(found.commits)}" if found.whole else f"{at} checkout {found.base} -- {files}"
-    commands = [f"{at} switch --create rollback-{found.deployment} {start}", what]
-    commands += [] if found.whole else [f"{at} commit --message 'Roll back {', '.join(found.names)}'"]
+    commands = [f"{at} switch --create rollback-{found.deployment} {start}"]
+    commands += [f"{at} revert {' '.join(found.commits)}"] if found.whole else _by_hand(repository, found, at)
     if target.remote:
         commands.insert(0, f"{at} fetch {target.remote}")
         commands.append(f"{at} push {target.remote} HEAD:{target.branch}")
     return Reverted(state, text, commands=tuple(commands))
+
+
+def _by_hand(repository: Repository, found: Range, at: str) -> list[str]:
+    """The files as they were at base; those that were not there go away."""
+    there = set(repository.blobs(found.base, found.files)) if repository.revision(found.base) else set(found.files)
+    back, away = ([path for path in found.files if (path in there) is kept] for kept in (True, False))
+    commands = [f"{at} checkout {found.base} -- {shlex.join(back)}"] if back else []
+    commands += [f"{at} rm --ignore-unmatch -- {shlex.join(away)}"] if away else []
+    return [*commands, f"{at} commit --message 'Roll back {', '.join(found.names)}'"]
 
 
 def _request(repository: Repository, target: Target, branch: str) -> str:

@@ -70,7 +70,7 @@ def run(context: Context, limit: int = 5) -> Status:
     tasks: list[Callable[[], Any]] = [context.supabase.functions, context.ledger.history]
     functions, history = every(tasks, lambda task: task())
     live = {function.slug: function for function in functions}
-    holder = context.lock.holder() if context.ledger.offline is None else None
+    holder = context.lock.holder(fresh=False) if context.ledger.offline is None else None
     pending = recovery.look(context, history, live)
     slugs = list(dict.fromkeys([*context.config.migration.functions, *_known(history)]))
     digests = _git(context, slugs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 
 import pytest
@@ -152,12 +153,14 @@ def test_later_commits_to_the_same_lines_conflict_and_leave_everything_as_it_was
 
 
 def test_the_commands_printed_after_a_conflict_do_it(ground: Ground) -> None:
-    ground.migrate()
+    new = "supabase/functions/artifact/kimi.ts"
+    ground.migrate({**AFTER, new: "kimi\n"})
     commit(ground.app, {ART: AFTER[ART].replace("KIMI", "KIMI, but better")}, "Later")
     ground.push()
-    for line in ground.run().commands:
-        git(ground.folder, "-c", "alias.run=!sh -c", "run", line.replace("git -C", "git -C", 1))
+    for line in ground.run(ground.found(*FILES, new)).commands:
+        git(ground.folder, *shlex.split(line)[1:])
     assert ground.file(ART) == BEFORE[ART].strip()
+    assert new not in git(ground.remote, "ls-tree", "-r", "--name-only", "main")
 
 
 def test_reverting_twice_is_success(ground: Ground) -> None:
