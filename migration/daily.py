@@ -21,7 +21,7 @@ Day = Mapping[str, Totals]
 def known(context: Context) -> dict[date, Day]:
     """What the ledger holds, by day and function; nothing where it cannot be read."""
     try:
-        records = context.ledger.records(fresh=False)
+        records = context.ledger.records()
     except (CutoverError, OSError):
         return {}
     found: dict[date, Day] = {}

@@ -7,6 +7,7 @@ asked for with a margin, and the exact range stands in the SQL.
 from __future__ import annotations
 
 import re
+import threading
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 WINDOW = timedelta(hours=23, minutes=57)
 MINUTE = timedelta(minutes=1)
+MICROSECOND = timedelta(microseconds=1)
 HOSTED_PER_MINUTE = 8  # users report 10 a minute and project: two are left to colleagues
 SLOWEST = 2
 ATTEMPTS = 6
@@ -47,6 +49,7 @@ class Budget:
         self.spent = 0
         self._sent: deque[float] = deque()
         self._halted = float("-inf")
+        self._turn = threading.Lock()
 
     def wait(self) -> float:
         """Seconds until a query may be sent."""
@@ -58,10 +61,17 @@ class Budget:
 
     def take(self) -> None:
         """Waits for its turn and counts the query."""
-        while (wait := self.wait()) > 0:
+        while (wait := self._try()) > 0:
             self.clock.sleep(wait)
-        self._sent.append(self.clock.monotonic())
-        self.spent += 1
+
+    def _try(self) -> float:
+        """Takes a turn if there is one: 0.0, else the seconds until it is worth asking again."""
+        with self._turn:
+            wait = self.wait()
+            if wait <= 0:
+                self._sent.append(self.clock.monotonic())
+                self.spent += 1
+            return wait
 
     def halt(self, seconds: float) -> None:
         """The server said no: nothing is sent for so long, and from then on a little less often."""
@@ -87,9 +97,10 @@ class LogReader:
 
     @classmethod
     def of(cls, context: Context) -> LogReader:
-        """The reader of a run: the sandbox has no rate limit to respect."""
+        """A reader of the run; all of them share one budget. The sandbox has no rate limit to respect."""
         per_minute = None if context.environment.embedded else HOSTED_PER_MINUTE
-        return cls(context.supabase, context.clock, Budget(context.clock, per_minute), context.observer)
+        budget: Budget = context.__dict__.setdefault("log_budget", Budget(context.clock, per_minute))
+        return cls(context.supabase, context.clock, budget, context.observer)
 
     def rows(
         self,
@@ -139,19 +150,20 @@ class LogReader:
         raise AssertionError("the last attempt returns or raises")
 
     def _window(self, where: str, start: datetime, end: datetime, columns: str, newest: bool) -> Iterator[Row]:
-        cursor = ""
-        last = ""
+        first, last, cursor, seen = start, end, "", ""
         while True:
-            condition = logsql.both(logsql.span(start, end), where, cursor)
+            condition = logsql.both(logsql.span(first, last), where, cursor)
             page = self.query(logsql.rows(condition, columns, newest), start, end)
             for row in page:
                 row["us"] = int(row["us"])
-                if row["id"] != last:
+                if row["id"] != seen:
                     yield row
-                last = row["id"]
+                seen = row["id"]
             if len(page) < logsql.PAGE:
                 return
             cursor = logsql.beyond(page[-1]["us"], page[-1]["id"], newest)
+            at = logsql.at_micros(page[-1]["us"])
+            first, last = (start, at + MICROSECOND) if newest else (at, end)  # the engine skips what was read
 
     def _pause(self, error: ServiceFailed, attempt: int, deadline: float) -> None:
         wait = _wait(error, attempt)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from migration.errors import ApiError, ServiceFailed, Unknown
 from migration.logquery import WINDOW, Budget, LogReader, windows
 from migration.progress import Collected
 from migration.rehearsal.logstore import LogStore
-from tests.support.logs import NOON, Direct, row
+from tests.support.logs import NOON, Direct, context, row
 
 DAY = timedelta(days=1)
 
@@ -78,6 +81,23 @@ def test_the_rate_budget_is_never_exceeded_in_any_minute() -> None:
         budget.take()
         sent.append(clock.monotonic())
     assert all(later - earlier >= 60 for earlier, later in zip(sent, sent[3:], strict=False))
+
+
+def test_readers_of_one_run_share_a_budget_and_the_sandbox_has_none(tmp_path: Path) -> None:
+    found = context(tmp_path, Direct(None, VirtualClock(NOON)))  # type: ignore[arg-type]
+    assert LogReader.of(found).budget.per_minute is None
+    hosted = replace(found, environment=replace(found.environment, embedded=False))
+    hosted.__dict__["supabase"] = Scripted()
+    assert LogReader.of(hosted).budget is LogReader.of(hosted).budget
+    assert LogReader.of(hosted).budget.per_minute == 8
+
+
+def test_threads_together_stay_within_the_budget() -> None:
+    clock = VirtualClock(NOON)
+    budget = Budget(clock, 5)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: budget.take(), range(20)))
+    assert budget.spent == 20 and clock.monotonic() >= 180
 
 
 def test_a_server_that_asks_to_wait_is_obeyed_and_asked_less_often() -> None:
