@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,30 @@ def test_a_file_of_criteria_that_cannot_be_used_is_refused(
     criteria = stage.config.criteria.model_copy(update={"files": ["mine.py"]})
     with pytest.raises(ConfigError, match=words):
         checks_run.criteria(stage.config.model_copy(update={"criteria": criteria, "folder": tmp_path}))
+
+
+def test_a_name_that_neither_we_nor_their_files_define_is_refused(stage: Moved, tmp_path: Path) -> None:
+    (tmp_path / "none.py").write_text("")
+    own = stage.config.criteria.model_copy(update={"files": ["none.py"]})
+    own.__pydantic_extra__ = {"no_504": Criterion()}
+    with pytest.raises(ConfigError, match=r"criteria\.no_504: no criterion of this name"):
+        checks_run.criteria(stage.config.model_copy(update={"criteria": own, "folder": tmp_path}))
+
+
+def test_a_config_that_names_no_criterion_never_passes(stage: Moved) -> None:
+    own = stage.config.criteria.model_copy()
+    own.__pydantic_extra__ = {}
+    context = stage.fresh()
+    context.config = context.config.model_copy(update={"criteria": own})
+    found = checks_run.run(context)
+    assert (found.criteria, found.verdict, found.exit_code) == ((), FAIL, 1)
+    assert checks_run.run(context, deployment=Moved.deployment, gate=True, smoke=[]).verdict is OPEN
+
+
+def test_earlier_readings_count_where_several_are_asked_for(stage: Moved) -> None:
+    found = result(judge(stage), "artifacts_work")
+    bad = replace(found, verdict=FAIL)
+    assert result(judge(stage, readings={"artifacts_work": [bad]}), "artifacts_work").verdict is FAIL
 
 
 def test_an_unknown_deployment_is_refused(stage: Moved) -> None:
