@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.text import Text
 
 from .canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short
@@ -9,11 +11,18 @@ from .canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short
 _LEVELS = {"error": "red", "warn": "yellow", "warning": "yellow", "debug": "dim"}
 _SIGNALS = {"failure": "red", "retry": "yellow", "usage": "green", "new_route": "cyan", "old_route": "magenta"}
 
+_ESCAPES = re.compile(r"\x9b[0-9;?]*[ -/]*[@-~]|\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+
+
+def folded(message: str) -> str:
+    """A message on one line, without colour codes or anything else that would steer a terminal."""
+    return " ".join(_ESCAPES.sub("", message).split())
+
 
 def event(data: Data, canvas: Canvas) -> None:
-    """One line: time, function, level, request, message with its line breaks folded."""
+    """One line: day and time (UTC), function, level, request, message with its line breaks folded."""
     text = Text()
-    text.append(data["timestamp"][11:23].rstrip("Z"), "dim")
+    text.append(data["timestamp"][5:23].replace("T", " ").rstrip("Z"), "dim")
     text.append(f" {data['function']:<22}", "bold")
     text.append(f" {data['level']:<5} ", _LEVELS.get(data["level"], ""))
     if data["request_id"]:
@@ -21,13 +30,13 @@ def event(data: Data, canvas: Canvas) -> None:
     signal = next((name for name in data.get("signals") or () if name in _SIGNALS), "")
     busy = data.get("status") in (429, 503)
     message = data["message"].removeprefix(f"[{data['request_id']}] ")
-    text.append(" ".join(message.split()), "bold red" if busy else _SIGNALS.get(signal, ""))
+    text.append(folded(message), "bold red" if busy else _SIGNALS.get(signal, ""))
     canvas.print(text)
 
 
 def explained(data: Data, canvas: Canvas) -> None:
     for row in data["lines"]:
-        canvas.say(" ".join(row["message"].split()), "dim")
+        canvas.say(folded(row["message"]), "dim")
         taken = ", ".join(f"{name}={value}" for name, value in (row["taken"] or {}).items() if value)
         canvas.say(f"  takes {taken}" if taken else "  takes nothing", GOOD if taken else UNSURE)
     if not data["lines"]:
