@@ -25,8 +25,8 @@ AUTHOR = {
     "GIT_COMMITTER_NAME": "Cutover",
     "GIT_COMMITTER_EMAIL": "cutover@localhost",
 }
-_QUIET = ["-c", "core.hooksPath=/dev/null", "-c", "filter.lfs.process=", "-c", "filter.lfs.smudge=",
-          "-c", "filter.lfs.required=false"]  # fmt: skip
+QUIET = ["-c", "core.hooksPath=/dev/null", "-c", "filter.lfs.process=", "-c", "filter.lfs.smudge=",
+         "-c", "filter.lfs.clean=", "-c", "filter.lfs.required=false"]  # fmt: skip
 
 
 class Repository:
@@ -210,7 +210,7 @@ class Repository:
         folder = Path(tempfile.mkdtemp(prefix="cutover-", dir=parent))
         tree = folder / folder.name  # git names its own record of the worktree by this
         try:
-            self.git(*_QUIET, "worktree", "add", "--force", "--detach", str(tree), revision, timeout=300)
+            self.git(*QUIET, "worktree", "add", "--force", "--detach", str(tree), revision, timeout=300)
             yield tree
         finally:
             self.run("worktree", "remove", "--force", "--force", str(tree), timeout=60)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import CutoverError, Refused, ServiceFailed
-from .git import AUTHOR, Repository
+from .git import AUTHOR, QUIET, Repository
 from .giterrors import translate
 
 _NOBODY = "-c", "user.useConfigOnly=true"
@@ -132,7 +132,7 @@ def _revert(repository: Repository, commit: str, tree: Path) -> list[str]:
     """git revert in the worktree; conflicts that are only line endings are settled. Returns the files in conflict."""
     parent = ["-m", "1"] if len(repository.parents(commit)) > 1 else []
     for option in ([], ["-X", "ignore-cr-at-eol"]):
-        hooks = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"]
+        hooks = [*QUIET, "-c", "commit.gpgSign=false"]
         words = [*hooks, "revert", "--no-commit", *parent, *option, commit]
         done = repository.run(*words, at=tree, timeout=120, env=AUTHOR)
         if done.ok:

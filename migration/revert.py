@@ -51,6 +51,10 @@ class Reverted:
         facts = {"commit": self.commit, "pushed": self.pushed, "branch": self.branch, "reverts": list(self.reverts)}
         return {**facts, "state": self.state}
 
+    def as_json(self) -> dict[str, object]:
+        words = {"message": self.message, "conflicts": list(self.conflicts), "commands": list(self.commands)}
+        return {**self.record(), **words}
+
 
 @dataclass(frozen=True)
 class Target:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from migration import aim, recorder, reversal, scope
 from migration.aim import Aim, Target
@@ -49,7 +49,7 @@ def run(
     context: Context,
     *,
     to: str | None = None,
-    scope: Literal["functions", "commit"] | None = None,
+    scope: str | None = None,
     restore_only: bool = False,
     push: bool = True,
     wait: float = 0.0,
@@ -59,10 +59,11 @@ def run(
 ) -> RollbackResult:
     """Takes back the newest deployment, or all after `to`. Service first, then git (unless `restore_only`).
 
+    `scope`: `functions` (only their files go back in git) or `commit` (whole commits); None as the config says.
     `confirm` shows the plan and says whether the person agrees; nobody holds the lock meanwhile. `without_lock` is the
     reason to go on when the lock cannot be had. Refused: nothing was changed. The result's `exit_code` says the rest.
     """
-    whole = (scope or context.config.rollback.scope) == "commit"
+    whole = _whole(scope or context.config.rollback.scope)
     if without_lock is None:
         try:
             context.ledger.announce()
@@ -171,6 +172,13 @@ def _clean(context: Context, made: RollbackPlan) -> None:
         names = ", ".join(dirty[:3]) + (" and others" if len(dirty) > 3 else "")
         hint = "git commit, or git restore, then inv rollback"
         raise Refused(f"Not rolled back: {names} differs from the last commit.", hint)
+
+
+def _whole(scope: str) -> bool:
+    """Whether whole commits go back, not only the functions' files."""
+    if scope not in ("functions", "commit"):
+        raise Refused(f"--scope {scope} is not known.", "use --scope functions or --scope commit")
+    return scope == "commit"
 
 
 def _cut_off(error: Unreachable) -> Unreachable:

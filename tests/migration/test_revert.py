@@ -296,6 +296,22 @@ def test_an_app_below_the_top_of_its_repository_works(ground: Ground) -> None:
     assert ground.file(f"apps/one/{ART}") == BEFORE[ART].strip() and ground.file(f"apps/one/{CHAT}") == "chat too"
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("core.autocrlf", "true"), ("merge.ff", "only"), ("diff.noprefix", "true"), ("log.showSignature", "true"),
+     ("filter.lfs.required", "true"), ("core.quotePath", "true"), ("merge.renames", "false")],
+)  # fmt: skip
+def test_the_user_s_settings_do_not_change_the_revert(ground: Ground, key: str, value: str) -> None:
+    ground.base = commit(ground.app, {".gitattributes": "*.bin filter=lfs\n", "a.bin": "pointer\n"}, "Attributes")
+    ground.migrate()
+    git(ground.app, "config", "filter.lfs.smudge", "false")
+    git(ground.app, "config", "filter.lfs.clean", "false")
+    git(ground.app, "config", key, value)
+    assert ground.run().pushed
+    assert git(ground.remote, "diff", "--name-only", ground.revision, "main").split() == sorted(FILES)
+    assert ground.file(ART) == BEFORE[ART].strip()
+
+
 def test_failing_hooks_do_not_stop_it(ground: Ground) -> None:
     ground.migrate()
     for name in ("pre-commit", "commit-msg", "pre-push", "post-checkout", "prepare-commit-msg"):

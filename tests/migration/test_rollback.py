@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from migration.context import Context
 from migration.errors import Interrupted, Refused, Unfinished, Unreachable
 from migration.outcome import DeployResult
 from migration.rehearsal.server import Running
+from migration.report.sink import one_line
 from migration.rolled import RollbackResult
 from migration.secrets_type import Secret
 from migration.staging import Pace
@@ -69,7 +71,9 @@ def test_the_former_code_is_live_again_and_git_agrees(stage: Scene) -> None:
     assert result.deployment is not None and result.deployment.to == first.deployment.id
     assert result.revert is not None and result.revert.pushed
     assert _file(stage, index("alpha")) == text(1)
-    assert result.restored_seconds is not None and result.restored_seconds < 60
+    told = json.loads(one_line(result))
+    assert told["revert"]["pushed"] and told["revert"]["commit"] and told["restored_seconds"] > 0
+    assert [row["after"]["version"] for row in told["deployment"]["functions"]] == [3, 3]
     assert stage.context().lock.holder() is None
     repos.git(stage.app, "pull", "--quiet", "--ff-only")
     assert {item.action for item in plan.make(stage.context()).functions} == {"same"}
@@ -129,6 +133,11 @@ def test_twice_in_a_row_the_second_finds_its_work_done(stage: Scene) -> None:
     result = _rollback(stage.context())
     assert result.exit_code == 0 and "already" in result.message and "--to" in result.message
     assert stage.context().ledger.records() == before and _live(stage)["alpha"] == text(1)
+
+
+def test_an_unknown_scope_is_refused(stage: Scene) -> None:
+    with pytest.raises(Refused, match="--scope everything is not known"):
+        _rollback(stage.context(), scope="everything")
 
 
 def test_without_any_deployment_there_is_nothing_to_roll_back(stage: Scene) -> None:
