@@ -83,11 +83,10 @@ class Asker:
 
     def read(self, start: datetime, end: datetime) -> list[Cell]:
         """The cells of a stretch; one query a window."""
-        if not self.ids:
-            return []
-        return [cell for window in windows(start, end) for cell in self._window(*window)]
+        return [cell for window in windows(start, end) for cell in self._window(*window)] if self.ids else []
 
     def _window(self, start: datetime, end: datetime) -> Iterable[Cell]:
+        self.reader.observer.step("reading the logs", detail=f"{start:%d %B}")
         sql = costsql.window(self.ids, self.usage, self.retry, self.price, self.since, (start, end))
         for row in self.reader.query(sql, start, end):
             at = logsql.at_micros(int(row["hour"]) * 3_600_000_000)

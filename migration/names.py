@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import CutoverError, Refused
+from .errors import CutoverError, Refused, ServiceFailed
 
 if TYPE_CHECKING:
     from .context import Context
@@ -43,7 +43,10 @@ class Names:
         """Asks the platform and the ledger, and remembers the answer for when a function is gone."""
         file = context.state / "names" / f"{context.environment.project_ref}.json"
         known = _remembered(file) | _recorded(context)
-        known |= {found.id: found.slug for found in context.supabase.functions()}
+        try:
+            known |= {found.id: found.slug for found in context.supabase.functions()}
+        except ServiceFailed as error:
+            context.observer.warn(f"the functions could not be listed ({error.message}): an unknown one is shown by id")
         _remember(file, known)
         return cls(known)
 

@@ -11,7 +11,10 @@ from .canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short
 _LEVELS = {"error": "red", "warn": "yellow", "warning": "yellow", "debug": "dim"}
 _SIGNALS = {"failure": "red", "retry": "yellow", "usage": "green", "new_route": "cyan", "old_route": "magenta"}
 
-_ESCAPES = re.compile(r"\x9b[0-9;?]*[ -/]*[@-~]|\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_ESCAPES = re.compile(
+    r"\x9b[0-9;?]*[ -/]*[@-~]|\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)"
+    r"|[\x00-\x08\x0e-\x1f\x7f-\x9f]"
+)
 
 
 def folded(message: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from migration import logs, logsql
 from migration.clock import VirtualClock
-from migration.errors import Refused
+from migration.errors import ApiError, Refused
 from migration.logs import Query
 from migration.rehearsal.logstore import LogStore
 from tests.support.logs import NOON, Direct, context, deployed, row
@@ -122,6 +122,20 @@ def test_a_function_that_the_ledger_saw_has_a_name(source: Direct, tmp_path: Pat
     found = context(tmp_path, source)
     found.__dict__["ledger"] = Ledger()
     assert [event.function for event in logs.history(found, Query(NOON))] == ["old", "new"]
+
+
+def test_logs_are_read_even_where_functions_may_not_be_listed(source: Direct, tmp_path: Path) -> None:
+    source.store.append([row("hello", function_id="id-a")])
+    list(logs.history(context(tmp_path, source), Query(NOON)))
+
+    def forbidden() -> Any:
+        raise ApiError("no permission", status=403, body="", operation="listing the functions")
+
+    source.functions = forbidden  # type: ignore[method-assign]
+    found = context(tmp_path, source)
+    [event] = logs.history(found, Query(NOON))
+    assert event.function == "artifact"
+    assert "could not be listed" in found.observer.events[0][3]  # type: ignore[attr-defined]
 
 
 def test_an_unknown_id_is_shown_as_it_is(source: Direct, tmp_path: Path) -> None:
