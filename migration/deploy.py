@@ -55,7 +55,7 @@ def run(
     checked = _ready(context, made, pending, resumed, lift_hold)
     try:
         if context.environment.confirm and not yes and not plan_hash:
-            checked.wait(10.0)
+            checked.wait(3.0)
             checked.tell()
         _ask(context, made, yes, plan_hash, confirm, resumed)
         return _locked(context, made, resumed, only, gate, wait, lift_hold, pace)

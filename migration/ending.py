@@ -82,7 +82,7 @@ class Ending:
         }
         if released.lost:
             self._lost(released.lost)
-        hint = released.error.hint if released.error and outcome != "restored" else ""
+        hint = released.error.hint if released.error else ""
         code = 5 if outcome == "unfinished" else 3
         text = said + more.get(outcome, "")
         return self.close(
