@@ -17,6 +17,7 @@ from . import actor, chain
 from .clock import Clock
 from .emergency import Emergency
 from .errors import CutoverError, Refused, ServiceFailed
+from .mirror import Mirror
 from .progress import Observer
 from .refs import HEADS, Fence, Move, Raced, Refs, choose
 
@@ -44,11 +45,12 @@ class Ledger:
         self.clock = clock or Clock()
         self.prefix = prefix if refs.shared else "refs/cutover"
         self.ref = f"{self.prefix}/ledger/{environment}"
-        self.cache = f"refs/cutover/ledger/{environment}"  # ours alone: not a branch, even where the remote has one
+        self.mirror = Mirror(repository, environment, self.refs.place, self.observer)
         self.emergency = Emergency(state / "emergency" / environment)
         self.offline: str | None = None
         self.heard: dict[str, str] | None = None  # all our refs, when they were last asked for
         self.fence: Fence | None = None
+        self._read: tuple[str | None, list[Record]] = (None, [])
         self._down = False  # a record could not be written: the next one does not wait as long
         self._expected: tuple[str | None] | None = None  # the tip the remote had when last heard
 
@@ -77,14 +79,24 @@ class Ledger:
                 self.offline = None
             except ServiceFailed as error:
                 self.offline = error.message
-        return self.repository.revision(self.cache)
+        return self.mirror.tip
 
     def records(self, fresh: bool = True, limit: int | None = None) -> list[Record]:
         """Oldest first, each once; what waits in an emergency file comes last."""
         tip = self.tip(fresh)
-        known = chain.read(self.repository, tip, limit=limit) if tip else []
+        known = self._chain(tip) if not limit else chain.read(self.repository, tip, limit=limit) if tip else []
         seen = {record["id"] for record in known}
         return known + [record for record in self.emergency.records() if record["id"] not in seen]
+
+    def _chain(self, tip: str | None) -> list[Record]:
+        """All records up to `tip`; what this process has read before is not read again."""
+        before, known = self._read
+        if tip is not None and tip != before:
+            after = before if before and self.repository.is_ancestor(before, tip) else None
+            ids = {record["id"] for record in known} if after else set()
+            newer = [record for record in chain.read(self.repository, tip, since=after) if record["id"] not in ids]
+            self._read = (tip, [*(known if after else []), *newer])
+        return list(self._read[1]) if tip else []
 
     def history(self, fresh: bool = True) -> History:
         """The records folded into deployments."""
@@ -133,7 +145,7 @@ class Ledger:
             return 0
         with self.emergency.claim() as waiting:
             tip = self.tip()
-            known = {record["id"] for record in chain.read(self.repository, tip)} if tip else set()
+            known = {record["id"] for record in self._chain(tip)}
             late = [record for record in waiting if record["id"] not in known]
             if late:
                 self._write(late)
@@ -188,7 +200,7 @@ class Ledger:
     def _attempt(self, records: Sequence[Record], expected: str | None, fence: Fence | None, release: bool
                  ) -> CutoverError | None:  # fmt: skip
         began = self.clock.monotonic()
-        tip = chain.write(self.repository, records, self._parent(expected), self._ending())
+        tip = chain.write(self.repository, records, self.mirror.parent(expected), self._ending())
         moves = [Move(self.ref, expected, tip)]
         if fence is not None:
             moves.insert(0, fence.step(release))
@@ -216,35 +228,15 @@ class Ledger:
         """The tip to expect at first: the last one heard of, else the one this clone knows."""
         if self._expected is not None:
             return self._expected[0]
-        return self.repository.revision(self.cache)
-
-    def _parent(self, expected: str | None) -> str | None:
-        """What to build on. A remote that lost records it once had gets them back from the copy of this clone."""
-        cached = self.repository.revision(self.cache)
-        if cached is None or cached == expected:
-            return expected
-        if expected is None or self.repository.is_ancestor(expected, cached):
-            return cached
-        return expected
+        return self.mirror.tip
 
     def _hear(self, tip: str | None) -> None:
-        """Remember the remote's tip, objects and all; the clone's copy only ever moves forward."""
+        """Remember the remote's tip, objects and all."""
         if tip is not None:
             self.refs.bring(self.ref, tip)
         self._expected = (tip,)
-        cached = self.repository.revision(self.cache)
-        if not self.shared or tip is None or tip == cached:
-            return
-        if cached is None or self.repository.is_ancestor(cached, tip):
-            self.repository.move(self.cache, tip, cached or "")
-        elif not self.repository.is_ancestor(tip, cached):
-            self._rewritten(tip, cached)
-
-    def _rewritten(self, tip: str, cached: str) -> None:
-        lost = f"refs/cutover/lost/{self.environment}/{cached[:12]}"
-        self.repository.move(lost, cached, "")
-        self.repository.move(self.cache, tip, cached)
-        self.observer.warn(f"{self.ref} was rewritten in {self.refs.place}; the former records are kept in {lost}.")
+        if self.shared and tip is not None:
+            self.mirror.follow(tip)
 
     def _ending(self) -> str:
         return "\n[skip ci]\n" if self.ref.startswith(HEADS) else ""
