@@ -5,6 +5,7 @@ Days are UTC days, as the provider bills. Completed days that the ledger knows a
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING
 from . import bill, costsql, daily, logsql, reconcile, signals
 from .bill import Bill
 from .cost_report import Artifact, CostReport, Line, Part, Tokens
-from .errors import ConfigError
-from .logquery import LogReader, windows
+from .errors import ApiError, ConfigError
+from .logquery import LogReader, Row, windows
 from .names import Names
 from .projection import gauge, project
 from .settings import Price
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .context import Context
 
 DAY = timedelta(days=1)
+SMALLEST = timedelta(minutes=1)  # half of it is not asked for
+TOO_MUCH = re.compile(r"Code: (?:159|241)\.|TIMEOUT_EXCEEDED|MEMORY_LIMIT_EXCEEDED")
 SETTLED = timedelta(minutes=10)  # after midnight: late rows are in
 
 
@@ -86,12 +89,23 @@ class Asker:
         return [cell for window in windows(start, end) for cell in self._window(*window)] if self.ids else []
 
     def _window(self, start: datetime, end: datetime) -> Iterable[Cell]:
+        """The cells of one query; of two halves where one is too much for the engine or for one answer."""
         self.reader.observer.step("reading the logs", detail=f"{start:%d %B}")
         sql = costsql.window(self.ids, self.usage, self.retry, self.price, self.since, (start, end))
-        for row in self.reader.query(sql, start, end):
-            at = logsql.at_micros(int(row["hour"]) * 3_600_000_000)
-            slug = self.names.slug(row["function"])
-            yield Cell(at, slug, bool(int(row["inside"])), Totals.of(row))
+        try:
+            rows = self.reader.query(sql, start, end)
+        except ApiError as error:
+            if not TOO_MUCH.search(error.body) or end - start < SMALLEST:
+                raise
+        else:
+            if len(rows) < logsql.PAGE:
+                return [self._cell(row) for row in rows]
+        middle = start + (end - start) / 2
+        return [*self._window(start, middle), *self._window(middle, end)]
+
+    def _cell(self, row: Row) -> Cell:
+        at = logsql.at_micros(int(row["hour"]) * 3_600_000_000)
+        return Cell(at, self.names.slug(row["function"]), bool(int(row["inside"])), Totals.of(row))
 
 
 def midnight(day: date) -> datetime:

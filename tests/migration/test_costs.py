@@ -13,7 +13,7 @@ from migration import costs
 from migration.clients.openrouter_types import Activity, KeyInfo
 from migration.clock import VirtualClock
 from migration.context import Context
-from migration.errors import ConfigError, Unreachable
+from migration.errors import ApiError, ConfigError, Unreachable
 from migration.rehearsal.logstore import LogStore
 from tests.support import repos
 from tests.support.logs import NOON, Direct, context, deployed, row
@@ -167,6 +167,25 @@ def test_seven_days_are_added_up_over_their_windows(store: LogStore, tmp_path: P
     store.append([line(USAGE, -n * 3600) for n in range(24 * 7)])
     report = costs.run(surroundings(store, tmp_path), NOON - 7 * DAY)
     assert report.lines == 168 and report.logged_cost == pytest.approx(168 * 0.0022)
+
+
+def test_more_hours_and_functions_than_one_answer_holds_are_asked_for_in_halves(
+    store: LogStore, tmp_path: Path
+) -> None:
+    found = surroundings(store, tmp_path)
+    found.supabase.deployed += [deployed("artifact", f"old-{n}") for n in range(60)]  # type: ignore[attr-defined]
+    store.append([line(USAGE, -hour * 3600, f"old-{n}") for n in range(60) for hour in range(24)])
+    assert costs.run(found, NOON - DAY).lines == 60 * 24
+
+
+def test_a_day_that_is_too_much_for_the_engine_is_asked_for_in_halves(store: LogStore, tmp_path: Path) -> None:
+    store.append([line(USAGE, n * 60) for n in range(60)])
+    found = surroundings(store, tmp_path)
+    body = "Code: 159. DB::Exception: Timeout exceeded"
+    found.supabase.failures = [  # type: ignore[attr-defined]
+        ApiError("reading the logs", status=500, body=body, operation="reading the logs") for _ in range(3)
+    ]
+    assert costs.run(found, NOON).lines == 60
 
 
 @pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
