@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from migration import deploy, recovery
+from migration import deploy, failpoint, recovery, rollback, status
 from migration.clients.supabase import Upload
 from migration.errors import Unfinished
 from migration.outcome import DeployResult
@@ -81,6 +86,68 @@ def test_a_deploy_killed_anywhere_is_finished_from_this_machine_and_from_another
     failpoint: str, root: str, stage: Scene
 ) -> None:
     _finishes(stage, failpoint, root)
+
+
+def _undone(stage: Scene, failpoint: str, root: str) -> None:
+    """After the kill `status` only reads, and `rollback` makes version 1 live again."""
+    code = crash.run(stage, failpoint)
+    assert code == -9
+    requests = len(stage.running.history())
+    told = status.run(stage.context(root=root))
+    assert {entry["method"] for entry in stage.running.history()[requests:]} <= {"GET"}
+    interrupted = stage.context().ledger.history().interrupted is not None
+    assert told.exit_code == (5 if interrupted else 0)
+    rollback.run(stage.context(root=root), confirm=lambda _: True, pace=crash.QUICK)
+    assert _texts(stage) == {text(1)}
+    assert stage.context().ledger.history().interrupted is None
+    assert stage.context().lock.holder() is None
+
+
+@pytest.mark.parametrize("failpoint", ["record.staged.after", "activate.sent"])
+def test_a_killed_deploy_is_told_by_status_and_undone_by_rollback(failpoint: str, stage: Scene) -> None:
+    _undone(stage, failpoint, "root")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("root", ["root", "elsewhere"])
+@pytest.mark.parametrize("failpoint", [*STAGING, *LIVE])
+def test_a_deploy_killed_anywhere_is_undone_from_this_machine_and_from_another(
+    failpoint: str, root: str, stage: Scene
+) -> None:
+    _undone(stage, failpoint, root)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_after_staging_began_records_frees_the_lock_and_exits_5(number: signal.Signals, stage: Scene) -> None:
+    stage.running.fault("activate", "hang", hold=20.0, times=1)
+    child = crash.start(stage, "")
+    _until(lambda: len(stage.running.history(operation="activate")) == 2)
+    began = time.monotonic()
+    os.kill(child.pid, number)
+    child.join(20)
+    assert child.exitcode == 5
+    assert time.monotonic() - began < 15.0, "far more than the promised 5 s, for machines that are busy"
+    assert stage.context().lock.holder() is None
+    found = _look(stage)
+    assert found is not None
+    assert found.verdict == "staged"
+    stage.running.heal()
+    assert _deploy(stage).exit_code == 0
+    assert _texts(stage) == {text(2)}
+
+
+def _until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_every_failpoint_that_the_code_visits_is_listed() -> None:
+    visited = set()
+    for path in (Path(__file__).parents[2] / "migration").rglob("*.py"):
+        visited |= set(re.findall(r'failpoint\("([^"]+)"\)', path.read_text()))
+    assert visited == set(failpoint.NAMES)
 
 
 @pytest.mark.parametrize(
