@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ class Ledger:
         self.clock = clock or Clock()
         self.prefix = prefix if refs.shared else "refs/cutover"
         self.ref = f"{self.prefix}/ledger/{environment}"
-        self.mirror = Mirror(repository, environment, self.refs.place, self.observer)
+        self.mirror = Mirror(repository, environment, self.refs.place, self.observer, refs.shared)
         self.emergency = Emergency(state / "emergency" / environment)
         self.offline: str | None = None
         self.heard: dict[str, str] | None = None  # all our refs, when they were last asked for
@@ -67,6 +68,10 @@ class Ledger:
     def shared(self) -> bool:
         """False when ledger and lock stay in this repository because it has no remote."""
         return self.refs.shared
+
+    @cached_property
+    def who(self) -> str:
+        return actor.who(self.repository)
 
     # Reading
 
@@ -160,7 +165,7 @@ class Ledger:
         """The record with what every record carries."""
         at = self.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         head = {"record": record["record"], "id": secrets.token_hex(8), "at": at, "environment": self.environment}
-        tail = {"project_ref": self.project_ref, "who": actor.who(self.repository), "where": actor.where()}
+        tail = {"project_ref": self.project_ref, "who": self.who, "where": actor.where()}
         return {**head, **tail, **record}
 
     def _write(self, records: Sequence[Record], release: bool = False, failures: int = FAILURES) -> None:
@@ -200,13 +205,16 @@ class Ledger:
     def _attempt(self, records: Sequence[Record], expected: str | None, fence: Fence | None, release: bool
                  ) -> CutoverError | None:  # fmt: skip
         began = self.clock.monotonic()
-        tip = chain.write(self.repository, records, self.mirror.parent(expected), self._ending())
+        parent = self.mirror.parent(expected)
+        tip = chain.write(self.repository, records, parent, self._ending())
         moves = [Move(self.ref, expected, tip)]
         if fence is not None:
             moves.insert(0, fence.step(release))
         error = self.refs.move(moves)
         if error is None:
-            self._hear(tip)
+            self._expected = (tip,)
+            if self.shared:
+                self.mirror.follow(tip, parent)
             if fence is not None:
                 fence.stepped(moves[0], began)
         return error

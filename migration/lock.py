@@ -175,7 +175,7 @@ class Lock:
         return {
             "id": secrets.token_hex(4),
             "environment": self.ledger.environment,
-            "who": actor.who(self.ledger.repository),
+            "who": self.ledger.who,
             "where": actor.where(),
             "machine": actor.machine(),
             "pid": os.getpid(),
