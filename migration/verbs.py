@@ -80,7 +80,7 @@ def deploy(
     context = _context(out, root, env)
 
     def confirm(made: Any) -> bool:
-        out.show("plan", made)
+        out.show("deploy_plan", made)
         return _agree(out, context, "Deploy this", yes)
 
     return phase.run(

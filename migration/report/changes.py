@@ -42,6 +42,11 @@ def plan(data: Data, canvas: Canvas) -> None:
     canvas.then(data)
 
 
+def asked(data: Data, canvas: Canvas) -> None:
+    """The plan as a deploy shows it, before it asks."""
+    plan({**data, "next": ()}, canvas)
+
+
 def _around(data: Data, canvas: Canvas) -> None:
     for row in data["secrets"]:
         if row.get("present") is False:

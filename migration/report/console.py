@@ -44,6 +44,7 @@ _DRAWERS: dict[str, Callable[[Data, Canvas], None]] = {
     "init": _said,
     "unlock": _said,
     "plan": changes.plan,
+    "deploy_plan": changes.asked,
     "deploy": changes.deployment,
     "rollback": changes.deployment,
     "rollback_plan": changes.rollback_plan,
