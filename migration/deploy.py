@@ -52,9 +52,11 @@ def run(
             return _nothing(context, made)
     if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed"):
         resumed = None
-    checked = _ready(context, made, pending, resumed, lift_hold)
+    _ready(context, made, pending, resumed, lift_hold)
+    asked = context.environment.confirm and not yes and not plan_hash
+    checked = preflight.TypeCheck(context, made.changes, asked)
     try:
-        if context.environment.confirm and not yes and not plan_hash:
+        if asked:
             checked.wait(3.0)
             checked.tell()
         _ask(context, made, yes, plan_hash, confirm, resumed)
@@ -65,7 +67,7 @@ def run(
 
 def _ready(
     context: Context, made: Plan, pending: Recovery | None, resumed: Recovery | None, lift_hold: str | None
-) -> preflight.TypeCheck:
+) -> None:
     """Everything that can be refused before a person is asked."""
     if pending and not resumed and pending.verdict != "abandoned":
         _nobody_at_work(context)
@@ -74,7 +76,6 @@ def _ready(
         found = hold.Hold(**made.hold)
         raise hold.refuse(found, context.environment.name)
     preflight.check(context, made)
-    return preflight.TypeCheck(context, made.changes)
 
 
 def _nobody_at_work(context: Context) -> None:

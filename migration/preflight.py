@@ -81,11 +81,12 @@ def _provider(context: Context) -> list[Finding]:
 class TypeCheck:
     """`deno check` over the functions whose imports are all local, beside everything else: it only ever warns.
 
-    One process for all that share an import map, at a low priority.
+    One process for all that share an import map. `asked`: a person will decide with its help; else it must not get
+    in the way.
     """
 
-    def __init__(self, context: Context, items: tuple[Item, ...]) -> None:
-        self.context = context
+    def __init__(self, context: Context, items: tuple[Item, ...], asked: bool) -> None:
+        self.context, self.asked = context, asked
         groups: dict[str, list[Item]] = {}
         for item in items:
             if item.source.local:
@@ -102,7 +103,8 @@ class TypeCheck:
             argv, env=env, cwd=app, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
         )  # fmt: skip
-        _stand_back(child.pid)
+        if not self.asked:
+            _stand_back(child.pid)
         return child
 
     def wait(self, seconds: float) -> None:

@@ -74,25 +74,29 @@ def test_only_what_changed_is_sent_and_a_single_function_goes_in_one_step(stage:
     assert _sent(stage, "stage", "deploy") == ["stage", "stage", "deploy"]
 
 
+@pytest.fixture
+def live(tmp_path: Path, sandbox: Running) -> Scene:
+    """Version 1 is live and on record."""
+    return scene.deployed(tmp_path, sandbox)
+
+
 # Asking
 
 
-def test_plain_yes_does_not_accept_drift_and_a_plan_hash_does(stage: Scene) -> None:
-    _deploy(stage.context())
-    _elsewhere(stage, "alpha", text("theirs"))
+def test_plain_yes_does_not_accept_drift_and_a_plan_hash_does(live: Scene) -> None:
+    _elsewhere(live, "alpha", text("theirs"))
     with pytest.raises(Refused, match="alpha has drifted") as caught:
-        _deploy(stage.context())
-    digest = plan.make(stage.context()).hash
+        _deploy(live.context())
+    digest = plan.make(live.context()).hash
     assert digest[:12] in caught.value.hint
-    assert _deploy(stage.context(), yes=False, plan_hash=digest[:12]).exit_code == 0
-    assert _versions(stage) == {"alpha": 3, "beta": 1}
+    assert _deploy(live.context(), yes=False, plan_hash=digest[:12]).exit_code == 0
+    assert _versions(live) == {"alpha": 3, "beta": 1}
 
 
-def test_the_typed_ref_accepts_drift_after_the_plan_was_shown(stage: Scene) -> None:
-    _deploy(stage.context())
-    _elsewhere(stage, "alpha", text("theirs"))
+def test_the_typed_ref_accepts_drift_after_the_plan_was_shown(live: Scene) -> None:
+    _elsewhere(live, "alpha", text("theirs"))
     shown: list[plan.Plan] = []
-    assert _deploy(stage.context(), yes=False, confirm=lambda made: not shown.append(made)).exit_code == 0
+    assert _deploy(live.context(), yes=False, confirm=lambda made: not shown.append(made)).exit_code == 0
     assert shown[0].drifted == ("alpha",)
 
 
@@ -118,12 +122,11 @@ def test_nobody_holds_the_lock_while_a_person_is_being_asked(stage: Scene) -> No
     assert held == [None]
 
 
-def test_what_moves_while_the_person_thinks_is_seen_under_the_lock(stage: Scene) -> None:
-    _deploy(stage.context())
-    stage.change(2)
+def test_what_moves_while_the_person_thinks_is_seen_under_the_lock(live: Scene) -> None:
+    live.change(2)
     with pytest.raises(Refused, match="the plan has moved"):
-        _deploy(stage.context(), yes=False, confirm=lambda _: bool(_elsewhere(stage, "alpha", text("theirs"))))
-    assert stage.context().lock.holder() is None
+        _deploy(live.context(), yes=False, confirm=lambda _: bool(_elsewhere(live, "alpha", text("theirs"))))
+    assert live.context().lock.holder() is None
 
 
 # Preflight
@@ -161,18 +164,17 @@ def test_a_missing_secret_is_refused(tmp_path: Path, sandbox: Running) -> None:
 # Staging that fails
 
 
-def test_one_upload_that_fails_takes_the_others_back_and_says_for_how_long_they_answered(stage: Scene) -> None:
-    _deploy(stage.context())
-    stage.change(2)
-    stage.running.fault("stage", "status", slug="beta", status=400, body={"message": "Failed to bundle"}, times=0)
-    result = _deploy(stage.context())
+def test_one_upload_that_fails_takes_the_others_back_and_says_for_how_long_they_answered(live: Scene) -> None:
+    live.change(2)
+    live.running.fault("stage", "status", slug="beta", status=400, body={"message": "Failed to bundle"}, times=0)
+    result = _deploy(live.context())
     assert (result.deployment.outcome, result.exit_code) == ("restored", 3)
     assert "Failed to bundle" in result.message
     assert result.deployment.new_code_seconds > 0
-    assert _texts(stage) == {text(1)}
-    stage.running.heal()
-    assert _deploy(stage.context()).exit_code == 0
-    assert _texts(stage) == {text(2)}
+    assert _texts(live) == {text(1)}
+    live.running.heal()
+    assert _deploy(live.context()).exit_code == 0
+    assert _texts(live) == {text(2)}
 
 
 def test_a_created_function_is_deleted_again_when_another_one_fails(stage: Scene) -> None:
@@ -182,15 +184,14 @@ def test_a_created_function_is_deleted_again_when_another_one_fails(stage: Scene
     assert _versions(stage) == {}
 
 
-def test_a_lost_staging_answer_is_found_again_by_the_409(stage: Scene) -> None:
+def test_a_lost_staging_answer_is_found_again_by_the_409(live: Scene) -> None:
     """The platform kept the upload: what is staged is exactly what is wanted, and goes live with the rest."""
-    _deploy(stage.context())
-    stage.change(2)
-    stage.running.fault("stage", "reset", slug="beta", applied=True)
-    result = _deploy(stage.context())
+    live.change(2)
+    live.running.fault("stage", "reset", slug="beta", applied=True)
+    result = _deploy(live.context())
     assert (result.deployment.outcome, result.exit_code) == ("ungated", 0), result.message
-    assert _texts(stage) == {text(2)}
-    assert _sent(stage, "activate") == ["activate", "activate"]
+    assert _texts(live) == {text(2)}
+    assert _sent(live, "activate") == ["activate"]
 
 
 def test_a_lost_staging_answer_on_the_harsher_platform_puts_the_rest_back(tmp_path: Path) -> None:
@@ -210,68 +211,64 @@ def test_a_lost_staging_answer_on_the_harsher_platform_puts_the_rest_back(tmp_pa
         assert _texts(stage) == {text(1)}
 
 
-def test_a_stranded_version_that_nobody_recorded_is_left_alone_and_the_way_out_is_told(stage: Scene) -> None:
-    _deploy(stage.context())
-    stage.change(2)
-    _elsewhere(stage, "beta", text("theirs"), stage_only=True)
-    result = _deploy(stage.context())
+def test_a_stranded_version_that_nobody_recorded_is_left_alone_and_the_way_out_is_told(live: Scene) -> None:
+    live.change(2)
+    _elsewhere(live, "beta", text("theirs"), stage_only=True)
+    result = _deploy(live.context())
     assert result.exit_code in (3, 5)
     assert "nothing in the ledger explains it" in result.message
     assert "PUT" in " ".join(result.next)
-    assert _texts(stage) == {text(1)}
+    assert _texts(live) == {text(1)}
 
 
-def test_a_stranded_version_that_the_ledger_explains_is_settled_and_replaced(stage: Scene) -> None:
+def test_a_stranded_version_that_the_ledger_explains_is_settled_and_replaced(live: Scene) -> None:
     """An upload that was lost for good in one deploy does not block the next one."""
-    _deploy(stage.context())
-    stage.change(2)
-    stage.running.fault("stage", "hang", slug="beta", hold=4.0, applied=True)
-    first = _deploy(stage.context(), pace=Pace(upload=0.5, retry=0.1, activate=2.0, wait=0.05, longest=0.1))
+    live.change(2)
+    live.running.fault("stage", "hang", slug="beta", hold=4.0, applied=True)
+    first = _deploy(live.context(), pace=Pace(upload=0.5, retry=0.1, activate=2.0, wait=0.05, longest=0.1))
     assert first.exit_code == 3, first.message
-    assert _texts(stage) == {text(1)}
-    result = _deploy(stage.context())
+    assert _texts(live) == {text(1)}
+    result = _deploy(live.context())
     assert result.exit_code == 0, result.message
-    assert _texts(stage) == {text(2)}
+    assert _texts(live) == {text(2)}
 
 
 # Two at once
 
 
-def test_of_two_deploys_at_once_one_waits_or_is_refused_by_name(stage: Scene) -> None:
-    _deploy(stage.context())
-    stage.change(2)
-    stage.running.fault("stage", "delay", ms=1500, times=2)
-    results = list(parallel.each(["one", "two"], lambda root: _deploy(stage.context(root=root))))
+def test_of_two_deploys_at_once_one_waits_or_is_refused_by_name(live: Scene) -> None:
+    live.change(2)
+    live.running.fault("stage", "delay", ms=1500, times=2)
+    results = list(parallel.each(["one", "two"], lambda root: _deploy(live.context(root=root))))
     ended = [result for _, result in results if isinstance(result, DeployResult)]
     refused = [result for _, result in results if isinstance(result, Refused)]
     assert [result.exit_code for result in ended] == [0]
     assert len(refused) == 1
     assert "locked by" in refused[0].message
-    assert _texts(stage) == {text(2)}
+    assert _texts(live) == {text(2)}
 
 
 # Drift by another road
 
 
-def test_what_the_real_cli_deploys_in_between_is_drift(stage: Scene, tmp_path: Path) -> None:
+def test_what_the_real_cli_deploys_in_between_is_drift(live: Scene, tmp_path: Path) -> None:
     try:
         executable = peer.find()
     except peer.Missing as missing:
         pytest.skip(str(missing))
-    _deploy(stage.context())
     (tmp_path / "home").mkdir()
     other = tmp_path / "other"
     for name, content in {"supabase/config.toml": 'project_id = "x"\n', index("alpha"): text("by the CLI")}.items():
         (other / name).parent.mkdir(parents=True, exist_ok=True)
         (other / name).write_text(content)
-    cli = peer.Cli(executable, stage.running, tmp_path / "home")
+    cli = peer.Cli(executable, live.running, tmp_path / "home")
     done = cli.run(["functions", "deploy", "alpha", "--use-api", "--yes"], other)
     assert done.code == 0, done.stderr
-    made = plan.make(stage.context(), diff=True)
+    made = plan.make(live.context(), diff=True)
     assert made.drifted == ("alpha",)
     assert "by the CLI" in made.functions[0].diff
     digest = made.hash
-    assert _deploy(stage.context(), yes=False, plan_hash=digest).exit_code == 0
-    assert _texts(stage) == {text(1)}
-    refs = repos.git(stage.folder / "remote.git", "for-each-ref", "--format=%(refname)", "refs/cutover/snapshots")
+    assert _deploy(live.context(), yes=False, plan_hash=digest).exit_code == 0
+    assert _texts(live) == {text(1)}
+    refs = repos.git(live.folder / "remote.git", "for-each-ref", "--format=%(refname)", "refs/cutover/snapshots")
     assert len(refs.splitlines()) == 1, "what git cannot give back is kept where every machine finds it"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,8 @@ from typing import Any
 import yaml
 
 from migration import config as configuration
+from migration import deploy
+from migration.clients.supabase import Upload
 from migration.clock import Clock
 from migration.context import Context, Environment
 from migration.git import Repository
@@ -90,10 +95,30 @@ def make(folder: Path, running: Running, functions: tuple[str, ...] = FUNCTIONS,
     return scene
 
 
-def versions(running: Running, context: Context) -> dict[str, int]:
-    """What the platform says is live."""
-    del running
-    return {function.slug: function.version for function in context.supabase.functions()}
+_TEMPLATES: dict[tuple[str, ...], Path] = {}
+
+
+def deployed(folder: Path, running: Running, functions: tuple[str, ...] = FUNCTIONS, **settings: Any) -> Scene:
+    """As `make`, with version 1 live and on record. What git holds of that is made once and copied."""
+    first = _TEMPLATES.get(functions)
+    if first is None:
+        first = Path(tempfile.mkdtemp(prefix="scene-"))
+        atexit.register(shutil.rmtree, first, ignore_errors=True)
+        original = make(first, running, functions)
+        deploy.run(original.context(), yes=True, gate=False)
+        for function in original.context().supabase.functions():
+            original.context().supabase.delete(function.slug)
+        _TEMPLATES[functions] = first
+    for name in ("app", "remote.git"):
+        shutil.copytree(first / name, folder / name, symlinks=True)
+    config = folder / "app/.git/config"
+    config.write_text(config.read_text().replace(str(first), str(folder)))
+    scene = Scene(folder, running, settings, functions)
+    platform = scene.context().supabase
+    for slug in functions:
+        about = {"entrypoint_path": index(slug), "import_map_path": "", "static_patterns": [], "name": slug}
+        platform.deploy(Upload(slug, about, [(index(slug), text(1).encode())]))
+    return scene
 
 
 class Hurried(Clock):
