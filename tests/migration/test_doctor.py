@@ -422,7 +422,8 @@ def test_an_interrupted_deployment_is_found_and_finished(sick: Clinic, monkeypat
 def test_a_hold_is_found_and_lifted(sick: Clinic) -> None:
     """The record is the one that a rollback writes before it restores."""
     context = sick.context()
-    (live,) = context.ledger.history().deployments
+    live = context.ledger.history().live
+    assert live is not None
     intent = {"deployment": "20261122-120000-abcd", "kind": "rollback", "revision": live.revision, "functions": []}
     context.ledger.append({"record": "intent", **intent, "hold": hold.make(live)})
     context.ledger.append({"record": "outcome", "deployment": intent["deployment"], "outcome": "rolled_back"})
