@@ -19,6 +19,16 @@ from tests.support.scene import Scene
 QUICK = Pace(upload=2.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
 
 
+@pytest.fixture(autouse=True)
+def _warm(tmp_path: Path, deno_state: Path) -> None:
+    """Deno's caches are shared by all tests; everything else that a machine knows is each test's own."""
+    state = tmp_path / "root" / ".cutover"
+    state.mkdir(parents=True)
+    for name in ("deno", "graphs", "maps"):
+        (deno_state / name).mkdir(exist_ok=True)
+        (state / name).symlink_to(deno_state / name)
+
+
 @pytest.fixture
 def stage(tmp_path: Path, sandbox: Running) -> Scene:
     return scene.make(tmp_path, sandbox)
