@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast
 
+from migration.errors import Refused
 from migration.rehearsal.providers.meter import Key, Meter, Price, key
 from migration.rehearsal.providers.program import BadProgram, Dice, Program, parse
 from migration.rehearsal.types import Sandbox
@@ -59,7 +60,10 @@ class Providers:
         self.meter = Meter(_keys(sandbox))
         if self.path.exists():
             self.meter.load(json.loads(self.path.read_text()))
-        self.apply(sandbox.settings.get("providers") or {})
+        try:
+            self.apply(sandbox.settings.get("providers") or {})
+        except BadProgram as error:
+            raise Refused(f"rehearsal.providers: {error}", "mend it in config.yaml") from None
 
     def apply(self, settings: Mapping[str, Any]) -> None:
         """Take over the programs that `settings` names, the others go on; BadProgram leaves everything as it was."""

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from migration.errors import Refused
+
 
 def test_programs_change_while_the_sandbox_runs(ask: Any) -> None:
     """A posted program takes effect at once, the others go on, DELETE goes back to config.yaml."""
@@ -27,3 +31,8 @@ def test_a_bad_program_changes_nothing(ask: Any) -> None:
         answer = asked.client.post("/_sandbox/providers", json=bad)
         assert (answer.status_code, "not a fault program" in answer.text) == (400, True)
     assert asked.complete().status_code == 200
+
+
+def test_a_bad_program_in_the_config_is_refused_in_a_sentence(ask: Any) -> None:
+    with pytest.raises(Refused, match=r"rehearsal\.providers: unknown outcome 'soon'"):
+        ask({"openrouter": {"error_rate": {"soon": 1}}})
