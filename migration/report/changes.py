@@ -105,8 +105,6 @@ def rollback_plan(data: Data, canvas: Canvas) -> None:
     canvas.say(data["message"], "bold")
     if data["files"]:
         canvas.say(f"Git takes back {len(data['files'])} files: {', '.join(data['files'])}")
-    if data.get("message"):
-        canvas.say(data["message"])
     for note in data.get("notes") or ():
         canvas.say(note)
 
