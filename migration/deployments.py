@@ -1,4 +1,9 @@
-"""The ledger's records folded into deployments: what is live, what it replaced, what was interrupted, what is held."""
+"""The ledger's records folded into deployments: what is live, what it replaced, what was interrupted, what is held.
+
+Kinds of records: intent, staged, outcome, git (the revert), lift, note, unlock, costs. A rollback's intent has the
+restored revision as `revision` and the one taken back as `base_revision`, says in each function's `wanted.of` whose
+`before` goes live, and in `without_lock` why it went without. A `hold` may stand in an intent or in an outcome.
+"""
 
 from __future__ import annotations
 
