@@ -62,7 +62,7 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"{logsql.attribute('function_id')} as function",
         f"timestamp >= {logsql.moment(since)} as inside",
         f"{own} as said",
-        f"{edge} and {logsql.attribute('method')} != 'OPTIONS' as request",
+        f"if({edge}, {logsql.attribute('method')} != 'OPTIONS', 0) as request",
         f"if(request, {_STATUS} < 400, 0) as good",
         f"{logsql.PLAIN} as message",
         f"if(said, {_groups(usage, first)}, []) as g1",
