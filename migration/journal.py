@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ class Journal:
         self.path = state / "journal" / environment / f"{deployment}.jsonl"
         self._guard = threading.Lock()
 
-    def sending(self, slug: str) -> None:
-        """A changing request for this function is about to leave."""
+    def sending(self, slugs: Sequence[str]) -> None:
+        """Uploads of these functions are about to leave."""
         failpoint("journal.sending")
-        self._append({"sending": slug})
+        self._append({"sending": list(slugs)})
 
     def answered(self, slug: str, answer: dict[str, Any]) -> None:
         """The platform's answer to staging, kept word for word: activation needs it."""
@@ -32,7 +33,7 @@ class Journal:
         failpoint("journal.answered.after")
 
     def sent(self) -> set[str]:
-        return {line["sending"] for line in self._lines() if "sending" in line}
+        return {slug for line in self._lines() for slug in line.get("sending", ())}
 
     def answers(self) -> dict[str, dict[str, Any]]:
         """The newest answer of each function."""

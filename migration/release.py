@@ -138,6 +138,7 @@ class _Release:
         only = self.sources[0]
         self.recorder.confirm()
         interrupts.between(f"{only.slug} may be deployed or not. Type: inv status")
+        self.recorder.journal.sending([only.slug])
         self.put_at = self.context.clock.monotonic()
         failpoint("deploy.send")
         answer = self.stager.deploy(only)
@@ -149,6 +150,7 @@ class _Release:
     def _stage(self) -> str:
         self.recorder.confirm()
         interrupts.between("Uploads had begun and nothing is live yet. Type: inv deploy (or inv rollback)")
+        self.recorder.journal.sending([one.slug for one in self.sources if one.slug not in self.answers])
         failed = [result for result in self._uploads() if isinstance(result, Exception)]
         if failed:
             raise failed[0]

@@ -151,7 +151,6 @@ class Stager:
             raise
 
     def _send(self, wanted: Wanted, call: Callable[[Upload, float], Function]) -> Answer:
-        self.journal.sending(wanted.slug)
         failpoint("stage.send")
         try:
             answer = call(wanted.upload, self.pace.upload)
