@@ -25,13 +25,12 @@ _LOCAL = ("./", "../", "/", "file:")
 class Graph:
     """`files`: every local module, entrypoint first. `problems`: what stops a deploy. `unmapped`: bare imports that
     neither a path nor the import map explains (the platform may know them, this machine does not). `local`: nothing
-    comes from the network or from npm. `dynamic`: something is imported at run time only."""
+    comes from the network or from npm."""
 
     files: tuple[Path, ...]
     problems: tuple[str, ...]
     unmapped: tuple[str, ...]
     local: bool = True
-    dynamic: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -60,9 +59,8 @@ def resolve(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path)
     problems = [_problem(module, importers, app) for module in modules.values() if _is_local_error(module)]
     ordered = sorted(dict.fromkeys(files), key=lambda path: (path != entrypoint, str(path)))
     local = all(str(specifier).startswith(("file:", "node:", "data:")) for specifier in modules)
-    dynamic = any(each.get("isDynamic") for module in modules.values() for each in module.get("dependencies", ()))
     blocked, bare = _blocked(modules, app), _bare(modules, app)
-    return Graph(tuple(ordered), tuple(problems + blocked), tuple(bare), local, dynamic)
+    return Graph(tuple(ordered), tuple(problems + blocked), tuple(bare), local)
 
 
 def command(entrypoint: Path, options: list[str]) -> list[str]:

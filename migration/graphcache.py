@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ from migration.graph import Graph
 from migration.importmap import ImportMap
 
 _KEPT = 400
+_DYNAMIC = re.compile(rb"\bimport\s*(?:/\*.*?\*/\s*)?\(", re.DOTALL)
 
 
 def resolve(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path) -> Graph:
-    """As `graph.resolve`. A graph with problems, or with dynamic imports, which may name whole folders, is not kept."""
+    """As `graph.resolve`. A graph with problems is not kept, nor one with `import(…)`, which may mean whole folders."""
     place = state / "graphs" / f"{_key(entrypoint, app, imports)}.json"
     known = _known(place, app)
     if known is not None:
         return known
     found = graph.resolve(entrypoint, app, imports, state)
-    if not found.problems and not found.dynamic and all(path.is_relative_to(app) for path in found.files):
+    if not found.problems and all(path.is_relative_to(app) and not _dynamic(path) for path in found.files):
         _keep(place, found, app)
     return found
 
@@ -51,6 +53,10 @@ def _keep(place: Path, found: Graph, app: Path) -> None:
         draft.write_text(json.dumps({"files": files, "unmapped": found.unmapped, "local": found.local}))
         draft.replace(place)
         _prune(place.parent)
+
+
+def _dynamic(path: Path) -> bool:
+    return _DYNAMIC.search(path.read_bytes()) is not None
 
 
 def _digest(path: Path) -> str:
