@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ class Journal:
 
     def __init__(self, state: Path, environment: str, deployment: str) -> None:
         self.path = state / "journal" / environment / f"{deployment}.jsonl"
-        self._guard = threading.Lock()
+        self._guard, self._syncing = threading.Lock(), threading.Lock()
+        self._handle: FileIO | None = None
+        self._written = self._synced = 0
 
     def sending(self, slugs: Sequence[str]) -> None:
         """Uploads of these functions are about to leave."""
@@ -43,18 +46,21 @@ class Journal:
         return self.path.exists()
 
     def _append(self, line: dict[str, Any]) -> None:
+        """Write, then sync. Answers come all at once, so whoever syncs does it for all that have been written."""
         data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         with self._guard:
-            new = not self.path.exists()
-            if new:
+            if self._handle is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._prune()
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(handle, data)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+                self._handle = self.path.open("ab", buffering=0)
+            self._handle.write(data)
+            self._written += 1
+            mine = self._written
+        with self._syncing:
+            if self._synced < mine:
+                upto = self._written
+                os.fsync(self._handle.fileno())
+                self._synced = upto
 
     def _lines(self) -> list[dict[str, Any]]:
         """Every whole line; a torn last one, cut by a kill or a full disk, is not there."""
