@@ -112,9 +112,13 @@ def soak(out: Output, root: Path, env: str, yes: bool, max_requests: int, max_co
     from .report import summary
 
     context = _context(out, root, env)
-    limits = {"max_requests": max_requests, "max_cost": float(max_cost), "concurrency": concurrency}
-    given = {name: value for name, value in limits.items() if value}
-    result = phase.run(context, confirm=lambda what: _agree(out, context, what, yes), **given)
+    result = phase.run(
+        context,
+        confirm=lambda what: _agree(out, context, what, yes),
+        max_requests=max_requests or None,
+        max_cost=float(max_cost) or None,
+        concurrency=concurrency or None,
+    )
     summary.write("soak", result)
     return result
 
@@ -127,26 +131,19 @@ def logs(
     since: str,
     until: str,
     follow: bool,
-    grep: str,
-    signal: str,
-    level: str,
-    request: str,
-    limit: int,
     explain: bool,
+    **filters: Any,
 ) -> Any:
     from . import logs as phase
 
     context = _context(out, root, env)
     now = context.clock.now()
+    chosen: dict[str, Any] = {name: value or None for name, value in filters.items()}
     query = phase.Query(
         functions=tuple(_names(function)),
         since=moment(since, now),
         until=moment(until, now) if until else None,
-        grep=grep or None,
-        signal=signal or None,
-        level=level or None,
-        request=request or None,
-        limit=limit or None,
+        **chosen,
     )
     if explain:
         out.each("explain", phase.explain(context, query))
@@ -183,16 +180,7 @@ def checks(out: Output, root: Path, env: str, since: str, junit: str) -> Any:
 
 
 def rollback(
-    out: Output,
-    root: Path,
-    env: str,
-    yes: bool,
-    to: str,
-    scope: str,
-    restore_only: bool,
-    no_push: bool,
-    wait: str,
-    without_lock: str,
+    out: Output, root: Path, env: str, yes: bool, wait: str, no_push: bool, restore_only: bool, **named: str
 ) -> Any:
     from . import rollback as phase
 
@@ -204,13 +192,11 @@ def rollback(
 
     return phase.run(
         context,
-        to=to or None,
-        scope=scope or None,
         restore_only=restore_only,
         push=not no_push,
         wait=_seconds(wait),
-        without_lock=without_lock or None,
         confirm=confirm,
+        **{name: value or None for name, value in named.items()},
     )
 
 

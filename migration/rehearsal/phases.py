@@ -125,8 +125,9 @@ def drill(stage: Stage) -> str:
     result = undoing.run(stage.fresh(), confirm=lambda _: True)
     stage.clone.sync()
     stage.results["drill"] = {"deployment": found, "rollback": result}
-    words = f"gate failed it, restored in {found.restored_seconds:.1f} s, reverted by {str(result.revert.commit)[:9]}"
-    return shown(result.revert.pushed and _same(before, after), words)
+    commit = _reverted(result)
+    words = f"gate failed it, restored in {found.restored_seconds:.1f} s, reverted by {commit[:9]}"
+    return shown(commit and before == after, words)
 
 
 def rollback(stage: Stage) -> str:
@@ -137,9 +138,10 @@ def rollback(stage: Stage) -> str:
     tip = stage.clone.sync()
     statuses = stage.ask(6)
     old = _signal(stage, "old_route")
-    words = f"restored in {result.restored_seconds:.1f} s, revert {str(result.revert.commit)[:9]} pushed"
+    commit = _reverted(result)
+    words = f"restored in {result.restored_seconds:.1f} s, revert {commit[:9]} pushed"
     words += f", {len(old)} lines of the old route"
-    return shown(result.revert.pushed and tip == result.revert.commit and old and statuses, words)
+    return shown(commit and tip == commit and old and statuses, words)
 
 
 BROKEN = 'throw new Error("a drill: this revision does not start");\n'
@@ -179,5 +181,6 @@ def _live(stage: Stage) -> dict[str, Any]:
     return {row.slug: row.live_source for row in telling.run(stage.fresh()).functions}
 
 
-def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    return before == after
+def _reverted(result: Any) -> str:
+    """The revert that the remote has; empty when there is none."""
+    return str(result.revert.commit) if result.revert and result.revert.pushed else ""

@@ -34,7 +34,8 @@ def junit(suite_name: str, cases: Iterable[tuple[Any, ...]]) -> str:
     for case in listed:
         _add(suite, case)
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True).decode() + "\n"
+    found: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return found.decode() + "\n"
 
 
 def write_smoke(path: Path, result: Any) -> None:

@@ -12,6 +12,7 @@ from migration import secret_set, warm
 from migration.clients.http import Http
 from migration.clock import Clock
 from migration.context import Context
+from migration.logquery import Budget
 from migration.rehearsal.server import Running, start
 from migration.secrets_type import Secret
 from tests.support import scene as scenes
@@ -63,6 +64,7 @@ class Clinic:
     def context(self, clock: Clock | None = None, secrets: Mapping[str, str] | None = None, **changed: Any) -> Context:
         """As a new process would have it; `secrets` are the local values, by default the right key."""
         made = self.scene.context(clock=clock)
+        made.__dict__["log_budget"] = Budget(made.clock, None)
         known = {NAME: self.key} if secrets is None else secrets
         given = {
             "provider_url": f"{self.running.url}/_openrouter/api/v1",
