@@ -190,13 +190,14 @@ def rollback(
         out.show("rollback_plan", made)
         return _agree(out, context, "Roll back", yes)
 
+    chosen: dict[str, Any] = {name: value or None for name, value in named.items()}
     return phase.run(
         context,
         restore_only=restore_only,
         push=not no_push,
         wait=_seconds(wait),
         confirm=confirm,
-        **{name: value or None for name, value in named.items()},
+        **chosen,
     )
 
 
