@@ -20,11 +20,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.logserver import Server, context, started
-from migration import logs, logsql
+from migration import logs
 from migration.context import Context
 from migration.errors import ServiceFailed
-from migration.logquery import WINDOW, LogReader, windows
-from migration.logs_follow import Follower
+from migration.logbook import logsql
+from migration.logbook.logquery import WINDOW, LogReader, windows
+from migration.logbook.logs_follow import Follower
 
 RATE = 100
 PER_MINUTE = 10

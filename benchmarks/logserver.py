@@ -21,7 +21,7 @@ from typing import Any
 
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase
-from migration.clock import Clock
+from migration.common.clock import Clock
 from migration.config import load
 from migration.context import Context, Environment
 

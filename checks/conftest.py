@@ -8,7 +8,7 @@ import pytest
 
 from migration import checks_run, config, context
 from migration.checks_run import ChecksResult
-from migration.durations import moment
+from migration.common.durations import moment
 from migration.errors import CutoverError
 
 ROOT = Path(__file__).resolve().parent.parent

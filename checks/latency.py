@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from migration import stats
+from migration.evidence import stats
 
 from .criterion import criterion, failed, need, passed, unclear
 from .evidence import Evidence, together

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from migration import stats
+from migration.evidence import stats
 
 from .evidence import Artifacts, Evidence, Missing, Spend, Traffic, together
 from .latency import spread

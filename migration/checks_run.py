@@ -14,17 +14,16 @@ from checks.criterion import Criterion
 from checks.evidence import Evidence, Missing
 from checks.result import Options, Result, Verdict, overall, streak
 from checks.table import Row, table
-
-from . import measure
-from .errors import ConfigError, Refused
-from .logquery import LogReader
+from migration.errors import ConfigError, Refused
+from migration.evidence import measure
+from migration.logbook.logquery import LogReader
 
 if TYPE_CHECKING:
-    from .clients.supabase import Function
-    from .context import Context
-    from .deployments import Deployment
-    from .samples import Sample
-    from .settings import Config
+    from migration.answers.samples import Sample
+    from migration.clients.supabase import Function
+    from migration.context import Context
+    from migration.repo.deployments import Deployment
+    from migration.schema.settings import Config
 
 _CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 4}
 _POLL, _POLL_EMBEDDED = 30.0, 0.5  # seconds; a hosted project allows about ten log queries a minute

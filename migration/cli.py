@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import CutoverError
-    from .report.output import Output
+    from migration.errors import CutoverError
+    from migration.report.output import Output
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(verb: str, *, json: bool = False, **options: Any) -> None:
     """Carry out a verb and leave by its exit code (README, "Exit codes"); nothing else is raised."""
-    from . import interrupts
-    from .errors import CutoverError, Interrupted
-    from .report.output import Output
+    from migration.common import interrupts
+    from migration.errors import CutoverError, Interrupted
+    from migration.report.output import Output
 
     out = Output(verb, json=json)
     interrupts.install()
@@ -40,7 +40,7 @@ def run(verb: str, *, json: bool = False, **options: Any) -> None:
 
 
 def _carry_out(verb: str, out: Output, options: dict[str, Any]) -> int:
-    from . import verbs
+    from migration import verbs
 
     result = getattr(verbs, verb)(out, ROOT, **options)
     if result is None:
@@ -55,7 +55,7 @@ def _explain(out: Output, error: CutoverError) -> int:
 
 
 def _interrupted(out: Output, signal: BaseException) -> int:
-    from . import interrupts
+    from migration.common import interrupts
 
     left, code = interrupts.left()
     out.error(f"Interrupted by {signal}. {left}", "", code, {})
@@ -63,8 +63,8 @@ def _interrupted(out: Output, signal: BaseException) -> int:
 
 
 def _machine(error: OSError) -> CutoverError:
-    from .errors import Refused, Unfinished
-    from .interrupts import left
+    from migration.common.interrupts import left
+    from migration.errors import Refused, Unfinished
 
     what, code = left()
     kind = Unfinished if code == 5 else Refused
@@ -76,8 +76,8 @@ def _bug(out: Output, error: Exception) -> int:
     """A mistake of ours: a sentence for the user, the details in a file for us."""
     import traceback
 
-    from . import interrupts
-    from .secrets_type import mask
+    from migration.common import interrupts
+    from migration.common.secrets_type import mask
 
     left, code = interrupts.left()
     file = ROOT / ".cutover" / "crash.txt"

@@ -11,11 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from . import envfile, signals, yamlfile
-from .errors import ConfigError
-from .secrets_type import Secret
-from .settings import CRITERIA, Config
-from .yamlfile import Document, Path_
+from migration import envfile
+from migration.common.secrets_type import Secret
+from migration.errors import ConfigError
+from migration.logbook import signals
+from migration.schema import yamlfile
+from migration.schema.settings import CRITERIA, Config
+from migration.schema.yamlfile import Document, Path_
 
 # A ${NAME} without a value stays in the text between these two signs (private use) until a verb needs it.
 _OPEN, _CLOSE = "\ue000", "\ue001"

@@ -8,22 +8,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import config as configuration
-from . import envfile
-from .clock import Clock
-from .errors import ConfigError, Refused
-from .progress import Observer
-from .secrets_type import Secret
-from .settings import App, Config, EnvironmentSettings
+from migration import config as configuration
+from migration import envfile
+from migration.common.clock import Clock
+from migration.common.progress import Observer
+from migration.common.secrets_type import Secret
+from migration.errors import ConfigError, Refused
+from migration.schema.settings import App, Config, EnvironmentSettings
 
 if TYPE_CHECKING:
-    from .clients.edge import Edge
-    from .clients.http import Http
-    from .clients.openrouter import OpenRouter
-    from .clients.supabase import Supabase
-    from .git import Repository
-    from .ledger import Ledger
-    from .lock import Lock
+    from migration.clients.edge import Edge
+    from migration.clients.http import Http
+    from migration.clients.openrouter import OpenRouter
+    from migration.clients.supabase import Supabase
+    from migration.git import Repository
+    from migration.ledger import Ledger
+    from migration.lock import Lock
 
 SAMPLE = Path(__file__).parent / "rehearsal" / "app"
 
@@ -67,7 +67,7 @@ class Context:
 
     @cached_property
     def supabase(self) -> Supabase:
-        from .clients.supabase import Supabase
+        from migration.clients.supabase import Supabase
 
         found = self.environment
         if not found.project_ref:
@@ -80,7 +80,7 @@ class Context:
 
     @cached_property
     def edge(self) -> Edge:
-        from .clients.edge import Edge
+        from migration.clients.edge import Edge
 
         found = self.environment
         http = self._http(found.url, "the project", {})
@@ -88,7 +88,7 @@ class Context:
 
     @cached_property
     def provider(self) -> OpenRouter:
-        from .clients.openrouter import OpenRouter
+        from migration.clients.openrouter import OpenRouter
 
         if self.config.provider is None:
             raise ConfigError("no provider is configured", "add the section provider to config.yaml")
@@ -98,24 +98,24 @@ class Context:
 
     @cached_property
     def repository(self) -> Repository:
-        from .git import Repository
+        from migration.git import Repository
 
         return Repository(self.app)
 
     @cached_property
     def ledger(self) -> Ledger:
-        from .ledger import Ledger
+        from migration.ledger import Ledger
 
         return Ledger.of(self)
 
     @cached_property
     def lock(self) -> Lock:
-        from .lock import Lock
+        from migration.lock import Lock
 
         return Lock.of(self)
 
     def _http(self, url: str, name: str, headers: dict[str, str]) -> Http:
-        from .clients.http import Http
+        from migration.clients.http import Http
 
         return Http(url, headers, name=name)
 

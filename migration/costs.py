@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from . import bill, costsql, daily, logsql, reconcile, signals
-from .bill import Bill
-from .cost_report import Artifact, CostReport, Line, Part, Tokens
-from .errors import ApiError, ConfigError
-from .logquery import LogReader, Row, windows
-from .names import Names
-from .projection import gauge, project
-from .settings import Price
-from .signals import Pattern
-from .spend import Totals, total
+from migration.errors import ApiError, ConfigError
+from migration.logbook import logsql, signals
+from migration.logbook.logquery import LogReader, Row, windows
+from migration.logbook.names import Names
+from migration.logbook.signals import Pattern
+from migration.money import bill, costsql, daily, reconcile
+from migration.money.bill import Bill
+from migration.money.cost_report import Artifact, CostReport, Line, Part, Tokens
+from migration.money.projection import gauge, project
+from migration.money.spend import Totals, total
+from migration.schema.settings import Price
 
 if TYPE_CHECKING:
-    from .context import Context
+    from migration.context import Context
 
 DAY = timedelta(days=1)
 SMALLEST = timedelta(minutes=1)  # half of it is not asked for
@@ -220,5 +221,3 @@ def _parts(source: str, spans: Sequence[tuple[datetime, datetime]]) -> tuple[Par
 
 def _kept_parts(cells: Sequence[Cell]) -> tuple[Part, ...]:
     return _parts("ledger", sorted({(cell.at, cell.at + DAY) for cell in cells}))
-
-

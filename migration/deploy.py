@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from migration import hold, plan, preflight, recorder, recovery
-from migration.carry import Carry
+from migration import plan, preflight
 from migration.errors import Refused
-from migration.outcome import Deployed, DeployResult
 from migration.plan import Plan
-from migration.recovery import Recovery
-from migration.staging import Pace
+from migration.release import recorder, recovery
+from migration.release.carry import Carry
+from migration.release.outcome import Deployed, DeployResult
+from migration.release.recovery import Recovery
+from migration.release.staging import Pace
+from migration.repo import hold
 
 if TYPE_CHECKING:
     from migration.context import Context
-    from migration.deployments import Deployment
+    from migration.repo.deployments import Deployment
 
 __all__ = ["DeployResult", "run"]
 _SHORTEST = 8

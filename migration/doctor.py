@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .context import Context
-from .diagnosis import costs, functions, keys, ledger, traffic
-from .diagnosis.look import Look
-from .errors import CutoverError, Interrupted, Refused
-from .finding import Finding, addressed, unmeasured, worst_first
+from migration.common.finding import Finding, addressed, unmeasured, worst_first
+from migration.context import Context
+from migration.diagnosis import costs, functions, keys, ledger, traffic
+from migration.diagnosis.look import Look
+from migration.errors import CutoverError, Interrupted, Refused
 
 Probe = Callable[[Look], Iterable[Finding]]
 PROBES: dict[str, Probe] = {

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import durable, process
-from .errors import ConfigError
-from .secrets_type import Secret
+from migration.common import durable, process
+from migration.common.secrets_type import Secret
+from migration.errors import ConfigError
 
 NAME = ".env"
 _LINE = re.compile(r"^\s*(?:export\s+)?([^\s=#']+)\s*=")

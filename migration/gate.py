@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from migration import checks_run, proof, smoke
 from migration.clients.supabase import Function
 from migration.errors import CutoverError
-from migration.logquery import LogReader
+from migration.logbook.logquery import LogReader
 from migration.proof import Proof
 from migration.smoke import SmokeResult
 
 if TYPE_CHECKING:
     from migration.context import Context
-    from migration.deployments import Deployment
+    from migration.repo.deployments import Deployment
 
 _PATIENCE = 180.0
 

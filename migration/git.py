@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from . import process
-from .errors import Refused
-from .giterrors import translate
-from .process import Done
+from migration.common import process
+from migration.common.process import Done
+from migration.errors import Refused
+from migration.repo.giterrors import translate
 
 NETWORK = 60.0  # seconds for a command that talks to a remote; lowSpeedTime ends a silent one sooner
 AUTHOR = {

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migration.deployments import Deployment, History, Record
 from migration.errors import Refused
+from migration.repo.deployments import Deployment, History, Record
 
 if TYPE_CHECKING:
     from migration.context import Context

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import config as configuration
-from . import durable, envfile
-from .errors import Refused
-from .secrets_type import Secret
-from .settings import Config
+from migration import config as configuration
+from migration import envfile
+from migration.common import durable
+from migration.common.secrets_type import Secret
+from migration.errors import Refused
+from migration.schema.settings import Config
 
 # Names that config.yaml may mention and everything works without.
 OPTIONAL = frozenset({"OPENROUTER_MANAGEMENT_KEY"})

@@ -14,18 +14,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import actor, chain
-from .clock import Clock
-from .emergency import Emergency
-from .errors import CutoverError, Refused, ServiceFailed
-from .mirror import Mirror
-from .progress import Observer
-from .refs import HEADS, Fence, Move, Raced, Refs, choose
+from migration.common.clock import Clock
+from migration.common.progress import Observer
+from migration.errors import CutoverError, Refused, ServiceFailed
+from migration.repo import actor, chain
+from migration.repo.emergency import Emergency
+from migration.repo.mirror import Mirror
+from migration.repo.refs import HEADS, Fence, Move, Raced, Refs, choose
 
 if TYPE_CHECKING:
-    from .context import Context
-    from .deployments import History
-    from .git import Repository
+    from migration.context import Context
+    from migration.git import Repository
+    from migration.repo.deployments import History
 
 Record = chain.Record
 PATIENCE = 120.0  # seconds of losing races before giving up
@@ -105,7 +105,7 @@ class Ledger:
 
     def history(self, fresh: bool = True) -> History:
         """The records folded into deployments."""
-        from .deployments import fold
+        from migration.repo.deployments import fold
 
         return fold(self.records(fresh))
 

@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import actor, durable
-from .durations import show
-from .errors import CutoverError, Interrupted, Refused, ServiceFailed
-from .held import HEARTBEAT, Held, Holder
-from .refs import Raced
+from migration.common import durable
+from migration.common.durations import show
+from migration.errors import CutoverError, Interrupted, Refused, ServiceFailed
+from migration.repo import actor
+from migration.repo.held import HEARTBEAT, Held, Holder
+from migration.repo.refs import Raced
 
 if TYPE_CHECKING:
-    from .context import Context
-    from .ledger import Ledger
+    from migration.context import Context
+    from migration.ledger import Ledger
 
 TRIES = 12
 
@@ -209,4 +210,3 @@ class Lock:
             raise error
         finally:
             self.ledger.fence = None
-

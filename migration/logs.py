@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import logsql, signals
-from .errors import Refused
-from .logquery import LogReader, Row
-from .logs_follow import Follower
-from .names import Names
-from .signals import Pattern
+from migration.errors import Refused
+from migration.logbook import logsql, signals
+from migration.logbook.logquery import LogReader, Row
+from migration.logbook.logs_follow import Follower
+from migration.logbook.names import Names
+from migration.logbook.signals import Pattern
 
 if TYPE_CHECKING:
-    from .context import Context
+    from migration.context import Context
 
 COLUMNS = ", ".join(["source", "event_message", *(f"{logsql.attribute(name)} as {name}" for name in logsql.ATTRIBUTES)])
 EXPLAINED = 20

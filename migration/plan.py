@@ -6,17 +6,19 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migration import differences, functions_config, hold, snapshot, source
+from migration import snapshot, source
 from migration.clients.supabase import Function, SecretDigest
+from migration.code import differences, functions_config
+from migration.common.parallel import every
 from migration.errors import Refused
-from migration.parallel import every
-from migration.planned import CHANGES, Item, Plan
+from migration.release.planned import CHANGES, Item, Plan
+from migration.repo import hold
 from migration.source import Source
 
 if TYPE_CHECKING:
     from migration.context import Context
-    from migration.deployments import History, Left
-    from migration.held import Holder
+    from migration.repo.deployments import History, Left
+    from migration.repo.held import Holder
 
 __all__ = ["CHANGES", "Item", "Plan", "make"]
 

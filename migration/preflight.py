@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from migration import graph, importmap
+from migration.code import graph, importmap
+from migration.common.finding import Finding
+from migration.common.parallel import every
 from migration.errors import Refused
-from migration.finding import Finding
-from migration.parallel import every
 from migration.plan import Item, Plan
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from migration import logsql
 from migration.clients.http import Answer
+from migration.common.parallel import each
 from migration.errors import ServiceFailed
-from migration.logquery import LogReader
-from migration.parallel import each
+from migration.logbook import logsql
+from migration.logbook.logquery import LogReader
 
 if TYPE_CHECKING:
     from migration.context import Context

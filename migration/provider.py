@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .clients.openrouter import OpenRouter
-from .clients.openrouter_errors import CREDITS, KEYS, ProviderError
-from .clients.openrouter_types import KeyInfo, Model, Prices
-from .context import Context
-from .errors import Refused, ServiceFailed
-from .finding import Finding, unmeasured
-from .secrets_type import Secret
-from .settings import Config, Price
+from migration.clients.openrouter import OpenRouter
+from migration.clients.openrouter_errors import CREDITS, KEYS, ProviderError
+from migration.clients.openrouter_types import KeyInfo, Model, Prices
+from migration.common.finding import Finding, unmeasured
+from migration.common.secrets_type import Secret
+from migration.context import Context
+from migration.errors import Refused, ServiceFailed
+from migration.schema.settings import Config, Price
 
 MILLION = 1_000_000
 _NEW = f"make a new inference key at {KEYS}, put it into .env, then type: inv secret --set"

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from migration import aim, recorder, reversal, scope
-from migration.aim import Aim, Target
-from migration.deployments import History
 from migration.errors import CutoverError, Refused, ServiceFailed, Unreachable
-from migration.rolled import RollbackResult
-from migration.staging import Pace
-from migration.undo import Undo, Unlocked, close
+from migration.release import recorder
+from migration.release.staging import Pace
+from migration.repo import reversal, scope
+from migration.repo.deployments import History
+from migration.undoing import aim
+from migration.undoing.aim import Aim, Target
+from migration.undoing.rolled import RollbackResult
+from migration.undoing.undo import Undo, Unlocked, close
 
 if TYPE_CHECKING:
     from migration.clients.supabase import Function

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from . import provider
-from .clients.openrouter import OpenRouter
-from .clients.openrouter_errors import ProviderError
-from .clients.openrouter_types import KeyInfo
-from .clients.supabase import SecretDigest
-from .context import Context
-from .errors import ServiceFailed
-from .finding import Finding
-from .secrets_type import Secret
-from .settings import SecretSettings
+from migration import provider
+from migration.clients.openrouter import OpenRouter
+from migration.clients.openrouter_errors import ProviderError
+from migration.clients.openrouter_types import KeyInfo
+from migration.clients.supabase import SecretDigest
+from migration.common.finding import Finding
+from migration.common.secrets_type import Secret
+from migration.context import Context
+from migration.errors import ServiceFailed
+from migration.schema.settings import SecretSettings
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 RESERVED = re.compile(r"SUPABASE_.*|SB_REGION|SB_EXECUTION_ID|DENO_DEPLOYMENT_ID")
@@ -143,7 +143,7 @@ def ask_provider(context: Context, value: Secret) -> tuple[KeyInfo | None, list[
 
 def _client(context: Context, value: Secret) -> OpenRouter:
     """The provider, asked with this key whatever provider.key is."""
-    from .clients.http import Http
+    from migration.clients.http import Http
 
     http = Http(context.environment.provider_url, name="OpenRouter")
     return OpenRouter(http, value, context.environment.management_key, context.clock)

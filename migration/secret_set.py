@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from .context import Context
-from .errors import Failed, Refused, ServiceFailed
-from .secret import RESERVED, SET, Verified, ask_provider, same, shape, verify
-from .secrets_type import Secret
-from .warm import workers
+from migration.common.secrets_type import Secret
+from migration.context import Context
+from migration.errors import Failed, Refused, ServiceFailed
+from migration.evidence.warm import workers
+from migration.secret import RESERVED, SET, Verified, ask_provider, same, shape, verify
 
 LONGEST = 24_576  # characters that the platform takes
 SEEN = 60.0  # seconds in which a new value must be listed

@@ -9,17 +9,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from . import captures, curl, parallel, samples
-from .cases import SmokeCase
-from .clients.http import Answer
-from .context import Context
-from .errors import CutoverError, ServiceFailed
-from .expect import Checker, Failure, delivers, find
-from .parser import parser
-from .samples import Sample
-from .secrets_type import mask
-from .smoke_cases import body_of, check, choose
-from .smoke_logs import lines_of
+from migration.answers import captures, curl, samples
+from migration.answers.expect import Checker, Failure, delivers, find
+from migration.answers.parser import parser
+from migration.answers.samples import Sample
+from migration.answers.smoke_cases import body_of, check, choose
+from migration.answers.smoke_logs import lines_of
+from migration.clients.http import Answer
+from migration.common import parallel
+from migration.common.secrets_type import mask
+from migration.context import Context
+from migration.errors import CutoverError, ServiceFailed
+from migration.schema.cases import SmokeCase
 
 LIMIT = 64  # requests at once: as many as the client has connections
 

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from migration import downloaded, snapstore, source
+from migration import source
 from migration.clients.supabase import Function
+from migration.code import downloaded, snapstore
+from migration.common.parallel import every
 from migration.errors import CutoverError, Refused
-from migration.parallel import every
+from migration.release.staging import Wanted
 from migration.source import Source
-from migration.staging import Wanted
 
 if TYPE_CHECKING:
     from migration.context import Context
-    from migration.deployments import Deployment
+    from migration.repo.deployments import Deployment
 
 
 @dataclass(frozen=True)

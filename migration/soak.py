@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from checks.rate import percent, share
-
-from . import durations, samples, sequential, spending, stats
-from .errors import Refused
-from .pursuit import Pursuit
-from .samples import Sample
-from .sequential import Decision, Sprt
-from .settings import Soak
+from migration.answers import samples
+from migration.answers.pursuit import Pursuit
+from migration.answers.samples import Sample
+from migration.common import durations
+from migration.errors import Refused
+from migration.evidence import sequential, spending, stats
+from migration.evidence.sequential import Decision, Sprt
+from migration.schema.settings import Soak
 
 if TYPE_CHECKING:
-    from .context import Context
-    from .spending import Meter
+    from migration.context import Context
+    from migration.evidence.spending import Meter
 
 _DRAIN = 15.0  # seconds given to requests that are under way when the verdict stands
 _VERDICTS: dict[Decision | None, str] = {"accept": "pass", "reject": "fail", None: "inconclusive"}
@@ -125,7 +126,7 @@ def run(
     concurrency: int | None = None,
 ) -> SoakResult:
     """Send smoke cases of the migrated functions until the test is settled or a cap is met. Refused without a case."""
-    from . import soak_cases  # the smoke cases and their clients, for a real soak only
+    from migration.answers import soak_cases  # the smoke cases and their clients, for a real soak only
 
     settings = limited(context.config.soak, max_requests=max_requests, max_cost=max_cost, concurrency=concurrency)
     ask = soak_cases.asker(context, settings)

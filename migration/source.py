@@ -13,11 +13,12 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from migration import checkout, functions_config, graph, graphcache, importmap, static
 from migration.clients.supabase import Upload
+from migration.code import functions_config, graph, graphcache, importmap, static
+from migration.code.importmap import ImportMap
 from migration.errors import Refused
 from migration.git import Repository
-from migration.importmap import ImportMap
+from migration.repo import checkout
 
 LIMIT = 20_000_000
 LARGE = 5_000_000

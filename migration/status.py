@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from migration import recovery, source
-from migration.deployments import Deployment, History
+from migration import source
+from migration.common.parallel import every
 from migration.errors import CutoverError
-from migration.parallel import every
-from migration.recovery import Recovery
+from migration.release import recovery
+from migration.release.recovery import Recovery
+from migration.repo.deployments import Deployment, History
 
 if TYPE_CHECKING:
     from migration.clients.supabase import Function
     from migration.context import Context
-    from migration.held import Holder
+    from migration.repo.held import Holder
 
 
 @dataclass(frozen=True)

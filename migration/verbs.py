@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import context as contexts
-from .durations import moment, parse
-from .errors import Refused
-from .report.output import Output
+from migration import context as contexts
+from migration.common.durations import moment, parse
+from migration.errors import Refused
+from migration.report.output import Output
 
 
 def _context(out: Output, root: Path, env: str) -> contexts.Context:
@@ -26,13 +26,13 @@ def _seconds(text: str) -> float:
 
 
 def rehearse(out: Output, root: Path, keep: bool, report: str) -> Any:
-    from .rehearsal import rehearse as rehearsal
+    from migration.rehearsal import rehearse as rehearsal
 
     return rehearsal.run(root, out.observer, keep=keep, report=Path(report) if report else None)
 
 
 def sandbox(out: Output, root: Path, port: int, fresh: bool) -> Any:
-    from .rehearsal import sandbox as stand_in
+    from migration.rehearsal import sandbox as stand_in
 
     def ready(found: Any) -> None:
         with out.unmasked():
@@ -42,14 +42,14 @@ def sandbox(out: Output, root: Path, port: int, fresh: bool) -> Any:
 
 
 def init(out: Output, root: Path, env: str) -> Any:  # noqa: ARG001 - one .env serves every environment
-    from . import init as phase
+    from migration import init as phase
 
     return phase.run(root, ask=lambda question: out.ask(question, hidden=True))
 
 
 def secret(out: Output, root: Path, env: str, set_: bool, yes: bool) -> Any:
-    from . import secret as phase
-    from . import secret_set
+    from migration import secret as phase
+    from migration import secret_set
 
     context = _context(out, root, env)
     if not set_:
@@ -59,7 +59,7 @@ def secret(out: Output, root: Path, env: str, set_: bool, yes: bool) -> Any:
 
 
 def plan(out: Output, root: Path, env: str, only: str, diff: bool) -> Any:
-    from . import plan as phase
+    from migration import plan as phase
 
     return phase.make(_context(out, root, env), only=_names(only), diff=diff)
 
@@ -75,7 +75,7 @@ def deploy(
     wait: str,
     lift_hold: str,
 ) -> Any:
-    from . import deploy as phase
+    from migration import deploy as phase
 
     context = _context(out, root, env)
 
@@ -96,9 +96,9 @@ def deploy(
 
 
 def smoke(out: Output, root: Path, env: str, case: str, junit: str) -> Any:
-    from . import smoke as phase
-    from .report import junit as files
-    from .report import summary
+    from migration import smoke as phase
+    from migration.report import junit as files
+    from migration.report import summary
 
     result = phase.run(_context(out, root, env), cases=_names(case) or None)
     if junit:
@@ -108,8 +108,8 @@ def smoke(out: Output, root: Path, env: str, case: str, junit: str) -> Any:
 
 
 def soak(out: Output, root: Path, env: str, yes: bool, max_requests: int, max_cost: float, concurrency: int) -> Any:
-    from . import soak as phase
-    from .report import summary
+    from migration import soak as phase
+    from migration.report import summary
 
     context = _context(out, root, env)
     result = phase.run(
@@ -134,7 +134,7 @@ def logs(
     explain: bool,
     **filters: Any,
 ) -> Any:
-    from . import logs as phase
+    from migration import logs as phase
 
     context = _context(out, root, env)
     now = context.clock.now()
@@ -158,7 +158,7 @@ def _stream(out: Output, verb: str, events: Iterable[Any]) -> None:
 
 
 def costs(out: Output, root: Path, env: str, since: str, by: str) -> Any:
-    from . import costs as phase
+    from migration import costs as phase
 
     context = _context(out, root, env)
     if by not in ("day", "function", "hour"):
@@ -167,9 +167,9 @@ def costs(out: Output, root: Path, env: str, since: str, by: str) -> Any:
 
 
 def checks(out: Output, root: Path, env: str, since: str, junit: str) -> Any:
-    from . import checks_run as phase
-    from .report import junit as files
-    from .report import summary
+    from migration import checks_run as phase
+    from migration.report import junit as files
+    from migration.report import summary
 
     context = _context(out, root, env)
     result = phase.run(context, since=moment(since, context.clock.now()) if since else None)
@@ -182,7 +182,7 @@ def checks(out: Output, root: Path, env: str, since: str, junit: str) -> Any:
 def rollback(
     out: Output, root: Path, env: str, yes: bool, wait: str, no_push: bool, restore_only: bool, **named: str
 ) -> Any:
-    from . import rollback as phase
+    from migration import rollback as phase
 
     context = _context(out, root, env)
 
@@ -202,26 +202,26 @@ def rollback(
 
 
 def status(out: Output, root: Path, env: str, limit: int) -> Any:
-    from . import status as phase
+    from migration import status as phase
 
     return phase.run(_context(out, root, env), limit=limit)
 
 
 def history(out: Output, root: Path, env: str, limit: int, note: str) -> Any:
-    from . import history as phase
+    from migration import history as phase
 
     return phase.run(_context(out, root, env), limit=limit, note=note or None)
 
 
 def unlock(out: Output, root: Path, env: str, id: str, yes: bool) -> Any:  # noqa: A002
-    from . import history as phase
+    from migration import history as phase
 
     context = _context(out, root, env)
     return phase.unlock(context, id, confirm=lambda what: _agree(out, context, what, yes))
 
 
 def doctor(out: Output, root: Path, env: str, fix: bool, yes: bool) -> Any:
-    from . import doctor as phase
+    from migration import doctor as phase
 
     context = _context(out, root, env)
     confirm = (lambda what: _agree(out, context, what, yes)) if fix else None

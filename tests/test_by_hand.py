@@ -66,7 +66,7 @@ def test_deploy_goes_live_and_is_proven(terminal: Terminal) -> None:
 
 def test_deploying_again_changes_nothing(terminal: Terminal) -> None:
     done = terminal.inv("deploy", "--json")
-    assert done.code == 0 and done.json["deployment"] is None or done.json["deployment"]["outcome"] == "same"
+    assert (done.code == 0 and done.json["deployment"] is None) or done.json["deployment"]["outcome"] == "same"
 
 
 def test_smoke_passes(terminal: Terminal) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from migration import config as configuration
-from migration.progress import Observer
+from migration.common.progress import Observer
 from migration.rehearsal import sandbox as stand_in
 from migration.rehearsal.running import Running
 from tests.support import project, repos

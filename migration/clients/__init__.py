@@ -1,0 +1,1 @@
+"""One client a service: verbs in, frozen answers out, failures in our words."""

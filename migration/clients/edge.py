@@ -6,8 +6,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from migration.common.secrets_type import Secret
+
 from ..errors import ApiError, ConfigError, ServiceFailed
-from ..secrets_type import Secret
 from .http import Answer, Http
 
 Auth = Literal["none", "anon", "user"]

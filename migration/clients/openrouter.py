@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, TypeVar
 
-from ..clock import Clock
+from migration.common.clock import Clock
+from migration.common.secrets_type import Secret
+
 from ..errors import Refused, Unknown
-from ..secrets_type import Secret
 from .http import Answer, Http, retry_after, retrying
 from .openrouter_errors import ProviderError, refusal, trouble
 from .openrouter_types import Activity, Credits, Endpoint, Generation, KeyInfo, ListedKey, Model

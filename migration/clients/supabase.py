@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from migration.common.secrets_type import Secret
+
 from ..errors import ApiError, Unknown
-from ..secrets_type import Secret
 from .http import Answer, Http, retry_after, retrying
 from .multipart import parts
 

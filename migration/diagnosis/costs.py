@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from .. import logsql, readings, signals
-from ..errors import CutoverError, ServiceFailed
-from ..finding import Finding
-from ..provider import MILLION, SAMPLE, Tokens
-from ..settings import Price
-from ..signals import Pattern
-from .look import Look
+from migration.common.finding import Finding
+from migration.diagnosis.look import Look
+from migration.errors import CutoverError, ServiceFailed
+from migration.evidence import readings
+from migration.logbook import logsql, signals
+from migration.logbook.signals import Pattern
+from migration.provider import MILLION, SAMPLE, Tokens
+from migration.schema.settings import Price
 
 NAMES = ("input", "cached", "output", "reasoning", "cost")
 FEW = 3  # artifacts below which a mean says nothing

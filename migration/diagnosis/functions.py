@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from .. import differences, downloaded, functions_config, snapstore, source
-from ..clients.supabase import Function
-from ..differences import Unchanged
-from ..finding import Finding
-from ..plan import Item
-from ..source import Source
-from .look import Look
+from migration import source
+from migration.clients.supabase import Function
+from migration.code import differences, downloaded, functions_config, snapstore
+from migration.code.differences import Unchanged
+from migration.common.finding import Finding
+from migration.diagnosis.look import Look
+from migration.plan import Item
+from migration.source import Source
 
 LINES = 40  # of a diff that are shown
 

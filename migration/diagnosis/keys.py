@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .. import envfile, provider, secret, warm
-from ..durations import show
-from ..finding import Finding
-from ..secret_set import changed_at
-from .look import Look
+from migration import envfile, provider, secret
+from migration.common.durations import show
+from migration.common.finding import Finding
+from migration.diagnosis.look import Look
+from migration.evidence import warm
+from migration.secret_set import changed_at
 
 
 def find(look: Look) -> Iterator[Finding]:

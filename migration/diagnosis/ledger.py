@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..deployments import Deployment, Record
-from ..errors import CutoverError
-from ..finding import Finding
-from ..held import Holder
-from .look import Look
+from migration.common.finding import Finding
+from migration.diagnosis.look import Look
+from migration.errors import CutoverError
+from migration.repo.deployments import Deployment, Record
+from migration.repo.held import Holder
 
 
 def find(look: Look) -> Iterator[Finding]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from .. import plan as plans
-from ..clients.supabase import Function
-from ..context import Context
-from ..logquery import LogReader
-from ..plan import Item, Plan
-from ..readings import Scope
+from migration import plan as plans
+from migration.clients.supabase import Function
+from migration.context import Context
+from migration.evidence.readings import Scope
+from migration.logbook.logquery import LogReader
+from migration.plan import Item, Plan
 
 
 @dataclass

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from .. import logsql, signals, warm
-from ..clients.openrouter_errors import MEANING, classify
-from ..errors import ServiceFailed
-from ..finding import Finding, Severity
-from ..logquery import Row
-from .look import Look
+from migration.clients.openrouter_errors import MEANING, classify
+from migration.common.finding import Finding, Severity
+from migration.diagnosis.look import Look
+from migration.errors import ServiceFailed
+from migration.evidence import warm
+from migration.logbook import logsql, signals
+from migration.logbook.logquery import Row
 
 STATUS = r"\b(40[1-3]|408|429|50[0234]|52[49])\b"
 SETTLING = 20_000  # ms in which the old version may still answer

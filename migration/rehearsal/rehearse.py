@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from migration.common.progress import Observer
+
 from .. import config as configuration
 from ..errors import CutoverError
-from ..progress import Observer
 from ..report.sink import plain
 from . import phases
 from .stage import NotShown, Stage

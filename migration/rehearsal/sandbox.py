@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from migration.common.interrupts import between
+from migration.common.progress import Observer
+from migration.schema.settings import Config
+
 from .. import config as configuration
 from .. import context as contexts
 from ..errors import Interrupted, ServiceFailed
-from ..interrupts import between
-from ..progress import Observer
-from ..settings import Config
 from . import clone as clones
 from . import seed
 from .running import Running, start

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from migration.common.secrets_type import Secret
+from migration.schema.settings import Config
+
 from .. import source
 from ..context import Context
-from ..secrets_type import Secret
-from ..settings import Config
 from .clone import Clone
 from .files import write_json
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from migration.common.progress import Observer
+from migration.schema.settings import Config
+
 from .. import context as contexts
 from ..context import Context
-from ..progress import Observer
-from ..settings import Config
 from . import clone as clones
 from . import seed
 from .clone import Clone

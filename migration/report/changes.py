@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..durations import show
+from migration.common.durations import show
+
 from .canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
 
 _OUTCOMES = {

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from ..durations import show
+from migration.common.durations import show
+
 from . import changes, figures, proofs
 from .canvas import BAD, GOOD, Canvas, Data
 

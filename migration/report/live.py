@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..durations import show
-from ..progress import Observer
+from migration.common.durations import show
+from migration.common.progress import Observer
 
 _MARKS = {"step": ("…", "cyan"), "done": ("✓", "green"), "failed": ("✗", "red")}
 

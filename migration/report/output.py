@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
+from migration.common.progress import Observer
+
 from ..errors import Refused
-from ..progress import Observer
 from .live import Board, Lines
 from .sink import Masked, one_line, plain
 

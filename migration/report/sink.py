@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..secrets_type import MASK, Secret, mask
+from migration.common.secrets_type import MASK, Secret, mask
 
 
 class Masked:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..secrets_type import mask
+from migration.common.secrets_type import mask
+
 from .sink import plain
 
 Data = Mapping[str, Any]

@@ -14,12 +14,14 @@ import pytest
 
 import checks
 from checks.result import Result, Verdict
-from migration import checks_run, samples, smoke, soak, source, usage
+from migration import checks_run, smoke, soak, source
+from migration.answers import samples
 from migration.checks_run import ChecksResult
 from migration.clients.http import Http
+from migration.common.secrets_type import Secret
 from migration.errors import ConfigError, Refused
-from migration.secrets_type import Secret
-from migration.settings import Criterion
+from migration.evidence import usage
+from migration.schema.settings import Criterion
 from tests.support.stage import Moved, open_
 
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -86,7 +88,7 @@ def test_criteria_from_no_traffic_to_a_pass_and_then_to_each_fault(stage: Moved)
     one = stage.context.supabase.function("chat")
     assert one is not None
     found = stage.context.supabase.body("chat")
-    from migration import downloaded
+    from migration.code import downloaded
 
     changed = downloaded.from_body(found, one)
     files = {

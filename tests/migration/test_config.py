@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from migration import config
+from migration.common.secrets_type import Secret
 from migration.errors import ConfigError
-from migration.secrets_type import Secret
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = """\
@@ -137,9 +137,7 @@ def test_yaml_surprises_stay_text(tmp_path: Path) -> None:
 
 def test_the_usage_pattern_must_name_its_groups(tmp_path: Path) -> None:
     rows = _mistakes(tmp_path, SMALL + 'signals: {usage: "in (?P<input>.*)"}\n')
-    assert rows == [
-        "config.yaml:11:11: signals.usage: lacks the named groups output, total, cost: write (?P<output>…)"
-    ]
+    assert rows == ["config.yaml:11:11: signals.usage: lacks the named groups output, total, cost: write (?P<output>…)"]
 
 
 def test_a_pattern_that_the_log_engine_cannot_run_is_refused_at_load(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from migration import costs
 from migration.clients.openrouter_types import Activity, KeyInfo
-from migration.clock import VirtualClock
+from migration.common.clock import VirtualClock
 from migration.context import Context
 from migration.errors import ApiError, ConfigError, Unreachable
 from migration.rehearsal.logstore import LogStore

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import peer
-from migration import deploy, parallel, plan
+from migration import deploy, plan
 from migration.clients.supabase import Upload
+from migration.common import parallel
 from migration.context import Context
 from migration.errors import Refused
-from migration.outcome import DeployResult
 from migration.rehearsal.server import Running, start
-from migration.staging import Pace
+from migration.release.outcome import DeployResult
+from migration.release.staging import Pace
 from tests.support import repos, scene
 from tests.support.scene import Scene, index, text
 

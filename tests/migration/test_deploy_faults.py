@@ -12,9 +12,9 @@ from migration import deploy
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase
 from migration.errors import CutoverError
-from migration.outcome import DeployResult
 from migration.rehearsal.server import Running
-from migration.staging import Pace
+from migration.release.outcome import DeployResult
+from migration.release.staging import Pace
 from tests.support import scene
 from tests.support.scene import Scene, text
 

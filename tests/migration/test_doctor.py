@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 import stamina
 
-from migration import deploy, doctor, functions_config, hold, secret_set, source
+from migration import deploy, doctor, secret_set, source
+from migration.code import functions_config
+from migration.common.finding import Finding
+from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.doctor import Diagnosis
 from migration.errors import Refused
-from migration.finding import Finding
+from migration.repo import hold
 from migration.report.sink import plain
-from migration.secrets_type import Secret
 from tests.support import repos
 from tests.support.clinic import KIMI, MODEL, NAME, SPEAKER, Clinic, clinic
 from tests.support.project import ROOT
@@ -107,8 +109,8 @@ def say(found: Clinic, *lines: str, slug: str = "alpha", expect: int = 1) -> Non
 
 
 def count(context: Context, text: str) -> int:
-    from migration import logsql
-    from migration.logquery import LogReader
+    from migration.logbook import logsql
+    from migration.logbook.logquery import LogReader
 
     now = context.clock.now()
     where = logsql.contains(text[:60])
@@ -403,8 +405,8 @@ def test_an_interrupted_deployment_is_found_and_finished(sick: Clinic, monkeypat
 
     sick.scene.commit({index(slug): KIMI + "// half\n" for slug in ("alpha", "beta")}, "Half")
     sick.running.fault("activate", "status", status=500, times=0)
-    monkeypatch.setattr("migration.recorder.Recording.outcome", lambda *_: None)
-    from migration.staging import Pace
+    monkeypatch.setattr("migration.release.release.recorder.Recording.outcome", lambda *_: None)
+    from migration.release.staging import Pace
 
     quick = Pace(upload=5, retry=0.2, activate=0.5, wait=0.05, longest=0.1)
     with contextlib.suppress(CutoverError):

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from migration import config, envfile
+from migration.common.secrets_type import Secret
 from migration.errors import ConfigError
-from migration.secrets_type import Secret
 from tests.support import repos
 
 VALUES = ["plain", "it's \"q\" # $HOME ${OTHER} $$", "a\r\nb\tc", "héé ☃ 🔑", " lead and trail ", "back\\slash\\n", "",

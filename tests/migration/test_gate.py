@@ -9,9 +9,9 @@ import pytest
 from migration import deploy
 from migration.context import Context
 from migration.errors import Refused
-from migration.outcome import DeployResult
 from migration.rehearsal.server import Running
-from migration.staging import Pace
+from migration.release.outcome import DeployResult
+from migration.release.staging import Pace
 from tests.support import scene
 from tests.support.scene import Scene, index
 

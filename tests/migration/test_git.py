@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from migration import giterrors, process
+from migration.common import process
 from migration.errors import CutoverError, Refused, Unreachable
 from migration.git import Repository
-from migration.giterrors import Denied, TimedOut
+from migration.repo import giterrors
+from migration.repo.giterrors import Denied, TimedOut
 from tests.support.git_http import serve
 from tests.support.repos import QUIET, alone, clone, commit, git, pair
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from migration.common.progress import Collected
+from migration.common.secrets_type import Secret
 from migration.errors import CutoverError, Refused, ServiceFailed, Unreachable
-from migration.giterrors import Denied, HostRefuses
 from migration.ledger import Ledger
-from migration.progress import Collected
-from migration.secrets_type import Secret
+from migration.repo.giterrors import Denied, HostRefuses
 from tests.support.repos import QUIET, alone, clone, commit, git, ledger, lock, pair
 
 
@@ -216,7 +216,7 @@ def test_branches_carry_ledger_and_lock_where_the_host_refuses_custom_refs(tmp_p
     remote, first = pair(tmp_path)
     hook = remote / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text('#!/bin/sh\nwhile read old new ref; do case $ref in refs/heads/*) ;; *) exit 1 ;; esac; done\n')
+    hook.write_text("#!/bin/sh\nwhile read old new ref; do case $ref in refs/heads/*) ;; *) exit 1 ;; esac; done\n")
     hook.chmod(0o755)
     with pytest.raises(HostRefuses, match=r"refs/cutover/ledger/prod.*app.ledger: refs/heads/cutover"):
         note(ledger(first), "x")

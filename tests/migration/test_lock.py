@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from migration import actor
+from migration.common.progress import Collected
 from migration.errors import Interrupted, Refused, Unreachable
-from migration.held import Held, Robbed
 from migration.lock import Lock
-from migration.progress import Collected
+from migration.repo import actor
+from migration.repo.held import Held, Robbed
 from tests.support.repos import alone, clone, git, ledger, lock, pair
 
 

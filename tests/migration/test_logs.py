@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from migration import logs, logsql
-from migration.clock import VirtualClock
+from migration import logs
+from migration.common.clock import VirtualClock
 from migration.errors import ApiError, Refused
+from migration.logbook import logsql
 from migration.logs import Query
 from migration.rehearsal.logstore import LogStore
 from tests.support.logs import NOON, Direct, context, deployed, row
@@ -71,9 +72,7 @@ def gateway(status: str, seconds: float = 0, **attributes: str) -> Any:
 
 
 @pytest.mark.parametrize(("status", "level"), [("200", "info"), ("401", "warn"), ("503", "error"), ("", "")])
-def test_a_gateway_row_takes_its_level_from_the_status(
-    source: Direct, tmp_path: Path, status: str, level: str
-) -> None:
+def test_a_gateway_row_takes_its_level_from_the_status(source: Direct, tmp_path: Path, status: str, level: str) -> None:
     source.store.append([gateway(status, function_id="id-c", execution_time_ms="150.6")])
     [event] = logs.history(context(tmp_path, source), Query(NOON))
     assert (event.level, event.status, event.function) == (level, int(status or 0) or None, "chat")

@@ -9,11 +9,11 @@ import stamina
 
 from migration import provider
 from migration.clients.openrouter_types import Model
-from migration.clock import VirtualClock
-from migration.finding import Finding, addressed, worst_first
+from migration.common.clock import VirtualClock
+from migration.common.finding import Finding, addressed, worst_first
+from migration.common.secrets_type import Secret
 from migration.provider import Tokens
-from migration.secrets_type import Secret
-from migration.settings import Price
+from migration.schema.settings import Price
 from tests.support.clinic import MODEL, Clinic, clinic
 
 

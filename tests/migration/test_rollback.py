@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from migration import deploy, history, plan, rollback, source, status
+from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import Interrupted, Refused, Unfinished, Unreachable
-from migration.outcome import DeployResult
 from migration.rehearsal.server import Running
+from migration.release.outcome import DeployResult
+from migration.release.staging import Pace
 from migration.report.sink import one_line
-from migration.rolled import RollbackResult
-from migration.secrets_type import Secret
-from migration.staging import Pace
+from migration.undoing.rolled import RollbackResult
 from tests.support import crash, repos, scene
 from tests.support.scene import Scene, index, text
 
@@ -407,7 +407,7 @@ def test_a_signal_during_the_restore_is_recorded_and_the_next_rollback_finishes(
     def interrupt(*_: object, **__: object) -> None:
         raise Interrupted("SIGTERM")
 
-    monkeypatch.setattr("migration.release.activate", interrupt)
+    monkeypatch.setattr("migration.release.release.activate", interrupt)
     with pytest.raises(Interrupted):
         _rollback(stage.context())
     monkeypatch.undo()

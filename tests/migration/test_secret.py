@@ -9,10 +9,10 @@ import pytest
 import stamina
 
 from migration import secret, secret_set
+from migration.common.secrets_type import Secret
 from migration.errors import Failed, Refused
 from migration.report.sink import one_line
 from migration.secret import State
-from migration.secrets_type import Secret
 from tests.support.clinic import NAME, SPEAKER, Clinic, clinic
 from tests.support.scene import index
 

@@ -13,12 +13,13 @@ import yaml
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from migration import config, samples, smoke
+from migration import config, smoke
+from migration.answers import samples
+from migration.common.progress import Collected
+from migration.common.secrets_type import Secret
 from migration.context import Context, Environment
 from migration.errors import ConfigError, Refused
-from migration.progress import Collected
 from migration.report.sink import plain
-from migration.secrets_type import Secret
 from migration.smoke import SmokeResult
 
 REACT = '<artifact type="application/vnd.ant.react" title="A">\nexport default 1;\n</artifact>'

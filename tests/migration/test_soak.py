@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from migration import samples, soak
-from migration.clock import VirtualClock
+from migration import soak
+from migration.answers import samples
+from migration.answers.samples import Sample
+from migration.common.clock import VirtualClock
+from migration.common.progress import Collected
 from migration.config import Config
 from migration.context import Context, Environment
 from migration.errors import Interrupted, Refused
-from migration.progress import Collected
-from migration.samples import Sample
-from migration.sequential import Sprt
-from migration.settings import Soak
-from migration.spending import Meter
+from migration.evidence.sequential import Sprt
+from migration.evidence.spending import Meter
+from migration.schema.settings import Soak
 
 CONFIG = Config.model_validate(
     {

@@ -11,8 +11,8 @@ from migration import deploy, history, status
 from migration.context import Context
 from migration.errors import Refused
 from migration.rehearsal.server import Running
+from migration.release.staging import Pace
 from migration.report.sink import one_line
-from migration.staging import Pace
 from tests.support import crash, repos, scene
 from tests.support.scene import Scene
 

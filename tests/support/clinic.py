@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from migration import secret_set, warm
+from migration import secret_set
 from migration.clients.http import Http
-from migration.clock import Clock
+from migration.common.clock import Clock
+from migration.common.secrets_type import Secret
 from migration.context import Context
-from migration.logquery import Budget
+from migration.evidence import warm
+from migration.logbook.logquery import Budget
 from migration.rehearsal.server import Running, start
-from migration.secrets_type import Secret
 from tests.support import scene as scenes
 
 NAME = "OPENROUTER_K2T_KEY"

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migration import deploy, gate, interrupts, rollback
+from migration import deploy, gate, rollback
+from migration.common import interrupts
 from migration.errors import CutoverError, Interrupted
-from migration.staging import Pace
+from migration.release.staging import Pace
 from tests.support.scene import Scene
 
 QUICK = Pace(upload=5.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)

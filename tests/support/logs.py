@@ -10,15 +10,15 @@ from typing import Any
 
 from migration import config as configuration
 from migration.clients.supabase import Function
-from migration.clock import Clock
+from migration.common.clock import Clock
+from migration.common.progress import Collected
 from migration.context import Context, Environment
 from migration.errors import ApiError
-from migration.progress import Collected
 from migration.rehearsal.logrules import SqlError
 from migration.rehearsal.logs_api import span
 from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import Identity, LogRow, Sandbox
-from migration.settings import Config
+from migration.schema.settings import Config
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from migration.clock import Clock
+from migration.common.clock import Clock
+from migration.common.progress import Collected
 from migration.git import Repository
 from migration.ledger import Ledger
 from migration.lock import Lock
-from migration.progress import Collected
-from migration.refs import choose
+from migration.repo.refs import choose
 
 QUIET = {
     "GIT_CONFIG_GLOBAL": os.devnull,

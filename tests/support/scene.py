@@ -15,12 +15,12 @@ import yaml
 from migration import config as configuration
 from migration import deploy
 from migration.clients.supabase import Upload
-from migration.clock import Clock
+from migration.common.clock import Clock
+from migration.common.progress import Collected
+from migration.common.secrets_type import Secret
 from migration.context import Context, Environment
 from migration.git import Repository
-from migration.progress import Collected
 from migration.rehearsal.server import Running
-from migration.secrets_type import Secret
 from tests.support import repos
 
 FUNCTIONS = ("alpha", "beta")

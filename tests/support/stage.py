@@ -10,7 +10,7 @@ from typing import Any
 from migration import config as configuration
 from migration import source
 from migration.clients.http import Http
-from migration.progress import Collected
+from migration.common.progress import Collected
 from migration.rehearsal.stage import Stage
 from tests.support.project import ROOT
 

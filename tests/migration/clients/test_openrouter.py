@@ -12,9 +12,9 @@ from migration.clients.http import Http
 from migration.clients.openrouter import OpenRouter
 from migration.clients.openrouter_errors import MEANING, ProviderError, classify, trouble
 from migration.clients.openrouter_types import ListedKey
-from migration.clock import VirtualClock
+from migration.common.clock import VirtualClock
+from migration.common.secrets_type import MASK, Secret
 from migration.errors import Refused, Unknown
-from migration.secrets_type import MASK, Secret
 from tests.support.clinic import MODEL, Clinic, clinic
 
 KEY, MANAGER = "sk-or-v1-" + "a" * 64, "sk-or-v1-" + "b" * 64

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migration import graph
+from migration.code import graph
 
 APP = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"
 TREES = ("before", "after")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from migration.code.graph import deno
 from migration.errors import Refused
-from migration.graph import deno
 from migration.rehearsal import launch
 from migration.rehearsal.launch import NotBootable, prepare
 from migration.rehearsal.types import LiveFunction, Sandbox

@@ -22,8 +22,8 @@ from benchmarks import peer
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Function, Supabase, Upload
+from migration.common.secrets_type import Secret
 from migration.rehearsal.server import Running
-from migration.secrets_type import Secret
 
 RUNS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "recorded" / "runs.json").read_text())
 RECORDED_REF = "abcdefghijklmnopqrst"

@@ -13,9 +13,9 @@ import pytest
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
+from migration.common.secrets_type import Secret
 from migration.rehearsal.running import Running
 from migration.rehearsal.server import start
-from migration.secrets_type import Secret
 from tests.support.edge import alive, until
 
 APP = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"

@@ -18,9 +18,9 @@ import yaml
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
+from migration.common.secrets_type import Secret
 from migration.errors import Refused, Unreachable
 from migration.rehearsal.server import Running, start
-from migration.secrets_type import Secret
 
 ROOT = Path(__file__).resolve().parents[3]
 ENTRYPOINT = "supabase/functions/hello/index.ts"

@@ -16,8 +16,8 @@ import pytest
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
+from migration.common.secrets_type import Secret
 from migration.rehearsal.server import Running
-from migration.secrets_type import Secret
 from tests.support.caller import METADATA, Caller
 from tests.support.platform import Platform
 

@@ -11,11 +11,11 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 
 from checks.result import Result, Verdict
+from migration.answers.expect import Failure as Unmet
 from migration.clients.http import Answer
+from migration.common.secrets_type import Secret
 from migration.errors import Refused
-from migration.expect import Failure as Unmet
 from migration.report.junit import junit, write_checks, write_smoke
-from migration.secrets_type import Secret
 from migration.smoke import CaseResult, SmokeResult
 
 # The commonly used schema (JUnit 10): the children and attributes that each element may have; `!` is required.

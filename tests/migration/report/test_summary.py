@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from migration.common.secrets_type import Secret
 from migration.report import summary
-from migration.secrets_type import Secret
 
 CHECKS: dict[str, Any] = {
     "verdict": "fail",

@@ -1,0 +1,1 @@
+"""What a function consists of: settings, module graph, import maps, static files, downloads, differences."""

@@ -1,0 +1,98 @@
+"""What differs: settings, texts, and the functions that the migration must leave alone."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from migration import source
+from migration.clients.supabase import Function
+from migration.code import downloaded
+from migration.common.parallel import every
+from migration.errors import Refused
+from migration.source import Source
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+
+def settings(wanted: Source, live: Function | None) -> Iterator[str]:
+    """Settings of the deployed function that a deploy would change, in words."""
+    if live is None:
+        return
+    if wanted.verify_jwt is not None and live.verify_jwt is not None and wanted.verify_jwt != live.verify_jwt:
+        opened = " (anyone may call it then)" if not wanted.verify_jwt else ""
+        yield f"verify_jwt: {_word(live.verify_jwt)} → {_word(wanted.verify_jwt)}{opened}"
+    for name, new, old in (
+        ("entrypoint", wanted.entrypoint, live.entrypoint_path),
+        ("import_map", wanted.import_map, live.import_map_path),
+    ):
+        told = downloaded.cut(old or "")
+        if (old or name == "import_map") and new != told and not new.endswith(f"/{told}" if told else "\0"):
+            yield f"{name}: {told or 'none'} → {new or 'none'}"
+
+
+def text(wanted: Source, live: Source) -> str:
+    """A unified diff from what is live to what would be, by path as seen from the entrypoint."""
+    old, new = _by_path(live, wanted), dict(wanted.files)
+    return "".join(_each(path, old.get(path), new.get(path)) for path in sorted(old | new))
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A function that must stay as it is at base. `changed` is None where there is nothing to compare with."""
+
+    slug: str
+    changed: bool | None
+    files: tuple[str, ...] = ()
+    why: str = ""
+
+
+def unchanged(context: Context, slugs: Sequence[str], past: Mapping[str, Source], base: str) -> list[Unchanged]:
+    """Measures the functions that the migration must leave alone against the base revision, file by file."""
+    return every(list(slugs), lambda slug: _measure(context, slug, past.get(slug), base))
+
+
+def _measure(context: Context, slug: str, then: Source | None, base: str) -> Unchanged:
+    try:
+        now = source.read(context.app, slug, context.state)
+    except Refused as error:
+        return Unchanged(slug, True if base else None, (), error.message)
+    if not base:
+        return Unchanged(slug, None, (), "there is no base revision to compare with")
+    if then is None:
+        return Unchanged(slug, True, (), "the base revision does not hold it")
+    return Unchanged(slug, now.digest != then.digest, tuple(_differing(then, now)))
+
+
+def _differing(then: Source, now: Source) -> Iterable[str]:
+    old, new = then.hashes, now.hashes
+    return (path for path in sorted(old | new) if old.get(path) != new.get(path))
+
+
+def _by_path(live: Source, wanted: Source) -> dict[str, bytes]:
+    """The live files under the paths that the wanted source uses, in case the platform cut folders off."""
+    here, there = posixpath.dirname(live.entrypoint), posixpath.dirname(wanted.entrypoint)
+    moved = {
+        path: posixpath.normpath(posixpath.join(there, posixpath.relpath(path, here or "."))) for path in live.files
+    }
+    return {moved[path]: data for path, data in live.files.items()}
+
+
+def _each(path: str, old: bytes | None, new: bytes | None) -> str:
+    if old == new:
+        return ""
+    before, after = (f"a/{path}" if old is not None else "/dev/null"), (f"b/{path}" if new is not None else "/dev/null")
+    try:
+        first, second = ((data or b"").decode().splitlines(keepends=True) for data in (old, new))
+    except UnicodeDecodeError:
+        return f"Binary files {before} and {after} differ\n"
+    found = difflib.unified_diff(first, second, before, after)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found)
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"

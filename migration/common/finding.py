@@ -1,0 +1,54 @@
+"""One thing that is wrong: what, how we know, and the command that mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from migration.errors import CutoverError
+
+# Our verbs that take --env, where they do not name one yet; `init` serves every environment.
+_VERB = re.compile(r"\b(inv (?!init\b)[a-z]+)\b(?! --env)")
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`fix` is the command to type. `safe` ones can be carried out by `apply`, which returns what it did.
+
+    kind: one word for the cause, the same for the same cause. subject: the function or secret that it is about.
+    """
+
+    kind: str
+    problem: str
+    evidence: str
+    fix: str
+    severity: Severity = "error"
+    subject: str = ""
+    safe: bool = False
+    apply: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("kind", "severity", "subject", "problem", "evidence", "fix", "safe")
+        return {name: getattr(self, name) for name in names}
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors before warnings, each in the order in which they were found; the same one only once."""
+    once = list(dict.fromkeys(findings))
+    return sorted(once, key=lambda each: each.severity != "error")
+
+
+def addressed(findings: Iterable[Finding], environment: str) -> list[Finding]:
+    """Their commands with the environment that they are about; `prod` is what a verb means without a name."""
+    if environment == "prod":
+        return list(findings)
+    return [replace(each, fix=_VERB.sub(rf"\1 --env {environment}", each.fix)) for each in findings]
+
+
+def unmeasured(what: str, error: CutoverError) -> Finding:
+    """A probe that could not look: not a clean bill of health."""
+    fix = error.hint or "try again: inv doctor"
+    return Finding("unmeasured", f"{what} could not be checked", error.message, fix, "warning")

@@ -1,0 +1,1 @@
+"""The road to the platform: stage, activate, settle, record, recover, end."""

@@ -1,0 +1,150 @@
+"""How a deployment ends: the outcome on record, the lock given back, and the result for whoever asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from migration.common import interrupts
+from migration.errors import Interrupted
+from migration.plan import Plan
+from migration.release.outcome import Deployed, DeployResult, Moved, Side
+from migration.release.recorder import Recording
+from migration.release.release import Released, Step
+
+if TYPE_CHECKING:
+    from migration.context import Context
+    from migration.gate import Gated
+    from migration.repo.deployments import Deployment
+
+
+@dataclass(frozen=True)
+class End:
+    """What became of it. `versions` are live now (None: not there); `restored`: seconds that putting back took.
+
+    `back`: the functions are what they were before, so that their digests are the former ones.
+    """
+
+    outcome: str
+    message: str
+    code: int
+    versions: Mapping[str, int | None] = field(default_factory=dict)
+    back: bool = False
+    gate: Gated | None = None
+    answered: float = 0.0
+    restored: float | None = None
+    hold: dict[str, Any] | None = None
+    hint: str = ""
+
+
+@dataclass
+class Ending:
+    """Writes the end of one deployment, once."""
+
+    context: Context
+    made: Plan
+    recording: Recording
+    began: datetime
+    steps: list[Step]
+
+    def close(self, end: End) -> DeployResult:
+        """Records the outcome and gives the lock back in the same push."""
+        after = self._after(end)
+        functions = (
+            [] if end.outcome == "abandoned" else [{"slug": slug, "after": vars(side)} for slug, side in after.items()]
+        )
+        record: dict[str, Any] = {
+            "outcome": end.outcome,
+            "functions": functions,
+            "steps": [step.record() for step in self.steps],
+            "gate": {"verdict": end.gate.verdict, "why": end.gate.why} if end.gate else {},
+            "new_code_seconds": round(end.answered, 3),
+            "message": end.message,
+        }
+        deployment = self.record()
+        self.recording.outcome(record | ({"hold": end.hold} if end.hold else {}))
+        interrupts.settled()
+        details = {**end.gate.details, "verdict": end.gate.verdict, "why": end.gate.why} if end.gate else {}
+        phases = tuple({**step.record(), "ok": True} for step in self.steps)
+        following = (end.hint,) if end.hint else self._following(end.outcome)
+        return DeployResult(self._deployed(deployment, end, after), phases, details, end.message, following, end.code)
+
+    def failed(self, released: Released) -> DeployResult:
+        """Not everything went live, and `release` has put right what it could."""
+        outcome = {"untouched": "abandoned", "restored": "restored"}.get(released.outcome, "unfinished")
+        said = released.error.message if released.error else "The release failed."
+        seconds = released.new_code_seconds
+        more = {
+            "abandoned": " Nothing went live.",
+            "restored": f" What was live before is live again; the new code answered for {seconds:.1f} s.",
+        }
+        if released.lost:
+            self._lost(released.lost)
+        hint = released.error.hint if released.error else ""
+        code = 5 if outcome == "unfinished" else 3
+        text = said + more.get(outcome, "")
+        return self.close(
+            End(outcome, text, code, released.versions, outcome == "restored", answered=seconds, hint=hint)
+        )
+
+    def interrupted(self, error: BaseException) -> None:
+        """Within seconds: what was answered, what may be stranded, and that this is not the end."""
+        ledger, journal = self.context.ledger, self.recording.journal
+        ledger.hurry()
+        answers, sent = journal.answers(), journal.sent()
+        if sent:
+            self._staged(list(answers.values()), sorted(sent - set(answers)), failures=1)
+        else:
+            interrupts.settled()
+        by = f"interrupted by {error}" if isinstance(error, Interrupted) else f"this machine failed: {error}"
+        self.recording.outcome({"outcome": "unfinished" if sent else "abandoned", "functions": [], "message": by})
+
+    def record(self) -> Deployment:
+        """What the ledger knows of it so far."""
+        return self.recording.begun()
+
+    @property
+    def env(self) -> str:
+        """What a command needs to act here again."""
+        name = self.context.environment.name
+        return "" if name == "prod" else f" --env {name}"
+
+    def _lost(self, lost: Sequence[str]) -> None:
+        self._staged(list(self.recording.journal.answers().values()), lost)
+
+    def _staged(self, answers: list[dict[str, Any]], lost: Sequence[str], failures: int = 12) -> None:
+        record = {"record": "staged", "deployment": self.recording.deployment, "answers": answers}
+        self.context.ledger.keep({**record, "perhaps_stranded": list(lost)}, failures=failures)
+
+    def _after(self, end: End) -> dict[str, Side]:
+        befores = {change.slug: change.before or {} for change in self.record().functions}
+        digests = {item.slug: item.source.digest for item in self.made.functions}
+        if end.back:
+            digests = {slug: str(before.get("source_digest") or "") for slug, before in befores.items()}
+        sides = {slug: Side(version, digests.get(slug)) for slug, version in end.versions.items()}
+        return {slug: side if side.version else Side(None, None) for slug, side in sides.items()}
+
+    def _deployed(self, deployment: Deployment, end: End, after: Mapping[str, Side]) -> Deployed:
+        before = {
+            change.slug: Side((change.before or {}).get("version"), (change.before or {}).get("source_digest"))
+            for change in deployment.functions
+        }
+        moved = tuple(
+            Moved(change.slug, change.action, before[change.slug], after.get(change.slug, before[change.slug]))
+            for change in deployment.functions
+        )
+        now = self.context.clock.now()
+        return Deployed(
+            deployment.id, end.outcome, deployment.revision, deployment.base_revision, moved, self.began, now,
+            deployment.plan_hash, deployment.partial, end.answered, end.restored, end.hold,
+        )  # fmt: skip
+
+    def _following(self, outcome: str) -> tuple[str, ...]:
+        following = {
+            "unfinished": (f"inv status{self.env}", f"inv rollback{self.env}"),
+            "restored": (f"inv rollback{self.env} (git still holds the change)",),
+            "unproven": (f"inv checks{self.env}", f"inv rollback{self.env}"),
+        }
+        return following.get(outcome, ())

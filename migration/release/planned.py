@@ -1,0 +1,130 @@
+"""The plan as data: what would become of each function, and the hash that says whether it has moved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from migration.clients.supabase import Function
+from migration.code.differences import Unchanged
+from migration.release.staging import Wanted
+from migration.snapshot import Kept
+from migration.source import Source, canonical
+
+if TYPE_CHECKING:
+    from migration.repo.deployments import History
+
+CHANGES = ("create", "update", "drifted")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One function: `action` is create, update, same or drifted, `why` in words; sizes in bytes.
+
+    `restorable` is git, snapshot, no, or delete (a function that does not exist yet is undone by deleting it).
+    """
+
+    slug: str
+    action: str
+    why: str
+    source: Source = field(repr=False)
+    live: Function | None = field(repr=False)
+    kept: Kept | None = field(repr=False)
+    settings: tuple[str, ...] = ()
+    diff: str = ""
+    left_version: int | None = None
+
+    @property
+    def changes(self) -> bool:
+        return self.action in CHANGES
+
+    @property
+    def verify_jwt(self) -> bool | None:
+        """What will be sent: the written value, else what is deployed."""
+        if self.source.verify_jwt is not None:
+            return self.source.verify_jwt
+        return self.live.verify_jwt if self.live else None
+
+    @property
+    def restorable(self) -> str:
+        if self.live is None:
+            return "delete"
+        return self.kept.restorable if self.kept else "git"
+
+    def wanted(self) -> Wanted:
+        return Wanted(self.slug, self.source, self.live, self.verify_jwt)
+
+    def as_json(self) -> dict[str, Any]:
+        live, kept = self.live, self.kept
+        return {
+            "slug": self.slug,
+            "action": self.action,
+            "why": self.why,
+            "files": list(self.source.files),
+            "bytes": self.source.size,
+            "source_digest": self.source.digest,
+            "live_version": live.version if live else None,
+            "left_version": self.left_version,
+            "restorable": self.restorable,
+            "restorable_why": kept.why if kept else "",
+            "settings": list(self.settings),
+            "warnings": list(self.source.warnings),
+            "diff": self.diff,
+        }
+
+    def hashed(self) -> dict[str, Any]:
+        """Its part in the plan's hash."""
+        live = {"version": self.live.version, "digest": self.live.ezbr_sha256} if self.live else None
+        metadata = self.source.upload(self.verify_jwt).metadata
+        head = {"slug": self.slug, "action": self.action, "digest": self.source.digest}
+        return {**head, "metadata": dict(metadata), "live": live}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a deploy made now would do. `hash` is SHA-256 in hex, the same as long as nothing of it has moved."""
+
+    environment: str
+    project_ref: str
+    revision: str
+    base_revision: str
+    partial: bool
+    functions: tuple[Item, ...]
+    unchanged: tuple[Unchanged, ...]
+    secrets: tuple[dict[str, Any], ...]
+    hold: dict[str, Any] | None
+    lock: dict[str, Any] | None
+    notes: tuple[str, ...]
+    history: History = field(repr=False)
+    live: Mapping[str, Function] = field(repr=False)
+    digests: Mapping[str, str] = field(repr=False)
+
+    @property
+    def hash(self) -> str:
+        head = {"project_ref": self.project_ref, "revision": self.revision, "base": self.base_revision}
+        return hashlib.sha256(canonical({**head, "functions": [item.hashed() for item in self.functions]})).hexdigest()
+
+    @property
+    def changes(self) -> tuple[Item, ...]:
+        return tuple(item for item in self.functions if item.changes)
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        return tuple(item.slug for item in self.functions if item.action == "drifted")
+
+    @property
+    def irreversible(self) -> tuple[Item, ...]:
+        """What would change and could not be put back."""
+        return tuple(item for item in self.changes if item.kept is not None and item.kept.restorable == "no")
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")
+        told = {name: getattr(self, name) for name in names}
+        rest = {"hold": self.hold, "lock": self.lock, "notes": list(self.notes), "next": self._next()}
+        return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **told, **rest}
+
+    def _next(self) -> list[str]:
+        env = "" if self.environment == "prod" else f" --env {self.environment}"
+        return [f"inv deploy{env} --plan {self.hash[:12]}"] if self.changes else []

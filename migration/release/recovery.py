@@ -1,0 +1,180 @@
+"""What an interrupted deployment left, decided from its records and from what is live, function by function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from migration import source
+from migration.clients.supabase import Function
+from migration.code import downloaded, snapstore
+from migration.errors import CutoverError, Unfinished
+from migration.release.journal import Journal
+
+if TYPE_CHECKING:
+    from migration.context import Context
+    from migration.repo.deployments import Change, Deployment, History
+
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One function. `state`: before (what was live still is, nothing is staged), staged (it is, and the wanted version
+    waits), live (the wanted version is), restored (what was live before is again), foreign (someone else's is).
+
+    `perhaps`: whether a version may be staged that nobody has an answer for.
+    """
+
+    slug: str
+    state: str
+    version: int
+    answer: Answer | None = None
+    perhaps: bool = False
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """`verdict`: abandoned, staged, live, mixed, restoring or foreign; `message` says it in a sentence and `next`
+    names the commands that finish or undo it."""
+
+    deployment: Deployment
+    functions: tuple[Found, ...]
+    verdict: str
+    message: str
+    next: tuple[str, ...]
+
+    @property
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """Staging answers that an activation can still use."""
+        waiting = [one for one in self.functions if one.state == "staged" and one.answer]
+        return {one.slug: dict(one.answer) for one in waiting if one.answer}
+
+    @property
+    def perhaps_stranded(self) -> list[str]:
+        return [one.slug for one in self.functions if one.perhaps]
+
+    def unfinished(self) -> Unfinished:
+        return Unfinished(self.message, " or ".join(self.next), deployment=self.deployment.id, verdict=self.verdict)
+
+    def as_json(self) -> dict[str, Any]:
+        states = [{"slug": one.slug, "state": one.state, "version": one.version or None} for one in self.functions]
+        head = {"deployment": self.deployment.id, "kind": self.deployment.kind, "verdict": self.verdict}
+        return {**head, "message": self.message, "functions": states, "next": list(self.next)}
+
+
+def look(context: Context, history: History, live: Mapping[str, Function]) -> Recovery | None:
+    """The newest deployment, if it has no end; None when everything has one. Reads, and changes nothing."""
+    deployment = history.interrupted
+    return judge(context, history, deployment, live) if deployment else None
+
+
+def judge(context: Context, history: History, deployment: Deployment, live: Mapping[str, Function]) -> Recovery:
+    """The design's recovery table, for one deployment without an end."""
+    journal = Journal(context.state, context.environment.name, deployment.id)
+    forward, back = _answers(history, deployment, journal)
+    functions = tuple(
+        _function(context, deployment, change, live.get(change.slug), forward, back, journal)
+        for change in deployment.functions
+    )
+    verdict = _verdict(functions, bool(back))
+    message, following = _words(deployment, functions, verdict, context.environment.name)
+    return Recovery(deployment, functions, verdict, message, following)
+
+
+def _answers(history: History, deployment: Deployment, journal: Journal) -> tuple[dict[str, Answer], dict[str, Answer]]:
+    """Staging answers of the way there, and of a restore that had begun; this machine's journal fills gaps."""
+    forward: dict[str, Answer] = {}
+    back: dict[str, Answer] = {}
+    for record in history.records:
+        if record.get("record") == "staged" and record.get("deployment") == deployment.id:
+            side = back if record.get("restoring") else forward
+            side.update({answer["slug"]: answer for answer in record.get("answers") or ()})
+    for slug, answer in journal.answers().items():
+        if slug not in back:
+            forward.setdefault(slug, answer)
+    return forward, back
+
+
+def _function(
+    context: Context,
+    deployment: Deployment,
+    change: Change,
+    live: Function | None,
+    forward: Mapping[str, Answer],
+    back: Mapping[str, Answer],
+    journal: Journal,
+) -> Found:
+    version, answer = (live.version if live else 0), forward.get(change.slug)
+    before = int(change.before["version"]) if change.before else 0
+    staged = int(answer["version"]) if answer else 0
+    if version == before:
+        if staged > version:
+            return Found(change.slug, "staged", version, answer)
+        sent = change.slug in journal.sent() if journal.exists() else True
+        return Found(change.slug, "before", version, None, sent)
+    if version == staged:
+        return Found(change.slug, "live", version, answer)
+    if change.slug in back and version == int(back[change.slug]["version"]):
+        return Found(change.slug, "restored", version)
+    return Found(change.slug, _by_content(context, deployment, change, live, before), version)
+
+
+def _by_content(context: Context, deployment: Deployment, change: Change, live: Function | None, before: int) -> str:
+    """No record names this version: its files tell whether it is ours, if it can only have come just after."""
+    if live is None or not before < live.version <= before + 2:
+        return "live" if live is None and not change.wanted.get("source_digest") else "foreign"
+    for state, revision, wanted in (
+        ("live", deployment.revision, change.wanted.get("source_digest")),
+        ("restored", deployment.base_revision, (change.before or {}).get("source_digest")),
+    ):
+        if _is(context, live, change.slug, revision, wanted):
+            return state
+    return "foreign"
+
+
+def _is(context: Context, live: Function, slug: str, revision: str, digest: Any) -> bool:
+    try:
+        body = downloaded.from_body(snapstore.download(context, live), live)
+        held = source.at_revision(context.repository, revision, [slug], context.state).get(slug)
+    except CutoverError:
+        return False
+    return held is not None and held.digest == digest and downloaded.same_files(held, body)
+
+
+def _verdict(functions: tuple[Found, ...], restoring: bool) -> str:
+    states = {one.state for one in functions}
+    if "foreign" in states:
+        return "foreign"
+    if restoring or "restored" in states:
+        return "restoring"
+    if states <= {"before"}:
+        return "abandoned"
+    if states <= {"live"}:
+        return "live"
+    return "staged" if "live" not in states else "mixed"
+
+
+def _words(
+    deployment: Deployment, functions: tuple[Found, ...], verdict: str, environment: str
+) -> tuple[str, tuple[str, ...]]:
+    env = "" if environment == "prod" else f" --env {environment}"
+    kind = "deployment" if deployment.kind == "deploy" else "rollback"
+    head = f"The {kind} {deployment.id} by {deployment.who or 'somebody'} was interrupted:"
+    both = (f"inv deploy{env}", f"inv rollback{env}") if deployment.kind == "deploy" else (f"inv rollback{env}",)
+    names = {
+        state: ", ".join(one.slug for one in functions if one.state == state) for state in ("live", "staged", "foreign")
+    }
+    if verdict == "abandoned":
+        return f"{head} nothing of it went live.", both
+    if verdict == "foreign":
+        text = f"{head} and another version of {names['foreign']} is live, which is not its own. Nothing was touched."
+        return text, (f"inv status{env}", f"inv plan{env} --diff")
+    if verdict == "restoring":
+        return f"{head} it was putting back what was live before.", (f"inv rollback{env}",)
+    if verdict == "live":
+        return f"{head} its code is live and was not proven.", both
+    if verdict == "staged":
+        return f"{head} its code is uploaded and not live.", both
+    return f"{head} {names['live']} went live and the rest did not.", both

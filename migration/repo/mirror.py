@@ -1,0 +1,54 @@
+"""This clone's copy of a ledger: what is read offline, and what a remote that lost records gets back."""
+
+from __future__ import annotations
+
+from migration.common.progress import Observer
+from migration.git import Repository
+
+
+class Mirror:
+    """A local ref, never a branch, even where the remote keeps the ledger on one. It only moves forward."""
+
+    def __init__(self, repository: Repository, environment: str, place: str, observer: Observer, shared: bool) -> None:
+        self.repository = repository
+        self.environment = environment
+        self.place = place
+        self.observer = observer
+        self.shared = shared
+        self.ref = f"refs/cutover/ledger/{environment}"
+        self._known: str | None = None
+
+    @property
+    def tip(self) -> str | None:
+        """Where our copy is. Without a remote it is the ledger itself, which others move too."""
+        if self._known is None or not self.shared:
+            self._known = self.repository.revision(self.ref)
+        return self._known
+
+    def parent(self, expected: str | None) -> str | None:
+        """What to build on when the remote is at `expected`: our copy, where that has records the remote lost."""
+        tip = self.tip
+        if tip is None or tip == expected:
+            return expected
+        if expected is None or self.repository.is_ancestor(expected, tip):
+            return tip
+        return expected
+
+    def follow(self, tip: str, parent: str | None = None) -> None:
+        """Move to the remote's tip, unless ours is ahead; tell when the remote's history was rewritten.
+
+        `parent`: what the tip is known to descend from.
+        """
+        known = self.tip
+        if tip == known:
+            return
+        if known in (None, parent) or self.repository.is_ancestor(str(known), tip):
+            self._known = tip if self.repository.move(self.ref, tip, known or "") else None
+        elif known and not self.repository.is_ancestor(tip, known):
+            self._rewritten(tip, known)
+
+    def _rewritten(self, tip: str, known: str) -> None:
+        lost = f"refs/cutover/lost/{self.environment}/{known[:12]}"
+        self.repository.move(lost, known, "")
+        self._known = tip if self.repository.move(self.ref, tip, known) else None
+        self.observer.warn(f"The ledger was rewritten in {self.place}; the former records are kept in {lost}.")

@@ -1,0 +1,1 @@
+"""The shape of config.yaml, and YAML with a place for every value."""

@@ -1,0 +1,249 @@
+"""Carrying a rollback out: intent with its hold, restore, outcome, revert, and the two proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from migration.common import interrupts
+from migration.common.failpoint import failpoint
+from migration.errors import Interrupted
+from migration.release import activation
+from migration.release.outcome import Moved, Side
+from migration.release.recorder import Record, Recording
+from migration.release.release import Released, Step, release
+from migration.release.staging import Pace
+from migration.repo import hold
+from migration.repo.githalf import GitHalf
+from migration.repo.revert import Reverted
+from migration.undoing import undone
+from migration.undoing.aim import Aim, Target
+from migration.undoing.rolled import RollbackResult, RolledBack
+
+if TYPE_CHECKING:
+    from migration.clients.supabase import Function
+    from migration.context import Context
+    from migration.release.recovery import Recovery
+
+
+@dataclass(frozen=True)
+class Unlocked(Recording):
+    """Records of a rollback that goes without the lock: what cannot be pushed now waits in an emergency file."""
+
+    reason: str = ""
+
+    def intent(self, record: Record) -> None:
+        super().intent({**record, "without_lock": self.reason})
+
+    def _append(self, record: Record) -> None:
+        self.context.ledger.keep(record, failures=2)
+
+
+class Undo:
+    """One rollback on its way. `begun` once something may have been changed."""
+
+    def __init__(
+        self, context: Context, target: Target, whole: bool, restore_only: bool, push: bool, pace: Pace
+    ) -> None:
+        self.context, self.target, self.pace = context, target, pace
+        self.whole, self.restore_only, self.push = whole, restore_only, push
+        self.begun = False
+        self.steps: list[Step] = []
+        self.versions: dict[str, int | None] = {}
+
+    def run(self, recording: Recording, aims: Sequence[Aim], live: Mapping[str, Function]) -> RollbackResult:
+        """Restore (unless that is done), then git, then the proof."""
+        self.recording, self.aims, self.began = recording, list(aims), self.context.clock.now()
+        started = self.context.clock.monotonic()
+        seconds: float | None = None
+        if self.target.work == "service":
+            failed = self._service(live)
+            if failed is not None:
+                return failed
+            seconds = self.context.clock.monotonic() - started
+        half = GitHalf(self.context, self.target, self.aims, self._carrier(), self.whole, self.push)
+        reverted = None if self.restore_only else half.run(live)
+        if reverted is not None:
+            self.steps.append(Step("git", half.seconds, reverted.message))
+        interrupts.settled()
+        return self._result(half, reverted, seconds)
+
+    # The service
+
+    def _service(self, live: Mapping[str, Function]) -> RollbackResult | None:
+        try:
+            self._intend()
+            released = self._restore(live)
+        except (Interrupted, OSError) as error:
+            self._stopped(error)
+            raise
+        if released.outcome == "live":
+            self._ended(released)
+            return None
+        return self._failed(released)
+
+    def _intend(self) -> None:
+        """The hold is part of the intent, so that it stands before the restore."""
+        if self.target.resumes is None:
+            self.recording.intent(self._intent())
+        self.begun = True
+
+    def _intent(self) -> Record:
+        digests: dict[str, Any] = {}
+        for one in reversed(self.target.undone):
+            digests.update(hold.make(one)["digests"])
+        held = {"tip": self.target.revision, "base": self.target.base, "digests": digests}
+        return {
+            "kind": "rollback", "revision": self.target.base, "base_revision": self.target.revision, "plan_hash": "",
+            "partial": False, "to": self.target.to.id if self.target.to else None, "hold": held,
+            "functions": [one.record() for one in self.aims], "secrets": {}, "snapshots": {},
+        }  # fmt: skip
+
+    def _restore(self, live: Mapping[str, Function]) -> Released:
+        """Settle what an interrupted run left waiting, then send the former sources."""
+        pending = self.target.pending
+        resumed = self.target.resumes is not None
+        answers = pending.answers if pending else {}
+        if answers and not resumed:
+            interrupts.between(f"Staged versions were being settled. Type: inv rollback{self.env}")
+            activation.activate(self.context, list(answers.values()), self.recording.confirm, self.pace)
+            live = {function.slug: function for function in self.context.supabase.functions()}
+        todo = [replace(one, live=live.get(one.slug)) for one in self.aims if one.action != "same"]
+        self.versions = {one.slug: one.live.version if one.live else None for one in self.aims if one.action == "same"}
+        if not todo:
+            return Released("live")
+        return release(
+            self.context, [one.wanted() for one in todo], self.recording, answers=answers if resumed else None,
+            pace=self.pace,
+        )  # fmt: skip
+
+    def _ended(self, released: Released) -> None:
+        self.steps += released.steps
+        self.versions.update(released.versions)
+        outcome = "deleted" if self.aims and all(one.action == "delete" for one in self.aims) else "rolled_back"
+        self._close(outcome, "What was live before is live again.", release=self.restore_only)
+        pending = self.target.pending
+        if pending is not None and self.target.resumes is None:
+            close(self.context, pending, "restored", f"taken back by {self.recording.deployment}")
+
+    def _failed(self, released: Released) -> RollbackResult:
+        """Nothing moved: everything is as before. Something moved: the next rollback goes on from there."""
+        self.steps += released.steps
+        self.versions.update(released.versions)
+        error = released.error
+        said = error.message if error else "The restore failed."
+        if released.outcome == "untouched" and not released.lost:
+            self._close("abandoned", said, release=True)
+            interrupts.settled()
+            text, code = f"Nothing was rolled back: {said}", 3
+        else:
+            self._close("unfinished", said, release=True)
+            text, code = f"The rollback is half done: {said}", 5
+        outcome = "abandoned" if code == 3 else "unfinished"
+        hints = tuple(hint for hint in (error.hint if error else "", f"inv rollback{self.env}") if hint)
+        ended = self._deployment(outcome)
+        return RollbackResult(ended, phases=self._phases(), message=text, next=hints, exit_code=code)
+
+    def _close(self, outcome: str, message: str, release: bool) -> None:
+        digests = {one.slug: one.source.digest if one.source else None for one in self.aims}
+        functions = [
+            {"slug": slug, "after": {"version": version, "source_digest": digests.get(slug) if version else None}}
+            for slug, version in self.versions.items()
+        ]
+        record = {
+            "record": "outcome", "deployment": self.recording.deployment, "outcome": outcome, "functions": functions,
+            "steps": [step.record() for step in self.steps], "gate": {}, "new_code_seconds": 0.0, "message": message,
+        }  # fmt: skip
+        failpoint("rollback.outcome")
+        self.context.ledger.keep(record, release=release and self.context.ledger.fence is not None)
+        failpoint("rollback.outcome.after")
+
+    def _stopped(self, error: BaseException) -> None:
+        """A signal sends nothing more: it records what is known; the next rollback goes on from there."""
+        if not self.begun:
+            return
+        ledger, journal = self.context.ledger, self.recording.journal
+        ledger.hurry()
+        answers, sent = journal.answers(), journal.sent()
+        lost = sorted(sent - set(answers))
+        staged = {"record": "staged", "deployment": self.recording.deployment, "answers": list(answers.values())}
+        if sent:
+            ledger.keep({**staged, "perhaps_stranded": lost}, failures=1)
+        self._close("unfinished", f"interrupted by {error}", release=True)
+
+    # The end
+
+    def _result(self, half: GitHalf, reverted: Reverted | None, seconds: float | None) -> RollbackResult:
+        differing = half.differing(reverted)
+        shown = undone.prove(self.context, self._restored(), self.began) if self.versions else undone.Shown("pass", {})
+        waiting = reverted is not None and not reverted.agrees and (self.push or reverted.state != "local")
+        code = 5 if waiting or differing else {"pass": 0, "fail": 1}.get(shown.verdict, 4)
+        said = (self._said(seconds), reverted.message if reverted else "", shown.why)
+        return RollbackResult(
+            self._deployment(self._outcome()),
+            seconds,
+            reverted,
+            shown.details,
+            self._phases(),
+            " ".join(text for text in said if text),
+            (*half.notes, *differing, *shown.notes),
+            (*(reverted.commands if reverted else ()), *half.forward(reverted)),
+            code,
+        )
+
+    def _restored(self) -> dict[str, tuple[str, int]]:
+        live = {function.slug: function for function in self.context.supabase.functions()}
+        there = [slug for slug, version in self.versions.items() if version and slug in live]
+        return {slug: (live[slug].id, live[slug].version) for slug in there}
+
+    def _said(self, seconds: float | None) -> str:
+        return f"What was live before is live again, after {seconds:.1f} s." if seconds is not None else ""
+
+    def _carrier(self) -> str:
+        """The deployment whose record the revert goes to: the rollback, or what its gate had already put back."""
+        newest = self.recording.history.newest
+        return newest.id if self.target.work == "git" and newest else self.recording.deployment
+
+    def _outcome(self) -> str:
+        if self.target.work == "git":
+            return "rolled_back"
+        return "deleted" if all(one.action == "delete" for one in self.aims) else "rolled_back"
+
+    def _deployment(self, outcome: str) -> RolledBack:
+        digests = {one.slug: one.source.digest if one.source else None for one in self.aims}
+        moved = tuple(
+            Moved(
+                one.slug, one.action, Side(one.live.version if one.live else None, None),
+                Side(self.versions.get(one.slug), digests[one.slug] if self.versions.get(one.slug) else None),
+            )
+            for one in self.aims
+        )  # fmt: skip
+        target = self.target
+        return RolledBack(
+            self._carrier(),
+            outcome,
+            target.base,
+            target.revision,
+            moved,
+            self.began,
+            self.context.clock.now(),
+            target.to.id if target.to else None,
+            tuple(one.id for one in target.undone),
+        )
+
+    def _phases(self) -> tuple[dict[str, Any], ...]:
+        return tuple({**step.record(), "ok": True} for step in self.steps)
+
+    @property
+    def env(self) -> str:
+        name = self.context.environment.name
+        return "" if name == "prod" else f" --env {name}"
+
+
+def close(context: Context, pending: Recovery, outcome: str, message: str) -> None:
+    """Put the end of an interrupted deployment on record; what it may have left staged stays known."""
+    name, lost = pending.deployment.id, pending.perhaps_stranded
+    if lost:
+        context.ledger.keep({"record": "staged", "deployment": name, "answers": [], "perhaps_stranded": lost})
+    context.ledger.keep({"record": "outcome", "deployment": name, "outcome": outcome, "message": message})

@@ -1,0 +1,176 @@
+"""Soaks as they are: smoke cases over HTTP, against a server of known success rate, and on the sandbox."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migration import soak
+from migration.answers import soak_cases
+from migration.answers.samples import Sample
+from migration.common.progress import Collected
+from migration.config import Config
+from migration.context import Context, Environment
+from migration.errors import Refused
+from migration.evidence.sequential import Sprt, odds
+from migration.soak import SoakResult
+from tests.support.long import report
+
+CASE = {"name": "counter", "function": "make", "auth": "none", "body": {"prompt": "x"}}
+Reply = tuple[int, dict[str, Any]]
+FAILURE: Reply = (503, {"code": "PROVIDER_OVERLOADED", "error": "OpenRouter 503"})
+
+
+@contextmanager
+def serving(reply: Callable[[int], Reply]) -> Iterator[str]:
+    """A server that answers its n-th request with `reply(n)`."""
+    counter = itertools.count()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, body = reply(next(counter))
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("x-deno-execution-id", "e1")
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def seeded(rate: float, seed: int = 1) -> Callable[[int], Reply]:
+    chance = random.Random(f"{seed}:{rate}")
+    fate = [chance.random() < rate for _ in range(400)]
+    return lambda number: (200, {"success": True}) if fate[number] else FAILURE
+
+
+def context(url: str, tmp_path: Path, *cases: dict[str, Any], **sections: Any) -> Context:
+    found = {
+        "migration": {"name": "test", "functions": ["make"], "unchanged": ["chat"]},
+        "app": {"path": "app"},
+        "environments": {"local": {"url": url}},
+        "smoke": list(cases) or [CASE],
+        **sections,
+    }
+    environment = Environment("local", url)
+    return Context(Config.model_validate(found), environment, tmp_path, tmp_path / "app", Collected())
+
+
+def over_http(tmp_path: Path, reply: Callable[[int], Reply], **limits: Any) -> SoakResult:
+    with serving(reply) as url:
+        return soak.run(context(url, tmp_path), **limits)
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(1.0, "pass"), (0.7, "fail")])
+def test_a_soak_over_http_is_settled_and_costs_what_its_requests_cost(
+    tmp_path: Path, rate: float, verdict: str
+) -> None:
+    found = over_http(tmp_path, seeded(rate))
+    assert (found.verdict, found.stopped) == (verdict, "boundary")
+    assert found.cost == pytest.approx(found.sent * 0.005)
+    assert not found.cost_measured
+    assert (found.p50 or 0) > 0 or rate < 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rate", [0.5, 0.7, 0.9, 0.97, 0.99, 1.0])
+def test_dozens_of_soaks_over_http_go_as_the_exact_odds_say(tmp_path: Path, rate: float) -> None:
+    rounds, exact, began = 24, odds(Sprt(), rate), time.monotonic()
+    ends = [over_http(tmp_path / str(seed), seeded(rate, seed)).verdict for seed in range(rounds)]
+    for name, expected in (("pass", exact.accept), ("fail", exact.reject)):
+        spread = 4 * math.sqrt(expected * (1 - expected) / rounds) + 1e-9
+        assert ends.count(name) / rounds == pytest.approx(expected, abs=spread)
+    found = {name: ends.count(name) for name in ("pass", "fail", "inconclusive")}
+    report("Soak", f"soaks over HTTP at {rate:.0%}", rounds, time.monotonic() - began, found)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (502, {"code": "PROVIDER_KEY", "error": "OpenRouter 401"}, "make: 502 PROVIDER_KEY (inv doctor)"),
+        (502, {"code": "PROVIDER_CREDIT", "error": "OpenRouter 402"}, "make: 502 PROVIDER_CREDIT (inv doctor)"),
+        (500, {"error": "OPENROUTER_K2T_KEY not configured"}, "make: 500 OPENROUTER_K2T_KEY not configured"),
+        (401, {"code": 401, "message": "Invalid JWT"}, "the caller is refused: make answered 401 Invalid JWT"),
+        (404, {"code": "NOT_FOUND"}, "the function is not there: make answered 404 NOT_FOUND"),
+    ],
+)
+def test_a_dead_key_spent_credit_or_a_closed_door_ends_it_at_once(
+    tmp_path: Path, status: int, body: dict[str, Any], words: str
+) -> None:
+    found = over_http(tmp_path, lambda _: (status, body), concurrency=1)
+    assert (found.verdict, found.stopped, found.requests) == ("inconclusive", "abandoned", 1)
+    assert words in found.reasons[0]
+
+
+def test_a_server_that_cannot_be_reached_is_given_up_and_not_called_a_bad_rate(tmp_path: Path) -> None:
+    with serving(seeded(1.0)) as url:
+        pass
+    found = soak.run(context(url, tmp_path), concurrency=1)
+    assert (found.verdict, found.stopped) == ("inconclusive", "abandoned")
+    assert "cannot be reached" in found.reasons[0]
+
+
+def test_the_caps_of_the_command_line_win_over_those_of_the_config(tmp_path: Path) -> None:
+    assert over_http(tmp_path, seeded(1.0), max_requests=5).requests == 5
+    assert over_http(tmp_path, seeded(1.0), max_cost=0.02).sent == 4
+
+
+def test_what_was_not_confirmed_is_not_sent(tmp_path: Path) -> None:
+    asked: list[str] = []
+    with pytest.raises(Refused, match="nothing was sent"):
+        soak.run(context("http://127.0.0.1:9", tmp_path), confirm=lambda what: bool(asked.append(what)))
+    assert asked == ["At most 300 requests and $2.00; about 113 requests if 99 % of them succeed. Soak local"]
+
+
+def test_cases_that_should_succeed_by_themselves_are_sent_in_turn(tmp_path: Path) -> None:
+    negative = {**CASE, "name": "empty", "expect": {"status": 400}}
+    other = {**CASE, "name": "chat", "function": "chat"}
+    fed = {**CASE, "name": "fed", "body": {"content": "{{capture.broken}}"}}
+    maker = {**CASE, "name": "maker", "capture": {"broken": {"at": "$.success"}}}
+    slow = {**CASE, "name": "slow", "expect": {"max_seconds": 1}}
+    cases = [CASE, negative, other, fed, maker, slow]
+    found = soak_cases.cases(context("http://127.0.0.1:9", tmp_path, *cases), soak.Soak())
+    assert [case.name for case in found] == ["counter", "maker", "slow"]
+    assert [case.expect.max_seconds for case in found if case.name == "slow"] == [None]
+
+
+def test_without_a_case_to_send_it_is_refused(tmp_path: Path) -> None:
+    nothing = context("http://127.0.0.1:9", tmp_path, {**CASE, "expect": {"status": 400}})
+    with pytest.raises(Refused, match="nothing to soak with"):
+        soak.run(nothing)
+
+
+def test_failures_of_one_kind_are_counted_together(tmp_path: Path) -> None:
+    found = over_http(tmp_path, lambda _: FAILURE)
+    assert found.failures == ("2 × 503 PROVIDER_OVERLOADED (for example e1)",)
+
+
+def test_a_passing_trouble_is_no_reason_to_give_up(tmp_path: Path) -> None:
+    own = context("http://127.0.0.1:9", tmp_path)
+    sample = Sample(own.clock.now(), "make", "counter", False, 503, 1.0, None, "e1", "503 PROVIDER_OVERLOADED")
+    assert soak_cases.Hopeless(own)(sample) == ""

@@ -1,0 +1,227 @@
+"""Whatever killed a deploy, the next command knows what is live and finishes it."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from migration import deploy, rollback, status
+from migration.clients.supabase import Upload
+from migration.common import failpoint
+from migration.errors import Unfinished
+from migration.rehearsal.server import Running
+from migration.release import recovery
+from migration.release.outcome import DeployResult
+from migration.release.recovery import Recovery
+from tests.support import crash, scene
+from tests.support.scene import Scene, index, text
+
+# In the order in which a deploy of two functions meets them.
+BEFORE_SENDING = ["snapshot.keep", "snapshot.kept", "record.intent", "record.intent.after", "journal.sending"]
+STAGING = ["stage.send", "stage.send:2", "journal.answered", "journal.answered:2", "journal.answered.after",
+           "journal.answered.after:2", "record.staged", "record.staged.after", "activate.send"]  # fmt: skip
+LIVE = ["activate.sent", "record.outcome"]
+ALL = [*BEFORE_SENDING, *STAGING, *LIVE, "record.outcome.after"]
+SOME = ["record.staged.after", random.Random(5).choice(ALL)]
+
+
+@pytest.fixture
+def stage(tmp_path: Path, sandbox: Running) -> Scene:
+    """Version 1 is deployed, version 2 is committed and pushed."""
+    made = scene.deployed(tmp_path, sandbox)
+    made.change(2)
+    return made
+
+
+def _deploy(stage: Scene, root: str = "root", **more: object) -> DeployResult:
+    options = {"yes": True, "gate": False, "pace": crash.QUICK, **more}
+    return deploy.run(stage.context(root=root), **options)  # type: ignore[arg-type]
+
+
+def _look(stage: Scene, root: str = "root") -> Recovery | None:
+    context = stage.context(root=root)
+    live = {function.slug: function for function in context.supabase.functions()}
+    return recovery.look(context, context.ledger.history(), live)
+
+
+def _texts(stage: Scene) -> set[str]:
+    """What the functions' deployed sources are, by their version text."""
+    context = stage.context()
+    return {body.decode() for slug in stage.functions for body in context.supabase.body(slug).files.values()}
+
+
+def _settled(stage: Scene) -> None:
+    """Nothing is half done: no lock, no interrupted deployment, and a next deploy has nothing to do."""
+    context = stage.context()
+    assert context.lock.holder() is None
+    assert context.ledger.history().interrupted is None
+    assert _deploy(stage).deployment.outcome == "same"
+
+
+def _finishes(stage: Scene, failpoint: str, root: str) -> None:
+    assert crash.run(stage, failpoint) == -9
+    found = _look(stage, root)
+    assert found is None or (found.message and found.next)
+    result = _deploy(stage, root)
+    assert result.exit_code == 0, result.message
+    assert _texts(stage) == {text(2)}
+    _settled(stage)
+
+
+@pytest.mark.parametrize("failpoint", SOME)
+def test_a_killed_deploy_is_finished_by_the_next_one(failpoint: str, stage: Scene) -> None:
+    _finishes(stage, failpoint, "root")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("root", ["root", "elsewhere"])
+@pytest.mark.parametrize("failpoint", ALL)
+def test_a_deploy_killed_anywhere_is_finished_from_this_machine_and_from_another(
+    failpoint: str, root: str, stage: Scene
+) -> None:
+    _finishes(stage, failpoint, root)
+
+
+def _undone(stage: Scene, failpoint: str, root: str) -> None:
+    """After the kill `status` only reads, and `rollback` makes version 1 live again."""
+    code = crash.run(stage, failpoint)
+    assert code == -9
+    requests = len(stage.running.history())
+    told = status.run(stage.context(root=root))
+    assert {entry["method"] for entry in stage.running.history()[requests:]} <= {"GET"}
+    interrupted = stage.context().ledger.history().interrupted is not None
+    assert told.exit_code == (5 if interrupted else 0)
+    rollback.run(stage.context(root=root), confirm=lambda _: True, pace=crash.QUICK)
+    assert _texts(stage) == {text(1)}
+    assert stage.context().ledger.history().interrupted is None
+    assert stage.context().lock.holder() is None
+
+
+@pytest.mark.parametrize("failpoint", ["activate.sent"])
+def test_a_killed_deploy_is_told_by_status_and_undone_by_rollback(failpoint: str, stage: Scene) -> None:
+    _undone(stage, failpoint, "root")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("root", ["root", "elsewhere"])
+@pytest.mark.parametrize("failpoint", [*STAGING, *LIVE])
+def test_a_deploy_killed_anywhere_is_undone_from_this_machine_and_from_another(
+    failpoint: str, root: str, stage: Scene
+) -> None:
+    _undone(stage, failpoint, root)
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.long) for each in (signal.SIGHUP, signal.SIGINT))]
+)
+def test_a_signal_after_staging_began_records_frees_the_lock_and_exits_5(number: signal.Signals, stage: Scene) -> None:
+    stage.running.fault("activate", "hang", hold=20.0, times=1)
+    child = crash.start(stage, "")
+    _until(lambda: len(stage.running.history(operation="activate")))
+    began = time.monotonic()
+    os.kill(child.pid, number)
+    child.join(20)
+    assert child.exitcode == 5
+    assert time.monotonic() - began < 15.0, "far more than the promised 5 s, for machines that are busy"
+    assert stage.context().lock.holder() is None
+    found = _look(stage)
+    assert found is not None
+    assert found.verdict == "staged"
+    stage.running.heal()
+    assert _deploy(stage).exit_code == 0
+    assert _texts(stage) == {text(2)}
+
+
+def _until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_every_failpoint_that_the_code_visits_is_listed() -> None:
+    visited = set()
+    for path in (Path(__file__).parents[2] / "migration").rglob("*.py"):
+        visited |= set(re.findall(r'failpoint\("([^"]+)"\)', path.read_text()))
+    assert visited == set(failpoint.NAMES)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "verdict"),
+    [
+        ("record.intent.after", "abandoned"),
+        pytest.param("record.staged.after", "staged", marks=pytest.mark.long),
+        pytest.param("activate.sent", "live", marks=pytest.mark.long),
+    ],
+)
+def test_each_state_is_told_from_what_is_live_and_recorded(failpoint: str, verdict: str, stage: Scene) -> None:
+    assert crash.run(stage, failpoint) == -9
+    found = _look(stage)
+    assert found is not None
+    assert found.verdict == verdict
+    assert "inv rollback" in " ".join(found.next)
+
+
+def test_some_live_and_some_not_repeats_the_activation(stage: Scene) -> None:
+    stage.running.fault("activate", "partial", skip=["beta"], times=1)
+    assert crash.run(stage, "activate.sent") == -9
+    found = _look(stage)
+    assert found is not None
+    assert found.verdict == "mixed"
+    assert {one.slug: one.state for one in found.functions} == {"alpha": "live", "beta": "staged"}
+    assert _deploy(stage).exit_code == 0
+    assert _texts(stage) == {text(2)}
+    _settled(stage)
+
+
+def test_somebody_elses_version_is_not_touched(stage: Scene) -> None:
+    assert crash.run(stage, "activate.sent") == -9
+    about = {"entrypoint_path": index("alpha"), "import_map_path": "", "static_patterns": [], "name": "alpha"}
+    stage.context().supabase.deploy(Upload("alpha", about, [(index("alpha"), text("theirs").encode())]))
+    requests = len(stage.running.history())
+    with pytest.raises(Unfinished, match="not its own"):
+        _deploy(stage)
+    assert {entry["method"] for entry in stage.running.history()[requests:]} == {"GET"}
+
+
+def test_another_plan_does_not_go_on_with_an_interrupted_one(stage: Scene) -> None:
+    assert crash.run(stage, "record.staged.after") == -9
+    stage.change(3)
+    with pytest.raises(Unfinished) as caught:
+        _deploy(stage)
+    assert "inv deploy or inv rollback" in caught.value.hint
+    assert _texts(stage) == {text(1)}
+
+
+def test_a_killed_deploy_of_a_single_function_is_known_by_its_content(stage: Scene) -> None:
+    """One request stages and activates it: no record names the version, so its files must tell."""
+    stage.commit({index("beta"): text(1)})
+    assert crash.run(stage, "deploy.sent") == -9
+    found = _look(stage, "elsewhere")
+    assert found is not None
+    assert found.verdict == "live"
+    assert _deploy(stage, "elsewhere").exit_code == 0
+    _settled(stage)
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "journal.answered",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("record.intent", "record.staged", "record.outcome")),
+    ],
+)
+def test_a_full_disk_leaves_a_state_that_the_next_deploy_finishes(failpoint: str, stage: Scene) -> None:
+    code = crash.run(stage, f"{failpoint}=raise")
+    assert code in (0, 2, 3, 5)
+    result = _deploy(stage)
+    assert result.exit_code == 0, result.message
+    assert _texts(stage) == {text(2)}
+    _settled(stage)

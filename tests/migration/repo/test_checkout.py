@@ -1,0 +1,64 @@
+"""The past is read from git without touching anybody's files."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from migration import source
+from migration.errors import Refused
+from migration.git import AUTHOR, Repository
+from migration.repo import checkout
+
+QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", **AUTHOR}
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, env=QUIET | {"PATH": "/usr/bin:/bin"}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().strip()
+
+
+def _app(folder: Path, text: str) -> str:
+    index = folder / "supabase/functions/hello/index.ts"
+    index.parent.mkdir(parents=True, exist_ok=True)
+    index.write_text(text)
+    _git(folder, "add", "-A", ".")
+    _git(folder, "commit", "-qm", text)
+    return _git(folder, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("below", ["", "deep/app"])
+def test_a_revision_reads_as_it_was_and_nothing_of_the_user_moves(below: str, tmp_path: Path) -> None:
+    top = tmp_path / "r"
+    app = top / below
+    app.mkdir(parents=True)
+    _git(top, "init", "-q")
+    first = _app(app, "export const a = 1;")
+    _app(app, "export const a = 2;")
+    (app / "supabase/functions/hello/index.ts").write_text("dirty")
+    (app / "staged.txt").write_text("staged")
+    _git(app, "add", "staged.txt")
+    before = _git(top, "status", "--porcelain", "-b"), (top / ".git/index").read_bytes()
+    found = source.at_revision(Repository(app, QUIET), first, ["hello", "missing"], tmp_path / "state")
+    assert found["hello"].files == {"supabase/functions/hello/index.ts": b"export const a = 1;"}
+    assert "missing" not in found
+    assert (_git(top, "status", "--porcelain", "-b"), (top / ".git/index").read_bytes()) == before
+    assert [path.name for path in (tmp_path / "state/trees").iterdir()] == [_git(top, "rev-parse", f"{first}^{{tree}}")]
+
+
+def test_an_unknown_revision_is_refused(tmp_path: Path) -> None:
+    _git(tmp_path, "init", "-q")
+    with pytest.raises(Refused, match="no commit feedbeef"):
+        checkout.tree(Repository(tmp_path, QUIET), "feedbeef", tmp_path / "state")
+
+
+def test_old_trees_are_cleared_away(tmp_path: Path) -> None:
+    top = tmp_path / "r"
+    top.mkdir()
+    _git(top, "init", "-q")
+    for number in range(14):
+        checkout.tree(Repository(top, QUIET), _app(top, f"export const a = {number};"), tmp_path / "state")
+    assert len(list((tmp_path / "state/trees").iterdir())) == 12
