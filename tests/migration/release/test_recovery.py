@@ -148,7 +148,7 @@ def _until(condition: Callable[[], object]) -> None:
 
 def test_every_failpoint_that_the_code_visits_is_listed() -> None:
     visited = set()
-    for path in (Path(__file__).parents[2] / "migration").rglob("*.py"):
+    for path in (Path(__file__).parents[3] / "migration").rglob("*.py"):
         visited |= set(re.findall(r'failpoint\("([^"]+)"\)', path.read_text()))
     assert visited == set(failpoint.NAMES)
 
