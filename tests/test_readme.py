@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from migration.rehearsal.rehearse import PHASES
+from tests.support.project import helped
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,11 +52,8 @@ def test_every_command_shown_is_a_verb_with_flags_that_exist() -> None:
     shown = re.findall(r"^(?:uv run )?inv ([a-z]+)((?: --?[a-z-]+)*)", README, re.MULTILINE)
     assert shown
     for verb, flags in set(shown):
-        helped = subprocess.run(
-            [sys.executable, "-m", "invoke", "--help", verb], cwd=ROOT, capture_output=True, text=True, check=True
-        )
         for flag in flags.split():
-            assert flag in helped.stdout, (verb, flag)
+            assert flag in helped(verb), (verb, flag)
 
 
 def test_the_criterion_of_ones_own_works_as_shown() -> None:

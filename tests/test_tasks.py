@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import ROOT, Project, copy
+from tests.support.project import ROOT, Project, copy, helped
 
 VERBS = ("rehearse", "sandbox", "init", "secret", "plan", "deploy", "smoke", "soak", "logs", "costs", "checks",
          "rollback", "status", "history", "unlock", "doctor")  # fmt: skip
@@ -31,7 +31,7 @@ def test_every_verb_is_listed_and_explains_its_flags() -> None:
     listed = Project(ROOT).inv("--list").out
     assert set(re.findall(r"^  ([a-z]+)  ", listed, re.MULTILINE)) == set(VERBS)
     for verb in VERBS:
-        shown = Project(ROOT).inv("--help", verb).out
+        shown = helped(verb)
         flags = re.findall(r"^  (--?\S+)(.*)$", shown, re.MULTILINE)
         assert "Docstring:" in shown and flags, verb
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -11,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from invoke.collection import Collection
+from invoke.program import Program
 
 ROOT = Path(__file__).parent.parent.parent
 _OURS = ("SUPABASE_", "OPENROUTER_", "SMOKE_", "CUTOVER_", "CLAUDE", "GITHUB_")
@@ -61,9 +66,19 @@ def environment() -> dict[str, str]:
 def copy(folder: Path) -> Project:
     """tasks.py, config.yaml, migration and checks, copied; nothing of .env or .cutover."""
     folder.mkdir(parents=True, exist_ok=True)
-    skip = shutil.ignore_patterns("__pycache__", "node_modules")
+    skip = shutil.ignore_patterns("node_modules")  # compiled modules come along: they need no second compilation
     for name in ("migration", "checks"):
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
     for name in ("tasks.py", "config.yaml"):
         shutil.copy(ROOT / name, folder / name)
     return Project(folder)
+
+
+def helped(verb: str) -> str:
+    """What `inv --help VERB` prints, without a process for it."""
+    import tasks
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        Program(namespace=Collection.from_module(tasks), name="inv").run(["inv", "--help", verb], exit=False)
+    return said.getvalue()
