@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 UNLIMITED = {"rate_limit": {"default": 0}}
 
 # Files that take long come first, so that at the end no core waits for the other.
-SLOW = ("test_by_hand", "test_rehearse", "test_rollback", "test_doctor", "test_recovery", "test_canary", "test_real_cli",
-        "test_deploy", "test_gate", "test_checks_run", "test_logs_follow", "test_server")  # fmt: skip
+SLOW = ("test_by_hand", "test_rehearse", "test_rollback", "test_doctor", "test_recovery", "test_canary",
+        "test_real_cli", "test_deploy", "test_gate", "test_checks_run", "test_logs_follow", "test_server")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

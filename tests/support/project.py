@@ -66,7 +66,7 @@ def environment() -> dict[str, str]:
 def copy(folder: Path) -> Project:
     """tasks.py, config.yaml, migration and checks, copied; nothing of .env or .cutover."""
     folder.mkdir(parents=True, exist_ok=True)
-    skip = shutil.ignore_patterns("node_modules")  # compiled modules come along: they need no second compilation
+    skip = shutil.ignore_patterns("node_modules")  # modules come along compiled
     for name in ("migration", "checks"):
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
     for name in ("tasks.py", "config.yaml"):
