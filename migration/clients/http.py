@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json as jsonlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import httpx
@@ -134,7 +136,8 @@ class Http:
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
             limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
-            self._client = httpx.AsyncClient(timeout=None, limits=limits, transport=self._transport)
+            trust = _trust(self.base_url.startswith("http://"))
+            self._client = httpx.AsyncClient(timeout=None, limits=limits, verify=trust, transport=self._transport)
         return self._client
 
     def close(self) -> None:
@@ -152,6 +155,12 @@ class _Sent:
     async def trace(self, event: str, _info: Any) -> None:
         if event.endswith("send_request_headers.started"):
             self.any = True
+
+
+@cache
+def _trust(plain: bool) -> ssl.SSLContext:
+    """One for all clients, since reading the authorities takes long. A service without TLS trusts nobody with it."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context()
 
 
 _background: asyncio.AbstractEventLoop | None = None
