@@ -88,8 +88,8 @@ def test_an_app_that_is_no_repository_is_refused(project: Project) -> None:
     project.edit("path: migration/rehearsal/app", "path: app")
     done = project.inv("plan", env={"SUPABASE_ACCESS_TOKEN": "sbp_" + "0" * 40})
     assert done.code == 2 and "Traceback" not in done.err and "app" in done.err
-    missing = project.inv("rehearse")
-    assert missing.code in (1, 2) and "Traceback" not in missing.err
+    rehearsed = project.inv("rehearse", "--json")
+    assert rehearsed.code == 2 and "git repository" in rehearsed.json["error"]["message"]
 
 
 def test_local_knows_only_what_needs_no_project(project: Project) -> None:

@@ -95,6 +95,9 @@ def _one(name: str, phase: Callable[[Stage], str], stage: Stage, observer: Obser
     except NotShown as error:
         evidence, ok = str(error), False
     except CutoverError as error:
+        if name == PHASES[0][0]:  # nothing was rehearsed: a refusal, not a verdict
+            observer.failed(name)
+            raise
         evidence, ok = f"{error.message} {error.hint}".strip(), False
     seconds = time.monotonic() - began
     if ok:
