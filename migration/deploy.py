@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from migration import plan, preflight
+from migration import plan, preflight, snapshot
+from migration.common.parallel import every
 from migration.errors import Refused
 from migration.plan import Plan
 from migration.release import recorder, recovery
@@ -16,6 +17,7 @@ from migration.release.staging import Pace
 from migration.repo import hold
 
 if TYPE_CHECKING:
+    from migration.clients.supabase import Function
     from migration.context import Context
     from migration.repo.deployments import Deployment
 
@@ -41,10 +43,7 @@ def run(
     changed. Unfinished: an earlier deployment stands between two states and must be finished or undone first.
     Everything else ends in the result, whose `exit_code` says how.
     """
-    announced = context.ledger.announce()
-    if announced:
-        context.observer.note(announced)
-    made = plan.make(context, only)
+    made = _planned(context, only)
     pending = recovery.look(context, made.history, made.live)
     resumed = pending if pending and _same(pending.deployment, made, plan_hash) else None
     if pending is None or pending.verdict == "abandoned":
@@ -65,6 +64,17 @@ def run(
         return _locked(context, made, resumed, only, gate, wait, lift_hold, pace)
     finally:
         checked.tell()
+
+
+def _planned(context: Context, only: Sequence[str]) -> Plan:
+    """The plan, and beside it whether git lets us write at all; the first write is announced."""
+    may_write = context.ledger.refs.check
+    tasks: list[Callable[[], Any]] = [may_write, lambda: plan.make(context, only)]
+    made: Plan = every(tasks, lambda task: task())[1]
+    announced = context.ledger.announce(fresh=False)
+    if announced:
+        context.observer.note(announced)
+    return made
 
 
 def _ready(
@@ -137,10 +147,10 @@ def _locked(
     context.observer.step("lock")
     with context.lock.held("deploy", wait, name) as held:
         context.observer.done("lock")
-        again = plan.make(context, only, locked=True)
+        again, told = _again(context, made, only, settings=resumed is None)
         pending = recovery.look(context, again.history, again.live)
         recording = recorder.Recording(context, name, held, again.history)
-        carry = Carry(context, again, recording, gate, pace or Pace())
+        carry = Carry(context, again, told, recording, gate, pace or Pace())
         if resumed:
             if pending is None or pending.deployment.id != name or not _same(pending.deployment, again, None):
                 raise Refused("Not deployed: someone else went on with it meanwhile.", "inv status")
@@ -156,6 +166,17 @@ def _locked(
         if lift_hold:
             hold.lift(context.ledger, again.history, lift_hold)
         return carry.run()
+
+
+def _again(context: Context, made: Plan, only: Sequence[str], settings: bool) -> tuple[Plan, list[Function]]:
+    """The plan as it is under the lock, and beside it the settings of each function that will be changed."""
+    changing = [item.kept.function for item in made.changes if item.kept] if settings else []
+    tasks: list[Callable[[], Any]] = [
+        lambda: plan.make(context, only, locked=True),
+        lambda: snapshot.details(context, changing),
+    ]
+    again, told = every(tasks, lambda task: task())
+    return again, told
 
 
 def _nothing(context: Context, made: Plan) -> DeployResult:

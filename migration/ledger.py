@@ -111,10 +111,11 @@ class Ledger:
 
     # Writing
 
-    def announce(self) -> str | None:
-        """What the first write will create, as a sentence, or None. Raises Denied if we may not push at all."""
-        self.refs.check()
-        if self.tip() is not None:
+    def announce(self, fresh: bool = True) -> str | None:
+        """What the first write will create, or None. Raises Denied if we may not push (not `fresh`: that is known)."""
+        if fresh:
+            self.refs.check()
+        if self.tip(fresh) is not None:
             return None
         return f"This creates {self.ref} and {self.prefix}/lock/{self.environment} in {self.refs.place}."
 
@@ -234,13 +235,11 @@ class Ledger:
 
     def _first(self) -> str | None:
         """The tip to expect at first: the last one heard of, else the one this clone knows."""
-        if self._expected is not None:
-            return self._expected[0]
-        return self.mirror.tip
+        return self.mirror.tip if self._expected is None else self._expected[0]
 
     def _hear(self, tip: str | None) -> None:
         """Remember the remote's tip, objects and all."""
-        if tip is not None:
+        if tip is not None and tip != self.mirror.tip:
             self.refs.bring(self.ref, tip)
         self._expected = (tip,)
         if self.shared and tip is not None:

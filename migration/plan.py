@@ -32,12 +32,11 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     context.observer.step("plan")
     context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     watched = context.config.migration.unchanged
-    sources, functions, history, digests, holder = _read(context, slugs, locked)
+    sources, functions, history, digests, head, holder = _read(context, slugs, locked)
     base = history.base(_first_base(context))
     past = _past(context, base, [*slugs, *watched])
     known, past = past is not None, past or {}
     live = {function.slug: function for function in functions}
-    head = context.repository.head()
     items = _items(context, [sources[slug] for slug in slugs], live, history, past, diff)
     settings = context.config.migration.functions
     context.observer.done("plan")
@@ -76,17 +75,24 @@ def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]
 
 def _read(
     context: Context, slugs: list[str], locked: bool
-) -> tuple[dict[str, Source], list[Function], History, list[SecretDigest], Holder | None]:
-    """Five readings at once: the disk, the platform twice, and the git remote twice."""
+) -> tuple[dict[str, Source], list[Function], History, list[SecretDigest], str, Holder | None]:
+    """All at once: the disk, the platform twice, the git remote (once, for ledger and lock alike), the clone."""
     tasks: list[Callable[[], Any]] = [
         lambda: source.read_all(context.app, slugs, context.state),
         context.supabase.functions,
         context.ledger.history,
         context.supabase.secrets,
+        lambda: _here(context),
     ]
-    sources, functions, history, digests = every(tasks, lambda task: task())
-    holder = None if locked or context.ledger.offline else context.lock.holder()
-    return sources, functions, history, digests, holder
+    sources, functions, history, digests, head = every(tasks, lambda task: task())
+    holder = None if locked or context.ledger.offline else context.lock.holder(fresh=False)
+    return sources, functions, history, digests, head, holder
+
+
+def _here(context: Context) -> str:
+    """The revision; asked with it is what a deploy will need to know of the clone soon."""
+    context.repository.prefix, context.ledger.who  # noqa: B018 - kept by them
+    return context.repository.head()
 
 
 def _past(context: Context, base: str, slugs: list[str]) -> dict[str, Source] | None:

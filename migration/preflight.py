@@ -56,7 +56,7 @@ def _git(context: Context, made: Plan) -> Iterator[Finding]:
             )
         return
     tip = repository.tracked(remote, app.branch)
-    if tip is None or not repository.is_ancestor(made.revision, tip):
+    if tip != made.revision and (tip is None or not repository.is_ancestor(made.revision, tip)):
         where = f"{made.revision[:9]} is not in {remote}/{app.branch}"
         yield Finding("unpushed", "the revision is not pushed", where, "git push")
 

@@ -21,6 +21,7 @@ from migration.repo import hold
 from migration.snapshot import Kept
 
 if TYPE_CHECKING:
+    from migration.clients.supabase import Function
     from migration.context import Context
     from migration.gate import Gated
     from migration.repo.deployments import Deployment
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Carry:
-    """One deployment on its way. Made under the lock, from a plan that was made under the lock."""
+    """One deployment on its way. Made under the lock, from a plan that was made under the lock, and from what the
+    platform then told of each function to change."""
 
     context: Context
     made: Plan
+    told: Sequence[Function]
     recording: Recording
     gated: bool
     pace: Pace
@@ -74,13 +77,10 @@ class Carry:
     # The parts
 
     def _snapshot(self) -> dict[str, Kept]:
-        """The download is there already; the settings are asked for one by one, and what git lacks is kept in it."""
+        """The download is there already; with the settings it is whole, and what git lacks is kept."""
         began = self.context.clock.monotonic()
         kept = {item.slug: item.kept for item in self.made.changes if item.kept}
-        told = {
-            function.slug: function
-            for function in snapshot.details(self.context, [one.function for one in kept.values()])
-        }
+        told = {function.slug: function for function in self.told}
         for slug, one in kept.items():
             found = told.get(slug)
             if found is None or found.version != one.function.version:
