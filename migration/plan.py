@@ -33,11 +33,11 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     watched = context.config.migration.unchanged
     sources, functions, history, digests, head, holder = _read(context, slugs, locked)
-    base = history.base(_first_base(context))
+    base = history.base(_first_base(context), _fresh(sources, history))
     past = _past(context, base, [*slugs, *watched])
     known, past = past is not None, past or {}
     live = {function.slug: function for function in functions}
-    items = _items(context, [sources[slug] for slug in slugs], live, history, past, diff)
+    items = _items(context, [sources[slug] for slug in slugs], live, history, past, diff, digests)
     settings = context.config.migration.functions
     context.observer.done("plan")
     return Plan(
@@ -95,6 +95,12 @@ def _here(context: Context) -> str:
     return context.repository.head()
 
 
+def _fresh(sources: Mapping[str, Source], history: History) -> list[str]:
+    """The functions whose source is not what was last left live."""
+    left = {slug: history.left(slug) for slug in sources}
+    return [slug for slug, found in sources.items() if not (one := left[slug]) or one.source_digest != found.digest]
+
+
 def _past(context: Context, base: str, slugs: list[str]) -> dict[str, Source] | None:
     """Git's sources at the base revision; None when there is none, or it is not in this clone."""
     try:
@@ -120,9 +126,12 @@ def _items(
     history: History,
     past: Mapping[str, Source],
     diff: bool,
+    digests: Sequence[SecretDigest],
 ) -> list[Item]:
     judged = [(found, live.get(found.slug), history.left(found.slug)) for found in sources]
-    actions = {found.slug: _action(found, now, left) for found, now, left in judged}
+    actions = {
+        found.slug: _action(found, now, left, _rotated(context, history, left, digests)) for found, now, left in judged
+    }
     replaced = [now for found, now, _ in judged if now is not None and actions[found.slug][0] in CHANGES]
     kept = snapshot.take(context, replaced, past)
     return [
@@ -140,7 +149,16 @@ def _items(
     ]
 
 
-def _action(found: Source, live: Function | None, left: Left | None) -> tuple[str, str]:
+def _rotated(context: Context, history: History, left: Left | None, digests: Sequence[SecretDigest]) -> list[str]:
+    """Configured secrets that were set after this function was deployed: warm workers may keep the old value."""
+    deployed = history.find(left.deployment) if left else None
+    if deployed is None or not deployed.secrets:
+        return []
+    now = {secret.name: secret.digest for secret in digests if secret.name in context.config.secrets}
+    return [name for name, digest in now.items() if deployed.secrets.get(name) != digest]
+
+
+def _action(found: Source, live: Function | None, left: Left | None, rotated: Sequence[str] = ()) -> tuple[str, str]:
     if live is None:
         gone = left is not None and left.version is not None
         return "create", "it was deployed before, and someone deleted it" if gone else "it is not on the platform yet"
@@ -153,6 +171,8 @@ def _action(found: Source, live: Function | None, left: Left | None) -> tuple[st
         return "update", f"its source differs from version {live.version}"
     if found.verify_jwt is not None and found.verify_jwt != live.verify_jwt:
         return "update", "its settings differ from what is deployed"
+    if rotated:
+        return "update", f"{', '.join(rotated)} was set after version {live.version} was deployed"
     return "same", f"version {live.version} has this very source"
 
 

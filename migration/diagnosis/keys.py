@@ -38,7 +38,7 @@ def stale(look: Look) -> Iterator[Finding]:
             age = show((look.now - since).total_seconds())
             evidence = f"secrets were set {since:%Y-%m-%d %H:%M:%S} UTC ({age} ago), {began}"
             problem = f"{worker.slug} still answers from a worker of before the secret was set"
-            yield Finding("warm", problem, evidence, _again(look, worker.slug), "warning", worker.slug)
+            yield Finding("warm", problem, evidence, "inv deploy", "warning", worker.slug)
 
 
 def _changed(look: Look) -> list[str]:
@@ -46,14 +46,6 @@ def _changed(look: Look) -> list[str]:
     live = look.plan.history.live
     known = live.secrets if live else {}
     return [name for name in look.context.config.secrets if known.get(name) != look.plan.digests.get(name)]
-
-
-def _again(look: Look, slug: str) -> str:
-    """Deploying makes new workers; unchanged code is deployed again only by the platform's own CLI."""
-    if not look.is_live:
-        return "inv deploy"
-    again = f"supabase functions deploy {slug} --use-api --project-ref {look.context.supabase.ref}"
-    return f"wait some minutes, then: inv doctor (or at once: {again}; inv plan shows that as drifted)"
 
 
 def _file(look: Look) -> Iterator[Finding]:

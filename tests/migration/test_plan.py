@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from migration import plan
+from migration import deploy, plan
 from migration.clients.supabase import Upload
+from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import Refused
 from migration.rehearsal.server import Running
@@ -67,6 +69,19 @@ def test_same_needs_the_recorded_version_and_the_recorded_source(stage: Scene) -
     assert _actions(plan.make(context))["alpha"] == "same"
     stage.change(2)
     assert _actions(plan.make(stage.context()))["alpha"] == "update"
+
+
+def test_a_secret_that_was_set_since_is_a_reason_to_deploy_the_same_source_again(stage: Scene) -> None:
+    stage = replace(stage, settings={**stage.settings, "secrets": {"KEY": {}}})
+    stage.context().supabase.set_secrets({"KEY": Secret("the first value")})
+    assert deploy.run(stage.context(), yes=True, gate=False).exit_code == 0
+    assert set(_actions(plan.make(stage.context())).values()) == {"same"}
+    stage.context().supabase.set_secrets({"KEY": Secret("another value"), "OTHER": Secret("not configured")})
+    made = plan.make(stage.context())
+    assert set(_actions(made).values()) == {"update"}
+    assert "KEY was set after version 1 was deployed" in made.functions[0].why
+    assert deploy.run(stage.context(), yes=True, gate=False).exit_code == 0
+    assert set(_actions(plan.make(stage.context())).values()) == {"same"}
 
 
 def test_another_live_version_is_drift_and_is_shown_with_both_versions_and_the_diff(stage: Scene) -> None:
