@@ -124,9 +124,18 @@ class History:
     def find(self, deployment: str | None) -> Deployment | None:
         return next((one for one in self.deployments if one.id == deployment), None)
 
-    def base(self, default: str) -> str:
-        """The base revision of a deployment made now: the live one's revision, else `default` (app.base)."""
-        return self.live.revision if self.live else default
+    def base(self, default: str, slugs: Iterable[str] = ()) -> str:
+        """The base revision of a deployment of these functions made now; `default` (app.base) when none is live.
+
+        It is the live deployment's revision, but one that was made with `--only`, and left all of them alone, says
+        nothing of where their code comes from: then it is what that deployment was based on.
+        """
+        wanted, current, found = set(slugs), self.live, default
+        while current is not None:
+            if not wanted or not current.partial or wanted & set(current.slugs):
+                return current.revision
+            found, current = current.base_revision or default, self.live_before(current.id)
+        return found or (self.live.revision if self.live else "")
 
     def undone(self, deployment: str) -> Deployment | None:
         """The rollback that took this deployment back, if one did."""

@@ -122,7 +122,7 @@ def _push(repository: Repository, found: Range, target: Target, made: Made) -> R
         return _keep(repository, found, target, made, "Nobody knows whether the push arrived.")
     if now and (now == made.commit or repository.is_ancestor(made.commit, now)):
         text = f"Reverted by {made.commit[:9]}, pushed to {target.branch}."
-        hint = (f"git -C {repository.path} pull --ff-only {target.remote} {target.branch}",)
+        hint = (f"git -C {shlex.quote(str(repository.path))} pull --ff-only {target.remote} {target.branch}",)
         return Reverted("pushed", text, made.commit, target.branch, found.commits, commands=hint)
     if now != made.tip or error is None:
         return None
@@ -159,9 +159,9 @@ def _keep(repository: Repository, found: Range, target: Target, made: Made, why:
     repository.move(f"refs/heads/{name}", made.commit)
     text = f"{why} The revert {made.commit[:9]} is on the local branch {name}.".strip()
     commands = (
-        (f"git -C {repository.path} push {target.remote} {made.commit}:refs/heads/{target.branch}",)
+        (f"git -C {shlex.quote(str(repository.path))} push {target.remote} {made.commit}:refs/heads/{target.branch}",)
         if target.remote
-        else (f"git -C {repository.path} merge --ff-only {name}",)
+        else (f"git -C {shlex.quote(str(repository.path))} merge --ff-only {name}",)
     )
     return _noted(Reverted("local", text, made.commit, name, found.commits, commands=commands), made)
 
@@ -178,7 +178,7 @@ def _conflict(repository: Repository, found: Range, target: Target, made: Made) 
 
 def _manual(repository: Repository, found: Range, target: Target, state: str, text: str) -> Reverted:
     """Nothing was committed; the commands that do it by hand."""
-    at = f"git -C {repository.path}"
+    at = f"git -C {shlex.quote(str(repository.path))}"
     start = f"{target.remote}/{target.branch}" if target.remote else target.branch
     commands = [f"{at} switch --create rollback-{found.deployment} {start}"]
     commands += [f"{at} revert {' '.join(found.commits)}"] if found.whole else _by_hand(repository, found, at)

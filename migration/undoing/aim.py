@@ -163,7 +163,9 @@ def _further(history: History, to: str, pending: Recovery | None) -> Target:
             origins.setdefault(change.slug, one)
     undone = tuple(one for one in reversed(later) if one.kind == "deploy" and (one.stayed or one.interrupted))
     revision = pending.deployment.revision if pending else current.revision if current else goal.revision
-    target = Target("service", undone, goal, goal.revision, revision, origins, pending)
+    bases = {one.base_revision for one in origins.values() if one.kind == "deploy"}  # of a partial goal it is older
+    base = (bases.pop() if len(bases) == 1 else "") or goal.revision
+    target = Target("service", undone, goal, base, revision, origins, pending)
     if current == goal and not (pending and pending.verdict != "abandoned"):
         return _with(target, "none", f"{goal.id} is what is live: there is nothing to roll back.")
     return target

@@ -228,6 +228,17 @@ def test_a_created_function_is_deleted_and_the_plan_says_so(stage: Scene) -> Non
     assert result.deployment.outcome == "deleted" and result.exit_code == 0, result
 
 
+def test_what_followed_a_partial_deployment_goes_back_in_git_too(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.change(2)
+    _deploy(stage.context(), only=["alpha"])
+    _deploy(stage.context())
+    result = _rollback(stage.context())
+    assert result.exit_code == 0 and result.revert is not None and result.revert.pushed, result
+    assert _live(stage) == {"alpha": text(2), "beta": text(1)}
+    assert (_file(stage, index("alpha")), _file(stage, index("beta"))) == (text(2), text(1))
+
+
 def test_a_created_function_that_someone_else_deployed_since_is_not_deleted(stage: Scene) -> None:
     _deploy(stage.context())
     context = stage.context()

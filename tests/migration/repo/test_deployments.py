@@ -69,6 +69,14 @@ def test_after_the_first_deployment_was_taken_back_nothing_of_ours_is_live() -> 
     assert found.live is None and found.base("default") == "default"
 
 
+def test_the_base_looks_through_a_partial_deployment_that_left_these_functions_alone() -> None:
+    partial = [intent("2", "a", partial=True, base_revision="r-1"), outcome("2", a=2)]
+    found = history(intent("1", "a", "b"), outcome("1", a=1, b=1), *partial)
+    assert found.base("default", ["b"]) == "r-1" and found.base("default", ["a"]) == "r-2"
+    first = history(intent("1", "a", partial=True, base_revision="r-0"), outcome("1", a=1))
+    assert first.base("default", ["b"]) == "r-0" and first.base("default") == "r-1"
+
+
 def test_a_rollback_far_back_takes_back_all_in_between() -> None:
     steps = [record for name in "123" for record in (intent(name), outcome(name))]
     found = history(*steps, intent("r", kind="rollback", to="1"), outcome("r", "rolled_back"))
