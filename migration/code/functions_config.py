@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def parse(app: Path) -> dict[str, Any]:
     """The whole file as a mapping, empty where there is none."""
     path = _path(app)
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return _read(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except tomllib.TOMLDecodeError as error:
@@ -49,6 +50,12 @@ def parse(app: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise Refused(f"{_where(path, f'{line}')}: not UTF-8 text.", "Save the file as UTF-8.") from None
+
+
+@lru_cache(maxsize=8)
+def _read(text: str) -> dict[str, Any]:
+    """Every function asks for the same text. Nobody changes what is returned."""
+    return tomllib.loads(text)
 
 
 def settings(document: dict[str, Any], app: Path, slug: str) -> Settings:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@cache
 def _prune(folder: Path) -> None:
+    """Once a process: looking through the folder takes longer than one graph does."""
     found = list(folder.glob("*.json"))
     if len(found) > 2 * _KEPT:
         for old in sorted(found, key=lambda path: path.stat().st_mtime)[:-_KEPT]:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ def download(context: Context, function: Function) -> Body:
         return _body(json.loads(path.read_bytes()))
     body = context.supabase.body(function.slug)
     with contextlib.suppress(OSError):  # a cache that cannot be written is no reason to stop
-        durable.write(path, json.dumps(_plain(body)).encode())
+        durable.write(path, json.dumps(_plain(body)).encode(), sync=False)
         _prune(path.parent)
     return body
 
@@ -98,7 +99,9 @@ def _body(found: dict[str, Any]) -> Body:
     return Body(found["metadata"], {path: base64.b64decode(data) for path, data in found["files"].items()})
 
 
+@cache
 def _prune(folder: Path) -> None:
+    """Once a process."""
     for old in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
         old.unlink(missing_ok=True)
 

@@ -48,7 +48,11 @@ class Lines(Observer):
 
     def _say(self, text: Text) -> None:
         with self._guard:
-            self._console.print(text, soft_wrap=True, highlight=False)
+            if self._console.is_terminal:
+                self._console.print(text, soft_wrap=True, highlight=False)
+            else:  # without rich's layout: twenty uploads end at once, and the activation waits behind their lines
+                self._console.file.write(f"{text.plain}\n")
+                self._console.file.flush()
 
 
 class Board(Lines):
