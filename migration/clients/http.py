@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 import httpx
 import stamina
 
-from ..errors import ApiError, ServiceFailed, Unknown, Unreachable
+from ..errors import ApiError, Refused, ServiceFailed, Unknown, Unreachable
 
+stamina.instrumentation.set_on_retry_hooks([])  # else it writes of its own to stderr
 T = TypeVar("T")
 FilePart = tuple[str, tuple[str | None, bytes, str | None]]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
@@ -102,7 +103,7 @@ class Http:
         headers: Mapping[str, str] | None,
     ) -> Answer:
         url = path if "://" in path else self.base_url + path
-        sending = {**self._headers, **(headers or {})}
+        sending = _sendable(self.name, {**self._headers, **(headers or {})})
         body: dict[str, Any] = {"params": params} if params else {}
         if json is not None:
             body["content"] = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
@@ -144,6 +145,15 @@ class Http:
         if self._client is not None:
             asyncio.run_coroutine_threadsafe(self._client.aclose(), _loop()).result(5)
             self._client = None
+
+
+def _sendable(name: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Refused where a header could not be sent, as with a key that was copied with a line break or an ellipsis."""
+    for key, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            what = f"The header {key} for {name} holds a character that cannot be sent: nothing was sent."
+            raise Refused(what, "look for a badly copied value in .env (or in the headers of config.yaml)")
+    return dict(headers)
 
 
 class _Sent:

@@ -87,8 +87,9 @@ def run(
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
     except FileNotFoundError as error:
-        missing = f"There is no folder {cwd}" if not cwd.exists() else "git is not installed"
-        raise Refused(f"{missing}: nothing was done.", "git --version") from error
+        if not cwd.exists():
+            raise Refused(f"There is no folder {cwd}: nothing was done.", "set app.path in config.yaml") from error
+        raise Refused("git is not installed: nothing was done.", "git --version") from error
     _live[threading.get_ident()] = child
     try:
         out, err = child.communicate(stdin, timeout)

@@ -11,6 +11,10 @@ from migration.common import durations
 from migration.common.secrets_type import Secret
 from migration.errors import Refused
 
+_WAITING = "\ue000"  # begins a ${NAME} that has no value yet
+_ADDRESS = re.compile(r"https?://([\w.{}-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
+_NO_REF = re.compile(r"^[-/.]|[/.]$|\.\.|//|/\.|@\{|\.lock(/|$)|[\x00-\x20\x7f~^:?*\[\\]")
+
 
 def _seconds(value: Any) -> float:
     try:
@@ -35,10 +39,29 @@ def _pattern(value: Any) -> str:
     return str(value)
 
 
+def _address(value: Any) -> Any:
+    """An http address; one that holds a variable without a value is judged by whoever needs it."""
+    if not isinstance(value, str) or not value or _WAITING in value:
+        return value
+    found = _ADDRESS.fullmatch(value)
+    if not found or int((found[2] or ":1")[1:]) > 65535:
+        raise ValueError("should be an address like https://api.example.com")
+    return value.rstrip("/")
+
+
+def _ref(value: Any) -> Any:
+    """A branch or the start of refs, as git would take it."""
+    if isinstance(value, str) and _WAITING not in value and (not value or _NO_REF.search(value)):
+        raise ValueError("is no name that git takes")
+    return value
+
+
 Duration = Annotated[float, BeforeValidator(_seconds)]
 Hidden = Annotated[Secret, BeforeValidator(_secret)]
 Regex = Annotated[str, BeforeValidator(_pattern)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+Address = Annotated[str, BeforeValidator(_address)]
+Ref = Annotated[str, BeforeValidator(_ref)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

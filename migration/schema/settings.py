@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from migration.schema.cases import SmokeCase
-from migration.schema.fields import Duration, Hidden, Regex, Section, Share, Slug
+from migration.schema.fields import Address, Duration, Hidden, Ref, Regex, Section, Share, Slug
 
 
 class Migration(Section):
@@ -26,11 +26,26 @@ class Migration(Section):
 
 
 class App(Section):
-    path: str
+    path: str = Field(min_length=1)
     base: str | None = None
-    remote: str = "origin"
-    branch: str = "main"
-    ledger: str = "refs/cutover"
+    remote: Ref = "origin"
+    branch: Ref = "main"
+    ledger: Ref = "refs/cutover"
+
+    @field_validator("ledger")
+    @classmethod
+    def _apart(cls, value: str) -> str:
+        """Refs of its own: never the branches and tags that people use."""
+        if not re.match(r"refs/(?!(heads|tags|remotes)$)", value):
+            raise ValueError("should begin with refs/, as refs/cutover or refs/heads/cutover do")
+        return value
+
+    @model_validator(mode="after")
+    def _free(self) -> App:
+        branch = f"refs/heads/{self.branch}"
+        if f"{branch}/".startswith(f"{self.ledger}/") or self.ledger.startswith(f"{branch}/"):
+            raise ValueError(f"ledger {self.ledger} is in the way of the branch {self.branch}")
+        return self
 
 
 class User(Section):
@@ -45,8 +60,8 @@ class Auth(Section):
 
 class EnvironmentSettings(Section):
     project_ref: str | None = None
-    api_url: str = "https://api.supabase.com"
-    url: str | None = None
+    api_url: Address = "https://api.supabase.com"
+    url: Address | None = None
     access_token: Hidden | None = None
     confirm: bool = False
     auth: Auth | None = None
@@ -74,7 +89,7 @@ class Price(Section):
 class Provider(Section):
     name: Literal["openrouter"] = "openrouter"
     model: str
-    url: str = "https://openrouter.ai/api/v1"
+    url: Address = "https://openrouter.ai/api/v1"
     key: Hidden | None = None
     management_key: Hidden | None = None
     price: Price

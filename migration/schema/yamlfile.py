@@ -72,7 +72,7 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
-        return self._scalar(node)
+        return self._scalar(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -88,8 +88,10 @@ class _Builder:
             found[name] = self.build(value, here)
         return found
 
-    def _scalar(self, node: Any) -> Any:
+    def _scalar(self, node: Any, path: Path_) -> Any:
         text = self.fill(node.value)
+        if "\0" in text:  # no path, argument or header can hold one
+            self.document.problems.append((path, "holds the character NUL"))
         return text if node.style is not None else plain(text)
 
 

@@ -148,3 +148,33 @@ def test_a_pattern_that_the_log_engine_cannot_run_is_refused_at_load(tmp_path: P
 def test_a_criterion_that_does_not_exist_is_named_with_the_likely_one(tmp_path: Path) -> None:
     rows = _mistakes(tmp_path, SMALL + "criteria: {sucess_rate: {at_least: 0.9}}\n")
     assert rows == ["config.yaml:11:12: criteria.sucess_rate: no criterion of this name; did you mean success_rate?"]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("app", "ledger", "../.."), ("app", "ledger", "cutover"), ("app", "ledger", "refs/heads"),
+        ("app", "ledger", "refs/heads/main"), ("app", "ledger", '""'), ("app", "branch", '""'),
+        ("app", "branch", "a b"), ("app", "branch", "-x"), ("app", "remote", "--upload-pack=x"), ("app", "path", '""'),
+        ("app", "path", '"a\\0b"'),
+        ("environments.prod", "api_url", "api.supabase.com"), ("environments.prod", "api_url", "http://["),
+        ("environments.prod", "api_url", '"http://a b/"'), ("environments.prod", "api_url", "ftp://host"),
+        ("environments.prod", "api_url", "http://127.0.0.1:99999"),
+    ],
+)  # fmt: skip
+def test_what_neither_git_nor_http_can_use_is_refused_with_its_line(
+    tmp_path: Path, section: str, key: str, value: str
+) -> None:
+    first = {"app": "  path: app\n", "environments.prod": "    project_ref: abcdefghijklmnopqrst\n"}[section]
+    indent = " " * (len(first) - len(first.lstrip()))
+    changed = f"{indent}{key}: {value}\n"
+    text = SMALL.replace(first, changed if key == "path" else first + changed)
+    number = text[: text.index(changed)].count("\n") + 1
+    said = _mistakes(tmp_path, text)
+    assert said and all(line.startswith("config.yaml:") and section in line for line in said)
+    assert any(f"config.yaml:{number}:" in line or line.split(": ")[1] == section for line in said)
+
+
+@pytest.mark.parametrize("value", ["refs/cutover", "refs/heads/cutover", "refs/heads/team/main-ledger"])
+def test_a_ledger_beside_the_branches_is_accepted(tmp_path: Path, value: str) -> None:
+    assert _load(tmp_path, SMALL.replace("  path: app\n", f"  path: app\n  ledger: {value}\n")).app.ledger == value

@@ -13,7 +13,7 @@ import stamina
 from pytest_httpserver import HTTPServer
 
 from migration.clients.http import Http, retry_after, retrying
-from migration.errors import ApiError, ServiceFailed, Unknown, Unreachable
+from migration.errors import ApiError, Refused, ServiceFailed, Unknown, Unreachable
 
 
 @contextmanager
@@ -139,6 +139,20 @@ def _status(status: int, wait: float | None = None) -> ApiError:
 def test_a_read_is_repeated_when_it_may_help(error: ServiceFailed) -> None:
     with stamina.set_testing(True, attempts=3):
         assert retrying(_failing(error, error)) == 7
+
+
+def test_a_repeated_read_says_nothing_on_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """The library's own warning would reach the user's terminal, who cannot do anything with it."""
+    with stamina.set_testing(True, attempts=3):
+        assert retrying(_failing(_status(502))) == 7
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("value", ["Bearer a\nb", "Bearer caf\u00e9", "Bearer sbp_\u2026"])
+def test_a_key_that_no_header_can_hold_is_refused_before_anything_is_sent(httpserver: HTTPServer, value: str) -> None:
+    with pytest.raises(Refused, match="Authorization") as caught:
+        Http(httpserver.url_for(""), {"Authorization": value}).request("GET", "/x")
+    assert value not in caught.value.message and not httpserver.log
 
 
 @pytest.mark.parametrize("error", [_status(401), _status(404), _status(429, 3600.0), ServiceFailed("z")])
