@@ -44,7 +44,7 @@ def run(context: Context, fix: Confirm | None = None) -> Diagnosis:
     """Examine the environment. With `fix`, carry out what is safe, one by one, each after asking; then look again."""
     probes = dict(PROBES)
     if fix is not None:
-        probes["the refs"] = ledger.may_push
+        probes["the refs"] = ledger.takes_refs
     found = examine(context, probes)
     if fix is None:
         return Diagnosis(tuple(found), tuple(probes))
@@ -61,7 +61,7 @@ def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:
     for name, probe in probes.items():
         context.observer.step("doctor", detail=name)
         found += _probe(name, probe, look)
-    context.observer.done("doctor", detail=f"{len(found)} findings")
+    context.observer.done("doctor", detail=f"{len(found)} finding{'' if len(found) == 1 else 's'}")
     return worst_first(addressed(found, context.environment.name))
 
 

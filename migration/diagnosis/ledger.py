@@ -9,6 +9,7 @@ from migration.diagnosis.look import Look
 from migration.errors import CutoverError
 from migration.repo.deployments import Deployment, Record
 from migration.repo.held import Holder
+from migration.repo.probe import probe
 
 
 def find(look: Look) -> Iterator[Finding]:
@@ -27,15 +28,18 @@ def find(look: Look) -> Iterator[Finding]:
     yield from _waiting(look)
 
 
-def may_push(look: Look) -> Iterator[Finding]:
-    """Whether the remote takes our refs: a push that is only rehearsed, so part of `--fix` alone."""
-    refs = look.context.ledger.refs
+def takes_refs(look: Look) -> Iterator[Finding]:
+    """Whether the git host can carry ledger and lock: it is tried on a throw-away ref, so part of `--fix` alone."""
+    ledger = look.context.ledger
     try:
-        refs.check()
+        ledger.refs.check()
+        cannot = probe(ledger)
     except CutoverError as error:
-        yield Finding(
-            "refs", f"{refs.place} does not take the ledger's refs", error.message, error.hint or "inv status"
-        )
+        cannot, hint = error.message, error.hint or "inv status"
+    else:
+        hint = "set app.ledger: refs/heads/cutover in config.yaml"
+    if cannot:
+        yield Finding("refs", f"{ledger.refs.place} cannot carry the ledger and the lock", cannot, hint)
 
 
 def _stale(holder: Holder) -> bool:

@@ -351,6 +351,22 @@ def test_a_warm_worker_that_keeps_the_old_key_is_found(tmp_path: Any) -> None:
         assert look(cold, "workers") == {}
 
 
+def test_a_host_that_cannot_carry_the_lock_is_found_when_fixing(sick: Clinic) -> None:
+    """The host refuses refs of our kind; trying that writes, so only `--fix` does."""
+    hook = sick.scene.folder / "remote.git" / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        '#!/bin/sh\ncase "$1" in refs/cutover/*) echo "refs of this kind are not allowed" >&2; exit 1;; esac\n'
+    )
+    hook.chmod(0o755)
+    try:
+        assert "refs" not in {each.kind for each in doctor.run(sick.context()).findings}
+        found = {each.kind: each for each in doctor.run(sick.context(), fix=lambda _: False).findings}
+        assert "app.ledger" in found["refs"].fix or "app.ledger" in found["refs"].evidence
+    finally:
+        hook.unlink()
+
+
 # The costs
 
 
