@@ -8,7 +8,7 @@ from invoke.tasks import task
 
 from migration import cli
 
-ENV = {"env": "environment of config.yaml", "json": "one JSON object on stdout, prose on stderr"}
+ENV = {"env": "environment of config.yaml; without it prod", "json": "one JSON object on stdout, prose on stderr"}
 YES = {"yes": "do not ask"}
 
 
@@ -30,7 +30,7 @@ def rehearse(_, keep=False, report="", json=False):  # type: ignore[no-untyped-d
     auto_shortflags=False,
     help={"port": "0 takes a free one", "fresh": "forget the last state", "json": ENV["json"]},
 )
-def sandbox(_, port=54999, fresh=False, json=False):  # type: ignore[no-untyped-def]
+def sandbox(_, port="54999", fresh=False, json=False):  # type: ignore[no-untyped-def]
     """Run the local stand-in for everything hosted, until Ctrl-C."""
     cli.run("sandbox", json=json, port=port, fresh=fresh)
 
@@ -68,19 +68,23 @@ def deploy(_, env="prod", json=False, yes=False, plan="", only="", no_gate=False
     )
 
 
-@verb(case="only the case of this name", junit="write a JUnit file there")
+@verb(
+    env="environment of config.yaml; without it local",
+    case="only the case of this name",
+    junit="write a JUnit file there",
+)
 def smoke(_, env="local", json=False, case="", junit=""):  # type: ignore[no-untyped-def]
     """Send the smoke cases and check every answer."""
     cli.run("smoke", env=env, json=json, case=case, junit=junit)
 
 
 @verb(
-    max_requests="stop after so many",
+    max_requests="stop after so many requests",
     max_cost="stop at so many dollars",
     concurrency="requests at once",
     **YES,
 )
-def soak(_, env="prod", json=False, yes=False, max_requests=0, max_cost=0.0, concurrency=0):  # type: ignore[no-untyped-def]
+def soak(_, env="prod", json=False, yes=False, max_requests="", max_cost="", concurrency=""):  # type: ignore[no-untyped-def]
     """Repeat requests until the success rate is statistically settled."""
     cli.run("soak", env=env, json=json, yes=yes, max_requests=max_requests, max_cost=max_cost, concurrency=concurrency)
 
@@ -99,7 +103,7 @@ def soak(_, env="prod", json=False, yes=False, max_requests=0, max_cost=0.0, con
 )
 def logs(  # type: ignore[no-untyped-def]
     _, env="prod", json=False, function="", since="1h", until="", follow=False, grep="", signal="", level="",
-    request="", limit=0, explain=False,
+    request="", limit="", explain=False,
 ):  # fmt: skip
     """Read the logs of the functions: any span, or as they come."""
     cli.run(
@@ -140,13 +144,13 @@ def rollback(  # type: ignore[no-untyped-def]
 
 
 @verb(limit="show so many deployments")
-def status(_, env="prod", json=False, limit=5):  # type: ignore[no-untyped-def]
+def status(_, env="prod", json=False, limit="5"):  # type: ignore[no-untyped-def]
     """Show what is live, who deployed it, and whether anything is half done."""
     cli.run("status", env=env, json=json, limit=limit)
 
 
 @verb(limit="show so many deployments", note="add a note to the ledger")
-def history(_, env="prod", json=False, limit=20, note=""):  # type: ignore[no-untyped-def]
+def history(_, env="prod", json=False, limit="20", note=""):  # type: ignore[no-untyped-def]
     """Show the ledger of deployments."""
     cli.run("history", env=env, json=json, limit=limit, note=note)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from checks.criterion import Criterion
 from checks.evidence import Evidence, Missing
 from checks.result import Options, Result, Verdict, overall, streak
 from checks.table import Row, table
+from migration import provider
+from migration.common.finding import Finding, named
 from migration.errors import ConfigError, Refused
 from migration.evidence import measure
 from migration.logbook.logquery import LogReader
@@ -38,6 +40,7 @@ class ChecksResult:
     table: tuple[Row, ...] = ()
     window: str = ""
     evidence: Evidence | None = field(default=None, repr=False)
+    provider: tuple[Finding, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -47,7 +50,8 @@ class ChecksResult:
         return next((one for one in self.criteria if one.name == name), None)
 
     def as_json(self) -> dict[str, Any]:
-        return {"verdict": self.verdict, "window": self.window, "criteria": self.criteria, "table": self.table}
+        return {"verdict": self.verdict, "window": self.window, "criteria": self.criteria, "table": self.table,
+                "provider": self.provider}  # fmt: skip
 
 
 def run(
@@ -84,7 +88,10 @@ def run(
             break
         context.clock.sleep(_POLL_EMBEDDED if context.environment.embedded else _POLL)
     results = [streak([*(readings or {}).get(one.name, ()), one], options[one.name]) for one in fresh]
-    return _sum(context, results, evidence, options)
+    results = [replace(one, evidence=tuple(named(line, context.environment.name) for line in one.evidence))
+               for one in results]  # fmt: skip
+    findings = () if gate else tuple(provider.preflight(context))
+    return replace(_sum(context, results, evidence, options), provider=findings)
 
 
 def criteria(config: Config) -> dict[str, Criterion]:

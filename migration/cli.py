@@ -25,16 +25,16 @@ def run(verb: str, *, json: bool = False, **options: Any) -> None:
     try:
         code = _carry_out(verb, out, options)
     except CutoverError as error:
-        code = _explain(out, error)
+        code = _explain(out, error, options.get("env", ""))
     except Interrupted as signal:
-        code = _interrupted(out, signal)
+        code = _interrupted(out, signal, options.get("env", ""))
     except BrokenPipeError:
         code = 141
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     except OSError as error:
-        code = _explain(out, _machine(error))
+        code = _explain(out, _machine(error), options.get("env", ""))
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        code = _bug(out, error)
+        code = _bug(out, error, options.get("env", ""))
     out.close()
     raise SystemExit(code)
 
@@ -49,16 +49,19 @@ def _carry_out(verb: str, out: Output, options: dict[str, Any]) -> int:
     return int(getattr(result, "exit_code", 0))
 
 
-def _explain(out: Output, error: CutoverError) -> int:
-    out.error(error.message, error.hint, error.exit_code, error.data)
+def _explain(out: Output, error: CutoverError, env: str) -> int:
+    from migration.common.finding import named
+
+    out.error(named(error.message, env), named(error.hint, env), error.exit_code, error.data)
     return error.exit_code
 
 
-def _interrupted(out: Output, signal: BaseException) -> int:
+def _interrupted(out: Output, signal: BaseException, env: str) -> int:
     from migration.common import interrupts
+    from migration.common.finding import named
 
     left, code = interrupts.left()
-    out.error(f"Interrupted by {signal}. {left}", "", code, {})
+    out.error(f"Interrupted by {signal}. {named(left, env)}", "", code, {})
     return code
 
 
@@ -72,11 +75,12 @@ def _machine(error: OSError) -> CutoverError:
     return kind(f"This machine failed us: {error.strerror or error}{where}. {what}", "mend that, then type: inv status")
 
 
-def _bug(out: Output, error: Exception) -> int:
+def _bug(out: Output, error: Exception, env: str) -> int:
     """A mistake of ours: a sentence for the user, the details in a file for us."""
     import traceback
 
     from migration.common import interrupts
+    from migration.common.finding import named
     from migration.common.secrets_type import mask
 
     left, code = interrupts.left()
@@ -89,8 +93,8 @@ def _bug(out: Output, error: Exception) -> int:
         details = ""
     said = mask(f"{type(error).__name__}: {error}")
     out.error(
-        f"A mistake in Cutover stopped it ({said}). {left} {details}".strip(),
-        "type: inv status",
+        f"A mistake in Cutover stopped it ({said}). {named(left, env)} {details}".strip(),
+        named("type: inv status", env),
         5 if code == 5 else 3,
         {},
     )

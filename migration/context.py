@@ -93,7 +93,8 @@ class Context:
         if self.config.provider is None:
             raise ConfigError("no provider is configured", "add the section provider to config.yaml")
         found = self.environment
-        key = configuration.need(found.provider_key, "provider.key", "the provider")
+        given = found.provider_key or self.config.provider.key  # the latter names the variable without a value
+        key = configuration.need(given, "provider.key", "the provider")
         return OpenRouter(self._http(found.provider_url, "OpenRouter", {}), key, found.management_key)
 
     @cached_property

@@ -53,10 +53,15 @@ def run(root: Path, ask: Ask) -> Prepared:
     ignored = _ignore(root)
     known = configuration.variables(root)
     absent = [name for name in names(config) if not known.get(name)]
-    given = {name: Secret(value) for name in absent if (value := _ask(config, name, ask))}
-    _tighten(root)
-    if given:
-        envfile.write(root, given)
+    given: dict[str, Secret] = {}
+    try:
+        for name in absent:
+            if value := _ask(config, name, ask):
+                given[name] = Secret(value)
+    finally:  # a mistake in the last value does not lose the others
+        _tighten(root)
+        if given:
+            envfile.write(root, given)
     left = tuple(name for name in absent if name not in given)
     return Prepared(tuple(given), left, ignored, _message(given, left), _next(left))
 

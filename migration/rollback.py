@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from migration.common.finding import named
 from migration.errors import CutoverError, Refused, ServiceFailed, Unreachable
 from migration.release import recorder
 from migration.release.staging import Pace
@@ -106,9 +107,10 @@ def plan(context: Context, to: str | None = None) -> RollbackPlan:
         notes = [*notes, *_secrets(context, target)]
     if context.ledger.offline:
         notes.append(f"The ledger is as this clone last knew it: {context.ledger.offline}")
+    said = _sentence(target, aims, context.environment.name)
     return RollbackPlan(
         target.work, target.to.id if target.to else None, tuple(one.id for one in target.undone), target.base,
-        target.revision, aims, tuple(files), _sentence(target, aims), tuple(notes), target, history, live,
+        target.revision, aims, tuple(files), said, tuple(notes), target, history, live,
     )  # fmt: skip
 
 
@@ -155,9 +157,9 @@ def _secrets(context: Context, target: Target) -> list[str]:
     return [f"Not undone: secrets that {what} since: {', '.join(names)}." for what, names in words.items() if names]
 
 
-def _sentence(target: Target, aims: tuple[Aim, ...]) -> str:
+def _sentence(target: Target, aims: tuple[Aim, ...], environment: str) -> str:
     if target.message:
-        return target.message
+        return named(target.message, environment)
     whose = f"the code of {target.to.id}" if target.to else "the code from before the first deployment"
     taken = ", ".join(one.id for one in target.undone) or "nothing"
     deleted = [one.slug for one in aims if one.action == "delete"]

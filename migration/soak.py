@@ -104,7 +104,7 @@ def limited(settings: Soak, **limits: float | None) -> Soak:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).replace("_", "-") if first["loc"] else "soak"
-        raise Refused(f"--{name} {first['input']}: {first['msg'].lower()}", "inv soak --help") from None
+        raise Refused(f"--{name} {first['input']}: {first['msg'].lower()}", "inv --help soak") from None
 
 
 def quote(settings: Soak) -> Quote:

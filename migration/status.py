@@ -129,7 +129,7 @@ def _told(one: Deployment) -> Told:
 def _words(
     context: Context, history: History, pending: Recovery | None, stopped: Recovery | None, rows: Sequence[Row]
 ) -> tuple[str, tuple[str, ...]]:
-    env = "" if context.environment.name == "prod" else f" --env {context.environment.name}"
+    env = _env(context)
     if stopped:
         return stopped.message, stopped.next
     if pending:
@@ -143,6 +143,10 @@ def _words(
     return (f"{live.id} is live." if live else "The code from before the first deployment is live."), ()
 
 
+def _env(context: Context) -> str:
+    return "" if context.environment.name == "prod" else f" --env {context.environment.name}"
+
+
 def _leftover(holder: Holder | None) -> list[str]:
     if holder is None or not holder.gone:
         return []
@@ -150,6 +154,7 @@ def _leftover(holder: Holder | None) -> list[str]:
 
 
 def _notes(context: Context, history: History, rows: Sequence[Row]) -> list[str]:
+    env = _env(context)
     ledger, found = context.ledger, []
     if ledger.offline:
         found.append(f"The ledger is as this clone last knew it: {ledger.offline}")
@@ -160,7 +165,7 @@ def _notes(context: Context, history: History, rows: Sequence[Row]) -> list[str]
         found.append(f"{len(waiting)} records wait in {place}: the next command that writes pushes them.")
     if history.holds:
         tips = ", ".join(str(one.get("tip") or "")[:9] for one in history.holds)
-        found.append(f"Held: {tips} may not be deployed again until inv deploy --lift-hold 'why'.")
+        found.append(f"Held: {tips} may not be deployed again until inv deploy{env} --lift-hold 'why'.")
     differing = [row.slug for row in rows if row.git == "differs" and not row.drifted]
     if differing:
         found.append(f"The checked-out commit is not what is live of {', '.join(differing)}.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from migration import context as contexts
 from migration.common.durations import moment, parse
+from migration.common.numbers import number, whole
 from migration.errors import Refused
 from migration.report.output import Output
 
@@ -31,14 +31,14 @@ def rehearse(out: Output, root: Path, keep: bool, report: str) -> Any:
     return rehearsal.run(root, out.observer, keep=keep, report=Path(report) if report else None)
 
 
-def sandbox(out: Output, root: Path, port: int, fresh: bool) -> Any:
+def sandbox(out: Output, root: Path, port: str, fresh: bool) -> Any:
     from migration.rehearsal import sandbox as stand_in
 
     def ready(found: Any) -> None:
         with out.unmasked():
             out.result(found)
 
-    stand_in.run(root, out.observer, port=int(port), fresh=fresh, ready=ready)
+    stand_in.run(root, out.observer, port=whole("port", port) or 0, fresh=fresh, ready=ready)
 
 
 def init(out: Output, root: Path, env: str) -> Any:  # noqa: ARG001 - one .env serves every environment
@@ -107,7 +107,7 @@ def smoke(out: Output, root: Path, env: str, case: str, junit: str) -> Any:
     return result
 
 
-def soak(out: Output, root: Path, env: str, yes: bool, max_requests: int, max_cost: float, concurrency: int) -> Any:
+def soak(out: Output, root: Path, env: str, yes: bool, max_requests: str, max_cost: str, concurrency: str) -> Any:
     from migration import soak as phase
     from migration.report import summary
 
@@ -115,9 +115,9 @@ def soak(out: Output, root: Path, env: str, yes: bool, max_requests: int, max_co
     result = phase.run(
         context,
         confirm=lambda what: _agree(out, context, what, yes),
-        max_requests=max_requests or None,
-        max_cost=float(max_cost) or None,
-        concurrency=concurrency or None,
+        max_requests=whole("max-requests", max_requests),
+        max_cost=number("max-cost", max_cost),
+        concurrency=whole("concurrency", concurrency),
     )
     summary.write("soak", result)
     return result
@@ -132,6 +132,7 @@ def logs(
     until: str,
     follow: bool,
     explain: bool,
+    limit: str,
     **filters: Any,
 ) -> Any:
     from migration import logs as phase
@@ -143,18 +144,16 @@ def logs(
         functions=tuple(_names(function)),
         since=moment(since, now),
         until=moment(until, now) if until else None,
+        limit=whole("limit", limit) or None,
         **chosen,
     )
+    if query.until and query.until <= query.since:
+        raise Refused(f"--until {until} is not after --since {since}", "--since is the earlier one, for example 5m")
     if explain:
         out.each("explain", phase.explain(context, query))
         return None
-    _stream(out, "logs", phase.follow(context, query) if follow else phase.history(context, query))
+    out.stream("logs", phase.follow(context, query) if follow else phase.history(context, query))
     return None
-
-
-def _stream(out: Output, verb: str, events: Iterable[Any]) -> None:
-    for event in events:
-        out.each(verb, event)
 
 
 def costs(out: Output, root: Path, env: str, since: str, by: str) -> Any:
@@ -201,16 +200,16 @@ def rollback(
     )
 
 
-def status(out: Output, root: Path, env: str, limit: int) -> Any:
+def status(out: Output, root: Path, env: str, limit: str) -> Any:
     from migration import status as phase
 
-    return phase.run(_context(out, root, env), limit=limit)
+    return phase.run(_context(out, root, env), limit=whole("limit", limit) or 0)
 
 
-def history(out: Output, root: Path, env: str, limit: int, note: str) -> Any:
+def history(out: Output, root: Path, env: str, limit: str, note: str) -> Any:
     from migration import history as phase
 
-    return phase.run(_context(out, root, env), limit=limit, note=note or None)
+    return phase.run(_context(out, root, env), limit=whole("limit", limit) or 0, note=note or None)
 
 
 def unlock(out: Output, root: Path, env: str, id: str, yes: bool) -> Any:  # noqa: A002
@@ -235,7 +234,9 @@ def _agree(out: Output, context: contexts.Context, what: str, yes: bool) -> bool
     ref = context.environment.project_ref or context.environment.name
     typed = out.ask(f"{what}? Type {ref} to go on:")
     if typed != ref:
-        raise Refused(f"{typed or 'nothing'!r} was typed, not {ref}: nothing was changed", "run the command again")
+        raise Refused(
+            f"{repr(typed) if typed else 'nothing'} was typed, not {ref}: nothing was changed", "type it again"
+        )
     return True
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from migration.errors import CutoverError
 
-# Our verbs that take --env, where they do not name one yet; `init` serves every environment.
-_VERB = re.compile(r"\b(inv (?!init\b)[a-z]+)\b(?! --env)")
+# Our verbs that take --env, where they do not name one yet; `init` and the sandbox's own serve every environment.
+_VERB = re.compile(r"\binv (?!init\b|sandbox\b|rehearse\b)([a-z]+)\b(?! --env)")
 Severity = Literal["error", "warning"]
 
 
@@ -42,10 +42,18 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def addressed(findings: Iterable[Finding], environment: str) -> list[Finding]:
-    """Their commands with the environment that they are about; `prod` is what a verb means without a name."""
-    if environment == "prod":
-        return list(findings)
-    return [replace(each, fix=_VERB.sub(rf"\1 --env {environment}", each.fix)) for each in findings]
+    """Their commands with the environment that they are about."""
+    return [replace(each, fix=named(each.fix, environment)) for each in findings]
+
+
+def named(text: str, environment: str) -> str:
+    """The commands in a text with their environment, where it is not what the verb means without a name."""
+
+    def name(found: re.Match[str]) -> str:
+        meant = "local" if found[1] == "smoke" else "prod"
+        return found[0] if environment in ("", meant) else f"{found[0]} --env {environment}"
+
+    return _VERB.sub(name, text)
 
 
 def unmeasured(what: str, error: CutoverError) -> Finding:

@@ -127,4 +127,5 @@ class Plan:
 
     def _next(self) -> list[str]:
         env = "" if self.environment == "prod" else f" --env {self.environment}"
-        return [f"inv deploy{env} --plan {self.hash[:12]}"] if self.changes else []
+        lift = " --lift-hold 'why it is good now'" if self.hold else ""
+        return [f"inv deploy{env} --plan {self.hash[:12]}{lift}"] if self.changes else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migration.common.durations import show
+from migration.common.finding import named
 
 from .canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
 
@@ -51,13 +52,15 @@ def asked(data: Data, canvas: Canvas) -> None:
 def _around(data: Data, canvas: Canvas) -> None:
     for row in data["secrets"]:
         if row.get("present") is False:
-            canvas.say(f"secret {row['name']} is missing: inv secret --set", BAD)
+            canvas.say(named(f"secret {row['name']} is missing: inv secret --set", data["environment"]), BAD)
         elif row.get("matches") is None:
             canvas.say(
                 f"secret {row['name']} is there; whether it equals yours was not proven (no local value)", UNSURE
             )
         elif row.get("matches") is False:
-            canvas.say(f"secret {row['name']} differs from the local value: inv secret --set", BAD)
+            canvas.say(
+                named(f"secret {row['name']} differs from the local value: inv secret --set", data["environment"]), BAD
+            )
     if data["hold"]:
         canvas.say(
             f"held: {data['hold'].get('reason') or data['hold'].get('why') or 'this change was rolled back'}", BAD
@@ -70,7 +73,7 @@ def _around(data: Data, canvas: Canvas) -> None:
 
 def deployment(data: Data, canvas: Canvas) -> None:
     found = data.get("deployment")
-    if not found:
+    if not found or found["outcome"] == "same":
         canvas.say(data.get("message") or "Nothing to change: what is live is what the plan wants.", GOOD)
         canvas.then(data)
         return
@@ -85,7 +88,11 @@ def deployment(data: Data, canvas: Canvas) -> None:
 
 
 def _details(data: Data) -> list[str]:
-    found = []
+    if data["deployment"]["outcome"] == "live":
+        return list(data.get("notes") or ())  # the headline said it
+    found: list[str] = []
+    if data["deployment"].get("kind") == "rollback" and data.get("message"):
+        return [data["message"], *(data.get("notes") or ())]  # its own words hold the seconds and the revert
     if data.get("restored_seconds") is not None:
         found.append(f"Restored in {show(data['restored_seconds'])}.")
     if data.get("new_code_seconds"):
@@ -128,7 +135,7 @@ def status(data: Data, canvas: Canvas) -> None:
 
 def history(data: Data, canvas: Canvas) -> None:
     rows = [
-        [row["id"], when(row.get("at")), row.get("who", ""), row["kind"], row["outcome"] or "interrupted",
+        [row["id"], when(row.get("at")), row.get("who", ""), row["kind"], _ended(row),
          short(row.get("revision")), ", ".join(change["slug"] for change in row["functions"])]
         for row in data["deployments"]
     ]  # fmt: skip
@@ -137,6 +144,12 @@ def history(data: Data, canvas: Canvas) -> None:
         canvas.say(f"{when(note.get('at'))} {note.get('who')}: {note.get('text')}")
     if data.get("message"):
         canvas.say(data["message"])
+
+
+def _ended(row: Data) -> str:
+    """What came of it, and that it did not last."""
+    outcome = row["outcome"] or "interrupted"
+    return f"{outcome}, then undone" if row.get("undone_by") and outcome in ("live", "ungated", "unproven") else outcome
 
 
 def _left(row: Data) -> list[str]:

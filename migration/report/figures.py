@@ -54,8 +54,6 @@ def costs(data: Data, canvas: Canvas) -> None:
     ]  # fmt: skip
     heads = ("requests", "retries", "input", "cached", "output", "by tokens", "as logged")
     canvas.table(rows, str(data["by"]), *heads)
-    if not data["requests"]:
-        canvas.say("No request of the migrated functions is in the logs of this time.", UNSURE)
     billed = money(data["provider_cost"]) if data["provider_cost"] is not None else "not known"
     canvas.say(f"{money(data['cost'])} by tokens, {money(data['logged_cost'])} as logged, {billed} by the provider.")
     each = data["per_artifact"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -69,6 +69,15 @@ class Output:
         else:
             self.show(kind, event)
 
+    def stream(self, kind: str, events: Iterable[Any]) -> None:
+        """Each event as it comes; that there was none is said beside what goes to a pipe."""
+        event = None
+        for event in events:
+            self.each(kind, event)
+        if event is None:
+            self.quiet()
+            self.errors.print("No line was found.")
+
     def line(self, value: Any) -> None:
         """One JSON object on a line of its own, at once."""
         self._stdout.write(one_line(value) + "\n")
@@ -86,7 +95,8 @@ class Output:
         """A line from the terminal, not shown where `hidden`. Refused when there is none."""
         self.quiet()
         if not sys.stdin.isatty():
-            hint = "set it in .env" if hidden else "confirm with --yes, or deploy with --plan HASH"
+            other = ", or name the plan that you have seen with --plan HASH" if self.verb == "deploy" else ""
+            hint = "set it in .env" if hidden else f"confirm with --yes{other}"
             raise Refused("there is no terminal to ask on", hint)
         if hidden:
             with contextlib.suppress(EOFError):

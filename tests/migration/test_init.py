@@ -62,7 +62,8 @@ def test_what_is_left_out_is_named_and_asked_for_again(root: Path) -> None:
 def test_a_value_of_the_wrong_form_is_refused(root: Path) -> None:
     with pytest.raises(Refused, match="does not match"):
         init.run(root, Person(TOKEN_FOR_TEST="t", KEY_FOR_TEST="a password"))
-    assert not (root / ".env").exists()
+    written = (root / ".env").read_text()
+    assert "TOKEN_FOR_TEST" in written and "a password" not in written, "what was typed before it is kept"
 
 
 def test_git_is_told_to_leave_the_file_out(root: Path) -> None:
