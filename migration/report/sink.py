@@ -14,14 +14,18 @@ from migration.common.secrets_type import MASK, Secret, mask
 
 
 class Masked:
-    """A text stream that lets no registered secret through."""
+    """A text stream that lets no registered secret through; what its encoding lacks goes out as JSON writes it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.masks = True
 
     def write(self, text: str) -> int:
-        self._stream.write(mask(text) if self.masks else text)
+        safe = mask(text) if self.masks else text
+        try:
+            self._stream.write(safe)
+        except UnicodeEncodeError:  # a terminal that is not UTF-8, or a file name that is not
+            self._stream.write("".join(one if one.isascii() else json.dumps(one)[1:-1] for one in safe))
         return len(text)
 
     def flush(self) -> None:
