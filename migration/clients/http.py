@@ -7,12 +7,13 @@ event loop of its own thread under one deadline.  Nothing is sent twice by itsel
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import json as jsonlib
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ stamina.instrumentation.set_on_retry_hooks([])  # else it writes of its own to s
 T = TypeVar("T")
 FilePart = tuple[str, tuple[str | None, bytes, str | None]]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+_LINES = 32
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Http:
         self.deadline = deadline
         self._headers = dict(headers or {})
         self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        self._lines: list[_Line] = []
 
     def request(
         self,
@@ -119,7 +122,8 @@ class Http:
         began = time.monotonic()
         try:
             async with asyncio.timeout(deadline):
-                reply = await self._open().request(method, url, extensions={"trace": sent.trace}, **request)
+                with self._line() as line:
+                    reply = await line.client.request(method, url, extensions={"trace": sent.trace}, **request)
         except TimeoutError:
             raise self._broken(sent.any, method, url, f"no whole answer within {deadline:g} s") from None
         except _NEVER_SENT as error:
@@ -134,17 +138,33 @@ class Http:
             return Unknown(f"{self.name} did not answer {method} {where} ({why})", operation=method)
         return Unreachable(f"{self.name} cannot be reached at {where} ({why})", operation=method)
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
-            limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
+    @contextlib.contextmanager
+    def _line(self) -> Iterator[_Line]:
+        """A free line, or a new one: httpx goes through all connections of a client several times for each request."""
+        line = min(self._lines, key=lambda each: each.busy, default=None)
+        if line is None or (line.busy and len(self._lines) < _LINES):
             trust = _trust(self.base_url.startswith("http://"))
-            self._client = httpx.AsyncClient(timeout=None, limits=limits, verify=trust, transport=self._transport)
-        return self._client
+            limits = httpx.Limits(keepalive_expiry=30)
+            line = _Line(httpx.AsyncClient(timeout=None, limits=limits, verify=trust, transport=self._transport))
+            self._lines.append(line)
+        line.busy += 1
+        try:
+            yield line
+        finally:
+            line.busy -= 1
 
     def close(self) -> None:
-        if self._client is not None:
-            asyncio.run_coroutine_threadsafe(self._client.aclose(), _loop()).result(5)
-            self._client = None
+        lines, self._lines = self._lines, []
+        for line in lines:
+            asyncio.run_coroutine_threadsafe(line.client.aclose(), _loop()).result(5)
+
+
+@dataclass
+class _Line:
+    """A client with one connection, more only while all lines are busy."""
+
+    client: httpx.AsyncClient
+    busy: int = 0
 
 
 def _sendable(name: str, headers: Mapping[str, str]) -> dict[str, str]:
