@@ -182,6 +182,14 @@ def test_to_an_unknown_deployment_is_refused_with_those_that_exist(stage: Scene)
     assert result.exit_code == 0 and result.deployment is None and "nothing to roll back" in result.message
 
 
+def test_to_a_deployment_that_was_rolled_back_points_forward_to_a_deploy(stage: Scene) -> None:
+    _, second = _twice(stage)
+    _rollback(stage.context())
+    with pytest.raises(Refused, match="forward goes a deploy") as caught:
+        _rollback(stage.context(), to=second.deployment.id)
+    assert "inv deploy --lift-hold" in caught.value.hint
+
+
 def test_ci_cannot_deploy_the_same_commit_again_until_the_hold_is_lifted(stage: Scene) -> None:
     _twice(stage)
     bad = repos.git(stage.app, "rev-parse", "HEAD")
@@ -393,6 +401,17 @@ def test_a_killed_rollback_is_finished_by_the_next(stage: Scene, where: str) -> 
     assert result.exit_code == 0, result
     assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text(1)
     assert status.run(stage.context()).exit_code == 0 and stage.context().lock.holder() is None
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [("stage.send", "nothing was put back yet"), ("revert.make", "the code from before is live again")],
+)
+def test_status_after_a_killed_rollback_says_whose_code_is_live(stage: Scene, where: str, words: str) -> None:
+    _twice(stage)
+    _die(stage, where, "rollback")
+    told = status.run(stage.context())
+    assert (told.exit_code, told.next) == (5, ("inv rollback",)) and words in told.message
 
 
 def test_an_interrupted_deployment_with_somebody_else_s_version_live_is_left_alone(stage: Scene) -> None:
