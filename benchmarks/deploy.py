@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from benchmarks import peer
 from migration.rehearsal.server import Running, start
 
 _ROOT = Path(__file__).resolve().parents[1]
+_RUN = secrets.token_hex(4)  # no cache of an earlier run knows these sources
 _CHANGES = ("stage", "deploy", "activate")
 _GIT = dict.fromkeys(("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"), os.devnull) | {
     f"GIT_{role}_{what}": text
@@ -58,7 +60,7 @@ class Bench:
         for number in range(self.count):
             path = self.app / f"supabase/functions/f{number:02}/index.ts"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f'Deno.serve(() => new Response("{self.version}", {{ status: {status} }}));\n')
+            path.write_text(f'Deno.serve(() => new Response("{_RUN} {self.version}", {{ status: {status} }}));\n')
         for words in (["add", "-A"], ["commit", "-qm", f"{self.version}"], ["push", "-q", "origin", "HEAD:main"]):
             subprocess.run(["git", *words], cwd=self.app, env={**os.environ, **_GIT}, check=True, capture_output=True)
 

@@ -65,6 +65,17 @@ def test_a_second_taker_is_refused_and_told_who_holds_it_and_what_to_type(
     assert lock(ledger(folder)).holder() is None
 
 
+def test_a_lock_taken_since_the_refs_were_heard_is_not_taken_again(folder: Path) -> None:
+    late = lock(ledger(folder))
+    late.ledger.tip()
+    with lock(ledger(folder)).held("first") as first:
+        with pytest.raises(Refused, match="prod is locked by"):
+            late.take("second")
+        first.renew()
+        assert not first.lost
+    late.give(late.take("second"))
+
+
 def test_the_lock_is_free_again_whatever_ends_the_block(folder: Path) -> None:
     own = lock(ledger(folder))
     for error in (ValueError("bug"), Interrupted("SIGTERM"), KeyboardInterrupt()):

@@ -169,3 +169,27 @@ def test_retry_after_is_seconds_or_a_date(httpserver: HTTPServer) -> None:
     assert retry_after(http.request("GET", "/s")) == 21
     assert retry_after(http.request("GET", "/d"), now=1795348800.0) == pytest.approx(30)
     assert retry_after(http.request("GET", "/n")) is None
+
+
+def _count(seen: list[int], connection: socket.socket) -> None:
+    """Answers every request of one connection, and counts the connection."""
+    seen.append(1)
+    while connection.recv(65536):
+        time.sleep(0.05)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+
+def test_requests_one_after_another_share_a_connection_and_those_at_once_do_not() -> None:
+    seen: list[int] = []
+    with wire(lambda connection: _count(seen, connection)) as url:
+        http = Http(url)
+        for _ in range(3):
+            http.request("GET", "/x")
+        assert len(seen) == 1
+        at_once = [threading.Thread(target=http.request, args=("GET", "/x")) for _ in range(4)]
+        for thread in at_once:
+            thread.start()
+        for thread in at_once:
+            thread.join()
+        assert len(seen) == 4
+        http.close()
