@@ -25,6 +25,11 @@ def smoke(data: Data, canvas: Canvas) -> None:
         _case(row, canvas)
     good, every = sum(bool(row["ok"]) for row in data["cases"]), len(data["cases"])
     canvas.say(f"{good} of {every} cases passed.", GOOD if good == every else BAD)
+    if not any(row["status"] for row in data["cases"]):
+        canvas.say(
+            "Nothing answered. Without --env it is `supabase functions serve` that is asked, here on this machine."
+        )
+        canvas.say("→ for production: inv smoke --env prod", "cyan")
     canvas.then(data)
 
 
@@ -63,6 +68,8 @@ def checks(data: Data, canvas: Canvas) -> None:
     if data.get("table"):
         lines = [[row["name"], row["before"], row["after"], row["improvement"]] for row in data["table"]]
         canvas.table(lines, "of the runbook", "before", "after", "improvement")
+    for row in data["provider"]:
+        canvas.say(f"provider: {row['problem']} ({row['evidence']}) → {row['fix']}", UNSURE)
     canvas.say(f"Verdict: {data['verdict']}", {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE))
     canvas.then(data)
 

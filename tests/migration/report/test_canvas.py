@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from migration.report.canvas import Canvas
+from migration.report.console import draw
 
 ROW = [
     "20261123-004824-32b4",
@@ -39,3 +40,11 @@ def test_what_fits_keeps_within_the_width(width: int) -> None:
 
 def test_a_table_without_rows_is_not_drawn() -> None:
     assert drawn(80) == ""
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_smoke_cases_that_nothing_answered_point_to_the_environment(status: int | None) -> None:
+    case = {"name": "a", "function": "f", "ok": False, "status": status, "seconds": 0.0, "failures": []}
+    stream = io.StringIO()
+    draw("smoke", {"cases": [case]}, Console(file=stream, width=200))
+    assert ("inv smoke --env prod" in stream.getvalue()) == (status is None)
