@@ -186,7 +186,8 @@ class Carry:
     def _step(self, name: str, began: float, detail: str) -> None:
         seconds = self.context.clock.monotonic() - began
         self.steps.append(Step(name, seconds, detail))
-        self.context.observer.done(name, detail=detail, seconds=seconds)
+        if detail != "fail":  # the gate that failed says why instead
+            self.context.observer.done(name, detail=detail, seconds=seconds)
 
 
 def _recorded(context: Context, deployment: Deployment) -> dict[str, Wanted]:
