@@ -301,3 +301,15 @@ def until(
     while not done(found := judged()) and time.monotonic() < end:
         time.sleep(0.5)
     return found
+
+
+def test_what_stands_in_the_way_of_the_provider_is_told_beside_the_criteria(stage: Moved) -> None:
+    dearer = {"openrouter": {"listed_price": {"input": 1.15, "cached_input": 0.15, "output": 8.0}}}
+    stand_in = Http(stage.context.environment.url)
+    assert stand_in.request("POST", "/_sandbox/providers", json=dearer).ok
+    try:
+        assert any("price" in finding.problem for finding in judge(stage).provider)
+        assert judge(stage, gate=True).provider == ()
+    finally:
+        stand_in.request("DELETE", "/_sandbox/providers")
+    assert judge(stage).provider == ()
