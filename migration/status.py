@@ -12,7 +12,7 @@ from migration.common.parallel import every
 from migration.errors import CutoverError
 from migration.release import recovery
 from migration.release.recovery import Recovery
-from migration.repo.deployments import Deployment, History
+from migration.repo.deployments import UNDONE, Deployment, History
 
 if TYPE_CHECKING:
     from migration.clients.supabase import Function
@@ -134,6 +134,9 @@ def _words(
         return stopped.message, stopped.next
     if pending:
         return f"The {pending.deployment.kind} {pending.deployment.id} is under way.", ()
+    newest = history.newest
+    if newest and newest.kind == "rollback" and newest.outcome in UNDONE and newest.revert is None:
+        return f"{newest.id} has put back what was live before; git has still to follow.", (f"inv rollback{env}",)
     drifted = [row.slug for row in rows if row.drifted]
     if drifted:
         return f"Somebody deployed {', '.join(drifted)} by another road.", (f"inv plan{env} --diff",)

@@ -84,7 +84,7 @@ class Ending:
             self._lost(released.lost)
         hint = released.error.hint if released.error else ""
         code = 5 if outcome == "unfinished" else 3
-        text = said + more.get(outcome, "")
+        text = f"{said.rstrip('. ')}.{more.get(outcome, '')}"
         return self.close(
             End(outcome, text, code, released.versions, outcome == "restored", answered=seconds, hint=hint)
         )

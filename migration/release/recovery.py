@@ -166,15 +166,26 @@ def _words(
     names = {
         state: ", ".join(one.slug for one in functions if one.state == state) for state in ("live", "staged", "foreign")
     }
-    if verdict == "abandoned":
-        return f"{head} nothing of it went live.", both
     if verdict == "foreign":
         text = f"{head} and another version of {names['foreign']} is live, which is not its own. Nothing was touched."
         return text, (f"inv status{env}", f"inv plan{env} --diff")
-    if verdict == "restoring":
-        return f"{head} it was putting back what was live before.", (f"inv rollback{env}",)
-    if verdict == "live":
-        return f"{head} its code is live and was not proven.", both
-    if verdict == "staged":
-        return f"{head} its code is uploaded and not live.", both
-    return f"{head} {names['live']} went live and the rest did not.", both
+    words = _FORWARD if deployment.kind == "deploy" else _BACK
+    return f"{head} {words[verdict].format(live=names['live'])}", both[1:] if verdict == "restoring" and both[
+        1:
+    ] else both
+
+
+_FORWARD = {
+    "abandoned": "nothing of it went live.",
+    "restoring": "it was putting back what was live before.",
+    "live": "its code is live and was not proven.",
+    "staged": "its code is uploaded and not live.",
+    "mixed": "{live} went live and the rest did not.",
+}
+_BACK = {
+    "abandoned": "nothing was put back yet.",
+    "restoring": "nobody knows how far it came.",
+    "live": "the code from before is live again; git may not have followed, and nothing was proven.",
+    "staged": "the code from before is uploaded and not live.",
+    "mixed": "{live} is put back and the rest is not.",
+}

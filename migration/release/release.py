@@ -55,6 +55,9 @@ class _Release:
         self.stager = Stager(context, recorder.journal, recorder.explained, pace)
         self.result = Released("untouched")
         self.put_at: float | None = None
+        env = "" if context.environment.name == "prod" else f" --env {context.environment.name}"
+        back = f"inv rollback{env}"  # what puts something back can only be finished
+        self.status, self.next = f"inv status{env}", back if previous is None else f"inv deploy{env} (or {back})"
 
     def run(self) -> Released:
         try:
@@ -87,7 +90,7 @@ class _Release:
         """Exactly one function: one request stages and activates it, and nothing can be stranded between the two."""
         only = self.sources[0]
         self.recorder.confirm()
-        interrupts.between(f"{only.slug} may be deployed or not. Type: inv status")
+        interrupts.between(f"{only.slug} may be deployed or not. Type: {self.status}")
         self.recorder.journal.sending([only.slug])
         self.put_at = self.context.clock.monotonic()
         failpoint("deploy.send")
@@ -99,7 +102,7 @@ class _Release:
 
     def _stage(self) -> str:
         self.recorder.confirm()
-        interrupts.between("Uploads had begun and nothing is live yet. Type: inv deploy (or inv rollback)")
+        interrupts.between(f"Uploads had begun and nothing of them is live yet. Type: {self.next}")
         self.recorder.journal.sending([one.slug for one in self.sources if one.slug not in self.answers])
         failed = [result for result in self._uploads() if isinstance(result, Exception)]
         if failed:
@@ -126,7 +129,7 @@ class _Release:
         return [self.answers[one.slug] for one in self.sources if one.slug in self.answers]
 
     def _activate(self) -> str:
-        interrupts.between("The activation may have been sent. Type: inv deploy (or inv rollback)")
+        interrupts.between(f"The activation may have been sent. Type: {self.next}")
         self.put_at = self.context.clock.monotonic()
         landed = activate(self.context, self._ordered(), self.recorder.confirm, self.pace)
         self._arrived(landed)
@@ -139,7 +142,7 @@ class _Release:
 
     def _delete(self) -> str:
         """Undo creations: only what the caller has seen to be exactly the version that we left."""
-        interrupts.between("A function may be deleted or not. Type: inv status")
+        interrupts.between(f"A function may be deleted or not. Type: {self.status}")
         for one in self.deletions:
             self.recorder.confirm()
             failpoint("delete.send")

@@ -404,14 +404,20 @@ def test_a_killed_rollback_is_finished_by_the_next(stage: Scene, where: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("where", "words"),
-    [("stage.send", "nothing was put back yet"), ("revert.make", "the code from before is live again")],
+    ("where", "code", "words"),
+    [
+        ("stage.send", 5, "nothing was put back yet"),
+        ("activate.sent", 5, "the code from before is live again"),
+        ("revert.make", 0, "git has still to follow"),
+    ],
 )
-def test_status_after_a_killed_rollback_says_whose_code_is_live(stage: Scene, where: str, words: str) -> None:
+def test_status_after_a_killed_rollback_says_whose_code_is_live(
+    stage: Scene, where: str, code: int, words: str
+) -> None:
     _twice(stage)
     _die(stage, where, "rollback")
     told = status.run(stage.context())
-    assert (told.exit_code, told.next) == (5, ("inv rollback",)) and words in told.message
+    assert (told.exit_code, told.next) == (code, ("inv rollback",)) and words in told.message
 
 
 def test_an_interrupted_deployment_with_somebody_else_s_version_live_is_left_alone(stage: Scene) -> None:
