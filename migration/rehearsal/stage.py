@@ -79,6 +79,7 @@ class Stage:
         """The same, with the configuration as it was before the migration: no new secret, no new provider."""
         context = self.fresh()
         context.config = context.config.model_copy(update={"secrets": {}, "provider": None})
+        context.observer = Observer()  # that its deploy proves nothing is the point of a baseline
         return context
 
     def ask(self, count: int) -> Counter[int]:

@@ -144,7 +144,7 @@ class Ending:
     def _following(self, outcome: str) -> tuple[str, ...]:
         following = {
             "unfinished": (f"inv status{self.env}", f"inv rollback{self.env}"),
-            "restored": (f"inv rollback{self.env} (git still holds the change)",),
+            "restored": (f"inv rollback{self.env}",),
             "unproven": (f"inv checks{self.env}", f"inv rollback{self.env}"),
         }
         return following.get(outcome, ())
