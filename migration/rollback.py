@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -101,6 +102,7 @@ def plan(context: Context, to: str | None = None) -> RollbackPlan:
     history = context.ledger.history()
     live = {function.slug: function for function in context.supabase.functions()}
     target = aim.choose(context, history, live, to)
+    _deepen(context, target)
     aims = tuple(aim.aims(context, history, live, target)) if target.work == "service" else ()
     files, notes = _git(context, target)
     if target.work == "service":
@@ -112,6 +114,13 @@ def plan(context: Context, to: str | None = None) -> RollbackPlan:
         target.work, target.to.id if target.to else None, tuple(one.id for one in target.undone), target.base,
         target.revision, aims, tuple(files), said, tuple(notes), target, history, live,
     )  # fmt: skip
+
+
+def _deepen(context: Context, target: Target) -> None:
+    """A clone of CI is shallow, and what was live before lies beyond its edge. What stays away may be in a snapshot."""
+    wanted = {one.base_revision for one in target.origins.values()} | {target.base, target.revision}
+    with contextlib.suppress(CutoverError):
+        reversal.have(context.repository, scope.remote(context), sorted(wanted - {""}))
 
 
 def _git(context: Context, target: Target) -> tuple[list[str], list[str]]:

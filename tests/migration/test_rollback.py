@@ -119,6 +119,16 @@ def test_it_works_from_a_machine_that_never_saw_the_deployment(stage: Scene) -> 
     assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text(1)
 
 
+def test_it_works_from_a_shallow_clone_that_never_saw_the_deployment(stage: Scene) -> None:
+    _twice(stage)
+    second = stage.folder / "shallow"
+    repos.git(stage.folder, "clone", "--quiet", "--depth", "1", f"file://{stage.folder / 'remote.git'}", str(second))
+    result = _rollback(stage.context(second, root="elsewhere"))
+    assert result.exit_code == 0, result
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text(1)
+    assert _file(stage, index("other")) == text(1)
+
+
 def test_only_the_migrated_functions_files_go_back(stage: Scene) -> None:
     _deploy(stage.context())
     pages = {f"web/page{number}.tsx": "new\n" for number in range(50)}
