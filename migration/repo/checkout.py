@@ -19,7 +19,9 @@ def tree(repository: Repository, revision: str, state: Path) -> Path:
     """
     found = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
     if not found.ok:
-        raise Refused(f"There is no commit {revision} here.", "git fetch --unshallow" if repository.shallow() else "git fetch")
+        raise Refused(
+            f"There is no commit {revision} here.", "git fetch --unshallow" if repository.shallow() else "git fetch"
+        )
     name = found.text
     folder = state.resolve() / "trees" / name
     if not folder.is_dir():
