@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,11 @@ UNLIMITED = {"rate_limit": {"default": 0}}
 # Files that take long come first, so that at the end no core waits for the other.
 SLOW = ("test_by_hand", "test_rehearse", "test_rollback", "test_doctor", "test_recovery", "test_canary",
         "test_real_cli", "test_deploy", "test_gate", "test_checks_run", "test_logs_follow", "test_server")  # fmt: skip
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for processes and connections about a third of their time."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

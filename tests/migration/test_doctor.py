@@ -417,6 +417,7 @@ def test_high_costs_are_explained_by_their_largest_share(
 # The ledger
 
 
+@pytest.mark.long
 def test_an_interrupted_deployment_is_found_and_finished(sick: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     from migration.errors import CutoverError
 
