@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.clients.supabase import Body, Function
 from migration.common import durable
-from migration.errors import CutoverError, Refused
+from migration.errors import Refused
 from migration.repo.refs import Move
 from migration.source import Source
 
@@ -104,11 +104,3 @@ def _prune(folder: Path) -> None:
     """Once a process."""
     for old in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
         old.unlink(missing_ok=True)
-
-
-def available(context: Context, digest: str) -> bool:
-    """Whether a kept snapshot can be had now."""
-    try:
-        return _ref(context, digest) in context.ledger.refs.read()
-    except CutoverError:
-        return False
