@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from migration.schema.settings import Config
 
 _CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 4}
-_POLL, _POLL_EMBEDDED = 30.0, 0.5  # seconds; a hosted project allows about ten log queries a minute
+_POLL, _POLL_QUICK = 30.0, 0.5  # seconds; a hosted project allows about ten log queries a minute
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def run(
         fresh = [one.judge(evidence, options[name]) for name, one in chosen.items()]
         if context.clock.monotonic() >= end or _settled(fresh, evidence, smoke):
             break
-        context.clock.sleep(_POLL_EMBEDDED if context.environment.embedded else _POLL)
+        context.clock.sleep(_POLL if context.environment.log_queries else _POLL_QUICK)
     results = [streak([*(readings or {}).get(one.name, ()), one], options[one.name]) for one in fresh]
     results = [replace(one, evidence=tuple(named(line, context.environment.name) for line in one.evidence))
                for one in results]  # fmt: skip

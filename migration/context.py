@@ -14,7 +14,8 @@ from migration.common.clock import Clock
 from migration.common.progress import Observer
 from migration.common.secrets_type import Secret
 from migration.errors import ConfigError, Refused
-from migration.schema.settings import App, Config, EnvironmentSettings
+from migration.schema.environments import EnvironmentSettings, LogSettings
+from migration.schema.settings import App, Config
 
 if TYPE_CHECKING:
     from migration.clients.edge import Edge
@@ -46,6 +47,12 @@ class Environment:
     provider_key: Secret | None = None
     management_key: Secret | None = None
     secrets: dict[str, Secret] = field(default_factory=dict)
+    logs: LogSettings = LogSettings()
+
+    @property
+    def log_queries(self) -> int | None:
+        """How many the logs take a minute; None where nobody counts, as on the sandbox."""
+        return None if self.embedded else self.logs.per_minute or None
 
 
 @dataclass
@@ -209,6 +216,7 @@ def _hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings
         provider_key=configuration.optional(provider.key) if provider else None,
         management_key=configuration.optional(provider.management_key) if provider else None,
         secrets={secret: Secret(values[secret]) for secret in config.secrets if values.get(secret)},
+        logs=settings.logs,
     )
 
 

@@ -15,7 +15,7 @@ from migration.secret import RESERVED, SET, Verified, ask_provider, same, shape,
 LONGEST = 24_576  # characters that the platform takes
 SEEN = 60.0  # seconds in which a new value must be listed
 WARM = 30.0  # seconds to wait for functions to begin anew
-PAUSE, PAUSE_HERE = 8.0, 0.5
+PAUSE, PAUSE_HERE = 8.0, 0.5  # seconds between looks, where log queries are counted and where not
 Confirm = Callable[[str], bool]
 Ask = Callable[[str], str]
 
@@ -100,7 +100,7 @@ def _seen(context: Context, values: Mapping[str, Secret]) -> str:
     if not functions or since is None:
         return "Functions that are deployed from now on will see it."
     context.observer.step("warm", detail="waiting for functions to see the new value")
-    end, pause = context.clock.monotonic() + WARM, PAUSE_HERE if context.environment.embedded else PAUSE
+    end, pause = context.clock.monotonic() + WARM, PAUSE if context.environment.log_queries else PAUSE_HERE
     while True:
         try:
             left = [each.slug for each in workers(context, functions, since) if each.state != "new"]

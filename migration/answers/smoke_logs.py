@@ -48,7 +48,7 @@ def _rows(context: Context, executions: Sequence[str]) -> list[tuple[str, str]]:
         rows = [(str(row["execution_id"]), str(row["event_message"]).strip()) for row in found]
         if {execution for execution, _ in rows} >= set(executions) or context.clock.monotonic() >= end:
             return rows
-        context.clock.sleep(_POLL if context.environment.embedded else 4 * _POLL)
+        context.clock.sleep(4 * _POLL if context.environment.log_queries else _POLL)
 
 
 def _own(rows: Iterable[tuple[str, str]], result: CaseResult) -> Iterator[str]:

@@ -16,7 +16,7 @@ from migration.logbook.logquery import LogReader
 
 DAY = timedelta(hours=23)
 AHEAD = timedelta(minutes=5)  # clocks differ
-POLL, POLL_HERE = (0.5, 3.0, 6.0), (0.1,) * 20  # seconds between looks into the logs
+POLL, POLL_HERE = (0.5, 3.0, 6.0), (0.1,) * 20  # seconds between looks into logs that count queries, that do not
 State = Literal["new", "old", "unknown"]
 
 
@@ -42,7 +42,7 @@ def workers(context: Context, functions: Sequence[Function], since: datetime) ->
     if not ids:
         return [Worker(found.slug, "unknown") for found in functions]
     reader = LogReader.of(context)
-    for pause in (*(POLL_HERE if context.environment.embedded else POLL), 0.0):
+    for pause in (*(POLL if context.environment.log_queries else POLL_HERE), 0.0):
         rows = _seen(reader, context.clock.now(), functions, list(ids.values()), since)
         found = [_worker(each.slug, ids.get(each.slug, ""), rows.get(each.id, {}), since) for each in functions]
         if not any(one.version is None and one.execution for one in found):

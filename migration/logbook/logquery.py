@@ -28,7 +28,7 @@ MICROSECOND = timedelta(microseconds=1)
 HOSTED_PER_MINUTE = 8  # users report 10 a minute and project: two are left to colleagues
 SLOWEST = 2
 ATTEMPTS = 6
-PATIENCE = 180.0
+PATIENCE = 180.0  # seconds that one failing query is repeated, where the environment does not say
 _ENGINE = re.compile(r"\bCode: \d+\.|DB::Exception|not allowed")  # a query that fails so fails again
 
 Row = dict[str, Any]
@@ -88,19 +88,25 @@ class LogReader:
     """
 
     def __init__(
-        self, supabase: Source, clock: Clock, budget: Budget | None = None, observer: Observer | None = None
+        self,
+        supabase: Source,
+        clock: Clock,
+        budget: Budget | None = None,
+        observer: Observer | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self.supabase = supabase
         self.clock = clock
+        self.patience = patience
         self.budget = budget or Budget(clock)
         self.observer = observer or Observer()
 
     @classmethod
     def of(cls, context: Context) -> LogReader:
-        """A reader of the run; all of them share one budget. The sandbox has no rate limit to respect."""
-        per_minute = None if context.environment.embedded else HOSTED_PER_MINUTE
-        budget: Budget = context.__dict__.setdefault("log_budget", Budget(context.clock, per_minute))
-        return cls(context.supabase, context.clock, budget, context.observer)
+        """A reader of the run; all of them share one budget, which is the environment's."""
+        own = context.environment
+        budget: Budget = context.__dict__.setdefault("log_budget", Budget(context.clock, own.log_queries))
+        return cls(context.supabase, context.clock, budget, context.observer, own.logs.patience)
 
     def rows(
         self,
@@ -140,7 +146,7 @@ class LogReader:
     def query(self, sql: str, since: datetime, until: datetime) -> list[Row]:
         """One request for a range of at most WINDOW, repeated while the endpoint fails in a way that may pass."""
         start, end = since.replace(second=0, microsecond=0), _ceiling(until) + MINUTE
-        deadline = self.clock.monotonic() + PATIENCE
+        deadline = self.clock.monotonic() + self.patience
         for attempt in range(1, ATTEMPTS + 1):
             self.budget.take()
             try:

@@ -56,12 +56,20 @@ def _ref(value: Any) -> Any:
     return value
 
 
+def _project(value: Any) -> Any:
+    """A project as its dashboard's address names it; the Management API refuses any other form."""
+    if isinstance(value, str) and _WAITING not in value and not re.fullmatch(r"[a-z]{20}", value):
+        raise ValueError("should be the twenty lower-case letters of the dashboard's address")
+    return value
+
+
 Duration = Annotated[float, BeforeValidator(_seconds)]
 Hidden = Annotated[Secret, BeforeValidator(_secret)]
 Regex = Annotated[str, BeforeValidator(_pattern)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 Address = Annotated[str, BeforeValidator(_address)]
 Ref = Annotated[str, BeforeValidator(_ref)]
+ProjectRef = Annotated[str, BeforeValidator(_project)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

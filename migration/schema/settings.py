@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from migration.schema.cases import SmokeCase
+from migration.schema.environments import Auth, EnvironmentSettings
 from migration.schema.fields import Address, Duration, Hidden, Ref, Regex, Section, Share, Slug
 
 
@@ -45,32 +46,6 @@ class App(Section):
         branch = f"refs/heads/{self.branch}"
         if f"{branch}/".startswith(f"{self.ledger}/") or self.ledger.startswith(f"{branch}/"):
             raise ValueError(f"ledger {self.ledger} is in the way of the branch {self.branch}")
-        return self
-
-
-class User(Section):
-    email: Hidden
-    password: Hidden
-
-
-class Auth(Section):
-    anon_key: Hidden | None = None
-    user: User | None = None
-
-
-class EnvironmentSettings(Section):
-    project_ref: str | None = None
-    api_url: Address = "https://api.supabase.com"
-    url: Address | None = None
-    access_token: Hidden | None = None
-    confirm: bool = False
-    auth: Auth | None = None
-    embedded: bool = False
-
-    @model_validator(mode="after")
-    def _reachable(self) -> EnvironmentSettings:
-        if not self.embedded and self.url is None:
-            raise ValueError("needs a url (or embedded: true for the sandbox)")
         return self
 
 

@@ -178,3 +178,30 @@ def test_what_neither_git_nor_http_can_use_is_refused_with_its_line(
 @pytest.mark.parametrize("value", ["refs/cutover", "refs/heads/cutover", "refs/heads/team/main-ledger"])
 def test_a_ledger_beside_the_branches_is_accepted(tmp_path: Path, value: str) -> None:
     assert _load(tmp_path, SMALL.replace("  path: app\n", f"  path: app\n  ledger: {value}\n")).app.ledger == value
+
+
+@pytest.mark.parametrize(
+    "ref", ["vznhbocnuykdmjvujak", "ABCDEFGHIJKLMNOPQRST", "abcdefghijklmnopqrs1", "", "sbp_" + "0" * 40]
+)
+def test_a_project_ref_of_another_form_is_told_without_showing_it(tmp_path: Path, ref: str) -> None:
+    """A token that was put there by mistake must not come out again."""
+    found = _mistakes(tmp_path, SMALL.replace("abcdefghijklmnopqrst", f'"{ref}"'))
+    words = "should be the twenty lower-case letters of the dashboard's address"
+    assert found == [f"config.yaml:8:5: environments.prod.project_ref: {words}"]
+
+
+def test_a_project_ref_may_wait_for_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judged once it has a value; environments without a project have none."""
+    text = SMALL.replace("abcdefghijklmnopqrst", '"${REF_FOR_TEST}"') + "  local: {url: http://localhost:54321}\n"
+    assert _load(tmp_path, text).environments["local"].project_ref is None
+    monkeypatch.setenv("REF_FOR_TEST", "my-project")
+    assert "environments.prod.project_ref" in _mistakes(tmp_path, text)[0]
+    monkeypatch.setenv("REF_FOR_TEST", "abcdefghijklmnopqrst")
+    assert _load(tmp_path, text).environments["prod"].project_ref == "abcdefghijklmnopqrst"
+
+
+def test_how_the_logs_are_asked_is_the_environments_own(tmp_path: Path) -> None:
+    text = SMALL + "    logs: {per_minute: 0, patience: 2s}\n"
+    own = _load(tmp_path, text).environments["prod"].logs
+    assert (own.per_minute, own.patience) == (0, 2.0)
+    assert "environments.prod.logs.per_minute" in _mistakes(tmp_path, text.replace("0, p", "-1, p"))[0]
