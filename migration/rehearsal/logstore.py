@@ -1,17 +1,18 @@
 """The sandbox's log store: an embedded ClickHouse with the hosted table `logs`.
 
 One process owns one data directory. Rows are written by a thread of the store's own within about 50 ms; a query
-writes what is due first, so that whoever appended can read.
+writes what is due first, so that whoever appended can read. A row leaves the queue once it is written and never
+before: what the engine refuses to take is tried again, told to whoever asks meanwhile, and an error at the end.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,14 @@ from typing import Any
 from migration.rehearsal.logrules import SqlError, check
 from migration.rehearsal.types import LogRow
 
+_HALF = re.compile("[\ud800-\udfff]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
 
 BATCH_SECONDS = 0.05
 BATCH_ROWS = 5_000
+LONGEST_PAUSE = 5.0
 MAX_ROWS = 1_000
+Waiting = tuple[float, LogRow]  # when it is due, by the monotonic clock
 
 TABLE = """CREATE TABLE IF NOT EXISTS logs (
     id String, timestamp DateTime64(6, 'UTC'), event_message String, severity_text String,
@@ -78,7 +82,7 @@ class LogStore:
         self._chance = random.Random(self.ingest.seed)
         self._session = _session(folder)
         self._session.query(TABLE)
-        self._waiting: list[tuple[float, LogRow]] = []
+        self._waiting: list[Waiting] = []
         self._wake = threading.Condition()
         self._writing = threading.Lock()
         self._turn = threading.Lock()  # parameters belong to the session: two queries at once mix theirs up
@@ -102,41 +106,58 @@ class LogStore:
         return [_hosted(row, answer["meta"]) for row in answer["data"]]
 
     def flush(self) -> None:
-        """Writes every row that is due."""
+        """Writes every row that is due; SqlError leaves those that could not be written to the next time."""
         with self._writing:
             rows = self._due()
             for first in range(0, len(rows), BATCH_ROWS):
-                self._run(INSERT, "CSV", {"rows": _lines(rows[first : first + BATCH_ROWS])})
+                batch = rows[first : first + BATCH_ROWS]
+                self._run(INSERT, "CSV", {"rows": _lines(row for _, row in batch)})
+                self._written(batch)
 
     def execute(self, sql: str) -> str:
         """Runs any statement as the owner of the store (benchmarks fill it so); never reached from the endpoint."""
         return self._run(sql, "TSV")
 
     def close(self) -> None:
-        """Writes what is due, gives up what is not, and releases the directory; a second call does nothing."""
+        """Writes what is due, gives up what is not, and releases the directory; a second call does nothing.
+
+        SqlError, with the directory released, when rows that are due still cannot be written.
+        """
         with self._wake:
             if self._closed:
                 return
             self._closed = True
             self._wake.notify()
         self._writer.join()
-        self._session.close()
+        try:
+            self.flush()
+        except SqlError as error:
+            raise SqlError(f"{len(self._due())} log rows could not be written: {error}") from None
+        finally:
+            self._session.close()
 
-    def _due(self) -> list[LogRow]:
+    def _due(self) -> list[Waiting]:
         now = time.monotonic()
         with self._wake:
-            due = [row for at, row in self._waiting if at <= now]
-            self._waiting = [item for item in self._waiting if item[0] > now]
-        return due
+            return [item for item in self._waiting if item[0] <= now]
+
+    def _written(self, rows: Iterable[Waiting]) -> None:
+        done = set(map(id, rows))
+        with self._wake:
+            self._waiting = [item for item in self._waiting if id(item) not in done]
 
     def _write(self) -> None:
+        pause = BATCH_SECONDS
         while not self._closed:
             with self._wake:
                 if not self._closed:
-                    self._wake.wait(BATCH_SECONDS if self._waiting else None)
+                    self._wake.wait(pause if self._waiting else None)
             time.sleep(0 if self._closed else BATCH_SECONDS)
-            with suppress(SqlError):  # a full disk must not end the thread: later rows may fit
+            try:
                 self.flush()
+                pause = BATCH_SECONDS
+            except SqlError:  # a full disk must not end the thread: the rows wait, and may fit later
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     def _ask(self, sql: str, params: dict[str, str]) -> str:
         return self._run(sql, "TSV", {name: _escaped(value) for name, value in params.items()})
@@ -175,7 +196,8 @@ def _hosted(row: dict[str, Any], meta: Iterable[Mapping[str, str]]) -> dict[str,
 
 
 def _lines(rows: Iterable[LogRow]) -> str:
-    return _escaped("\n".join(json.dumps(_plain(row)) for row in rows))
+    """Half a surrogate pair, which the engine refuses with the whole batch, becomes a replacement character."""
+    return _escaped("\n".join(_HALF.sub("\ufffd", json.dumps(_plain(row), ensure_ascii=False)) for row in rows))
 
 
 def _plain(row: LogRow) -> dict[str, Any]:

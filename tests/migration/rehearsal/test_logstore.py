@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from migration.rehearsal import logstore
 from migration.rehearsal.logrules import SqlError
-from migration.rehearsal.logstore import Ingest, LogStore
+from migration.rehearsal.logstore import INSERT, Ingest, LogStore
 from tests.support.logs import NOON, row
 
 HOUR = timedelta(hours=1)
@@ -171,6 +175,60 @@ def test_askers_and_writers_at_the_same_time_do_not_mix_up(store: LogStore) -> N
         assert list(pool.map(ask, names)) == [[name] for name in names]
 
 
+@contextmanager
+def full(store: LogStore, batches: int = 0) -> Iterator[None]:
+    """The engine takes so many batches and no more, as with a full disk; questions are answered as ever."""
+    left, session = [batches], store._session
+
+    class Full:
+        def query(self, sql: str, *arguments: Any, **more: Any) -> Any:
+            if sql == INSERT:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise RuntimeError("Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space.\n")
+            return session.query(sql, *arguments, **more)
+
+        def close(self) -> None:
+            session.close()
+
+    store._session = Full()
+    try:
+        yield
+    finally:
+        store._session = session
+
+
+def test_rows_that_the_engine_cannot_take_wait_and_whoever_asks_is_told(
+    store: LogStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows taken from the queue before a write that failed were gone without a word."""
+    monkeypatch.setattr(logstore, "BATCH_ROWS", 10)
+    with full(store, batches=2):
+        store.append([row(str(n)) for n in range(45)])
+        with pytest.raises(SqlError, match="not enough space"):
+            count(store)
+    found = store.query("select event_message as m from logs", NOON, NOON + HOUR)
+    assert sorted(int(item["m"]) for item in found) == list(range(45))
+
+
+def test_rows_that_nobody_asked_for_are_written_once_the_engine_takes_them_again(store: LogStore) -> None:
+    with full(store):
+        store.append([row("waits")])
+        time.sleep(3 * logstore.BATCH_SECONDS)
+        assert len(store._waiting) == 1
+    end = time.monotonic() + 20
+    while store._waiting and time.monotonic() < end:
+        time.sleep(0.02)
+    assert int(store.execute("SELECT count() FROM logs")) == 1
+
+
+def test_half_a_surrogate_pair_spoils_neither_its_row_nor_the_others(store: LogStore) -> None:
+    """The engine refuses a whole batch for one of them."""
+    store.append([row("fine"), row("cut \ud83d", note="\udcff"), row("whole 💰")])
+    found = store.query("select event_message as m from logs order by m", NOON, NOON + HOUR)
+    assert [item["m"] for item in found] == ["cut \ufffd", "fine", "whole 💰"]
+
+
 def test_a_restart_keeps_every_row_that_was_due(tmp_path: Path, store: LogStore) -> None:
     """The engine allows one open store a process, so this test takes its turn at the end."""
     store.close()
@@ -179,5 +237,8 @@ def test_a_restart_keeps_every_row_that_was_due(tmp_path: Path, store: LogStore)
     first.close()
     again = LogStore(tmp_path / "own")
     assert count(again) == 100
-    again.close()
+    with full(again):
+        again.append([row("lost")])
+        with pytest.raises(SqlError, match="1 log rows could not be written: .*not enough space"):
+            again.close()
     again.close()
