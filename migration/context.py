@@ -47,7 +47,7 @@ class Environment:
     provider_key: Secret | None = None
     management_key: Secret | None = None
     secrets: dict[str, Secret] = field(default_factory=dict)
-    logs: LogSettings = LogSettings()
+    logs: LogSettings = field(default_factory=LogSettings)
 
     @property
     def log_queries(self) -> int | None:
