@@ -19,6 +19,7 @@ from migration.errors import Refused
 from migration.repo.giterrors import translate
 
 NETWORK = 60.0  # seconds for a command that talks to a remote; lowSpeedTime ends a silent one sooner
+HISTORY = 600.0  # seconds to bring the history of every branch
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Cutover",
     "GIT_AUTHOR_EMAIL": "cutover@localhost",
@@ -30,11 +31,15 @@ QUIET = ["-c", "core.hooksPath=/dev/null", "-c", "filter.lfs.process=", "-c", "f
 
 
 class Repository:
-    """The repository that holds `path`. `env` is added to git's environment (the sandbox hides user settings so)."""
+    """The repository that holds `path`. `env` is added to git's environment (the sandbox hides user settings so).
+
+    `patience`: seconds that a command which talks to a remote may take.
+    """
 
     def __init__(self, path: Path, env: Mapping[str, str] | None = None) -> None:
         self.path = Path(path)
         self.env = dict(env or {})
+        self.patience = NETWORK
 
     # Running git
 
@@ -137,36 +142,30 @@ class Repository:
 
     # The remote
 
-    def ls_remote(self, remote: str, *patterns: str, timeout: float = NETWORK) -> dict[str, str]:
+    def ls_remote(self, remote: str, *patterns: str) -> dict[str, str]:
         """Ref to object id, as the remote has them now."""
-        answer = self.git("ls-remote", "--refs", remote, *patterns, timeout=timeout, remote=remote).text
+        answer = self.git("ls-remote", "--refs", remote, *patterns, timeout=self.patience, remote=remote).text
         return {line.split("\t")[1]: line.split("\t")[0] for line in answer.splitlines()}
 
-    def fetch(self, remote: str, *names: str, options: Sequence[str] = (), timeout: float = NETWORK) -> None:
+    def fetch(self, remote: str, *names: str, options: Sequence[str] = (), timeout: float = 0.0) -> None:
         """Bring objects here; no ref, tag or FETCH_HEAD of the user's moves unless `names` says so."""
         quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--refmap="]
-        self.git("fetch", *quiet, *options, remote, *names, timeout=timeout, remote=remote)
+        self.git("fetch", *quiet, *options, remote, *names, timeout=timeout or self.patience, remote=remote)
 
     def fetch_heads(self, remote: str, options: Sequence[str] = ()) -> None:
         """Bring the history of every branch of the remote, without a ref of ours for any."""
-        self.fetch(remote, *self.ls_remote(remote, "refs/heads/*"), options=options, timeout=10 * NETWORK)
+        self.fetch(remote, *self.ls_remote(remote, "refs/heads/*"), options=options, timeout=HISTORY)
 
-    def push(self, remote: str, *refspecs: str, options: Sequence[str] = (), timeout: float = NETWORK) -> Done:
+    def push(self, remote: str, *refspecs: str, options: Sequence[str] = ()) -> Done:
         """Push and return how it ended. A failure proves nothing: ask the remote before deciding."""
         command = ["push", "--porcelain", "--no-verify", "--no-follow-tags", *options, remote, *refspecs]
-        return self.run(*command, timeout=timeout)
+        return self.run(*command, timeout=self.patience)
 
-    def may_push(self, remote: str, branch: str) -> None:
-        """Raise Denied or Unreachable unless the remote would take a push from us. Changes nothing."""
-        done = self.push(remote, f"{self.head()}:refs/heads/{branch}", options=["--dry-run", "--force"])
-        if not done.ok:
-            raise translate("push", done.err or done.text, self.path, remote)
-
-    def tracked(self, remote: str, branch: str, timeout: float = NETWORK) -> str | None:
+    def tracked(self, remote: str, branch: str) -> str | None:
         """The commit of the remote's branch now, brought here; None when it has no such branch."""
-        tip = self.ls_remote(remote, f"refs/heads/{branch}", timeout=timeout).get(f"refs/heads/{branch}")
+        tip = self.ls_remote(remote, f"refs/heads/{branch}").get(f"refs/heads/{branch}")
         if tip and self.revision(tip) is None:
-            self.fetch(remote, f"refs/heads/{branch}", timeout=timeout)
+            self.fetch(remote, f"refs/heads/{branch}")
         return tip
 
     # Shallow clones

@@ -2,11 +2,12 @@
 
 Whoever holds the lock is the ledger's `fence`: each of its records moves the lock in the same push, so that a robbed
 owner writes nothing. `append` raises when the record could not be written; `keep` is for what has already happened
-and leaves an emergency file, which the next writing command pushes.
+and leaves an emergency file, which the next command that reaches the remote pushes, whether it writes or reads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import secrets
 from collections.abc import Sequence
@@ -17,9 +18,11 @@ from typing import TYPE_CHECKING
 from migration.common.clock import Clock
 from migration.common.progress import Observer
 from migration.errors import CutoverError, Refused, ServiceFailed
+from migration.git import NETWORK
 from migration.repo import actor, chain
 from migration.repo.emergency import Emergency
 from migration.repo.mirror import Mirror
+from migration.repo.reading import Reading
 from migration.repo.refs import HEADS, Fence, Move, Raced, Refs, choose
 
 if TYPE_CHECKING:
@@ -51,8 +54,9 @@ class Ledger:
         self.offline: str | None = None
         self.heard: dict[str, str] | None = None  # all our refs, when they were last asked for
         self.fence: Fence | None = None
-        self._read: tuple[str | None, list[Record]] = (None, [])
+        self._reading = Reading(repository, state / "ledger" / f"{environment}.json")
         self._down = False  # a record could not be written: the next one does not wait as long
+        self._once = False  # and is not tried at all
         self._expected: tuple[str | None] | None = None  # the tip the remote had when last heard
 
     @classmethod
@@ -86,22 +90,22 @@ class Ledger:
                 self.offline = error.message
         return self.mirror.tip
 
-    def records(self, fresh: bool = True, limit: int | None = None) -> list[Record]:
-        """Oldest first, each once; what waits in an emergency file comes last."""
+    def records(self, fresh: bool = True) -> list[Record]:
+        """Oldest first, each once; what waits in an emergency file is pushed if the remote takes it, or comes last."""
         tip = self.tip(fresh)
-        known = self._chain(tip) if not limit else chain.read(self.repository, tip, limit=limit) if tip else []
+        if fresh and self.offline is None and self.emergency.waiting():
+            tip = self._offer(tip)
+        known = self._reading.upto(tip)
         seen = {record["id"] for record in known}
         return known + [record for record in self.emergency.records() if record["id"] not in seen]
 
-    def _chain(self, tip: str | None) -> list[Record]:
-        """All records up to `tip`; what this process has read before is not read again."""
-        before, known = self._read
-        if tip is not None and tip != before:
-            after = before if before and self.repository.is_ancestor(before, tip) else None
-            ids = {record["id"] for record in known} if after else set()
-            newer = [record for record in chain.read(self.repository, tip, since=after) if record["id"] not in ids]
-            self._read = (tip, [*(known if after else []), *newer])
-        return list(self._read[1]) if tip else []
+    def _offer(self, tip: str | None) -> str | None:
+        """One try of a reading command to push what waits; it fails quietly, because the next command tries again."""
+        with contextlib.suppress(ServiceFailed, Refused):
+            if late := self.flush(failures=1):
+                self.observer.note(f"What waited on this machine is in the ledger now ({late} records).")
+            return self.mirror.tip
+        return tip
 
     def history(self, fresh: bool = True) -> History:
         """The records folded into deployments."""
@@ -133,34 +137,37 @@ class Ledger:
     def keep(self, record: Record, *, release: bool = False, failures: int = FAILURES) -> Path | None:
         """Append what already happened; if that cannot be done, leave an emergency file and return its path."""
         stamped = self.stamp(record)
+        if self._once and (self._down or self.offline):
+            return self.emergency.save(stamped)
         try:
-            self._write([stamped], release=release, failures=1 if self._down else failures)
+            self._write([stamped], release=release, failures=1 if self._down or self._once else failures)
             return None
         except (ServiceFailed, Refused) as error:
             self._down = True
             path = self.emergency.save(stamped)
             self.observer.warn(
                 f"The ledger could not be written ({error.message.rstrip('.')}); the record is in {path} "
-                "and the next command that writes will push it."
+                "and the next command that reaches the remote pushes it."
             )
             return path
 
-    def flush(self) -> int:
+    def flush(self, failures: int = FAILURES) -> int:
         """Push what emergency files hold; returns how many records that were."""
-        if not self.emergency.waiting():
-            return 0
-        with self.emergency.claim() as waiting:
-            tip = self.tip()
-            known = {record["id"] for record in self._chain(tip)}
-            late = [record for record in waiting if record["id"] not in known]
-            if late:
-                self._write(late)
-            self.emergency.clear(waiting)
-            return len(late)
+        known = lambda: self._reading.upto(self.tip())  # noqa: E731
+        return self.emergency.deliver(known, lambda late: self._write(late, failures=failures))
 
     def hurry(self, timeout: float = 2.0) -> None:
         """From now on no answer is waited for longer than this: we are being stopped."""
-        self.refs.timeout = timeout
+        self.repository.patience = timeout
+
+    def brief(self, timeout: float) -> None:
+        """The remote gets one try of this length: who puts a service back does not wait for git. Until `patient`."""
+        self.repository.patience, self._once = timeout, True
+
+    def patient(self) -> None:
+        """Take time again, unless the remote has shown that it does not answer."""
+        if not self._down and not self.offline:
+            self.repository.patience, self._once = NETWORK, False
 
     def stamp(self, record: Record) -> Record:
         """The record with what every record carries."""
@@ -197,8 +204,9 @@ class Ledger:
             except ServiceFailed:
                 continue
             expected = tips.get(self.ref)
-            if expected and self._landed(records, since, expected):
-                self._settle(fence, tips, began, release)
+            if expected and chain.landed(self.repository, records[-1], since, expected):
+                if fence is not None:
+                    self._settle(fence, tips, began, release)
                 return
             if fence is not None:
                 fence.judge(tips.get(fence.ref))
@@ -207,31 +215,25 @@ class Ledger:
                  ) -> CutoverError | None:  # fmt: skip
         began = self.clock.monotonic()
         parent = self.mirror.parent(expected)
-        tip = chain.write(self.repository, records, parent, self._ending())
+        tip = chain.write(self.repository, records, parent, "\n[skip ci]\n" if self.ref.startswith(HEADS) else "")
         moves = [Move(self.ref, expected, tip)]
         if fence is not None:
             moves.insert(0, fence.step(release))
         error = self.refs.move(moves)
         if error is None:
-            self._expected = (tip,)
+            self._expected, self.offline = (tip,), None
             if self.shared:
                 self.mirror.follow(tip, parent)
             if fence is not None:
                 fence.stepped(moves[0], began)
         return error
 
-    def _settle(self, fence: Fence | None, tips: dict[str, str], began: float, release: bool) -> None:
+    def _settle(self, fence: Fence, tips: dict[str, str], began: float, release: bool) -> None:
         """Our record is in, though the answer was lost: the lock moved with it."""
-        if fence is None:
-            return
         current = tips.get(fence.ref)
         if not (release and current is None):
             fence.judge(current)
         fence.stepped(Move(fence.ref, None, current), began)
-
-    def _landed(self, records: Sequence[Record], since: str | None, tip: str) -> bool:
-        known = since if since and self.repository.is_ancestor(since, tip) else None
-        return records[-1]["id"] in {record["id"] for record in chain.read(self.repository, tip, since=known)}
 
     def _first(self) -> str | None:
         """The tip to expect at first: the last one heard of, else the one this clone knows."""
@@ -244,6 +246,3 @@ class Ledger:
         self._expected = (tip,)
         if self.shared and tip is not None:
             self.mirror.follow(tip)
-
-    def _ending(self) -> str:
-        return "\n[skip ci]\n" if self.ref.startswith(HEADS) else ""

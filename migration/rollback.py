@@ -15,14 +15,17 @@ from migration.repo import reversal, scope
 from migration.repo.deployments import History
 from migration.undoing import aim
 from migration.undoing.aim import Aim, Target
+from migration.undoing.ends import Unlocked, close
 from migration.undoing.rolled import RollbackResult
-from migration.undoing.undo import Undo, Unlocked, close
+from migration.undoing.undo import Undo
 
 if TYPE_CHECKING:
     from migration.clients.supabase import Function
     from migration.context import Context
+    from migration.repo.held import Held
 
 __all__ = ["RollbackPlan", "RollbackResult", "run"]
+BRIEF = 5.0  # seconds for the git remote's one chance to be heard before a service is put back without the lock
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,12 @@ def run(
     reason to go on when the lock cannot be had. Refused: nothing was changed. The result's `exit_code` says the rest.
     """
     whole = _whole(scope or context.config.rollback.scope)
-    if without_lock is None:
+    if without_lock is not None:
+        context.ledger.brief(BRIEF)
+    else:
         try:
             context.ledger.announce()
-        except Unreachable as error:
+        except ServiceFailed as error:
             raise _cut_off(error) from error
     made = plan(context, to)
     if made.work == "none":
@@ -84,15 +89,17 @@ def run(
     if without_lock is not None:
         free = Unlocked(context, name, None, made.history, reason=_reason(without_lock))
         return undo.run(free, made.functions, made.live)
+    had: list[Held] = []
     try:
         with context.lock.held("rollback", wait, name) as held:
+            had.append(held)
             again = plan(context, to)
             if again.key != made.key:
                 raise Refused("Not rolled back: something has moved since you were asked.", "inv rollback")
             recording = recorder.Recording(context, name, held, again.history)
             return undo.run(recording, again.functions, again.live)
-    except Unreachable as error:
-        if context.lock.current is None and not undo.begun:
+    except ServiceFailed as error:
+        if not had:
             raise _cut_off(error) from error
         raise
 
@@ -120,7 +127,12 @@ def _deepen(context: Context, target: Target) -> None:
     """A clone of CI is shallow, and what was live before lies beyond its edge. What stays away may be in a snapshot."""
     wanted = {one.base_revision for one in target.origins.values()} | {target.base, target.revision}
     with contextlib.suppress(CutoverError):
-        reversal.have(context.repository, scope.remote(context), sorted(wanted - {""}))
+        reversal.have(context.repository, _remote(context), sorted(wanted - {""}))
+
+
+def _remote(context: Context) -> str | None:
+    """The git remote, unless it did not answer just now: nobody waits for it twice."""
+    return None if context.ledger.offline else scope.remote(context)
 
 
 def _git(context: Context, target: Target) -> tuple[list[str], list[str]]:
@@ -131,7 +143,7 @@ def _git(context: Context, target: Target) -> tuple[list[str], list[str]]:
         return [], ["Git stays as it is: nobody knows which revision was live before (set app.base in config.yaml)."]
     repository = context.repository
     try:
-        reversal.have(repository, scope.remote(context), [target.base, target.revision])
+        reversal.have(repository, _remote(context), [target.base, target.revision])
         found = scope.of(context, target.base, target.revision, target.slugs, {}, "", False).found
         everything = repository.changed(target.base, target.revision)
     except CutoverError as error:
@@ -194,7 +206,7 @@ def _whole(scope: str) -> bool:
     return scope == "commit"
 
 
-def _cut_off(error: Unreachable) -> Unreachable:
+def _cut_off(error: ServiceFailed) -> Unreachable:
     hint = "inv rollback --without-lock 'why' puts the service back all the same"
     return Unreachable(f"The lock cannot be had: {error.message}", hint)
 

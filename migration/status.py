@@ -165,7 +165,7 @@ def _notes(context: Context, history: History, rows: Sequence[Row]) -> list[str]
         found.append("The app has no git remote: ledger and lock are on this machine alone.")
     if waiting := ledger.emergency.waiting():
         place = ledger.emergency.folder
-        found.append(f"{len(waiting)} records wait in {place}: the next command that writes pushes them.")
+        found.append(f"{len(waiting)} records wait in {place}: the next command that reaches the remote pushes them.")
     if history.holds:
         tips = ", ".join(str(one.get("tip") or "")[:9] for one in history.holds)
         found.append(f"Held: {tips} may not be deployed again until inv deploy{env} --lift-hold 'why'.")

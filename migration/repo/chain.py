@@ -30,16 +30,21 @@ def write(repository: Repository, records: Sequence[Record], parent: str | None,
     return tip
 
 
-def read(repository: Repository, tip: str, since: str | None = None, limit: int | None = None) -> list[Record]:
-    """The records up to `tip`, oldest first: those after `since`, the newest `limit`. A record is listed once."""
-    span = [f"--max-count={limit}"] if limit else []
-    commits = repository.git("rev-list", "--first-parent", *span, tip, *([f"^{since}"] if since else []), "--").out
-    batch = repository.git("cat-file", "--batch", stdin=commits, timeout=120.0).out
+def read(repository: Repository, tip: str, since: str | None = None) -> list[Record]:
+    """The records up to `tip`, oldest first, or those after `since`. A record is listed once."""
+    commits = repository.git("rev-list", "--first-parent", tip, *([f"^{since}"] if since else []), "--").out
+    batch = repository.git("cat-file", "--batch", "--buffer", stdin=commits, timeout=120.0).out
     unique: dict[str, Record] = {}
     for commit, message in reversed(_messages(batch)):
         record = _decode(message, commit)
         unique.setdefault(record["id"], record)
     return list(unique.values())
+
+
+def landed(repository: Repository, record: Record, since: str | None, tip: str) -> bool:
+    """Whether the record stands in the chain up to `tip`; `since` is a commit from before it was written."""
+    known = since if since and repository.is_ancestor(since, tip) else None
+    return record["id"] in {one["id"] for one in read(repository, tip, since=known)}
 
 
 def _messages(batch: bytes) -> list[tuple[str, bytes]]:

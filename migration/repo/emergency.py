@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from migration.common import durable
+from migration.common.failpoint import failpoint
 from migration.repo.chain import Record, encode
 
 
@@ -21,7 +22,9 @@ class Emergency:
     def save(self, record: Record) -> Path:
         """Write the record to a file of its own, synced."""
         path = self.folder / f"{record['at'].replace(':', '')}-{record['id']}.json"
+        failpoint("emergency.save")
         durable.write(path, encode(record).encode())
+        failpoint("emergency.saved")
         return path
 
     def waiting(self) -> list[Path]:
@@ -37,16 +40,29 @@ class Emergency:
                     found.append(record)
         return found
 
+    def deliver(self, known: Callable[[], Sequence[Record]], write: Callable[[Sequence[Record]], None]) -> int:
+        """Write what is not known yet and forget the files; returns how many records were written."""
+        if not self.waiting():
+            return 0
+        with self._claim() as waiting:
+            there = {record["id"] for record in known()}
+            late = [record for record in waiting if record["id"] not in there]
+            if late:
+                write(late)
+            self._clear(waiting)
+            return len(late)
+
     @contextlib.contextmanager
-    def claim(self) -> Iterator[list[Record]]:
+    def _claim(self) -> Iterator[list[Record]]:
         """The records, while no other process of this machine pushes them too."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield self.records()
 
-    def clear(self, records: Sequence[Record]) -> None:
+    def _clear(self, records: Sequence[Record]) -> None:
         """Forget records that are in the ledger now."""
+        failpoint("emergency.pushed")
         known = {record["id"] for record in records}
         for path in self.waiting():
             with contextlib.suppress(OSError, ValueError):

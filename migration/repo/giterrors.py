@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from migration.common.secrets_type import mask
@@ -33,13 +34,13 @@ class Meaning:
     hint: str = ""
 
 
-# The first that matches wins. {path} is the repository, {remote} the remote that was asked.
+# The first that matches wins. {path} is the repository, {quoted} the same for a shell, {remote} who was asked.
 MEANINGS = (
     Meaning(
         r"dubious ownership",
         Refused,
         "git does not trust {path}, because it belongs to another user.",
-        "git config --global --add safe.directory {path}",
+        "git config --global --add safe.directory {quoted}",
     ),
     Meaning(
         r"not a git repository|must be run in a work tree",
@@ -51,7 +52,7 @@ MEANINGS = (
         r"|Repository not found|error: 404",
         Unreachable,
         "The git remote {remote} leads to no repository: check its address.",
-        "git -C {path} remote -v",
+        "git -C {quoted} remote -v",
     ),
     Meaning(
         r"receiving end does not support --atomic",
@@ -63,14 +64,14 @@ MEANINGS = (
         r"|HTTP Basic: Access denied|Invalid username or",
         Denied,
         "The git remote {remote} does not accept our credentials: sign in to it, or give CI a token that may push.",
-        "git -C {path} push --dry-run {remote}",
+        "git -C {quoted} push --dry-run {remote}",
     ),
     Meaning(
         r"error: 403|[Pp]ermission (to \S+ )?denied|not allowed to push|read.only|[Ww]rite access .*not granted"
         r"|insufficient permission|service not enabled|access denied or repository not exported",
         Denied,
         "The git remote {remote} lets us read but not push: give the token or key the right to push.",
-        "git -C {path} push --dry-run {remote}",
+        "git -C {quoted} push --dry-run {remote}",
     ),
     Meaning(
         r"Could not resolve|[Cc]onnection (refused|reset|timed out|closed)|unable to access|Operation too slow"
@@ -79,7 +80,7 @@ MEANINGS = (
         r"|the remote end|unable to connect",
         Unreachable,
         "The git remote {remote} cannot be reached.",
-        "git -C {path} ls-remote {remote}",
+        "git -C {quoted} ls-remote {remote}",
     ),
     Meaning(
         r"No space left|Disk quota exceeded",
@@ -99,7 +100,7 @@ def translate(command: str, stderr: str, path: object, remote: str = "") -> Cuto
     words = mask(stderr.strip())
     for meaning in MEANINGS:
         if re.search(meaning.pattern, words):
-            names = {"path": path, "remote": remote or "of the app"}
+            names = {"path": path, "quoted": shlex.quote(str(path)), "remote": remote or "of the app"}
             return meaning.error(meaning.message.format(**names), meaning.hint.format(**names), stderr=words)
     last = next((line for line in reversed(words.splitlines()) if line.strip()), "it gave no reason")
     return GitFailed(f"git {command} failed: {last}.", "", stderr=words)

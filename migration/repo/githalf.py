@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migration.common import interrupts
+from migration.common.failpoint import failpoint
 from migration.errors import CutoverError
 from migration.repo import revert, scope
 from migration.repo.revert import Reverted
@@ -36,7 +37,9 @@ class GitHalf:
         self.context.observer.step("git")
         ended = self._revert(live) if self.target.base and self.target.revision else Reverted("impossible", UNKNOWN)
         record = {"record": "git", "deployment": self.carrier, "revert": ended.record()}
+        failpoint("record.git")
         self.context.ledger.keep(record, release=self.context.ledger.fence is not None)
+        failpoint("record.git.after")
         self.seconds = self.context.clock.monotonic() - began
         self.context.observer.done("git", detail=ended.message, seconds=self.seconds)
         return ended
@@ -58,6 +61,8 @@ class GitHalf:
 
     def _revert(self, live: Mapping[str, Function]) -> Reverted:
         target, context = self.target, self.context
+        if context.ledger.offline:
+            return self._later()
         try:
             found = scope.of(context, target.base, target.revision, target.slugs, live, self.carrier, self.whole)
         except CutoverError as error:
@@ -65,6 +70,12 @@ class GitHalf:
         self.notes += [f"{path} stays: {slug} is live with its new text." for path, slug in found.kept.items()]
         where = revert.Target(scope.remote(context), context.config.app.branch, self.push)
         return revert.run(context.repository, found.found, where, context.state)
+
+    def _later(self) -> Reverted:
+        """The remote was not heard: whoever comes when it answers pushes the records that wait, then does this half."""
+        waiting = f" The records wait in {self.context.ledger.emergency.folder}." * self.context.ledger.shared
+        text = f"Git stays as it is until its remote answers.{waiting}"
+        return Reverted("impossible", text, commands=(f"inv rollback{self.env}",))
 
     @property
     def env(self) -> str:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from migration.errors import CutoverError, Refused
-from migration.git import NETWORK, Repository
+from migration.git import Repository
 from migration.repo.giterrors import GitFailed, HostRefuses, translate
 
 HEADS = "refs/heads/"
@@ -40,13 +41,12 @@ class Move:
 class Refs(Protocol):
     """Where the refs are kept.
 
-    `shared` is False when they stay on this machine; `place` names them in a sentence; `timeout` (seconds) bounds one
-    answer. `check` raises when we may not write there, and changes nothing.
+    `shared` is False when they stay on this machine; `place` names them in a sentence. One answer is bounded by the
+    repository's `patience`. `check` raises when we may not write there, and changes nothing.
     """
 
     shared: bool
     place: str
-    timeout: float
 
     def read(self) -> dict[str, str]: ...
     def move(self, moves: Sequence[Move]) -> CutoverError | None: ...
@@ -74,7 +74,6 @@ class Local:
     def __init__(self, repository: Repository, prefix: str) -> None:
         self.repository = repository
         self.prefix = prefix
-        self.timeout = NETWORK
 
     def read(self) -> dict[str, str]:
         lines = self.repository.git("for-each-ref", "--format=%(refname) %(objectname)", self.prefix).text
@@ -83,7 +82,7 @@ class Local:
     def move(self, moves: Sequence[Move]) -> CutoverError | None:
         """All of the moves or none, in one transaction."""
         script = "".join(f"{line}\n" for line in ["start", *map(_command, moves), "prepare", "commit"])
-        done = self.repository.run("update-ref", "--no-deref", "--stdin", stdin=script.encode(), timeout=self.timeout)
+        done = self.repository.run("update-ref", "--no-deref", "--stdin", stdin=script.encode())
         return None if done.ok else _judge(done.err, self.repository, "")
 
     def bring(self, ref: str, commit: str) -> None:
@@ -103,12 +102,11 @@ class Remote:
         self.remote = remote
         self.prefix = prefix
         self.place = f"the git remote {remote}"
-        self.timeout = NETWORK
         self._atomic = True
 
     def read(self) -> dict[str, str]:
         """Every ref below the prefix, as the remote has them now."""
-        return self.repository.ls_remote(self.remote, f"{self.prefix}/*", timeout=self.timeout)
+        return self.repository.ls_remote(self.remote, f"{self.prefix}/*")
 
     def move(self, moves: Sequence[Move]) -> CutoverError | None:
         """One push of all moves. Branches on a host without atomic pushes go one by one, the first named first."""
@@ -126,7 +124,7 @@ class Remote:
     def check(self) -> None:
         """A push that is only rehearsed: the remote looks at who we are and changes nothing."""
         probe = f"{self.repository.commit('probe')}:{self.prefix}/probe"
-        done = self.repository.push(self.remote, probe, options=["--dry-run", "--force"], timeout=self.timeout)
+        done = self.repository.push(self.remote, probe, options=["--dry-run", "--force"])
         if not done.ok:
             raise _judge(f"{done.text}\n{done.err}", self.repository, self.remote)
 
@@ -134,7 +132,7 @@ class Remote:
         leases = [f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves]
         refspecs = [f"{move.new or ''}:{move.ref}" for move in moves]
         try:
-            done = self.repository.push(self.remote, *refspecs, options=[*options, *leases], timeout=self.timeout)
+            done = self.repository.push(self.remote, *refspecs, options=[*options, *leases])
         except CutoverError as error:
             return error
         return None if done.ok else _judge(f"{done.text}\n{done.err}", self.repository, self.remote)
@@ -160,7 +158,7 @@ def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
         name = taken.group(1) if taken else ""
         return HostRefuses(
             f"{name} is in the way of our refs: set `app.ledger` in config.yaml to a free name.",
-            f"git -C {repository.path} ls-remote {remote}",
+            f"git -C {shlex.quote(str(repository.path))} ls-remote {remote}",
             stderr=words,
         )
     if _RACE.search(words):

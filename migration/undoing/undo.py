@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from migration.common import interrupts
 from migration.common.failpoint import failpoint
-from migration.errors import Interrupted
+from migration.errors import CutoverError, Interrupted, ServiceFailed
 from migration.release import activation
 from migration.release.outcome import Moved, Side
 from migration.release.recorder import Record, Recording
@@ -19,25 +19,12 @@ from migration.repo.githalf import GitHalf
 from migration.repo.revert import Reverted
 from migration.undoing import undone
 from migration.undoing.aim import Aim, Target
+from migration.undoing.ends import close
 from migration.undoing.rolled import RollbackResult, RolledBack
 
 if TYPE_CHECKING:
     from migration.clients.supabase import Function
     from migration.context import Context
-    from migration.release.recovery import Recovery
-
-
-@dataclass(frozen=True)
-class Unlocked(Recording):
-    """Records of a rollback that goes without the lock: what cannot be pushed now waits in an emergency file."""
-
-    reason: str = ""
-
-    def intent(self, record: Record) -> None:
-        super().intent({**record, "without_lock": self.reason})
-
-    def _append(self, record: Record) -> None:
-        self.context.ledger.keep(record, failures=2)
 
 
 class Undo:
@@ -62,6 +49,7 @@ class Undo:
             if failed is not None:
                 return failed
             seconds = self.context.clock.monotonic() - started
+        self.context.ledger.patient()
         half = GitHalf(self.context, self.target, self.aims, self._carrier(), self.whole, self.push)
         reverted = None if self.restore_only else half.run(live)
         if reverted is not None:
@@ -74,7 +62,7 @@ class Undo:
     def _service(self, live: Mapping[str, Function]) -> RollbackResult | None:
         try:
             self._intend()
-            released = self._restore(live)
+            released = self._attempt(live)
         except (Interrupted, OSError) as error:
             self._stopped(error)
             raise
@@ -99,6 +87,12 @@ class Undo:
             "partial": False, "to": self.target.to.id if self.target.to else None, "hold": held,
             "functions": [one.record() for one in self.aims], "secrets": {}, "snapshots": {},
         }  # fmt: skip
+
+    def _attempt(self, live: Mapping[str, Function]) -> Released:
+        try:
+            return self._restore(live)
+        except CutoverError as error:
+            return Released("unfinished", error=error)
 
     def _restore(self, live: Mapping[str, Function]) -> Released:
         """Settle what an interrupted run left waiting, then send the former sources."""
@@ -176,7 +170,7 @@ class Undo:
 
     def _result(self, half: GitHalf, reverted: Reverted | None, seconds: float | None) -> RollbackResult:
         differing = half.differing(reverted)
-        shown = undone.prove(self.context, self._restored(), self.began) if self.versions else undone.Shown("pass", {})
+        shown = self._shown()
         waiting = reverted is not None and not reverted.agrees and (self.push or reverted.state != "local")
         code = 5 if waiting or differing else {"pass": 0, "fail": 1}.get(shown.verdict, 4)
         said = (self._said(seconds), reverted.message if reverted else "", shown.why)
@@ -191,6 +185,12 @@ class Undo:
             (*(reverted.commands if reverted else ()), *half.forward(reverted)),
             code,
         )
+
+    def _shown(self) -> undone.Shown:
+        try:
+            return undone.prove(self.context, self._restored() if self.versions else {}, self.began)
+        except ServiceFailed as error:
+            return undone.Shown("inconclusive", {}, f"Whether the restored code answers was not seen: {error.message}")
 
     def _restored(self) -> dict[str, tuple[str, int]]:
         live = {function.slug: function for function in self.context.supabase.functions()}
@@ -239,11 +239,3 @@ class Undo:
     def env(self) -> str:
         name = self.context.environment.name
         return "" if name == "prod" else f" --env {name}"
-
-
-def close(context: Context, pending: Recovery, outcome: str, message: str) -> None:
-    """Put the end of an interrupted deployment on record; what it may have left staged stays known."""
-    name, lost = pending.deployment.id, pending.perhaps_stranded
-    if lost:
-        context.ledger.keep({"record": "staged", "deployment": name, "answers": [], "perhaps_stranded": lost})
-    context.ledger.keep({"record": "outcome", "deployment": name, "outcome": outcome, "message": message})

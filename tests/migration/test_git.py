@@ -15,6 +15,7 @@ from migration.errors import CutoverError, Refused, Unreachable
 from migration.git import Repository
 from migration.repo import giterrors
 from migration.repo.giterrors import Denied, TimedOut
+from migration.repo.refs import choose
 from tests.support.git_http import serve
 from tests.support.repos import QUIET, alone, clone, commit, git, pair
 
@@ -82,8 +83,10 @@ def test_a_silent_remote_is_given_up_and_its_processes_are_gone(tmp_path: Path) 
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/silent.git"
         git(folder, "remote", "add", "origin", address)
+        own = repository(folder)
+        own.patience = 0.6
         with pytest.raises(TimedOut, match="ls-remote did not end within 1 s"):
-            repository(folder).ls_remote("origin", timeout=0.6)
+            own.ls_remote("origin")
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert address not in listed
 
@@ -116,10 +119,11 @@ def test_credentials_are_never_asked_for_and_a_refusal_is_named(tmp_path: Path) 
     with serve(tmp_path) as (address, faults):
         git(folder, "remote", "set-url", "origin", f"{address}/remote.git")
         own = repository(folder)
-        own.may_push("origin", "main")
+        refs = choose(own, "origin", "refs/cutover")
+        refs.check()
         faults.deny = "push"
         with pytest.raises(Denied, match="lets us read but not push") as caught:
-            own.may_push("origin", "main")
+            refs.check()
         assert caught.value.exit_code == 2
         faults.deny = "all"
         with pytest.raises(Denied, match="does not accept our credentials"):

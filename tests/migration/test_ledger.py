@@ -256,13 +256,6 @@ def test_the_first_write_is_announced_and_later_ones_are_not(tmp_path: Path) -> 
     assert own.announce() is None
 
 
-def test_reading_only_the_newest_records_is_possible(tmp_path: Path) -> None:
-    own = ledger(pair(tmp_path)[1])
-    for number in range(4):
-        note(own, str(number))
-    assert [record["text"] for record in own.records(limit=2)] == ["2", "3"]
-
-
 def test_every_failure_is_one_of_our_errors(tmp_path: Path) -> None:
     folder = tmp_path / "nothing"
     folder.mkdir()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from migration import deploy, history, plan, rollback, source, status
+from migration import deploy, plan, rollback, source, status
 from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import Interrupted, Refused, Unfinished, Unreachable
@@ -17,7 +17,7 @@ from migration.release.outcome import DeployResult
 from migration.release.staging import Pace
 from migration.report.sink import one_line
 from migration.undoing.rolled import RollbackResult
-from tests.support import crash, repos, scene
+from tests.support import crash, git_http, repos, scene
 from tests.support.scene import Scene, index, text
 
 QUICK = Pace(upload=2.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
@@ -369,13 +369,33 @@ def test_without_the_git_remote_the_service_can_be_put_back_with_a_recorded_reas
     result = _rollback(stage.context(), without_lock="the git host is down")
     assert result.exit_code == 5 and _live(stage) == {"alpha": text(1), "beta": text(1)}
     assert result.revert is not None and result.revert.state == "impossible"
+    assert "wait in" in result.revert.message and result.next == ("inv rollback",)
     assert "wait in" in " ".join(status.run(stage.context()).notes)
     (stage.folder / "gone.git").rename(remote)
-    history.run(stage.context(), note="the git host is back")
+    assert not any("wait in" in note for note in status.run(stage.context()).notes), "reading pushes them"
     told = repos.git(remote, "log", "--format=%s", "refs/cutover/ledger/prod")
     assert "the git host is down" in told and "rolled_back" in told
     second = _rollback(stage.context())
     assert second.revert is not None and second.revert.pushed and _file(stage, index("alpha")) == text(1)
+
+
+@pytest.mark.parametrize("silent", ["all", later("push")])
+def test_a_git_remote_that_never_answers_is_asked_once_before_the_service_is_put_back(
+    stage: Scene, monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    _twice(stage)
+    repos.git(stage.folder / "remote.git", "config", "http.receivepack", "true")
+    monkeypatch.setattr(rollback, "BRIEF", 0.7)
+    with git_http.serve(stage.folder) as (address, faults):
+        repos.git(stage.app, "remote", "set-url", "origin", f"{address}/remote.git")
+        faults.silent = silent
+        result = _rollback(stage.context(), without_lock="the git host hangs", push=False)
+        assert _live(stage) == {"alpha": text(1), "beta": text(1)} and result.restored_seconds is not None
+        assert faults.counts["silent"] == 1, "later records wait without asking again"
+        faults.silent = ""
+        assert status.run(stage.context()).exit_code == 0
+    told = repos.git(stage.folder / "remote.git", "log", "--format=%s", "refs/cutover/ledger/prod")
+    assert "the git host hangs" in told and "rolled_back" in told
 
 
 @pytest.mark.parametrize(

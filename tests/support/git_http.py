@@ -2,6 +2,7 @@
 
 `Faults(before=0.1, after=0.2, busy=0.05)` closes the connection before the server acts, after it acted, or answers
 503, each with its own share of the requests. `deny="push"` answers 403 to pushes, `deny="all"` answers 401.
+`silent="all"` takes every request and never answers, `silent="push"` does so with pushes.
 """
 
 from __future__ import annotations
@@ -21,14 +22,21 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Faults:
-    """What goes wrong, as shares of all requests; `deny` refuses by HTTP status."""
+    """What goes wrong, as shares of all requests; `deny` refuses by HTTP status, `silent` waits until we are gone."""
 
     before: float = 0.0
     after: float = 0.0
     busy: float = 0.0
     deny: str = ""
+    silent: str = ""
     random: random.Random = field(default_factory=lambda: random.Random(1))
     counts: dict[str, int] = field(default_factory=dict)
+
+    def mute(self, path: str) -> bool:
+        """Whether this request is never answered."""
+        found = self.silent == "all" or (self.silent == "push" and "receive-pack" in path)
+        self.counts["silent"] = self.counts.get("silent", 0) + found
+        return found
 
     def pick(self) -> str:
         draw, kinds = self.random.random(), (("before", self.before), ("after", self.after), ("busy", self.busy))
@@ -58,6 +66,11 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self, body: bytes) -> None:
         if self.faults.deny == "all" or (self.faults.deny == "push" and "receive-pack" in self.path):
             self._answer(401 if self.faults.deny == "all" else 403, [("WWW-Authenticate", "Basic")], b"denied\n")
+            return
+        if self.faults.mute(self.path):
+            while self.connection.recv(1024):
+                pass
+            self.close_connection = True
             return
         fault = self.faults.pick()
         if fault == "busy":
