@@ -86,7 +86,10 @@ def together(parts: tuple[Traffic, ...]) -> Traffic:
 
 @dataclass(frozen=True)
 class Spend:
-    """Usage lines of the successful requests; costs in USD. `late` are missing lines that may still be on their way."""
+    """Usage lines of the successful requests; costs in USD. `late` are missing lines that may still be on their way.
+
+    `ripe` counts the successful requests that are old enough for nothing of them to be late.
+    """
 
     successes: int
     lines: int
@@ -97,6 +100,7 @@ class Spend:
     mean: float = 0.0
     deviation: float = 0.0
     offenders: tuple[Offender, ...] = ()
+    ripe: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,12 +125,16 @@ class Artifacts:
 
 @dataclass(frozen=True)
 class Provider:
-    """What the provider booked on the key (USD) in a span, beside what our functions did in the same span."""
+    """What the provider booked on the key (USD) in a span, beside what our functions did in the same span.
+
+    `ripe` of the successes are old enough to be booked by now.
+    """
 
     spent: float
     source: str
     successes: int
     logged: float
+    ripe: int
 
 
 @dataclass(frozen=True)

@@ -37,17 +37,20 @@ def cost_logged(evidence: Evidence, options: Options) -> Finding:
 def provider_sees_requests(evidence: Evidence, options: Options) -> Finding:  # noqa: ARG001
     """What the provider booked on our key while the functions answered: nothing booked means another route.
 
-    Passes when at least half of what the logs claim is booked; less than that may be late and is inconclusive.
+    Passes when at least half of what the logs claim is booked; less than that may be late and is inconclusive, and so
+    is nothing at all while every request is so young that the provider may not have booked it yet.
     """
     found = need(evidence.provider)
     expected = "usage on the provider's key"
     got = f"${found.spent:.4f} booked ({found.source}), ${found.logged:.4f} logged by {found.successes} requests"
     if not found.successes:
         return unclear(expected, f"no successful request; {got}")
+    if found.spent <= 0 and not found.ripe:
+        return unclear(expected, got, "nothing is booked so far: the provider may be late, ask again in two minutes")
     if found.spent <= 0:
         return failed(expected, got, "the functions use another key, or another provider: inv doctor")
     if found.spent < _MOST_UNSEEN * found.logged:
-        return unclear(expected, got, "less than half of it is booked so far: the provider may be late")
+        return unclear(expected, got, "less than half of it is booked so far: the provider may be late, ask again")
     return passed(expected, got)
 
 

@@ -149,7 +149,7 @@ def _provider(context: Context, about: Subject, spend: Spend | Missing) -> Provi
     if isinstance(spend, Missing):
         return spend
     booked, source = usage.since(context, about.since)
-    return Provider(booked, source, spend.successes, spend.total)
+    return Provider(booked, source, spend.successes, spend.total, spend.ripe)
 
 
 def _month(context: Context, spend: Spend | Missing) -> Month | Missing:

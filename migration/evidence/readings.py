@@ -139,9 +139,9 @@ def _stories(scope: Scope, cost: str, usage: Pattern, start: datetime, end: date
     counted = f"good > 0 or written >= {logsql.micros(start)}"
     return (
         f"select sum(good) as goods, sum(least(good, lines)) as lined, sumIf(good - lines, {short} and {old}) as "
-        f"missing, sumIf(good - lines, {short} and not ({old})) as late, sumIf(tokens, {counted}) as used, "
-        f"sumIf(paid, {counted}) as total, sumIf(paid, good > 0 and lines > 0) as own, "
-        "sumIf(paid * paid / good, good > 0 and lines > 0) as squares, "
+        f"missing, sumIf(good - lines, {short} and not ({old})) as late, sumIf(good, {old}) as ripe, "
+        f"sumIf(tokens, {counted}) as used, sumIf(paid, {counted}) as total, "
+        "sumIf(paid, good > 0 and lines > 0) as own, sumIf(paid * paid / good, good > 0 and lines > 0) as squares, "
         f"groupArrayIf({_SHOWN})(concat(fid, ' ', execution), {short} and {old}) as without from ({each})"
     )
 
@@ -152,7 +152,7 @@ def _spend(total: Mapping[str, float], without: tuple[Offender, ...]) -> Spend:
     variance = max(total["squares"] - lined * own * own, 0.0) / (lined - 1) if lined > 1 else 0.0
     mean = total["total"] / lined if lined else 0.0
     counts = (good, lined, round(total["missing"]), round(total["late"]), round(total["used"]))
-    return Spend(*counts, total["total"], mean, math.sqrt(variance), without)
+    return Spend(*counts, total["total"], mean, math.sqrt(variance), without, round(total["ripe"]))
 
 
 def faults(reader: LogReader, scope: Scope, watched: Mapping[str, Pattern | None]) -> tuple[Faults, dict[str, int]]:

@@ -40,7 +40,7 @@ def alike(function, **facts):
 
 
 SPEND = Spend(20, 20, total=0.04, mean=0.002, deviation=0.0005)
-BOOKED = Provider(0.04, "usage of the key", 20, 0.04)
+BOOKED = Provider(0.04, "usage of the key", 20, 0.04, 20)
 FAULTLESS = replace(BLANK, faults=Faults(0), traffic=(Traffic("generate-artifact", {200: 9}),))
 
 CASES = [
@@ -89,7 +89,8 @@ CASES = [
     ("provider_sees_requests", replace(BLANK, provider=BOOKED), {}, PASS),
     ("provider_sees_requests", replace(BLANK, provider=replace(BOOKED, spent=0.0)), {}, FAIL),
     ("provider_sees_requests", replace(BLANK, provider=replace(BOOKED, spent=0.01)), {}, OPEN),
-    ("provider_sees_requests", replace(BLANK, provider=Provider(0.04, "usage", 0, 0.0)), {}, OPEN),
+    ("provider_sees_requests", replace(BLANK, provider=Provider(0.04, "usage", 0, 0.0, 0)), {}, OPEN),
+    ("provider_sees_requests", replace(BLANK, provider=replace(BOOKED, spent=0.0, ripe=0)), {}, OPEN),
     ("cost_per_artifact", replace(BLANK, spend=SPEND), {}, PASS),
     ("cost_per_artifact", replace(BLANK, spend=replace(SPEND, mean=0.009)), {}, FAIL),
     ("cost_per_artifact", replace(BLANK, spend=replace(SPEND, mean=0.0049)), {}, OPEN),

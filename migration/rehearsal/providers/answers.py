@@ -45,6 +45,14 @@ def answer(system: str, prompt: str) -> str:
     return f"Here is a short answer to: {_title(prompt)}"
 
 
+def torn(answer: str) -> str:
+    """The same answer with code that ends in the middle, as a model that forgot where it was leaves it."""
+    found = ARTIFACT.search(answer)
+    start, end = found.span(1) if found else (0, len(answer))
+    code = answer[start:end].rstrip()
+    return f"{answer[:start]}{code[: len(code) // 2]}\n{answer[end:]}"
+
+
 def source(prompt: str) -> str:
     """The code that a repair prompt carries: after its heading, in a fence, in an artifact, or as it stands."""
     for pattern in (HEADED, FENCE, ARTIFACT, SOURCE):

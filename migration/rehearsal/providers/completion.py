@@ -123,6 +123,8 @@ def complete(wanted: Mapping[str, Any], price: Price, turn: Turn, prefixes: Muta
     """Generate the answer to a request; thinking is spent from max_tokens before the text is."""
     system, prompt = _parts(wanted["messages"])
     text = answers.answer(system, prompt)
+    if turn.outcome == "torn":
+        text = answers.torn(text)
     thoughts = _thoughts(prompt)
     limit = catalogue.most(wanted)
     if turn.outcome == "length":

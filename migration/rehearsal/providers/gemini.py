@@ -138,6 +138,7 @@ def _answer(model: str, wanted: Mapping[str, Any], outcome: str) -> dict[str, An
     if kind(model) == "image":
         return _picture(model, wanted, prompt, refused=outcome == "length" or not prompt.strip())
     text, thoughts = answers.answer(system, prompt), tokens(THOUGHT) * 4 if kind(model) == "pro" else 0
+    text = answers.torn(text) if outcome == "torn" else text
     limit = (wanted.get("generationConfig") or {}).get("maxOutputTokens") or 65_536
     if outcome == "length" or thoughts >= limit:
         return _body(model, [], "MAX_TOKENS", tokens(prompt + system), 0, limit)

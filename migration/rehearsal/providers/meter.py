@@ -85,6 +85,20 @@ class Row:
     completion_tokens: int = 0
     reasoning_tokens: int = 0
 
+    def add(self, charge: Row) -> None:
+        self.usage += charge.usage
+        self.requests += charge.requests
+        self.prompt_tokens += charge.prompt_tokens
+        self.completion_tokens += charge.completion_tokens
+        self.reasoning_tokens += charge.reasoning_tokens
+
+    def dump(self) -> dict[str, Any]:
+        return asdict(self) | {"usage": str(self.usage)}
+
+    @classmethod
+    def load(cls, saved: Mapping[str, Any]) -> Row:
+        return cls(**(dict(saved) | {"usage": Decimal(saved["usage"])}))
+
 
 def key(value: str, name: str, **given: Any) -> Key:
     return Key(value, name, hashlib.sha256(f"hash of {value}".encode()).hexdigest(), **given)
@@ -92,11 +106,16 @@ def key(value: str, name: str, **given: Any) -> Key:
 
 @dataclass
 class Meter:
-    """The account: keys, credit bought, and every cent spent; `clock` gives the aware UTC time."""
+    """The account: keys, credit bought, and every cent spent; `clock` gives the aware UTC time.
+
+    `delay` is how many seconds after its generation a charge is booked, and seen anywhere.
+    """
 
     keys: list[Key]
     credit: Decimal = Decimal(100)
+    delay: float = 0.0
     rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    waiting: list[tuple[datetime, Row]] = field(default_factory=list)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def find(self, value: str) -> Key | None:
@@ -112,14 +131,20 @@ class Meter:
         return made
 
     def charge(self, key: Key, model: str, usage: Usage, cost: Decimal) -> None:
-        """Book one generation on today's row of this key."""
-        day = self.clock().date().isoformat()
-        row = self.rows.setdefault((day, key.hash, model), Row(day, key.hash, model))
-        row.usage += cost
-        row.requests += 1
-        row.prompt_tokens += usage.prompt
-        row.completion_tokens += usage.completion
-        row.reasoning_tokens += usage.reasoning
+        """One generation, for the row of today and this key once the delay is over."""
+        now = self.clock()
+        counts = (usage.prompt, usage.completion, usage.reasoning)
+        self.waiting.append((now, Row(now.date().isoformat(), key.hash, model, cost, 1, *counts)))
+
+    def booked(self) -> Iterable[Row]:
+        """All rows, after what is due was added to them."""
+        due = self.clock() - timedelta(seconds=self.delay)
+        for at, charge in self.waiting:
+            if at <= due:
+                place = (charge.day, charge.key, charge.model)
+                self.rows.setdefault(place, Row(*place)).add(charge)
+        self.waiting = [item for item in self.waiting if item[0] > due]
+        return self.rows.values()
 
     def spent(self, key: Key | None = None, since: date | None = None) -> Decimal:
         """USD spent by this key (by all when None) since the start of this UTC day (ever when None)."""
@@ -127,7 +152,7 @@ class Meter:
 
     def _rows(self, key: Key | None, since: date | None) -> Iterable[Row]:
         first = since.isoformat() if since else ""
-        return (row for row in self.rows.values() if (key is None or row.key == key.hash) and row.day >= first)
+        return (row for row in self.booked() if (key is None or row.key == key.hash) and row.day >= first)
 
     def window(self, reset: str | None) -> date | None:
         """First day of the running window: UTC day, Monday's week, calendar month; None for a lifetime limit."""
@@ -147,13 +172,16 @@ class Meter:
 
     def dump(self) -> dict[str, Any]:
         """Keys and rows as JSON; `load` takes it back."""
-        rows = [asdict(row) | {"usage": str(row.usage)} for row in self.rows.values()]
-        return {"keys": [asdict(each) for each in self.keys], "rows": rows}
+        rows = [row.dump() for row in self.booked()]
+        waiting = [{"at": at.isoformat(), "row": charge.dump()} for at, charge in self.waiting]
+        return {"keys": [asdict(each) for each in self.keys], "rows": rows, "waiting": waiting}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         self.keys = [Key(**each) for each in saved["keys"]]
-        rows = [Row(**(each | {"usage": Decimal(each["usage"])})) for each in saved["rows"]]
+        rows = [Row.load(each) for each in saved["rows"]]
         self.rows = {(row.day, row.key, row.model): row for row in rows}
+        waiting = saved.get("waiting", ())
+        self.waiting = [(datetime.fromisoformat(each["at"]), Row.load(each["row"])) for each in waiting]
 
     def put(self, changed: Key, **values: Any) -> Key:
         """Replace a key by a changed copy of itself."""

@@ -136,7 +136,7 @@ class Money:
         except ValueError:
             return refuse(400, "Date must be within the last 30 (completed) UTC days")
         wanted = request.query_params.get("api_key_hash")
-        rows = [row for row in self.meter.rows.values() if row.day in days and wanted in (None, row.key)]
+        rows = [row for row in self.meter.booked() if row.day in days and wanted in (None, row.key)]
         merged: dict[tuple[str, str], dict[str, Any]] = {}
         for row in rows:
             shown = merged.setdefault((row.day, row.model), _activity(row.day, row.model))

@@ -129,7 +129,7 @@ async def _events(made: Completion, turn: Turn) -> AsyncIterator[str]:
     """Comment lines, the text in pieces, the usage in a last chunk of its own; or an error in the middle."""
     yield ": OPENROUTER PROCESSING\n\n"
     pieces = made.pieces()
-    if turn.outcome not in (OK, "null-cost", "length"):
+    if turn.outcome not in (OK, "null-cost", "length", "torn"):
         yield _event(made.chunk({"role": "assistant", "content": pieces[0]}))
         if turn.outcome == "malformed":
             yield 'data: {"id": "gen-'

@@ -10,7 +10,7 @@ from typing import Any
 
 OK = "ok"
 # What a provider does wrong while it answers 200, or with a body that no status describes.
-NAMED = frozenset({OK, "inside-a", "inside-b", "inside-c", "length", "malformed", "null-cost", "429-own"})
+NAMED = frozenset({OK, "inside-a", "inside-b", "inside-c", "length", "malformed", "null-cost", "429-own", "torn"})
 BLOCK = 20  # an even program spreads its errors over blocks of so many requests
 Latency = tuple[float, float] | Mapping[str, float]
 

@@ -22,7 +22,17 @@ OVERLOADED = Program(error_rate={"503": 0.5}, latency=(0.05, 0.2), seed=7, even=
 QUICK = Program(latency=(0.02, 0.08))
 DEFAULTS = {"gemini.pro": OVERLOADED, "gemini.flash": QUICK, "gemini.image": QUICK, "openrouter": QUICK}
 TERMS = frozenset(
-    {"credit", "price", "listed_price", "key", "dead_key", "models", "generation_delay", "activity_today"}
+    {
+        "credit",
+        "price",
+        "listed_price",
+        "key",
+        "dead_key",
+        "models",
+        "generation_delay",
+        "booking_delay",
+        "activity_today",
+    }
 )
 KEY_TERMS = frozenset({"limit", "limit_reset", "disabled", "expires_at", "free_tier"})
 
@@ -33,6 +43,7 @@ class Terms:
 
     models: id -> {"expiration_date": "YYYY-MM-DD"|None, "endpoints": int, "listed": bool}; unnamed ones are healthy.
     generation_delay: how many look-ups of a generation answer 404 first.
+    booking_delay: seconds after which what a generation cost is seen on its key, in the activity and in the credit.
     activity_today: whether `/activity` already shows the running day (the hosted one shows completed days).
     """
 
@@ -43,6 +54,7 @@ class Terms:
     dead_key: bool = False
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     generation_delay: int = 1
+    booking_delay: float = 0.0
     activity_today: bool = False
 
     def model(self, name: str) -> Mapping[str, Any]:
@@ -81,7 +93,7 @@ class Providers:
         self.apply(self.sandbox.settings.get("providers") or {})
 
     def _enforce(self, terms: Terms) -> None:
-        self.meter.credit = terms.credit
+        self.meter.credit, self.meter.delay = terms.credit, terms.booking_delay
         ours = self.meter.find(self.sandbox.identity.openrouter_key)
         if ours is not None:
             plain = {"limit": None, "limit_reset": None, "disabled": False, "expires_at": None, "free_tier": False}
@@ -155,8 +167,10 @@ def _terms(values: Mapping[str, Any]) -> Terms:
                 given[name] = Price.of(given[name])
         if "credit" in given:
             given["credit"] = Decimal(str(given["credit"]))
-    except (TypeError, AttributeError, InvalidOperation) as error:
-        raise BadProgram(f"openrouter: a price or credit of the wrong form: {error}") from error
+        if "booking_delay" in given:
+            given["booking_delay"] = float(given["booking_delay"])
+    except (TypeError, ValueError, AttributeError, InvalidOperation) as error:
+        raise BadProgram(f"openrouter: a price, credit or delay of the wrong form: {error}") from error
     return Terms(**given)
 
 

@@ -116,7 +116,7 @@ def test_a_known_cost_distribution_is_recovered(fill: Fill) -> None:
 def test_a_served_request_without_a_usage_line_is_missing_and_a_young_one_only_late(fill: Fill) -> None:
     reader = fill(answer(1), usage(1), answer(2), answer(3500), answer(4, 503), answer(5, 400))
     found = readings.spend(reader, SCOPE, PATTERN, NOON + timedelta(seconds=3400))
-    assert (found.successes, found.lines, found.missing, found.late) == (3, 1, 1, 1)
+    assert (found.successes, found.lines, found.missing, found.late, found.ripe) == (3, 1, 1, 1, 2)
     assert [str(offender) for offender in found.offenders] == ["make e2: served, and no usage line"]
 
 

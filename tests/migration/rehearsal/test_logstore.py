@@ -239,6 +239,6 @@ def test_a_restart_keeps_every_row_that_was_due(tmp_path: Path, store: LogStore)
     assert count(again) == 100
     with full(again):
         again.append([row("lost")])
-        with pytest.raises(SqlError, match="1 log rows could not be written: .*not enough space"):
+        with pytest.raises(SqlError, match=r"^1 log rows could not be written: .*not enough space"):
             again.close()
     again.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -231,3 +232,31 @@ def test_the_account_outlives_a_restart(ask: Any) -> None:
     cost = asked.complete().json()["usage"]["cost"]
     assert ask().money("key").json()["data"]["usage"] == pytest.approx(cost)
     assert (asked.sandbox.folder / "providers.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_used_is_booked_once_the_delay_is_over(ask: Any) -> None:
+    """On the key, in the credit and in the activity alike, and a restart forgets none of it."""
+    asked = ask({"openrouter": {"booking_delay": 60, "activity_today": True}})
+    asked.now = datetime.now(UTC)  # by which the next one starts
+    cost = asked.complete().json()["usage"]["cost"]
+    assert (_spent(asked), asked.managed("activity").json()["data"]) == (0, [])
+    again = ask({"openrouter": {"booking_delay": 60, "activity_today": True}})
+    again.now = asked.now + timedelta(seconds=59)
+    assert _spent(again) == 0
+    again.now += timedelta(seconds=1)
+    assert _spent(again) == pytest.approx(cost)
+    assert again.managed("credits").json()["data"]["total_usage"] == pytest.approx(cost)
+    assert [row["requests"] for row in again.managed("activity").json()["data"]] == [1]
+
+
+def _spent(asked: Any) -> float:
+    return float(asked.money("key").json()["data"]["usage"])
+
+
+def test_code_that_ends_in_the_middle_is_answered_and_billed_like_any_other(ask: Any) -> None:
+    whole, torn = (
+        ask({"openrouter": {"sequence": [outcome]}}).complete().json()["choices"][0] for outcome in ("ok", "torn")
+    )
+    assert torn["finish_reason"] == "stop"
+    first, last = torn["message"]["content"].rstrip().rsplit("\n", 1)
+    assert last == "</artifact>" and whole["message"]["content"].startswith(first)
