@@ -12,7 +12,7 @@ from migration.common.parallel import every
 from migration.errors import CutoverError
 from migration.release import recovery
 from migration.release.recovery import Recovery
-from migration.repo.deployments import UNDONE, Deployment, History
+from migration.repo.deployments import UNDONE, Deployment, History, agrees
 
 if TYPE_CHECKING:
     from migration.clients.supabase import Function
@@ -135,8 +135,11 @@ def _words(
     if pending:
         return f"The {pending.deployment.kind} {pending.deployment.id} is under way.", ()
     newest = history.newest
-    if newest and newest.kind == "rollback" and newest.outcome in UNDONE and newest.revert is None:
-        return f"{newest.id} has put back what was live before; git has still to follow.", (f"inv rollback{env}",)
+    if newest and newest.kind == "rollback" and newest.outcome in UNDONE and not agrees(newest.revert):
+        branch = (newest.revert or {}).get("branch")
+        waits = f" (the revert waits on {branch})" if branch else ""
+        text = f"{newest.id} has put back what was live before; git has still to follow{waits}."
+        return text, (f"inv rollback{env}",)
     drifted = [row.slug for row in rows if row.drifted]
     if drifted:
         return f"Somebody deployed {', '.join(drifted)} by another road.", (f"inv plan{env} --diff",)

@@ -7,51 +7,77 @@ import tempfile
 from pathlib import Path
 
 from migration.errors import Refused
-from migration.git import Repository
+from migration.git import QUIET, Repository
 
+FILES, INDEX = "files", "index"
+PLAIN = ["-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.trustCTime=true",
+         "-c", "core.checkStat=default"]  # fmt: skip
 _KEPT = 12
+_proven: set[tuple[Path, Path]] = set()
 
 
 def tree(repository: Repository, revision: str, state: Path) -> Path:
-    """The app's folder as it was at a revision, below `state`; made once for each tree, then found again.
+    """The app's folder as it was at a revision, below `state`; made once for each tree, then found again and checked.
 
-    Nobody's index or working copy is touched: the index is a temporary one. Refused for an unknown revision.
+    Refused for an unknown revision.
     """
     found = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
     if not found.ok:
         raise Refused(
             f"There is no commit {revision} here.", "git fetch --unshallow" if repository.shallow() else "git fetch"
         )
-    name = found.text
-    folder = state.resolve() / "trees" / name
-    if not folder.is_dir():
-        _make(repository, name, folder)
-    return folder / repository.prefix
+    top = state.resolve() / "trees" / found.text
+    if not _whole(repository, top):
+        _make(repository, found.text, top)
+    return top / FILES / repository.prefix
 
 
-def _make(repository: Repository, name: str, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
-    index = {"GIT_INDEX_FILE": str(draft.with_suffix(".index"))}
+def _whole(repository: Repository, top: Path) -> bool:
+    """Whether the folder still holds what was written: git compares it with its index, by size and times mostly.
+
+    Looked at once a process. A file that was changed, added or removed there would make a plan say what is not true.
+    """
+    if (repository.path, top) not in _proven:
+        command = ["ls-files", "-z", "--modified", "--deleted", "--others"]
+        if not (top / FILES).is_dir() or not (top / INDEX).is_file():
+            return False
+        done = repository.run(*PLAIN, *command, env=_at(top), timeout=300)
+        if not done.ok or done.out:
+            return False
+        _proven.add((repository.path, top))
+    return True
+
+
+def _at(top: Path) -> dict[str, str]:
+    """git's environment for a work tree and an index of our own; nobody's index or working copy is touched."""
+    return {"GIT_INDEX_FILE": str(top / INDEX), "GIT_WORK_TREE": str(top / FILES)}
+
+
+def _make(repository: Repository, tree: str, top: Path) -> None:
+    top.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=top.parent))
     try:
-        repository.git("read-tree", name, env=index)
-        names = "\0".join(repository.git("ls-files", "-z", env=index).names).encode("utf-8", "surrogateescape")
-        options = ["--force", "-z", "--stdin", f"--prefix={draft}/"]
-        repository.git("checkout-index", *options, stdin=names, env=index, timeout=300)
-        _settle(draft, folder)
+        (draft / FILES).mkdir()
+        repository.git(*PLAIN, "read-tree", tree, env=_at(draft))
+        repository.git(*PLAIN, *QUIET, "checkout-index", "--all", "--force", "--index", env=_at(draft), timeout=300)
+        _settle(repository, draft, top)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-        draft.with_suffix(".index").unlink(missing_ok=True)
-    _prune(folder.parent)
+    _prune(top.parent)
 
 
-def _settle(draft: Path, folder: Path) -> None:
-    """Rename is the last step: a folder that is there is whole. Somebody else's may have come first."""
-    try:
-        draft.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
+def _settle(repository: Repository, draft: Path, top: Path) -> None:
+    """Rename is the last step: a folder that is there was whole. Somebody else's may have come first."""
+    for _ in range(3):
+        try:
+            draft.rename(top)
+            _proven.add((repository.path, top))
+            return
+        except OSError:
+            if _whole(repository, top):
+                return
+            shutil.rmtree(top, ignore_errors=True)
+    draft.rename(top)
 
 
 def _prune(parent: Path) -> None:

@@ -153,6 +153,11 @@ class History:
         return None
 
 
+def agrees(revert: Record | None) -> bool:
+    """Whether the recorded git half of a rollback left the branch with the former files."""
+    return revert is not None and revert.get("state", "pushed") in ("pushed", "already", "nothing")
+
+
 def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
     """The deployments that a rollback takes back, newest first: all that were live after its `to`."""
     found: list[str] = []

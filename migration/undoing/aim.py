@@ -12,7 +12,7 @@ from migration.errors import Refused
 from migration.release import recovery
 from migration.release.recovery import Recovery
 from migration.release.staging import Wanted
-from migration.repo.deployments import LIVE, Deployment, History, undoes
+from migration.repo.deployments import LIVE, Deployment, History, agrees, undoes
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -133,7 +133,7 @@ def _again(history: History, newest: Deployment) -> Target:
 
 def _half(target: Target, carrier: Deployment, done: str) -> Target:
     """Only git is left to do, if even that."""
-    if carrier.revert and carrier.revert.get("state", "pushed") in ("pushed", "already", "nothing"):
+    if agrees(carrier.revert):
         return _with(target, "none", done)
     return _with(target, "git", "")
 
