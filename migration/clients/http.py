@@ -27,7 +27,7 @@ stamina.instrumentation.set_on_retry_hooks([])  # else it writes of its own to s
 T = TypeVar("T")
 FilePart = tuple[str, tuple[str | None, bytes, str | None]]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
-
+_AGAIN = "look at the network and at the service's status page, then run the command again"
 _LINES = 32
 
 
@@ -135,8 +135,8 @@ class Http:
     def _broken(self, sent: bool, method: str, url: str, why: str) -> ServiceFailed:
         where = url.split("?")[0]
         if sent:
-            return Unknown(f"{self.name} did not answer {method} {where} ({why})", operation=method)
-        return Unreachable(f"{self.name} cannot be reached at {where} ({why})", operation=method)
+            return Unknown(f"{self.name} did not answer {method} {where} ({why})", _AGAIN, operation=method)
+        return Unreachable(f"{self.name} cannot be reached at {where} ({why})", _AGAIN, operation=method)
 
     @contextlib.contextmanager
     def _line(self) -> Iterator[_Line]:
@@ -227,7 +227,7 @@ def _is_date(value: str) -> bool:
     return email.utils.parsedate_tz(value) is not None
 
 
-def retrying(call: Callable[[], T], *, attempts: int = 6, seconds: float = 60.0) -> T:
+def retrying(call: Callable[[], T], *, attempts: int = 6, seconds: float = 60.0, wait: float = 0.25) -> T:
     """Repeat a read that met 429, 5xx or a broken connection: `attempts` and `seconds` both bound it.
 
     `Retry-After` is obeyed when it fits into what is left of `seconds`; a longer one fails at once.
@@ -241,7 +241,7 @@ def retrying(call: Callable[[], T], *, attempts: int = 6, seconds: float = 60.0)
         return isinstance(error, Unreachable | Unknown)
 
     for attempt in stamina.retry_context(
-        on=pause, attempts=attempts, timeout=seconds, wait_initial=0.25, wait_max=4.0, wait_jitter=0.25
+        on=pause, attempts=attempts, timeout=seconds, wait_initial=wait, wait_max=16 * wait, wait_jitter=wait
     ):
         with attempt:
             return call()

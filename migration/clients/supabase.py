@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from migration.common.secrets_type import Secret
 
@@ -14,14 +14,18 @@ from ..errors import ApiError, Unknown
 from .http import Answer, Http, retry_after, retrying
 from .multipart import parts
 
+T = TypeVar("T")
+_AGAIN = "then run the command again"
 _HINTS = {
-    401: "check SUPABASE_ACCESS_TOKEN, then run the command again",
-    402: "the organization's plan or spend cap does not allow it: see the dashboard's billing page",
-    403: "give the access token the permission that this call needs, or use one that has it",
-    404: "check project_ref in config.yaml and whether the token's account can see that project",
-    413: "make the function smaller: the platform takes 20 MB",
-    429: "wait a minute, then run the command again",
+    401: f"check SUPABASE_ACCESS_TOKEN, {_AGAIN}",
+    402: f"the organization's plan or spend cap does not allow it: see the dashboard's billing page, {_AGAIN}",
+    403: f"give the access token the permission that this call needs, {_AGAIN}",
+    404: f"check project_ref in config.yaml and whether the token's account can see that project, {_AGAIN}",
+    413: f"make the function smaller (the platform takes 20 MB), {_AGAIN}",
+    429: f"wait a minute, {_AGAIN}",
 }
+_REFUSED = f"the platform refused it: mend what it names, {_AGAIN}"
+_FAILED = f"the platform failed: look at its status page, {_AGAIN}"
 _ACTIVATE_DEADLINE = 25.0
 
 
@@ -83,43 +87,44 @@ class Body:
     files: Mapping[str, bytes]
 
 
-class Supabase:
-    """One project of the Management API. Reads are retried here; changes never are."""
+class Again(Protocol):
+    """How a read is repeated; `clients.http.retrying` is one."""
 
-    def __init__(self, http: Http, ref: str) -> None:
+    def __call__(self, call: Callable[[], T], /) -> T: ...
+
+
+class Supabase:
+    """One project of the Management API. Reads are retried here, by `again`; changes never are."""
+
+    def __init__(self, http: Http, ref: str, again: Again = retrying) -> None:
         self._http = http
+        self._again = again
         self.ref = ref
         self._base = f"/v1/projects/{ref}"
 
     # reads
 
     def project(self) -> Mapping[str, Any]:
-        return _object(self._read("reading the project", ""))
+        return self._read("reading the project", "", _object)
 
     def functions(self) -> list[Function]:
-        answer = self._read("listing the functions", "/functions")
-        return [_function(answer, row) for row in _array(answer)]
+        return self._read("listing the functions", "/functions", lambda it: [Function.of(row) for row in _array(it)])
 
     def function(self, slug: str) -> Function | None:
         """None when the platform has no function of that slug."""
         try:
-            answer = self._read(f"reading function {slug}", f"/functions/{slug}")
+            return self._read(f"reading function {slug}", f"/functions/{slug}", _function)
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
-        return _function(answer, _object(answer))
 
     def body(self, slug: str) -> Body:
-        headers = {"Accept": "multipart/form-data"}
-        answer = self._read(f"downloading function {slug}", f"/functions/{slug}/body", headers=headers, deadline=60.0)
-        try:
-            return Body(*parts(answer.headers.get("content-type", ""), answer.body))
-        except ValueError as error:
-            raise Unknown(f"downloading function {slug}: the body cannot be read ({error})") from None
+        request = {"headers": {"Accept": "multipart/form-data"}, "deadline": 60.0}
+        return self._read(f"downloading function {slug}", f"/functions/{slug}/body", _body, **request)
 
     def secrets(self) -> list[SecretDigest]:
-        rows = _array(self._read("listing the secrets", "/secrets"))
+        rows = self._read("listing the secrets", "/secrets", _array)
         return [SecretDigest(str(row["name"]), str(row["value"]), row.get("updated_at")) for row in rows]
 
     def logs(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
@@ -128,11 +133,12 @@ class Supabase:
         Not retried here: the log route has a tight rate limit, and its reader keeps the budget.
         """
         params = {"sql": sql, "iso_timestamp_start": _iso(start), "iso_timestamp_end": _iso(end)}
-        answer = self._call("reading the logs", "GET", "/analytics/endpoints/logs", params=params, deadline=60.0)
-        found = _object(answer)
+        operation = "reading the logs"
+        answer = self._call(operation, "GET", "/analytics/endpoints/logs", params=params, deadline=60.0)
+        found = _parsed(operation, answer, _object)
         if found.get("error") is not None:
             said = found["error"] if isinstance(found["error"], str) else json.dumps(found["error"])
-            raise ApiError(f"reading the logs: {said}", status=500, body=said, operation="reading the logs")
+            raise ApiError(f"{operation}: {said}", _FAILED, status=500, body=said, operation=operation)
         return list(found.get("result") or [])
 
     # changes
@@ -165,22 +171,24 @@ class Supabase:
         body = [*files, ("metadata", (None, metadata, None))]
         request = {"params": params, "files": body, "deadline": deadline}
         answer = self._call(operation, "POST", "/functions/deploy", (201,), **request)
-        return _function(answer, _object(answer))
+        return _parsed(operation, answer, _function)
 
-    def _read(self, operation: str, path: str, **request: Any) -> Answer:
-        return retrying(lambda: self._call(operation, "GET", path, **request))
+    def _read(self, operation: str, path: str, parse: Callable[[Answer], T], **request: Any) -> T:
+        return self._again(lambda: _parsed(operation, self._call(operation, "GET", path, **request), parse))
 
     def _call(self, operation: str, method: str, path: str, good: Sequence[int] = (), **request: Any) -> Answer:
         answer = self._http.request(method, self._base + path, **request)
         if answer.status in good or (not good and answer.ok):
             return answer
+        if answer.ok:  # somebody on the way may have given it
+            raise Unknown(f"{operation}: the Management API answered {answer.status}, which says nothing", _FAILED)
         raise _error(operation, answer)
 
 
 def _error(operation: str, answer: Answer) -> ApiError:
     said = _message(answer)
     wait = retry_after(answer)
-    hint = _HINTS.get(answer.status, "the platform failed: look at its status page, then run the command again")
+    hint = _HINTS.get(answer.status, _REFUSED if answer.status < 500 else _FAILED)
     text = f"{operation}: the Management API answered {answer.status}" + (f": {said}" if said else "")
     return ApiError(text, hint, status=answer.status, body=answer.text, operation=operation, retry_after=wait)
 
@@ -197,17 +205,25 @@ def _message(answer: Answer) -> str:
     return f"{said} (missing: {', '.join(map(str, missing))})" if isinstance(missing, list) and missing else said
 
 
+def _parsed(operation: str, answer: Answer, parse: Callable[[Answer], T]) -> T:
+    try:
+        return parse(answer)
+    except (ValueError, AttributeError) as error:
+        said = f"an answer {answer.status} that cannot be read ({error})"
+        raise Unknown(f"{operation}: the Management API gave {said}", _FAILED) from None
+
+
 def _array(answer: Answer) -> list[Any]:
     found = _json(answer)
     if not isinstance(found, list):
-        raise Unknown(f"{answer.status} answer of another shape than the array we expect: {answer.text[:120]!r}")
+        raise ValueError(f"not the array that we expect: {answer.text[:120]!r}")
     return found
 
 
 def _object(answer: Answer) -> dict[str, Any]:
     found = _json(answer)
     if not isinstance(found, dict):
-        raise Unknown(f"{answer.status} answer of another shape than the object we expect: {answer.text[:120]!r}")
+        raise ValueError(f"not the object that we expect: {answer.text[:120]!r}")
     return found
 
 
@@ -215,14 +231,15 @@ def _json(answer: Answer) -> Any:
     try:
         return answer.json()
     except ValueError:
-        raise Unknown(f"{answer.status} answer that is not JSON: {' '.join(answer.text.split())[:120]!r}") from None
+        raise ValueError(f"not JSON: {' '.join(answer.text.split())[:120]!r}") from None
 
 
-def _function(answer: Answer, row: Any) -> Function:
-    try:
-        return Function.of(row)
-    except (ValueError, AttributeError) as error:
-        raise Unknown(f"{answer.status} answer that cannot be read: {error}") from None
+def _function(answer: Answer) -> Function:
+    return Function.of(_object(answer))
+
+
+def _body(answer: Answer) -> Body:
+    return Body(*parts(answer.headers.get("content-type", ""), answer.body))
 
 
 def _iso(moment: datetime) -> str:
