@@ -126,7 +126,7 @@ def _ask(
         return
     ours = set(resumed.deployment.slugs) if resumed else set()
     odd = [f"{slug} has drifted" for slug in made.drifted if slug not in ours]
-    odd += [f"{item.slug} could not be put back" for item in made.irreversible if item.slug not in ours]
+    odd += [f"{item.slug} could not be put back ({item.lost})" for item in made.irreversible if item.slug not in ours]
     if odd and (yes or not context.environment.confirm):
         raise Refused(f"Not deployed: {', '.join(odd)}.", f"inv plan --diff, then inv deploy --plan {made.hash[:12]}")
     if not confirm(made):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from migration import snapshot
 from migration.common import interrupts
 from migration.common.failpoint import failpoint
-from migration.errors import CutoverError, Interrupted, Unfinished
+from migration.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.plan import Plan
 from migration.release.ending import End, Ending
 from migration.release.outcome import DeployResult
@@ -39,6 +39,7 @@ class Carry:
     gated: bool
     pace: Pace
     steps: list[Step] = field(default_factory=list)
+    partly: bool = False  # some of it was live before we began
 
     def __post_init__(self) -> None:
         self.ending = Ending(self.context, self.made, self.recording, self.context.clock.now(), self.steps)
@@ -51,7 +52,9 @@ class Carry:
                 {"record": "staged", "deployment": name, "answers": [], "perhaps_stranded": pending.perhaps_stranded}
             )
         message = "nothing of it had gone live"
+        failpoint("record.close")
         ledger.append({"record": "outcome", "deployment": name, "outcome": "abandoned", "message": message})
+        failpoint("record.close.after")
         self.recording = replace(self.recording, history=ledger.history(fresh=False))
         self.ending.recording = self.recording
 
@@ -69,6 +72,7 @@ class Carry:
         deployment = pending.deployment
         self.context.observer.note(f"{pending.message} Going on with it.")
         sources = {item.slug: item for item in self.made.functions}
+        self.partly = any(one.state == "live" for one in pending.functions)
         missing = [one.slug for one in pending.functions if one.state in ("before", "staged")]
         wanted = [sources[slug].wanted() for slug in missing]
         previous = _recorded(self.context, deployment)
@@ -83,8 +87,10 @@ class Carry:
         told = {function.slug: function for function in self.told}
         for slug, one in kept.items():
             found = told.get(slug)
-            if found is None or found.version != one.function.version:
-                raise Unfinished(f"{slug} was changed by someone else just now: nothing was done.", "inv plan")
+            if found is None:
+                raise Refused(f"{slug} is listed, and asked for alone it is 404: nothing was done.", "inv plan")
+            if found.version != one.function.version:
+                raise Refused(f"{slug} was changed by someone else just now: nothing was done.", "inv plan")
             kept[slug] = replace(one, function=found)
         failpoint("snapshot.keep")
         snapshot.keep(self.context, kept.values())
@@ -121,6 +127,8 @@ class Carry:
         except (Interrupted, OSError) as error:
             self.ending.interrupted(error)
             raise
+        except CutoverError as error:  # after the activation: what is live could not be asked
+            return self.ending.unseen(error)
 
     def _carry(
         self, wanted: list[Wanted], previous: Mapping[str, Wanted], answers: Mapping[str, Answer], slugs: Sequence[str]
@@ -129,6 +137,8 @@ class Carry:
         if wanted:
             released = release(self.context, wanted, self.recording, previous=previous, answers=answers, pace=self.pace)
         self.steps += released.steps
+        if released.outcome == "untouched" and self.partly:
+            released.outcome = "unfinished"
         if released.outcome != "live":
             return self.ending.failed(released)
         live = {function.slug: function for function in self.context.supabase.functions()}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from migration.common import interrupts
-from migration.errors import Interrupted
+from migration.errors import CutoverError, Interrupted
 from migration.plan import Plan
 from migration.release.outcome import Deployed, DeployResult, Moved, Side
 from migration.release.recorder import Recording
@@ -68,8 +68,8 @@ class Ending:
         interrupts.settled()
         details = {**end.gate.details, "verdict": end.gate.verdict, "why": end.gate.why} if end.gate else {}
         phases = tuple({**step.record(), "ok": True} for step in self.steps)
-        following = (end.hint,) if end.hint else self._following(end.outcome)
-        return DeployResult(self._deployed(deployment, end, after), phases, details, end.message, following, end.code)
+        ended = self._deployed(deployment, end, after)
+        return DeployResult(ended, phases, details, end.message, self._next(end), end.code)
 
     def failed(self, released: Released) -> DeployResult:
         """Not everything went live, and `release` has put right what it could."""
@@ -89,17 +89,23 @@ class Ending:
             End(outcome, text, code, released.versions, outcome == "restored", answered=seconds, hint=hint)
         )
 
+    def unseen(self, error: CutoverError) -> DeployResult:
+        """The new code was activated, and then the platform could not be asked any more."""
+        text = f"The new code is live as far as anyone could see, and not proven: {error.message}"
+        return self.close(End("unfinished", text, 5))
+
     def interrupted(self, error: BaseException) -> None:
         """Within seconds: what was answered, what may be stranded, and that this is not the end."""
         ledger, journal = self.context.ledger, self.recording.journal
         ledger.hurry()
         answers, sent = journal.answers(), journal.sent()
+        begun = bool(sent) or self.recording.history.find(self.recording.deployment) is not None  # by another machine
         if sent:
             self._staged(list(answers.values()), sorted(sent - set(answers)), failures=1)
-        else:
-            interrupts.settled()
         by = f"interrupted by {error}" if isinstance(error, Interrupted) else f"this machine failed: {error}"
-        self.recording.outcome({"outcome": "unfinished" if sent else "abandoned", "functions": [], "message": by})
+        self.recording.outcome({"outcome": "unfinished" if begun else "abandoned", "functions": [], "message": by})
+        if not begun:
+            interrupts.settled()
 
     def record(self) -> Deployment:
         """What the ledger knows of it so far."""
@@ -141,10 +147,15 @@ class Ending:
             deployment.plan_hash, deployment.partial, end.answered, end.restored, end.hold,
         )  # fmt: skip
 
-    def _following(self, outcome: str) -> tuple[str, ...]:
+    def _next(self, end: End) -> tuple[str, ...]:
+        """What mends the cause, then the commands that go on; where somebody must look first, that alone."""
+        first = (end.hint,) if end.hint else ()
+        if end.hint.startswith("inv status"):
+            return first
         following = {
-            "unfinished": (f"inv status{self.env}", f"inv rollback{self.env}"),
+            "abandoned": (f"inv deploy{self.env}",),
+            "unfinished": (f"inv deploy{self.env}", f"inv rollback{self.env}"),
             "restored": (f"inv rollback{self.env}",),
             "unproven": (f"inv checks{self.env}", f"inv rollback{self.env}"),
         }
-        return following.get(outcome, ())
+        return tuple(dict.fromkeys((*first, *following.get(end.outcome, ()))))

@@ -53,6 +53,11 @@ class Item:
             return "delete"
         return self.kept.restorable if self.kept else "git"
 
+    @property
+    def lost(self) -> str:
+        """Why what is live could not be put back; empty where it could."""
+        return self.kept.why if self.kept and self.kept.restorable == "no" else ""
+
     def wanted(self) -> Wanted:
         return Wanted(self.slug, self.source, self.live, self.verify_jwt)
 
@@ -79,7 +84,8 @@ class Item:
         live = {"version": self.live.version, "digest": self.live.ezbr_sha256} if self.live else None
         metadata = self.source.upload(self.verify_jwt).metadata
         head = {"slug": self.slug, "action": self.action, "digest": self.source.digest}
-        return {**head, "metadata": dict(metadata), "live": live}
+        lost = {"restorable": "no"} if self.lost else {}  # whoever agreed to a plan that can be undone, agreed to that
+        return {**head, "metadata": dict(metadata), "live": live, **lost}
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ class Plan:
     @property
     def irreversible(self) -> tuple[Item, ...]:
         """What would change and could not be put back."""
-        return tuple(item for item in self.changes if item.kept is not None and item.kept.restorable == "no")
+        return tuple(item for item in self.changes if item.lost)
 
     def as_json(self) -> dict[str, Any]:
         names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")
