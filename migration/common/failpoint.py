@@ -1,7 +1,7 @@
 """Places where a test can pull the plug: before and after every step that must survive it.
 
 `CUTOVER_FAILPOINT=name[:n][=kill|raise|sleep]` acts at the n-th visit (1 when left out; kill when left out).
-Unset, a failpoint does nothing at all.
+The name `*` stands for every visit to any of them. Unset, a failpoint does nothing at all.
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ import time
 
 # Every name that the code visits; a test holds that the two agree.
 NAMES: tuple[str, ...] = (
+    "lock.take",
+    "lock.taken",
+    "record.lift",
+    "record.lift.after",
+    "record.close",
+    "record.close.after",
     "snapshot.keep",
     "snapshot.kept",
     "record.intent",
@@ -24,6 +30,8 @@ NAMES: tuple[str, ...] = (
     "record.staged.after",
     "activate.send",
     "activate.sent",
+    "settle.send",
+    "settle.sent",
     "deploy.send",
     "deploy.sent",
     "delete.send",
@@ -33,11 +41,19 @@ NAMES: tuple[str, ...] = (
     "record.outcome",
     "record.outcome.after",
     "revert.make",
+    "revert.tree",
     "revert.made",
     "revert.push",
     "revert.pushed",
     "rollback.outcome",
     "rollback.outcome.after",
+    "record.git",
+    "record.git.after",
+    "emergency.save",
+    "emergency.saved",
+    "emergency.pushed",
+    "lock.give",
+    "lock.given",
 )
 _visits: dict[str, int] = {}
 
@@ -48,10 +64,10 @@ def failpoint(name: str) -> None:
         return
     where, _, action = wanted.partition("=")
     target, _, nth = where.partition(":")
-    if target != name:
+    if target not in (name, "*"):
         return
     _visits[name] = _visits.get(name, 0) + 1
-    if _visits[name] == int(nth or 1):
+    if target == "*" or _visits[name] == int(nth or 1):
         _act(action or "kill", name)
 
 

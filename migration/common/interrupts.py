@@ -15,7 +15,7 @@ from types import FrameType
 
 from migration.errors import Interrupted
 
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class _State:
@@ -32,7 +32,7 @@ _state = _State()
 
 def install() -> None:
     """Take the three signals over; call it once, from the main thread."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, _heard)
 
 

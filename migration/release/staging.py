@@ -219,12 +219,14 @@ def settling(live: Function) -> Answer:
 
 def settle(context: Context, live: Function) -> None:
     """Activate a stranded version that is ours; Stranded when the platform refuses that too."""
+    failpoint("settle.send")
     try:
         context.supabase.activate([settling(live)])
     except ApiError as error:
         if error.status in (408, 429) or error.status >= 500:
             raise
         raise Stranded(*way_out(context, live, f"and the platform will not activate it ({error.message})")) from None
+    failpoint("settle.sent")
 
 
 def way_out(context: Context, live: Function, why: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from migration.common import process
+from migration.common.failpoint import failpoint
 from migration.errors import CutoverError, ServiceFailed, Unfinished
 from migration.repo import actor
 from migration.repo.giterrors import HostRefuses
@@ -146,7 +147,9 @@ class Held:
         """Try once to put our lock where `old` is. Raises when the remote cannot be asked or refuses such refs."""
         began = self.ledger.clock.monotonic()
         move = Move(self.ref, old, self._make(old))
+        failpoint("lock.take")
         error = self.ledger.refs.move([move])
+        failpoint("lock.taken")
         if isinstance(error, HostRefuses) or (error is not None and not isinstance(error, ServiceFailed)):
             raise error
         current = move.new if error is None else self.ledger.refs.read().get(self.ref)
@@ -198,7 +201,9 @@ class Held:
             current = self.ledger.refs.read().get(self.ref)
             self._commit = current if self.issued(current) else None
         move = Move(self.ref, self._commit, None)
+        failpoint("lock.give")
         error = self.ledger.refs.move([move]) if self._commit else None
+        failpoint("lock.given")
         if isinstance(error, HostRefuses):  # a host that deletes nothing: leave a word instead
             error = self.ledger.refs.move([Move(self.ref, self._commit, self._make(self._commit, released=True))])
         elif error is not None:

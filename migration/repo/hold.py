@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from migration.common.failpoint import failpoint
 from migration.errors import Refused, ServiceFailed
 from migration.git import Repository
 from migration.ledger import Ledger
@@ -75,7 +76,9 @@ def lift(ledger: Ledger, history: History, reason: str) -> list[str]:
         raise Refused("A hold is lifted with a reason.", "inv deploy --lift-hold 'why it is good now'")
     ids = [str(record["id"]) for record in history.holds]
     for name in ids:
+        failpoint("record.lift")
         ledger.append({"record": "lift", "reason": reason, "hold": name})
+        failpoint("record.lift.after")
     return ids
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from migration.common.failpoint import failpoint
 from migration.errors import CutoverError, Refused, ServiceFailed
 from migration.git import AUTHOR, QUIET, Repository
 from migration.repo.giterrors import translate
@@ -72,6 +73,7 @@ def _lacking(repository: Repository, commits: Sequence[str], parents: bool) -> l
 def make(repository: Repository, found: Range, tip: str, state: Path) -> Made:
     """Revert on top of `tip`. No ref moves; nothing is pushed. Refused for a revert that would delete too much."""
     with repository.worktree(tip, state / "worktrees") as tree:
+        failpoint("revert.tree")
         targets = list(found.commits) if found.whole else [_single(repository, found)]
         for commit in targets:
             conflicts = _revert(repository, commit, tree)

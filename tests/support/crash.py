@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from migration import deploy, gate, rollback
+from migration.common import failpoint as failpoints
 from migration.common import interrupts
+from migration.context import Context
 from migration.errors import CutoverError, Interrupted
 from migration.release.staging import Pace
 from tests.support.scene import Scene
@@ -51,23 +54,19 @@ def run(scene: Scene, failpoint: str, **options: Any) -> int:
     return int(child.exitcode)
 
 
-def stop(scene: Scene, failpoint: str, number: signal.Signals, mark: Path, **options: Any) -> tuple[int, float]:
+def stop(scene: Scene, failpoint: str, number: signal.Signals, **options: Any) -> tuple[int, float]:
     """Send a signal once the process sleeps at the failpoint; returns its exit code and the seconds until its end."""
     child = start(scene, f"{failpoint}=sleep", **options)
-    _asleep(child.pid, mark)
-    began = time.monotonic()
-    os.kill(child.pid, number)
-    child.join(20)
-    assert child.exitcode is not None
-    return int(child.exitcode), time.monotonic() - began
-
-
-def _asleep(pid: int, mark: Path) -> None:
-    del pid
-    end = time.monotonic() + 30
-    while not mark.exists() and time.monotonic() < end:
+    mark = scene.folder / MARK
+    end = time.monotonic() + 60
+    while not mark.exists() and child.is_alive() and time.monotonic() < end:
         time.sleep(0.01)
     assert mark.exists(), "the failpoint was not reached"
+    began = time.monotonic()
+    os.kill(child.pid, number)
+    child.join(30)
+    assert child.exitcode is not None, "it did not end"
+    return int(child.exitcode), time.monotonic() - began
 
 
 def _main(
@@ -81,11 +80,12 @@ def _main(
     options: dict[str, Any],
 ) -> None:
     os.environ["CUTOVER_FAILPOINT"] = failpoint
+    _places.update(act=failpoints._act, mark=folder / MARK)
+    failpoints._act = _act
     interrupts.install()
     scene = Scene(folder, address, settings, functions)  # type: ignore[arg-type]
     try:
-        result = _VERBS[verb](scene, root, options)
-        sys.exit(result.exit_code)
+        sys.exit(carry_out(scene, verb, options, root).exit_code)
     except CutoverError as error:
         sys.exit(error.exit_code)
     except Interrupted:
@@ -94,13 +94,26 @@ def _main(
         sys.exit(interrupts.left()[1] if interrupts.left()[1] == 5 else 2)
 
 
-def _deploy(scene: Scene, root: str, options: dict[str, Any]) -> Any:
-    wanted = {"yes": True, "gate": False, "pace": QUICK, **options}
-    return deploy.run(scene.context(root=root), **wanted)
+MARK = "asleep"
+_places: dict[str, Any] = {}
 
 
-def _rollback(scene: Scene, root: str, options: dict[str, Any]) -> Any:
-    return rollback.run(scene.context(root=root), **{"pace": QUICK, **options})
+def _act(action: str, name: str) -> None:
+    """As the real one; `full`: from here on the kernel lets this process, and its git, write no file any more."""
+    if action == "sleep":
+        _places["mark"].touch()
+    if action != "full":
+        _places["act"](action, name)
+    else:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-_VERBS = {"deploy": _deploy, "rollback": _rollback}
+def carry_out(scene: Scene, verb: str, options: dict[str, Any], root: str = "root") -> Any:
+    """The verb, in this very process."""
+    return carried(scene.context(root=root), verb, options)
+
+
+def carried(context: Context, verb: str, options: dict[str, Any]) -> Any:
+    if verb == "rollback":
+        return rollback.run(context, **{"pace": QUICK, **options})
+    return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **options})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,12 @@ def report(area: str, what: str, rounds: int, seconds: float, found: Mapping[str
     """Add a line to the area's table. Does nothing unless LONG is set, so that a run changes no file by itself."""
     if not os.environ.get("LONG"):
         return
+    with (Path(tempfile.gettempdir()) / "cutover-long.lock").open("w") as turn:  # several workers report at once
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _add(area, what, rounds, seconds, found)
+
+
+def _add(area: str, what: str, rounds: int, seconds: float, found: Mapping[str, object]) -> None:
     text = FILE.read_text() if FILE.exists() else HEAD
     if f"\n## {area}\n" not in text:
         text += TABLE.format(area=area)
