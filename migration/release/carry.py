@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,8 @@ class Carry:
         items = self.made.changes
         wanted = [item.wanted() for item in items]
         previous = self._previous(kept, [item.slug for item in items])
-        self.recording.intent(self._intent(kept))
+        with self._orderly():
+            self.recording.intent(self._intent(kept))
         return self._guarded(wanted, previous, {}, [item.slug for item in items])
 
     def resume(self, pending: Recovery) -> DeployResult:
@@ -121,14 +123,20 @@ class Carry:
     def _guarded(
         self, wanted: list[Wanted], previous: Mapping[str, Wanted], answers: Mapping[str, Answer], slugs: Sequence[str]
     ) -> DeployResult:
+        with self._orderly():
+            try:
+                return self._carry(wanted, previous, answers, slugs)
+            except CutoverError as error:  # after the activation: what is live could not be asked
+                return self.ending.unseen(error)
+
+    @contextlib.contextmanager
+    def _orderly(self) -> Iterator[None]:
         """A signal sends nothing more: it records what is known and leaves; the next command goes on from there."""
         try:
-            return self._carry(wanted, previous, answers, slugs)
+            yield
         except (Interrupted, OSError) as error:
             self.ending.interrupted(error)
             raise
-        except CutoverError as error:  # after the activation: what is live could not be asked
-            return self.ending.unseen(error)
 
     def _carry(
         self, wanted: list[Wanted], previous: Mapping[str, Wanted], answers: Mapping[str, Answer], slugs: Sequence[str]

@@ -155,10 +155,11 @@ class Undo:
 
     def _stopped(self, error: BaseException) -> None:
         """A signal sends nothing more: it records what is known; the next rollback goes on from there."""
-        if not self.begun:
-            return
         ledger, journal = self.context.ledger, self.recording.journal
         ledger.hurry()
+        if not self.begun:  # the intent may have arrived all the same
+            self._close("abandoned", f"interrupted by {error}", release=True)
+            return
         answers, sent = journal.answers(), journal.sent()
         lost = sorted(sent - set(answers))
         staged = {"record": "staged", "deployment": self.recording.deployment, "answers": list(answers.values())}
