@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from migration.schema.fields import Duration, Hidden, Regex, Section, Slug
+from migration.schema.fields import Hidden, Regex, Section, Slug, Span
 
 Kind = Literal["react", "html", "svg"]
 TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
@@ -74,7 +74,7 @@ class Expect(Section):
     artifact: Annotated[Code, _short("type")] | None = None
     code: Annotated[Code, _short("type")] | None = None
     forbidden_imports: list[str] = []
-    max_seconds: Duration | None = None
+    max_seconds: Span | None = None
 
     @property
     def statuses(self) -> list[int]:
@@ -89,14 +89,14 @@ class Capture(Section):
 
 
 class SmokeCase(Section):
-    name: str
+    name: str = Field(min_length=1)
     function: Slug
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] = "POST"
     headers: dict[str, str] = {}
     auth: Literal["none", "anon", "user"] | Hidden = "anon"
     body: Any = None
     body_file: str | None = None
-    timeout: Duration = 60.0
+    timeout: Span = 60.0
     capture: dict[Slug, Annotated[Capture, _short("at")]] = {}
     expect: Expect = Expect()
 

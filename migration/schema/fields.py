@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from migration.common import durations
 from migration.common.secrets_type import Secret
@@ -23,6 +24,12 @@ def _seconds(value: Any) -> float:
         raise ValueError(f"{error.message}; {error.hint}") from None
 
 
+def _some(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be longer than 0 seconds")
+    return value
+
+
 def _secret(value: Any) -> Secret:
     if isinstance(value, Secret):
         return value
@@ -32,11 +39,22 @@ def _secret(value: Any) -> Secret:
 
 
 def _pattern(value: Any) -> str:
+    """As Python reads it now and will: what a later version may take for something else is refused with its words."""
     try:
-        re.compile(str(value))
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(str(value))
+    except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"is not a regular expression: {error}") from None
+    except FutureWarning as warning:
+        raise ValueError(f"can be read in two ways: {_found(warning)}; write a backslash before it") from None
     return str(value)
+
+
+def _found(warning: Warning) -> str:
+    """`Possible nested set at position 1`, without the capital."""
+    words = str(warning)
+    return words[:1].lower() + words[1:]
 
 
 def _address(value: Any) -> Any:
@@ -64,6 +82,7 @@ def _project(value: Any) -> Any:
 
 
 Duration = Annotated[float, BeforeValidator(_seconds)]
+Span = Annotated[Duration, AfterValidator(_some)]
 Hidden = Annotated[Secret, BeforeValidator(_secret)]
 Regex = Annotated[str, BeforeValidator(_pattern)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]

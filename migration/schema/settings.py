@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from migration.schema.cases import SmokeCase
 from migration.schema.environments import Auth, EnvironmentSettings
-from migration.schema.fields import Address, Duration, Hidden, Ref, Regex, Section, Share, Slug
+from migration.schema.fields import Address, Duration, Hidden, Ref, Regex, Section, Share, Slug, Span
 
 
 class Migration(Section):
@@ -81,7 +81,7 @@ class Marker(Section):
 
 class Gate(Section):
     delay: Duration = 20.0
-    within: Duration = 600.0
+    within: Span = 600.0
     regions: list[str] = []
     marker: Marker | None = None
     inconclusive: Literal["keep", "restore"] = "keep"
@@ -94,9 +94,9 @@ class Criterion(Section):
     at_most: float | None = None
     reject: float | None = None
     baseline: float | None = None
-    p50: Duration | None = None
-    p95: Duration | None = None
-    p99: Duration | None = None
+    p50: Span | None = None
+    p95: Span | None = None
+    p99: Span | None = None
     mean: float | None = None
     requests: int | None = Field(default=None, ge=0)
     function: Slug | None = None
@@ -129,7 +129,7 @@ class Criteria(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     __pydantic_extra__: dict[str, Criterion] = Field(init=False)
-    window: Duration = 3600.0
+    window: Span = 3600.0
     files: list[str] = []
 
     @property
@@ -144,7 +144,7 @@ class Soak(Section):
     beta: float = Field(default=0.05, gt=0, lt=0.5)
     max_requests: int = Field(default=300, ge=1)
     max_cost: float = Field(default=2.0, gt=0)
-    max_time: Duration = 1800.0
+    max_time: Span = 1800.0
     concurrency: int = Field(default=4, ge=1, le=64)
     case: str | None = None
 

@@ -16,6 +16,7 @@ import yaml
 from migration.errors import ConfigError
 
 Path_ = tuple[str | int, ...]
+_DIGITS = 400  # of a number; Python itself converts no more than some thousands
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -99,7 +100,7 @@ def plain(text: str) -> Any:
     """An unquoted scalar by the rules of YAML 1.2's core schema."""
     if text.lower() in _WORDS and text in (text.lower(), text.upper(), text.capitalize()):
         return _WORDS[text.lower()]
-    if _INT.fullmatch(text):
+    if len(text) <= _DIGITS and _INT.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text
 

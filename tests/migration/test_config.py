@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,55 @@ def test_how_the_logs_are_asked_is_the_environments_own(tmp_path: Path) -> None:
     own = _load(tmp_path, text).environments["prod"].logs
     assert (own.per_minute, own.patience) == (0, 2.0)
     assert "environments.prod.logs.per_minute" in _mistakes(tmp_path, text.replace("0, p", "-1, p"))[0]
+
+
+_CASE = "smoke: [{name: a, function: a, %s}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("gate: {within: 0s}\n", "gate.within"),
+        (_CASE % "timeout: 0", "smoke.0.timeout"),
+        (_CASE % "expect: {max_seconds: 0}", "smoke.0.expect.max_seconds"),
+        ("criteria: {window: 0}\n", "criteria.window"),
+        ("criteria: {response_time: {p95: 0}}\n", "criteria.response_time.p95"),
+        ("soak: {max_time: 0m}\n", "soak.max_time"),
+    ],
+)
+def test_a_time_that_must_pass_is_longer_than_nothing(tmp_path: Path, text: str, path: str) -> None:
+    [found] = _mistakes(tmp_path, SMALL + text)
+    assert found.endswith(f"{path}: must be longer than 0 seconds")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-1",
+        "-5s",
+        ".inf",
+        "1e400",
+        pytest.param("9" * 10_000, id="nines"),
+        pytest.param(f'"{"1s" * 5_000}"', id="long"),
+    ],
+)
+def test_a_duration_that_is_none_is_told_at_once_and_in_one_line(tmp_path: Path, value: str) -> None:
+    began = time.monotonic()
+    [found] = _mistakes(tmp_path, SMALL + f"gate: {{delay: {value}}}\n")
+    assert "gate.delay: " in found and "write it like 90s" in found and len(found) < 200
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("[[]", "can be read in two ways: possible nested set at position 1; write a backslash before it"),
+        ("a[b--c]", "can be read in two ways: possible set difference at position 3"),
+        ("(", "is not a regular expression: missing ), unterminated subpattern at position 0"),
+    ],
+)
+def test_a_pattern_that_python_warns_of_is_a_mistake_like_any_other(tmp_path: Path, pattern: str, words: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        [found] = _mistakes(tmp_path, SMALL + f"signals: {{failure: '{pattern}'}}\n")
+    assert words in found
