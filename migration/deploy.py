@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from migration import plan, preflight, snapshot
 from migration.common.parallel import every
-from migration.errors import Refused
+from migration.errors import Refused, Unfinished
 from migration.plan import Plan
-from migration.release import recorder, recovery
+from migration.release import recorder
 from migration.release.carry import Carry
 from migration.release.outcome import Deployed, DeployResult
 from migration.release.recovery import Recovery
 from migration.release.staging import Pace
 from migration.repo import hold
+from migration.undoing import ends
 
 if TYPE_CHECKING:
     from migration.clients.supabase import Function
@@ -44,13 +45,13 @@ def run(
     Everything else ends in the result, whose `exit_code` says how.
     """
     made = _planned(context, only)
-    pending = recovery.look(context, made.history, made.live)
+    pending = made.pending
     resumed = pending if pending and _same(pending.deployment, made, plan_hash) else None
     if pending is None or pending.verdict == "abandoned":
         if plan_hash:
             _expect(made, plan_hash)
         if not made.changes:
-            return _nothing(context, made)
+            return _nothing(context, made, pending, wait)
     if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed"):
         resumed = None
     _ready(context, made, pending, resumed, lift_hold)
@@ -86,6 +87,8 @@ def _ready(
         raise pending.unfinished()
     if made.hold and not lift_hold:
         found = hold.Hold(**made.hold)
+        if pending and pending.deployment.id == found.id:
+            raise _half(context, pending)
         raise hold.refuse(found, context.environment.name)
     preflight.check(context, made)
 
@@ -148,7 +151,7 @@ def _locked(
     with context.lock.held("deploy", wait, name) as held:
         context.observer.done("lock")
         again, told = _again(context, made, only, settings=resumed is None)
-        pending = recovery.look(context, again.history, again.live)
+        pending = again.pending
         recording = recorder.Recording(context, name, held, again.history)
         carry = Carry(context, again, told, recording, gate, pace or Pace())
         if resumed:
@@ -179,8 +182,24 @@ def _again(context: Context, made: Plan, only: Sequence[str], settings: bool) ->
     return again, told
 
 
-def _nothing(context: Context, made: Plan) -> DeployResult:
+def _half(context: Context, pending: Recovery) -> Unfinished:
+    """A rollback that never moved anything holds the change all the same: somebody wanted it gone."""
+    _nobody_at_work(context)
+    text = f"Not deployed: {pending.message} What it was to take back is held."
+    return Unfinished(text, f"{pending.next[0]}, or deploy all the same: inv deploy --lift-hold 'why it is good now'")
+
+
+def _nothing(context: Context, made: Plan, pending: Recovery | None, wait: float) -> DeployResult:
+    """Nothing to change; an interrupted deployment of which nothing went live gets its end on record."""
     now = context.clock.now()
     left = made.history.live
     ended = Deployed(left.id if left else "", "same", made.revision, made.base_revision, (), now, now, made.hash)
-    return DeployResult(ended, message="Nothing to deploy: what is live has this very source.")
+    text = "Nothing to deploy: what is live has this very source."
+    if pending is None:
+        return DeployResult(ended, message=text)
+    ends.abandon(context, pending, wait)
+    kind, name = pending.deployment.kind, pending.deployment.id
+    again = pending.next if kind == "rollback" else ()
+    return DeployResult(
+        ended, message=f"{text} The {kind} {name}, of which nothing had gone live, is closed.", next=again
+    )

@@ -11,12 +11,14 @@ from migration.clients.supabase import Function, SecretDigest
 from migration.code import differences, functions_config
 from migration.common.parallel import every
 from migration.errors import Refused
+from migration.release import recovery
 from migration.release.planned import CHANGES, Item, Plan
 from migration.repo import hold
 from migration.source import Source
 
 if TYPE_CHECKING:
     from migration.context import Context
+    from migration.release.recovery import Recovery
     from migration.repo.deployments import History, Left
     from migration.repo.held import Holder
 
@@ -37,7 +39,8 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     past = _past(context, base, [*slugs, *watched])
     known, past = past is not None, past or {}
     live = {function.slug: function for function in functions}
-    items = _items(context, [sources[slug] for slug in slugs], live, history, past, diff, digests)
+    pending = recovery.look(context, history, live)
+    items = _items(context, [sources[slug] for slug in slugs], live, history, past, diff, digests, pending)
     settings = context.config.migration.functions
     context.observer.done("plan")
     return Plan(
@@ -51,10 +54,12 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         secrets=tuple(_secrets(context, digests)),
         hold=_hold(context, history, head, [item for item in items if item.changes]),
         lock=holder.facts() if holder else None,
-        notes=(*notes, *_notes(items, base, known)),
+        notes=(*notes, *_pending(pending, holder), *_notes(items, base, known)),
         history=history,
         live=live,
         digests={secret.name: secret.digest for secret in digests},
+        pending=pending,
+        busy=holder is not None and not holder.gone,
     )
 
 
@@ -127,10 +132,13 @@ def _items(
     past: Mapping[str, Source],
     diff: bool,
     digests: Sequence[SecretDigest],
+    pending: Recovery | None,
 ) -> list[Item]:
     judged = [(found, live.get(found.slug), history.left(found.slug)) for found in sources]
     actions = {
-        found.slug: _action(found, now, left, _rotated(context, history, left, digests)) for found, now, left in judged
+        found.slug: _ours(pending, found.slug, now)
+        or _action(found, now, left, _rotated(context, history, left, digests))
+        for found, now, left in judged
     }
     replaced = [now for found, now, _ in judged if now is not None and actions[found.slug][0] in CHANGES]
     kept = snapshot.take(context, replaced, past)
@@ -147,6 +155,26 @@ def _items(
         )
         for found, now, left in judged
     ]
+
+
+def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[str, str] | None:
+    """A version that no finished deployment left, because the unfinished one did."""
+    found = next((one for one in pending.functions if one.slug == slug), None) if pending else None
+    if pending is None or found is None or live is None or found.state not in ("live", "restored"):
+        return None
+    kind = "deployment" if pending.deployment.kind == "deploy" else "rollback"
+    did = "made" if found.state == "live" else "put back what was there before, and that made"
+    return "update", f"the unfinished {kind} {pending.deployment.id} {did} version {live.version} live"
+
+
+def _pending(pending: Recovery | None, holder: Holder | None) -> list[str]:
+    """What stands between two states, or is simply going on."""
+    if pending is None:
+        return []
+    if holder is not None and not holder.gone:
+        return [f"The {pending.deployment.kind} {pending.deployment.id} is under way."]
+    closed = " The next deploy closes it." if pending.verdict == "abandoned" else ""
+    return [f"{pending.message}{closed}"]
 
 
 def _rotated(context: Context, history: History, left: Left | None, digests: Sequence[SecretDigest]) -> list[str]:

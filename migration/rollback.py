@@ -15,7 +15,7 @@ from migration.repo import reversal, scope
 from migration.repo.deployments import History
 from migration.undoing import aim
 from migration.undoing.aim import Aim, Target
-from migration.undoing.ends import Unlocked, close
+from migration.undoing.ends import Unlocked, abandon
 from migration.undoing.rolled import RollbackResult
 from migration.undoing.undo import Undo
 
@@ -221,6 +221,5 @@ def _closed(context: Context, made: RollbackPlan, wait: float) -> RollbackResult
     """Nothing to do; an interrupted deployment of which nothing went live gets its end on record."""
     pending = made.target.pending
     if pending is not None and pending.verdict == "abandoned" and pending.deployment.interrupted:
-        with context.lock.held("closing an interrupted deployment", wait, pending.deployment.id):
-            close(context, pending, "abandoned", "nothing of it had gone live")
+        abandon(context, pending, wait)
     return RollbackResult(None, message=made.message)

@@ -14,6 +14,7 @@ from migration.snapshot import Kept
 from migration.source import Source, canonical
 
 if TYPE_CHECKING:
+    from migration.release.recovery import Recovery
     from migration.repo.deployments import History
 
 CHANGES = ("create", "update", "drifted")
@@ -90,7 +91,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a deploy made now would do. `hash` is SHA-256 in hex, the same as long as nothing of it has moved."""
+    """What a deploy made now would do. `hash` is SHA-256 in hex, the same as long as nothing of it has moved.
+
+    `pending`: the deployment without an end, if there is one; `busy`: somebody is at work on it, or on another.
+    """
 
     environment: str
     project_ref: str
@@ -106,6 +110,8 @@ class Plan:
     history: History = field(repr=False)
     live: Mapping[str, Function] = field(repr=False)
     digests: Mapping[str, str] = field(repr=False)
+    pending: Recovery | None = field(default=None, repr=False)
+    busy: bool = False
 
     @property
     def hash(self) -> str:
@@ -129,9 +135,12 @@ class Plan:
         names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")
         told = {name: getattr(self, name) for name in names}
         rest = {"hold": self.hold, "lock": self.lock, "notes": list(self.notes), "next": self._next()}
+        rest["interrupted"] = self.pending.as_json() if self.pending and not self.busy else None
         return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **told, **rest}
 
     def _next(self) -> list[str]:
+        if self.pending and self.pending.verdict != "abandoned":
+            return [] if self.busy else list(self.pending.next)
         env = "" if self.environment == "prod" else f" --env {self.environment}"
         lift = " --lift-hold 'why it is good now'" if self.hold else ""
         return [f"inv deploy{env} --plan {self.hash[:12]}{lift}"] if self.changes else []

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migration.common.failpoint import failpoint
+from migration.release import recovery
 from migration.release.recorder import Record, Recording
+from migration.release.recovery import Recovery
 
 if TYPE_CHECKING:
     from migration.context import Context
-    from migration.release.recovery import Recovery
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,18 @@ class Unlocked(Recording):
         super().intent({**record, "without_lock": self.reason})
 
     def _append(self, record: Record) -> None:
-        self.context.ledger.keep(record, failures=2)
+        self.context.ledger.keep(record)
+
+
+def abandon(context: Context, pending: Recovery, wait: float) -> None:
+    """Close what went nowhere, after another look under the lock; Unfinished when it went somewhere meanwhile."""
+    with context.lock.held("closing an interrupted deployment", wait, pending.deployment.id):
+        live = {function.slug: function for function in context.supabase.functions()}
+        found = recovery.look(context, context.ledger.history(), live)
+        if found is not None and found.verdict != "abandoned":
+            raise found.unfinished()
+        if found is not None:
+            close(context, found, "abandoned", "nothing of it had gone live")
 
 
 def close(context: Context, pending: Recovery, outcome: str, message: str) -> None:

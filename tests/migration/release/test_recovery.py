@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from migration import deploy, rollback, status
+from migration import deploy, plan, rollback, status
 from migration.clients.supabase import Upload
 from migration.common import failpoint
 from migration.errors import Unfinished
@@ -198,6 +198,49 @@ def test_another_plan_does_not_go_on_with_an_interrupted_one(stage: Scene) -> No
         _deploy(stage)
     assert "inv deploy or inv rollback" in caught.value.hint
     assert _texts(stage) == {text(1)}
+
+
+@pytest.mark.parametrize(
+    ("verb", "again"), [pytest.param("deploy", (), marks=pytest.mark.long), ("rollback", ("inv rollback",))]
+)
+def test_with_nothing_to_deploy_what_was_interrupted_before_it_began_is_closed_and_named(
+    verb: str, again: tuple[str, ...], stage: Scene
+) -> None:
+    if verb == "rollback":
+        assert _deploy(stage).exit_code == 0
+    assert crash.run(stage, "record.intent.after", verb=verb) == -9
+    if verb == "deploy":
+        stage.change(1)
+    assert status.run(stage.context()).exit_code == 5
+    told = plan.make(stage.context())
+    assert "nothing" in told.notes[0] and "The next deploy closes it" in told.notes[0]
+    done = _deploy(stage)
+    assert done.exit_code == 0 and "Nothing to deploy" in done.message and "is closed" in done.message
+    assert done.next == again and status.run(stage.context()).exit_code == 0
+    _settled(stage)
+
+
+@pytest.mark.long
+def test_new_work_is_not_deployed_over_a_rollback_that_was_interrupted_before_it_began(stage: Scene) -> None:
+    assert _deploy(stage).exit_code == 0
+    assert crash.run(stage, "record.intent.after", verb="rollback") == -9
+    stage.change(3, "beta")
+    with pytest.raises(Unfinished, match="nothing was put back yet.* is held") as caught:
+        _deploy(stage)
+    assert "inv rollback" in caught.value.hint and "--lift-hold" in caught.value.hint
+    assert _deploy(stage, lift_hold="it was good after all").exit_code == 0
+    _settled(stage)
+
+
+def test_a_plan_tells_what_an_interrupted_deploy_left_and_which_commands_go_on(stage: Scene) -> None:
+    assert crash.run(stage, "activate.sent") == -9
+    made = plan.make(stage.context())
+    name = made.history.interrupted.id if made.history.interrupted else ""
+    assert [item.why for item in made.functions] == [f"the unfinished deployment {name} made version 2 live"] * 2
+    assert {item.action for item in made.functions} == {"update"} and not made.drifted
+    told = made.as_json()
+    assert told["next"] == ["inv deploy", "inv rollback"] and told["interrupted"]["verdict"] == "live"
+    assert "its code is live and was not proven" in told["notes"][0]
 
 
 def test_a_killed_deploy_of_a_single_function_is_known_by_its_content(stage: Scene) -> None:
