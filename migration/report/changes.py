@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from migration.common.durations import show
 from migration.common.finding import named
 
 from .canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
 
+_FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
 _OUTCOMES = {
     "live": ("is live and proven", GOOD),
     "ungated": ("is live; NOTHING WAS PROVEN (--no-gate)", UNSURE),
@@ -37,11 +40,25 @@ def plan(data: Data, canvas: Canvas) -> None:
         if row["changed"]:
             canvas.say(f"{row['slug']} should be unchanged and differs in {', '.join(row['files'])}", UNSURE)
     _around(data, canvas)
-    for row in data["functions"]:
-        if row["diff"]:
-            canvas.say(row["diff"])
+    _differences(data, canvas)
     canvas.say(f"Plan {short(data['hash'], 12)} for {data['environment']} at {short(data['revision'])}", "bold")
     canvas.then(data)
+
+
+def _differences(data: Data, canvas: Canvas) -> None:
+    """Function by function; a shared file that changes alike in several is shown once."""
+    shown: dict[str, str] = {}
+    for row in data["functions"]:
+        pieces = [piece for piece in _FILE.split(row["diff"]) if piece]
+        if pieces:
+            live = _version(row["live_version"])
+            canvas.say(f"{row['slug']}: what is live ({live}) against what would be", "bold")
+        for piece in pieces:
+            if first := shown.get(piece):
+                canvas.say(f"{' '.join(piece.splitlines()[:2])}  as in {first}")
+            else:
+                canvas.say(piece.rstrip("\n"))
+            shown.setdefault(piece, row["slug"])
 
 
 def asked(data: Data, canvas: Canvas) -> None:
@@ -55,7 +72,7 @@ def _around(data: Data, canvas: Canvas) -> None:
             canvas.say(named(f"secret {row['name']} is missing: inv secret --set", data["environment"]), BAD)
         elif row.get("matches") is None:
             canvas.say(
-                f"secret {row['name']} is there; whether it equals yours was not proven (no local value)", UNSURE
+                f"secret {row['name']} is there; whether it equals yours was not proven: inv secret says why", UNSURE
             )
         elif row.get("matches") is False:
             canvas.say(
@@ -142,8 +159,19 @@ def history(data: Data, canvas: Canvas) -> None:
     canvas.table(rows, "deployment", "when (UTC)", "who", "kind", "outcome", "revision", "functions")
     for note in data.get("notes") or ():
         canvas.say(f"{when(note.get('at'))} {note.get('who')}: {note.get('text')}")
+    for record in data.get("records") or ():
+        _record(record, canvas)
     if data.get("message"):
         canvas.say(data["message"])
+
+
+def _record(record: Data, canvas: Canvas) -> None:
+    """One record as it stands in the ledger, every field of it."""
+    import yaml
+
+    canvas.say(f"{record['record']} of {when(record.get('at'))} by {record.get('who')}", "bold")
+    rest = {key: value for key, value in record.items() if key not in ("record", "who")}
+    canvas.say(yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=110).rstrip())
 
 
 def _ended(row: Data) -> str:
