@@ -164,7 +164,7 @@ class _Release:
         except (CutoverError, OSError) as second:
             self.result.outcome = "unfinished"
             also = _translated(second)
-            self.result.error = Unfinished(f"{error.message} {also.message}", also.hint or "inv status")
+            self.result.error = Unfinished(f"{error.message.rstrip('. ')}. {also.message}", also.hint or "inv status")
 
     def _unsent(self) -> str:
         """No upload was answered: nothing went live, unless a single deploy did so without saying it."""
