@@ -149,7 +149,7 @@ def status(_, env="prod", json=False, limit="5"):  # type: ignore[no-untyped-def
     cli.run("status", env=env, json=json, limit=limit)
 
 
-@verb(limit="show so many deployments", note="add a note to the ledger")
+@verb(limit="show so many deployments; 1 shows the newest in full", note="add a note to the ledger")
 def history(_, env="prod", json=False, limit="20", note=""):  # type: ignore[no-untyped-def]
     """Show the ledger of deployments."""
     cli.run("history", env=env, json=json, limit=limit, note=note)

@@ -74,6 +74,13 @@ def _ref(value: Any) -> Any:
     return value
 
 
+def _place(value: Any) -> Any:
+    """An environment's name, which becomes a part of git refs, of paths and of the commands that we print."""
+    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]*", value) or _NO_REF.search(value):
+        raise ValueError("an environment's name takes letters, digits, - and _: it names a git ref (refs/cutover/…)")
+    return value
+
+
 def _project(value: Any) -> Any:
     """A project as its dashboard's address names it; the Management API refuses any other form."""
     if isinstance(value, str) and _WAITING not in value and not re.fullmatch(r"[a-z]{20}", value):
@@ -88,6 +95,7 @@ Regex = Annotated[str, BeforeValidator(_pattern)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 Address = Annotated[str, BeforeValidator(_address)]
 Ref = Annotated[str, BeforeValidator(_ref)]
+Place = Annotated[str, BeforeValidator(_place)]
 ProjectRef = Annotated[str, BeforeValidator(_project)]
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from migration.schema.cases import SmokeCase
 from migration.schema.environments import Auth, EnvironmentSettings
-from migration.schema.fields import Address, Duration, Hidden, Ref, Regex, Section, Share, Slug, Span
+from migration.schema.fields import Address, Duration, Hidden, Place, Ref, Regex, Section, Share, Slug, Span
 
 
 class Migration(Section):
@@ -178,7 +178,7 @@ class Rehearsal(Section):
 class Config(Section):
     migration: Migration
     app: App
-    environments: dict[str, EnvironmentSettings] = Field(min_length=1)
+    environments: dict[Place, EnvironmentSettings] = Field(min_length=1)
     secrets: dict[str, SecretSettings] = {}
     auth: Auth = Auth()
     provider: Provider | None = None

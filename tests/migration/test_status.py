@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from migration import deploy, history, status
 from migration.context import Context
 from migration.errors import Refused
 from migration.rehearsal.server import Running
 from migration.release.staging import Pace
+from migration.report.console import draw
 from migration.report.sink import one_line
 from tests.support import crash, repos, scene
 from tests.support.scene import Scene
@@ -97,6 +101,14 @@ def test_history_lists_deployments_and_notes_newest_first(stage: Scene) -> None:
     alone = history.run(stage.context(), limit=1)
     assert [record["record"] for record in alone.records] == ["intent", "staged", "outcome"]
     assert second.deployment.id in one_line(alone)
+    console = Console(width=120, record=True, file=io.StringIO())
+    draw("history", json.loads(one_line(alone)), console)
+    shown = console.export_text()
+    assert "intent of" in shown and "outcome of" in shown and f"source_digest: {_wanted(alone)}" in shown
+
+
+def _wanted(found: history.Ledgered) -> str:
+    return str(found.records[0]["functions"][0]["wanted"]["source_digest"])
 
 
 def test_an_empty_note_is_refused(stage: Scene) -> None:
