@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 _DRAIN = 15.0  # seconds given to requests that are under way when the verdict stands
 _VERDICTS: dict[Decision | None, str] = {"accept": "pass", "reject": "fail", None: "inconclusive"}
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 4}
+_ENDS = {
+    "requests": "the request limit was reached",
+    "cost": "the dollar limit was reached",
+    "time": "the time limit was reached",
+    "abandoned": "it was given up because going on was pointless",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Quote:
 
     def __str__(self) -> str:
         return (
-            f"At most {self.requests} requests and ${self.cost:.2f}; about {self.expected_requests:.0f} requests "
+            f"At most {_requests(self.requests)} and ${self.cost:.2f}; about {self.expected_requests:.0f} "
             f"if {percent(self.test.accept)} of them succeed"
         )
 
@@ -215,29 +221,26 @@ def _result(context: Context, so_far: _Run, meter: Meter, seconds: float, sent: 
         failures=_failures(so_far.seen),
         test=so_far.test,
     )
-    took = durations.show(seconds)
-    context.observer.done("soak", detail=f"{result.decision}; {result.requests} requests in {took}", seconds=seconds)
+    said = f"{result.decision}; {_requests(result.requests)} in {durations.show(seconds)}"
+    context.observer.done("soak", detail=said, seconds=seconds)
     return result
+
+
+def _requests(count: int) -> str:
+    return f"{count} request{'' if count == 1 else 's'}"
 
 
 def _words(test: Sprt, decision: Decision | None, stopped: str) -> str:
     good, bad = percent(test.accept), percent(test.reject)
-    if decision is None:
-        ends = {
-            "requests": "the request limit was reached",
-            "cost": "the dollar limit was reached",
-            "time": "the time limit was reached",
-            "abandoned": "it was given up because going on was pointless",
-        }
-        return f"not settled between {good} and {bad}: {ends[stopped]}"
-    return f"rather {good} than {bad}" if decision == "accept" else f"rather {bad} than {good}"
+    if decision == "accept":
+        return f"rather {good} than {bad}"
+    return f"rather {bad} than {good}" if decision else f"not settled between {good} and {bad}: {_ENDS[stopped]}"
 
 
 def _latency(seen: Sequence[Sample]) -> dict[str, Any]:
     """p50, p95 and p99 of the successful requests, None without any."""
     counts = Counter(round(sample.seconds, 3) for sample in seen if sample.ok)
-    names = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-    return {name: stats.quantile(counts, wanted) if counts else None for name, wanted in names.items()}
+    return {f"p{share}": stats.quantile(counts, share / 100) if counts else None for share in (50, 95, 99)}
 
 
 def _failures(seen: Sequence[Sample]) -> tuple[str, ...]:

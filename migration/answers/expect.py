@@ -58,9 +58,9 @@ class Checker:
         """Every expectation that fails. A wrong status is told alone: the rest was said of another answer."""
         if answer.status not in expect.statuses:
             wanted = " or ".join(str(status) for status in expect.statuses)
-            return (Failure("status", wanted, mask(f"{answer.status}: {cut(answer.text)}")),)
+            return (Failure("status", wanted, f"{answer.status}: {cut(answer.text)}"),)
         return tuple(
-            Failure(found.what, found.expected, mask(cut(found.got)))
+            Failure(found.what, found.expected, cut(found.got))
             for found in (
                 *_headers(expect.headers, answer.headers),
                 *_json(expect.json_, answer.body),
@@ -78,7 +78,7 @@ class Checker:
                 yield Failure(name, f"{wanted.type} code at {at}", "no text there")
                 continue
             for problem in judge(text, wanted.type, self._parser, expect.forbidden_imports):
-                yield Failure(name, f"a valid {wanted.type} artifact at {at}", problem)
+                yield Failure(name, f"valid {wanted.type} code at {at}", f"code that is not: {problem}")
 
 
 def delivers(expect: Expect, answer: Answered) -> bool:
@@ -105,8 +105,8 @@ def code_at(body: bytes, path: str) -> str | None:
 
 
 def cut(text: str) -> str:
-    """A text short enough for a message, on one line."""
-    line = " ".join(text.split())
+    """A text short enough for a message, on one line; masked before it is cut, so that no half of a secret is left."""
+    line = " ".join(mask(text).split())
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}… ({len(text)} characters)"
 
 
@@ -130,14 +130,14 @@ def _text(wanted: Text | None, got: str) -> Iterator[Failure]:
     parts = [wanted.contains] if isinstance(wanted.contains, str) else wanted.contains or []
     for part in parts:
         if part not in got:
-            yield Failure("text", f"to contain {part}", got or "an empty body")
+            yield Failure("text", f"a text that contains {cut(part)}", got or "an empty body")
     if wanted.matches is not None and not re.search(wanted.matches, got):
-        yield Failure("text", f"to match {wanted.matches}", got or "an empty body")
+        yield Failure("text", f"a text that matches {wanted.matches}", got or "an empty body")
 
 
 def _seconds(most: float | None, got: float) -> Iterator[Failure]:
     if most is not None and got > most:
-        yield Failure("max_seconds", f"at most {most:g} s", f"{got:.1f} s")
+        yield Failure("max_seconds", f"at most {most:g} s", f"{got:.4g} s")
 
 
 def _json(wanted: Mapping[str, Match], body: bytes) -> Iterator[Failure]:
@@ -148,28 +148,29 @@ def _json(wanted: Mapping[str, Match], body: bytes) -> Iterator[Failure]:
         found = find(body, path)
         if match.absent:
             if found:
-                yield Failure(f"json {path}", "nothing there", _shown(found[0]))
+                yield Failure(f"json {path}", "nothing there", _json_of(found[0]))
         elif not found:
             yield Failure(f"json {path}", _wish(match), "nothing there")
         for value in [] if match.absent else found:
-            yield from (Failure(f"json {path}", wish, _shown(value)) for wish in _unmet(match, value))
+            yield from (Failure(f"json {path}", wish, got) for wish, got in _unmet(match, value))
 
 
-def _unmet(match: Match, value: Any) -> Iterator[str]:
-    """The wishes that a value does not meet, in words."""
+def _unmet(match: Match, value: Any) -> Iterator[tuple[str, str]]:
+    """The wishes that a value does not meet, in words, each with what came instead."""
+    got = _json_of(value)
     if "equals" in match.model_fields_set and not _equal(value, match.equals):
-        yield _shown(match.equals)
+        yield cut(_json_of(match.equals)), got
     if match.type and not _is_type(value, match.type):
-        yield f"a value of type {match.type}"
+        yield f"a value of type {match.type}", got
     if match.matches is not None and not (isinstance(value, str) and re.search(match.matches, value)):
-        yield f"text that matches {match.matches}"
+        yield f"text that matches {match.matches}", got
     if match.length is not None and not _fits(match.length, value):
-        yield _length(match.length)
+        yield _length(match.length), f"{len(value)}: {got}" if isinstance(value, str | list | dict) else got
 
 
 def _wish(match: Match) -> str:
     """Everything that is asked of a value, in words."""
-    parts = [_shown(match.equals)] if "equals" in match.model_fields_set else []
+    parts = [cut(_json_of(match.equals))] if "equals" in match.model_fields_set else []
     parts += [f"a value of type {match.type}"] if match.type else []
     parts += [f"text that matches {match.matches}"] if match.matches is not None else []
     return ", ".join(parts + ([_length(match.length)] if match.length is not None else []))
@@ -199,7 +200,13 @@ def _fits(wanted: int | Length, value: Any) -> bool:
 def _length(wanted: int | Length) -> str:
     if isinstance(wanted, int):
         return f"a length of {wanted}"
-    return f"a length of {wanted.at_least} to {'any' if wanted.at_most is None else wanted.at_most}"
+    if wanted.at_most is None:
+        return f"a length of at least {wanted.at_least}"
+    return (
+        f"a length of {wanted.at_least} to {wanted.at_most}"
+        if wanted.at_least
+        else f"a length of at most {wanted.at_most}"
+    )
 
 
 def _is_json(body: bytes) -> bool:
@@ -210,5 +217,5 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
-    return cut(json.dumps(value, ensure_ascii=False))
+def _json_of(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -33,7 +33,12 @@ def lines_of(context: Context, results: Sequence[CaseResult]) -> list[CaseResult
     except CutoverError as error:
         context.observer.note(f"the logs of the failed cases could not be read: {error.message}")
         return list(results)
-    return [result if result.ok else replace(result, log_lines=tuple(_own(rows, result))) for result in results]
+    found = [result if result.ok else replace(result, log_lines=tuple(_own(rows, result))) for result in results]
+    for result in found:
+        if result.execution_id in wanted and not result.log_lines:
+            where = f"inv logs --request {result.request_id or result.execution_id} --env {context.environment.name}"
+            context.observer.note(f"{result.name}: no log line so far, they come late: {where}")
+    return found
 
 
 def _rows(context: Context, executions: Sequence[str]) -> list[tuple[str, str]]:

@@ -73,7 +73,7 @@ def _why(result: CaseResult) -> str:
         said = result.answer.text
     if isinstance(said, dict):
         said = next((said[key] for key in ("code", "error", "message", "msg") if isinstance(said.get(key), str)), "")
-    return mask(f"{result.status} {' '.join(str(said).split())[:120]}".strip())
+    return f"{result.status} {' '.join(mask(str(said)).split())[:120]}".strip()
 
 
 class Hopeless:

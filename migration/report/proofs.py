@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
+from .figures import folded
 
 
 def secret(data: Data, canvas: Canvas) -> None:
@@ -34,12 +35,19 @@ def smoke(data: Data, canvas: Canvas) -> None:
 
 
 def _case(row: Data, canvas: Canvas) -> None:
-    for failure in row["failures"]:
-        canvas.say(f"{row['name']}: {failure['what']}: expected {failure['expected']}, got {failure['got']}", BAD)
+    """What a failed case had to do with: why, its request, what the function said, and how to send it again."""
     if row["ok"]:
         return
+    canvas.say(f"✗ {row['name']}", BAD)
+    for failure in row["failures"]:
+        canvas.say(f"  {failure['what']}: expected {failure['expected']}, got {failure['got']}", BAD)
+    if row.get("skipped"):
+        canvas.say(f"  not sent: {row['skipped']}", BAD)
+    if row.get("request_id"):
+        canvas.say(f"  request: {row['request_id']}")
+    own = f"[{row.get('request_id')}] "
     for line in row.get("log_lines") or ():
-        canvas.say(f"  log: {line}", "dim")
+        canvas.say(f"  log: {folded(line.removeprefix(own))}", "dim")
     if row.get("curl"):
         canvas.say(f"  again: {row['curl']}", "dim")
 
@@ -47,12 +55,14 @@ def _case(row: Data, canvas: Canvas) -> None:
 def soak(data: Data, canvas: Canvas) -> None:
     low, high = data["interval"]
     style = {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE)
-    canvas.say(f"{data['verdict']}: {data['decision']}", style)
+    about = "the success rate is " if data["stopped"] == "boundary" else ""
+    canvas.say(f"{data['verdict']}: {about}{data['decision']}", style)
     canvas.say(f"{data['successes']} of {data['requests']} succeeded; the rate lies between {low:.1%} and {high:.1%}.")
     for line in (*data["reasons"], *data["failures"]):
         canvas.say(f"  {line}", "dim")
-    times = ", ".join(f"{name} {data[name]:.1f} s" for name in ("p50", "p95", "p99") if data.get(name) is not None)
-    canvas.say(f"{times}; spent {money(data['cost'])}{'' if data['cost_measured'] else ' by estimate'}.")
+    times = [f"{name} {data[name]:.1f} s" for name in ("p50", "p95", "p99") if data.get(name) is not None]
+    took = f"{', '.join(times)} of those that succeeded; " if times else ""
+    canvas.say(f"{took}spent {money(data['cost'])}{'' if data['cost_measured'] else ' by estimate'}.")
     canvas.then(data)
 
 

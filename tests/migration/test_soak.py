@@ -178,7 +178,7 @@ def test_the_answers_of_an_interrupted_soak_are_kept_too(context: Context) -> No
 
 def test_the_quote_says_the_most_it_may_cost_and_what_is_likely() -> None:
     offer = soak.quote(settings())
-    assert str(offer) == "At most 300 requests and $2.00; about 113 requests if 99 % of them succeed"
+    assert str(offer) == "At most 300 requests and $2.00; about 113 if 99 % of them succeed"
 
 
 @pytest.mark.parametrize(

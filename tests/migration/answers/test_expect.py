@@ -77,21 +77,23 @@ UNMET: list[tuple[dict[str, Any], str]] = [
     ({"json": {"$.name": {"type": "number"}}}, 'json $.name: expected a value of type number, got "Counter"'),
     ({"json": {"$.success": {"type": "integer"}}}, "json $.success: expected a value of type integer, got true"),
     ({"json": {"$.ratio": {"type": "integer"}}}, "json $.ratio: expected a value of type integer, got 2.5"),
-    ({"json": {"$.items": {"length": 3}}}, "json $.items: expected a length of 3, got ["),
-    ({"json": {"$.name": {"length": {"at_most": 3}}}}, "json $.name: expected a length of 0 to 3, got"),
+    ({"json": {"$.items": {"length": 3}}}, "json $.items: expected a length of 3, got 2: ["),
+    ({"json": {"$.name": {"length": {"at_most": 3}}}}, "json $.name: expected a length of at most 3, got 7: \"Counter"),
+    ({"json": {"$.name": {"length": {"at_least": 9}}}}, "json $.name: expected a length of at least 9, got 7: "),
+    ({"json": {"$.name": {"length": {"at_least": 8, "at_most": 9}}}}, "json $.name: expected a length of 8 to 9, got"),
     ({"json": {"$.count": {"length": 1}}}, "json $.count: expected a length of 1, got 2"),
     ({"json": {"$.items[*].n": 1}}, "json $.items[*].n: expected 1, got 2"),
     ({"json": {"$.error": {"type": "string", "length": 2}}}, "json $.error: expected a value of type string, a len"),
     ({"json": {"$.name": {"absent": True}}}, 'json $.name: expected nothing there, got "Counter"'),
-    ({"text": "Timer"}, "text: expected to contain Timer, got {"),
-    ({"text": {"contains": ["Counter", "Timer"]}}, "text: expected to contain Timer, got {"),
-    ({"text": {"matches": "^x"}}, "text: expected to match ^x, got {"),
-    ({"artifact": "html"}, "artifact: expected a valid html artifact at $.artifactCode, got its type is"),
+    ({"text": "Timer"}, "text: expected a text that contains Timer, got {"),
+    ({"text": {"contains": ["Counter", "Timer"]}}, "text: expected a text that contains Timer, got {"),
+    ({"text": {"matches": "^x"}}, "text: expected a text that matches ^x, got {"),
+    ({"artifact": "html"}, "artifact: expected valid html code at $.artifactCode, got code that is not: its"),
     ({"artifact": {"type": "react", "at": "$.nothing"}}, "artifact: expected react code at $.nothing, got no"),
     ({"artifact": {"type": "react", "at": "$.count"}}, "artifact: expected react code at $.count, got no text there"),
-    ({"code": "react", "forbidden_imports": ["x"]}, "code: expected a valid react artifact at $.fixedCode, got it"),
-    ({"code": {"type": "svg", "at": "$.name"}}, "code: expected a valid svg artifact at $.name, got it is not"),
-    ({"max_seconds": 0.5}, "max_seconds: expected at most 0.5 s, got 1.0 s"),
+    ({"code": "react", "forbidden_imports": ["x"]}, "code: expected valid react code at $.fixedCode, got code that is"),
+    ({"code": {"type": "svg", "at": "$.name"}}, "code: expected valid svg code at $.name, got code that is not: it"),
+    ({"max_seconds": 0.5}, "max_seconds: expected at most 0.5 s, got 1 s"),
 ]  # fmt: skip
 
 
@@ -138,6 +140,19 @@ def test_long_answers_are_cut_and_secrets_masked(checker: Checker) -> None:
     secret = Secret("very-secret-value-123")
     found = check(checker, {"text": "x"}, answer({"key": secret.reveal(), "more": "y" * 5000}))
     assert secret.reveal() not in str(found) and "[REDACTED]" in str(found) and len(str(found)) < 600
+
+
+@pytest.mark.parametrize("before", range(270, 302, 3))
+@pytest.mark.parametrize("expect", [{"status": 503}, {"text": "x"}, {"json": {"$.a": 1}}], ids=str)
+def test_no_half_of_a_secret_is_left_where_a_text_is_cut(checker: Checker, before: int, expect: Any) -> None:
+    secret = Secret("half-a-secret-is-one-too-9876543210")
+    [found] = check(checker, expect, answer({"a": "-" * before + secret.reveal() + "-" * 200}))
+    assert secret.reveal()[:6] not in found.got
+
+
+def test_a_cut_value_says_how_long_all_of_it_was(checker: Checker) -> None:
+    [found] = check(checker, {"json": {"$.a": {"length": 3}}}, answer({"a": "y" * 5000}))
+    assert found.got.startswith('5000: "yyy') and found.got.endswith("… (5008 characters)")
 
 
 @pytest.mark.parametrize(
