@@ -14,6 +14,7 @@ from migration.answers import samples
 from migration.answers.pursuit import Pursuit
 from migration.answers.samples import Sample
 from migration.common import durations
+from migration.common.numbers import count
 from migration.errors import Refused
 from migration.evidence import sequential, spending, stats
 from migration.evidence.sequential import Decision, Sprt
@@ -74,7 +75,7 @@ class Quote:
 
     def __str__(self) -> str:
         return (
-            f"At most {_requests(self.requests)} and ${self.cost:.2f}; about {self.expected_requests:.0f} "
+            f"At most {count(self.requests, 'request')} and ${self.cost:.2f}; about {self.expected_requests:.0f} "
             f"if {percent(self.test.accept)} of them succeed"
         )
 
@@ -221,13 +222,9 @@ def _result(context: Context, so_far: _Run, meter: Meter, seconds: float, sent: 
         failures=_failures(so_far.seen),
         test=so_far.test,
     )
-    said = f"{result.decision}; {_requests(result.requests)} in {durations.show(seconds)}"
+    said = f"{result.decision}; {count(result.requests, 'request')} in {durations.show(seconds)}"
     context.observer.done("soak", detail=said, seconds=seconds)
     return result
-
-
-def _requests(count: int) -> str:
-    return f"{count} request{'' if count == 1 else 's'}"
 
 
 def _words(test: Sprt, decision: Decision | None, stopped: str) -> str:
@@ -240,7 +237,7 @@ def _words(test: Sprt, decision: Decision | None, stopped: str) -> str:
 def _latency(seen: Sequence[Sample]) -> dict[str, Any]:
     """p50, p95 and p99 of the successful requests, None without any."""
     counts = Counter(round(sample.seconds, 3) for sample in seen if sample.ok)
-    return {f"p{share}": stats.quantile(counts, share / 100) if counts else None for share in (50, 95, 99)}
+    return {f"p{n}": stats.quantile(counts, n / 100) if counts else None for n in (50, 95, 99)}
 
 
 def _failures(seen: Sequence[Sample]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Numbers as flags give them."""
+"""Numbers as flags give them, and as people read them."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def number(flag: str, text: str, example: str = "0.50") -> float | None:
     if found is not None and not 0 <= found < math.inf:
         raise Refused(f"--{flag} {text} is not a number from 0 upwards", f"write it like --{flag} {example}")
     return found
+
+
+def count(many: int, thing: str) -> str:
+    """1 request, 2 requests."""
+    return f"{many} {thing}{'' if many == 1 else 's'}"
