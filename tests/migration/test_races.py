@@ -7,18 +7,23 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from migration.rehearsal.server import Running
+from tests.support import scene
 from tests.support.git_http import Faults, serve
 from tests.support.long import report
 from tests.support.repos import bare, clone, commit, git, ledger, pair
+from tests.support.scene import Scene
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("file", "http", "lossy")
+LEDGER = "refs/cutover/ledger/prod"
 
 
 @dataclass
@@ -48,10 +53,10 @@ def prepared(folder: Path, kind: str, clones: int) -> Iterator[Field]:
 class Racers:
     """Processes that wait for each round's start."""
 
-    def __init__(self, folders: Sequence[Path], job: str, count: int = 1) -> None:
+    def __init__(self, folders: Sequence[Path], job: str, count: int = 1, about: str = "") -> None:
         self.children = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.support.racer", str(folder), job, f"p{number}", str(count)],
+                [sys.executable, "-m", "tests.support.racer", str(folder), job, f"p{number}", str(count), about],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )
             for number, folder in enumerate(folders)
@@ -108,6 +113,59 @@ def deploying(ground: Field, folders: Sequence[Path], rounds: int) -> dict[str, 
     return {"won": won, "gave up": failed}
 
 
+def releasing(stage: Scene, shared: Path, kind: str, clones: int, rounds: int) -> dict[str, object]:
+    """Whole deploys of the same new commit from every clone at once, each beside a note of its own."""
+    git(stage.folder / "remote.git", "config", "http.receivepack", "true")
+    with serve(stage.folder) as (address, faults):
+        source = f"{address}/remote.git" if kind != "file" else stage.folder / "remote.git"
+        folders = [clone(source, stage.folder / f"clone{number}") for number in range(clones)]
+        for number in range(clones):
+            _warm(stage.folder / f"p{number}" / ".cutover", shared)
+        if kind == "lossy":
+            faults.before, faults.after, faults.busy = 0.12, 0.18, 0.04
+        names = ("url", "api_url", "project_ref", "access_token", "anon_key")
+        running = {name: getattr(stage.running, name) for name in names}
+        racers = Racers(folders, "release", about=json.dumps({"running": running, "settings": dict(stage.settings)}))
+        told: Counter[str] = Counter()
+        began = len(stage.running.history())
+        for number in range(rounds):
+            revision = stage.change(number + 2)
+            for folder in folders:
+                git(folder, "fetch", "--quiet", str(stage.folder / "remote.git"), "main")
+                git(folder, "reset", "--quiet", "--hard", revision)
+            answers = racers.round(number)
+            told.update(_released(stage, answers, number + 2, began, kind == "lossy"))
+        faults.before = faults.after = faults.busy = 0.0
+        racers.end()
+    records = [json.loads(line) for line in git(stage.folder / "remote.git", "log", "--format=%s", LEDGER).splitlines()]
+    notes = [record["text"] for record in records if record["record"] == "note"]
+    assert sorted(notes) == sorted({f"p{one}r{number}-0" for one in range(clones) for number in range(rounds)})
+    assert len({record["id"] for record in records}) == len(records), "a record stands twice"
+    assert stage.context().lock.holder() is None or kind == "lossy"
+    return {**told, **faults.counts}
+
+
+def _released(stage: Scene, answers: list[dict[str, object]], version: int, began: int, lossy: bool) -> list[str]:
+    """One of them deployed, and each function was staged once; nobody else changed a thing, and each said why."""
+    won = [answer for answer in answers if answer["outcome"] == "ungated"]
+    assert all(answer["code"] in ((0, 2, 3, 5) if lossy else (0, 2)) for answer in answers), answers
+    done = Counter(entry["operation"] for entry in stage.running.history(since=began))
+    assert (done["stage"], done["activate"], done["deploy"]) == (2 * (version - 1), version - 1, 0)
+    assert len(won) == 1 or lossy, answers
+    assert {one.version for one in stage.context().supabase.functions()} == {version}
+    ends = [one.outcome for one in stage.context().ledger.history().deployments]
+    assert len(ends) == version and set(ends) == {"ungated"}
+    return [str(answer["outcome"] or f"exit {answer['code']}") for answer in answers]
+
+
+def _warm(state: Path, shared: Path) -> None:
+    """Deno's caches are shared by all; everything else is each clone's own."""
+    state.mkdir(parents=True)
+    for name in ("deno", "graphs", "maps"):
+        (shared / name).mkdir(exist_ok=True)
+        (state / name).symlink_to(shared / name)
+
+
 def overlaps(found: Sequence[str]) -> None:
     """Between a holder's two records nobody else's may stand: the chain itself proves that holders never overlapped."""
     notes = [text for text in found if text.startswith(("begin", "end"))]
@@ -133,11 +191,27 @@ def test_four_processes_in_one_clone_appending_at_once_lose_and_double_nothing(t
         assert appending(ground, ground.clones * 4, rounds=1, count=3)["in the ledger"] == 12
 
 
-@pytest.mark.parametrize(("kind", "clones"), [("file", 4), ("lossy", 2)])
-def test_of_deployers_at_once_no_two_hold_the_lock(tmp_path: Path, kind: str, clones: int) -> None:
-    with prepared(tmp_path, kind, clones) as ground:
-        found = deploying(ground, ground.clones, rounds=3 if kind == "file" else 1)
+def test_of_deployers_at_once_no_two_hold_the_lock(tmp_path: Path) -> None:
+    with prepared(tmp_path, "lossy", 2) as ground:
+        found = deploying(ground, ground.clones, rounds=1)
         assert found["won"] + found["gave up"] >= 1
+
+
+def test_of_whole_deploys_at_once_one_carries_it_out_and_the_others_change_nothing(
+    tmp_path: Path, sandbox: Running, deno_state: Path
+) -> None:
+    assert releasing(scene.deployed(tmp_path, sandbox), deno_state, "file", 3, 1)["ungated"] == 1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("kind", "clones"), [("file", 4), ("http", 4), ("lossy", 3)])
+def test_whole_deploys_at_once_for_many_rounds(
+    tmp_path: Path, sandbox: Running, deno_state: Path, kind: str, clones: int
+) -> None:
+    began = time.monotonic()
+    found = releasing(scene.deployed(tmp_path, sandbox), deno_state, kind, clones, 20)
+    report("git", f"whole deploys and notes, {clones} clones, {kind} remote", 20, time.monotonic() - began, found)
 
 
 @pytest.mark.long

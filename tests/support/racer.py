@@ -1,7 +1,7 @@
-"""One process of a race: waits for the start, then takes the lock or appends, and prints what it knows as JSON.
+"""One process of a race: waits for the start, then does its job once a round, and prints what it knows as JSON.
 
-Arguments: clone, job (`append` or `deploy`), name, count. `deploy` tries to take the lock once per round that
-arrives on stdin, and records an intent and an outcome while holding it.
+Arguments: clone, job, name, count, and for `release` the sandbox as JSON. `append` writes notes; `deploy` tries to take
+the lock and writes two records while holding it; `release` is a whole deploy of the clone, and a note of its own.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from migration import deploy as phase
 from migration.errors import CutoverError, Refused
 from tests.support.repos import ledger, lock
+from tests.support.scene import Scene
 
 
 def append(folder: Path, name: str, count: int) -> dict[str, object]:
@@ -41,12 +45,32 @@ def deploy(folder: Path, name: str, number: str) -> dict[str, object]:
         return {"name": name, "won": False, "failed": f"{type(error).__name__}: {error.message}"}
 
 
+def release(scene: Scene, folder: Path, name: str, number: str) -> dict[str, object]:
+    """What `inv deploy --yes --no-gate` and `inv history --note` do, at once with everybody else."""
+    text, answer = f"{name}r{number}", {"name": name}
+    try:
+        ended = phase.run(scene.context(folder, root=name), yes=True, gate=False)
+        answer |= {"outcome": ended.deployment.outcome, "code": ended.exit_code, "told": ended.message}
+    except CutoverError as error:
+        answer |= {"outcome": "", "code": error.exit_code, "told": error.message}
+    return {**answer, **append(folder, text, 1)}
+
+
+def _scene(folder: Path, about: str) -> Scene:
+    found: dict[str, Any] = json.loads(about)
+    return Scene(folder.parent, SimpleNamespace(**found["running"]), found["settings"])  # type: ignore[arg-type]
+
+
 def main() -> None:
     folder, job, name, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+    scene = _scene(folder, sys.argv[5]) if job == "release" else None
     print("ready", flush=True)  # noqa: T201
     for line in sys.stdin:
         number = line.strip()
-        answer = append(folder, f"{name}r{number}", count) if job == "append" else deploy(folder, name, number)
+        if scene is not None:
+            answer = release(scene, folder, name, number)
+        else:
+            answer = append(folder, f"{name}r{number}", count) if job == "append" else deploy(folder, name, number)
         print(json.dumps(answer), flush=True)  # noqa: T201
 
 
