@@ -193,13 +193,15 @@ class _Release:
         first = self._ordered() if self.put_at is None else known
         self.put_at = self.put_at or self.context.clock.monotonic()
         self.recorder.staged(first, sorted(self.stager.lost | guessed))
-        done = activate(self.context, first, self.recorder.confirm, self.pace)
-        if not done.complete and guessed and first != known:
+        done = activate(self.context, first, self.recorder.confirm, self.pace) if first else Landed((), (), (), {})
+        if not done.complete and guessed and first != known and known:
             done = activate(self.context, known, self.recorder.confirm, self.pace)
         self.stager.lost |= guessed - set(done.moved)
         return done
 
     def _restored(self, settled: Landed) -> str:
+        if not settled.moved and not settled.unmoved:
+            return "untouched"
         if self.previous is None:
             raise Unfinished(f"{', '.join(settled.moved)} went live and the rest did not.", "inv rollback")
         lacking = [slug for slug in settled.moved if slug not in self.previous]

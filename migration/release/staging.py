@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 from collections import deque
@@ -15,12 +14,14 @@ from migration.common.clock import Clock
 from migration.common.failpoint import failpoint
 from migration.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.release.journal import Journal
+from migration.release.stranded import Stranded, settle, settling, way_out
 from migration.source import Source
 
 if TYPE_CHECKING:
     from migration.context import Context
 
 Answer = dict[str, Any]
+_Call = Callable[[Upload, float], Function]
 _REPEATED = ("created_at", "entrypoint_path", "ezbr_sha256", "id", "import_map", "import_map_path")
 _ROW = (*_REPEATED, "name", "slug", "status", "verify_jwt", "version")
 _LIVE = ("ACTIVE", "REMOVED", "THROTTLED")
@@ -58,10 +59,6 @@ class Wanted:
         return (self.before.version if self.before else 0) + 1
 
 
-class Stranded(ServiceFailed):
-    """A staged version that nobody activated stands in the way, and it is not ours to activate."""
-
-
 class Rate:
     """At most `calls` in `seconds`: the platform counts 120 a minute for each route."""
 
@@ -91,6 +88,7 @@ class Stager:
     explained: Callable[[str], bool] = lambda slug: False  # noqa: ARG005
     pace: Pace = field(default_factory=Pace)
     lost: set[str] = field(default_factory=set)
+    after: dict[str, Wanted] = field(default_factory=dict)  # what stood in the way was settled: another version is live
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -112,7 +110,7 @@ class Stager:
                 raise ServiceFailed(f"{wanted.slug} was not sent, because another one failed")
             try:
                 self.rate.take()
-                return send(wanted)
+                return send(self.after.get(wanted.slug, wanted))
             except (ApiError, Unreachable, Unknown) as error:
                 tries += 1
                 pause = self._pause(error, tries)
@@ -137,7 +135,9 @@ class Stager:
         except ApiError as error:
             if error.status != 409:
                 raise
-            return self._conflict(wanted, error)
+            if wanted.slug in self.lost:
+                return self._found(wanted)
+            return self._conflict(wanted, error, self.context.supabase.stage)
 
     def _deploy(self, wanted: Wanted) -> Answer:
         try:
@@ -147,10 +147,10 @@ class Stager:
             if wanted.slug in self.lost and live is not None and live.version == wanted.expected:
                 return self._keep(wanted, dict(live.raw))
             if isinstance(error, ApiError) and error.status == 409:
-                return self._conflict(wanted, error)
+                return self._conflict(wanted, error, self.context.supabase.deploy)
             raise
 
-    def _send(self, wanted: Wanted, call: Callable[[Upload, float], Function]) -> Answer:
+    def _send(self, wanted: Wanted, call: _Call) -> Answer:
         failpoint("stage.send")
         try:
             answer = call(wanted.upload, self.pace.upload)
@@ -175,9 +175,8 @@ class Stager:
         self.lost.discard(wanted.slug)
         return answer
 
-    def _conflict(self, wanted: Wanted, error: ApiError) -> Answer:
-        """409: a staged version is in the way. Ours of this very run: it is what we want. Ours of an earlier run:
-        activate it, then stage what is wanted. Somebody else's: not to be touched."""
+    def _live(self, wanted: Wanted) -> Function | None:
+        """What is live, as long as that is what was live when we began."""
         live = self.context.supabase.function(wanted.slug)
         if (live.version if live else 0) != wanted.expected - 1:
             raise Unfinished(
@@ -185,54 +184,41 @@ class Stager:
                 "someone else is deploying.",
                 "inv status",
             )
-        if live is None:
-            return self._clear(wanted, error)
-        if wanted.slug in self.lost:
-            return self._keep(wanted, {**settling(live), "verify_jwt": wanted.upload.metadata.get("verify_jwt")})
-        if not self.explained(wanted.slug):
-            raise Stranded(*way_out(self.context, live, "and nothing in the ledger explains it"))
-        settle(self.context, live)
-        return self._post(replace(wanted, before=self.context.supabase.function(wanted.slug)))
+        return live
 
-    def _clear(self, wanted: Wanted, error: ApiError) -> Answer:
-        """A function that was never live can be taken away whole, if we put it there."""
-        if not (wanted.slug in self.lost or self.explained(wanted.slug)):
+    def _found(self, wanted: Wanted) -> Answer:
+        """409 on repeating an upload whose answer was lost: it is there, and it is what we want."""
+        live = self._live(wanted)
+        if live is None:
+            return self._clear(wanted, self.context.supabase.stage)
+        return self._keep(wanted, {**settling(live), "verify_jwt": wanted.upload.metadata.get("verify_jwt")})
+
+    def _conflict(self, wanted: Wanted, error: ApiError, call: _Call) -> Answer:
+        """409: a staged version is in the way. Ours: activate it, then send what is wanted, once. Somebody else's:
+        not to be touched."""
+        live, ours = self._live(wanted), wanted.slug in self.lost or self.explained(wanted.slug)
+        if live is not None and not ours:
+            raise Stranded(*way_out(self.context, live, "and nothing in the ledger explains it"))
+        if live is not None:
+            settle(self.context, live)
+            self.lost.discard(wanted.slug)
+            self.after[wanted.slug] = replace(wanted, before=self.context.supabase.function(wanted.slug))
+            return self._send(self.after[wanted.slug], call)
+        if not ours:
             raise Stranded(
                 f"{wanted.slug}: a version waits on the platform that was never made live, and nothing in the ledger "
                 f"explains it ({error.message}).",
                 f"supabase functions delete {wanted.slug}, then inv deploy",
             )
+        return self._clear(wanted, call)
+
+    def _clear(self, wanted: Wanted, call: _Call) -> Answer:
+        """A function that was never live can be taken away whole, since we put it there."""
         self.lost.discard(wanted.slug)
         self.context.supabase.delete(wanted.slug)
-        return self._send(wanted, self.context.supabase.stage)
+        return self._send(wanted, call)
 
 
 def row(answer: Mapping[str, Any]) -> Answer:
     """What the activation says of one function: the staging answer's own words, without what it left out."""
     return {key: answer[key] for key in _ROW if answer.get(key) is not None}
-
-
-def settling(live: Function) -> Answer:
-    """Names the version that must be waiting, since staging answers 409 while this one is live."""
-    return {"id": live.id, "slug": live.slug, "name": live.name, "status": "ACTIVE", "version": live.version + 1}
-
-
-def settle(context: Context, live: Function) -> None:
-    """Activate a stranded version that is ours; Stranded when the platform refuses that too."""
-    failpoint("settle.send")
-    try:
-        context.supabase.activate([settling(live)])
-    except ApiError as error:
-        if error.status in (408, 429) or error.status >= 500:
-            raise
-        raise Stranded(*way_out(context, live, f"and the platform will not activate it ({error.message})")) from None
-    failpoint("settle.sent")
-
-
-def way_out(context: Context, live: Function, why: str) -> tuple[str, str]:
-    """The message and the hint for a stranded version that we leave alone."""
-    base = f"{context.environment.api_url}/v1/projects/{context.environment.project_ref}/functions"
-    body = json.dumps([settling(live)])
-    text = f"{live.slug}: a staged version {live.version + 1} waits on the platform, {why}. Nothing was done about it."
-    ways = f"activate it with: PUT {base} {body}; or delete the function and deploy it again (it is away meanwhile)"
-    return text, ways

@@ -234,6 +234,33 @@ def test_a_stranded_version_that_the_ledger_explains_is_settled_and_replaced(liv
     assert _texts(live) == {text(2)}
 
 
+def test_a_single_function_gets_past_what_the_ledger_explains_too(live: Scene) -> None:
+    """One request deploys it: what was stranded goes live for a moment, and then what is wanted, even by a retry."""
+    live.change(2)
+    live.running.fault("stage", "hang", slug="beta", hold=1.0, applied=True)
+    first = _deploy(live.context(), pace=Pace(upload=0.5, retry=0.1, activate=2.0, wait=0.05, longest=0.1))
+    assert first.exit_code == 3, first.message
+    live.commit({index("alpha"): text(1), index("beta"): text(3)})
+    live.running.fault("deploy", "status", status=502, nth=2)
+    result = _deploy(live.context())
+    assert result.exit_code == 0, result.message
+    assert _texts(live) == {text(1), text(3)}
+
+
+def test_a_conflict_after_a_bad_gateway_activates_nothing_that_does_not_exist(live: Scene) -> None:
+    """The upload never arrived, so what the 409 seems to prove is not there: nothing was live, and nothing is said."""
+    live.change(2, "alpha")
+    live.running.fault("deploy", "status", status=502)
+    live.running.fault("deploy", "status", status=409, body={"message": "no"}, nth=2)
+    result = _deploy(live.context())
+    assert result.exit_code == 3, result.message
+    assert "is live again" not in result.message
+    assert result.deployment.new_code_seconds == 0
+    assert _texts(live) == {text(1)}
+    assert _deploy(live.context()).exit_code == 0
+    assert _texts(live) == {text(1), text(2)}
+
+
 # Two at once
 
 
