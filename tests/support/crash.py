@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from migration import deploy, gate, rollback
+from migration.clients.http import Http
 from migration.common import failpoint as failpoints
 from migration.common import interrupts
 from migration.context import Context
 from migration.errors import CutoverError, Interrupted
 from migration.release.staging import Pace
-from tests.support.scene import Scene
+from tests.support.scene import Hurried, Scene
 
 QUICK = Pace(upload=5.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
 _SERVER = multiprocessing.get_context("forkserver")
@@ -80,12 +81,13 @@ def _main(
     options: dict[str, Any],
 ) -> None:
     os.environ["CUTOVER_FAILPOINT"] = failpoint
-    _places.update(act=failpoints._act, mark=folder / MARK)
+    _places.update(act=failpoints._act, mark=folder / MARK, remote=folder / "remote.git")
     failpoints._act = _act
     interrupts.install()
     scene = Scene(folder, address, settings, functions)  # type: ignore[arg-type]
     try:
-        sys.exit(carry_out(scene, verb, options, root).exit_code)
+        clock = Hurried() if "=cut" in failpoint else None
+        sys.exit(carried(scene.context(root=root, clock=clock), verb, options).exit_code)
     except CutoverError as error:
         sys.exit(error.exit_code)
     except Interrupted:
@@ -99,21 +101,26 @@ _places: dict[str, Any] = {}
 
 
 def _act(action: str, name: str) -> None:
-    """As the real one; `full`: from here on the kernel lets this process, and its git, write no file any more."""
+    """As the real one, and what lasts from here on. `full`: the kernel lets this process, and its git, write no file
+    any more. `cut-api`, `cut-git`, `cut-both`: neither the platform nor the git host can be reached."""
     if action == "sleep":
         _places["mark"].touch()
-    if action != "full":
-        _places["act"](action, name)
-    else:
+    if action in ("cut-api", "cut-both"):
+        Http._within = _unreachable  # type: ignore[method-assign,assignment]
+    if action in ("cut-git", "cut-both"):
+        _places["remote"].rename(_places["remote"].with_name("away.git"))
+    if action == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    elif not action.startswith("cut"):
+        _places["act"](action, name)
 
 
-def carry_out(scene: Scene, verb: str, options: dict[str, Any], root: str = "root") -> Any:
-    """The verb, in this very process."""
-    return carried(scene.context(root=root), verb, options)
+async def _unreachable(http: Http, _deadline: float, method: str, url: str, **_: Any) -> Any:
+    raise http._broken(False, method, url, "Network is unreachable")
 
 
 def carried(context: Context, verb: str, options: dict[str, Any]) -> Any:
+    """The verb, in this very process."""
     if verb == "rollback":
         return rollback.run(context, **{"pace": QUICK, **options})
     return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **options})

@@ -181,7 +181,7 @@ def visits(act: Act, stage: Scene, every: bool = False) -> list[str]:
     with pytest.MonkeyPatch.context() as patch, _Offline(act, stage):
         patch.setattr(failpoint, "_act", note)
         patch.setenv("CUTOVER_FAILPOINT", "*")
-        crash.carry_out(stage, act.verb, dict(act.options))
+        crash.carried(stage.context(), act.verb, dict(act.options))
     return [one for one in seen if every or not act.points or one.startswith(tuple(act.points))]
 
 
@@ -235,6 +235,26 @@ def interrupt(act: Act, point: str, number: signal.Signals, folder: Path, caches
     assert status.run(stage.context()).exit_code == 0
     shutil.rmtree(folder)
     return str((told.interrupted or {}).get("verdict") or "ended")
+
+
+def cut(act: Act, point: str, what: str, folder: Path, caches: Path, running: Running) -> str:
+    """Takes the network away at the point, the platform's, the git host's or both; then all is back."""
+    stage = make(act, folder, caches, running)
+    code = crash.run(stage, f"{point}=cut-{what}", verb=act.verb, **act.options)
+    away = folder / "away.git"
+    if away.exists():
+        away.rename(folder / "remote.git")
+    live = _live(stage)
+    told = _told(act, stage, stage.context())
+    if told.interrupted:
+        assert code == 5, f"exit {code}, and status says: {told.message}"
+    assert code in (0, 1, 3, 4, 5), f"exit {code}"
+    assert code != 3 or live == act.old, f"exit 3 with {live} live"
+    assert code not in (0, 4) or live == act.new, f"exit {code} with {live} live"
+    _mended(act, stage, stage.context, told, act.verb, _begun(act, stage.context()))
+    assert status.run(stage.context()).exit_code == 0
+    shutil.rmtree(folder)
+    return f"exit {code}"
 
 
 def _begun(act: Act, context: Context) -> bool:

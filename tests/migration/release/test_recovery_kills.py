@@ -13,7 +13,7 @@ import pytest
 from migration.common import failpoint, interrupts
 from migration.rehearsal.server import Running
 from tests.support import long
-from tests.support.kills import ACTS, Act, interrupt, make, survive, visits
+from tests.support.kills import ACTS, Act, cut, interrupt, make, survive, visits
 
 
 @pytest.mark.long
@@ -53,6 +53,25 @@ def test_a_signal_at_every_durable_step(
             failed.append(f"{point}: {type(error).__name__}: {error}")
     found = {**called, "failed": len(failed)}
     long.report("signals", f"{name}, {number.name}", len(points), time.monotonic() - began, found)
+    assert not failed, "\n" + "\n".join(failed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("what", ["api", "git", "both"])
+@pytest.mark.parametrize("name", ["deploy two", "deploy one", "roll back two"])
+def test_the_network_is_lost_at_every_durable_step(
+    name: str, what: str, tmp_path: Path, deno_state: Path, sandbox: Running
+) -> None:
+    began, ended, failed = time.monotonic(), Counter[str](), []
+    act = next(act for act in ACTS if act.name == name)
+    points = visits(act, make(act, tmp_path / "visits", deno_state, sandbox))
+    for number, point in enumerate(points):
+        try:
+            ended[cut(act, point, what, tmp_path / str(number), deno_state, sandbox)] += 1
+        except Exception as error:  # noqa: BLE001 - the other cells are to be seen too
+            failed.append(f"{point}: {type(error).__name__}: {error}")
+    found = {**ended, "failed": len(failed)}
+    long.report("network lost", f"{name}, {what}", len(points), time.monotonic() - began, found)
     assert not failed, "\n" + "\n".join(failed)
 
 
