@@ -61,7 +61,7 @@ MEANINGS = (
     ),
     Meaning(
         r"error: 401|Authentication failed|could not read (Username|Password)|terminal prompts disabled"
-        r"|HTTP Basic: Access denied|Invalid username or",
+        r"|HTTP Basic: Access denied|Invalid username or|Permission denied \([a-z,-]+\)",
         Denied,
         "The git remote {remote} does not accept our credentials: sign in to it, or give CI a token that may push.",
         "git -C {quoted} push --dry-run {remote}",

@@ -143,7 +143,7 @@ def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
         ("fatal: detected dubious ownership in repository at '/x'", Refused, "does not trust"),
         ("ERROR: Repository not found.\nfatal: Could not read from remote repository.", Unreachable, "no repository"),
         ("remote: Permission to acme/app.git denied to bot.\nfatal: ... error: 403", Denied, "not push"),
-        ("git@example.com: Permission denied (publickey).", Denied, "not push"),
+        ("git@example.com: Permission denied (publickey).", Denied, "credentials"),
         ("fatal: could not read Username for 'https://x': terminal prompts disabled", Denied, "credentials"),
         ("fatal: unable to access 'https://x/': Could not resolve host: x", Unreachable, "cannot be reached"),
         ("error: RPC failed; HTTP 502 curl 22", Unreachable, "cannot be reached"),
@@ -155,6 +155,11 @@ def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
 def test_git_s_words_become_one_sentence_with_its_cause(words: str, error: type[CutoverError], sentence: str) -> None:
     found = giterrors.translate("push", words, "/app", "origin")
     assert isinstance(found, error) and sentence in found.message and found.data["stderr"] == words
+
+
+def test_a_hint_can_be_pasted_wherever_the_app_lies() -> None:
+    found = giterrors.translate("push", "error: 403", "/home/ada/my app", "origin")
+    assert found.hint == "git -C '/home/ada/my app' push --dry-run origin"
 
 
 def test_a_password_in_a_url_never_reaches_a_message(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from migration.errors import Interrupted, Refused, Unfinished, Unreachable
 from migration.rehearsal.server import Running
 from migration.release.outcome import DeployResult
 from migration.release.staging import Pace
+from migration.repo.giterrors import Denied
 from migration.report.sink import one_line
 from migration.undoing.rolled import RollbackResult
 from tests.support import crash, git_http, repos, scene
@@ -387,10 +388,14 @@ def test_a_git_remote_that_never_answers_is_asked_once_before_the_service_is_put
 ) -> None:
     _twice(stage)
     repos.git(stage.folder / "remote.git", "config", "http.receivepack", "true")
-    monkeypatch.setattr(rollback, "BRIEF", 0.7)
+    monkeypatch.setattr(rollback, "BRIEF", 0.7 if silent == "all" else 5.0)
     with git_http.serve(stage.folder) as (address, faults):
         repos.git(stage.app, "remote", "set-url", "origin", f"{address}/remote.git")
-        faults.silent = silent
+        faults.deny = "push"
+        with pytest.raises(Denied, match="lets us read but not push"):
+            _rollback(stage.context())
+        assert _live(stage)["alpha"] == text(2), "named before anything"
+        faults.deny, faults.silent = "", silent
         result = _rollback(stage.context(), without_lock="the git host hangs", push=False)
         assert _live(stage) == {"alpha": text(1), "beta": text(1)} and result.restored_seconds is not None
         assert faults.counts["silent"] == 1, "later records wait without asking again"
