@@ -47,14 +47,14 @@ def run(
     made = _planned(context, only)
     pending = made.pending
     resumed = pending if pending and _same(pending.deployment, made, plan_hash) else None
-    if pending is None or pending.verdict == "abandoned":
+    if pending is None or _over(pending, plan_hash):
         if plan_hash:
             _expect(made, plan_hash)
         if not made.changes:
             return _nothing(context, made, pending, wait)
     if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed"):
         resumed = None
-    _ready(context, made, pending, resumed, lift_hold)
+    _ready(context, made, pending, resumed, plan_hash, lift_hold)
     asked = context.environment.confirm and not yes and not plan_hash
     checked = preflight.TypeCheck(context, made.changes, asked)
     try:
@@ -62,7 +62,7 @@ def run(
             checked.wait(3.0)
             checked.tell()
         _ask(context, made, yes, plan_hash, confirm, resumed)
-        return _locked(context, made, resumed, only, gate, wait, lift_hold, pace)
+        return _locked(context, made, resumed, only, gate, wait, plan_hash, lift_hold, pace)
     finally:
         checked.tell()
 
@@ -79,10 +79,15 @@ def _planned(context: Context, only: Sequence[str]) -> Plan:
 
 
 def _ready(
-    context: Context, made: Plan, pending: Recovery | None, resumed: Recovery | None, lift_hold: str | None
+    context: Context,
+    made: Plan,
+    pending: Recovery | None,
+    resumed: Recovery | None,
+    plan_hash: str | None,
+    lift_hold: str | None,
 ) -> None:
     """Everything that can be refused before a person is asked."""
-    if pending and not resumed and pending.verdict != "abandoned":
+    if pending and not resumed and not _over(pending, plan_hash):
         _nobody_at_work(context)
         raise pending.unfinished()
     if made.hold and not lift_hold:
@@ -91,6 +96,12 @@ def _ready(
             raise _half(context, pending)
         raise hold.refuse(found, context.environment.name)
     preflight.check(context, made)
+
+
+def _over(pending: Recovery, plan_hash: str | None) -> bool:
+    """Whether what was interrupted can be closed as it is: nothing of it went live, or somebody else's code took its
+    place, and whoever gives the hash of the plan has seen that there as drift."""
+    return pending.verdict == "abandoned" or (pending.verdict == "foreign" and bool(plan_hash))
 
 
 def _nobody_at_work(context: Context) -> None:
@@ -143,6 +154,7 @@ def _locked(
     only: Sequence[str],
     gate: bool,
     wait: float,
+    plan_hash: str | None,
     lift_hold: str | None,
     pace: Pace | None,
 ) -> DeployResult:
@@ -158,7 +170,7 @@ def _locked(
             if pending is None or pending.deployment.id != name or not _same(pending.deployment, again, None):
                 raise Refused("Not deployed: someone else went on with it meanwhile.", "inv status")
             return carry.resume(pending)
-        if pending and pending.verdict != "abandoned":
+        if pending and not _over(pending, plan_hash):
             raise pending.unfinished()
         if again.hash != made.hash:
             raise Refused(f"Not deployed: the plan has moved to {again.hash[:12]}.", "inv plan")

@@ -46,13 +46,14 @@ class Carry:
         self.ending = Ending(self.context, self.made, self.recording, self.context.clock.now(), self.steps)
 
     def abandon(self, pending: Recovery) -> None:
-        """Close an interrupted deployment of which nothing went live; what it may have staged stays on record."""
+        """Close an interrupted deployment that left nothing live; what it may have staged stays on record."""
         ledger, name = self.context.ledger, pending.deployment.id
         if pending.perhaps_stranded:
             ledger.append(
                 {"record": "staged", "deployment": name, "answers": [], "perhaps_stranded": pending.perhaps_stranded}
             )
-        message = "nothing of it had gone live"
+        foreign = pending.verdict == "foreign"
+        message = "somebody else's code took its place" if foreign else "nothing of it had gone live"
         failpoint("record.close")
         ledger.append({"record": "outcome", "deployment": name, "outcome": "abandoned", "message": message})
         failpoint("record.close.after")

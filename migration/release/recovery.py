@@ -168,7 +168,7 @@ def _words(
     }
     if verdict == "foreign":
         text = f"{head} and another version of {names['foreign']} is live, which is not its own. Nothing was touched."
-        return text, (f"inv status{env}", f"inv plan{env} --diff")
+        return text, (f"inv plan{env} --diff, and if that is to be replaced: inv deploy{env} --plan HASH",)
     words = _FORWARD if deployment.kind == "deploy" else _BACK
     return f"{head} {words[verdict].format(live=names['live'])}", both[1:] if verdict == "restoring" and both[
         1:

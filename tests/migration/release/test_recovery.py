@@ -186,9 +186,15 @@ def test_somebody_elses_version_is_not_touched(stage: Scene) -> None:
     about = {"entrypoint_path": index("alpha"), "import_map_path": "", "static_patterns": [], "name": "alpha"}
     stage.context().supabase.deploy(Upload("alpha", about, [(index("alpha"), text("theirs").encode())]))
     requests = len(stage.running.history())
-    with pytest.raises(Unfinished, match="not its own"):
+    with pytest.raises(Unfinished, match="not its own") as caught:
         _deploy(stage)
     assert {entry["method"] for entry in stage.running.history()[requests:]} == {"GET"}
+    assert "inv deploy --plan HASH" in caught.value.hint
+    made = plan.make(stage.context())
+    assert made.drifted
+    assert _deploy(stage, yes=False, plan_hash=made.hash).exit_code == 0
+    assert _texts(stage) == {text(2)}
+    _settled(stage)
 
 
 def test_another_plan_does_not_go_on_with_an_interrupted_one(stage: Scene) -> None:
@@ -225,7 +231,7 @@ def test_new_work_is_not_deployed_over_a_rollback_that_was_interrupted_before_it
     assert _deploy(stage).exit_code == 0
     assert crash.run(stage, "record.intent.after", verb="rollback") == -9
     stage.change(3, "beta")
-    with pytest.raises(Unfinished, match="nothing was put back yet.* is held") as caught:
+    with pytest.raises(Unfinished, match=r"nothing was put back yet.* is held") as caught:
         _deploy(stage)
     assert "inv rollback" in caught.value.hint and "--lift-hold" in caught.value.hint
     assert _deploy(stage, lift_hold="it was good after all").exit_code == 0
