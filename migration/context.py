@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from migration.clients.edge import Edge
     from migration.clients.http import Http
     from migration.clients.openrouter import OpenRouter
+    from migration.clients.quota import Metered
     from migration.clients.supabase import Supabase
     from migration.git import Repository
     from migration.ledger import Ledger
@@ -79,11 +80,18 @@ class Context:
         found = self.environment
         if not found.project_ref:
             raise Refused(f"{found.name} has no project_ref: it knows smoke and soak only", "use --env prod")
-        token = configuration.need(
-            found.access_token, f"environments.{found.name}.access_token", f"the project of {found.name}"
-        )
+        return Supabase(self.management, found.project_ref)
+
+    @cached_property
+    def management(self) -> Metered:
+        """The Management API as this environment asks it; it keeps what the answers say of its rate limit."""
+        from migration.clients.quota import Metered
+
+        own = self.environment
+        key = f"environments.{own.name}.access_token"
+        token = configuration.need(own.access_token, key, f"the project of {own.name}")
         headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
-        return Supabase(self._http(found.api_url, "the Management API", headers), found.project_ref)
+        return Metered(own.api_url, headers, name="the Management API")
 
     @cached_property
     def edge(self) -> Edge:
@@ -195,17 +203,15 @@ def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
 
 def _hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings) -> Environment:
     envfile.guard(root)
-    ref = settings.project_ref
+    ref = settings.project_ref and configuration.need(settings.project_ref, f"environments.{name}.project_ref", name)
     auth = settings.auth or config.auth
     values = configuration.variables(root)
     url = configuration.need(settings.url, f"environments.{name}.url", name)
     provider = config.provider
     return Environment(
         name,
-        url=url.replace(
-            "{project_ref}", configuration.need(ref, f"environments.{name}.project_ref", name) if ref else ""
-        ),
-        project_ref=configuration.need(ref, f"environments.{name}.project_ref", name) if ref else None,
+        url=url.replace("{project_ref}", ref or ""),
+        project_ref=ref,
         api_url=configuration.need(settings.api_url, f"environments.{name}.api_url", name),
         access_token=settings.access_token,
         confirm=settings.confirm,

@@ -8,7 +8,7 @@ from typing import Any
 
 from migration.common.finding import Finding, addressed, unmeasured, worst_first
 from migration.context import Context
-from migration.diagnosis import costs, functions, keys, ledger, traffic
+from migration.diagnosis import costs, functions, keys, ledger, quotas, traffic
 from migration.diagnosis.look import Look
 from migration.errors import CutoverError, Interrupted, Refused
 
@@ -20,6 +20,7 @@ PROBES: dict[str, Probe] = {
     "the logs": traffic.find,
     "the workers": keys.stale,
     "the costs": costs.find,
+    "the rate limits": quotas.find,
 }
 Confirm = Callable[[str], bool]
 

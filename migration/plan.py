@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -195,6 +194,8 @@ def _action(found: Source, live: Function | None, left: Left | None, rotated: Se
     if left.version != live.version:
         was = f"left version {left.version}" if left.version else "deleted it"
         return "drifted", f"{left.deployment} {was}, and someone else made version {live.version} live"
+    if live.status not in ("ACTIVE", "THROTTLED"):
+        return "update", f"version {live.version} is {live.status}, not ACTIVE"
     if left.source_digest != found.digest:
         return "update", f"its source differs from version {live.version}"
     if found.verify_jwt is not None and found.verify_jwt != live.verify_jwt:
@@ -205,13 +206,13 @@ def _action(found: Source, live: Function | None, left: Left | None, rotated: Se
 
 
 def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str, Any]]:
-    """Presence and equality, by digest alone; `matches` is None where no value is at hand to compare."""
-    there = {secret.name: secret.digest for secret in digests}
+    """Presence and equality, by digest alone; `matches` is None where there is nothing to compare."""
+    from migration.secret import same
+
+    there = {secret.name: secret for secret in digests}
     found = []
     for name, settings in context.config.secrets.items():
-        value = context.environment.secrets.get(name)
-        wanted = hashlib.sha256(value.reveal().encode()).hexdigest() if value else settings.sha256
-        matches = None if wanted is None or name not in there else there[name] == wanted
+        matches = same(there.get(name), context.environment.secrets.get(name), settings.sha256)
         found.append({"name": name, "present": name in there, "matches": matches})
     return found
 

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from migration.clients.openrouter import OpenRouter
 from migration.clients.openrouter_errors import CREDITS, KEYS, ProviderError
 from migration.clients.openrouter_types import KeyInfo, Model, Prices
-from migration.common.finding import Finding, unmeasured
+from migration.common.finding import Finding, then, unmeasured
 from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import Refused, ServiceFailed
 from migration.schema.settings import Config, Price
 
 MILLION = 1_000_000
+_INIT, CHECK = "inv init", "inv secret"
 _NEW = f"make a new inference key at {KEYS}, put it into .env, then type: inv secret --set"
 MONTH = 30  # days
 SOON = timedelta(days=30)  # a model that ends within a month wants a successor now
@@ -50,7 +51,7 @@ def preflight(context: Context, tokens: Tokens = SAMPLE) -> list[Finding]:
     try:
         client = context.provider
     except Refused as error:
-        return [Finding("key_absent", "the provider cannot be asked", error.message, error.hint)]
+        return [Finding("key_absent", "the provider was not asked", error.message, _INIT, "warning", "provider.key")]
     found = list(_key(context, client))
     if any(each.kind == "unreachable" for each in found):
         return found
@@ -64,7 +65,7 @@ def _key(context: Context, client: OpenRouter) -> Iterator[Finding]:
         yield refused(client, error, context.environment.provider_key, context.clock.now())
         return
     except ServiceFailed as error:
-        yield Finding("unreachable", "the provider cannot be asked", error.message, "try again: inv doctor", "warning")
+        yield Finding("unreachable", "the provider cannot be asked", error.message, "inv doctor", "warning")
         return
     yield from judge(info, context.clock.now())
     yield from _funds(context.config, info)
@@ -74,7 +75,7 @@ def _key(context: Context, client: OpenRouter) -> Iterator[Finding]:
 
 def refused(client: OpenRouter, error: ProviderError, key: Secret | None, now: datetime) -> Finding:
     """Why a key is refused; where there is a management key, the account's own list tells more than the answer."""
-    kind, problem, fix = error.kind, f"the provider refuses the key: {error.trouble.meaning}", error.hint
+    kind, problem, fix = error.kind, f"the provider refuses the key: {error.trouble.meaning}", then(error.hint, CHECK)
     evidence = error.message
     if error.status == 401 and client.manages and key:
         kind, more = _listed(client, key, kind, now)
@@ -82,7 +83,7 @@ def refused(client: OpenRouter, error: ProviderError, key: Secret | None, now: d
             f"the provider refuses the key: {_DEAD.get(kind, error.trouble.meaning)}",
             f"{evidence}{more}",
         )
-        fix = f"enable the key at {KEYS}" if kind == "disabled_key" else fix
+        fix = then(f"enable the key at {KEYS}", CHECK) if kind == "disabled_key" else fix
     severity = "warning" if error.trouble.transient else "error"
     return Finding(kind, problem, evidence, fix, severity, subject="provider.key")  # type: ignore[arg-type]
 
@@ -119,7 +120,12 @@ def judge(info: KeyInfo, now: datetime) -> Iterator[Finding]:
     if info.free_tier:
         why = f"{info.label} belongs to an account that never bought credit: paid models answer 402"
         yield Finding(
-            "free_tier", "the account is on the free tier", why, f"add credit at {CREDITS}", "warning", subject
+            "free_tier",
+            "the account is on the free tier",
+            why,
+            then(f"add credit at {CREDITS}", CHECK),
+            "warning",
+            subject,
         )
     if info.expires_at is not None and info.expires_at - now < KEY_SOON:
         why = f"{info.label} expires {info.expires_at:%Y-%m-%d %H:%M} UTC"
@@ -132,28 +138,29 @@ def _funds(config: Config, info: KeyInfo) -> Iterator[Finding]:
     window = f"{info.reset} limit" if info.reset else "total limit"
     shown = f"{info.label}: ${info.remaining:.2f} of its {window} of ${info.limit:.2f} is left"
     if info.remaining <= 0:
-        fix = f"raise the key's limit at {KEYS}" + (
-            f", or wait for its {info.reset} reset (00:00 UTC)" if info.reset else ""
-        )
+        wait = f" (or wait for its {info.reset} reset at 00:00 UTC)" if info.reset else ""
+        fix = then(f"raise the key's limit at {KEYS}{wait}", CHECK)
         yield Finding(
             "key_limit", "the key's own limit is used up: calls answer 403", shown, fix, subject="provider.key"
         )
         return
-    yield from _covers(config, info.remaining, "key_limit_low", "the key's limit", shown, f"raise it at {KEYS}")
+    yield from _covers(
+        config, info.remaining, "key_limit_low", "the key's limit", shown, then(f"raise it at {KEYS}", "inv doctor")
+    )
 
 
 def _credit(config: Config, client: OpenRouter) -> Iterator[Finding]:
     try:
         credits_ = client.credits()
     except ProviderError as error:
-        fix = "set OPENROUTER_MANAGEMENT_KEY in .env to a management key, or take it out"
+        fix = then("take provider.management_key out of .env, or put a living one there", "inv doctor")
         yield Finding("management_key", "the management key is refused", error.message, fix, "warning")
         return
     except ServiceFailed as error:
         yield unmeasured("the account's credit", error)
         return
     shown = f"${credits_.left:.2f} of ${credits_.total:.2f} bought is left"
-    fix = f"add credit at {CREDITS}"
+    fix = then(f"add credit at {CREDITS}", "inv doctor")
     if credits_.left <= 0:
         yield Finding("no_credit", "the account's credit is used up: calls answer 402", shown, fix)
         return
@@ -188,7 +195,7 @@ def _per_artifact(config: Config) -> float:
 def _model(context: Context, client: OpenRouter, tokens: Tokens) -> Iterator[Finding]:
     settings = context.config.provider
     assert settings is not None
-    choose = "choose a listed model: provider.model in config.yaml, and in the functions"
+    choose = "choose a listed model in config.yaml and in the functions, git push, then type: inv deploy"
     try:
         model = client.model(settings.model)
         servers = client.endpoints(settings.model) if model else []
@@ -210,7 +217,7 @@ def _expiry(model: Model, now: datetime, choose: str) -> Iterator[Finding]:
     if model.expires is None:
         return
     left = (model.expires - now.date()).days
-    why = f"the provider lists {model.expires} as its last day"
+    why = f"the provider lists {model.expires} as the day on which it goes"
     if left <= 0:
         yield Finding("model_expired", f"{model.id} has expired", why, choose, subject=model.id)
     elif left <= SOON.days:

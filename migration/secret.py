@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from migration.clients.openrouter import OpenRouter
 from migration.clients.openrouter_errors import ProviderError
 from migration.clients.openrouter_types import KeyInfo
 from migration.clients.supabase import SecretDigest
-from migration.common.finding import Finding
+from migration.common.finding import Finding, named
 from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import ServiceFailed
@@ -48,6 +49,11 @@ class State:
     def ok(self) -> bool:
         return self.present and False not in (self.matches, self.format_ok, self.provider_ok)
 
+    @property
+    def proven(self) -> bool:
+        """Whether it is known to be ours, and its provider said what it thinks of it. Else a deploy may go on."""
+        return self.matches is not None and not any(each.kind == "unreachable" for each in self.findings)
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -60,15 +66,26 @@ class Verified:
 
     @property
     def exit_code(self) -> int:
-        return 0 if all(each.ok for each in self.secrets) else 1
+        """1 with a secret that is wrong, 4 with one of which that is not known, else 0."""
+        if not all(each.ok for each in self.secrets):
+            return 1
+        return 0 if all(each.proven for each in self.secrets) else 4
 
 
 def verify(context: Context) -> Verified:
     """Every configured secret: listed, equal by digest, of its format, accepted by its provider. Changes nothing."""
     listed = {each.name: each for each in context.supabase.secrets()} if context.config.secrets else {}
     states = tuple(_state(context, name, each, listed.get(name)) for name, each in context.config.secrets.items())
-    fixes = dict.fromkeys(found.fix for each in states for found in each.findings if found.severity == "error")
-    return Verified(states, tuple(fixes))
+    bad = [each for each in states if not (each.ok and each.proven)]
+    fixes = dict.fromkeys(named(found.fix, context.environment.name) for each in bad for found in each.findings)
+    return Verified(states, tuple(fixes), message=_unproven(states))
+
+
+def _unproven(states: Iterable[State]) -> str:
+    """In words what a question mark means."""
+    names = [each.name for each in states if each.ok and not each.proven]
+    what = f"Not proven: that {', '.join(names)} in the project is the right value and alive."
+    return f"{what} It is there, which is enough to deploy." if names else ""
 
 
 def digest(value: Secret) -> str:
@@ -107,15 +124,19 @@ def _compare(
 ) -> list[Finding]:  # fmt: skip
     found = []
     if RESERVED.fullmatch(name):
-        fix = f"choose another name than {name} in config.yaml and in the functions"
+        fix = f"choose another name than {name} in config.yaml and in the functions, then type: {SET}"
         found.append(
             Finding("reserved", f"{name} is a name of the platform's own", "it cannot be set", fix, subject=name)
         )
     if listed is None:
         why = "the project's list of secrets does not have it"
         found.append(Finding("absent", f"{name} is not set in the project", why, f"{SET} && inv deploy", subject=name))
+    elif matches is None and (local or known):
+        why = f"the list shows {listed.digest[:12]!r}…, which is no SHA-256"
+        problem = f"{name} in the project cannot be compared"
+        found.append(Finding("opaque", problem, why, "inv smoke", "warning", name))
     if not local and not known:
-        why = "neither the environment nor .env has a value"
+        why = "neither the environment nor .env has a value, and config.yaml has no sha256 of it"
         severity: Any = "warning" if listed else "error"
         found.append(Finding("no_local", f"{name} has no local value to compare", why, "inv init", severity, name))
     if shaped is False:
@@ -137,7 +158,7 @@ def ask_provider(context: Context, value: Secret) -> tuple[KeyInfo | None, list[
     except ProviderError as error:
         return None, [provider.refused(client, error, value, context.clock.now())]
     except ServiceFailed as error:
-        return None, [Finding("unreachable", "the provider cannot be asked", error.message, "inv secret", "warning")]
+        return None, [Finding("unreachable", "the provider cannot be asked", error.message, provider.CHECK, "warning")]
     return info, list(provider.judge(info, context.clock.now()))
 
 

@@ -11,12 +11,15 @@ from migration.errors import CutoverError
 
 # Our verbs that take --env, where they do not name one yet; `init` and the sandbox's own serve every environment.
 _VERB = re.compile(r"\binv (?!init\b|sandbox\b|rehearse\b)([a-z]+)\b(?! --env)")
+_COMMAND = re.compile(r"^inv |type: inv ")
+AGAIN = "then run the command again"
 Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`fix` is the command to type. `safe` ones can be carried out by `apply`, which returns what it did.
+    """`fix` is the command to type, after "type: " where something must be done elsewhere before; another way stands
+    after ", or". `safe` ones can be carried out by `apply`, which returns what it did.
 
     kind: one word for the cause, the same for the same cause. subject: the function or secret that it is about.
     """
@@ -58,5 +61,13 @@ def named(text: str, environment: str) -> str:
 
 def unmeasured(what: str, error: CutoverError) -> Finding:
     """A probe that could not look: not a clean bill of health."""
-    fix = error.hint or "try again: inv doctor"
+    fix = then(error.hint, "inv doctor")
     return Finding("unmeasured", f"{what} could not be checked", error.message, fix, "warning")
+
+
+def then(step: str, command: str) -> str:
+    """What a person does elsewhere, and the command to type after it; a step that ends with one keeps its own."""
+    step = step.removesuffix(AGAIN).rstrip(", ")
+    if not step:
+        return command
+    return step if _COMMAND.search(step) else f"{step}, then type: {command}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from migration.common.finding import Finding
+from migration.common.finding import Finding, then
 from migration.diagnosis.look import Look
 from migration.errors import CutoverError, ServiceFailed
 from migration.evidence import readings
@@ -16,6 +16,7 @@ from migration.provider import MILLION, SAMPLE, Tokens
 from migration.schema.settings import Price
 
 NAMES = ("input", "cached", "output", "reasoning", "cost")
+PRICE = "set provider.price and criteria.cost_per_artifact in config.yaml to what it costs now"
 FEW = 3  # artifacts below which a mean says nothing
 
 
@@ -70,7 +71,9 @@ def find(look: Look) -> Iterator[Finding]:
     ]
     counted = f"${found.mean:.4f} on average of {found.good} artifacts, at most ${criterion.mean:.4f} wanted"
     evidence = f"{counted}; of ${found.cost:.4f}: {', '.join(shares) or 'nothing stands out'}"
-    fix = "; ".join(each.fix for each in reasons[:2] if each.usd > 0.05 * found.cost) or "inv costs"
+    worth = [each.fix for each in reasons[:2] if each.usd > 0.05 * found.cost]
+    again = "inv costs" if worth == [PRICE] else "inv deploy"
+    fix = then("; ".join(worth) + ("" if again == "inv costs" else ", git push"), again) if worth else "inv costs"
     yield Finding("costs", "artifacts cost more than expected", evidence, fix, "warning")
 
 
@@ -107,8 +110,9 @@ def causes(found: Bill, price: Price) -> Iterator[Cause]:
     """The parts of a bill that a healthy artifact would not have; they need not add up to all of it."""
     each = found.cost / found.lines if found.lines else 0.0
     wasted = max(found.lines - found.good, 0)
+    what = f"retries ({wasted} of {found.lines} answers gave no artifact)"
     yield Cause(
-        wasted * each, f"retries ({wasted} of {found.lines} answers gave no artifact)", "inv logs --signal retry"
+        wasted * each, what, "mend what makes the functions retry (inv logs --signal retry --since 1h shows it)"
     )
     thought = found.reasoning or 0
     if found.reasoning is not None:
@@ -128,7 +132,7 @@ def causes(found: Bill, price: Price) -> Iterator[Cause]:
     expected = Tokens(found.input, found.cached, found.output).cost(price)
     drift = found.cost - expected
     what = f"a higher price than configured (${expected:.4f} by provider.price)"
-    yield Cause(max(drift, 0.0), what, "set provider.price in config.yaml to the listed price")
+    yield Cause(max(drift, 0.0), what, PRICE)
 
 
 def _thought(look: Look, output: float) -> float | None:

@@ -9,7 +9,7 @@ from migration import source
 from migration.clients.supabase import Function
 from migration.code import differences, downloaded, functions_config, snapstore
 from migration.code.differences import Unchanged
-from migration.common.finding import Finding
+from migration.common.finding import Finding, then
 from migration.diagnosis.look import Look
 from migration.plan import Item
 from migration.source import Source
@@ -29,7 +29,12 @@ def find(look: Look) -> Iterator[Finding]:
 
 def cli(look: Look, slug: str) -> str:
     """The platform's own command for one function."""
-    return f"supabase functions deploy {slug} --use-api --project-ref {look.context.supabase.ref}"
+    where = shlex.quote(str(look.context.app))
+    return f"supabase functions deploy {slug} --use-api --project-ref {look.context.supabase.ref} --workdir {where}"
+
+
+def _git(look: Look) -> str:
+    return f"git -C {shlex.quote(str(look.context.app))}"
 
 
 def _presence(look: Look, slug: str) -> Iterator[Finding]:
@@ -40,13 +45,15 @@ def _presence(look: Look, slug: str) -> Iterator[Finding]:
         why = f"the project lists {', '.join(sorted(look.functions)) or 'no function'}"
         yield Finding("missing", f"{slug} is not on the platform", why, fix, subject=slug)
     elif live.status != "ACTIVE":
-        fix = "see the project's usage and billing pages" if live.status == "THROTTLED" else cli(look, slug)
+        fix = "inv deploy" if ours else cli(look, slug)
+        if live.status == "THROTTLED":
+            fix = then("see the project's usage and billing pages", "inv doctor")
         yield Finding("inactive", f"{slug} is {live.status}, not ACTIVE", f"version {live.version}", fix, subject=slug)
 
 
 def _item(look: Look, item: Item) -> Iterator[Finding]:
     if item.action == "drifted":
-        fix = f"inv plan --diff, then: inv deploy --plan {look.plan.hash[:12]}"
+        fix = f"inv plan --diff, then type: inv deploy --plan {look.plan.hash[:12]}"
         yield Finding(
             "drifted", f"{item.slug} was deployed by another road", _told(item.why, item.diff), fix, subject=item.slug
         )
@@ -80,31 +87,42 @@ def _changed(look: Look) -> Iterator[Finding]:
         if told.changed and told.slug in past:
             yield _in_git(look, told, base, past[told.slug])
     for slug in slugs:
-        live, then = look.functions.get(slug), past.get(slug)
-        if live is not None and then is not None:
-            yield from _deployed(look, live, then, base)
+        live, was = look.functions.get(slug), past.get(slug)
+        if live is not None and was is not None:
+            yield from _deployed(look, live, was, base)
 
 
-def _in_git(look: Look, told: Unchanged, base: str, then: Source) -> Finding:
+def _in_git(look: Look, told: Unchanged, base: str, past: Source) -> Finding:
     slug, files = told.slug, told.files
-    restore = f"git checkout {base[:12]} -- {shlex.join(sorted(set(files) & set(then.files))) or '.'}"
     now = source.read(look.context.app, slug, look.context.state)
-    commit = f"git commit -m 'Restore {slug}' && git push"
-    fix = f"cd {shlex.quote(str(look.context.app))} && {restore} && {commit} && {cli(look, slug)}"
-    why = _told(f"against {base[:12]}: {', '.join(files) or 'its settings'}", differences.text(now, then))
+    fix = _restore(look, slug, base, sorted(set(files) & set(past.files)), sorted(set(now.files) - set(past.files)))
+    why = _told(f"against {base[:12]}: {', '.join(files) or 'its settings'}", differences.text(now, past))
     return Finding(
         "unchanged", f"{slug} must not change, and differs from the base revision in git", why, fix, "warning", slug
     )
 
 
-def _deployed(look: Look, live: Function, then: Source, base: str) -> Iterator[Finding]:
+def _restore(look: Look, slug: str, base: str, changed: list[str], added: list[str]) -> str:
+    """The commands for exactly these files, whatever else is changed or staged; another way where only settings are."""
+    git = _git(look)
+    steps = [f"{git} checkout {base[:12]} -- {shlex.join(changed)}"] if changed else []
+    steps += [f"{git} rm --quiet -- {shlex.join(added)}"] if added else []
+    if not steps:
+        shows = f"{git} show {base[:12]}:./supabase/config.toml"
+        return f"write its settings as they were ({shows}), git commit, git push, then type: {cli(look, slug)}"
+    commit = f"{git} commit -m {shlex.quote(f'Restore {slug}')} -- {shlex.join([*changed, *added])}"
+    return " && ".join([*steps, commit, f"{git} push", cli(look, slug)])
+
+
+def _deployed(look: Look, live: Function, past: Source, base: str) -> Iterator[Finding]:
     body = downloaded.from_body(snapstore.download(look.context, live), live)
-    if downloaded.same_files(then, body):
+    if downloaded.same_files(past, body):
         return
     now = source.read(look.context.app, live.slug, look.context.state)
-    first = "" if now.digest == then.digest else f"git checkout {base[:12]} -- {shlex.join(sorted(then.files))} && "
-    fix = f"cd {shlex.quote(str(look.context.app))} && {first}{cli(look, live.slug)}"
-    why = _told(f"version {live.version} against {base[:12]}", differences.text(then, body))
+    fix = cli(look, live.slug)
+    if now.digest != past.digest:
+        fix = f"{_git(look)} checkout {base[:12]} -- {shlex.join(sorted(past.files))} && {fix}"
+    why = _told(f"version {live.version} against {base[:12]}", differences.text(past, body))
     yield Finding("unchanged_live", f"{live.slug} must not change, and another source of it is deployed", why, fix,
                   subject=live.slug)  # fmt: skip
 

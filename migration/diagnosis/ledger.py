@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
-from migration.common.finding import Finding
+from migration.common.finding import Finding, then
 from migration.diagnosis.look import Look
 from migration.errors import CutoverError
 from migration.repo.deployments import Deployment, Record
@@ -16,7 +17,7 @@ def find(look: Look) -> Iterator[Finding]:
     ledger = look.context.ledger
     history = ledger.history()
     if ledger.offline:
-        yield Finding("ledger_offline", "the ledger cannot be heard", ledger.offline, "git fetch, then: inv status")
+        yield Finding("ledger_offline", "the ledger cannot be heard", ledger.offline, _reach(look))
         return
     holder = look.context.lock.holder()
     at_work = holder is not None and not _stale(holder)
@@ -24,8 +25,13 @@ def find(look: Look) -> Iterator[Finding]:
         yield _interrupted(history.interrupted)
     if holder is not None and _stale(holder):
         yield _lock(look, holder)
-    yield from (_hold(each) for each in history.holds)
+    yield from (_hold(look, each) for each in history.holds)
     yield from _waiting(look)
+
+
+def _reach(look: Look) -> str:
+    fetch = f"git -C {shlex.quote(str(look.context.app))} fetch {shlex.quote(look.context.config.app.remote)}"
+    return then(f"make {look.context.ledger.refs.place} answer ({fetch})", "inv status")
 
 
 def takes_refs(look: Look) -> Iterator[Finding]:
@@ -38,6 +44,7 @@ def takes_refs(look: Look) -> Iterator[Finding]:
         cannot, hint = error.message, error.hint or "inv status"
     else:
         hint = "set app.ledger: refs/heads/cutover in config.yaml"
+    hint = then(hint, "inv doctor --fix")
     if cannot:
         yield Finding("refs", f"{ledger.refs.place} cannot carry the ledger and the lock", cannot, hint)
 
@@ -51,7 +58,7 @@ def _interrupted(deployment: Deployment) -> Finding:
     evidence = f"{deployment.kind} {deployment.id} of {live}, begun {deployment.at} by {deployment.who}: " + (
         deployment.message or "it has no outcome"
     )
-    fix = f"inv deploy --plan {deployment.plan_hash[:12]} to go on, or: inv rollback"
+    fix = f"inv deploy --plan {deployment.plan_hash[:12]}, or to take it back: inv rollback"
     if deployment.kind == "rollback":
         fix = "inv rollback"
     return Finding("interrupted", f"a {deployment.kind} was interrupted", evidence, fix, subject=deployment.id)
@@ -68,11 +75,14 @@ def _lock(look: Look, holder: Holder) -> Finding:
                    holder.id, safe=True, apply=take)  # fmt: skip
 
 
-def _hold(hold: Record) -> Finding:
+def _hold(look: Look, hold: Record) -> Finding:
     revert = hold.get("revert") or {}
     commit = str(revert.get("commit") or "")
     evidence = f"set {hold.get('at', '')} by {hold.get('who', '')} with {hold['id']}"
-    forward = f"git revert {commit[:12]} && git push && " if commit else ""
+    git = f"git -C {shlex.quote(str(look.context.app))}"
+    app = look.context.config.app
+    pull = f"{git} pull --ff-only {shlex.quote(app.remote)} {shlex.quote(app.branch)}"  # the revert was made elsewhere
+    forward = f"{pull} && {git} revert --no-edit {commit[:12]} && {git} push && " if commit else ""
     fix = f"{forward}inv deploy --lift-hold 'why it is good now'"
     return Finding("hold", "a range that was rolled back is held", evidence, fix, "warning", str(hold["id"]))
 

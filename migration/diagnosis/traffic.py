@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from migration.clients.openrouter_errors import MEANING, classify
-from migration.common.finding import Finding, Severity
+from migration.common.finding import Finding, then
 from migration.diagnosis.look import Look
 from migration.errors import ServiceFailed
 from migration.evidence import warm
 from migration.logbook import logsql, signals
 from migration.logbook.logquery import Row
+from migration.secret_set import changed_at
 
 STATUS = r"\b(40[1-3]|408|429|50[0234]|52[49])\b"
 SETTLING = 20_000  # ms in which the old version may still answer
 NEAR = 0.05  # share of requests that met 429 from which the rate limit is near
-CAUSES: dict[str, Severity] = {"401": "error", "402": "error", "403": "error", "429": "warning"}
+RECENT = timedelta(minutes=15)
+ENOUGH = 3  # answers that the provider gave since its last refusal, from which it serves again
+WAIT, WAIT_LONG = "sleep 300 && inv doctor", "sleep 900 && inv doctor"
+PROVE = "inv smoke"
 
 
 def find(look: Look) -> Iterator[Finding]:
@@ -30,7 +34,8 @@ def find(look: Look) -> Iterator[Finding]:
         yield from _unset(look)
         yield from _versions(look)
     except ServiceFailed as error:
-        yield Finding("logs", "the logs cannot be read", error.message, error.hint or "inv logs --since 10m", "warning")
+        fix = then(error.hint, "inv logs --since 10m")
+        yield Finding("logs", "the logs cannot be read", error.message, fix, "warning")
 
 
 def _rows(look: Look, condition: str, more: str = "''", group: str = "") -> list[Row]:
@@ -58,12 +63,24 @@ def _old_route(look: Look) -> Iterator[Finding]:
         live = by_id.get(row["function"])
         if live is None or _before(row, live.updated_at):
             continue
-        last = f"{row['n']} lines, the last {logsql.at_micros(row['us']):%H:%M:%S} UTC: {_plain(row['said'])}"
         older = str(row["version"]) != str(live.version)
+        if older and look.now - logsql.at_micros(row["us"]) > RECENT:
+            continue
+        last = f"{row['n']} lines, the last {logsql.at_micros(row['us']):%H:%M:%S} UTC: {_plain(row['said'])}"
         which = f"version {row['version']}" + (f", while {live.version} is live" if older else ", the live one")
-        yield Finding(
-            "old_route", f"{live.slug} still takes the old route", f"{which}: {last}", "inv deploy", subject=live.slug
-        )
+        fix = _forward(look, live.slug, older)
+        yield Finding("old_route", f"{live.slug} still takes the old route", f"{which}: {last}", fix, subject=live.slug)
+
+
+def _forward(look: Look, slug: str, older: bool) -> str:
+    """What makes a function take the new route, by why it does not."""
+    item = look.item(slug)
+    if item is not None and item.changes:
+        return f"inv deploy --plan {look.plan.hash[:12]}" if item.action == "drifted" else "inv deploy"
+    if older:
+        return WAIT_LONG
+    shows = "inv logs --signal old_route --since 1h shows when"
+    return f"mend what leads the function back to it ({shows}), git push, then type: inv deploy"
 
 
 def _wanted(look: Look, pattern: re.Pattern[str]) -> bool:
@@ -89,7 +106,10 @@ def _refused(look: Look) -> Iterator[Finding]:
         if not _past(look, row):
             by_status.setdefault(str(row["detail"]), []).append(row)
     for status, rows in sorted(by_status.items()):
-        yield from _status(look, status, rows)
+        if status == "429":
+            yield from _limited(look, rows)
+        elif status in ("401", "402", "403"):
+            yield from _status(look, status, rows)
 
 
 def _past(look: Look, row: Row) -> bool:
@@ -98,18 +118,40 @@ def _past(look: Look, row: Row) -> bool:
 
 
 def _status(look: Look, status: str, rows: list[Row]) -> Iterator[Finding]:
-    count, said = sum(int(row["n"]) for row in rows), _plain(rows[0]["said"])
-    last = max(int(row["us"]) for row in rows)
-    evidence = f"{count} lines, the last {logsql.at_micros(last):%H:%M:%S} UTC: {said}"
-    if status in ("401", "402", "403") and look.now - logsql.at_micros(last) < timedelta(minutes=15):
-        kind = classify(int(status), said)
-        problem = f"the provider answers the functions {status}: {MEANING[kind][0]}"
-        fix = f"inv secret; {MEANING[kind][1]}"
-        yield Finding(f"logged_{status}", problem, evidence, fix)
-    elif status == "429" and count > NEAR * max(_requests(look), 1):
-        share = f"{count} of {_requests(look)} requests met 429"
-        fix = "wait, or ask less often; inv logs --grep 429 tells which provider refuses"
-        yield Finding("rate_limit", "the provider's rate limit is near", f"{share}; {evidence}", fix, "warning")
+    """A refusal that lasts: it was said of late, and the provider has not served since."""
+    last, said = logsql.at_micros(max(int(row["us"]) for row in rows)), _plain(rows[0]["said"])
+    if look.now - last > RECENT or _served_since(look, last) >= ENOUGH:
+        return
+    kind = classify(int(status), said)
+    problem = f"the provider answers the functions {status}: {MEANING[kind][0]}"
+    remedy = MEANING[kind][1]
+    fix = f"{remedy} && {PROVE}" if "type: inv" in remedy else then(remedy, PROVE)
+    yield Finding(f"logged_{status}", problem, _evidence(rows), fix)
+
+
+def _served_since(look: Look, moment: datetime) -> int:
+    """Answers that the functions were billed for after a moment; 0 where the signal `usage` is not configured."""
+    usage = signals.named(look.context.config).get("usage")
+    if usage is None:
+        return 0
+    after = f"{logsql.MICROSECONDS} > {logsql.micros(moment)}"
+    rows = _rows(look, logsql.both(usage.sql, after))
+    return sum(int(row["n"]) for row in rows if not _past(look, row))
+
+
+def _limited(look: Look, rows: list[Row]) -> Iterator[Finding]:
+    """Only what was said of late counts: waiting is the remedy."""
+    fresh = [row for row in rows if look.now - logsql.at_micros(row["us"]) < RECENT]
+    count, requests = sum(int(row["n"]) for row in fresh), _requests(look) if fresh else 0
+    if count > NEAR * max(requests, 1):
+        fix = f"ask less often (inv logs --grep 429 --since 1h tells which provider refuses), then type: {WAIT_LONG}"
+        share = f"{count} of {requests} requests met 429"
+        yield Finding("rate_limit", "the provider's rate limit is near", f"{share}; {_evidence(fresh)}", fix, "warning")
+
+
+def _evidence(rows: list[Row]) -> str:
+    last = logsql.at_micros(max(int(row["us"]) for row in rows))
+    return f"{sum(int(row['n']) for row in rows)} lines, the last {last:%H:%M:%S} UTC: {_plain(rows[0]['said'])}"
 
 
 def _requests(look: Look) -> int:
@@ -121,16 +163,20 @@ def _requests(look: Look) -> int:
 
 
 def _unset(look: Look) -> Iterator[Finding]:
-    """The functions' own word that a key is not there."""
+    """The functions' own word that a key is not there, unless it was set since."""
     for name in look.context.config.secrets:
         for row in _rows(look, logsql.contains(f"{name} not configured")):
-            recent = look.now - logsql.at_micros(row["us"]) < timedelta(minutes=15)
+            last = logsql.at_micros(row["us"])
             live = next((each for each in look.migrated if each.id == row["function"]), None)
-            if live is None or not recent or _past(look, row):
+            if live is None or look.now - last > RECENT or _past(look, row) or last < _set_at(look, name):
                 continue
-            why = f"{row['n']} lines, the last {logsql.at_micros(row['us']):%H:%M:%S} UTC: {_plain(row['said'])}"
+            why = _evidence([row])
             problem = f"{live.slug} says that {name} is not configured"
             yield Finding("not_configured", problem, why, "inv secret --set && inv deploy", "warning", live.slug)
+
+
+def _set_at(look: Look, name: str) -> datetime:
+    return changed_at(look.context, [name]) or datetime.min.replace(tzinfo=UTC)
 
 
 def _versions(look: Look) -> Iterator[Finding]:
@@ -141,8 +187,7 @@ def _versions(look: Look) -> Iterator[Finding]:
             why = (
                 f"execution {worker.execution} ran version {worker.version}, the platform lists {live.version} as live"
             )
-            fix = "wait some minutes, then: inv doctor"
-            yield Finding("stale", f"{worker.slug} answers from an older version", why, fix, "warning", worker.slug)
+            yield Finding("stale", f"{worker.slug} answers from an older version", why, WAIT, "warning", worker.slug)
 
 
 def _plain(text: str) -> str:

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import stamina
 
-from migration import secret, secret_set
+from migration import plan, preflight, secret, secret_set
 from migration.common.secrets_type import Secret
 from migration.errors import Failed, Refused
 from migration.report.sink import one_line
 from migration.secret import State
 from tests.support.clinic import NAME, SPEAKER, Clinic, clinic
 from tests.support.scene import index
+from tests.support.typist import typing
 
-ODD = ['it\'s "quoted" # $HOME ${X} \\n', "a\r\nb", "snow ☃ and 🔑", "a  b"]
+ODD = ('it\'s "quoted" # $HOME ${X} \\n', "a\r\nb", "snow ☃ and 🔑", "a  b", "x=y`z`!")
 
 
 @pytest.fixture(scope="module")
@@ -73,22 +74,30 @@ def test_a_digest_of_another_form_is_unknown_not_different(sick: Clinic) -> None
     sick.set_key()
     rows = [{"name": NAME, "value": "v2:opaque", "updated_at": "2026-11-01T00:00:00Z"}]
     sick.running.fault("secrets_list", "json", body=rows)
-    state = verify(sick)
-    assert (state.present, state.matches, state.ok) == (True, None, True)
+    found = secret.verify(sick.context())
+    (state,) = found.secrets
+    assert (state.present, state.matches, state.ok, found.exit_code) == (True, None, True, 4)
+    assert found.next == ("inv smoke --env prod",)
+    sick.running.fault("secrets_list", "json", body=rows)
+    (planned,) = plan.make(sick.context()).secrets
+    assert planned["matches"] is None, "a deploy is not refused for it"
 
 
 def test_without_a_local_value_present_is_enough(sick: Clinic) -> None:
-    """As in CI: equality is not proven and the result says so; a configured digest proves it nevertheless."""
+    """As in CI: equality is not proven, and the result says so and what to type; a configured digest proves it."""
     sick.set_key()
-    state = verify(sick, secrets={})
-    assert (state.matches, state.provider_ok, state.ok) == (None, None, True)
+    found = secret.verify(sick.context(secrets={}))
+    (state,) = found.secrets
+    assert (state.matches, state.provider_ok, state.ok, found.exit_code) == (None, None, True, 4)
+    assert "Not proven" in found.message and "enough to deploy" in found.message and found.next == ("inv init",)
+    preflight.check(sick.context(secrets={}), plan.make(sick.context(secrets={})))
     context = sick.context(secrets={})
     settings = context.config.secrets[NAME]
     for text, expected in ((sick.key, True), ("another", False)):
         digest = hashlib.sha256(text.encode()).hexdigest()
         known = context.config.model_copy(update={"secrets": {NAME: settings.model_copy(update={"sha256": digest})}})
-        (state,) = secret.verify(replace(context, config=known)).secrets
-        assert state.matches is expected
+        found = secret.verify(replace(context, config=known))
+        assert (found.secrets[0].matches, found.exit_code) == (expected, 0 if expected else 1)
 
 
 def test_the_providers_word_is_part_of_the_proof(sick: Clinic) -> None:
@@ -101,7 +110,8 @@ def test_the_providers_word_is_part_of_the_proof(sick: Clinic) -> None:
     assert verify(sick).provider_ok is False
     sick.programs({})
     stamina.set_testing(True)
-    assert verify(sick, provider_url="http://127.0.0.1:9").provider_ok is None
+    unasked = secret.verify(sick.context(provider_url="http://127.0.0.1:9"))
+    assert (unasked.secrets[0].provider_ok, unasked.exit_code, unasked.next) == (None, 4, ("inv secret",))
 
 
 def test_setting_sends_exactly_the_configured_secrets(sick: Clinic) -> None:
@@ -118,16 +128,19 @@ def test_setting_sends_exactly_the_configured_secrets(sick: Clinic) -> None:
     assert (again.uploaded, len(sick.running.history(operation="secrets_set"))) == ((), sent)
 
 
-@pytest.mark.parametrize("value", ODD)
-def test_any_value_reaches_the_function_unchanged(sick: Clinic, value: str) -> None:
-    """Quotes, spaces, #, $, line ends and Unicode arrive as they are."""
-    reader = f'Deno.serve(() => Response.json(Deno.env.get("{NAME}")));\n'
-    context = sick.context(secrets={NAME: value})
-    plain = context.config.secrets[NAME].model_copy(update={"format": None, "provider": None})
-    context.config = context.config.model_copy(update={"secrets": {NAME: plain}})
-    deploy(sick, reader)
-    secret_set.set_all(context, confirm=agree)
-    assert context.edge.call("alpha", json={}).json() == value
+def test_any_value_reaches_the_function_unchanged(sick: Clinic) -> None:
+    """Quotes, spaces, #, $, line ends and Unicode: typed at `inv init`, from there in `.env`, sent by the real verb."""
+    names = {f"ODD_{number}": value for number, value in enumerate(ODD)}
+    listed = ", ".join(f'"{name}"' for name in names)
+    deploy(sick, f"Deno.serve(() => Response.json([{listed}].map((name) => Deno.env.get(name))));\n")
+    with typing(sick) as typist:
+        typist.config["secrets"] = {name: {} for name in names}
+        typist.save()
+        typist.answers = names
+        assert typist.type(["inv", "init"]) == 0, typist.said
+        assert typist.type(["inv", "secret", "--set"]) == 0, typist.said
+        assert typist.type(["inv", "secret"]) == 0, typist.said
+    assert sick.context().edge.call("alpha", json={}).json() == list(ODD)
 
 
 def deploy(found: Clinic, text: str, slug: str = "alpha") -> None:

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from migration import secret_set
+import pytest
+
+from migration import secret_set, source
 from migration.clients.http import Http
 from migration.common.clock import Clock
 from migration.common.secrets_type import Secret
 from migration.context import Context
-from migration.evidence import warm
-from migration.logbook.logquery import Budget
 from migration.rehearsal.server import Running, start
+from migration.schema.environments import LogSettings
 from tests.support import scene as scenes
 
 NAME = "OPENROUTER_K2T_KEY"
 MODEL = "moonshotai/kimi-k2-thinking"
 PRICE = {"input": 0.60, "cached_input": 0.15, "output": 2.50}
+ARTIFACT = 'Token usage: { input: %d, cached: %d, output: %d, reasoning: %d, total: %d, estimatedCost: "$%s" }'
+BILLED = ARTIFACT % (1000, 900, 500, 100, 1500, "0.0016")  # one artifact at a healthy price
 SETTINGS: dict[str, Any] = {
     "secrets": {NAME: {"provider": "openrouter", "format": "^sk-or-v1-"}},
     "provider": {"model": MODEL, "price": PRICE},
     "budget": {"volumes": {"light": 100, "medium": 500, "heavy": 2000}},
-    "criteria": {"cost_per_artifact": {"mean": 0.005}},
+    "criteria": {"cost_per_artifact": {"mean": 0.005}, "no_503": {}},
+    "gate": {"delay": 0, "within": 10},
+    "smoke": [
+        {"name": f"{slug} {n}", "function": slug, "auth": "anon", "body": [BILLED]}
+        for slug in ("alpha", "beta")
+        for n in (1, 2)
+    ],
     "signals": {
         "new_route": "Routing to Kimi K2-Thinking via OpenRouter",
         "old_route": "Using GOOGLE_KEY_",
@@ -65,16 +75,40 @@ class Clinic:
     def context(self, clock: Clock | None = None, secrets: Mapping[str, str] | None = None, **changed: Any) -> Context:
         """As a new process would have it; `secrets` are the local values, by default the right key."""
         made = self.scene.context(clock=clock)
-        made.__dict__["log_budget"] = Budget(made.clock, None)
         known = {NAME: self.key} if secrets is None else secrets
         given = {
             "provider_url": f"{self.running.url}/_openrouter/api/v1",
             "provider_key": Secret(known[NAME]) if known.get(NAME) else None,
             "management_key": Secret(self.management_key),
             "secrets": {name: Secret(value) for name, value in known.items()},
+            "logs": LogSettings(per_minute=0),
         }
         made.environment = replace(made.environment, **(given | changed))
         return made
+
+    def settings(self) -> dict[str, Any]:
+        """config.yaml of the same project with every value that is nobody's business left to `.env`."""
+        own = deepcopy(self.scene.written())
+        prod = own["environments"]["prod"] | {
+            "api_url": self.running.api_url, "access_token": "${SUPABASE_ACCESS_TOKEN}", "confirm": True,
+            "logs": {"per_minute": 0, "patience": 0},
+        }  # fmt: skip
+        provider = own["provider"] | {
+            "url": f"{self.running.url}/_openrouter/api/v1", "key": f"${{{NAME}}}",
+            "management_key": "${OPENROUTER_MANAGEMENT_KEY}",
+        }  # fmt: skip
+        auth = {"anon_key": "${SUPABASE_ANON_KEY}"}
+        return own | {"environments": {"prod": prod}, "provider": provider, "auth": auth}
+
+    def values(self) -> dict[str, str]:
+        """What `.env` holds."""
+        given = {"SUPABASE_ACCESS_TOKEN": self.running.access_token, "SUPABASE_ANON_KEY": self.running.anon_key}
+        return {**given, NAME: self.key, "OPENROUTER_MANAGEMENT_KEY": self.management_key}
+
+    def there(self, slug: str, verify_jwt: bool = False) -> None:
+        """Deploy what the app holds by another road than ours, as the platform's own CLI would."""
+        context = self.context()
+        context.supabase.deploy(source.read(context.app, slug, context.state).upload(verify_jwt))
 
     def programs(self, openrouter: Mapping[str, Any]) -> None:
         """What the provider does from now on."""
@@ -102,9 +136,12 @@ class Clinic:
 
 @contextmanager
 def clinic(folder: Path, **settings: Any) -> Iterator[Clinic]:
-    """Nothing is deployed and no secret is set; providers answer at once."""
-    # The hosted logs may be asked ten times a minute, ours as often as we like.
-    warm.POLL, secret_set.PAUSE, secret_set.WARM = warm.POLL_HERE, secret_set.PAUSE_HERE, 3.0
-    quick = {"providers": {"openrouter": {}, "gemini": {"pro": {}, "flash": {}, "image": {}}}}
-    with start(folder / "sandbox", settings=quick | settings) as running:
+    """Nothing is deployed and no secret is set; providers answer at once, and nobody counts log queries.
+
+    While it is open, an upload waits 3 s at most for functions to begin anew.
+    """
+    quick = {"providers": {"openrouter": {}, "gemini": {"pro": {}, "flash": {}, "image": {}}},
+             "management": {"rate_limit": {"default": 0}}}  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch, start(folder / "sandbox", settings=quick | settings) as running:
+        patch.setattr(secret_set, "WARM", 3.0)
         yield Clinic(folder, running, scenes.make(folder, running, **SETTINGS))

@@ -62,7 +62,7 @@ class Scene:
         """A fresh context, as a new process would have it."""
         own = self.folder / root
         own.mkdir(exist_ok=True)
-        (own / "config.yaml").write_text(yaml.safe_dump(self._config()))
+        (own / "config.yaml").write_text(yaml.safe_dump(self.written()))
         environment = Environment(
             "prod",
             url=self.running.url,
@@ -76,7 +76,8 @@ class Scene:
         found.__dict__["repository"] = Repository(found.app, repos.QUIET)
         return found
 
-    def _config(self) -> dict[str, Any]:
+    def written(self) -> dict[str, Any]:
+        """What config.yaml holds."""
         return {
             "migration": {"name": "test", "functions": list(self.functions), "unchanged": ["other"]},
             "app": {"path": str(self.app)},

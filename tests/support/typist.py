@@ -1,0 +1,159 @@
+"""A person at the clinic who types what a finding prints, word for word, into the project's real tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from invoke.collection import Collection
+from invoke.program import Program
+
+from migration import cli, verbs
+from migration import context as contexts
+from migration.common.clock import Clock
+from migration.common.finding import Finding
+from migration.context import Context
+from migration.report.output import Output
+from tests.support import repos
+from tests.support.clinic import Clinic
+
+Elsewhere = Callable[[], object]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Later(Clock):
+    """Real time, some seconds further on: what `sleep` would have made of it."""
+
+    def __init__(self, ahead: float) -> None:
+        self.ahead = ahead
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.ahead)
+
+
+@dataclass
+class Typist:
+    """Sits before the folder of tasks.py, whose config.yaml takes its values from `.env`; `answers` by their name."""
+
+    clinic: Clinic
+    patch: pytest.MonkeyPatch
+    answers: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    ahead: float = 0.0
+    said: str = ""
+    mended: set[str] = field(default_factory=set)
+
+    @property
+    def root(self) -> Path:
+        return self.clinic.folder / "root"
+
+    def sit_down(self) -> None:
+        """The files as a person has them, and this process as their shell."""
+        self.root.mkdir(exist_ok=True)
+        self.config = self.clinic.settings()
+        self.save()
+        self.env(**self.clinic.values())
+        for name in [*self.clinic.values(), "CI"]:
+            self.patch.delenv(name, raising=False)
+        for name, value in {**repos.QUIET, "CUTOVER_CONFIG": "typed.yaml", "CUTOVER_ACTOR": "typist"}.items():
+            self.patch.setenv(name, value)
+        self.patch.setattr(cli, "ROOT", self.root)
+        self.patch.setattr(Output, "ask", self.answer)
+        self.patch.setattr(verbs, "interactive", lambda: True)
+        self.patch.setattr(verbs, "_context", lambda out, _, env: self.context(env, out.observer))
+
+    def save(self) -> None:
+        (self.root / "typed.yaml").write_text(yaml.safe_dump(self.config))
+
+    def env(self, **values: str) -> None:
+        path = self.root / ".env"
+        path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        path.chmod(0o600)
+
+    def context(self, env: str = "prod", *observer: Any) -> Context:
+        """As the next verb will have it."""
+        return contexts.make(self.root, env, *observer, clock=Later(self.ahead))
+
+    def answer(self, question: str, *, hidden: bool = False) -> str:
+        name = re.split(r"[ ,]", question)[0]
+        return self.answers.get(name, "") if hidden else self.clinic.running.project_ref
+
+    def mend(self, finding: Finding, elsewhere: Elsewhere | None = None, code: int = 0) -> None:
+        """Do what `fix` says: the step elsewhere where it names one, then each command; `code` is the last one's."""
+        steps = commands(finding.fix)
+        assert (elsewhere is not None) == ("type: " in finding.fix), finding.fix
+        if elsewhere:
+            elsewhere()
+        for number, words in enumerate(steps):
+            found = self.type(words)
+            self.mended.add(finding.kind)
+            assert found == (code if number == len(steps) - 1 else 0), f"{shlex.join(words)}: {found}\n{self.said}"
+
+    def type(self, words: list[str]) -> int:
+        """One command line; its exit code."""
+        program, *rest = words
+        if program == "inv":
+            return self.inv(*rest)
+        if program == "sleep":
+            self.ahead += float(rest[0])
+            return 0
+        if program == "supabase":
+            return self.supabase(*rest)
+        assert program in ("git", "chmod"), words
+        return subprocess.run(words, cwd=self.root, env={**os.environ, **repos.QUIET}, capture_output=True).returncode
+
+    def inv(self, *words: str) -> int:
+        import tasks
+
+        out = io.StringIO()
+        held = {number: signal.getsignal(number) for number in SIGNALS}
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+                program = Program(namespace=Collection.from_module(tasks), name="inv")
+                program.run(["inv", *words], exit=False)
+        except SystemExit as left:
+            return int(left.code or 0)
+        finally:
+            self.said = out.getvalue()
+            for number, handler in held.items():
+                signal.signal(number, handler)
+        raise AssertionError(f"inv {words} did not begin: {self.said}")
+
+    def supabase(self, *words: str) -> int:
+        """What the platform's own CLI does with exactly these words; `test_the_platforms_own_cli` holds it to that."""
+        match = re.fullmatch(r"functions deploy (\S+) --use-api --project-ref (\S+) --workdir (\S+)", " ".join(words))
+        assert match and match[2] == self.clinic.running.project_ref and match[3] == str(self.clinic.scene.app), words
+        self.clinic.there(match[1])
+        return 0
+
+
+def commands(fix: str) -> list[list[str]]:
+    """The commands of a remedy: those after "type: ", the first way of several."""
+    text = fix.rpartition("type: ")[2].split(", or ")[0]
+    found: list[list[str]] = [[]]
+    for word in shlex.split(text):
+        if word == "&&":
+            found.append([])
+        else:
+            found[-1].append(word)
+    return found
+
+
+@contextlib.contextmanager
+def typing(clinic: Clinic) -> Iterator[Typist]:
+    with pytest.MonkeyPatch.context() as patch:
+        made = Typist(clinic, patch)
+        made.sit_down()
+        yield made
