@@ -18,7 +18,7 @@ from migration.repo import hold
 from migration.undoing import ends
 
 if TYPE_CHECKING:
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.repo.deployments import Deployment
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from migration import checks_run, proof, smoke
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.errors import CutoverError
 from migration.logbook.logquery import LogReader
 from migration.proof import Proof

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migration import snapshot, source
-from migration.clients.supabase import Function, SecretDigest
+from migration.clients.supabase_types import Function, SecretDigest
 from migration.code import differences, functions_config
 from migration.common.parallel import every
 from migration.errors import Refused

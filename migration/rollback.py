@@ -20,7 +20,7 @@ from migration.undoing.rolled import RollbackResult
 from migration.undoing.undo import Undo
 
 if TYPE_CHECKING:
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.repo.held import Held
 

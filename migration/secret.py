@@ -13,7 +13,7 @@ from migration import provider
 from migration.clients.openrouter import OpenRouter
 from migration.clients.openrouter_errors import ProviderError
 from migration.clients.openrouter_types import KeyInfo
-from migration.clients.supabase import SecretDigest
+from migration.clients.supabase_types import SecretDigest
 from migration.common.finding import Finding, named
 from migration.common.secrets_type import Secret
 from migration.context import Context

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from migration import source
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.code import downloaded, snapstore
 from migration.common.parallel import every
 from migration.errors import CutoverError, Refused

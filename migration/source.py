@@ -13,7 +13,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from migration.clients.supabase import Upload
+from migration.clients.supabase_types import Upload
 from migration.code import functions_config, graph, graphcache, importmap, static
 from migration.code.importmap import ImportMap
 from migration.errors import Refused

@@ -15,7 +15,7 @@ from migration.release.recovery import Recovery
 from migration.repo.deployments import UNDONE, Deployment, History, agrees
 
 if TYPE_CHECKING:
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.repo.held import Holder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +12,7 @@ from migration.common.secrets_type import Secret
 from ..errors import ApiError, Unknown
 from .http import Answer, Http, retry_after, retrying
 from .multipart import parts
+from .supabase_types import Body, Function, SecretDigest, Upload
 
 T = TypeVar("T")
 _AGAIN = "then run the command again"
@@ -27,64 +27,6 @@ _HINTS = {
 _REFUSED = f"the platform refused it: mend what it names, {_AGAIN}"
 _FAILED = f"the platform failed: look at its status page, {_AGAIN}"
 _ACTIVATE_DEADLINE = 25.0
-
-
-@dataclass(frozen=True)
-class Function:
-    """A deployed function as the platform lists it; times in ms since 1970, `raw` the whole object."""
-
-    id: str
-    slug: str
-    name: str
-    status: str
-    version: int
-    created_at: int | None = None
-    updated_at: int | None = None
-    verify_jwt: bool | None = None
-    import_map: bool | None = None
-    entrypoint_path: str | None = None
-    import_map_path: str | None = None
-    ezbr_sha256: str | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> Function:
-        """ValueError when a key that must be there is not, or has another type."""
-        try:
-            known: dict[str, Any] = {name: raw.get(name) for name in cls.__dataclass_fields__ if name != "raw"}
-            known["name"] = raw.get("name") or raw["slug"]
-            if not isinstance(raw["version"], int) or not isinstance(raw["id"], str):
-                raise TypeError("version must be an integer and id a string")
-            known["slug"], known["status"] = str(raw["slug"]), str(raw["status"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a function: {error}") from None
-        return cls(**known, raw=dict(raw))
-
-
-@dataclass(frozen=True)
-class SecretDigest:
-    """What the platform shows of a secret: the hex SHA-256 of its value, never the value."""
-
-    name: str
-    digest: str
-    updated_at: str | None = None
-
-
-@dataclass(frozen=True)
-class Upload:
-    """One function ready to send: metadata keys and files in the order in which they go out."""
-
-    slug: str
-    metadata: Mapping[str, Any]
-    files: Sequence[tuple[str, bytes]]
-
-
-@dataclass(frozen=True)
-class Body:
-    """A downloaded function: the metadata part ({} without one) and the files by their path as sent."""
-
-    metadata: Mapping[str, Any]
-    files: Mapping[str, bytes]
 
 
 class Again(Protocol):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migration import source
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.code import downloaded
 from migration.common.parallel import every
 from migration.errors import Refused

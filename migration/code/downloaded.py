@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from migration import source
-from migration.clients.supabase import Body, Function
+from migration.clients.supabase_types import Body, Function
 from migration.code import graph, importmap
 from migration.errors import Refused
 from migration.source import Source

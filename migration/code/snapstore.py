@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migration.clients.supabase import Body, Function
+from migration.clients.supabase_types import Body, Function
 from migration.common import durable
 from migration.errors import Refused
 from migration.repo.refs import Move

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from migration import source
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.code import differences, downloaded, functions_config, snapstore
 from migration.code.differences import Unchanged
 from migration.common.finding import Finding, then

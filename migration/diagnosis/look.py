@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from migration import plan as plans
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.context import Context
 from migration.evidence.readings import Scope
 from migration.logbook.logquery import LogReader

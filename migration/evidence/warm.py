@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.common.parallel import each
 from migration.context import Context
 from migration.errors import ServiceFailed

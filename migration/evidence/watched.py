@@ -14,7 +14,7 @@ from migration.errors import CutoverError, ServiceFailed
 from migration.source import Source
 
 if TYPE_CHECKING:
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.evidence.measure import Subject
 

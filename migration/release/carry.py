@@ -22,7 +22,7 @@ from migration.repo import hold
 from migration.snapshot import Kept
 
 if TYPE_CHECKING:
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.gate import Gated
     from migration.repo.deployments import Deployment

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.code.differences import Unchanged
 from migration.release.staging import Wanted
 from migration.snapshot import Kept

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from migration.clients.supabase import Function, Upload
+from migration.clients.supabase_types import Function, Upload
 from migration.common.clock import Clock
 from migration.common.failpoint import failpoint
 from migration.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable

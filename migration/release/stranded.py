@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.common.failpoint import failpoint
 from migration.errors import ApiError, ServiceFailed
 

@@ -13,7 +13,7 @@ from migration.repo.revert import Reverted
 from migration.undoing.aim import Aim, Target
 
 if TYPE_CHECKING:
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
 
 UNKNOWN = "Git stays as it is: nobody knows which revision was live before (set app.base in config.yaml)."

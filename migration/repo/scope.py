@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migration import source
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.code import downloaded, snapstore
 from migration.errors import CutoverError
 from migration.repo import reversal

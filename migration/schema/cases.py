@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -12,8 +13,13 @@ Kind = Literal["react", "html", "svg"]
 TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
 
 
+_PLAIN = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\])*")
+
+
 def _path(value: Any) -> str:
-    """A JSONPath; the import is as late as the first path that is read."""
+    """A JSONPath; the import is as late as the first path that is not plain names and indexes."""
+    if _PLAIN.fullmatch(str(value)):
+        return str(value)
     from jsonpath import JSONPathError, compile  # noqa: A004
 
     try:

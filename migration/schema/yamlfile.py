@@ -17,6 +17,7 @@ from migration.errors import ConfigError
 
 Path_ = tuple[str | int, ...]
 _DIGITS = 400  # of a number; Python itself converts no more than some thousands
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -41,7 +42,7 @@ def read(path: Path, fill: Callable[[str], str] = str) -> Document:
     """Parse a file; `fill` replaces the templates in each text. ConfigError with file, line and column."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_LOADER)
     except FileNotFoundError:
         raise ConfigError(f"there is no {path}", "run inv from the folder of tasks.py, or set CUTOVER_CONFIG") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -93,7 +94,7 @@ class _Builder:
         text = self.fill(node.value)
         if "\0" in text:  # no path, argument or header can hold one
             self.document.problems.append((path, "holds the character NUL"))
-        return text if node.style is not None else plain(text)
+        return text if node.style else plain(text)
 
 
 def plain(text: str) -> Any:

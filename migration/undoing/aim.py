@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration import snapshot
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.errors import Refused
 from migration.release import recovery
 from migration.release.recovery import Recovery

@@ -23,7 +23,7 @@ from migration.undoing.ends import close
 from migration.undoing.rolled import RollbackResult, RolledBack
 
 if TYPE_CHECKING:
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
 
 

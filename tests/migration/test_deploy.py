@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import peer
 from migration import deploy, plan
-from migration.clients.supabase import Upload
+from migration.clients.supabase_types import Upload
 from migration.common import parallel
 from migration.context import Context
 from migration.errors import Refused

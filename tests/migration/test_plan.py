@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from migration import deploy, plan
-from migration.clients.supabase import Upload
+from migration.clients.supabase_types import Upload
 from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import Refused

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from migration import deploy, rollback, snapshot
-from migration.clients.supabase import Upload
+from migration.clients.supabase_types import Upload
 from migration.code import snapstore
 from migration.errors import Refused
 from migration.rehearsal.server import Running

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from migration import deploy, rollback, status
-from migration.clients.supabase import Upload
+from migration.clients.supabase_types import Upload
 from migration.common import failpoint
 from migration.context import Context
 from migration.errors import CutoverError

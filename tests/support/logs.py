@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from migration import config as configuration
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.common.clock import Clock
 from migration.common.progress import Collected
 from migration.context import Context, Environment

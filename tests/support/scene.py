@@ -14,7 +14,7 @@ import yaml
 
 from migration import config as configuration
 from migration import deploy
-from migration.clients.supabase import Upload
+from migration.clients.supabase_types import Upload
 from migration.common.clock import Clock
 from migration.common.progress import Collected
 from migration.common.secrets_type import Secret

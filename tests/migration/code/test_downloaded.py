@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.clients.supabase import Body, Function
+from migration.clients.supabase_types import Body, Function
 from migration.code import downloaded
 
 INDEX = b'import { x } from "../_shared/x.ts"; Deno.serve(() => new Response(x));'

@@ -11,7 +11,7 @@ import pytest
 
 from checks.evidence import Missing, Month, Provider, Traffic
 from migration.clients.openrouter_types import KeyInfo
-from migration.clients.supabase import Function
+from migration.clients.supabase_types import Function
 from migration.common.clock import VirtualClock
 from migration.context import Context
 from migration.errors import ApiError, Unreachable

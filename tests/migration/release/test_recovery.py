@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from migration import deploy, plan, rollback, status
-from migration.clients.supabase import Upload
+from migration.clients.supabase_types import Upload
 from migration.common import failpoint
 from migration.errors import Unfinished
 from migration.rehearsal.server import Running
