@@ -174,12 +174,12 @@ def _through(stage: Scene, cell: Cell) -> Ended:
         ended = Ended(result.exit_code, result.deployment.outcome, result.deployment.id, *said)
     except CutoverError as error:
         ended = Ended(error.exit_code, "refused", "", error.message, error.hint)
-    _met(running)
+    met(running)
     running.heal()
     return ended
 
 
-def _met(running: Running) -> None:
+def met(running: Running) -> None:
     """The fault did strike: else the cell would prove nothing."""
     for _ in range(40):
         try:

@@ -204,6 +204,7 @@ class _Offline:
 def survive(act: Act, point: str, machine: str, way: str, folder: Path, caches: Path, running: Running) -> str:
     """Kills the act at the point and types the next command; says what `status` called it meanwhile."""
     stage = make(act, folder, caches, running)
+    known = _ended(stage)
     with _Offline(act, stage):
         code = crash.run(stage, point, verb=act.verb, **act.options)
     assert code == -9, f"it was never there (exit {code})"
@@ -213,7 +214,7 @@ def survive(act: Act, point: str, machine: str, way: str, folder: Path, caches: 
         return stage.context(app, root="root" if machine == "here" else "second")
 
     told = _told(act, stage, context())
-    began = _begun(act, context())
+    began = _begun(known, context())
     _mended(act, stage, context, told, way, began)
     assert context().ledger.history().interrupted is None
     assert context().lock.holder() is None
@@ -225,13 +226,14 @@ def survive(act: Act, point: str, machine: str, way: str, folder: Path, caches: 
 def interrupt(act: Act, point: str, number: signal.Signals, folder: Path, caches: Path, running: Running) -> str:
     """Stops the act by a signal while it waits at the point, in whatever thread; then the next command ends it."""
     stage = make(act, folder, caches, running)
+    known = _ended(stage)
     code, seconds = crash.stop(stage, point, number, verb=act.verb, **act.options)
     assert seconds < 15.0, f"{seconds:.0f} s, far more than the promised 5, for machines that are busy"
     assert stage.context().lock.holder() is None
     told = _told(act, stage, stage.context())
     assert code == (5 if told.interrupted else 130) or "git has still to follow" in told.message, f"exit {code}, {told}"
     assert code == 5 or _live(stage) == act.old
-    _mended(act, stage, stage.context, told, act.verb, _begun(act, stage.context()))
+    _mended(act, stage, stage.context, told, act.verb, _begun(known, stage.context()))
     assert status.run(stage.context()).exit_code == 0
     shutil.rmtree(folder)
     return str((told.interrupted or {}).get("verdict") or "ended")
@@ -240,6 +242,7 @@ def interrupt(act: Act, point: str, number: signal.Signals, folder: Path, caches
 def cut(act: Act, point: str, what: str, folder: Path, caches: Path, running: Running) -> str:
     """Takes the network away at the point, the platform's, the git host's or both; then all is back."""
     stage = make(act, folder, caches, running)
+    known = _ended(stage)
     code = crash.run(stage, f"{point}=cut-{what}", verb=act.verb, **act.options)
     away = folder / "away.git"
     if away.exists():
@@ -251,17 +254,22 @@ def cut(act: Act, point: str, what: str, folder: Path, caches: Path, running: Ru
     assert code in (0, 1, 3, 4, 5), f"exit {code}"
     assert code != 3 or live == act.old, f"exit 3 with {live} live"
     assert code not in (0, 4) or live == act.new, f"exit {code} with {live} live"
-    _mended(act, stage, stage.context, told, act.verb, _begun(act, stage.context()))
+    _mended(act, stage, stage.context, told, act.verb, _begun(known, stage.context()))
     assert status.run(stage.context()).exit_code == 0
     shutil.rmtree(folder)
     return f"exit {code}"
 
 
-def _begun(act: Act, context: Context) -> bool:
+def _ended(stage: Scene) -> set[str]:
+    """The deployments that had come to an end before the act."""
+    return {one.id for one in stage.context().ledger.history().deployments if not one.interrupted}
+
+
+def _begun(known: set[str], context: Context) -> bool:
     """Whether anything of the act is on record."""
     newest = context.ledger.history().newest
     assert newest is not None
-    return newest.kind == act.verb and not (newest.stayed and newest.revision != context.repository.head())
+    return newest.id not in known
 
 
 def _told(act: Act, stage: Scene, context: Context) -> Status:
