@@ -35,7 +35,8 @@ class Faults:
     def mute(self, path: str) -> bool:
         """Whether this request is never answered."""
         found = self.silent == "all" or (self.silent == "push" and "receive-pack" in path)
-        self.counts["silent"] = self.counts.get("silent", 0) + found
+        if found:
+            self.counts["silent"] = self.counts.get("silent", 0) + 1
         return found
 
     def pick(self) -> str:
