@@ -13,6 +13,7 @@ from .rate import share
 from .result import Options
 
 NONE = "not measured"
+_UNTRIED = f"{NONE}: inv smoke or inv soak before a deploy"  # afterwards, nobody can ask the old code any more
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def _rate(evidence: Evidence) -> tuple[str, str, str]:
 
 
 def _quality(evidence: Evidence) -> tuple[str, str, str]:
-    return _shares(_valid(evidence.artifacts_before), _valid(evidence.artifacts))
+    before, after, improvement = _shares(_valid(evidence.artifacts_before), _valid(evidence.artifacts))
+    return _UNTRIED if before == NONE else before, after, improvement
 
 
 def _valid(found: Artifacts | Missing) -> tuple[int, int]:

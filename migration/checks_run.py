@@ -158,4 +158,5 @@ def _sum(context: Context, results: list[Result], evidence: Evidence, options: M
     context.observer.done("checks", detail=", ".join(f"{n} {one.value}" for one, n in counted.items() if n))
     if not results:
         context.observer.warn("config.yaml names no criterion, and nothing that was not checked passes")
-    return ChecksResult(tuple(results), verdict, tuple(table(evidence, options)), str(evidence.window), evidence)
+    rows = tuple(replace(row, before=named(row.before, context.environment.name)) for row in table(evidence, options))
+    return ChecksResult(tuple(results), verdict, rows, str(evidence.window), evidence)

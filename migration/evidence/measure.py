@@ -12,15 +12,16 @@ from checks.evidence import Evidence, Missing, Month, Provider, Spend, Traffic, 
 from migration.answers import samples
 from migration.answers.samples import Sample
 from migration.errors import CutoverError
-from migration.evidence import readings, usage, watched
+from migration.evidence import past, readings, usage, watched
+from migration.evidence.past import Past
 from migration.evidence.readings import Scope
 from migration.logbook import signals
 from migration.logbook.logquery import LogReader
 
 if TYPE_CHECKING:
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
-    from migration.repo.deployments import Deployment
+    from migration.repo.deployments import Deployment, History
 
 T = TypeVar("T")
 BASELINE = timedelta(hours=23, minutes=30)  # how far back the version before is looked at
@@ -41,6 +42,7 @@ class Subject:
     samples: Sequence[Sample] | None = None
     listed: Mapping[str, Function] | None = None
     words: str = field(default="")
+    past: Past = field(default_factory=Past)
 
 
 def subject(
@@ -54,7 +56,8 @@ def subject(
 ) -> Subject:
     """The live versions of the configured functions, kept to one deployment where one is named."""
     live = {function.slug: function for function in context.supabase.functions()}
-    found = deployment or _newest(context)
+    history = None if gate and deployment else _history(context)
+    found = deployment or (history.live if history else None)
     before = (
         {change.slug: int(change.before["version"]) for change in found.functions if change.before} if found else {}
     )
@@ -64,7 +67,8 @@ def subject(
     start = changed if deployment else since
     known = {one.slug: one for one in listed} if listed is not None else None
     words = f"deployment {deployment.id}" if deployment else ""
-    return Subject(live, before, start, now + timedelta(seconds=1), changed, base, gate, given, known, words)
+    then = past.of(history, found) if history and found else Past()
+    return Subject(live, before, start, now + timedelta(seconds=1), changed, base, gate, given, known, words, then)
 
 
 def gather(context: Context, about: Subject, reader: LogReader | None = None) -> Evidence:
@@ -87,7 +91,7 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
         spend_before=spend_before,
         faults=faults if isinstance(faults, Missing) else faults[0],
         artifacts=samples.artifacts(answers),
-        artifacts_before=samples.artifacts(samples.recent(context, about.changed - BASELINE, about.changed)),
+        artifacts_before=past.artifacts(context, about.past),
         provider=tried(lambda: _provider(context, about, spend)),
         month=tried(lambda: _month(context, spend)),
         unchanged=watched.all_of(context, about, answers, lines),
@@ -103,9 +107,9 @@ def tried(measure: Callable[[], T]) -> T | Missing:
         return Missing(error.message)
 
 
-def _newest(context: Context) -> Deployment | None:
+def _history(context: Context) -> History | None:
     try:
-        return context.ledger.history().live
+        return context.ledger.history()
     except CutoverError as error:
         context.observer.warn(f"the ledger cannot be read, so nothing is compared with before: {error.message}")
         return None

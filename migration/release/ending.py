@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.common import interrupts
 from migration.errors import CutoverError, Interrupted
+from migration.evidence import past
 from migration.plan import Plan
 from migration.release.outcome import Deployed, DeployResult, Moved, Side
 from migration.release.recorder import Recording
@@ -59,7 +60,7 @@ class Ending:
             "outcome": end.outcome,
             "functions": functions,
             "steps": [step.record() for step in self.steps],
-            "gate": {"verdict": end.gate.verdict, "why": end.gate.why} if end.gate else {},
+            "gate": _gate(end.gate) if end.gate else {},
             "new_code_seconds": round(end.answered, 3),
             "message": end.message,
         }
@@ -159,3 +160,9 @@ class Ending:
             "unproven": (f"inv checks{self.env}", f"inv rollback{self.env}"),
         }
         return tuple(dict.fromkeys((*first, *following.get(end.outcome, ()))))
+
+
+def _gate(found: Gated) -> dict[str, Any]:
+    """What the ledger keeps of a gate."""
+    counted = past.counted(found.details.get("smoke"))
+    return {"verdict": found.verdict, "why": found.why} | ({"artifacts": counted} if counted.get("tried") else {})

@@ -37,7 +37,7 @@ def test_each_row_shows_before_after_and_the_improvement_with_intervals():
 
 def test_what_was_not_measured_is_said_and_has_no_improvement():
     found = rows()["code quality, valid"]
-    assert (found.before, found.improvement) == (NONE, "")
+    assert (found.before, found.improvement) == (f"{NONE}: inv smoke or inv soak before a deploy", "")
     empty = rows(replace(EVIDENCE, before=()))["success rate"]
     assert (empty.before, empty.improvement) == (NONE, "")
 
