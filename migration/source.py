@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from migration.clients.supabase_types import Upload
-from migration.code import functions_config, graph, graphcache, importmap, static
+from migration.code import functions_config, graph, graphcache, importmap, jointgraph, static
 from migration.code.importmap import ImportMap
 from migration.errors import Refused
 from migration.git import Repository
@@ -75,18 +76,16 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def read(app: Path, slug: str, state: Path) -> Source:
-    """Reads one function from the files under `app`; `state` is the folder for caches.
+def read(app: Path, slug: str, state: Path, graphs: Mapping[Path, graph.Graph] | None = None) -> Source:
+    """Reads one function from the files under `app`; `state` is the folder for caches, `graphs` those known already.
 
     Raises Refused for what must not be deployed: broken settings, a syntax error, a local import that does not
     resolve, a file outside the app, more than 20 MB.
     """
     app = app.resolve()
     settings = functions_config.load(app, slug)
-    entrypoint = _normal(app / "supabase" / (settings.entrypoint or f"functions/{slug}/index.ts"))
-    _expect(app, slug, entrypoint)
-    imports = importmap.find(app, settings, entrypoint)
-    modules = graphcache.resolve(entrypoint, app, imports, state)
+    entrypoint, imports = _entry(app, slug, settings)
+    modules = (graphs or {}).get(entrypoint) or graphcache.resolve(entrypoint, app, imports, state)
     patterns = static.patterns(app, settings.static_files)
     assets = {pattern: static.match(app, pattern) for pattern in patterns}
     mapped, extra = _mapped(app, imports, modules, state)
@@ -102,9 +101,7 @@ def read(app: Path, slug: str, state: Path) -> Source:
 
 def read_all(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Source]:
     """Several at once: the time goes into Deno's processes. All refusals are told together."""
-    names = list(slugs)
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        results = list(pool.map(lambda slug: _attempt(app, slug, state), names))
+    results = _attempts(app, list(slugs), state)
     refusals = [result for result in results if isinstance(result, Refused)]
     if len(refusals) == 1:
         raise refusals[0]
@@ -116,16 +113,36 @@ def read_all(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Source]:
 def at_revision(repository: Repository, revision: str, slugs: Iterable[str], state: Path) -> dict[str, Source]:
     """What git holds for these functions at a revision; one that is not there, or is broken there, is left out."""
     folder = checkout.tree(repository, revision, state)
+    return {found.slug: found for found in _attempts(folder, list(slugs), state) if isinstance(found, Source)}
+
+
+def _attempts(app: Path, slugs: Sequence[str], state: Path) -> list[Source | Refused]:
+    graphs = _graphs(app.resolve(), slugs, state)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        results = list(pool.map(lambda slug: _attempt(folder, slug, state), slugs))
-    return {found.slug: found for found in results if isinstance(found, Source)}
+        return list(pool.map(lambda slug: _attempt(app, slug, state, graphs), slugs))
 
 
-def _attempt(app: Path, slug: str, state: Path) -> Source | Refused:
+def _attempt(app: Path, slug: str, state: Path, graphs: Mapping[Path, graph.Graph]) -> Source | Refused:
     try:
-        return read(app, slug, state)
+        return read(app, slug, state, graphs)
     except Refused as error:
         return error
+
+
+def _graphs(app: Path, slugs: Sequence[str], state: Path) -> dict[Path, graph.Graph]:
+    """What one run of Deno tells of all of them; what stands in the way of one of them, `read` says."""
+    entries = []
+    for slug in slugs:
+        with contextlib.suppress(Refused):
+            entries.append(jointgraph.Entry(*_entry(app, slug, functions_config.load(app, slug))))
+    return jointgraph.resolve(entries, app, state)
+
+
+def _entry(app: Path, slug: str, settings: functions_config.Settings) -> tuple[Path, ImportMap | None]:
+    """The entrypoint and its import map."""
+    entrypoint = _normal(app / "supabase" / (settings.entrypoint or f"functions/{slug}/index.ts"))
+    _expect(app, slug, entrypoint)
+    return entrypoint, importmap.find(app, settings, entrypoint)
 
 
 def write(source: Source, folder: Path) -> Path:

@@ -52,8 +52,12 @@ def environment(cache: Path) -> dict[str, str]:
 
 def resolve(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path) -> Graph:
     """Runs `deno info`; `state` is the folder for Deno's cache. Paths in messages are relative to the app."""
-    report = _info(command(entrypoint, map_options(imports, state)), app, state)
-    modules = {module["specifier"]: module for module in report["modules"]}
+    report = info(command(entrypoint, map_options(imports, state)), app, state)
+    return read({module["specifier"]: module for module in report["modules"]}, entrypoint, app)
+
+
+def read(modules: dict[str, Any], entrypoint: Path, app: Path) -> Graph:
+    """What Deno's report says of one entrypoint; `modules` by specifier."""
     importers = _importers(modules.values(), app)
     files = [Path(module["local"]) for module in modules.values() if module.get("local") and "error" not in module]
     problems = [_problem(module, importers, app) for module in modules.values() if _is_local_error(module)]
@@ -88,7 +92,8 @@ def _plain(imports: ImportMap, state: Path) -> Path:
     return target
 
 
-def _info(argv: list[str], app: Path, state: Path) -> dict[str, Any]:
+def info(argv: list[str], app: Path, state: Path) -> dict[str, Any]:
+    """Deno's report as it prints it; Refused when Deno ends with an error or takes too long."""
     options: Mapping[str, Any] = {"capture_output": True, "text": True, "cwd": app, "timeout": _SECONDS}
     try:
         result = subprocess.run(argv, env=environment(state / "deno"), stdin=subprocess.DEVNULL, **options)

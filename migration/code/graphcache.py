@@ -21,14 +21,26 @@ _DYNAMIC = re.compile(rb"\bimport\s*(?:/\*.*?\*/\s*)?\(", re.DOTALL)
 
 def resolve(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path) -> Graph:
     """As `graph.resolve`. A graph with problems is not kept, nor one with `import(…)`, which may mean whole folders."""
-    place = state / "graphs" / f"{_key(entrypoint, app, imports)}.json"
-    known = _known(place, app)
+    known = _known(_place(entrypoint, app, imports, state), app)
     if known is not None:
         return known
     found = graph.resolve(entrypoint, app, imports, state)
-    if not found.problems and all(path.is_relative_to(app) and not _dynamic(path) for path in found.files):
-        _keep(place, found, app)
+    remember(entrypoint, app, imports, state, found)
     return found
+
+
+def knows(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path) -> bool:
+    return _known(_place(entrypoint, app, imports, state), app) is not None
+
+
+def remember(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path, found: Graph) -> None:
+    """Keep a graph for later commands, if it is one that may be kept."""
+    if not found.problems and all(path.is_relative_to(app) and not _dynamic(path) for path in found.files):
+        _keep(_place(entrypoint, app, imports, state), found, app)
+
+
+def _place(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path) -> Path:
+    return state / "graphs" / f"{_key(entrypoint, app, imports)}.json"
 
 
 def _key(entrypoint: Path, app: Path, imports: ImportMap | None) -> str:
