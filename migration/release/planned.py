@@ -139,8 +139,9 @@ class Plan:
         return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **told, **rest}
 
     def _next(self) -> list[str]:
-        if self.pending and self.pending.verdict != "abandoned":
-            return [] if self.busy else list(self.pending.next)
+        pending = self.pending
+        if pending and (pending.verdict != "abandoned" or not self.changes):
+            return [] if self.busy else list(pending.next)
         env = "" if self.environment == "prod" else f" --env {self.environment}"
         lift = " --lift-hold 'why it is good now'" if self.hold else ""
         return [f"inv deploy{env} --plan {self.hash[:12]}{lift}"] if self.changes else []
