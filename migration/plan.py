@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from migration import snapshot, source
 from migration.clients.supabase_types import Function, SecretDigest
 from migration.code import differences, functions_config
-from migration.common.parallel import every
+from migration.common.parallel import begin
 from migration.errors import Refused
 from migration.release import recovery
 from migration.release.planned import CHANGES, Item, Plan
@@ -31,15 +31,15 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     """
     slugs, notes = choose(context, only)
     context.observer.step("plan")
-    context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     watched = context.config.migration.unchanged
     sources, functions, history, digests, head, holder = _read(context, slugs, locked)
     base = history.base(_first_base(context), _fresh(sources, history))
-    past = _past(context, base, [*slugs, *watched])
-    known, past = past is not None, past or {}
+    reading = begin([lambda: _past(context, base, [*slugs, *watched])])
     live = {function.slug: function for function in functions}
     pending = recovery.look(context, history, live)
-    items = _items(context, [sources[slug] for slug in slugs], live, history, past, diff, digests, pending)
+    items = _items(context, [sources[slug] for slug in slugs], live, history, reading, diff, digests, pending)
+    past = reading()[0]
+    known, past = past is not None, past or {}
     settings = context.config.migration.functions
     context.observer.done("plan")
     return Plan(
@@ -81,14 +81,18 @@ def _read(
     context: Context, slugs: list[str], locked: bool
 ) -> tuple[dict[str, Source], list[Function], History, list[SecretDigest], str, Holder | None]:
     """All at once: the disk, the platform twice, the git remote (once, for ledger and lock alike), the clone."""
-    tasks: list[Callable[[], Any]] = [
-        lambda: source.read_all(context.app, slugs, context.state),
-        context.supabase.functions,
-        context.ledger.history,
-        context.supabase.secrets,
-        lambda: _here(context),
-    ]
-    sources, functions, history, digests, head = every(tasks, lambda task: task())
+    context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
+    ours = begin(
+        [
+            lambda: source.read_all(context.app, slugs, context.state),
+            context.ledger.history,
+            lambda: _here(context),
+        ]
+    )
+    platform = context.supabase  # HTTP is imported here, while git and Deno are at work
+    theirs = begin([platform.functions, platform.secrets])
+    sources, history, head = ours()
+    functions, digests = theirs()
     holder = None if locked or context.ledger.offline else context.lock.holder(fresh=False)
     return sources, functions, history, digests, head, holder
 
@@ -128,7 +132,7 @@ def _items(
     sources: list[Source],
     live: Mapping[str, Function],
     history: History,
-    past: Mapping[str, Source],
+    past: Callable[[], list[Any]],
     diff: bool,
     digests: Sequence[SecretDigest],
     pending: Recovery | None,
@@ -140,7 +144,7 @@ def _items(
         for found, now, left in judged
     }
     replaced = [now for found, now, _ in judged if now is not None and actions[found.slug][0] in CHANGES]
-    kept = snapshot.take(context, replaced, past)
+    kept = snapshot.take(context, replaced, lambda: past()[0] or {})
     return [
         Item(
             found.slug,

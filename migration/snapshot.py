@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +52,10 @@ class Kept:
         return Wanted(self.slug, self.source, live, self.function.verify_jwt)
 
 
-def take(context: Context, functions: Iterable[Function], base: Mapping[str, Source]) -> dict[str, Kept]:
-    """Downloads what is live, all at once, and judges it; `base` is git's source before the change, by slug."""
-    kept = every(list(functions), lambda function: _take(context, function, base.get(function.slug)))
+def take(context: Context, functions: Iterable[Function], base: Callable[[], Mapping[str, Source]]) -> dict[str, Kept]:
+    """Downloads what is live, all at once, and judges it; `base` gives git's source before the change, by slug, and
+    is asked when the download is there."""
+    kept = every(list(functions), lambda function: _take(context, function, base))
     return {one.slug: one for one in kept}
 
 
@@ -99,7 +100,7 @@ def _proven(deployment: Deployment, slug: str, found: Source | None) -> None:
         raise Refused(f"{slug}: the source that was live before {deployment.id} {what}.", "inv status")
 
 
-def _take(context: Context, function: Function, base: Source | None) -> Kept:
+def _take(context: Context, function: Function, past: Callable[[], Mapping[str, Source]]) -> Kept:
     try:
         body = downloaded.from_body(snapstore.download(context, function), function)
     except CutoverError as error:
@@ -107,6 +108,7 @@ def _take(context: Context, function: Function, base: Source | None) -> Kept:
         return Kept(
             function.slug, function, empty, None, "no", empty.digest, f"its source cannot be read: {error.message}"
         )
+    base = past().get(function.slug)
     if base is not None and downloaded.same_files(base, body):
         return Kept(function.slug, function, body, base, "git", body.digest)
     usable, why = downloaded.usable(body, context.state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,6 +40,33 @@ def every(items: Sequence[T], call: Callable[[T], R], limit: int = 32) -> list[R
         if isinstance(result, Exception):
             raise result
     return [result for result in results if not isinstance(result, Exception)]
+
+
+def begin(calls: Sequence[Callable[[], Any]]) -> Callable[[], list[Any]]:
+    """Starts all calls now. What it returns waits for the results, any number of times and from any thread; it raises
+    the first exception in their order."""
+    results: list[Any] = [None] * len(calls)
+    errors: list[Exception | None] = [None] * len(calls)
+
+    def run(number: int) -> None:
+        try:
+            results[number] = calls[number]()
+        except Exception as error:  # noqa: BLE001 - raised again by who waits
+            errors[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+
+    def wait() -> list[Any]:
+        for thread in threads:
+            thread.join()
+        for error in errors:
+            if error is not None:
+                raise error
+        return results
+
+    return wait
 
 
 def _work(

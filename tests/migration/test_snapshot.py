@@ -9,7 +9,7 @@ import pytest
 from migration import deploy, rollback, snapshot
 from migration.clients.supabase_types import Upload
 from migration.code import snapstore
-from migration.errors import Refused
+from migration.errors import Refused, Unfinished
 from migration.rehearsal.server import Running
 from migration.source import Source
 from tests.support import crash, repos, scene
@@ -89,7 +89,7 @@ def test_a_kill_in_the_middle_of_a_restore_is_finished_by_rollback(tmp_path: Pat
     stage.change("broken")
     stage.commit({index("alpha"): 'throw new Error("no start");'})
     assert crash.run(stage, "record.staged.after:2", gate=True) == -9
-    with pytest.raises(deploy.recovery.Unfinished, match="putting back") as caught:
+    with pytest.raises(Unfinished, match="putting back") as caught:
         deploy.run(stage.context(), yes=True, pace=crash.QUICK)
     assert caught.value.hint == "inv rollback"
     rollback.run(stage.context(), restore_only=True, pace=crash.QUICK)

@@ -13,7 +13,7 @@ APP = {
     "a/index.ts": 'import "../shared.ts"; import { z } from "npm:zod"; import "https://example.com/x.ts";',
     "b/index.ts": 'import type { T } from "../shared.ts"; const m = await import("./lazy.ts"); import "unmapped";',
     "b/lazy.ts": "export const lazy = 1;",
-    "c/index.js": '// @ts-types="./types.d.ts"\nimport * as it from "./it.js";\nimport d from "./d.json" with {type: "json"};',
+    "c/index.js": '// @ts-types="./types.d.ts"\nimport * as it from "./it.js";\nimport d from "./d.json" with {type: "json"};',  # noqa: E501
     "c/it.js": "export {};",
     "c/types.d.ts": "export {};",
     "c/d.json": "{}",

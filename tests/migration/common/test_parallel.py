@@ -53,3 +53,16 @@ def test_leaving_early_starts_nothing_new() -> None:
         break
     gate.set()
     assert len(begun) <= 3
+
+
+def test_what_has_begun_goes_on_while_its_caller_does_something_else() -> None:
+    running = threading.Event()
+    wait = parallel.begin([lambda: running.set(), lambda: 2])
+    assert running.wait(5)
+    assert wait() == [None, 2]
+
+
+def test_the_first_exception_of_what_has_begun_is_raised_to_who_waits() -> None:
+    wait = parallel.begin([lambda: 1, lambda: int("one"), lambda: {}["two"]])
+    with pytest.raises(ValueError, match="one"):
+        wait()
