@@ -30,7 +30,7 @@ def find(look: Look) -> Iterator[Finding]:
 def cli(look: Look, slug: str) -> str:
     """The platform's own command for one function."""
     where = shlex.quote(str(look.context.app))
-    return f"supabase functions deploy {slug} --use-api --project-ref {look.context.supabase.ref} --workdir {where}"
+    return f"supabase functions deploy {slug} --use-api --remote={look.context.supabase.ref} --workdir {where}"
 
 
 def _git(look: Look) -> str:
