@@ -93,7 +93,7 @@ def read(app: Path, slug: str, state: Path, graphs: Mapping[Path, graph.Graph] |
     found = [*(imports.files if imports else ()), *(path for paths in assets.values() for path in paths)]
     found += [*modules.files, *mapped, *(path for each in extra for path in each.files)]
     files = _load(app, slug, found)
-    warnings = [*modules.unmapped, *_weight(slug, files), *_unmatched(assets), *_shared(slug, imports)]
+    warnings = [*modules.unmapped, *_weight(files), *_unmatched(assets), *_shared(imports)]
     map_path = imports.files[0].relative_to(app).as_posix() if imports else ""
     start = entrypoint.relative_to(app).as_posix()
     return Source(slug, start, files, map_path, tuple(patterns), settings.verify_jwt, tuple(warnings), modules.local)
@@ -191,11 +191,11 @@ def _load(app: Path, slug: str, paths: list[Path]) -> dict[str, bytes]:
     outside = [path for path in unique if not path.is_relative_to(app) or not path.resolve().is_relative_to(app)]
     if outside:
         raise Refused(f"{slug}: {outside[0]} lies outside the app.", "Move it into the app and mend the import.")
-    total = sum(path.stat().st_size for path in unique)
-    if total > LIMIT:
-        raise Refused(
-            f"{slug}: {total / 1e6:.1f} MB of files, and the platform takes at most 20 MB.", "inv plan --json"
-        )
+    sizes = {path: path.stat().st_size for path in unique}
+    if sum(sizes.values()) > LIMIT:
+        largest = max(sizes, key=lambda path: sizes[path]).relative_to(app).as_posix()
+        text = f"{slug}: {sum(sizes.values()) / 1e6:.1f} MB of files, and the platform takes at most 20 MB."
+        raise Refused(f"{text} The largest is {largest}.", "Make it smaller, then inv plan.")
     return {path.relative_to(app).as_posix(): path.read_bytes() for path in unique}
 
 
@@ -205,9 +205,9 @@ def _refuse(slug: str, problems: list[str]) -> None:
         raise Refused(f"{slug} cannot be deployed:\n  {lines}", "Mend the source, then `inv plan`.")
 
 
-def _weight(slug: str, files: Mapping[str, bytes]) -> list[str]:
+def _weight(files: Mapping[str, bytes]) -> list[str]:
     size = sum(map(len, files.values()))
-    text = f"{slug}: {size / 1e6:.1f} MB of files; bundled on the platform, more than 5 MB is refused."
+    text = f"{size / 1e6:.1f} MB of files; bundled on the platform, more than 5 MB is refused."
     return [text] if size > LARGE else []
 
 
@@ -215,8 +215,8 @@ def _unmatched(assets: Mapping[str, list[Path]]) -> list[str]:
     return [f"no file matches the static pattern {pattern}." for pattern, found in assets.items() if not found]
 
 
-def _shared(slug: str, imports: ImportMap | None) -> list[str]:
-    text = f"{slug} uses the shared supabase/functions/import_map.json; give it a deno.json of its own."
+def _shared(imports: ImportMap | None) -> list[str]:
+    text = "it uses the shared supabase/functions/import_map.json; give it a deno.json of its own."
     return [text] if imports and imports.fallback else []
 
 

@@ -163,7 +163,7 @@ def test_more_than_20_mb_is_refused_and_more_than_5_mb_is_a_warning(tmp_path: Pa
     assert "5.0 MB" in source.read(app, "hello", deno_state).warnings[0]
     with heavy.open("wb") as file:
         file.truncate(20_000_001)
-    with pytest.raises(Refused, match="at most 20 MB"):
+    with pytest.raises(Refused, match=r"at most 20 MB\. The largest is supabase/functions/hello/heavy\.bin"):
         source.read(app, "hello", deno_state)
 
 
