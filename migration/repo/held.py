@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from migration.ledger import Ledger
 
 HEARTBEAT = 15.0  # seconds between renewals; three of them without one is stale
+GIVING = 10.0  # seconds of trying to give it back, and so many tries; the last one may take longer
+TRIES = 12
 FRESH = 15.0  # the oldest confirmed renewal with which the activating request may be sent
 
 
@@ -187,13 +189,17 @@ class Held:
             process.abort(self._thread.ident)
             self._thread.join(3.0)
         error: CutoverError | None = None
-        for _ in range(3):
+        clock = self.ledger.clock
+        until = clock.monotonic() + min(GIVING, 2 * self.ledger.repository.patience)
+        for _ in range(TRIES):
             if self.lost or not self._issued or self._given:
                 return None
             try:
                 error = self._release()
             except CutoverError as caught:
                 error = caught
+            if clock.monotonic() > until:
+                break
         return None if self._given else error
 
     def _release(self) -> CutoverError | None:

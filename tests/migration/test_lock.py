@@ -8,16 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from migration.common.progress import Collected
-from migration.errors import Interrupted, Refused, Unreachable
+from migration.errors import CutoverError, Interrupted, Refused, Unreachable
 from migration.lock import Lock
 from migration.repo import actor
 from migration.repo.held import Held, Robbed
+from migration.repo.refs import Move
 from tests.support.repos import alone, clone, git, ledger, lock, pair
 
 
@@ -270,6 +271,18 @@ def test_a_lock_that_cannot_be_given_back_is_told_with_the_command(tmp_path: Pat
         remote.rename(tmp_path / "gone.git")
     assert isinstance(own.ledger.observer, Collected)
     assert any(f"inv unlock {held.id}" in event[3] for event in own.ledger.observer.events)
+
+
+def test_giving_back_goes_on_where_the_remote_loses_one_try_after_the_other(folder: Path) -> None:
+    own = lock(ledger(folder))
+    held, move, lost = own.take("test"), own.ledger.refs.move, [Unreachable("lost")] * 6
+
+    def flaky(moves: Sequence[Move]) -> CutoverError | None:
+        return lost.pop() if lost else move(moves)
+
+    own.ledger.refs.move = flaky  # type: ignore[method-assign]
+    own.give(held)
+    assert not lost and lock(ledger(folder)).holder() is None
 
 
 def test_a_broken_lock_commit_still_names_an_id_to_unlock(tmp_path: Path) -> None:
