@@ -36,6 +36,20 @@ def test_the_line_sends_the_same_request(httpserver: HTTPServer) -> None:
     assert seen[0].headers["x-note"] == "it's"
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_line_of_a_signed_in_user_signs_in_first(httpserver: HTTPServer) -> None:
+    """With what .env names; nothing of it stands in the line."""
+    user = {"email": "a@b.c", "password": "pass word"}
+    signing = httpserver.expect_request("/auth/v1/token", "POST", query_string="grant_type=password", json=user)
+    signing.respond_with_json({"token_type": "bearer", "access_token": "the.user-token", "user": {"id": "1"}})
+    asked = httpserver.expect_request("/functions/v1/f", headers={"Authorization": "Bearer the.user-token"})
+    asked.respond_with_data("welcome")
+    line = curl.line(httpserver.url_for("/functions/v1/f"), "POST", "user", {}, BODY)
+    names = {"SUPABASE_ANON_KEY": "k", "SMOKE_USER_EMAIL": user["email"], "SMOKE_USER_PASSWORD": user["password"]}
+    done = subprocess.run(["sh", "-c", line], env={**os.environ, **names}, check=True, capture_output=True, timeout=20)
+    assert done.stdout.endswith(b"welcome")
+
+
 @pytest.mark.parametrize(
     ("auth", "shown"),
     [("none", None), ("anon", "Bearer $SUPABASE_ANON_KEY"), ("user", "Bearer $USER_TOKEN"),
