@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migration import plan, preflight, snapshot
-from migration.common.parallel import every
+from migration.common.parallel import begin, every
 from migration.errors import Refused, Unfinished
 from migration.plan import Plan
 from migration.release import recorder
@@ -44,7 +44,7 @@ def run(
     changed. Unfinished: an earlier deployment stands between two states and must be finished or undone first.
     Everything else ends in the result, whose `exit_code` says how.
     """
-    made = _planned(context, only)
+    made, published = _planned(context, only)
     pending = made.pending
     resumed = pending if pending and _same(pending.deployment, made, plan_hash) else None
     if pending is None or _over(pending, plan_hash):
@@ -54,7 +54,7 @@ def run(
             return _nothing(context, made, pending, wait)
     if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed"):
         resumed = None
-    _ready(context, made, pending, resumed, plan_hash, lift_hold)
+    _ready(context, made, published, pending, resumed, plan_hash, lift_hold)
     asked = context.environment.confirm and not yes and not plan_hash
     checked = preflight.TypeCheck(context, made.changes, asked)
     try:
@@ -67,20 +67,21 @@ def run(
         checked.tell()
 
 
-def _planned(context: Context, only: Sequence[str]) -> Plan:
-    """The plan, and beside it whether git lets us write at all; the first write is announced."""
-    may_write = context.ledger.refs.check
-    tasks: list[Callable[[], Any]] = [may_write, lambda: plan.make(context, only)]
-    made: Plan = every(tasks, lambda task: task())[1]
+def _planned(context: Context, only: Sequence[str]) -> tuple[Plan, preflight.Told]:
+    """The plan. Beside it, whether git lets us write at all and what it has; the first write is announced."""
+    context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
+    told = begin([lambda: preflight.published(context)])
+    _, made = begin([context.ledger.refs.check, lambda: plan.make(context, only)])()
     announced = context.ledger.announce(fresh=False)
     if announced:
         context.observer.note(announced)
-    return made
+    return made, lambda: told()[0]
 
 
 def _ready(
     context: Context,
     made: Plan,
+    published: preflight.Told,
     pending: Recovery | None,
     resumed: Recovery | None,
     plan_hash: str | None,
@@ -95,7 +96,7 @@ def _ready(
         if pending and pending.deployment.id == found.id:
             raise _half(context, pending)
         raise hold.refuse(found, context.environment.name)
-    preflight.check(context, made)
+    preflight.check(context, made, published)
 
 
 def _over(pending: Recovery, plan_hash: str | None) -> bool:

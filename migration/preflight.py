@@ -5,27 +5,39 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from migration.code import graph, importmap
 from migration.common.finding import Finding
-from migration.common.parallel import every
+from migration.common.parallel import begin, every
 from migration.errors import Refused
 from migration.plan import Item, Plan
 
 if TYPE_CHECKING:
     from migration.context import Context
 
-_SECONDS = 60
+Told = Callable[[], tuple[list[str], str | None]]
 
 
-def check(context: Context, made: Plan) -> None:
-    """Refused with everything that stands in the way at once; what is only doubtful is a warning."""
+def published(context: Context) -> tuple[list[str], str | None]:
+    """The names of the app's git remotes, and the commit of its branch in the remote that counts, if both are there."""
+    remotes = context.repository.remotes()
+    remote = _remote(context)
+    return remotes, context.repository.tracked(remote, context.config.app.branch) if remote in remotes else None
+
+
+def check(context: Context, made: Plan, told: Told) -> None:
+    """Refused with everything that stands in the way at once; what is only doubtful is a warning.
+
+    `told` gives what `published` found; it may have been asked long before.
+    """
     context.observer.step("preflight")
     context.repository, context.config  # noqa: B018 - made once, before threads ask for them
     tasks: list[Callable[[], list[Finding]]] = [
-        lambda: list(_git(context, made)),
+        lambda: list(_unsaved(context, made)),
+        lambda: list(_unpushed(context, made, *told())),
         lambda: list(_secrets(made)),
         lambda: _provider(context),
     ]
@@ -40,25 +52,35 @@ def check(context: Context, made: Plan) -> None:
     context.observer.done("preflight")
 
 
-def _git(context: Context, made: Plan) -> Iterator[Finding]:
-    repository, app = context.repository, context.config.app
+def _remote(context: Context) -> str:
+    return "origin" if context.environment.embedded else context.config.app.remote
+
+
+def _unsaved(context: Context, made: Plan) -> Iterator[Finding]:
+    """Function files that the revision does not have as they are here."""
+    repository = context.repository
     paths = sorted({path for item in made.changes for path in item.source.files})
-    known = repository.blobs(made.revision, paths)
-    dirty = [*repository.dirty([*paths, "supabase/config.toml"]), *(path for path in paths if path not in known)]
+    looked = begin([lambda: repository.dirty([*paths, "supabase/config.toml"]),
+                    lambda: repository.blobs(made.revision, paths)])  # fmt: skip
+    changed, known = looked()
+    dirty = [*changed, *(path for path in paths if path not in known)]
     if dirty:
         shown = ", ".join(list(dict.fromkeys(dirty))[:5])
         yield Finding("dirty", "function files are not committed", shown, "git commit, then git push")
-    remote = "origin" if context.environment.embedded else app.remote
-    if remote not in repository.remotes():
-        if not repository.remotes():
-            yield Finding(
-                "no_remote", "the app has no git remote", "ledger and lock stay here", "git remote add", "warning"
-            )
-        return
-    tip = repository.tracked(remote, app.branch)
-    if tip != made.revision and (tip is None or not repository.is_ancestor(made.revision, tip)):
-        where = f"{made.revision[:9]} is not in {remote}/{app.branch}"
+
+
+def _unpushed(context: Context, made: Plan, remotes: Sequence[str], tip: str | None) -> Iterator[Finding]:
+    remote = _remote(context)
+    if not remotes:
+        shown = "ledger and lock stay here"
+        yield Finding("no_remote", "the app has no git remote", shown, "git remote add", "warning")
+    elif remote in remotes and not _contains(context, tip, made.revision):
+        where = f"{made.revision[:9]} is not in {remote}/{context.config.app.branch}"
         yield Finding("unpushed", "the revision is not pushed", where, "git push")
+
+
+def _contains(context: Context, tip: str | None, revision: str) -> bool:
+    return tip == revision or (tip is not None and context.repository.is_ancestor(revision, tip))
 
 
 def _secrets(made: Plan) -> Iterator[Finding]:
@@ -114,11 +136,11 @@ class TypeCheck:
                 child.wait(seconds)
 
     def tell(self) -> None:
-        """Warn of what was found so far, and end what still runs."""
+        """Warn of what was found so far, and end what still runs; nobody waits for its end."""
         for child in self.running:
             if child.poll() is None:
                 child.kill()
-                child.communicate()
+                threading.Thread(target=child.communicate, daemon=True).start()
             elif child.returncode:
                 lines = [line.strip() for line in child.communicate()[1].splitlines() if line.strip()]
                 self.context.observer.warn(f"deno check does not pass: {'; '.join(lines[:2])}")
