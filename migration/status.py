@@ -135,14 +135,15 @@ def _words(
     if pending:
         return f"The {pending.deployment.kind} {pending.deployment.id} is under way.", ()
     newest = history.newest
+    drifted = [row.slug for row in rows if row.drifted]
+    other = f"Somebody deployed {', '.join(drifted)} by another road." if drifted else ""
     if newest and newest.kind == "rollback" and newest.outcome in UNDONE and not agrees(newest.revert):
         branch = (newest.revert or {}).get("branch")
         waits = f" (the revert waits on {branch})" if branch else ""
         text = f"{newest.id} has put back what was live before; git has still to follow{waits}."
-        return text, (f"inv rollback{env}",)
-    drifted = [row.slug for row in rows if row.drifted]
+        return f"{text} {other}".rstrip(), (f"inv rollback{env}",)
     if drifted:
-        return f"Somebody deployed {', '.join(drifted)} by another road.", (f"inv plan{env} --diff",)
+        return other, (f"inv plan{env} --diff",)
     if not history.deployments:
         return "Nothing was deployed here by Cutover yet.", (f"inv plan{env}",)
     live = history.live

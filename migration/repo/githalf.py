@@ -57,7 +57,8 @@ class GitHalf:
         if reverted is None or reverted.commit is None or reverted.state not in ("pushed", "review", "local"):
             return []
         lift = f"inv deploy{self.env} --lift-hold 'why it is good now'"
-        return [f"to roll forward: git revert {reverted.commit[:12]}, git push, {lift}"]
+        push = "git push, " if scope.remote(self.context) else ""
+        return [f"to roll forward: git revert {reverted.commit[:12]}, {push}{lift}"]
 
     def _revert(self, live: Mapping[str, Function]) -> Reverted:
         target, context = self.target, self.context
