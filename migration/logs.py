@@ -17,6 +17,7 @@ from migration.logbook.logquery import LogReader, Row
 from migration.logbook.logs_follow import Follower
 from migration.logbook.names import Names
 from migration.logbook.signals import Pattern
+from migration.logbook.story import story
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -92,13 +93,13 @@ class Explanation:
 
 def history(context: Context, query: Query) -> Iterator[Event]:
     """Events of the range, each once. Refused for an unknown function, signal or level."""
-    asker = Asker.of(context, query.functions)
+    asker = Asker.of(context, query)
     return asker.history(query, context.clock.now())
 
 
 def follow(context: Context, query: Query) -> Iterator[Event]:
     """Events from `query.since` on and then as they come, for ever; late ones when they come, each once."""
-    asker = Asker.of(context, query.functions)
+    asker = Asker.of(context, query)
     follower = Follower(asker.reader, asker.where(query), COLUMNS, query.since)
     return (asker.event(row) for row in follower.run())
 
@@ -106,7 +107,7 @@ def follow(context: Context, query: Query) -> Iterator[Event]:
 def explain(context: Context, query: Query) -> Explanation:
     """The newest lines that look like usage, as the usage pattern reads them."""
     usage = signals.usage(context.config)
-    asker = Asker.of(context, query.functions)
+    asker = Asker.of(context, query)
     wanted = replace(
         query,
         functions=query.functions or asker.names.known(usage.functions),
@@ -127,9 +128,14 @@ class Asker:
         self.patterns = patterns
 
     @classmethod
-    def of(cls, context: Context, functions: Sequence[str] = ()) -> Asker:
+    def of(cls, context: Context, query: Query) -> Asker:
+        """Refused for a level, a signal (before anything is asked of a service) or a function that does not exist."""
+        if query.level and query.level not in logsql.LEVELS:
+            raise Refused(f"there is no level {query.level}", f"use one of: {', '.join(logsql.LEVELS)}")
+        if query.signal:
+            signals.one(context.config, query.signal)
         names = Names.of(context)
-        names.ids(functions)
+        names.ids(query.functions)
         return cls(LogReader.of(context), names, signals.named(context.config))
 
     def history(self, query: Query, now: datetime) -> Iterator[Event]:
@@ -179,9 +185,6 @@ class Asker:
     def _signal(self, name: str | None, functions: Sequence[str]) -> str:
         if not name:
             return ""
-        if name not in self.patterns:
-            known = ", ".join(self.patterns) or "none is configured"
-            raise Refused(f"config.yaml has no signal {name}", f"use one of: {known}")
         found = self.patterns[name]
         own = "" if functions else logsql.equal("function_id", *self.names.ids(self.names.known(found.functions)))
         return logsql.both(logsql.source(logsql.FUNCTION), own, found.sql)
@@ -192,30 +195,12 @@ class Asker:
         return tuple(found.name for found in own if found.regex.search(text))
 
 
-def story(request: str) -> str:
-    """Everything about one request: by its id in a line, its execution id, or the gateway's id for it.
-
-    Lines of the same execution that carry another request's id are left out: a worker may serve several.
-    """
-    named = logsql.either(
-        f"startsWith(event_message, {logsql.literal(f'[{request}]')})",
-        logsql.equal("execution_id", request),
-        logsql.equal("gateway_request", request),
-    )
-    execution = logsql.attribute("execution_id")
-    same = f"{execution} != '' and {execution} in (select {execution} from logs where {named})"
-    strange = r"not match(event_message, '^\\[[A-Za-z0-9_-]{6,64}\\] ')"
-    return logsql.either(named, logsql.both(same, strange))
-
-
 def iso(at: datetime) -> str:
     """UTC with microseconds and a Z."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _at_least(level: str) -> str:
-    if level not in logsql.LEVELS:
-        raise Refused(f"there is no level {level}", f"use one of: {', '.join(logsql.LEVELS)}")
     return f"{logsql.level()} in {logsql.literals(logsql.LEVELS[logsql.LEVELS.index(level) :])}"
 
 

@@ -149,6 +149,8 @@ def logs(
     )
     if query.until and query.until <= query.since:
         raise Refused(f"--until {until} is not after --since {since}", "--since is the earlier one, for example 5m")
+    if follow and (query.until or query.limit or explain):
+        raise Refused("--follow has no end: --until, --limit and --explain are for history", "leave out --follow")
     if explain:
         out.each("explain", phase.explain(context, query))
         return None

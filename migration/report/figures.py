@@ -6,7 +6,9 @@ import re
 
 from rich.text import Text
 
-from .canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short
+from migration.common.ids import shortened
+
+from .canvas import BAD, GOOD, UNSURE, Canvas, Data, money
 
 _LEVELS = {"error": "red", "warn": "yellow", "warning": "yellow", "debug": "dim"}
 _SIGNALS = {"failure": "red", "retry": "yellow", "usage": "green", "new_route": "cyan", "old_route": "magenta"}
@@ -29,7 +31,7 @@ def event(data: Data, canvas: Canvas) -> None:
     text.append(f" {data['function']:<22}", "bold")
     text.append(f" {data['level']:<5} ", _LEVELS.get(data["level"], ""))
     if data["request_id"]:
-        text.append(f"{short(data['request_id'], 8)} ", "dim")
+        text.append(f"{shortened(data['request_id'])} ", "dim")
     signal = next((name for name in data.get("signals") or () if name in _SIGNALS), "")
     busy = data.get("status") in (429, 503)
     message = data["message"].removeprefix(f"[{data['request_id']}] ")

@@ -19,6 +19,12 @@ from .sink import Masked, one_line, plain
 _WIDE = 400  # where there is no terminal nothing is wrapped to fit one
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """The reader has gone (`| head`): rich would exit 1, which here means a test that failed."""
+        raise BrokenPipeError
+
+
 class Output:
     """With `json`, stdout carries JSON and nothing else; prose and progress go to stderr."""
 
@@ -28,8 +34,8 @@ class Output:
         self._stdout = Masked(sys.stdout)
         stream: Any = Masked(sys.stderr) if json else self._stdout
         width = None if stream.isatty() else _WIDE
-        self.console = Console(file=stream, highlight=False, width=width)
-        self.errors = Console(file=Masked(sys.stderr), highlight=False, soft_wrap=True)  # type: ignore[arg-type]
+        self.console = _Console(file=stream, highlight=False, width=width)
+        self.errors = _Console(file=Masked(sys.stderr), highlight=False, soft_wrap=True)  # type: ignore[arg-type]
         self._observer: Observer | None = None
 
     @property

@@ -10,6 +10,7 @@ import pytest
 
 from migration import logs
 from migration.common.clock import VirtualClock
+from migration.common.ids import shortened
 from migration.errors import ApiError, Refused
 from migration.logbook import logsql
 from migration.logs import Query
@@ -150,6 +151,13 @@ def test_an_unknown_name_is_refused_with_those_there_are(source: Direct, tmp_pat
     assert refused.value.hint.startswith("use one of: ")
 
 
+@pytest.mark.parametrize("wanted", [{"signal": "nope"}, {"level": "loud"}])
+def test_what_the_config_alone_refuses_asks_no_service(source: Direct, tmp_path: Path, wanted: Any) -> None:
+    source.functions = None  # type: ignore[assignment, method-assign]
+    with pytest.raises(Refused):
+        messages(source, tmp_path, **wanted)
+
+
 def test_a_signal_is_looked_for_in_its_own_functions_and_through_colours(source: Direct, tmp_path: Path) -> None:
     line = "\x1b[33mRouting to\x1b[39m Kimi"
     source.store.append([row(line, 1, function_id="id-a"), row(line, 2, function_id="id-c"), row("no", 3)])
@@ -167,20 +175,24 @@ def test_limit_takes_the_newest_and_shows_them_in_order(source: Direct, tmp_path
 
 
 def test_a_request_is_told_whole_across_function_and_gateway(source: Direct, tmp_path: Path) -> None:
+    own, edge = "eebf19d2-45b5-46b5-8087-4ea252f652a4", "01a2061a-4b28-73c0-a7ed-172a72fe71e7"
+    worker = {"function_id": "id-a", "execution_id": "e1"}
+    took = {"execution_time_ms": "3500", "response__headers__sb_request_id": edge}
     source.store.append(
         [
-            row("booted (time: 31ms)", 0, function_id="id-a", execution_id="e1"),
-            row("[req-000001] begins", 1, function_id="id-a", execution_id="e1"),
-            row("no prefix here", 2, function_id="id-a", execution_id="e1"),
-            row("[req-000002] same worker", 3, function_id="id-a", execution_id="e1"),
-            gateway("200", 4, function_id="id-a", execution_id="e1", response__headers__sb_request_id="gw1"),
+            row("booted (time: 31ms)", 0, **worker),
+            row(f"[{own}] begins", 1, **worker),
+            row("no prefix here", 2, **worker),
+            gateway("200", 4, **worker, **took),
+            row("[req-000002] later, same worker", 30, **worker),
+            gateway("200", 31, **worker, execution_time_ms="1000", response__headers__sb_request_id="gw2"),
             row("[req-000003] elsewhere", 5, function_id="id-a", execution_id="e2"),
             row("no execution", 6, function_id="id-a", execution_id=""),
         ]
     )
-    whole = ["booted (time: 31ms)", "[req-000001] begins", "no prefix here", "POST | x"]
-    assert messages(source, tmp_path, request="req-000001") == whole
-    assert messages(source, tmp_path, request="gw1") == [whole[0], whole[2], whole[3]]
+    whole = ["booted (time: 31ms)", f"[{own}] begins", "no prefix here", "POST | x"]
+    for request in (own, shortened(own), edge, shortened(edge)):
+        assert messages(source, tmp_path, request=request) == whole
     assert messages(source, tmp_path, request="e2") == ["[req-000003] elsewhere"]
     assert messages(source, tmp_path, request="nobody") == []
 

@@ -56,7 +56,7 @@ def explain(source: Asked, tmp_path: Path) -> None:
 
 
 def follow(source: Asked, tmp_path: Path) -> None:
-    asker = logs.Asker.of(context(tmp_path, source), (HOSTILE,))
+    asker = logs.Asker.of(context(tmp_path, source), Query(NOON, functions=(HOSTILE,)))
     reader = LogReader(source, source.clock, Budget(source.clock, None))
     follower = Follower(reader, asker.where(Query(NOON, functions=(HOSTILE,))), logs.COLUMNS, NOON)
     follower.poll([])
