@@ -309,6 +309,10 @@ def test_a_conflict_leaves_git_alone_and_the_service_restored(stage: Scene) -> N
     assert result.exit_code == 5 and result.revert is not None and result.revert.state == "conflict"
     assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text("2, later")
     assert any("checkout" in line for line in result.next)
+    context = stage.context()
+    context.supabase.deploy(source.read(context.app, "alpha", context.state).upload())
+    told = status.run(stage.context()).message
+    assert "git has still to follow" in told and "Somebody deployed alpha by another road" in told
 
 
 def test_dirty_function_files_are_refused_before_anything(stage: Scene) -> None:
