@@ -44,7 +44,7 @@ def activate(context: Context, answers: Sequence[Mapping[str, Any]], confirm: Ca
     while True:
         confirm()
         error = _put(context, rows)
-        landed = look(context, answers, error)
+        landed = _seen(context, answers, pace, error)
         tries += 1
         pause = _pause(error, tries, pace)
         if landed.complete or landed.foreign or pause is None or clock.monotonic() + pause > end:
@@ -58,12 +58,23 @@ def await_live(context: Context, answers: Sequence[Mapping[str, Any]], pace: Pac
     """Reads until what was deployed in one step shows as live, or `pace.activate` is over."""
     end, tries = context.clock.monotonic() + pace.activate, 0
     while True:
-        landed = look(context, answers)
+        landed = _seen(context, answers, pace)
         tries += 1
         pause = min(pace.wait * 2.0 ** (tries - 1), pace.longest)
         if landed.complete or landed.foreign or context.clock.monotonic() + pause > end:
             return landed
         context.clock.sleep(pause)
+
+
+def _seen(
+    context: Context, answers: Sequence[Mapping[str, Any]], pace: Pace, error: CutoverError | None = None
+) -> Landed:
+    """What is live; a refusal of the question is no word about the answer, so it is asked twice."""
+    try:
+        return look(context, answers, error)
+    except ServiceFailed:
+        context.clock.sleep(pace.wait)
+        return look(context, answers, error)
 
 
 def look(context: Context, answers: Sequence[Mapping[str, Any]], error: CutoverError | None = None) -> Landed:
