@@ -66,7 +66,7 @@ def test_a_failed_write_leaves_the_old_state_whole(tmp_path: Path, monkeypatch: 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         state.set_secrets({"A": "1"})
     assert (tmp_path / "state.json").read_text() == before
