@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from migration.errors import ApiError, ConfigError
 from migration.logbook import logsql, signals
-from migration.logbook.logquery import LogReader, Row, windows
+from migration.logbook.logquery import WINDOW, LogReader, Row, windows
 from migration.logbook.names import Names
 from migration.logbook.signals import Pattern
 from migration.money import bill, costsql, daily, reconcile
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 SMALLEST = timedelta(minutes=1)  # half of it is not asked for
 TOO_MUCH = re.compile(r"Code: (?:159|241)\.|TIMEOUT_EXCEEDED|MEMORY_LIMIT_EXCEEDED")
+KEPT = (DAY, 7 * DAY, 28 * DAY, 90 * DAY)  # by the platform's plans: where one ends, the logs may begin inside a day
 SETTLED = timedelta(minutes=10)  # after midnight: late rows are in
 
 
@@ -54,7 +55,9 @@ def run(context: Context, since: datetime, by: str = "day") -> CostReport:
     logged = asker.segments(() if by == "hour" else past)
     cells = [cell for span in logged for cell in asker.read(*span)]
     kept = _ledger_cells(past, cells, since, now, context.config.migration.functions)
-    daily.keep(context, _completed(cells, past, logged, now))
+    over = _completed(cells, past, logged, now)
+    cut = {now.date() - kept for kept in KEPT}
+    daily.keep(context, {day: found for day, found in over.items() if day not in cut or asker.older(midnight(day))})
     found = bill.read(context, context.config.provider.model, since.astimezone(UTC).date(), now.date())
     return _report(context, by, since, now, [*cells, *kept], found, (*_parts("logs", logged), *_kept_parts(kept)))
 
@@ -103,6 +106,10 @@ class Asker:
                 return [self._cell(row) for row in rows]
         middle = start + (end - start) / 2
         return [*self._window(start, middle), *self._window(middle, end)]
+
+    def older(self, at: datetime) -> bool:
+        """Whether the logs, of whatever source, reach back beyond that time: what follows it is there as a whole."""
+        return self.reader.scalar("count()", "1 = 1", at - WINDOW, at) > 0
 
     def _cell(self, row: Row) -> Cell:
         at = logsql.at_micros(int(row["hour"]) * 3_600_000_000)

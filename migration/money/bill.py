@@ -20,6 +20,7 @@ KEPT = 30  # completed days that the provider tells of
 class Bill:
     """USD for whole UTC days from `since` to `until` inclusive; None where the provider does not tell.
 
+    `requests` and `tokens` are of completed days, today has no activity yet; `tokens_cost` is what those tokens cost.
     `others` is what the same account spent on other models, on days that activity covers.
     """
 
@@ -29,6 +30,7 @@ class Bill:
     month: float | None = None
     requests: int | None = None
     tokens: int | None = None
+    tokens_cost: float = 0.0
     others: float = 0.0
     basis: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -60,6 +62,7 @@ def _by_activity(key: KeyInfo, rows: Sequence[Activity], model: str, since: date
         key.usage_monthly,
         sum(row.requests for row in own),
         sum(row.prompt_tokens + row.completion_tokens for row in own),
+        sum(row.usage for row in own),
         sum(row.usage for row in inside) - sum(row.usage for row in own),
         "activity of completed days and the key's usage today",
     )

@@ -67,8 +67,10 @@ def billed(found: Totals, price: Price, bill: Bill) -> Difference | None:
     gap = bill.cost - cost
     if abs(gap) <= TOLERANCE * max(cost, bill.cost):
         return _difference("provider", cost, bill.cost, [], gap)
+    drift = list(_drift(found, bill, cost, gap))
+    volume = gap - sum(cause.cost or 0 for cause in drift)
     mean = cost / found.lines if found.lines else 0.0
-    causes = list(_missing(found, mean, gap)) + list(_drift(found, bill, cost, gap))
+    causes = [*drift, *_missing(found, mean, volume)]
     rest = gap - sum(cause.cost or 0 for cause in causes)
     if not causes:
         causes = [Cause("someone else uses the same key, or lines were lost: look at the provider's activity page")]
@@ -95,13 +97,19 @@ def _missing(found: Totals, mean: float, gap: float) -> list[Cause]:
 
 
 def _drift(found: Totals, bill: Bill, cost: float, gap: float) -> list[Cause]:
-    """Another price: the tokens agree and the dollars do not, or the bill is below what the tokens cost."""
-    logged = found.logged_cost
+    """Another price, with the dollars that it makes: by the provider's own tokens where it tells them.
+
+    A token of the bill against a token of the logs; their mix of input, cached input and output is taken as the same.
+    """
+    logged, tokens = found.logged_cost, found.input + found.output
+    if bill.tokens and bill.tokens_cost and tokens and cost:
+        factor = (bill.tokens_cost / bill.tokens) / (cost / tokens)
+        if abs(factor - 1) <= TOLERANCE:
+            return []
+        text = f"a token is billed at {factor:.2f} of provider.price in config.yaml: look at the provider's list"
+        return [Cause(text, (bill.cost or 0.0) * (1 - 1 / factor))]
     if logged and abs((bill.cost or 0.0) - logged) <= TOLERANCE * logged and abs(logged - cost) > TOLERANCE * cost:
         return [Cause("the bill is what the log lines claim: provider.price in config.yaml is out of date", gap)]
-    tokens = found.input + found.output
-    if bill.tokens and tokens and abs(bill.tokens - tokens) <= TOLERANCE * tokens:
-        return [Cause("the same tokens at another price: compare provider.price in config.yaml with the list", gap)]
     return [Cause("the provider charged less a token than provider.price in config.yaml says", gap)] if gap < 0 else []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rich.text import Text
 
@@ -66,7 +67,8 @@ def costs(data: Data, canvas: Canvas) -> None:
     for row in data["differences"]:
         _difference(row, canvas)
     _projection(data, canvas)
-    for note in data["notes"]:
+    told = _sources(data["sources"])
+    for note in ([told] if told else []) + list(data["notes"]):
         canvas.say(note, "dim")
 
 
@@ -78,13 +80,22 @@ def _difference(row: Data, canvas: Canvas) -> None:
     """Only what is over one percent, or has a cause."""
     if row["share"] is None or (abs(row["share"]) <= 0.01 and not row["causes"]):
         return
-    canvas.say(f"{row['between']} differs by {row['share']:+.1%}:", UNSURE)
+    canvas.say(f"{row['between']} differs by {row['share']:+.1%}, {money(row['other'] - row['cost'])}:", UNSURE)
     for cause in row["causes"]:
         canvas.say(f"  {cause if isinstance(cause, str) else _cause(cause)}")
+    rest = row.get("unexplained") or 0.0
+    if abs(rest) > 0.01 * abs(row["cost"]):
+        canvas.say(f"  not explained, {money(rest)}")
 
 
 def _cause(cause: Data) -> str:
-    return ", ".join(f"{value}" if name != "cost" else money(value) for name, value in cause.items())
+    return f"{cause['text']}, {money(cause['cost'])}" if cause["cost"] is not None else str(cause["text"])
+
+
+def _sources(parts: Sequence[Data]) -> str:
+    """Which part came from where, when not all came from the logs."""
+    days = [f"{part['source']} {part['since'][:10]} to {part['until'][:10]}" for part in parts]
+    return f"Read from: {', '.join(days)}." if any(part["source"] != "logs" for part in parts) else ""
 
 
 def _projection(data: Data, canvas: Canvas) -> None:

@@ -87,6 +87,7 @@ def asked(seconds: float = 0, status: str = "200", function: str = "id-a", metho
 
 
 USAGE = '{ input: 1234, output: 567, total: 1801, estimatedCost: "$0.0022" }'
+OLDER = row("the logs reach back further", -40 * 3600)
 BY_TOKENS = (1234 * 0.6 + 567 * 2.5) / 1e6
 
 
@@ -251,7 +252,7 @@ def test_without_a_provider_there_is_no_price(store: LogStore, tmp_path: Path) -
 
 
 def test_completed_days_go_to_the_ledger_once_and_today_does_not(store: LogStore, tmp_path: Path) -> None:
-    store.append([line(USAGE, -14 * 3600), line(USAGE)])
+    store.append([OLDER, line(USAGE, -14 * 3600), line(USAGE)])
     ledger = Records()
     for _ in range(2):
         costs.run(surroundings(store, tmp_path, ledger=ledger), NOON - DAY)
@@ -261,7 +262,7 @@ def test_completed_days_go_to_the_ledger_once_and_today_does_not(store: LogStore
 
 
 def test_days_that_the_platform_forgot_come_from_the_ledger(store: LogStore, tmp_path: Path) -> None:
-    store.append([line(USAGE, -14 * 3600), asked(-14 * 3600), line(USAGE)])
+    store.append([OLDER, line(USAGE, -14 * 3600), asked(-14 * 3600), line(USAGE)])
     ledger = Records()
     before = costs.run(surroundings(store, tmp_path, ledger=ledger), NOON - 2 * DAY)
     store.execute("TRUNCATE TABLE logs")
@@ -274,7 +275,7 @@ def test_days_that_the_platform_forgot_come_from_the_ledger(store: LogStore, tmp
 
 
 def test_days_that_the_ledger_knows_are_not_read_again(store: LogStore, tmp_path: Path) -> None:
-    store.append([line(USAGE, -14 * 3600)])
+    store.append([OLDER, line(USAGE, -14 * 3600)])
     ledger = Records()
     costs.run(surroundings(store, tmp_path, ledger=ledger), NOON - 2 * DAY)
     found = surroundings(store, tmp_path, ledger=ledger)
@@ -286,7 +287,7 @@ def test_days_that_the_ledger_knows_are_not_read_again(store: LogStore, tmp_path
 
 
 def test_a_ledger_in_git_carries_the_totals_to_the_next_machine(store: LogStore, tmp_path: Path) -> None:
-    store.append([line(USAGE, -14 * 3600)])
+    store.append([OLDER, line(USAGE, -14 * 3600)])
     remote = repos.bare(tmp_path / "remote")
     first, second = (repos.clone(remote, tmp_path / name) for name in ("first", "second"))
     repos.commit(first, {"a": "1"})
@@ -302,10 +303,22 @@ def test_a_ledger_that_cannot_be_written_only_warns(store: LogStore, tmp_path: P
         def append(self, record: dict[str, Any]) -> None:  # noqa: ARG002
             raise Unreachable("no remote")
 
-    store.append([line(USAGE, -14 * 3600)])
+    store.append([OLDER, line(USAGE, -14 * 3600)])
     found = surroundings(store, tmp_path, ledger=Full())
     assert costs.run(found, NOON - DAY).lines == 1
     assert any(kind == "warn" and "ledger" in text for kind, *_, text in found.observer.events)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_day_of_which_the_platform_may_have_forgotten_the_beginning_is_not_kept(
+    store: LogStore, tmp_path: Path, days: int
+) -> None:
+    """Its plans keep 1, 7, 28 or 90 days: what is left of the oldest one would stand in the ledger as the whole."""
+    store.append([line(USAGE, -days * 24 * 3600 + 5 * 3600), line(USAGE, -days * 24 * 3600 + 15 * 3600)])
+    ledger = Records()
+    report = costs.run(surroundings(store, tmp_path, ledger=ledger), NOON - days * DAY)
+    assert report.lines == 2
+    assert all(record["day"] != f"{NOON - days * DAY:%Y-%m-%d}" for record in ledger.written)
 
 
 def test_the_budget_gauge_takes_the_worse_of_spent_and_expected(store: LogStore, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def totals(lines: int = 100, claim: float | None = None, decimals: int = 6, **mo
 
 
 def bill(cost: float | None, tokens: int | None = None) -> Bill:
-    return Bill(DAY, DAY, cost, tokens=tokens)
+    return Bill(DAY, DAY, cost, tokens=tokens, tokens_cost=cost or 0.0)
 
 
 def words(found: reconcile.Difference | None) -> str:
@@ -82,7 +82,18 @@ def test_what_is_missing_explains_a_higher_bill(more: dict[str, int], text: str)
 
 def test_another_price_is_told_from_missing_lines_by_the_tokens() -> None:
     found = reconcile.billed(totals(), PRICE, bill(0.62, tokens=200_000))
-    assert "the same tokens at another price" in words(found)
+    assert found is not None and "a token is billed at 2.00 of provider.price" in words(found)
+    assert [cause.cost for cause in found.causes] == [pytest.approx(0.31)] and found.unexplained == pytest.approx(0)
+
+
+def test_price_missing_lines_and_the_rest_have_a_share_each() -> None:
+    """100 lines of $0.0031; the provider saw 130 requests' tokens at twice the price, 20 requests lack their line."""
+    found = reconcile.billed(totals(requests=120, succeeded=120), PRICE, bill(0.31 * 1.3 * 2, tokens=260_000))
+    assert found is not None
+    price, missing = found.causes
+    assert price.cost == pytest.approx(0.31 * 1.3) and "2.00" in price.text
+    assert missing.cost == pytest.approx(20 * 0.0031) and missing.text.startswith("20 successful")
+    assert found.unexplained == pytest.approx(10 * 0.0031)
 
 
 def test_a_bill_that_agrees_with_the_log_lines_blames_the_configured_price() -> None:
