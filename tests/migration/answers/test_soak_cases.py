@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +23,11 @@ from migration.config import Config
 from migration.context import Context, Environment
 from migration.errors import Refused
 from migration.evidence.sequential import Sprt, odds
+from migration.rehearsal.providers.program import OK, Dice
 from migration.soak import SoakResult
+from tests.migration.evidence.test_sequential import provider
 from tests.support.long import report
+from tests.support.stage import Moved, open_
 
 CASE = {"name": "counter", "function": "make", "auth": "none", "body": {"prompt": "x"}}
 Reply = tuple[int, dict[str, Any]]
@@ -64,8 +66,9 @@ def serving(reply: Callable[[int], Reply]) -> Iterator[str]:
 
 
 def seeded(rate: float, seed: int = 1) -> Callable[[int], Reply]:
-    chance = random.Random(f"{seed}:{rate}")
-    fate = [chance.random() < rate for _ in range(400)]
+    """The fate that the sandbox's provider of this success rate deals out."""
+    dice = Dice(provider(rate, seed))
+    fate = [dice.turn().outcome == OK for _ in range(400)]
     return lambda number: (200, {"success": True}) if fate[number] else FAILURE
 
 
@@ -107,6 +110,37 @@ def test_dozens_of_soaks_over_http_go_as_the_exact_odds_say(tmp_path: Path, rate
         assert ends.count(name) / rounds == pytest.approx(expected, abs=spread)
     found = {name: ends.count(name) for name in ("pass", "fail", "inconclusive")}
     report("Soak", f"soaks over HTTP at {rate:.0%}", rounds, time.monotonic() - began, found)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moved]:
+    """The sandbox after the migration."""
+    found = open_(tmp_path_factory.mktemp("soaked"))
+    try:
+        found.move()
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("rate", [0.5, 0.7, 0.9, 0.97, 0.99, 1.0])
+def test_soaks_of_the_sandbox_end_as_the_fate_of_its_provider_says(stage: Moved, rate: float) -> None:
+    """Through gateway, function and provider, request by request. The function does not try a 422 again."""
+    ends, began = dict.fromkeys(_VERDICTS.values(), 0), time.monotonic()
+    for seed in range(6):
+        program = provider(rate, seed, "422")
+        stage.misbehave(openrouter={"error_rate": dict(program.error_rate), "seed": program.seed})
+        found = soak.run(stage.fresh(), concurrency=1)
+        dice = Dice(program)
+        decision, good, bad = Sprt().run(dice.turn().outcome == OK for _ in range(300))
+        assert (found.verdict, found.successes, found.requests) == (_VERDICTS[decision], good, good + bad), found
+        ends[found.verdict] += 1
+    report("Soak", f"soaks of the sandbox at {rate:.0%}", 6, time.monotonic() - began, ends)
+
+
+_VERDICTS = {"accept": "pass", "reject": "fail", None: "inconclusive"}
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,16 @@ import pytest
 from migration.errors import Refused
 from migration.evidence import sequential
 from migration.evidence.sequential import Sprt, fixed, odds
+from migration.rehearsal.providers.program import OK, Dice, Program
 from tests.support.long import report
 
 RATES = (0.5, 0.7, 0.9, 0.97, 0.99, 1.0)
 ROUNDS = 500
+
+
+def provider(rate: float, seed: int, outcome: str = "503") -> Program:
+    """The fault program of the sandbox's provider that succeeds at this rate."""
+    return Program(error_rate={outcome: 1 - rate}, seed=seed)
 
 
 def simulate(test: Sprt, rate: float, seed: int) -> tuple[str | None, int]:
@@ -119,6 +125,33 @@ def test_the_curve_over_many_rates_is_printed_beside_the_fixed_test(capsys: pyte
            {"requests at 99 %": f"{odds(test, 0.99).requests:.0f}", "fixed test": fixed(test)[0]})  # fmt: skip
     with capsys.disabled():
         print("\nmeasured (exact)\n" + "\n".join(rows))  # noqa: T201
+
+
+@pytest.mark.long
+def test_500_soaks_of_the_sandbox_s_provider_at_each_rate_are_printed_beside_the_fixed_test(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its own dice, seed by seed: the measured error rates are within alpha and beta."""
+    test, began = Sprt(), time.monotonic()
+    rows = [f"{'rate':>6} {'accepted':>9} {'rejected':>9} {'open':>9} {'requests':>9} {'fixed test':>11}"]
+    found = {}
+    for rate in RATES:
+        ends = [_soaked(test, Dice(provider(rate, seed))) for seed in range(ROUNDS)]
+        shares = [sum(decision == name for decision, _ in ends) / ROUNDS for name in ("accept", "reject", None)]
+        mean = sum(requests for _, requests in ends) / ROUNDS
+        rows.append(f"{rate:6.2f} {shares[0]:9.3f} {shares[1]:9.3f} {shares[2]:9.3f} {mean:9.1f} {fixed(test)[0]:11}")
+        assert shares[0] <= test.alpha or rate > test.reject
+        assert shares[1] <= test.beta or rate < test.accept
+        found[f"{rate:.0%}"] = f"{mean:.1f}"
+    report("Soak", "mean requests of 500 soaks of the sandbox's provider at each rate, a fixed test needs 181",
+           ROUNDS * len(RATES), time.monotonic() - began, found)  # fmt: skip
+    with capsys.disabled():
+        print("\n" + "\n".join(rows))  # noqa: T201
+
+
+def _soaked(test: Sprt, dice: Dice) -> tuple[str | None, int]:
+    decision, good, bad = test.run(dice.turn().outcome == OK for _ in range(test.most))
+    return decision, good + bad
 
 
 @pytest.mark.parametrize("accept,reject", [(1.0, 0.95), (0.9, 0.9), (0.9, 0.95), (0.5, 0.0)])
