@@ -229,9 +229,9 @@ class Ledger:
         return error
 
     def _settle(self, fence: Fence, tips: dict[str, str], began: float, release: bool) -> None:
-        """Our record is in, though the answer was lost: the lock moved with it."""
-        current = tips.get(fence.ref)
-        if not (release and current is None):
+        """Our record is in, though the answer was lost: the lock moved with it; once given back, others may hold it."""
+        current = None if release else tips.get(fence.ref)
+        if not release:
             fence.judge(current)
         fence.stepped(Move(fence.ref, None, current), began)
 

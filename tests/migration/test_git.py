@@ -158,8 +158,8 @@ def test_git_s_words_become_one_sentence_with_its_cause(words: str, error: type[
 
 
 def test_a_hint_can_be_pasted_wherever_the_app_lies() -> None:
-    found = giterrors.translate("push", "error: 403", "/home/ada/my app", "origin")
-    assert found.hint == "git -C '/home/ada/my app' push --dry-run origin"
+    found = giterrors.translate("push", "error: 403", "/srv/my app", "origin")
+    assert found.hint == "git -C '/srv/my app' push --dry-run origin"
 
 
 def test_a_password_in_a_url_never_reaches_a_message(tmp_path: Path) -> None:

@@ -119,6 +119,25 @@ def test_the_last_record_can_give_the_lock_back_in_the_same_push(folder: Path) -
             pass
 
 
+def test_a_lost_answer_to_giving_it_back_is_no_robbery_when_the_next_has_it_already(folder: Path) -> None:
+    own, after = lock(ledger(folder)), lock(ledger(folder))
+    held, move, taken = own.take("test"), own.ledger.refs.move, []
+
+    def lossy(moves: Sequence[Move]) -> CutoverError | None:
+        assert move(moves) is None
+        own.ledger.refs.move = move  # type: ignore[method-assign]
+        taken.append(after.take("next"))
+        return Unreachable("lost")
+
+    own.ledger.refs.move = lossy  # type: ignore[method-assign]
+    own.ledger.append({"record": "note", "text": "last"}, release=True)
+    own.give(held)
+    holder = after.holder()
+    assert holder is not None and holder.id == taken[0].id
+    after.give(taken[0])
+    assert [record["text"] for record in ledger(folder).records()] == ["last"]
+
+
 def test_a_robbed_owner_writes_nothing_and_does_not_free_the_thief_s_lock(folder: Path) -> None:
     own = lock(ledger(folder))
     with own.held("test") as held:

@@ -60,7 +60,7 @@ def release(scene: Scene, folder: Path, name: str, number: str, wait: float) -> 
             tries.append({"outcome": ended.deployment.outcome, "code": ended.exit_code, "told": ended.message})
         except CutoverError as error:
             tries.append({"outcome": "", "code": error.exit_code, "told": error.message})
-    return {"tries": len(tries), **tries[-1], **append(folder, f"{name}r{number}", 1)}
+    return {"tries": tries, "code": tries[-1]["code"], **append(folder, f"{name}r{number}", 1)}
 
 
 def _scene(folder: Path, about: str) -> Scene:
