@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import stamina
 
-from migration import plan, preflight, secret, secret_set
+from migration import plan, secret, secret_set
 from migration.common.secrets_type import Secret
 from migration.errors import Failed, Refused
 from migration.report.sink import one_line
@@ -90,7 +90,6 @@ def test_without_a_local_value_present_is_enough(sick: Clinic) -> None:
     (state,) = found.secrets
     assert (state.matches, state.provider_ok, state.ok, found.exit_code) == (None, None, True, 4)
     assert "Not proven" in found.message and "enough to deploy" in found.message and found.next == ("inv init",)
-    preflight.check(sick.context(secrets={}), plan.make(sick.context(secrets={})))
     context = sick.context(secrets={})
     settings = context.config.secrets[NAME]
     for text, expected in ((sick.key, True), ("another", False)):
