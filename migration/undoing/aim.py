@@ -12,7 +12,7 @@ from migration.errors import Refused
 from migration.release import recovery
 from migration.release.recovery import Recovery
 from migration.release.staging import Wanted
-from migration.repo.deployments import LIVE, Deployment, History, agrees, undoes
+from migration.repo.deployments import LIVE, UNDONE, Deployment, History, agrees, undoes
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -125,7 +125,7 @@ def _again(history: History, newest: Deployment) -> Target:
     origins = {change.slug: _origin(history, newest, change.slug) for change in newest.functions}
     to = history.find(newest.to)
     target = Target("service", undone, to, newest.revision, newest.base_revision, origins)
-    if newest.outcome is None or newest.outcome == "abandoned":
+    if newest.outcome not in UNDONE:  # "unfinished" before anything was sent has put nothing back either
         return _with(target, "service", "")
     text = f"{newest.id} has rolled back already, and git agrees. To go further back: inv rollback --to ID"
     return _half(target, newest, text)

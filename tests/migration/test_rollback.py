@@ -476,15 +476,16 @@ def test_an_interrupted_deployment_with_somebody_else_s_version_live_is_left_alo
         _rollback(stage.context())
 
 
+@pytest.mark.parametrize("where", ["release.activate", "journal.Journal.sending"])
 def test_a_signal_during_the_restore_is_recorded_and_the_next_rollback_finishes(
-    stage: Scene, monkeypatch: pytest.MonkeyPatch
+    where: str, stage: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _twice(stage)
 
     def interrupt(*_: object, **__: object) -> None:
         raise Interrupted("SIGTERM")
 
-    monkeypatch.setattr("migration.release.release.activate", interrupt)
+    monkeypatch.setattr(f"migration.release.{where}", interrupt)
     with pytest.raises(Interrupted):
         _rollback(stage.context())
     monkeypatch.undo()
