@@ -22,7 +22,7 @@ from migration.logbook.logquery import LogReader
 
 if TYPE_CHECKING:
     from migration.answers.samples import Sample
-    from migration.clients.supabase import Function
+    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.repo.deployments import Deployment
     from migration.schema.settings import Config
