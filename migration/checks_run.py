@@ -15,7 +15,7 @@ from checks.evidence import Evidence, Missing
 from checks.result import Options, Result, Verdict, overall, streak
 from checks.table import Row, table
 from migration import provider
-from migration.common.finding import Finding, named
+from migration.common.finding import Finding, addressed, named
 from migration.errors import ConfigError, Refused
 from migration.evidence import measure
 from migration.logbook.logquery import LogReader
@@ -90,7 +90,7 @@ def run(
     results = [streak([*(readings or {}).get(one.name, ()), one], options[one.name]) for one in fresh]
     results = [replace(one, evidence=tuple(named(line, context.environment.name) for line in one.evidence))
                for one in results]  # fmt: skip
-    findings = () if gate else tuple(provider.preflight(context))
+    findings = () if gate else tuple(addressed(provider.preflight(context), context.environment.name))
     return replace(_sum(context, results, evidence, options), provider=findings)
 
 
