@@ -165,7 +165,7 @@ def _locked(
         context.observer.done("lock")
         again, told = _again(context, made, only, settings=resumed is None)
         pending = again.pending
-        recording = recorder.Recording(context, name, held, again.history)
+        recording = recorder.begin(context, name, held, again.history)
         carry = Carry(context, again, told, recording, gate, pace or Pace())
         if resumed:
             if pending is None or pending.deployment.id != name or not _same(pending.deployment, again, None):

@@ -96,7 +96,7 @@ def run(
             again = plan(context, to)
             if again.key != made.key:
                 raise Refused("Not rolled back: something has moved since you were asked.", "inv rollback")
-            recording = recorder.Recording(context, name, held, again.history)
+            recording = recorder.begin(context, name, held, again.history)
             return undo.run(recording, again.functions, again.live)
     except ServiceFailed as error:
         if not had:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from migration.common.failpoint import failpoint
-from migration.errors import Unfinished
+from migration.errors import Unfinished, Unreachable
 from migration.release.journal import Journal
 from migration.repo.deployments import fold
 
@@ -24,6 +24,19 @@ Record = dict[str, Any]
 def name(now: datetime) -> str:
     """A deployment's id: when it began (UTC), and four hex digits that keep two apart."""
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def heard(context: Context) -> None:
+    """Raises unless the ledger was just heard: under the lock, what this clone last knew may be an earlier story."""
+    if context.ledger.offline:
+        text = f"Nothing was changed: the ledger could not be read again. {context.ledger.offline}"
+        raise Unreachable(text, "inv status")
+
+
+def begin(context: Context, deployment: str, held: Held, history: History) -> Recording:
+    """The records of a deployment that acts on this history, read under the lock."""
+    heard(context)
+    return Recording(context, deployment, held, history)
 
 
 @dataclass(frozen=True)

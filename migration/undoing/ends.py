@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migration.common.failpoint import failpoint
-from migration.release import recovery
+from migration.release import recorder, recovery
 from migration.release.recorder import Record, Recording
 from migration.release.recovery import Recovery
 
@@ -32,6 +32,7 @@ def abandon(context: Context, pending: Recovery, wait: float) -> None:
     with context.lock.held("closing an interrupted deployment", wait, pending.deployment.id):
         live = {function.slug: function for function in context.supabase.functions()}
         found = recovery.look(context, context.ledger.history(), live)
+        recorder.heard(context)
         if found is not None and found.verdict != "abandoned":
             raise found.unfinished()
         if found is not None:

@@ -11,7 +11,7 @@ from migration import deploy, plan
 from migration.clients.supabase_types import Upload
 from migration.common import parallel
 from migration.context import Context
-from migration.errors import Refused
+from migration.errors import Refused, Unreachable
 from migration.rehearsal.server import Running, start
 from migration.release.outcome import DeployResult
 from migration.release.staging import Pace
@@ -65,6 +65,27 @@ def test_a_second_deploy_of_the_same_changes_nothing_and_takes_no_lock(stage: Sc
     result = _deploy(stage.context())
     assert (result.deployment.outcome, result.exit_code) == ("same", 0)
     assert stage.context().ledger.records() == before
+
+
+def test_under_the_lock_nothing_is_decided_by_a_ledger_that_could_not_be_read_again(stage: Scene) -> None:
+    """What this clone last knew may be from before the end of somebody else's deploy."""
+    context = stage.context()
+    take, read = context.lock.take, context.ledger.refs.read
+
+    def deaf(*about: object) -> object:
+        held = take(*about)  # type: ignore[arg-type]
+        context.ledger.refs.read = _lost  # type: ignore[method-assign]
+        return held
+
+    context.lock.take = deaf  # type: ignore[assignment,method-assign]
+    with pytest.raises(Unreachable, match="the ledger could not be read again"):
+        _deploy(context)
+    context.ledger.refs.read = read  # type: ignore[method-assign]
+    assert _versions(stage) == {} and not context.ledger.records() and context.lock.holder() is None
+
+
+def _lost() -> dict[str, str]:
+    raise Unreachable("The answer was lost.")
 
 
 def test_only_what_changed_is_sent_and_a_single_function_goes_in_one_step(stage: Scene) -> None:
