@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -73,23 +74,26 @@ class Context:
         """`.cutover`, beside tasks.py: caches and journals of this machine, nothing that others need."""
         return self.folder or self.root / ".cutover"
 
+    def project(self) -> tuple[str, Secret]:
+        """Project ref and access token; Refused or ConfigError without one. Nothing of HTTP is imported for it."""
+        own = self.environment
+        if not own.project_ref:
+            raise Refused(f"{own.name} has no project_ref: it knows smoke and soak only", "use --env prod")
+        key = f"environments.{own.name}.access_token"
+        return own.project_ref, configuration.need(own.access_token, key, f"the project of {own.name}")
+
     @cached_property
     def supabase(self) -> Supabase:
         from migration.clients.supabase import Supabase
 
-        found = self.environment
-        if not found.project_ref:
-            raise Refused(f"{found.name} has no project_ref: it knows smoke and soak only", "use --env prod")
-        return Supabase(self.management, found.project_ref)
+        return Supabase(self.management, self.project()[0])
 
     @cached_property
     def management(self) -> Metered:
         """The Management API as this environment asks it; it keeps what the answers say of its rate limit."""
         from migration.clients.quota import Metered
 
-        own = self.environment
-        key = f"environments.{own.name}.access_token"
-        token = configuration.need(own.access_token, key, f"the project of {own.name}")
+        own, (_, token) = self.environment, self.project()
         headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
         return Metered(own.api_url, headers, name="the Management API")
 
@@ -237,14 +241,10 @@ def _app(config: Config, settings: EnvironmentSettings) -> Path:
 
 
 def _alive(pid: int) -> bool:
-    import os
-
-    if pid <= 0:
-        return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
     except PermissionError:
         return True
-    return True
+    except OSError:
+        return False
+    return pid > 0

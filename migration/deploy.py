@@ -69,6 +69,7 @@ def run(
 
 def _planned(context: Context, only: Sequence[str]) -> tuple[Plan, preflight.Told]:
     """The plan. Beside it, whether git lets us write at all and what it has; the first write is announced."""
+    context.project()  # refused before anything is begun
     context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     told = begin([lambda: preflight.published(context)])
     _, made = begin([context.ledger.refs.check, lambda: plan.make(context, only)])()

@@ -81,6 +81,7 @@ def _read(
     context: Context, slugs: list[str], locked: bool
 ) -> tuple[dict[str, Source], list[Function], History, list[SecretDigest], str, Holder | None]:
     """All at once: the disk, the platform twice, the git remote (once, for ledger and lock alike), the clone."""
+    context.project()  # refused before anything is begun
     context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     ours = begin(
         [
