@@ -20,6 +20,7 @@ from migration.common import durable
 from migration.common.durations import show
 from migration.errors import CutoverError, Interrupted, Refused, ServiceFailed
 from migration.repo import actor
+from migration.repo.giterrors import GitFailed
 from migration.repo.held import HEARTBEAT, Held, Holder
 from migration.repo.refs import Raced
 
@@ -55,7 +56,12 @@ class Lock:
         """
         known = None if fresh else self.ledger.heard
         commit = (self.ledger.refs.read() if known is None else known).get(self.ref)
-        holder = self._describe(commit) if commit else None
+        try:
+            holder = self._describe(commit) if commit else None
+        except GitFailed:  # it moved or went while we looked: then its commit is not to be had any more
+            if known is None and self.ledger.refs.read().get(self.ref) == commit:
+                raise
+            return self.holder()
         return None if holder is None or holder.released else holder
 
     def confirmed_age(self) -> float:

@@ -86,6 +86,20 @@ def test_the_lock_is_free_again_whatever_ends_the_block(folder: Path) -> None:
     assert own.confirmed_age() == float("inf")
 
 
+def test_a_lock_that_went_or_moved_while_it_is_looked_at_is_looked_at_again(tmp_path: Path) -> None:
+    remote, first = pair(tmp_path)
+    own, watcher = lock(ledger(first)), lock(ledger(clone(remote, tmp_path / "two")))
+    held = own.take("test")
+    watcher.ledger.tip()
+    held.renew()
+    holder = watcher.holder(fresh=False)
+    assert holder is not None and holder.id == held.id
+    watcher.ledger.tip()
+    held.renew()
+    own.give(held)
+    assert watcher.holder(fresh=False) is None
+
+
 def test_environments_are_locked_apart(folder: Path) -> None:
     with lock(ledger(folder, "prod")).held("a"), lock(ledger(folder, "staging")).held("b"):
         assert lock(ledger(folder, "prod")).holder() is not None

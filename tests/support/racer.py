@@ -18,7 +18,7 @@ from migration.errors import CutoverError, Refused
 from tests.support.repos import ledger, lock
 from tests.support.scene import Scene
 
-TRIES = 20
+TRIES = 80
 
 
 def append(folder: Path, name: str, count: int) -> dict[str, object]:
