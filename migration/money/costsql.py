@@ -2,6 +2,7 @@
 
 Three layers: read each line once, turn its texts into numbers, add up by hour, function and size of the cost; then the
 sizes are folded into an array. Few rows come back whatever the log's size, and quantiles can be added over windows.
+Where most rows are alike, `*` and `bitAnd` are quicker than `if` and `and`, which first sort the rows out.
 """
 
 from __future__ import annotations
@@ -63,16 +64,17 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"{logsql.attribute('function_id')} as function",
         f"timestamp >= {logsql.moment(since)} as inside",
         f"{own} as said",
-        f"if({edge}, {logsql.attribute('method')} != 'OPTIONS', 0) as request",
-        f"if(request, {_STATUS} < 400, 0) as good",
+        f"bitAnd({edge}, {logsql.attribute('method')} != 'OPTIONS') as request",
+        f"bitAnd(request, {_STATUS} < 400) as good",
         f"multiSearchAny(event_message, [{special}]) as special",
         f"if(special, {logsql.CLEANED}, event_message) as message",
-        f"if(said, {_groups(usage, first)}, []) as g1",
-        "notEmpty(g1) as line",
-        f"if({_needed(usage, taken)}, {_groups(usage, second)}, []) as g2",
+        f"{_groups(usage, first)} as g1",
+        "bitAnd(said, notEmpty(g1)) as line",
+        f"arrayMap(text -> {_count('text')}, if({_needed(usage, taken)}, {_groups(usage, second)}, [])) as g2",
         f"said and not line and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
         f"if(said and not line, {_matches(retry)}, 0) as retry",
-        *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST + SECOND),
+        *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST),
+        *(f"{taken.get(name, '0')} as {name}" for name in SECOND),
     ]
     where = logsql.both(logsql.span(*span), logsql.either(own, edge), logsql.equal("function_id", *functions))
     return f"select {', '.join(columns)} from logs where {where}"
@@ -107,13 +109,13 @@ def _numbers(texts: str, price: Price) -> str:
     columns = [
         f"{_KEY}, request, good, retry, line, alike, cost",
         f"{_count('input')} as said_i, {_count('output')} as said_o",
-        f"{_count('total')} as t, {_count('reasoning')} as r",
+        "total as t, reasoning as r",
         "input = '' and output = '' as neither",
-        "said_i + greatest(t - said_o, 0) * (input = '' and not neither) as i",
-        "said_o + greatest(t - said_i, 0) * (output = '' and not neither) as o",
+        "line * (said_i + greatest(t - said_o, 0) * (input = '' and not neither)) as i",
+        "line * (said_o + greatest(t - said_i, 0) * (output = '' and not neither)) as o",
         f"least({_count('cached')}, i) as c, i + o as tokens",
-        f"toInt64(round(toFloat64OrZero(replaceAll(cost, ',', '')) * {NANO})) as claimed",
-        "(length(cost) - position(cost, '.')) * (position(cost, '.') > 0) as digits",
+        f"line * toInt64(round(toFloat64OrZero(replaceAll(cost, ',', '')) * {NANO})) as claimed",
+        "line * (length(cost) - position(cost, '.')) * (position(cost, '.') > 0) as digits",
         f"if(tokens = 0, claimed / {NANO}, ({dollars}) / 1000000) as paid",
         f"toInt32(floor(log(greatest(paid, 1e-9)) * {STEPS})) as size",
     ]
