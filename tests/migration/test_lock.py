@@ -94,8 +94,8 @@ def test_a_lock_that_went_or_moved_while_it_is_looked_at_is_looked_at_again(tmp_
     held.renew()
     holder = watcher.holder(fresh=False)
     assert holder is not None and holder.id == held.id
-    watcher.ledger.tip()
     held.renew()
+    watcher.ledger.tip()
     own.give(held)
     assert watcher.holder(fresh=False) is None
 
