@@ -1,7 +1,7 @@
 """The only import of httpx: one call, one total deadline, and three honest ways to fail.
 
 httpx's own timeout counts per read, so that a body that trickles holds it for ever; here a call runs on an
-event loop of its own thread under one deadline.  Nothing is sent twice by itself: `retrying` is for reads.
+event loop of its own thread under one deadline.  Nothing is sent twice by itself: `again.retrying` is for reads.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ import json as jsonlib
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
 import httpx
-import stamina
 
-from ..errors import ApiError, Refused, ServiceFailed, Unknown, Unreachable
+from ..errors import Refused, ServiceFailed, Unknown, Unreachable
 
-stamina.instrumentation.set_on_retry_hooks([])  # else it writes of its own to stderr
 T = TypeVar("T")
 FilePart = tuple[str, tuple[str | None, bytes, str | None]]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
@@ -225,24 +223,3 @@ def retry_after(answer: Answer, now: float | None = None) -> float | None:
 
 def _is_date(value: str) -> bool:
     return email.utils.parsedate_tz(value) is not None
-
-
-def retrying(call: Callable[[], T], *, attempts: int = 6, seconds: float = 60.0, wait: float = 0.25) -> T:
-    """Repeat a read that met 429, 5xx or a broken connection: `attempts` and `seconds` both bound it.
-
-    `Retry-After` is obeyed when it fits into what is left of `seconds`; a longer one fails at once.
-    """
-    end = time.monotonic() + seconds
-
-    def pause(error: Exception) -> bool | float:
-        if isinstance(error, ApiError) and (error.status == 429 or error.status >= 500):
-            asked = error.retry_after
-            return True if asked is None else asked if time.monotonic() + asked <= end else False
-        return isinstance(error, Unreachable | Unknown)
-
-    for attempt in stamina.retry_context(
-        on=pause, attempts=attempts, timeout=seconds, wait_initial=wait, wait_max=16 * wait, wait_jitter=wait
-    ):
-        with attempt:
-            return call()
-    raise AssertionError("stamina ends with a result or an error")

@@ -10,7 +10,8 @@ from migration.common.clock import Clock
 from migration.common.secrets_type import Secret
 
 from ..errors import Refused, Unknown
-from .http import Answer, Http, retry_after, retrying
+from .again import retrying
+from .http import Answer, Http, retry_after
 from .openrouter_errors import ProviderError, refusal, trouble
 from .openrouter_types import Activity, Credits, Endpoint, Generation, KeyInfo, ListedKey, Model
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 from migration.common.secrets_type import Secret
 
 from ..errors import ApiError, Unknown
-from .http import Answer, Http, retry_after, retrying
+from .again import retrying
+from .http import Answer, Http, retry_after
 from .multipart import parts
 from .supabase_types import Body, Function, SecretDigest, Upload
 
@@ -30,7 +31,7 @@ _ACTIVATE_DEADLINE = 25.0
 
 
 class Again(Protocol):
-    """How a read is repeated; `clients.http.retrying` is one."""
+    """How a read is repeated; `clients.again.retrying` is one."""
 
     def __call__(self, call: Callable[[], T], /) -> T: ...
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from migration.common import interrupts
 from migration.errors import CutoverError, Interrupted
-from migration.evidence import past
 from migration.plan import Plan
 from migration.release.outcome import Deployed, DeployResult, Moved, Side
 from migration.release.recorder import Recording
@@ -164,5 +163,7 @@ class Ending:
 
 def _gate(found: Gated) -> dict[str, Any]:
     """What the ledger keeps of a gate."""
+    from migration.evidence import past
+
     counted = past.counted(found.details.get("smoke"))
     return {"verdict": found.verdict, "why": found.why} | ({"artifacts": counted} if counted.get("tried") else {})

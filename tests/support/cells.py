@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from migration import deploy, rollback, status
-from migration.clients.http import Answer, Http, retrying
+from migration.clients.again import retrying
+from migration.clients.http import Answer, Http
 from migration.clients.supabase import Supabase
 from migration.context import Context
 from migration.errors import CutoverError

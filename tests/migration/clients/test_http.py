@@ -12,7 +12,8 @@ import pytest
 import stamina
 from pytest_httpserver import HTTPServer
 
-from migration.clients.http import Http, retry_after, retrying
+from migration.clients.again import retrying
+from migration.clients.http import Http, retry_after
 from migration.errors import ApiError, Refused, ServiceFailed, Unknown, Unreachable
 
 
