@@ -92,12 +92,10 @@ def contains(text: str) -> str:
 
 
 # The message without colour codes, and without a request id that is repeated on every line of one object.
-STRANGE = (r"\x1b[", r"\n[")  # as literals have them: without either, a message is plain as it stands
-CLEANED = (
-    r"replaceRegexpAll(replaceRegexpAll(event_message, '\\x1b\\[[0-9;]*m', ''), "
-    r"'\n\\[[A-Za-z0-9_-]{6,64}\\] ', '\n')"
+PLAIN = (
+    r"if(multiSearchAny(event_message, ['\x1b[', '\n[']), replaceRegexpAll(replaceRegexpAll(event_message, "
+    r"'\\x1b\\[[0-9;]*m', ''), '\n\\[[A-Za-z0-9_-]{6,64}\\] ', '\n'), event_message)"
 )
-PLAIN = f"if(multiSearchAny(event_message, ['{STRANGE[0]}', '{STRANGE[1]}']), {CLEANED}, event_message)"
 
 
 def matches(pattern: str, text: str = PLAIN) -> str:

@@ -2,7 +2,6 @@
 
 Three layers: read each line once, turn its texts into numbers, add up by hour, function and size of the cost; then the
 sizes are folded into an array. Few rows come back whatever the log's size, and quantiles can be added over windows.
-Where most rows are alike, `*` and `bitAnd` are quicker than `if` and `and`, which first sort the rows out.
 """
 
 from __future__ import annotations
@@ -57,24 +56,21 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
     first, second = (signals.order(usage.pattern, *names) for names in (FIRST, SECOND))
     taken = {name: f"g1[{at}]" for at, name in enumerate(first, 1)}
     taken |= {name: f"g2[{at}]" for at, name in enumerate(second, 1)}
-    anchor, reasoned = logsql.literal(signals.anchor(usage.pattern)), _reasoned(usage.pattern)
-    special = ", ".join([*(f"'{text}'" for text in logsql.STRANGE), *([logsql.literal(reasoned)] if reasoned else [])])
+    anchor = logsql.literal(signals.anchor(usage.pattern))
     columns = [
         "intDiv(toUnixTimestamp(timestamp), 3600) as hour",
         f"{logsql.attribute('function_id')} as function",
         f"timestamp >= {logsql.moment(since)} as inside",
         f"{own} as said",
-        f"bitAnd({edge}, {logsql.attribute('method')} != 'OPTIONS') as request",
-        f"bitAnd(request, {_STATUS} < 400) as good",
-        f"multiSearchAny(event_message, [{special}]) as special",
-        f"if(special, {logsql.CLEANED}, event_message) as message",
-        f"{_groups(usage, first)} as g1",
-        "bitAnd(said, notEmpty(g1)) as line",
-        f"arrayMap(text -> {_count('text')}, if({_needed(usage, taken)}, {_groups(usage, second)}, [])) as g2",
+        f"if({edge}, {logsql.attribute('method')} != 'OPTIONS', 0) as request",
+        f"if(request, {_STATUS} < 400, 0) as good",
+        f"{logsql.PLAIN} as message",
+        f"if(said, {_groups(usage, first)}, []) as g1",
+        "notEmpty(g1) as line",
+        f"if({_needed(usage, taken)}, {_groups(usage, second)}, []) as g2",
         f"said and not line and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
         f"if(said and not line, {_matches(retry)}, 0) as retry",
-        *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST),
-        *(f"{taken.get(name, '0')} as {name}" for name in SECOND),
+        *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST + SECOND),
     ]
     where = logsql.both(logsql.span(*span), logsql.either(own, edge), logsql.equal("function_id", *functions))
     return f"select {', '.join(columns)} from logs where {where}"
@@ -91,15 +87,11 @@ def _matches(signal: Pattern | None) -> str:
     return logsql.matches(signals.portable(signal.pattern), "message") if signal else "0"
 
 
-def _reasoned(pattern: str) -> str:
-    """The text before the count of reasoning tokens, "" where the pattern has none in plain sight."""
-    before = re.search(r"(\w[\w: ]*)\(\?P<reasoning>", pattern)
-    return before[1] if before else ""
-
-
 def _needed(usage: Pattern, taken: Mapping[str, str]) -> str:
-    """When the second look is worth its time: a count is missing, or the line may tell of reasoning."""
-    told = "special" if _reasoned(usage.pattern) else str(int("reasoning" in taken))
+    """When the second look is worth its time: a count is missing, or the line tells of reasoning."""
+    before = re.search(r"(\w[\w: ]*)\(\?P<reasoning>", usage.pattern)
+    said = f"position(event_message, {logsql.literal(before[1])}) > 0" if before and before[1] else "1"
+    told = said if before else "0"
     return f"line and ({taken.get('input', _NONE)} = '' or {taken.get('output', _NONE)} = '' or {told})"
 
 
@@ -108,16 +100,15 @@ def _numbers(texts: str, price: Price) -> str:
     dollars = f"(i - c) * {price.input} + c * {price.cached_input} + o * {price.output}"
     columns = [
         f"{_KEY}, request, good, retry, line, alike, cost",
-        f"{_count('input')} as said_i, {_count('output')} as said_o",
-        "total as t, reasoning as r",
+        f"{_count('input')} as said_i, {_count('output')} as said_o, {_count('total')} as t",
         "input = '' and output = '' as neither",
-        "line * (said_i + greatest(t - said_o, 0) * (input = '' and not neither)) as i",
-        "line * (said_o + greatest(t - said_i, 0) * (output = '' and not neither)) as o",
-        f"least({_count('cached')}, i) as c, i + o as tokens",
-        f"line * toInt64(round(toFloat64OrZero(replaceAll(cost, ',', '')) * {NANO})) as claimed",
-        "line * (length(cost) - position(cost, '.')) * (position(cost, '.') > 0) as digits",
+        "if(input = '' and not neither, greatest(t - said_o, 0), said_i) as i",
+        "if(output = '' and not neither, greatest(t - said_i, 0), said_o) as o",
+        f"least({_count('cached')}, i) as c, {_count('reasoning')} as r, i + o as tokens",
+        f"toInt64(round(toFloat64OrZero(replaceAll(cost, ',', '')) * {NANO})) as claimed",
+        "if(position(cost, '.') > 0, length(cost) - position(cost, '.'), 0) as digits",
         f"if(tokens = 0, claimed / {NANO}, ({dollars}) / 1000000) as paid",
-        f"toInt32(floor(log(greatest(paid, 1e-9)) * {STEPS})) as size",
+        f"if(line, toInt32(floor(log(greatest(paid, 1e-9)) * {STEPS})), 0) as size",
     ]
     return f"select {', '.join(columns)} from ({texts})"
 
