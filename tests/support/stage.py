@@ -59,7 +59,8 @@ def open_(folder: Path, variables: Mapping[str, Any] | None = None) -> Moved:
     """Chat and images live, and the artifact functions as they were before."""
     found = configuration.load(ROOT)
     quick = {"OPENROUTER_RETRY_BASE_MS": 20, **(variables or {})}
-    rehearsal = found.rehearsal.model_copy(update={"variables": {**found.rehearsal.variables, **quick}})
+    calm = {"variables": {**found.rehearsal.variables, **quick}, "management": {"rate_limit": {"default": 0}}}
+    rehearsal = found.rehearsal.model_copy(update=calm)  # a whole file of checks asks more often than people may
     stage = Moved(folder, folder / "sandbox", found.model_copy(update={"rehearsal": rehearsal}), Collected())
     stage.open()
     from migration.rehearsal import seed
