@@ -27,6 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
 
 
+@pytest.fixture(autouse=True)
+def no_type_check(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deploys of this process go without `deno check`, which takes more time than all the rest of a small deploy and
+    only warns. `test_preflight.py` has it, and so has every verb that runs as a process of its own."""
+    if "type_check" not in request.keywords:
+        from tests.support.unchecked import Unchecked
+
+        monkeypatch.setattr("migration.preflight.TypeCheck", Unchecked)
+
+
 @pytest.fixture(scope="session")
 def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The server of the whole session; tests ask for `sandbox`."""
