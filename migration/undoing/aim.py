@@ -193,7 +193,8 @@ def _aim(
     before = change.before if change else None
     if before is None:
         _deletable(history, slug, live, target)
-        return Aim(slug, "delete" if live else "same", live, None, None, origin.id)
+        there = live is not None or (target.pending is not None and slug in target.pending.answers)
+        return Aim(slug, "delete" if there else "same", live, None, None, origin.id)
     left = history.left(slug)
     same = bool(live and left and left.version == live.version and source and left.source_digest == source.digest)
     if target.pending and (state := _state(target.pending, slug)):
