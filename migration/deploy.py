@@ -52,7 +52,7 @@ def run(
             _expect(made, plan_hash)
         if not made.changes:
             return _nothing(context, made, pending, wait)
-    if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed"):
+    if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed", "settled"):
         resumed = None
     _ready(context, made, published, pending, resumed, plan_hash, lift_hold)
     asked = context.environment.confirm and not yes and not plan_hash

@@ -76,7 +76,7 @@ class Carry:
         self.context.observer.note(f"{pending.message} Going on with it.")
         sources = {item.slug: item for item in self.made.functions}
         self.partly = any(one.state == "live" for one in pending.functions)
-        missing = [one.slug for one in pending.functions if one.state in ("before", "staged")]
+        missing = [one.slug for one in pending.functions if one.state in ("before", "staged", "settled")]
         wanted = [sources[slug].wanted() for slug in missing]
         previous = _recorded(self.context, deployment)
         return self._guarded(wanted, previous, pending.answers, deployment.slugs)

@@ -94,7 +94,7 @@ class Recording:
     def explained(self, slug: str) -> bool:
         """Whether an earlier deployment of ours left, or may have left, a staged version of this function."""
         earlier = [one for one in self.history.deployments if one.id != self.deployment]
-        return any(_left(one, slug) for one in reversed(earlier)) or self._own(slug)
+        return any(left_waiting(one, slug) for one in reversed(earlier)) or self._own(slug)
 
     def _own(self, slug: str) -> bool:
         """This very deployment, begun by a process that died."""
@@ -105,7 +105,7 @@ class Recording:
         return self.context.ledger.append(record)
 
 
-def _left(deployment: Deployment, slug: str) -> bool:
+def left_waiting(deployment: Deployment, slug: str) -> bool:
     """Ended without activating what it staged of this function, or without saying whether it staged anything."""
     if slug in deployment.perhaps_stranded:
         return True

@@ -11,6 +11,7 @@ from migration.clients.supabase_types import Function
 from migration.code import downloaded, snapstore
 from migration.errors import CutoverError, Unfinished
 from migration.release.journal import Journal
+from migration.release.recorder import left_waiting
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -22,7 +23,8 @@ Answer = Mapping[str, Any]
 @dataclass(frozen=True)
 class Found:
     """One function. `state`: before (what was live still is, nothing is staged), staged (it is, and the wanted version
-    waits), live (the wanted version is), restored (what was live before is again), foreign (someone else's is).
+    waits), live (the wanted version is), settled (what an earlier deployment had staged is, activated on the way),
+    restored (what was live before is again), foreign (someone else's is).
 
     `perhaps`: whether a version may be staged that nobody has an answer for.
     """
@@ -36,8 +38,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Recovery:
-    """`verdict`: abandoned, staged, live, mixed, restoring or foreign; `message` says it in a sentence and `next`
-    names the commands that finish or undo it."""
+    """`verdict`: abandoned, staged, live, mixed, settled, restoring or foreign; `message` says it in a sentence and
+    `next` names the commands that finish or undo it."""
 
     deployment: Deployment
     functions: tuple[Found, ...]
@@ -75,7 +77,7 @@ def judge(context: Context, history: History, deployment: Deployment, live: Mapp
     journal = Journal(context.state, context.environment.name, deployment.id)
     forward, back = _answers(history, deployment, journal)
     functions = tuple(
-        _function(context, deployment, change, live.get(change.slug), forward, back, journal)
+        _function(context, history, deployment, change, live.get(change.slug), forward, back, journal)
         for change in deployment.functions
     )
     verdict = _verdict(functions, bool(back))
@@ -99,6 +101,7 @@ def _answers(history: History, deployment: Deployment, journal: Journal) -> tupl
 
 def _function(
     context: Context,
+    history: History,
     deployment: Deployment,
     change: Change,
     live: Function | None,
@@ -116,9 +119,19 @@ def _function(
         return Found(change.slug, "before", version, None, sent)
     if version == staged:
         return Found(change.slug, "live", version, answer)
+    if version == before + 1 and live is not None and _settled(context, history, deployment, live):
+        return Found(change.slug, "staged" if staged > version else "settled", version, answer)
     if change.slug in back and version == int(back[change.slug]["version"]):
         return Found(change.slug, "restored", version)
     return Found(change.slug, _by_content(context, deployment, change, live, before), version)
+
+
+def _settled(context: Context, history: History, deployment: Deployment, live: Function) -> bool:
+    """Whether what is live is what an earlier deployment had staged: activated on the way, so that it is not in it."""
+    earlier = [one for one in history.deployments if one.id != deployment.id and left_waiting(one, live.slug)]
+    changes = [(one.revision, one.change(live.slug)) for one in reversed(earlier)]
+    wanted = [(revision, change.wanted.get("source_digest")) for revision, change in changes if change]
+    return any(_is(context, live, live.slug, revision, digest) for revision, digest in wanted)
 
 
 def _by_content(context: Context, deployment: Deployment, change: Change, live: Function | None, before: int) -> str:
@@ -153,6 +166,8 @@ def _verdict(functions: tuple[Found, ...], restoring: bool) -> str:
         return "abandoned"
     if states <= {"live"}:
         return "live"
+    if "settled" in states:
+        return "settled"
     return "staged" if "live" not in states else "mixed"
 
 
@@ -180,6 +195,7 @@ _FORWARD = {
     "restoring": "it was putting back what was live before.",
     "live": "its code is live and was not proven.",
     "staged": "its code is uploaded and not live.",
+    "settled": "what an earlier deployment had left waiting is live, and its own code is not, or not all of it.",
     "mixed": "{live} went live and the rest did not.",
 }
 _BACK = {
@@ -187,5 +203,6 @@ _BACK = {
     "restoring": "nobody knows how far it came.",
     "live": "the code from before is live again; git may not have followed, and nothing was proven.",
     "staged": "the code from before is uploaded and not live.",
+    "settled": "what was staged had to go live first, and the code from before is not live again, or not all of it.",
     "mixed": "{live} is put back and the rest is not.",
 }

@@ -430,6 +430,26 @@ def test_a_killed_deploy_is_taken_back(stage: Scene, where: str) -> None:
     assert lifted.exit_code == 0 and _live(stage) == {"alpha": text(3), "beta": text(3)}
 
 
+def test_creations_that_were_staged_when_the_deploy_died_are_deleted(stage: Scene) -> None:
+    _die(stage, "record.staged.after")
+    result = _rollback(stage.context(), restore_only=True)
+    assert (result.deployment.outcome, result.exit_code) == ("deleted", 0), result
+    assert _live(stage) == {}
+
+
+def test_a_rollback_that_died_after_activating_what_was_staged_is_finished(stage: Scene) -> None:
+    """What is live then is the code of the killed deploy, which the rollback's own record does not name."""
+    _deploy(stage.context())
+    stage.change(2)
+    _die(stage, "record.staged.after")
+    assert crash.run(stage, "journal.sending", verb="rollback") == -9
+    told = status.run(stage.context())
+    assert told.exit_code == 5 and "had to go live first" in told.message and told.next == ("inv rollback",)
+    assert _rollback(stage.context()).exit_code == 0
+    assert _live(stage) == {"alpha": text(1), "beta": text(1)}
+    assert status.run(stage.context()).exit_code == 0
+
+
 @pytest.mark.parametrize(
     "where",
     ["stage.send:2", "revert.push", *(later(name) for name in ("record.intent.after", "record.staged.after"))]

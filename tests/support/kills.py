@@ -153,7 +153,7 @@ ACTS = [
     Act("roll back creations", "rollback", _created, _ALL, _ALPHA, functions=_THREE, fresh=True,
         between=True),
     Act("roll back what was killed when staged", "rollback", _half_staged, _both(1), _both(1), between=True),
-    Act("roll back what was killed when live", "rollback", _half_live, _both(2), _both(1)),
+    Act("roll back what was killed when live", "rollback", _half_live, _both(2), _both(1), between=True),
     Act("roll back in git alone", "rollback", _restored, _both(1), _both(1), between=True),
     Act("roll back without the git host", "rollback", _twice, _both(2), _both(1), {"without_lock": "it is down"},
         cut_off=True),
