@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,11 +83,15 @@ def map_options(imports: ImportMap | None, state: Path) -> list[str]:
 
 
 def _plain(imports: ImportMap, state: Path) -> Path:
-    text = json.dumps(imports.absolute(), ensure_ascii=False)
-    target = state / "maps" / (hashlib.sha256(text.encode()).hexdigest()[:16] + ".json")
+    return kept(json.dumps(imports.absolute(), ensure_ascii=False), state / "maps", ".json")
+
+
+def kept(text: str, folder: Path, suffix: str) -> Path:
+    """A file with this text, named by it and written once."""
+    target = folder / (hashlib.sha256(text.encode()).hexdigest()[:16] + suffix)
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_suffix(f".{os.getpid()}-{id(imports)}")
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         draft.write_text(text, "utf-8")
         draft.replace(target)
     return target

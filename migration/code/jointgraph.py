@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +60,7 @@ def _together(entries: Sequence[Entry], options: list[str], app: Path, state: Pa
 def _root(entries: Sequence[Entry], state: Path) -> Path:
     """A module that imports every entrypoint, in the folder for caches."""
     text = "".join(f"import {json.dumps(entry.path.as_uri())};\n" for entry in entries)
-    target = state / "roots" / (hashlib.sha256(text.encode()).hexdigest()[:16] + ".ts")
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_suffix(f".{os.getpid()}-{id(entries)}")
-        draft.write_text(text, "utf-8")
-        draft.replace(target)
-    return target.resolve()
+    return graph.kept(text, state / "roots", ".ts").resolve()
 
 
 def _typed(module: Mapping[str, Any]) -> bool:
