@@ -38,6 +38,7 @@ class Act:
     """A verb that is killed on its way. `old` and `new`: what is live before it and once it is carried through.
 
     `points`: beginnings of the failpoints' names that matter (all, when empty): the others are another act's.
+    `foreign`: what was live before is in no commit, so that git cannot agree with it (exit 5).
     `between`: other texts that may be live on the way, because this platform has no way round them.
     """
 
@@ -53,6 +54,7 @@ class Act:
     between: bool = False
     whole: bool = False
     cut_off: bool = False
+    foreign: bool = False
 
     def machines(self, point: str, way: str) -> tuple[str, ...]:
         """From which clones the next command is typed: both, or in turns."""
@@ -144,7 +146,7 @@ ACTS = [
     Act("deploy with a gate that passes", "deploy", _second, _both(1), _both(2), {"gate": True}, ["gate", "record.o"]),
     Act("deploy with a gate that fails", "deploy", _broken, _both(1), _both(1), {"gate": True}, ["gate"], between=True),
     Act("deploy over drift", "deploy", _drifted, {"alpha": text("theirs"), "beta": text(1)}, _both(2), {"yes": False},
-        ["snapshot", "record.i", "activate.sent"]),
+        ["snapshot", "record.i", "activate.sent"], foreign=True),
     Act("deploy over what was stranded", "deploy", _stranded, _both(1), _both(3), between=True),
     Act("deploy what was held", "deploy", _lifted, _both(1), _both(2), {"lift_hold": "it is good now"},
         ["record.l", "record.i"]),
@@ -318,7 +320,8 @@ def _mended(act: Act, stage: Scene, context: Callable[[], Context], told: Status
         assert code in (0, 2), f"deploy exits {code}"
         way, code = "rollback", _type(act, context, "rollback")
     failing = act.old == act.new and act.verb == "deploy"
-    assert code == 0 or (failing and code in (1, 2)), f"{way} exits {code}: {_said[-1:]}"
+    unlike = act.foreign and way == "rollback" and code == 5
+    assert code == 0 or unlike or (failing and code in (1, 2)), f"{way} exits {code}: {_said[-1:]}"
     wanted = act.new if way == "deploy" or act.verb == "rollback" else act.old
     assert _live(stage) == wanted, f"{way} left {_live(stage)}"
 
