@@ -98,6 +98,11 @@ def _main(
         sys.exit(interrupts.left()[1] if interrupts.left()[1] == 5 else 2)
 
 
+@dataclass(frozen=True)
+class Ended:
+    exit_code: int
+
+
 MARK = "asleep"
 _places: dict[str, Any] = {}
 
@@ -122,7 +127,13 @@ async def _unreachable(http: Http, _deadline: float, method: str, url: str, **_:
 
 
 def carried(context: Context, verb: str, options: dict[str, Any]) -> Any:
-    """The verb, in this very process."""
+    """The verb, in this very process; `lock` takes the lock and gives it back, `flush` pushes what waits."""
+    if verb == "lock":
+        with context.lock.held("a test"):
+            return Ended(0)
+    if verb == "flush":
+        context.ledger.flush()
+        return Ended(0)
     if verb == "rollback":
         return rollback.run(context, **{"pace": QUICK, **options})
     return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **options})

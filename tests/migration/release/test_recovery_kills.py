@@ -12,7 +12,7 @@ import pytest
 
 from migration.common import failpoint, interrupts
 from migration.rehearsal.server import Running
-from tests.support import long
+from tests.support import crash, long, scene
 from tests.support.kills import ACTS, Act, cut, interrupt, make, survive, visits
 
 
@@ -75,10 +75,40 @@ def test_the_network_is_lost_at_every_durable_step(
     assert not failed, "\n" + "\n".join(failed)
 
 
+OTHERS = ("lock.give", "lock.given", "emergency.pushed")  # the acts give the lock back with a record, and leave no file
+
+
+@pytest.mark.parametrize("point", OTHERS[:2])
+def test_a_lock_whose_owner_is_killed_while_giving_it_back_stands_in_nobody_s_way(
+    point: str, tmp_path: Path, sandbox: Running
+) -> None:
+    stage = scene.make(tmp_path, sandbox)
+    assert crash.run(stage, point, verb="lock") == -9
+    holder = stage.context().lock.holder()
+    assert (holder is None) == (point == "lock.given")
+    assert holder is None or holder.gone
+    with stage.context().lock.held("the next"):
+        pass
+
+
+def test_a_record_that_was_pushed_when_the_process_was_killed_is_not_pushed_again(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    stage = scene.make(tmp_path, sandbox)
+    ledger = stage.context().ledger
+    ledger.emergency.save(ledger.stamp({"record": "note", "text": "it waited"}))
+    assert crash.run(stage, OTHERS[2], verb="flush") == -9
+    assert len(ledger.emergency.records()) == 1, "the file is still there"
+    again = stage.context().ledger
+    again.flush()
+    assert [record["text"] for record in again.records()] == ["it waited"]
+    assert again.emergency.records() == []
+
+
 @pytest.mark.long
 def test_the_acts_come_by_every_failpoint(tmp_path: Path, deno_state: Path, sandbox: Running) -> None:
     seen: set[str] = set()
     for number, act in enumerate(ACTS):
         points = visits(act, make(act, tmp_path / str(number), deno_state, sandbox), every=True)
         seen |= {re.sub(r":\d+$", "", point) for point in points}
-    assert seen == set(failpoint.NAMES)
+    assert seen | set(OTHERS) == set(failpoint.NAMES)
