@@ -56,7 +56,8 @@ def _facts(found: Unchanged, gate: bool) -> list[tuple[bool | None, str]]:
 def _route(lines: int | None) -> tuple[bool | None, str]:
     if lines is None:
         return None, "no signal names its own route: add one with `functions:` to the section signals"
-    return (True, f"{lines} lines of its own route") if lines else (None, "no line of its own route in the logs")
+    what = "line" if lines == 1 else "lines"
+    return (True, f"{lines} {what} of its own route") if lines else (None, "no line of its own route in the logs")
 
 
 def _say(good: bool | None, yes: str, no: str, unknown: str = "whether it answers is not known") -> str:

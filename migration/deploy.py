@@ -55,6 +55,8 @@ def run(
     if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed", "settled"):
         resumed = None
     _ready(context, made, published, pending, resumed, plan_hash, lift_hold)
+    if announced := context.ledger.announce(fresh=False):
+        context.observer.note(announced)
     asked = context.environment.confirm and not yes and not plan_hash
     checked = preflight.TypeCheck(context, made.changes, asked)
     try:
@@ -68,14 +70,11 @@ def run(
 
 
 def _planned(context: Context, only: Sequence[str]) -> tuple[Plan, preflight.Told]:
-    """The plan. Beside it, whether git lets us write at all and what it has; the first write is announced."""
+    """The plan. Beside it, whether git lets us write at all and what it has."""
     context.project()  # refused before anything is begun
     context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     told = begin([lambda: preflight.published(context)])
     _, made = begin([context.ledger.refs.check, lambda: plan.make(context, only)])()
-    announced = context.ledger.announce(fresh=False)
-    if announced:
-        context.observer.note(announced)
     return made, lambda: told()[0]
 
 

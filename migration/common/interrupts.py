@@ -1,16 +1,14 @@
 """One orderly way out for SIGINT, SIGTERM and SIGHUP.
 
-The first signal raises `Interrupted` in the main thread, so that `finally` runs; inside `shielded` it waits until
-the record is written. The second one leaves at once and says what was left.
+The first signal raises `Interrupted` in the main thread, so that `finally` runs. The second one leaves at once
+and says what was left.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from types import FrameType
 
 from migration.errors import Interrupted
@@ -21,8 +19,6 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 class _State:
     def __init__(self) -> None:
         self.heard = ""
-        self.shields = 0
-        self.pending = ""
         self.left = "Nothing was changed."
         self.exit_code = 130
 
@@ -51,19 +47,6 @@ def left() -> tuple[str, int]:
     return _state.left, _state.exit_code
 
 
-@contextlib.contextmanager
-def shielded() -> Iterator[None]:
-    """The first signal waits until the block has ended (the second one does not)."""
-    _state.shields += 1
-    try:
-        yield
-    finally:
-        _state.shields -= 1
-        if _state.pending and not _state.shields:
-            name, _state.pending = _state.pending, ""
-            raise Interrupted(name)
-
-
 def _heard(number: int, _frame: FrameType | None) -> None:
     name = signal.Signals(number).name
     if _state.heard:
@@ -71,7 +54,4 @@ def _heard(number: int, _frame: FrameType | None) -> None:
         sys.stderr.flush()
         os._exit(_state.exit_code)
     _state.heard = name
-    if _state.shields:
-        _state.pending = name
-    else:
-        raise Interrupted(name)
+    raise Interrupted(name)

@@ -55,8 +55,3 @@ class Look:
 
     def item(self, slug: str) -> Item | None:
         return next((each for each in self.plan.functions if each.slug == slug), None)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether what git holds is what is deployed, for every migrated function."""
-        return all(each.action == "same" for each in self.plan.functions)

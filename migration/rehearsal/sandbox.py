@@ -18,8 +18,6 @@ from . import clone as clones
 from . import seed
 from .running import Running, start
 
-KEEPS = ("app", "app.git", seed.NOTE)
-
 
 def run(root: Path, observer: Observer, port: int, fresh: bool, ready: Callable[[Mapping[str, Any]], None]) -> None:
     """Start it, say how to reach it, wait. Refused when the port or the folder is taken."""

@@ -59,11 +59,6 @@ def remote(context: Context) -> str | None:
     return name if name in context.repository.remotes() else None
 
 
-def untouched(context: Context, base: str, revision: str, files: Sequence[str]) -> list[str]:
-    """Files of the range that a rollback leaves as they are."""
-    return [path for path in context.repository.changed(base, revision) if path not in set(files)]
-
-
 def _kept(
     context: Context, changed: set[str], revision: str, slugs: Sequence[str], live: Mapping[str, Function]
 ) -> dict[str, str]:

@@ -23,7 +23,11 @@ def _warnings(observer: object) -> list[str]:
     return [" ".join(event) for event in observer.events if event[0] == "warn"]
 
 
-def test_a_mistake_in_types_is_told_to_who_decides_and_the_deploy_goes_on(tmp_path: Path, sandbox: Running) -> None:
+def test_a_mistake_in_types_is_told_to_who_decides_and_the_deploy_goes_on(
+    tmp_path: Path, sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = preflight.TypeCheck.wait
+    monkeypatch.setattr(preflight.TypeCheck, "wait", lambda checked, _: wait(checked, 60.0))  # the machine may be busy
     stage = scene.make(tmp_path, sandbox, ("alpha",))
     stage.commit({index("alpha"): WRONG})
     context = stage.context()
