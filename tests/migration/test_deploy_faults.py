@@ -26,6 +26,7 @@ def test_a_fault_ends_in_old_or_new_and_is_mended_by_the_next_command(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("where", "when"), GRID)
 def test_every_fault_at_every_call(where: str, when: str, tmp_path: Path, deno_state: Path, sandbox: Running) -> None:
     began, ways, failed = time.monotonic(), Counter[str](), []

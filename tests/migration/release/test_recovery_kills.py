@@ -17,6 +17,7 @@ from tests.support.kills import ACTS, Act, cut, interrupt, make, survive, visits
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("way", ["deploy", "rollback"])
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
 def test_a_kill_at_every_durable_step(act: Act, way: str, tmp_path: Path, deno_state: Path, sandbox: Running) -> None:
@@ -36,6 +37,7 @@ def test_a_kill_at_every_durable_step(act: Act, way: str, tmp_path: Path, deno_s
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("number", interrupts.SIGNALS, ids=lambda number: number.name)
 @pytest.mark.parametrize("name", ["deploy two", "deploy with a gate that passes", "roll back two"])
 def test_a_signal_at_every_durable_step(
@@ -57,6 +59,7 @@ def test_a_signal_at_every_durable_step(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("what", ["api", "git", "both"])
 @pytest.mark.parametrize("name", ["deploy two", "deploy one", "roll back two"])
 def test_the_network_is_lost_at_every_durable_step(
@@ -106,6 +109,7 @@ def test_a_record_that_was_pushed_when_the_process_was_killed_is_not_pushed_agai
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_the_acts_come_by_every_failpoint(tmp_path: Path, deno_state: Path, sandbox: Running) -> None:
     seen: set[str] = set()
     for number, act in enumerate(ACTS):
