@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from migration import config as configuration
 from migration import envfile
 from migration.common.clock import Clock
+from migration.common.finding import flag
 from migration.common.progress import Observer
 from migration.common.secrets_type import Secret
 from migration.errors import ConfigError, Refused
@@ -52,6 +53,11 @@ class Environment:
     logs: LogSettings = field(default_factory=LogSettings)
 
     @property
+    def flag(self) -> str:
+        """What a command that we print needs to mean this environment."""
+        return flag(self.name)
+
+    @property
     def log_queries(self) -> int | None:
         """How many the logs take a minute; None where nobody counts, as on the sandbox."""
         return None if self.embedded else self.logs.per_minute or None
@@ -73,6 +79,11 @@ class Context:
     def state(self) -> Path:
         """`.cutover`, beside tasks.py: caches and journals of this machine, nothing that others need."""
         return self.folder or self.root / ".cutover"
+
+    @property
+    def remote(self) -> str:
+        """The name of the app's git remote; the sandbox's clone has its own."""
+        return "origin" if self.environment.embedded else self.config.app.remote
 
     def project(self) -> tuple[str, Secret]:
         """Project ref and access token; Refused or ConfigError without one. Nothing of HTTP is imported for it."""

@@ -44,7 +44,8 @@ def run(
     changed. Unfinished: an earlier deployment stands between two states and must be finished or undone first.
     Everything else ends in the result, whose `exit_code` says how.
     """
-    made, published = _planned(context, only)
+    asked = context.environment.confirm and not yes and not plan_hash
+    made = _planned(context, only, asked)
     pending = made.pending
     resumed = pending if pending and _same(pending.deployment, made, plan_hash) else None
     if pending is None or _over(pending, plan_hash):
@@ -54,10 +55,9 @@ def run(
             return _nothing(context, made, pending, wait)
     if pending and pending.verdict not in ("abandoned", "staged", "live", "mixed", "settled"):
         resumed = None
-    _ready(context, made, published, pending, resumed, plan_hash, lift_hold)
+    _ready(context, made, pending, resumed, plan_hash, lift_hold)
     if announced := context.ledger.announce(fresh=False):
         context.observer.note(announced)
-    asked = context.environment.confirm and not yes and not plan_hash
     checked = preflight.TypeCheck(context, made.changes, asked)
     try:
         if asked:
@@ -69,19 +69,18 @@ def run(
         checked.tell()
 
 
-def _planned(context: Context, only: Sequence[str]) -> tuple[Plan, preflight.Told]:
-    """The plan. Beside it, whether git lets us write at all and what it has."""
+def _planned(context: Context, only: Sequence[str], asked: bool) -> Plan:
+    """The plan. Beside it, before a person is asked, whether git lets us write at all; else taking the lock tells."""
     context.project()  # refused before anything is begun
-    context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
-    told = begin([lambda: preflight.published(context)])
-    _, made = begin([context.ledger.refs.check, lambda: plan.make(context, only)])()
-    return made, lambda: told()[0]
+    context.ledger  # noqa: B018 - made once, before threads ask for it
+    probe = [context.ledger.refs.check] if asked else []
+    made: Plan = begin([*probe, lambda: plan.make(context, only)])()[-1]
+    return made
 
 
 def _ready(
     context: Context,
     made: Plan,
-    published: preflight.Told,
     pending: Recovery | None,
     resumed: Recovery | None,
     plan_hash: str | None,
@@ -96,7 +95,7 @@ def _ready(
         if pending and pending.deployment.id == found.id:
             raise _half(context, pending)
         raise hold.refuse(found, context.environment.name)
-    preflight.check(context, made, published)
+    preflight.check(context, made)
 
 
 def _over(pending: Recovery, plan_hash: str | None) -> bool:

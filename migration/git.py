@@ -164,9 +164,14 @@ class Repository:
     def tracked(self, remote: str, branch: str) -> str | None:
         """The commit of the remote's branch now, brought here; None when it has no such branch."""
         tip = self.ls_remote(remote, f"refs/heads/{branch}").get(f"refs/heads/{branch}")
-        if tip and self.revision(tip) is None:
-            self.fetch(remote, f"refs/heads/{branch}")
+        if tip:
+            self.bring(remote, f"refs/heads/{branch}", tip)
         return tip
+
+    def bring(self, remote: str, ref: str, commit: str) -> None:
+        """Have the commit that a ref of the remote stands for here."""
+        if self.revision(commit) is None:
+            self.fetch(remote, ref)
 
     # Shallow clones
 

@@ -71,8 +71,8 @@ def unlock(context: Context, lock: str, confirm: Callable[[str], bool] = lambda 
     if not confirm(f"Take the lock {lock} away from {found}"):
         raise Refused("Not confirmed: the lock is as it was.", f"inv unlock {lock}")
     taken = context.lock.unlock(lock)
-    env = "" if context.environment.name == "prod" else f" --env {context.environment.name}"
-    return Unlocked(taken.facts(), f"The lock {lock} was taken away from {taken}.", (f"inv status{env}",))
+    following = (f"inv status{context.environment.flag}",)
+    return Unlocked(taken.facts(), f"The lock {lock} was taken away from {taken}.", following)
 
 
 def _add(context: Context, note: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migration.common.clock import Clock
+from migration.common.parallel import begin
 from migration.common.progress import Observer
 from migration.errors import CutoverError, Refused, ServiceFailed
 from migration.git import NETWORK
@@ -52,7 +53,7 @@ class Ledger:
         self.mirror = Mirror(repository, environment, self.refs.place, self.observer, refs.shared)
         self.emergency = Emergency(state / "emergency" / environment)
         self.offline: str | None = None
-        self.heard: dict[str, str] | None = None  # all our refs, when they were last asked for
+        self.heard: dict[str, str] | None = None  # all our refs and the app's branch, when they were last asked for
         self.fence: Fence | None = None
         self._reading = Reading(repository, state / "ledger" / f"{environment}.json")
         self._down = False  # a record could not be written: the next one does not wait as long
@@ -62,9 +63,8 @@ class Ledger:
     @classmethod
     def of(cls, context: Context) -> Ledger:
         own, app = context.environment, context.config.app
-        remote = "origin" if own.embedded else app.remote
         state = context.app.parent if own.embedded else context.state
-        refs = choose(context.repository, remote, app.ledger)
+        refs = choose(context.repository, context.remote, app.ledger, app.branch)
         return cls(context.repository, refs, own.name, own.project_ref or "", state, app.ledger,
                    context.observer, context.clock)  # fmt: skip
 
@@ -215,10 +215,10 @@ class Ledger:
                  ) -> CutoverError | None:  # fmt: skip
         began = self.clock.monotonic()
         parent = self.mirror.parent(expected)
-        tip = chain.write(self.repository, records, parent, "\n[skip ci]\n" if self.ref.startswith(HEADS) else "")
-        moves = [Move(self.ref, expected, tip)]
-        if fence is not None:
-            moves.insert(0, fence.step(release))
+        ending = "\n[skip ci]\n" if self.ref.startswith(HEADS) else ""
+        steps = [lambda: fence.step(release)] if fence is not None else []
+        *locks, tip = begin([*steps, lambda: chain.write(self.repository, records, parent, ending)])()
+        moves = [*locks, Move(self.ref, expected, tip)]
         error = self.refs.move(moves)
         if error is None:
             self._expected, self.offline = (tip,), None

@@ -225,8 +225,7 @@ def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str
 def _hold(context: Context, history: History, head: str, changing: Sequence[Item]) -> dict[str, Any] | None:
     """What stands in the way of this deploy, if it was rolled back before."""
     digests = {item.slug: item.source.digest for item in changing}
-    remote = "origin" if context.environment.embedded else context.config.app.remote
-    found = hold.check(context.repository, history, head, digests, remote) if digests else None
+    found = hold.check(context.repository, history, head, digests, context.remote) if digests else None
     return found.as_json() if found else None
 
 

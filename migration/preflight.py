@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from migration.code import graph, importmap
@@ -18,26 +18,14 @@ from migration.plan import Item, Plan
 if TYPE_CHECKING:
     from migration.context import Context
 
-Told = Callable[[], tuple[list[str], str | None]]
 
-
-def published(context: Context) -> tuple[list[str], str | None]:
-    """The names of the app's git remotes, and the commit of its branch in the remote that counts, if both are there."""
-    remotes = context.repository.remotes()
-    remote = _remote(context)
-    return remotes, context.repository.tracked(remote, context.config.app.branch) if remote in remotes else None
-
-
-def check(context: Context, made: Plan, told: Told) -> None:
-    """Refused with everything that stands in the way at once; what is only doubtful is a warning.
-
-    `told` gives what `published` found; it may have been asked long before.
-    """
+def check(context: Context, made: Plan) -> None:
+    """Refused with everything that stands in the way at once; what is only doubtful is a warning."""
     context.observer.step("preflight")
     context.repository, context.config  # noqa: B018 - made once, before threads ask for them
     tasks: list[Callable[[], list[Finding]]] = [
         lambda: list(_unsaved(context, made)),
-        lambda: list(_unpushed(context, made, *told())),
+        lambda: list(_unpushed(context, made)),
         lambda: list(_secrets(made)),
         lambda: _provider(context),
     ]
@@ -50,10 +38,6 @@ def check(context: Context, made: Plan, told: Told) -> None:
         text = "\n".join(f"{each.problem}: {each.evidence}" for each in errors)
         raise Refused(text, errors[0].fix, findings=[each.as_json() for each in errors])
     context.observer.done("preflight")
-
-
-def _remote(context: Context) -> str:
-    return "origin" if context.environment.embedded else context.config.app.remote
 
 
 def _unsaved(context: Context, made: Plan) -> Iterator[Finding]:
@@ -69,18 +53,23 @@ def _unsaved(context: Context, made: Plan) -> Iterator[Finding]:
         yield Finding("dirty", "function files are not committed", shown, "git commit, then git push")
 
 
-def _unpushed(context: Context, made: Plan, remotes: Sequence[str], tip: str | None) -> Iterator[Finding]:
-    remote = _remote(context)
-    if not remotes:
+def _unpushed(context: Context, made: Plan) -> Iterator[Finding]:
+    if not context.ledger.shared:
         shown = "ledger and lock stay here"
         yield Finding("no_remote", "the app has no git remote", shown, "git remote add", "warning")
-    elif remote in remotes and not _contains(context, tip, made.revision):
-        where = f"{made.revision[:9]} is not in {remote}/{context.config.app.branch}"
+    elif not _published(context, made.revision):
+        where = f"{made.revision[:9]} is not in {context.remote}/{context.config.app.branch}"
         yield Finding("unpushed", "the revision is not pushed", where, "git push")
 
 
-def _contains(context: Context, tip: str | None, revision: str) -> bool:
-    return tip == revision or (tip is not None and context.repository.is_ancestor(revision, tip))
+def _published(context: Context, revision: str) -> bool:
+    """Whether the remote's branch contains the revision; the ledger has just heard where that branch is."""
+    repository, remote, branch = context.repository, context.remote, context.config.app.branch
+    tip = (context.ledger.heard or {}).get(f"refs/heads/{branch}") or repository.tracked(remote, branch)
+    if tip in (None, revision):
+        return tip == revision
+    repository.bring(remote, f"refs/heads/{branch}", str(tip))
+    return repository.is_ancestor(revision, str(tip))
 
 
 def _secrets(made: Plan) -> Iterator[Finding]:

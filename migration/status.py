@@ -129,7 +129,7 @@ def _told(one: Deployment) -> Told:
 def _words(
     context: Context, history: History, pending: Recovery | None, stopped: Recovery | None, rows: Sequence[Row]
 ) -> tuple[str, tuple[str, ...]]:
-    env = _env(context)
+    env = context.environment.flag
     if stopped:
         return stopped.message, stopped.next
     if pending:
@@ -150,10 +150,6 @@ def _words(
     return (f"{live.id} is live." if live else "The code from before the first deployment is live."), ()
 
 
-def _env(context: Context) -> str:
-    return "" if context.environment.name == "prod" else f" --env {context.environment.name}"
-
-
 def _leftover(holder: Holder | None) -> list[str]:
     if holder is None or not holder.gone:
         return []
@@ -161,7 +157,7 @@ def _leftover(holder: Holder | None) -> list[str]:
 
 
 def _notes(context: Context, history: History, rows: Sequence[Row]) -> list[str]:
-    env = _env(context)
+    env = context.environment.flag
     ledger, found = context.ledger, []
     if ledger.offline:
         found.append(f"The ledger is as this clone last knew it: {ledger.offline}")

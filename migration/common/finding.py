@@ -59,6 +59,11 @@ def named(text: str, environment: str) -> str:
     return _VERB.sub(name, text)
 
 
+def flag(environment: str) -> str:
+    """What a command that acts needs to mean this environment: ` --env NAME`, nothing for prod."""
+    return "" if environment == "prod" else f" --env {environment}"
+
+
 def unmeasured(what: str, error: CutoverError) -> Finding:
     """A probe that could not look: not a clean bill of health."""
     fix = then(error.hint, "inv doctor")

@@ -160,7 +160,7 @@ class Carry:
         if found.verdict == "pass":
             return self.ending.close(End("live", "Live and proven.", 0, versions, gate=found))
         if found.keep:
-            env = self.ending.env
+            env = self.context.environment.flag
             ways = f"Look again with inv checks{env}, or undo it with inv rollback{env}."
             text = f"Live, and not proven: {found.why}. {ways}"
             return self.ending.close(End("unproven", text, 4, versions, gate=found))
@@ -169,7 +169,7 @@ class Carry:
     def _judge(self, activated: Mapping[str, tuple[str, int]]) -> Gated:
         from migration import gate
 
-        env = self.ending.env
+        env = self.context.environment.flag
         interrupts.between(f"The new code is live and not proven. Type: inv deploy{env} (or inv rollback{env})")
         began = self.context.clock.monotonic()
         failpoint("gate")
@@ -183,7 +183,8 @@ class Carry:
     ) -> DeployResult:
         """The gate did not pass: what was live goes live again, and the change is held."""
         self.context.observer.failed("gate", detail=found.why)
-        interrupts.between(f"The gate failed and a restore had begun. Type: inv rollback{self.ending.env}")
+        env = self.context.environment.flag
+        interrupts.between(f"The gate failed and a restore had begun. Type: inv rollback{env}")
         clock, began = self.context.clock, self.context.clock.monotonic()
         live = {function.slug: function for function in self.context.supabase.functions()}
         back = [replace(previous[slug], before=live.get(slug)) for slug in versions if slug in previous]

@@ -111,12 +111,6 @@ class Ending:
         """What the ledger knows of it so far."""
         return self.recording.begun()
 
-    @property
-    def env(self) -> str:
-        """What a command needs to act here again."""
-        name = self.context.environment.name
-        return "" if name == "prod" else f" --env {name}"
-
     def _lost(self, lost: Sequence[str]) -> None:
         self._staged(list(self.recording.journal.answers().values()), lost)
 
@@ -152,11 +146,12 @@ class Ending:
         first = (end.hint,) if end.hint else ()
         if end.hint.startswith("inv status"):
             return first
+        env = self.context.environment.flag
         following = {
-            "abandoned": (f"inv deploy{self.env}",),
-            "unfinished": (f"inv deploy{self.env}", f"inv rollback{self.env}"),
-            "restored": (f"inv rollback{self.env}",),
-            "unproven": (f"inv checks{self.env}", f"inv rollback{self.env}"),
+            "abandoned": (f"inv deploy{env}",),
+            "unfinished": (f"inv deploy{env}", f"inv rollback{env}"),
+            "restored": (f"inv rollback{env}",),
+            "unproven": (f"inv checks{env}", f"inv rollback{env}"),
         }
         return tuple(dict.fromkeys((*first, *following.get(end.outcome, ()))))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.clients.supabase_types import Function
 from migration.code.differences import Unchanged
+from migration.common.finding import flag
 from migration.release.staging import Wanted
 from migration.snapshot import Kept
 from migration.source import Source, canonical
@@ -142,6 +143,5 @@ class Plan:
         pending = self.pending
         if pending and (pending.verdict != "abandoned" or not self.changes):
             return [] if self.busy else list(pending.next)
-        env = "" if self.environment == "prod" else f" --env {self.environment}"
         lift = " --lift-hold 'why it is good now'" if self.hold else ""
-        return [f"inv deploy{env} --plan {self.hash[:12]}{lift}"] if self.changes else []
+        return [f"inv deploy{flag(self.environment)} --plan {self.hash[:12]}{lift}"] if self.changes else []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from migration import source
 from migration.clients.supabase_types import Function
 from migration.code import downloaded, snapstore
+from migration.common.finding import flag
 from migration.errors import CutoverError, Unfinished
 from migration.release.journal import Journal
 from migration.release.recorder import left_waiting
@@ -174,7 +175,7 @@ def _verdict(functions: tuple[Found, ...], restoring: bool) -> str:
 def _words(
     deployment: Deployment, functions: tuple[Found, ...], verdict: str, environment: str
 ) -> tuple[str, tuple[str, ...]]:
-    env = "" if environment == "prod" else f" --env {environment}"
+    env = flag(environment)
     kind = "deployment" if deployment.kind == "deploy" else "rollback"
     head = f"The {kind} {deployment.id} by {deployment.who or 'somebody'} was interrupted:"
     both = (f"inv deploy{env}", f"inv rollback{env}") if deployment.kind == "deploy" else (f"inv rollback{env}",)

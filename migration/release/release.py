@@ -55,7 +55,7 @@ class _Release:
         self.stager = Stager(context, recorder.journal, recorder.explained, pace)
         self.result = Released("untouched")
         self.put_at: float | None = None
-        env = "" if context.environment.name == "prod" else f" --env {context.environment.name}"
+        env = context.environment.flag
         back = f"inv rollback{env}"  # what puts something back can only be finished
         self.status, self.next = f"inv status{env}", back if previous is None else f"inv deploy{env} (or {back})"
 

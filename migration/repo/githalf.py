@@ -32,7 +32,7 @@ class GitHalf:
 
     def run(self, live: Mapping[str, Function]) -> Reverted:
         """Reverts, pushes and records it; gives the lock back with the record. Raises nothing but signals."""
-        interrupts.between(f"The service is put back; git is not. Type: inv rollback{self.env}")
+        interrupts.between(f"The service is put back; git is not. Type: inv rollback{self.context.environment.flag}")
         began = self.context.clock.monotonic()
         self.context.observer.step("git")
         ended = self._revert(live) if self.target.base and self.target.revision else Reverted("impossible", UNKNOWN)
@@ -56,7 +56,7 @@ class GitHalf:
         """How the change goes live again one day."""
         if reverted is None or reverted.commit is None or reverted.state not in ("pushed", "review", "local"):
             return []
-        lift = f"inv deploy{self.env} --lift-hold 'why it is good now'"
+        lift = f"inv deploy{self.context.environment.flag} --lift-hold 'why it is good now'"
         push = "git push, " if scope.remote(self.context) else ""
         return [f"to roll forward: git revert {reverted.commit[:12]}, {push}{lift}"]
 
@@ -76,9 +76,4 @@ class GitHalf:
         """The remote was not heard: whoever comes when it answers pushes the records that wait, then does this half."""
         waiting = f" The records wait in {self.context.ledger.emergency.folder}." * self.context.ledger.shared
         text = f"Git stays as it is until its remote answers.{waiting}"
-        return Reverted("impossible", text, commands=(f"inv rollback{self.env}",))
-
-    @property
-    def env(self) -> str:
-        name = self.context.environment.name
-        return "" if name == "prod" else f" --env {name}"
+        return Reverted("impossible", text, commands=(f"inv rollback{self.context.environment.flag}",))

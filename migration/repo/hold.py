@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migration.common.failpoint import failpoint
+from migration.common.finding import flag
 from migration.errors import Refused, ServiceFailed
 from migration.git import Repository
 from migration.ledger import Ledger
@@ -62,10 +63,9 @@ def check(
 
 def refuse(found: Hold, environment: str = "prod") -> Refused:
     """The error for a hold, with the command that lifts it."""
-    env = "" if environment == "prod" else f" --env {environment}"
     return Refused(
         f"Not deployed: this is {found}.",
-        f"git revert the revert, push, then inv deploy{env} --lift-hold 'why it is good now'",
+        f"git revert the revert, push, then inv deploy{flag(environment)} --lift-hold 'why it is good now'",
         hold=found.as_json(),
     )
 

@@ -97,16 +97,17 @@ class Remote:
 
     shared = True
 
-    def __init__(self, repository: Repository, remote: str, prefix: str) -> None:
+    def __init__(self, repository: Repository, remote: str, prefix: str, branch: str = "") -> None:
         self.repository = repository
         self.remote = remote
         self.prefix = prefix
         self.place = f"the git remote {remote}"
+        self._wanted = [f"{prefix}/*", *([f"{HEADS}{branch}"] if branch else [])]
         self._atomic = True
 
     def read(self) -> dict[str, str]:
-        """Every ref below the prefix, as the remote has them now."""
-        return self.repository.ls_remote(self.remote, f"{self.prefix}/*")
+        """Every ref below the prefix, as the remote has them now; the same answer tells of the app's branch."""
+        return self.repository.ls_remote(self.remote, *self._wanted)
 
     def move(self, moves: Sequence[Move]) -> CutoverError | None:
         """One push of all moves. Branches on a host without atomic pushes go one by one, the first named first."""
@@ -118,8 +119,7 @@ class Remote:
 
     def bring(self, ref: str, commit: str) -> None:
         """Have the commit's objects here."""
-        if self.repository.revision(commit) is None:
-            self.repository.fetch(self.remote, ref)
+        self.repository.bring(self.remote, ref, commit)
 
     def check(self) -> None:
         """A push that is only rehearsed: the remote looks at who we are and changes nothing."""
@@ -173,11 +173,11 @@ def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
     return translate("push" if remote else "update-ref", words, repository.path, remote)
 
 
-def choose(repository: Repository, remote: str, prefix: str) -> Refs:
+def choose(repository: Repository, remote: str, prefix: str, branch: str = "") -> Refs:
     """The remote's refs, or this repository's when it has no remote at all."""
     names = repository.remotes()
     if remote in names:
-        return Remote(repository, remote, prefix)
+        return Remote(repository, remote, prefix, branch)
     if names:
         raise Refused(f"The app has no remote {remote}, but {', '.join(names)}: set app.remote in config.yaml.")
     return Local(repository, "refs/cutover")

@@ -55,8 +55,7 @@ def differing(context: Context, commit: str, restored: Mapping[str, Source | Non
 
 def remote(context: Context) -> str | None:
     """The git remote that is pushed to; None when the repository has none."""
-    name = "origin" if context.environment.embedded else context.config.app.remote
-    return name if name in context.repository.remotes() else None
+    return context.remote if context.remote in context.repository.remotes() else None
 
 
 def _kept(

@@ -100,7 +100,7 @@ class Undo:
         resumed = self.target.resumes is not None
         answers = pending.answers if pending else {}
         if answers and not resumed:
-            interrupts.between(f"Staged versions were being settled. Type: inv rollback{self.env}")
+            interrupts.between(f"Staged versions were being settled. Type: inv rollback{self.context.environment.flag}")
             activation.activate(self.context, list(answers.values()), self.recording.confirm, self.pace)
             live = {function.slug: function for function in self.context.supabase.functions()}
         todo = [replace(one, live=live.get(one.slug)) for one in self.aims if one.action != "same"]
@@ -134,8 +134,8 @@ class Undo:
         else:
             self._close("unfinished", said, release=True)
             text, code = f"The rollback is half done: {said}", 5
-        outcome = "abandoned" if code == 3 else "unfinished"
-        hints = tuple(hint for hint in (error.hint if error else "", f"inv rollback{self.env}") if hint)
+        outcome, again = "abandoned" if code == 3 else "unfinished", f"inv rollback{self.context.environment.flag}"
+        hints = tuple(hint for hint in (error.hint if error else "", again) if hint)
         ended = self._deployment(outcome)
         return RollbackResult(ended, phases=self._phases(), message=text, next=hints, exit_code=code)
 
@@ -235,8 +235,3 @@ class Undo:
 
     def _phases(self) -> tuple[dict[str, Any], ...]:
         return tuple({**step.record(), "ok": True} for step in self.steps)
-
-    @property
-    def env(self) -> str:
-        name = self.context.environment.name
-        return "" if name == "prod" else f" --env {name}"
