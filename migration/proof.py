@@ -1,11 +1,13 @@
 """Proof of life: an answer from the new version, in every region, seen in the logs by its execution id.
 
 `ACTIVE` is not live, and a 200 says nothing of which code gave it. The probe is OPTIONS: it runs the function's code,
-needs no key and costs nothing.
+needs no key and costs nothing. Where `gate.marker` names a header in which the code answers its DENO_DEPLOYMENT_ID
+(`<ref>_<function id>_<version>`, or the version alone), that is read from the answer itself, and no log is needed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,6 +27,7 @@ BOOT_FAILURES = 3
 _FIRST, _LONGEST, _GROWTH = 0.25, 10.0, 1.6
 _MARGIN = timedelta(minutes=3)
 _PER_QUERY = 400
+_MARK = re.compile(r"(?:.*_)?(\d{1,9})")
 
 
 @dataclass
@@ -57,7 +60,8 @@ class Probe:
     @property
     def silent(self) -> bool:
         """Its answers carry no execution id: the smoke cases' own requests must prove it."""
-        return self.status > 0 and not self.execution and not self.executions and self.status < 400
+        seen = self.execution or self.executions or self.version is not None
+        return 0 < self.status < 400 and not seen
 
     def as_json(self) -> dict[str, Any]:
         names = ("slug", "region", "wanted", "version", "execution", "status")
@@ -149,18 +153,21 @@ def _name(probe: Probe) -> str:
 
 
 def _ask(context: Context, probes: Sequence[Probe]) -> None:
-    edge = context.edge
+    edge, marker = context.edge, context.config.gate.marker
     for probe, answer in each(list(probes), lambda one: edge.options(one.slug, region=one.region or None)):
         if isinstance(answer, Answer):
-            _note(probe, answer)
+            _note(probe, answer, marker.header if marker else "")
         elif not isinstance(answer, ServiceFailed):
             raise answer
 
 
-def _note(probe: Probe, answer: Answer) -> None:
+def _note(probe: Probe, answer: Answer, marker: str) -> None:
     probe.status = answer.status
     execution = answer.headers.get("x-deno-execution-id", "")
-    if execution and execution not in (probe.execution, *probe.executions):
+    marked = _MARK.fullmatch(answer.headers.get(marker, "").strip()) if marker else None
+    if marked:
+        probe.version, probe.execution = int(marked[1]), execution
+    elif execution and execution not in (probe.execution, *probe.executions):
         probe.executions.append(execution)
     boot = answer.status == 503 and "BOOT_ERROR" in (answer.headers.get("sb-error-code", "") + answer.text[:200])
     probe.boot_failures = probe.boot_failures + 1 if boot else 0
