@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +60,16 @@ def run(
     if announced := context.ledger.announce(fresh=False):
         context.observer.note(announced)
     checked = preflight.TypeCheck(context, made.changes, asked)
+    shown: Callable[[], object] = lambda: None  # noqa: E731
     try:
         if asked:
             checked.wait(3.0)
             checked.tell()
-        _ask(context, made, yes, plan_hash, confirm, resumed)
-        return _locked(context, made, resumed, only, gate, wait, plan_hash, lift_hold, pace)
+        shown = _ask(context, made, yes, asked, plan_hash, confirm, resumed)
+        return _locked(context, made, resumed, only, gate, wait, plan_hash, lift_hold, pace, shown)
     finally:
+        with contextlib.suppress(OSError):  # whoever reads it has gone, and heard so already
+            shown()
         checked.tell()
 
 
@@ -131,20 +135,27 @@ def _ask(
     context: Context,
     made: Plan,
     yes: bool,
+    asked: bool,
     plan_hash: str | None,
     confirm: Callable[[Plan], bool],
     resumed: Recovery | None,
-) -> None:
-    """`--plan HASH` has agreed already. What is odd needs that or the ref typed: `--yes` is too easy."""
+) -> Callable[[], object]:
+    """`--plan HASH` has agreed already. What is odd needs that or the ref typed: `--yes` is too easy.
+
+    What it returns waits until the plan is shown: where nobody is asked, the lock is taken meanwhile.
+    """
     if plan_hash:
-        return
+        return lambda: None
     ours = set(resumed.deployment.slugs) if resumed else set()
     odd = [f"{slug} has drifted" for slug in made.drifted if slug not in ours]
     odd += [f"{item.slug} could not be put back ({item.lost})" for item in made.irreversible if item.slug not in ours]
     if odd and (yes or not context.environment.confirm):
         raise Refused(f"Not deployed: {', '.join(odd)}.", f"inv plan --diff, then inv deploy --plan {made.hash[:12]}")
+    if not asked:
+        return begin([lambda: confirm(made)])
     if not confirm(made):
         raise Refused("Not confirmed: nothing was changed.", f"inv deploy --plan {made.hash[:12]}")
+    return lambda: None
 
 
 def _locked(
@@ -157,10 +168,12 @@ def _locked(
     plan_hash: str | None,
     lift_hold: str | None,
     pace: Pace | None,
+    shown: Callable[[], object],
 ) -> DeployResult:
     name = resumed.deployment.id if resumed else recorder.name(context.clock.now())
     context.observer.step("lock")
     with context.lock.held("deploy", wait, name) as held:
+        shown()
         context.observer.done("lock")
         again, told = _again(context, made, only, settings=resumed is None)
         pending = again.pending

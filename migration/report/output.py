@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-from rich.console import Console
-
-from migration.common.progress import Observer
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused
-from .live import Board, Lines
+from .lines import Lines
 from .sink import Masked, one_line, plain
 
-_WIDE = 400  # where there is no terminal nothing is wrapped to fit one
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """The reader has gone (`| head`): rich would exit 1, which here means a test that failed."""
-        raise BrokenPipeError
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Output:
@@ -32,17 +25,34 @@ class Output:
         self.verb = verb
         self.json = json
         self._stdout = Masked(sys.stdout)
-        stream: Any = Masked(sys.stderr) if json else self._stdout
-        width = None if stream.isatty() else _WIDE
-        self.console = _Console(file=stream, highlight=False, width=width)
-        self.errors = _Console(file=Masked(sys.stderr), highlight=False, soft_wrap=True)  # type: ignore[arg-type]
-        self._observer: Observer | None = None
+        self._stream = Masked(sys.stderr) if json else self._stdout
+        self._observer: Lines | None = None
+
+    @cached_property
+    def console(self) -> Console:
+        """Where people read; rich is imported when something is drawn there, and not for lines in a pipe."""
+        from .terminal import console
+
+        return console(self._stream)
+
+    @cached_property
+    def errors(self) -> Console:
+        from .terminal import console
+
+        return console(Masked(sys.stderr), soft_wrap=True)
 
     @property
-    def observer(self) -> Observer:
+    def observer(self) -> Lines:
         if self._observer is None:
-            self._observer = Board(self.console) if self.console.is_terminal else Lines(self.console)
+            self._observer = self._board() if self._stream.isatty() or os.environ.get("FORCE_COLOR") else None
+        if self._observer is None:
+            self._observer = Lines(self._stream)
         return self._observer
+
+    def _board(self) -> Lines | None:
+        from .live import Board
+
+        return Board(self.console) if self.console.is_terminal else None
 
     def result(self, result: Any) -> None:
         """The verb's result, drawn for a person or as one JSON object."""
@@ -116,9 +126,8 @@ class Output:
 
     def quiet(self) -> None:
         """Take the live view away; the next step brings it back."""
-        if isinstance(self._observer, Board):
+        if self._observer is not None:
             self._observer.close()
-            self._observer = None
 
     def close(self) -> None:
         self.quiet()
