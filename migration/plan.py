@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migration import snapshot, source
-from migration.clients.supabase_types import Function, SecretDigest
+from migration.clients.supabase_types import Function, SecretDigest, same
 from migration.code import differences, functions_config
 from migration.common.parallel import begin
 from migration.errors import Refused
@@ -212,8 +212,6 @@ def _action(found: Source, live: Function | None, left: Left | None, rotated: Se
 
 def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str, Any]]:
     """Presence and equality, by digest alone; `matches` is None where there is nothing to compare."""
-    from migration.secret import same
-
     there = {secret.name: secret for secret in digests}
     found = []
     for name, settings in context.config.secrets.items():

@@ -84,6 +84,8 @@ def _secrets(made: Plan) -> Iterator[Finding]:
 
 
 def _provider(context: Context) -> list[Finding]:
+    if context.config.provider is None:
+        return []
     from migration import provider
 
     return provider.preflight(context)

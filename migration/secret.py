@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,14 +12,13 @@ from migration import provider
 from migration.clients.openrouter import OpenRouter
 from migration.clients.openrouter_errors import ProviderError
 from migration.clients.openrouter_types import KeyInfo
-from migration.clients.supabase_types import SecretDigest
+from migration.clients.supabase_types import SecretDigest, same
 from migration.common.finding import Finding, named
 from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import ServiceFailed
 from migration.schema.settings import SecretSettings
 
-DIGEST = re.compile(r"[0-9a-f]{64}")
 RESERVED = re.compile(r"SUPABASE_.*|SB_REGION|SB_EXECUTION_ID|DENO_DEPLOYMENT_ID")
 SET = "inv secret --set"
 
@@ -86,10 +84,6 @@ def _unproven(states: Iterable[State]) -> str:
     names = [each.name for each in states if each.ok and not each.proven]
     what = f"Not proven: that {', '.join(names)} in the project is the right value and alive."
     return f"{what} It is there, which is enough to deploy." if names else ""
-
-
-def digest(value: Secret) -> str:
-    return hashlib.sha256(value.reveal().encode()).hexdigest()
 
 
 def _state(context: Context, name: str, settings: SecretSettings, listed: SecretDigest | None) -> State:
@@ -168,14 +162,6 @@ def _client(context: Context, value: Secret) -> OpenRouter:
 
     http = Http(context.environment.provider_url, name="OpenRouter")
     return OpenRouter(http, value, context.environment.management_key, context.clock)
-
-
-def same(listed: SecretDigest | None, local: Secret | None, known: str | None) -> bool | None:
-    """Whether the listed digest is that of the value; None where there is nothing to compare or it is no SHA-256."""
-    expected = digest(local) if local else known
-    if listed is None or expected is None or not DIGEST.fullmatch(listed.digest):
-        return None
-    return listed.digest == expected
 
 
 def shape(settings: SecretSettings, local: Secret | None) -> bool | None:

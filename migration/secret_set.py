@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from migration.clients.supabase_types import same
 from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import Failed, Refused, ServiceFailed
 from migration.evidence.warm import workers
-from migration.secret import RESERVED, SET, Verified, ask_provider, same, shape, verify
+from migration.secret import RESERVED, SET, Verified, ask_provider, shape, verify
 
 LONGEST = 24_576  # characters that the platform takes
 SEEN = 60.0  # seconds in which a new value must be listed

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from migration.common.secrets_type import Secret
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,19 @@ class SecretDigest:
     name: str
     digest: str
     updated_at: str | None = None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it is the SHA-256 that we take it for."""
+        return bool(_SHA256.fullmatch(self.digest))
+
+
+def same(listed: SecretDigest | None, local: Secret | None, known: str | None) -> bool | None:
+    """Whether the listed digest is that of the value, or the known one; None where there is nothing to compare."""
+    expected = hashlib.sha256(local.reveal().encode()).hexdigest() if local else known
+    if listed is None or expected is None or not listed.comparable:
+        return None
+    return listed.digest == expected
 
 
 @dataclass(frozen=True)
