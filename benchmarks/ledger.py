@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from migration.git import AUTHOR, Repository
-from migration.repo.deployments import fold
+from migration.repo.fold import fold
 from migration.repo.reading import Reading
 
 ALLOWED_SECONDS = 0.15

@@ -109,7 +109,7 @@ class Ledger:
 
     def history(self, fresh: bool = True) -> History:
         """The records folded into deployments."""
-        from migration.repo.deployments import fold
+        from migration.repo.fold import fold
 
         return fold(self.records(fresh))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from migration.common.failpoint import failpoint
 from migration.errors import Unfinished, Unreachable
 from migration.release.journal import Journal
-from migration.repo.deployments import fold
+from migration.repo.fold import fold
 
 if TYPE_CHECKING:
     from migration.context import Context

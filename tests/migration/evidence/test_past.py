@@ -15,7 +15,8 @@ from migration.common.clock import VirtualClock
 from migration.context import Context
 from migration.evidence import past
 from migration.rehearsal.logstore import LogStore
-from migration.repo.deployments import History, fold
+from migration.repo.deployments import History
+from migration.repo.fold import fold
 from migration.smoke import CaseResult, SmokeResult
 from tests.support.logs import NOON, Direct, context
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from migration.repo.deployments import History, fold, undoes
+from migration.repo.deployments import History, undoes
+from migration.repo.fold import fold
 
 Records = list[dict[str, Any]]
 

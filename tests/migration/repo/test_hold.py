@@ -10,7 +10,8 @@ import pytest
 from migration.errors import Refused
 from migration.git import Repository
 from migration.repo import hold
-from migration.repo.deployments import History, fold
+from migration.repo.deployments import History
+from migration.repo.fold import fold
 from tests.support.repos import QUIET, clone, commit, git, ledger, pair
 
 
