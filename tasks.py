@@ -125,7 +125,7 @@ def checks(_, env="prod", json=False, since="", junit=""):  # type: ignore[no-un
 
 
 @verb(
-    to="make the code of this deployment live again",
+    to="make the code of this deployment live again; base: the code from before the first one",
     scope="functions or commit",
     restore_only="leave git alone",
     no_push="do not push the revert",

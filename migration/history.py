@@ -60,6 +60,7 @@ def row(history: History, one: Deployment) -> dict[str, Any]:
         "partial": one.partial, "to": one.to, "functions": functions, "message": one.message, "steps": list(one.steps),
         "gate": dict(one.gate), "revert": one.revert, "new_code_seconds": one.new_code_seconds,
         "live": live is not None and live.id == one.id, "undone_by": undone.id if undone else None,
+        "settled": one.interrupted and one is not history.newest, "without_lock": one.without_lock or None,
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,12 @@ from migration.release import recorder
 from migration.release.staging import Pace
 from migration.repo import reversal, scope
 from migration.repo.deployments import History
-from migration.undoing import aim
-from migration.undoing.aim import Aim, Target
+from migration.undoing import aim, drift, forecast
+from migration.undoing import target as targets
+from migration.undoing.aim import Aim
 from migration.undoing.ends import Unlocked, abandon
 from migration.undoing.rolled import RollbackResult
+from migration.undoing.target import BASE, Target
 from migration.undoing.undo import Undo
 
 if TYPE_CHECKING:
@@ -61,14 +63,17 @@ def run(
     push: bool = True,
     wait: float = 0.0,
     without_lock: str | None = None,
+    asked: bool = False,
     confirm: Callable[[RollbackPlan], bool] = lambda _: True,
     pace: Pace | None = None,
 ) -> RollbackResult:
-    """Takes back the newest deployment, or all after `to`. Service first, then git (unless `restore_only`).
+    """Takes back the newest deployment, or all after `to` (`base`: all). Service first, then git (unless
+    `restore_only`).
 
     `scope`: `functions` (only their files go back in git) or `commit` (whole commits); None as the config says.
-    `confirm` shows the plan and says whether the person agrees; nobody holds the lock meanwhile. `without_lock` is the
-    reason to go on when the lock cannot be had. Refused: nothing was changed. The result's `exit_code` says the rest.
+    `confirm` shows the plan and says whether the person agrees (`asked`: by typing the project ref, so that somebody
+    else's code may be replaced); nobody holds the lock meanwhile. `without_lock` is the reason to go on when the lock
+    cannot be had. Refused: nothing was changed. The result's `exit_code` says the rest.
     """
     whole = _whole(scope or context.config.rollback.scope)
     if without_lock is not None:
@@ -78,10 +83,13 @@ def run(
             context.ledger.announce()
         except ServiceFailed as error:
             raise _cut_off(error) from error
-    made = plan(context, to)
+    half = forecast.Half(whole, restore_only)
+    made = plan(context, to, half)
     if made.work == "none":
         return _closed(context, made, wait)
     _clean(context, made)
+    if not (asked or to):
+        drift.refuse(made.functions, made.to or BASE)
     if not confirm(made):
         raise Refused("Not confirmed: nothing was changed.", "inv rollback")
     undo = Undo(context, made.target, whole, restore_only, push, pace or Pace())
@@ -93,7 +101,7 @@ def run(
     try:
         with context.lock.held("rollback", wait, name) as held:
             had.append(held)
-            again = plan(context, to)
+            again = plan(context, to, half)
             if again.key != made.key:
                 raise Refused("Not rolled back: something has moved since you were asked.", "inv rollback")
             recording = recorder.begin(context, name, held, again.history)
@@ -104,18 +112,17 @@ def run(
         raise
 
 
-def plan(context: Context, to: str | None = None) -> RollbackPlan:
+def plan(context: Context, to: str | None = None, half: forecast.Half | None = None) -> RollbackPlan:
     """What a rollback would do. Reads, and changes nothing."""
     history = context.ledger.history()
     live = {function.slug: function for function in context.supabase.functions()}
-    target = aim.choose(context, history, live, to)
+    target = targets.choose(context, history, live, to)
     _deepen(context, target)
     aims = tuple(aim.aims(context, history, live, target)) if target.work == "service" else ()
-    files, notes = _git(context, target)
+    files, notes = forecast.git(context, target, _remote(context), half or forecast.Half())
     if target.work == "service":
-        notes = [*notes, *_secrets(context, target)]
-    if context.ledger.offline:
-        notes.append(f"The ledger is as this clone last knew it: {context.ledger.offline}")
+        notes = [*forecast.strangers(aims), *notes, *forecast.secrets(context, target)]
+    notes += forecast.around(context, history, live, target)
     said = _sentence(target, aims, context.environment.name)
     return RollbackPlan(
         target.work, target.to.id if target.to else None, tuple(one.id for one in target.undone), target.base,
@@ -133,49 +140,6 @@ def _deepen(context: Context, target: Target) -> None:
 def _remote(context: Context) -> str | None:
     """The git remote, unless it did not answer just now: nobody waits for it twice."""
     return None if context.ledger.offline else scope.remote(context)
-
-
-def _git(context: Context, target: Target) -> tuple[list[str], list[str]]:
-    """The files that git will take back, and what of the range stays."""
-    if target.work == "none":
-        return [], []
-    if not target.base or not target.revision:
-        return [], ["Git stays as it is: nobody knows which revision was live before (set app.base in config.yaml)."]
-    repository = context.repository
-    try:
-        reversal.have(repository, _remote(context), [target.base, target.revision])
-        found = scope.of(context, target.base, target.revision, target.slugs, {}, "", False).found
-        everything = repository.changed(target.base, target.revision)
-    except CutoverError as error:
-        return [], [error.message]
-    taken = [path for path in everything if path in found.files]
-    return taken, list(_left(everything, taken))
-
-
-def _left(everything: list[str], taken: list[str]) -> Iterator[str]:
-    """What of the range a rollback leaves alone."""
-    rest = [path for path in everything if path not in taken]
-    databases = [path for path in rest if path.startswith("supabase/migrations/")]
-    if databases:
-        yield f"Not undone: database migrations, {', '.join(databases)}."
-    others = len(rest) - len(databases)
-    if others:
-        yield f"Not undone: {others} other files of these commits (all of them with --scope commit)."
-
-
-def _secrets(context: Context, target: Target) -> list[str]:
-    """Secrets that changed since the oldest deployment that is taken back."""
-    if not target.undone or not target.undone[-1].secrets:
-        return []
-    try:
-        now = {secret.name: secret.digest for secret in context.supabase.secrets()}
-    except ServiceFailed:
-        return ["Whether secrets have changed since could not be seen."]
-    then = target.undone[-1].secrets
-    gone = sorted(name for name in then if name not in now)
-    changed = sorted(name for name in then if name in now and now[name] != then[name])
-    words = {"are gone": gone, "have changed": changed}
-    return [f"Not undone: secrets that {what} since: {', '.join(names)}." for what, names in words.items() if names]
 
 
 def _sentence(target: Target, aims: tuple[Aim, ...], environment: str) -> str:

@@ -79,7 +79,7 @@ def run(context: Context, limit: int = 5) -> Status:
     stopped = pending if pending and (holder is None or holder.gone) else None
     message, following = _words(context, history, pending, stopped, rows)
     return Status(
-        context.environment.name, rows, holder.facts() if holder else None,
+        context.environment.name, rows, holder.facts() if holder and not holder.gone else None,
         tuple(_told(one) for one in list(reversed(history.deployments))[:limit]),
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
         (*_leftover(holder), *_notes(context, history, rows)), following, 5 if stopped else 0,
@@ -137,10 +137,8 @@ def _words(
     newest = history.newest
     drifted = [row.slug for row in rows if row.drifted]
     other = f"Somebody deployed {', '.join(drifted)} by another road." if drifted else ""
-    if newest and newest.kind == "rollback" and newest.outcome in UNDONE and not agrees(newest.revert):
-        branch = (newest.revert or {}).get("branch")
-        waits = f" (the revert waits on {branch})" if branch else ""
-        text = f"{newest.id} has put back what was live before; git has still to follow{waits}."
+    if newest and newest.outcome in (*UNDONE, "restored") and not agrees(newest.revert):
+        text = f"{newest.id} has put back what was live before; git has still to follow{_waits(newest)}."
         return f"{text} {other}".rstrip(), (f"inv rollback{env}",)
     if drifted:
         return other, (f"inv plan{env} --diff",)
@@ -148,6 +146,11 @@ def _words(
         return "Nothing was deployed here by Cutover yet.", (f"inv plan{env}",)
     live = history.live
     return (f"{live.id} is live." if live else "The code from before the first deployment is live."), ()
+
+
+def _waits(newest: Deployment) -> str:
+    branch = (newest.revert or {}).get("branch")
+    return f" (the revert waits on {branch})" if branch else ""
 
 
 def _leftover(holder: Holder | None) -> list[str]:
@@ -167,7 +170,7 @@ def _notes(context: Context, history: History, rows: Sequence[Row]) -> list[str]
         place = ledger.emergency.folder
         found.append(f"{len(waiting)} records wait in {place}: the next command that reaches the remote pushes them.")
     if history.holds:
-        tips = ", ".join(str(one.get("tip") or "")[:9] for one in history.holds)
+        tips = ", ".join(dict.fromkeys(str(one.get("tip") or "")[:9] for one in history.holds))
         found.append(f"Held: {tips} may not be deployed again until inv deploy{env} --lift-hold 'why'.")
     differing = [row.slug for row in rows if row.git == "differs" and not row.drifted]
     if differing:

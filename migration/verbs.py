@@ -197,6 +197,7 @@ def rollback(
         restore_only=restore_only,
         push=not no_push,
         wait=_seconds(wait),
+        asked=context.environment.confirm and not yes,
         confirm=confirm,
         **chosen,
     )

@@ -10,7 +10,8 @@ from migration.common.failpoint import failpoint
 from migration.errors import CutoverError
 from migration.repo import revert, scope
 from migration.repo.revert import Reverted
-from migration.undoing.aim import Aim, Target
+from migration.undoing.aim import Aim
+from migration.undoing.target import Target
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function

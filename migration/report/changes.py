@@ -16,7 +16,7 @@ _OUTCOMES = {
     "unproven": ("is live; there was not enough evidence to prove it", UNSURE),
     "restored": ("failed its gate; what was live before is live again", BAD),
     "rolled_back": ("is done: what was live before is live again", GOOD),
-    "deleted": ("is done: the function is gone again", GOOD),
+    "deleted": ("is done: what it had created is gone again", GOOD),
     "abandoned": ("was abandoned before anything changed", UNSURE),
     "unfinished": ("is half done", BAD),
 }
@@ -94,14 +94,27 @@ def deployment(data: Data, canvas: Canvas) -> None:
         canvas.say(data.get("message") or "Nothing to change: what is live is what the plan wants.", GOOD)
         canvas.then(data)
         return
-    words, style = _OUTCOMES.get(found["outcome"] or "unfinished", (str(found["outcome"]), ""))
-    kind = "Rollback" if found.get("kind") == "rollback" else "Deployment"
-    canvas.say(f"{kind} {found['id']} {words}.", style)
+    back = found.get("kind") == "rollback"
+    words, style = _rolled(data) if back else _OUTCOMES.get(found["outcome"] or "unfinished", (found["outcome"], ""))
+    canvas.say(f"{'Rollback' if back else 'Deployment'} {found['id']} {words}.", style)
     rows = [[row["slug"], _side(row["before"]), _side(row["after"])] for row in found["functions"]]
     canvas.table(rows, "function", "before", "live now")
     for text in _details(data):
         canvas.say(text)
     canvas.then(data)
+
+
+def _rolled(data: Data) -> tuple[str, str]:
+    """How a rollback ended: the service, git and the proof each have their say in that."""
+    outcome, code = data["deployment"]["outcome"] or "unfinished", data.get("exit_code", 0)
+    if outcome not in ("rolled_back", "deleted") or code == 0:
+        git_alone = data.get("restored_seconds") is None and outcome == "rolled_back"
+        return ("is done: git agrees now", GOOD) if git_alone else _OUTCOMES[outcome]
+    if code == 5:
+        return "has put the service back; git does not agree yet", UNSURE
+    if code == 4:
+        return "has put back what was live before; that it answers was not proven", UNSURE
+    return "has put back what was live before, and that does not answer", BAD
 
 
 def _details(data: Data) -> list[str]:
@@ -122,14 +135,13 @@ def _details(data: Data) -> list[str]:
 
 
 def rollback_plan(data: Data, canvas: Canvas) -> None:
-    rows = [
-        [row["slug"], row["action"], _side(row.get("live")), _side(row.get("restored"))] for row in data["functions"]
-    ]
+    rows = [[row["slug"], row["action"], _side(row.get("live")), _again(row)] for row in data["functions"]]
     if rows:
         canvas.table(rows, "function", "action", "live now", "will be live")
     canvas.say(data["message"], "bold")
     if data["files"]:
-        canvas.say(f"Git takes back {len(data['files'])} files: {', '.join(data['files'])}")
+        count = len(data["files"])
+        canvas.say(f"Git takes back {count} file{'s' * (count != 1)}: {', '.join(data['files'])}")
     for note in data.get("notes") or ():
         canvas.say(note)
 
@@ -177,7 +189,11 @@ def _record(record: Data, canvas: Canvas) -> None:
 def _ended(row: Data) -> str:
     """What came of it, and that it did not last."""
     outcome = row["outcome"] or "interrupted"
-    return f"{outcome}, then undone" if row.get("undone_by") and outcome in ("live", "ungated", "unproven") else outcome
+    if row.get("undone_by") and outcome in ("live", "ungated", "unproven"):
+        outcome += ", then undone"
+    if row.get("settled"):
+        outcome += ", then settled"
+    return f"{outcome} (without the lock: {row['without_lock']})" if row.get("without_lock") else outcome
 
 
 def _left(row: Data) -> list[str]:
@@ -186,6 +202,13 @@ def _left(row: Data) -> list[str]:
 
 def _version(number: int | None) -> str:
     return "absent" if number is None else f"v{number}"
+
+
+def _again(row: Data) -> str:
+    """What a rollback leaves live of a function: the code of a former version, under a new number."""
+    if row["action"] == "same":
+        return _side(row.get("live"))
+    return f"code of {_side(row['restored'])}" if row.get("restored") else "absent"
 
 
 def _side(row: Data | None) -> str:

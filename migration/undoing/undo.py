@@ -17,10 +17,11 @@ from migration.release.staging import Pace
 from migration.repo import hold
 from migration.repo.githalf import GitHalf
 from migration.repo.revert import Reverted
-from migration.undoing import undone
-from migration.undoing.aim import Aim, Target
+from migration.undoing import drift, undone
+from migration.undoing.aim import Aim
 from migration.undoing.ends import close
 from migration.undoing.rolled import RollbackResult, RolledBack
+from migration.undoing.target import Target
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -37,6 +38,7 @@ class Undo:
         self.whole, self.restore_only, self.push = whole, restore_only, push
         self.begun = False
         self.steps: list[Step] = []
+        self.notes: list[str] = []
         self.versions: dict[str, int | None] = {}
 
     def run(self, recording: Recording, aims: Sequence[Aim], live: Mapping[str, Function]) -> RollbackResult:
@@ -74,10 +76,11 @@ class Undo:
     def _intend(self) -> None:
         """The hold is part of the intent, so that it stands before the restore."""
         if self.target.resumes is None:
-            self.recording.intent(self._intent())
+            kept, self.notes = drift.keep(self.context, self.aims)
+            self.recording.intent(self._intent(kept))
         self.begun = True
 
-    def _intent(self) -> Record:
+    def _intent(self, kept: Mapping[str, Any]) -> Record:
         digests: dict[str, Any] = {}
         for one in reversed(self.target.undone):
             digests.update(hold.make(one)["digests"])
@@ -85,7 +88,7 @@ class Undo:
         return {
             "kind": "rollback", "revision": self.target.base, "base_revision": self.target.revision, "plan_hash": "",
             "partial": False, "to": self.target.to.id if self.target.to else None, "hold": held,
-            "functions": [one.record() for one in self.aims], "secrets": {}, "snapshots": {},
+            "functions": [one.record() for one in self.aims], "secrets": {}, "snapshots": dict(kept),
         }  # fmt: skip
 
     def _attempt(self, live: Mapping[str, Function]) -> Released:
@@ -182,7 +185,7 @@ class Undo:
             shown.details,
             self._phases(),
             " ".join(text for text in said if text),
-            (*half.notes, *differing, *shown.notes),
+            (*self.notes, *half.notes, *differing, *shown.notes),
             (*(reverted.commands if reverted else ()), *half.forward(reverted)),
             code,
         )
@@ -199,6 +202,8 @@ class Undo:
         return {slug: (live[slug].id, live[slug].version) for slug in there}
 
     def _said(self, seconds: float | None) -> str:
+        if seconds is not None and all(one.action == "same" for one in self.aims):
+            return "What was live before was live again already."
         return f"What was live before is live again, after {seconds:.1f} s." if seconds is not None else ""
 
     def _carrier(self) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from migration import deploy, plan, rollback, source, status
+from migration.clients.supabase_types import Upload
+from migration.code import snapstore
 from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import Interrupted, Refused, Unfinished, Unreachable
@@ -17,6 +19,7 @@ from migration.release.outcome import DeployResult
 from migration.release.staging import Pace
 from migration.repo.giterrors import Denied
 from migration.report.sink import one_line
+from migration.undoing.forecast import Half
 from migration.undoing.rolled import RollbackResult
 from tests.support import crash, git_http, repos, scene
 from tests.support.scene import Scene, index, text
@@ -550,3 +553,97 @@ def test_secrets_that_changed_since_are_named(stage: Scene) -> None:
     _deploy(stage.context())
     stage.context().supabase.set_secrets({"NEW_KEY": Secret("another-value")})
     assert any("secrets that have changed since: NEW_KEY" in note for note in rollback.plan(stage.context()).notes)
+
+
+def _foreign(stage: Scene, slug: str, version: str) -> None:
+    about = {"entrypoint_path": index(slug), "import_map_path": "", "static_patterns": [], "name": slug}
+    stage.context().supabase.deploy(Upload(slug, about, [(index(slug), text(version).encode())]))
+
+
+def test_somebody_else_s_code_is_named_kept_and_not_replaced_by_a_plain_yes(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.change(2)
+    _deploy(stage.context())
+    _foreign(stage, "alpha", "theirs")
+    with pytest.raises(Refused, match="version 3 of alpha is live, which somebody else deployed since") as refused:
+        _rollback(stage.context())
+    assert "--to 2" in refused.value.hint
+    assert "theirs" in _live(stage)["alpha"]
+    seen: list[rollback.RollbackPlan] = []
+    result = _rollback(stage.context(), asked=True, confirm=lambda made: not seen.append(made))
+    assert "Somebody else deployed version 3 of alpha since" in " ".join(seen[0].notes)
+    assert _live(stage)["alpha"] == text(1)
+    kept = next(note for note in result.notes if "somebody else deployed" in note)
+    digest = kept.rstrip(".").rpartition("/")[2]
+    assert "theirs" in snapstore.stored(stage.context(), digest).files[index("alpha")].decode()
+
+
+def test_naming_what_shall_be_live_replaces_somebody_else_s_code_too(stage: Scene) -> None:
+    first = _deploy(stage.context()).deployment.id
+    stage.change(2)
+    _deploy(stage.context())
+    _foreign(stage, "alpha", "theirs")
+    assert _rollback(stage.context(), to=first).exit_code == 0
+    assert _live(stage)["alpha"] == text(1)
+
+
+def test_what_was_rolled_back_and_deployed_over_since_is_not_called_done(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.change(2)
+    _deploy(stage.context())
+    _rollback(stage.context())
+    _foreign(stage, "beta", "theirs")
+    with pytest.raises(Refused, match="version 4 of beta is live, which somebody else deployed since"):
+        _rollback(stage.context())
+
+
+def test_base_names_the_code_from_before_the_first_deployment(tmp_path: Path, sandbox: Running) -> None:
+    stage = scene.make(tmp_path, sandbox, gate=GATE)
+    first = repos.git(stage.app, "rev-parse", "HEAD")
+    stage.settings = {"gate": GATE, "app": {"path": str(stage.app), "base": first}}
+    for slug in stage.functions:
+        _foreign(stage, slug, "1")
+    stage.change(2)
+    bad = _deploy(stage.context())
+    stage.change(3)
+    crash.run(stage, "record.intent.after")
+    repos.git(stage.app, "revert", "--no-edit", "HEAD")
+    repos.git(stage.app, "push", "--quiet", "origin", "HEAD:main")
+    _rollback(stage.context())
+    again = _rollback(stage.context())
+    assert again.deployment is None
+    assert f"What is live is {bad.deployment.id}" in again.message and "inv rollback --to base" in again.message
+    result = _rollback(stage.context(), to="base")
+    assert result.exit_code == 0, result.message
+    assert set(_live(stage).values()) == {text(1)}
+    assert _rollback(stage.context(), to="base").deployment is None
+
+
+def test_a_clone_that_never_read_the_ledger_does_not_say_that_there_is_none(stage: Scene) -> None:
+    _deploy(stage.context())
+    other = repos.clone(stage.folder / "remote.git", stage.folder / "other")
+    (stage.folder / "remote.git").rename(stage.folder / "away.git")
+    with pytest.raises(Refused, match="This clone has never read the ledger"):
+        _rollback(stage.context(other, root="elsewhere"), without_lock="forge down")
+
+
+def test_the_plan_says_what_scope_and_restore_only_make_of_git(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.commit({index("alpha"): text(2), "docs.md": "x", "supabase/migrations/1.sql": "select 1"})
+    stage.commit({"pure.md": "y"})
+    _deploy(stage.context())
+    context = stage.context()
+    assert rollback.plan(context).files == (index("alpha"),)
+    whole = rollback.plan(context, half=Half(whole=True))
+    assert set(whole.files) == {index("alpha"), "docs.md", "supabase/migrations/1.sql"}
+    assert any("1 other file changed" in note for note in whole.notes)
+    later = rollback.plan(context, half=Half(later=True))
+    assert later.files == () and any("--restore-only" in note for note in later.notes)
+
+
+def test_without_the_lock_the_plan_still_says_who_holds_it(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.change(2)
+    _deploy(stage.context())
+    with stage.context().lock.held("deploy"):
+        assert any("The lock is held by" in note for note in rollback.plan(stage.context()).notes)

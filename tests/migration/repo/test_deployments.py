@@ -134,3 +134,26 @@ def test_a_record_with_missing_parts_still_folds() -> None:
     end = {"record": "outcome", "deployment": "1", "outcome": "live"}
     found = history({"record": "intent", "deployment": "1"}, end)
     assert found.live and found.live.functions == () and found.live.revision == ""
+
+
+def late(name: str, version: int, kind: str = "deploy", **more: Any) -> dict[str, Any]:
+    """An intent that found this version of `a` live."""
+    functions = [{"slug": "a", "action": "update", "before": {"version": version, "function_id": "id"}, "wanted": {}}]
+    return {**intent(name, kind=kind, **more), "functions": functions}
+
+
+def test_records_that_waited_without_the_git_remote_take_the_place_that_they_had() -> None:
+    """The rollback of version 2 came first, though the deploy over what it left is in the chain before it."""
+    back = late("r", 2, kind="rollback", to=None)
+    found = history(
+        late("1", 1), outcome("1", a=2), late("2", 3), outcome("2", a=4), back, outcome("r", "rolled_back", a=3)
+    )
+    assert [one.id for one in found.deployments] == ["1", "r", "2"]
+    left = found.left("a")
+    assert left and left.version == 4 and found.live and found.live.id == "2"
+
+
+def test_a_function_that_was_deleted_and_made_anew_begins_to_count_again() -> None:
+    anew = late("2", 1)
+    anew["functions"][0]["before"]["function_id"] = "another"
+    assert [one.id for one in history(late("1", 5), outcome("1", a=6), anew).deployments] == ["1", "2"]
