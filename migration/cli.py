@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -32,8 +33,7 @@ def run(verb: str, *, json: bool = False, **options: Any) -> None:
     except Interrupted as signal:
         code = _interrupted(out, signal, options.get("env", ""))
     except BrokenPipeError:
-        code = 141
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        code = _unread(out, options.get("env", ""))
     except OSError as error:
         code = _explain(out, _machine(error), options.get("env", ""))
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
@@ -48,8 +48,34 @@ def _carry_out(verb: str, out: Output, options: dict[str, Any]) -> int:
     result = getattr(verbs, verb)(out, ROOT, **options)
     if result is None:
         return 0
-    out.result(result)
-    return int(getattr(result, "exit_code", 0))
+    code = int(getattr(result, "exit_code", 0))
+    try:
+        out.result(result)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        _hush()  # the reader or the terminal has gone; how it ended is told all the same
+        return code or 141
+    return code
+
+
+def _hush() -> None:
+    """Nobody reads any more: what is still to be written goes nowhere, instead of failing at the very end."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+
+
+def _unread(out: Output, env: str) -> int:
+    """The reader has gone (`| head`). That decides nothing, unless something is left half done."""
+    from migration.common import interrupts
+    from migration.common.finding import named
+
+    _hush()
+    left, code = interrupts.left()
+    if code != 5:
+        return 141
+    out.json = False
+    out.error(named(f"Nobody reads the output any more. {left}", env), "", code, {})
+    return code
 
 
 def _explain(out: Output, error: CutoverError, env: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Protocol
@@ -53,9 +54,13 @@ class Lines(Observer):
         self._say([(f"{mark} ", colour), *words(name, subject, detail, took)])
 
     def _say(self, parts: Parts) -> None:
-        with self._guard:
-            self._stream.write("".join(text for text, _ in parts) + "\n")
-            self._stream.flush()
+        """A reader who has gone decides nothing: what was begun is carried on, and the result finds the same."""
+        with self._guard, contextlib.suppress(OSError, ValueError):
+            self._print(parts)
+
+    def _print(self, parts: Parts) -> None:
+        self._stream.write("".join(text for text, _ in parts) + "\n")
+        self._stream.flush()
 
 
 def words(name: str, subject: str, detail: str, seconds: float | None) -> Parts:

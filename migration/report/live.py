@@ -36,9 +36,8 @@ class Board(Lines):
         self._open.pop((name, subject), None)
         super()._line(kind, name, subject, detail, seconds)
 
-    def _say(self, parts: Parts) -> None:
-        with self._guard:
-            self._console.print(Text.assemble(*parts), soft_wrap=True, highlight=False)
+    def _print(self, parts: Parts) -> None:
+        self._console.print(Text.assemble(*parts), soft_wrap=True, highlight=False)
 
     def _table(self) -> Table:
         table: Any = Table.grid(padding=(0, 1))

@@ -119,6 +119,7 @@ class Output:
                 return getpass.getpass(f"{question} ", sys.stderr).strip()
             return ""
         self.errors.print(question, end=" ", markup=False)
+        _forget_typed()
         try:
             return input().strip()
         except EOFError:
@@ -136,3 +137,12 @@ class Output:
                 stream.flush()
             except (OSError, ValueError):
                 continue
+
+
+def _forget_typed() -> None:
+    """What was typed before the question was there is no answer to it."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import termios
+
+        with contextlib.suppress(termios.error):
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)

@@ -15,8 +15,10 @@ from migration.errors import Refused, Unreachable
 from migration.rehearsal.server import Running, start
 from migration.release.outcome import DeployResult
 from migration.release.staging import Pace
+from migration.report.lines import Lines
 from tests.support import repos, scene
 from tests.support.scene import Scene, index, text
+from tests.support.streams import Gone
 
 QUICK = Pace(upload=2.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
 
@@ -321,3 +323,11 @@ def test_what_the_real_cli_deploys_in_between_is_drift(live: Scene, tmp_path: Pa
     assert _texts(live) == {text(1)}
     refs = repos.git(live.folder / "remote.git", "for-each-ref", "--format=%(refname)", "refs/cutover/snapshots")
     assert len(refs.splitlines()) == 1, "what git cannot give back is kept where every machine finds it"
+
+
+def test_a_reader_who_leaves_in_the_middle_decides_nothing(stage: Scene) -> None:
+    """`inv deploy --yes | head -1`: all of it goes live all the same."""
+    context = stage.context()
+    context.observer = Lines(Gone(after=1))
+    assert _deploy(context).deployment.outcome == "ungated"
+    assert {one.version for one in stage.context().supabase.functions()} == {1}
