@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 import checks
 from checks.criterion import Criterion
 from checks.evidence import Evidence, Missing
@@ -108,7 +110,7 @@ def criteria(config: Config) -> dict[str, Criterion]:
 def option(config: Config, name: str) -> Options:
     """What config.yaml tells one criterion, the budget included."""
     given = config.criteria.named.get(name)
-    told = given.model_dump() if given is not None else {}
+    told = structs.asdict(given) if given is not None else {}
     told = {key: value for key, value in told.items() if key in Options.__dataclass_fields__}
     budget = config.budget
     return Options(**{**told, "monthly_warning": budget.monthly_warning, "monthly_critical": budget.monthly_critical})

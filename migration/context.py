@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from migration import config as configuration
 from migration import envfile
 from migration.common.clock import Clock
@@ -175,8 +177,8 @@ def attach(
     """The context of a running sandbox: its own clone, remote, keys and user, nothing of the user's."""
     running = sandbox(folder)
     app = App(path=running["app"], base=running["base"], branch=running["branch"])
-    gate = config.gate.model_copy(update={"delay": min(config.gate.delay, 1.0)})  # its logs are there at once
-    own = config.model_copy(update={"app": app, "gate": gate})
+    gate = structs.replace(config.gate, delay=min(config.gate.delay, 1.0))  # its logs are there at once
+    own = structs.replace(config, app=app, gate=gate)
     where = embedded(own, name, running)
     return Context(own, where, root, Path(running["app"]), observer or Observer(), clock or Clock(), folder / "state")
 

@@ -17,11 +17,11 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def read(root: Path) -> dict[str, str]:
     """Names and values of `.env`, {} without one; values stand as they are written, nothing is expanded."""
-    from dotenv import dotenv_values
-
     path = root / NAME
     if not path.exists():
         return {}
+    from dotenv import dotenv_values
+
     try:
         found = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

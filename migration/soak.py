@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from msgspec import structs
 
 from checks.rate import percent, share
 from migration.answers import samples
@@ -18,6 +18,7 @@ from migration.common.numbers import count
 from migration.errors import Refused
 from migration.evidence import sequential, spending, stats
 from migration.evidence.sequential import Decision, Sprt
+from migration.schema.build import Problems, build
 from migration.schema.settings import Soak
 
 if TYPE_CHECKING:
@@ -106,12 +107,13 @@ Hopeless = Callable[[Sample], str]
 def limited(settings: Soak, **limits: float | None) -> Soak:
     """The settings with other caps. Refused for a cap that is none."""
     given = {name: value for name, value in limits.items() if value is not None}
-    try:
-        return Soak(**{**settings.model_dump(), **given})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).replace("_", "-") if first["loc"] else "soak"
-        raise Refused(f"--{name} {first['input']}: {first['msg'].lower()}", "inv --help soak") from None
+    problems: Problems = []
+    found: Soak = build(Soak, {**structs.asdict(settings), **given}, (), problems)
+    if problems:
+        (name, *_), why = problems[0]
+        flag, words = str(name).replace("_", "-"), why.partition(", got ")[0]
+        raise Refused(f"--{flag} {given[str(name)]}: {words}", "inv --help soak")
+    return found
 
 
 def quote(settings: Soak) -> Quote:

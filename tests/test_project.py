@@ -25,7 +25,7 @@ HEAVY = (
     "httpx",
     "httpcore",
     "rich",
-    "pydantic",
+    "msgspec",
     "jinja2",
     "dotenv",
     "stamina",

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from msgspec import UNSET
+
 from migration.answers import artifact
 from migration.answers.parser import Parser
 from migration.common.secrets_type import mask
@@ -158,7 +160,7 @@ def _json(wanted: Mapping[str, Match], body: bytes) -> Iterator[Failure]:
 def _unmet(match: Match, value: Any) -> Iterator[tuple[str, str]]:
     """The wishes that a value does not meet, in words, each with what came instead."""
     got = _json_of(value)
-    if "equals" in match.model_fields_set and not _equal(value, match.equals):
+    if match.equals is not UNSET and not _equal(value, match.equals):
         yield cut(_json_of(match.equals)), got
     if match.type and not _is_type(value, match.type):
         yield f"a value of type {match.type}", got
@@ -170,7 +172,7 @@ def _unmet(match: Match, value: Any) -> Iterator[tuple[str, str]]:
 
 def _wish(match: Match) -> str:
     """Everything that is asked of a value, in words."""
-    parts = [cut(_json_of(match.equals))] if "equals" in match.model_fields_set else []
+    parts = [cut(_json_of(match.equals))] if match.equals is not UNSET else []
     parts += [f"a value of type {match.type}"] if match.type else []
     parts += [f"text that matches {match.matches}"] if match.matches is not None else []
     return ", ".join(parts + ([_length(match.length)] if match.length is not None else []))

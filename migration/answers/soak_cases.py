@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from migration.answers import captures, smoke_cases
 from migration.answers.samples import Sample
 from migration.clients.openrouter_errors import ProviderError
@@ -47,8 +49,7 @@ def cases(context: Context, settings: Soak) -> list[SmokeCase]:
             "add one to the section smoke of config.yaml",
         )
     smoke_cases.check(context, chosen)
-    untimed = {"max_seconds": None}
-    return [case.model_copy(update={"expect": case.expect.model_copy(update=untimed)}) for case in chosen]
+    return [structs.replace(case, expect=structs.replace(case.expect, max_seconds=None)) for case in chosen]
 
 
 def asker(context: Context, settings: Soak) -> Callable[[int], Sample]:

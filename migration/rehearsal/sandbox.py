@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from migration.common.interrupts import between
 from migration.common.progress import Observer
 from migration.schema.settings import Config
@@ -55,7 +57,7 @@ def boot(
 
 def settings(config: Config, root: Path) -> dict[str, Any]:
     """The section `rehearsal` with paths made whole; workers share one cache of Deno's between sandboxes."""
-    found = config.rehearsal.model_dump(exclude_none=True)
+    found = {key: value for key, value in structs.asdict(config.rehearsal).items() if value is not None}
     if config.rehearsal.import_map:
         found["import_map"] = str((config.folder / config.rehearsal.import_map).resolve())
     return {"deno_dir": str(root / ".cutover" / "deno"), **found}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from migration.common.progress import Observer
 from migration.schema.settings import Config
 
@@ -78,7 +80,7 @@ class Stage:
     def before(self) -> Context:
         """The same, with the configuration as it was before the migration: no new secret, no new provider."""
         context = self.fresh()
-        context.config = context.config.model_copy(update={"secrets": {}, "provider": None})
+        context.config = structs.replace(context.config, secrets={}, provider=None)
         context.observer = Observer()  # that its deploy proves nothing is the point of a baseline
         return context
 

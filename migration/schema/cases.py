@@ -1,13 +1,11 @@
 """A smoke case, as config.yaml states it: one request and what its answer must be."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from msgspec import UNSET, field
 
-from migration.schema.fields import Hidden, Regex, Section, Slug, Span
+from migration.schema.fields import Count, Filled, Hidden, Regex, Section, Slug, Span
 
 Kind = Literal["react", "html", "svg"]
 TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
@@ -16,51 +14,47 @@ TypeName = Literal["string", "number", "integer", "boolean", "array", "object", 
 _PLAIN = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\])*")
 
 
-def _path(value: Any) -> str:
+def _path(value: str) -> str:
     """A JSONPath; the import is as late as the first path that is not plain names and indexes."""
-    if _PLAIN.fullmatch(str(value)):
-        return str(value)
+    if _PLAIN.fullmatch(value):
+        return value
     from jsonpath import JSONPathError, compile  # noqa: A004
 
     try:
-        compile(str(value))
+        compile(value)
     except JSONPathError as error:
         raise ValueError(f"{value} is not a JSONPath: {str(error).splitlines()[0]}") from None
-    return str(value)
+    return value
 
 
-JsonPath = Annotated[str, BeforeValidator(_path)]
-
-
-def _short(key: str) -> BeforeValidator:
-    """A plain value stands for the mapping that has it under `key`."""
-    return BeforeValidator(lambda value: value if isinstance(value, dict) else {key: value})
+JsonPath = Annotated[str, _path]
 
 
 class Length(Section):
-    at_least: int = Field(default=0, ge=0)
-    at_most: int | None = Field(default=None, ge=0)
+    at_least: Count = 0
+    at_most: Count | None = None
 
 
 class Match(Section):
-    """What each value that a JSONPath finds must be; all that is given must hold."""
+    """What each value that a JSONPath finds must be; all that is given must hold. `equals` may be null."""
 
-    equals: Any = None
+    short = "equals"
+    equals: Any = UNSET
     matches: Regex | None = None
     type: TypeName | None = None
     length: int | Length | None = None
-    absent: bool = False
+    absent: bool | None = None
 
-    @model_validator(mode="after")
-    def _something(self) -> Match:
-        if not self.model_fields_set:
+    def __post_init__(self) -> None:
+        others = [part for part in (self.matches, self.type, self.length) if part is not None]
+        if self.equals is UNSET and not others and self.absent is None:
             raise ValueError("needs one of equals, matches, type, length, absent")
-        if self.absent and len(self.model_fields_set) > 1:
+        if self.absent and (self.equals is not UNSET or others):
             raise ValueError("absent stands alone: what is not there has no value")
-        return self
 
 
 class Text(Section):
+    short = "contains"
     contains: str | list[str] | None = None
     matches: Regex | None = None
 
@@ -68,6 +62,7 @@ class Text(Section):
 class Code(Section):
     """Where in the answer the code stands, and of which kind it must be."""
 
+    short = "type"
     type: Kind
     at: JsonPath | None = None
 
@@ -75,10 +70,10 @@ class Code(Section):
 class Expect(Section):
     status: int | list[int] = 200
     headers: dict[str, Regex] = {}
-    json_: dict[JsonPath, Annotated[Match, _short("equals")]] = Field(default={}, alias="json")
-    text: Annotated[Text, _short("contains")] | None = None
-    artifact: Annotated[Code, _short("type")] | None = None
-    code: Annotated[Code, _short("type")] | None = None
+    json_: dict[JsonPath, Match] = field(default={}, name="json")
+    text: Text | None = None
+    artifact: Code | None = None
+    code: Code | None = None
     forbidden_imports: list[str] = []
     max_seconds: Span | None = None
 
@@ -90,12 +85,13 @@ class Expect(Section):
 class Capture(Section):
     """A value kept for later cases: what the path finds first, or the first group of `matches` in it."""
 
+    short = "at"
     at: JsonPath
     matches: Regex | None = None
 
 
 class SmokeCase(Section):
-    name: str = Field(min_length=1)
+    name: Filled
     function: Slug
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] = "POST"
     headers: dict[str, str] = {}
@@ -103,11 +99,9 @@ class SmokeCase(Section):
     body: Any = None
     body_file: str | None = None
     timeout: Span = 60.0
-    capture: dict[Slug, Annotated[Capture, _short("at")]] = {}
+    capture: dict[Slug, Capture] = {}
     expect: Expect = Expect()
 
-    @model_validator(mode="after")
-    def _one_body(self) -> SmokeCase:
+    def __post_init__(self) -> None:
         if self.body is not None and self.body_file is not None:
             raise ValueError("has both body and body_file")
-        return self

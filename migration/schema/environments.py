@@ -1,10 +1,6 @@
 """Where a verb acts, and who calls the functions there: the sections `environments` and `auth`."""
 
-from __future__ import annotations
-
-from pydantic import Field, model_validator
-
-from migration.schema.fields import Address, Duration, Hidden, ProjectRef, Section
+from migration.schema.fields import Address, Count, Duration, Hidden, ProjectRef, Section
 
 
 class User(Section):
@@ -20,7 +16,7 @@ class Auth(Section):
 class LogSettings(Section):
     """How the hosted logs may be asked: `per_minute` queries at most, 0 for no limit; `patience` in seconds."""
 
-    per_minute: int = Field(default=8, ge=0)
+    per_minute: Count = 8
     patience: Duration = 180.0
 
 
@@ -34,8 +30,6 @@ class EnvironmentSettings(Section):
     logs: LogSettings = LogSettings()
     embedded: bool = False
 
-    @model_validator(mode="after")
-    def _reachable(self) -> EnvironmentSettings:
+    def __post_init__(self) -> None:
         if not self.embedded and self.url is None:
             raise ValueError("needs a url (or embedded: true for the sandbox)")
-        return self

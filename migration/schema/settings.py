@@ -1,76 +1,108 @@
-"""The shape of config.yaml: one model a section, every unknown key refused. The file itself is the manual."""
-
-from __future__ import annotations
+"""The shape of config.yaml: one struct a section, every unknown key refused. The file itself is the manual."""
 
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
 from migration.schema.cases import SmokeCase
 from migration.schema.environments import Auth, EnvironmentSettings
-from migration.schema.fields import Address, Duration, Hidden, Place, Ref, Regex, Section, Share, Slug, Span
+from migration.schema.fields import (
+    Address,
+    Amount,
+    Count,
+    Duration,
+    Filled,
+    Hidden,
+    Place,
+    Positive,
+    Ref,
+    Regex,
+    Risk,
+    Section,
+    Share,
+    Slug,
+    Span,
+    above,
+    at_most,
+    filled,
+)
+
+
+def _ledger(value: str) -> str:
+    """Refs of its own: never the branches and tags that people use."""
+    if not re.match(r"refs/(?!(heads|tags|remotes)$)", value):
+        raise ValueError("should begin with refs/, as refs/cutover or refs/heads/cutover do")
+    return value
+
+
+def _secret(name: str) -> str:
+    if name.startswith("SUPABASE_") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("cannot be a secret's name: letters, digits and _, not starting SUPABASE_")
+    return name
+
+
+def _digest(value: str) -> str:
+    """Not shown when it is wrong: it may be the secret itself."""
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("should be a SHA-256, 64 digits and letters a to f")
+    return value
+
+
+def _distinct(cases: list[SmokeCase]) -> list[SmokeCase]:
+    names = [case.name for case in cases]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two cases are named {', '.join(twice)}")
+    return cases
 
 
 class Migration(Section):
     name: str
-    functions: list[Slug] = Field(min_length=1)
+    functions: Annotated[list[Slug], filled]
     unchanged: list[Slug] = []
 
-    @model_validator(mode="after")
-    def _apart(self) -> Migration:
+    def __post_init__(self) -> None:
         both = sorted(set(self.functions) & set(self.unchanged))
         if both:
             raise ValueError(f"{', '.join(both)} cannot be both in functions and in unchanged")
-        return self
 
 
 class App(Section):
-    path: str = Field(min_length=1)
+    path: Filled
     base: str | None = None
     remote: Ref = "origin"
     branch: Ref = "main"
-    ledger: Ref = "refs/cutover"
+    ledger: Annotated[Ref, _ledger] = "refs/cutover"
 
-    @field_validator("ledger")
-    @classmethod
-    def _apart(cls, value: str) -> str:
-        """Refs of its own: never the branches and tags that people use."""
-        if not re.match(r"refs/(?!(heads|tags|remotes)$)", value):
-            raise ValueError("should begin with refs/, as refs/cutover or refs/heads/cutover do")
-        return value
-
-    @model_validator(mode="after")
-    def _free(self) -> App:
+    def __post_init__(self) -> None:
         branch = f"refs/heads/{self.branch}"
         if f"{branch}/".startswith(f"{self.ledger}/") or self.ledger.startswith(f"{branch}/"):
             raise ValueError(f"ledger {self.ledger} is in the way of the branch {self.branch}")
-        return self
 
 
 class SecretSettings(Section):
     provider: str | None = None
     format: Regex | None = None
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, _digest] | None = None
 
 
 class Price(Section):
-    input: float = Field(ge=0)
-    cached_input: float = Field(ge=0)
-    output: float = Field(ge=0)
+    input: Amount
+    cached_input: Amount
+    output: Amount
 
 
 class Provider(Section):
-    name: Literal["openrouter"] = "openrouter"
     model: str
+    price: Price
+    name: Literal["openrouter"] = "openrouter"
     url: Address = "https://openrouter.ai/api/v1"
     key: Hidden | None = None
     management_key: Hidden | None = None
-    price: Price
 
 
 class Signal(Section):
+    short = "pattern"
     pattern: Regex
     functions: list[Slug] | None = None
 
@@ -98,14 +130,14 @@ class Criterion(Section):
     p95: Span | None = None
     p99: Span | None = None
     mean: float | None = None
-    requests: int | None = Field(default=None, ge=0)
+    requests: Count | None = None
     function: Slug | None = None
     expected: dict[Literal["before", "after"], str] = {}
     gate: bool | None = None
     advisory: bool = False
-    failures: int = Field(default=0, ge=0)
-    in_a_row: int = Field(default=1, ge=1)
-    errors: int = Field(default=4, ge=0)
+    failures: Count = 0
+    in_a_row: Positive = 1
+    errors: Count = 4
 
 
 CRITERIA = (
@@ -124,40 +156,35 @@ CRITERIA = (
 )
 
 
-class Criteria(BaseModel):
+class Criteria(Section):
     """`window` and `files` are ours, every other key is the name of a criterion."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-    __pydantic_extra__: dict[str, Criterion] = Field(init=False)
+    further = Criterion
+    inner = ("named",)
     window: Span = 3600.0
     files: list[str] = []
-
-    @property
-    def named(self) -> dict[str, Criterion]:
-        return dict(self.__pydantic_extra__ or {})
+    named: dict[str, Criterion] = {}
 
 
 class Soak(Section):
     accept: Share = 0.99
     reject: Share = 0.95
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    beta: float = Field(default=0.05, gt=0, lt=0.5)
-    max_requests: int = Field(default=300, ge=1)
-    max_cost: float = Field(default=2.0, gt=0)
+    alpha: Risk = 0.05
+    beta: Risk = 0.05
+    max_requests: Positive = 300
+    max_cost: Annotated[float, above(0)] = 2.0
     max_time: Span = 1800.0
-    concurrency: int = Field(default=4, ge=1, le=64)
+    concurrency: Annotated[Positive, at_most(64)] = 4
     case: str | None = None
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Soak:
+    def __post_init__(self) -> None:
         if self.reject >= self.accept:
             raise ValueError("reject must be lower than accept")
-        return self
 
 
 class Budget(Section):
-    monthly_warning: float = Field(default=10.0, ge=0)
-    monthly_critical: float = Field(default=50.0, ge=0)
+    monthly_warning: Amount = 10.0
+    monthly_critical: Amount = 50.0
     volumes: dict[str, int] = {}
 
 
@@ -176,14 +203,15 @@ class Rehearsal(Section):
 
 
 class Config(Section):
+    inner = ("folder", "file")
     migration: Migration
     app: App
-    environments: dict[Place, EnvironmentSettings] = Field(min_length=1)
-    secrets: dict[str, SecretSettings] = {}
+    environments: Annotated[dict[Place, EnvironmentSettings], filled]
+    secrets: dict[Annotated[str, _secret], SecretSettings] = {}
     auth: Auth = Auth()
     provider: Provider | None = None
     signals: dict[str, Signal] = {}
-    smoke: list[SmokeCase] = []
+    smoke: Annotated[list[SmokeCase], _distinct] = []
     gate: Gate = Gate()
     criteria: Criteria = Criteria()
     soak: Soak = Soak()
@@ -194,28 +222,3 @@ class Config(Section):
     rehearsal: Rehearsal = Rehearsal()
     folder: Path = Path()
     file: Path = Path("config.yaml")
-
-    @field_validator("signals", mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        """A signal may be its pattern alone."""
-        if not isinstance(value, dict):
-            return value
-        return {name: {"pattern": found} if isinstance(found, str) else found for name, found in value.items()}
-
-    @field_validator("secrets")
-    @classmethod
-    def _secret_names(cls, value: dict[str, SecretSettings]) -> dict[str, SecretSettings]:
-        for name in value:
-            if name.startswith("SUPABASE_") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-                raise ValueError(f"{name} cannot be a secret's name: letters, digits and _, not starting SUPABASE_")
-        return value
-
-    @field_validator("smoke")
-    @classmethod
-    def _names(cls, value: list[SmokeCase]) -> list[SmokeCase]:
-        names = [case.name for case in value]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two cases are named {', '.join(twice)}")
-        return value

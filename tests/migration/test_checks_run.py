@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 import checks
 from checks.result import Result, Verdict
@@ -33,8 +34,8 @@ PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moved]:
     """Twelve requests before the migration, half of them refused; then the migration, and nothing since."""
     stage = open_(tmp_path_factory.mktemp("stage"))
-    limits = stage.config.budget.model_copy(update={"monthly_warning": 1.0, "monthly_critical": 10_000.0})
-    stage.config = stage.config.model_copy(update={"budget": limits})
+    limits = structs.replace(stage.config.budget, monthly_warning=1.0, monthly_critical=10_000.0)
+    stage.config = structs.replace(stage.config, budget=limits)
     try:
         stage.ask(12)
         stage.move()
@@ -133,8 +134,8 @@ def test_a_user_s_own_criterion_is_judged_with_the_others(stage: Moved, tmp_path
         "    return Finding(Verdict.PASS if seen >= (options.at_least or 1) else Verdict.FAIL, 'some', str(seen))\n"
     )
     context = stage.fresh()
-    criteria = context.config.criteria.model_copy(update={"files": ["mine.py"]})
-    context.config = context.config.model_copy(update={"criteria": criteria, "folder": tmp_path})
+    criteria = structs.replace(context.config.criteria, files=["mine.py"])
+    context.config = structs.replace(context.config, criteria=criteria, folder=tmp_path)
     try:
         found = checks_run.run(context, deployment=Moved.deployment)
     finally:
@@ -155,24 +156,22 @@ def test_a_file_of_criteria_that_cannot_be_used_is_refused(
 ) -> None:
     if text is not None:
         (tmp_path / "mine.py").write_text(text)
-    criteria = stage.config.criteria.model_copy(update={"files": ["mine.py"]})
+    criteria = structs.replace(stage.config.criteria, files=["mine.py"])
     with pytest.raises(ConfigError, match=words):
-        checks_run.criteria(stage.config.model_copy(update={"criteria": criteria, "folder": tmp_path}))
+        checks_run.criteria(structs.replace(stage.config, criteria=criteria, folder=tmp_path))
 
 
 def test_a_name_that_neither_we_nor_their_files_define_is_refused(stage: Moved, tmp_path: Path) -> None:
     (tmp_path / "none.py").write_text("")
-    own = stage.config.criteria.model_copy(update={"files": ["none.py"]})
-    own.__pydantic_extra__ = {"no_504": Criterion()}
+    own = structs.replace(stage.config.criteria, files=["none.py"], named={"no_504": Criterion()})
     with pytest.raises(ConfigError, match=r"criteria\.no_504: no criterion of this name"):
-        checks_run.criteria(stage.config.model_copy(update={"criteria": own, "folder": tmp_path}))
+        checks_run.criteria(structs.replace(stage.config, criteria=own, folder=tmp_path))
 
 
 def test_a_config_that_names_no_criterion_never_passes(stage: Moved) -> None:
-    own = stage.config.criteria.model_copy()
-    own.__pydantic_extra__ = {}
+    own = structs.replace(stage.config.criteria, named={})
     context = stage.fresh()
-    context.config = context.config.model_copy(update={"criteria": own})
+    context.config = structs.replace(context.config, criteria=own)
     found = checks_run.run(context)
     assert (found.criteria, found.verdict, found.exit_code) == ((), FAIL, 1)
     assert checks_run.run(context, deployment=Moved.deployment, gate=True, smoke=[]).verdict is OPEN
@@ -224,11 +223,9 @@ def since_now(stage: Moved, **criteria: Any) -> Judged:
 
     def judged() -> ChecksResult:
         fresh = stage.fresh()
-        own = fresh.config.criteria.model_copy()
-        for name, options in criteria.items():
-            assert own.__pydantic_extra__ is not None
-            own.__pydantic_extra__[name] = Criterion(**options)
-        fresh.config = fresh.config.model_copy(update={"criteria": own})
+        own = fresh.config.criteria
+        given = {name: Criterion(**options) for name, options in criteria.items()}
+        fresh.config = structs.replace(fresh.config, criteria=structs.replace(own, named={**own.named, **given}))
         return checks_run.run(fresh, since=start)
 
     return judged

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import stamina
+from msgspec import structs
 
 from migration import plan, secret, secret_set
 from migration.common.secrets_type import Secret
@@ -94,7 +95,7 @@ def test_without_a_local_value_present_is_enough(sick: Clinic) -> None:
     settings = context.config.secrets[NAME]
     for text, expected in ((sick.key, True), ("another", False)):
         digest = hashlib.sha256(text.encode()).hexdigest()
-        known = context.config.model_copy(update={"secrets": {NAME: settings.model_copy(update={"sha256": digest})}})
+        known = structs.replace(context.config, secrets={NAME: structs.replace(settings, sha256=digest)})
         found = secret.verify(replace(context, config=known))
         assert (found.secrets[0].matches, found.exit_code) == (expected, 0 if expected else 1)
 

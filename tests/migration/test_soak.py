@@ -21,13 +21,15 @@ from migration.errors import Interrupted, Refused
 from migration.evidence.sequential import Sprt
 from migration.evidence.spending import Meter
 from migration.schema.settings import Soak
+from tests.support.built import built
 
-CONFIG = Config.model_validate(
+CONFIG = built(
+    Config,
     {
         "migration": {"name": "test", "functions": ["make"]},
         "app": {"path": "app"},
         "environments": {"prod": {"url": "http://127.0.0.1:9"}},
-    }
+    },
 )
 
 
@@ -67,7 +69,7 @@ def meter(context: Context, unit: float = 0.001) -> Meter:
 
 
 def settings(**more: Any) -> Soak:
-    return Soak(**more)
+    return built(Soak, more)
 
 
 def no_hope(_: Sample) -> str:

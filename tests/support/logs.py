@@ -19,6 +19,7 @@ from migration.rehearsal.logs_api import span
 from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import Identity, LogRow, Sandbox
 from migration.schema.settings import Config
+from tests.support.built import built
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -113,7 +114,7 @@ def config(**sections: Any) -> Config:
             "retry": {"pattern": r"(?i)\bretry"},
         },
     }
-    return Config.model_validate(data | sections)
+    return built(Config, data | sections)
 
 
 def context(tmp_path: Path, source: Direct, **sections: Any) -> Context:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from migration import config as configuration
 from migration import source
 from migration.clients.http import Http
@@ -60,8 +62,8 @@ def open_(folder: Path, variables: Mapping[str, Any] | None = None) -> Moved:
     found = configuration.load(ROOT)
     quick = {"OPENROUTER_RETRY_BASE_MS": 20, **(variables or {})}
     calm = {"variables": {**found.rehearsal.variables, **quick}, "management": {"rate_limit": {"default": 0}}}
-    rehearsal = found.rehearsal.model_copy(update=calm)  # a whole file of checks asks more often than people may
-    stage = Moved(folder, folder / "sandbox", found.model_copy(update={"rehearsal": rehearsal}), Collected())
+    rehearsal = structs.replace(found.rehearsal, **calm)  # a whole file of checks asks more often than people may
+    stage = Moved(folder, folder / "sandbox", structs.replace(found, rehearsal=rehearsal), Collected())
     stage.open()
     from migration.rehearsal import seed
 

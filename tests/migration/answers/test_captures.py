@@ -10,10 +10,11 @@ import pytest
 from migration.answers import captures
 from migration.errors import ConfigError
 from migration.schema.cases import SmokeCase
+from tests.support.built import built
 
 
 def case(name: str, body: Any = None, **more: Any) -> SmokeCase:
-    return SmokeCase.model_validate({"name": name, "function": "f", "body": body, **more})
+    return built(SmokeCase, {"name": name, "function": "f", "body": body, **more})
 
 
 def order(*cases: SmokeCase) -> list[str]:

@@ -12,13 +12,15 @@ from migration.answers.samples import Sample
 from migration.common.clock import VirtualClock
 from migration.config import Config
 from migration.context import Context, Environment
+from tests.support.built import built
 
-CONFIG = Config.model_validate(
+CONFIG = built(
+    Config,
     {
         "migration": {"name": "test", "functions": ["make"]},
         "app": {"path": "app"},
         "environments": {"prod": {"url": "http://127.0.0.1:9"}},
-    }
+    },
 )
 HOUR = timedelta(hours=1)
 

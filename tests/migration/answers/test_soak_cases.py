@@ -26,6 +26,7 @@ from migration.evidence.sequential import Sprt, odds
 from migration.rehearsal.providers.program import OK, Dice
 from migration.soak import SoakResult
 from tests.migration.evidence.test_sequential import provider
+from tests.support.built import built
 from tests.support.long import report
 from tests.support.stage import Moved, open_
 
@@ -81,7 +82,7 @@ def context(url: str, tmp_path: Path, *cases: dict[str, Any], **sections: Any) -
         **sections,
     }
     environment = Environment("local", url)
-    return Context(Config.model_validate(found), environment, tmp_path, tmp_path / "app", Collected())
+    return Context(built(Config, found), environment, tmp_path, tmp_path / "app", Collected())
 
 
 def over_http(tmp_path: Path, reply: Callable[[int], Reply], **limits: Any) -> SoakResult:

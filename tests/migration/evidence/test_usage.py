@@ -13,6 +13,7 @@ from migration.common.clock import VirtualClock
 from migration.config import Config
 from migration.context import Context, Environment
 from migration.evidence import usage
+from tests.support.built import built
 
 
 @dataclass
@@ -42,12 +43,13 @@ def key() -> Key:
 
 @pytest.fixture
 def context(tmp_path: Path, key: Key) -> Context:
-    config = Config.model_validate(
+    config = built(
+        Config,
         {
             "migration": {"name": "test", "functions": ["make"]},
             "app": {"path": "app"},
             "environments": {"prod": {"url": "http://127.0.0.1:9"}},
-        }
+        },
     )
     environment = Environment("prod", "http://127.0.0.1:9")
     found = Context(config, environment, tmp_path, tmp_path / "app", clock=VirtualClock())
