@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from migration import config as configuration
-from migration import envfile
 from migration.common.clock import Clock
-from migration.common.finding import flag
 from migration.common.progress import Observer
 from migration.common.secrets_type import Secret
+from migration.environment import Environment, embedded, hosted, sandbox
 from migration.errors import ConfigError, Refused
-from migration.schema.environments import EnvironmentSettings, LogSettings
+from migration.schema.environments import EnvironmentSettings
 from migration.schema.settings import App, Config
 
 if TYPE_CHECKING:
@@ -32,37 +29,6 @@ if TYPE_CHECKING:
     from migration.lock import Lock
 
 SAMPLE = Path(__file__).parent / "rehearsal" / "app"
-
-
-@dataclass(frozen=True)
-class Environment:
-    """Where a verb acts. `anon_key`, user and provider keys are those that belong to it."""
-
-    name: str
-    url: str
-    project_ref: str | None = None
-    api_url: str = ""
-    access_token: Secret | None = None
-    confirm: bool = False
-    embedded: bool = False
-    anon_key: Secret | None = None
-    user_email: Secret | None = None
-    user_password: Secret | None = None
-    provider_url: str = ""
-    provider_key: Secret | None = None
-    management_key: Secret | None = None
-    secrets: dict[str, Secret] = field(default_factory=dict)
-    logs: LogSettings = field(default_factory=LogSettings)
-
-    @property
-    def flag(self) -> str:
-        """What a command that we print needs to mean this environment."""
-        return flag(self.name)
-
-    @property
-    def log_queries(self) -> int | None:
-        """How many the logs take a minute; None where nobody counts, as on the sandbox."""
-        return None if self.embedded else self.logs.per_minute or None
 
 
 @dataclass
@@ -163,7 +129,7 @@ def make(root: Path, name: str, observer: Observer | None = None, clock: Clock |
     extra: dict[str, Any] = {"observer": observer or Observer(), "clock": clock or Clock()}
     if settings.embedded:
         return attach(root, config, root / ".cutover" / "sandbox", name=name, **extra)
-    return Context(config, _hosted(config, root, name, settings), root, _app(config, settings), **extra)
+    return Context(config, hosted(config, root, name, settings), root, _app(config, settings), **extra)
 
 
 def attach(
@@ -183,66 +149,6 @@ def attach(
     return Context(own, where, root, Path(running["app"]), observer or Observer(), clock or Clock(), folder / "state")
 
 
-def sandbox(folder: Path) -> dict[str, Any]:
-    """What a running sandbox says of itself. Refused when none is running in that folder."""
-    hint = "start it in another terminal: inv sandbox"
-    try:
-        texts = [(folder / name).read_text() for name in ("sandbox.json", "clone.json")]
-        found: dict[str, Any] = {**json.loads(texts[0]), **json.loads(texts[1])}
-    except FileNotFoundError:
-        raise Refused("the sandbox is not running", hint) from None
-    except (OSError, ValueError) as error:
-        raise Refused(f"{folder / 'sandbox.json'} cannot be read: {error}", hint) from None
-    if not _alive(int(found.get("pid") or 0)):
-        raise Refused("the sandbox is not running any more", hint)
-    return found
-
-
-def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
-    """The sandbox as an environment: every key is its own, nothing of .env is read."""
-    secrets = {secret: Secret(running["openrouter_key"]) for secret in config.secrets}
-    return Environment(
-        name,
-        url=running["url"],
-        project_ref=running["project_ref"],
-        api_url=running["api_url"],
-        access_token=Secret(running["access_token"]),
-        embedded=True,
-        anon_key=Secret(running["anon_key"]),
-        user_email=Secret(running["user_email"]),
-        user_password=Secret(running["user_password"]),
-        provider_url=f"{running['url']}/_openrouter/api/v1",
-        provider_key=Secret(running["openrouter_key"]),
-        management_key=Secret(running["openrouter_management_key"]),
-        secrets=secrets,
-    )
-
-
-def _hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings) -> Environment:
-    envfile.guard(root)
-    ref = settings.project_ref and configuration.need(settings.project_ref, f"environments.{name}.project_ref", name)
-    auth = settings.auth or config.auth
-    values = configuration.variables(root)
-    url = configuration.need(settings.url, f"environments.{name}.url", name)
-    provider = config.provider
-    return Environment(
-        name,
-        url=url.replace("{project_ref}", ref or ""),
-        project_ref=ref,
-        api_url=configuration.need(settings.api_url, f"environments.{name}.api_url", name),
-        access_token=settings.access_token,
-        confirm=settings.confirm,
-        anon_key=configuration.optional(auth.anon_key),
-        user_email=configuration.optional(auth.user.email) if auth.user else None,
-        user_password=configuration.optional(auth.user.password) if auth.user else None,
-        provider_url=provider.url if provider else "",
-        provider_key=configuration.optional(provider.key) if provider else None,
-        management_key=configuration.optional(provider.management_key) if provider else None,
-        secrets={secret: Secret(values[secret]) for secret in config.secrets if values.get(secret)},
-        logs=settings.logs,
-    )
-
-
 def _app(config: Config, settings: EnvironmentSettings) -> Path:
     app = (config.folder / config.app.path).resolve()
     if app == SAMPLE.resolve() and settings.project_ref:
@@ -251,13 +157,3 @@ def _app(config: Config, settings: EnvironmentSettings) -> Path:
             "set app.path in config.yaml to your own repository, or use --env sandbox",
         )
     return app
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return pid > 0
