@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def run(
     shown: Callable[[], object] = lambda: None  # noqa: E731
     try:
         if asked:
+            context.observer.step("type check")
             checked.wait(3.0)
             checked.tell()
         shown = _ask(context, made, yes, asked, plan_hash, confirm, resumed)
@@ -126,9 +128,14 @@ def _same(deployment: Deployment, made: Plan, plan_hash: str | None) -> bool:
 
 
 def _expect(made: Plan, plan_hash: str) -> None:
-    if len(plan_hash) < _SHORTEST or not made.hash.startswith(plan_hash.lower()):
-        short = f"the plan is {made.hash[:12]} now, and not {plan_hash}: something has moved since."
-        raise Refused(f"Not deployed: {short}", f"inv plan, then inv deploy --plan {made.hash[:12]}")
+    if made.hash.startswith(plan_hash.lower()) and len(plan_hash) >= _SHORTEST:
+        return
+    hint = f"inv plan{made.only}, then inv deploy {made.flags}"
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{_SHORTEST},64}}", plan_hash):
+        text = f"--plan takes the hash that inv plan shows, at least {_SHORTEST} digits of it, and not {plan_hash}."
+        raise Refused(f"Not deployed: {text}", hint)
+    text = f"the plan is {made.hash[:12]} now, and not {plan_hash}: something has moved since."
+    raise Refused(f"Not deployed: {text}", hint)
 
 
 def _ask(
@@ -150,11 +157,11 @@ def _ask(
     odd = [f"{slug} has drifted" for slug in made.drifted if slug not in ours]
     odd += [f"{item.slug} could not be put back ({item.lost})" for item in made.irreversible if item.slug not in ours]
     if odd and (yes or not context.environment.confirm):
-        raise Refused(f"Not deployed: {', '.join(odd)}.", f"inv plan --diff, then inv deploy --plan {made.hash[:12]}")
+        raise Refused(f"Not deployed: {', '.join(odd)}.", f"inv plan --diff{made.only}, then inv deploy {made.flags}")
     if not asked:
         return begin([lambda: confirm(made)])
     if not confirm(made):
-        raise Refused("Not confirmed: nothing was changed.", f"inv deploy --plan {made.hash[:12]}")
+        raise Refused("Not confirmed: nothing was changed.", f"inv deploy {made.flags}")
     return lambda: None
 
 
@@ -219,7 +226,8 @@ def _nothing(context: Context, made: Plan, pending: Recovery | None, wait: float
     now = context.clock.now()
     left = made.history.live
     ended = Deployed(left.id if left else "", "same", made.revision, made.base_revision, (), now, now, made.hash)
-    text = "Nothing to deploy: what is live has this very source."
+    text = "Nothing to deploy: what is live has this very source." if made.functions else "Nothing to deploy."
+    text = " ".join([text, *(note for note in made.notes if "is not deployed" in note)])
     if pending is None:
         return DeployResult(ended, message=text)
     ends.abandon(context, pending, wait)

@@ -127,4 +127,4 @@ def _criteria(
         return "inconclusive", error.message
     details["checks"] = found
     open_ = [one for one in found.criteria if not one.advisory and one.verdict.value != "pass"]
-    return found.verdict.value, "; ".join(f"{one.name}: {one.got}, and not {one.expected}" for one in open_)
+    return found.verdict.value, "; ".join(f"{one.name}: {one.got} (wanted: {one.expected})" for one in open_)

@@ -18,7 +18,10 @@ def _context(out: Output, root: Path, env: str) -> contexts.Context:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if text and not found:
+        raise Refused(f"{text!r} names nothing", "name one or more, separated by commas")
+    return found
 
 
 def _seconds(text: str) -> float:

@@ -139,9 +139,21 @@ class Plan:
         rest["interrupted"] = self.pending.as_json() if self.pending and not self.busy else None
         return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **told, **rest}
 
+    @property
+    def only(self) -> str:
+        """What limits `inv plan` and `inv deploy` to the same functions again."""
+        return f" --only {','.join(item.slug for item in self.functions)}" if self.partial else ""
+
+    @property
+    def flags(self) -> str:
+        """What names this very plan to `inv deploy`."""
+        return f"--plan {self.hash[:12]}{self.only}"
+
     def _next(self) -> list[str]:
-        pending = self.pending
+        pending, env = self.pending, flag(self.environment)
         if pending and (pending.verdict != "abandoned" or not self.changes):
-            return [] if self.busy else list(pending.next)
+            return [] if self.busy else [step.replace("--plan HASH", self.flags) for step in pending.next]
+        if self.changes and any(not one["present"] or one["matches"] is False for one in self.secrets):
+            return [f"inv secret{env} --set", f"inv deploy{env} {self.flags}"]
         lift = " --lift-hold 'why it is good now'" if self.hold else ""
-        return [f"inv deploy{flag(self.environment)} --plan {self.hash[:12]}{lift}"] if self.changes else []
+        return [f"inv deploy{env} {self.flags}{lift}"] if self.changes else []

@@ -7,7 +7,7 @@ import re
 from migration.common.durations import show
 from migration.common.finding import named
 
-from .canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
+from .canvas import BAD, GOOD, UNSURE, Canvas, Data, count, short, size, when
 
 _FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
 _OUTCOMES = {
@@ -15,8 +15,8 @@ _OUTCOMES = {
     "ungated": ("is live; NOTHING WAS PROVEN (--no-gate)", UNSURE),
     "unproven": ("is live; there was not enough evidence to prove it", UNSURE),
     "restored": ("failed its gate; what was live before is live again", BAD),
-    "rolled_back": ("is done: what was live before is live again", GOOD),
-    "deleted": ("is done: what it had created is gone again", GOOD),
+    "rolled_back": ("is done", GOOD),
+    "deleted": ("is done: what had been created is gone again", GOOD),
     "abandoned": ("was abandoned before anything changed", UNSURE),
     "unfinished": ("is half done", BAD),
 }
@@ -25,7 +25,7 @@ _OUTCOMES = {
 def plan(data: Data, canvas: Canvas) -> None:
     rows = [
         [
-            row["slug"], row["action"], f"{len(row['files'])} files, {row['bytes'] / 1000:.0f} kB",
+            row["slug"], row["action"], f"{count(len(row['files']), 'file')}, {size(row['bytes'])}",
             _version(row["live_version"]), row["restorable"], row["why"],
         ]
         for row in data["functions"]
@@ -79,9 +79,8 @@ def _around(data: Data, canvas: Canvas) -> None:
                 named(f"secret {row['name']} differs from the local value: inv secret --set", data["environment"]), BAD
             )
     if data["hold"]:
-        canvas.say(
-            f"held: {data['hold'].get('reason') or data['hold'].get('why') or 'this change was rolled back'}", BAD
-        )
+        held = data["hold"]
+        canvas.say(f"held: {held['why']}, rolled back by {held['who'] or 'somebody'} on {when(held['at'])}", BAD)
     if data["lock"]:
         canvas.say(f"locked by {data['lock'].get('who')} since {when(data['lock'].get('created'))}", UNSURE)
     for note in data["notes"]:
@@ -111,10 +110,10 @@ def _rolled(data: Data) -> tuple[str, str]:
         git_alone = data.get("restored_seconds") is None and outcome == "rolled_back"
         return ("is done: git agrees now", GOOD) if git_alone else _OUTCOMES[outcome]
     if code == 5:
-        return "has put the service back; git does not agree yet", UNSURE
+        return "is not finished: git does not agree yet", UNSURE
     if code == 4:
-        return "has put back what was live before; that it answers was not proven", UNSURE
-    return "has put back what was live before, and that does not answer", BAD
+        return "is done, and that the former code answers was not proven", UNSURE
+    return "is done, and the former code does not answer", BAD
 
 
 def _details(data: Data) -> list[str]:
@@ -140,8 +139,7 @@ def rollback_plan(data: Data, canvas: Canvas) -> None:
         canvas.table(rows, "function", "action", "live now", "will be live")
     canvas.say(data["message"], "bold")
     if data["files"]:
-        count = len(data["files"])
-        canvas.say(f"Git takes back {count} file{'s' * (count != 1)}: {', '.join(data['files'])}")
+        canvas.say(f"Git takes back {count(len(data['files']), 'file')}: {', '.join(data['files'])}")
     for note in data.get("notes") or ():
         canvas.say(note)
 

@@ -331,3 +331,24 @@ def test_a_reader_who_leaves_in_the_middle_decides_nothing(stage: Scene) -> None
     context.observer = Lines(Gone(after=1))
     assert _deploy(context).deployment.outcome == "ungated"
     assert {one.version for one in stage.context().supabase.functions()} == {1}
+
+
+def test_the_plan_of_some_functions_is_confirmed_with_the_same_ones(stage: Scene) -> None:
+    made = plan.make(stage.context(), ["alpha"])
+    (command,) = made.as_json()["next"]
+    assert command == f"inv deploy --plan {made.hash[:12]} --only alpha"
+    ended = _deploy(stage.context(), yes=False, plan_hash=made.hash[:12], only=["alpha"])
+    assert ended.deployment.outcome == "ungated" and set(_versions(stage)) == {"alpha"}
+
+
+@pytest.mark.parametrize("typed", ["zz", "1234567", "not-a-hash"])
+def test_what_is_no_hash_is_not_taken_for_a_plan_that_has_moved(stage: Scene, typed: str) -> None:
+    with pytest.raises(Refused, match="--plan takes the hash that inv plan shows, at least 8 digits"):
+        _deploy(stage.context(), yes=False, plan_hash=typed)
+
+
+def test_functions_that_are_switched_off_are_not_called_equal(stage: Scene) -> None:
+    off = "".join(f"[functions.{slug}]\nenabled = false\n" for slug in stage.functions)
+    stage.commit({"supabase/config.toml": f'project_id = "test"\n{off}'})
+    message = _deploy(stage.context()).message
+    assert "very source" not in message and "alpha is not deployed" in message
