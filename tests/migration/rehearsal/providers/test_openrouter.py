@@ -214,12 +214,12 @@ def test_a_generation_is_found_a_moment_later(ask: Any) -> None:
 
 def test_the_catalogue_lists_price_expiry_and_servers(ask: Any) -> None:
     """Prices are strings for one token; an unlisted, expired or unserved model answers no completion."""
-    name = shared.MODEL
-    asked = ask({"openrouter": {"models": {name: {"expiration_date": "2026-12-24"}}}})
+    name, last = shared.MODEL, f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"
+    asked = ask({"openrouter": {"models": {name: {"expiration_date": last}}}})
     (entry,) = [each for each in asked.money("models").json()["data"] if each["id"] == name]
     wanted = {"prompt": "0.0000006", "completion": "0.0000025", "input_cache_read": "0.00000015"}
     assert wanted.items() <= entry["pricing"].items()
-    assert entry["expiration_date"] == "2026-12-24"
+    assert entry["expiration_date"] == last
     assert len(asked.money(f"models/{name}/endpoints").json()["data"]["endpoints"]) == 3
     for state in ({"expiration_date": "2026-11-01"}, {"endpoints": 0}, {"listed": False}):
         asked.providers.apply({"openrouter": {"models": {name: state}}})
