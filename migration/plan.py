@@ -85,7 +85,7 @@ def _read(
     context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     ours = begin(
         [
-            lambda: source.read_all(context.app, slugs, context.state),
+            lambda: source.working(context.repository, slugs, context.state),
             context.ledger.history,
             lambda: _here(context),
         ]

@@ -19,7 +19,7 @@ from migration.code import functions_config, graph, graphcache, importmap, joint
 from migration.code.importmap import ImportMap
 from migration.errors import Refused
 from migration.git import Repository
-from migration.repo import checkout
+from migration.repo import checkout, endings
 
 LIMIT = 20_000_000
 LARGE = 5_000_000
@@ -74,6 +74,12 @@ class Source:
 def canonical(value: Any) -> bytes:
     """JSON that is the same for equal values: sorted keys, no spaces, UTF-8."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def working(repository: Repository, slugs: Iterable[str], state: Path) -> dict[str, Source]:
+    """Several from the working copy, all refusals told together; line ends are git's, whatever this clone does."""
+    found = read_all(repository.path, slugs, state)
+    return {slug: replace(one, files=endings.committed(repository, one.files)) for slug, one in found.items()}
 
 
 def read(app: Path, slug: str, state: Path, graphs: Mapping[Path, graph.Graph] | None = None) -> Source:

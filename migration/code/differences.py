@@ -58,7 +58,7 @@ def unchanged(context: Context, slugs: Sequence[str], past: Mapping[str, Source]
 
 def _measure(context: Context, slug: str, then: Source | None, base: str) -> Unchanged:
     try:
-        now = source.read(context.app, slug, context.state)
+        now = source.working(context.repository, [slug], context.state)[slug]
     except Refused as error:
         return Unchanged(slug, True if base else None, (), error.message)
     if not base:

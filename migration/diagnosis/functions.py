@@ -94,7 +94,7 @@ def _changed(look: Look) -> Iterator[Finding]:
 
 def _in_git(look: Look, told: Unchanged, base: str, past: Source) -> Finding:
     slug, files = told.slug, told.files
-    now = source.read(look.context.app, slug, look.context.state)
+    now = source.working(look.context.repository, [slug], look.context.state)[slug]
     fix = _restore(look, slug, base, sorted(set(files) & set(past.files)), sorted(set(now.files) - set(past.files)))
     why = _told(f"against {base[:12]}: {', '.join(files) or 'its settings'}", differences.text(now, past))
     return Finding(
@@ -118,7 +118,7 @@ def _deployed(look: Look, live: Function, past: Source, base: str) -> Iterator[F
     body = downloaded.from_body(snapstore.download(look.context, live), live)
     if downloaded.same_files(past, body):
         return
-    now = source.read(look.context.app, live.slug, look.context.state)
+    now = source.working(look.context.repository, [live.slug], look.context.state)[live.slug]
     fix = cli(look, live.slug)
     if now.digest != past.digest:
         fix = f"{_git(look)} checkout {base[:12]} -- {shlex.join(sorted(past.files))} && {fix}"

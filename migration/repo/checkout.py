@@ -8,9 +8,10 @@ from pathlib import Path
 
 from migration.errors import Refused
 from migration.git import QUIET, Repository
+from migration.repo import endings
 
-FILES, INDEX = "files", "index"
-PLAIN = ["-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.trustCTime=true",
+FILES, INDEX = "files", "index.plain"
+PLAIN = [*endings.PLAIN, "-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.trustCTime=true",
          "-c", "core.checkStat=default"]  # fmt: skip
 _KEPT = 12
 _proven: set[tuple[Path, Path]] = set()

@@ -133,6 +133,22 @@ def test_it_works_from_a_shallow_clone_that_never_saw_the_deployment(stage: Scen
     assert _file(stage, index("other")) == text(1)
 
 
+def test_a_clone_that_writes_other_line_ends_plans_deploys_and_rolls_back_like_any(stage: Scene) -> None:
+    _twice(stage)
+    windows = stage.folder / "windows"
+    repos.clone(stage.folder / "remote.git", windows, "--config", "core.autocrlf=true")
+    assert b"\r\n" in (windows / index("alpha")).read_bytes()
+    made = plan.make(stage.context(windows, root="elsewhere"))
+    assert {item.action for item in made.functions} == {"same"}
+    stage.change(3)
+    repos.git(windows, "pull", "--quiet", "--ff-only")
+    assert _deploy(stage.context(windows, root="elsewhere")).exit_code == 0
+    assert _live(stage) == {"alpha": text(3), "beta": text(3)}, "what git holds is what is sent"
+    result = _rollback(stage.context(windows, root="elsewhere"))
+    assert result.exit_code == 0, result
+    assert _live(stage) == {"alpha": text(2), "beta": text(2)} and _file(stage, index("alpha")) == text(2)
+
+
 def test_only_the_migrated_functions_files_go_back(stage: Scene) -> None:
     _deploy(stage.context())
     pages = {f"web/page{number}.tsx": "new\n" for number in range(50)}

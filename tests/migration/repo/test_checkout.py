@@ -98,12 +98,12 @@ def _harm(harm: str, folder: Path, file: Path) -> None:
     elif harm == "remove":
         file.unlink()
     elif harm == "index":
-        (folder.parent / "index").write_bytes(b"torn")
+        (folder.parent / checkout.INDEX).write_bytes(b"torn")
     elif harm == "empty":
         shutil.rmtree(folder)
     else:
         shutil.rmtree(folder)
-        (folder.parent / "index").unlink()
+        (folder.parent / checkout.INDEX).unlink()
         (folder.parent / "supabase").mkdir()
 
 
