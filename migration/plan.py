@@ -223,7 +223,7 @@ def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str
 def _hold(context: Context, history: History, head: str, changing: Sequence[Item]) -> dict[str, Any] | None:
     """What stands in the way of this deploy, if it was rolled back before."""
     digests = {item.slug: item.source.digest for item in changing}
-    found = hold.check(context.repository, history, head, digests, context.remote) if digests else None
+    found = hold.check(context.repository, history, head, digests, context.remote, context.state) if digests else None
     return found.as_json() if found else None
 
 

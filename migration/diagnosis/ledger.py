@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from migration.common.finding import Finding, then
 from migration.diagnosis.look import Look
 from migration.errors import CutoverError
+from migration.repo import hold as holds
 from migration.repo.deployments import Deployment, Record
 from migration.repo.held import Holder
 from migration.repo.probe import probe
@@ -76,8 +77,7 @@ def _lock(look: Look, holder: Holder) -> Finding:
 
 
 def _hold(look: Look, hold: Record) -> Finding:
-    revert = hold.get("revert") or {}
-    commit = str(revert.get("commit") or "")
+    commit = holds.undoing(hold)
     evidence = f"set {hold.get('at', '')} by {hold.get('who', '')} with {hold['id']}"
     git = f"git -C {shlex.quote(str(look.context.app))}"
     app = look.context.config.app

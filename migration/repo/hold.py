@@ -1,36 +1,40 @@
 """A hold: what was rolled back may not be deployed again until somebody lifts it.
 
-Held is a revision that descends from the held tip and not from the recorded revert, and any source whose digest was
-rolled back. The hold is part of the rollback's intent (or of the outcome of a deploy whose gate failed), so that it
-stands before the restore.
+Held is a revision that descends from the held tip and from no revert of it, and any source whose digest was rolled
+back. A revert is the recorded one, or another commit that put the files back: squash-merged, or made by hand. The hold
+is part of the rollback's intent (or of the outcome of a deploy whose gate failed): it stands before the restore.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from migration.common.failpoint import failpoint
 from migration.common.finding import flag
-from migration.errors import Refused, ServiceFailed
+from migration.errors import CutoverError, Refused, ServiceFailed
 from migration.git import Repository
 from migration.ledger import Ledger
+from migration.repo import scope, trace
 from migration.repo.deployments import Deployment, History, Record
 
 
 @dataclass(frozen=True)
 class Hold:
-    """A hold that stands in the way: `id` is the deployment whose record carries it, `why` a clause for a sentence."""
+    """A hold that stands in the way: `id` is the deployment whose record carries it, `why` a clause for a sentence,
+    `revert` the commit that took the change back, empty where the record knows none."""
 
     id: str
     at: str
     who: str
     tip: str
     why: str
+    revert: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        return {"id": self.id, "at": self.at, "who": self.who, "tip": self.tip, "why": self.why}
+        return asdict(self)
 
     def __str__(self) -> str:
         return f"{self.why}, which was rolled back by {self.who or 'somebody'} on {self.at or 'an unknown day'}"
@@ -47,27 +51,36 @@ def make(deployment: Deployment, base: str | None = None) -> dict[str, Any]:
 
 
 def check(
-    repository: Repository, history: History, revision: str, digests: Mapping[str, str], remote: str = ""
-) -> Hold | None:
+    repository: Repository, history: History, revision: str, digests: Mapping[str, str], remote: str = "",
+    state: Path | None = None,
+) -> Hold | None:  # fmt: skip
     """The newest hold on a revision or on a source (slug to digest), or None.
 
-    A shallow clone is deepened if that is needed to tell; Refused when that fails.
+    Without `state`, the folder for caches, only the recorded revert counts. A shallow clone is deepened if that is
+    needed to tell; Refused when that fails.
     """
     for record in reversed(history.holds):
-        why = _source(record, digests) or _revision(repository, record, revision, remote)
+        why = _source(record, digests) or _revision(repository, record, revision, remote, state)
         if why:
             text = {name: str(record.get(name) or "") for name in ("id", "at", "who", "tip")}
-            return Hold(why=why, **text)
+            return Hold(why=why, revert=undoing(record), **text)
     return None
 
 
 def refuse(found: Hold, environment: str = "prod") -> Refused:
-    """The error for a hold, with the command that lifts it."""
-    return Refused(
-        f"Not deployed: this is {found}.",
-        f"git revert the revert, push, then inv deploy{flag(environment)} --lift-hold 'why it is good now'",
-        hold=found.as_json(),
-    )
+    """The error for a hold, with the commands that lift it."""
+    lift = f"inv deploy{flag(environment)} --lift-hold 'why it is good now'"
+    hint = f"inv rollback{flag(environment)} takes it back in git as well; if it is good now: {lift}"
+    if found.revert:
+        hint = f"git revert {found.revert[:12]} (if that is merged), git push, then {lift}"
+    return Refused(f"Not deployed: this is {found}.", hint, hold=found.as_json())
+
+
+def undoing(record: Record) -> str:
+    """The commit to revert in order to roll forward, as a hold's record knows it; empty when it does not."""
+    known = record.get("revert") or {}
+    made = known.get("commit") if known.get("state", "pushed") != "already" else ""  # then it is the branch's tip
+    return str(known.get("revert") or made or "")
 
 
 def lift(ledger: Ledger, history: History, reason: str) -> list[str]:
@@ -88,7 +101,7 @@ def _source(record: Record, digests: Mapping[str, str]) -> str:
     return f"the source of {found}" if found else ""
 
 
-def _revision(repository: Repository, record: Record, revision: str, remote: str) -> str:
+def _revision(repository: Repository, record: Record, revision: str, remote: str, state: Path | None) -> str:
     tip, base = str(record.get("tip") or ""), str(record.get("base") or "")
     if not tip or tip == base or (base and repository.is_ancestor(tip, base)):
         return ""  # no commit was taken back, only a source
@@ -98,7 +111,23 @@ def _revision(repository: Repository, record: Record, revision: str, remote: str
     revert = str((record.get("revert") or {}).get("commit") or "")
     if revert and repository.is_ancestor(revert, revision):
         return ""
+    if state and base and _taken_back(repository, record, revision, state):
+        return ""
     return f"revision {revision[:9]}, which contains {tip[:9]} and no revert of it"
+
+
+def _taken_back(repository: Repository, record: Record, revision: str, state: Path) -> bool:
+    """Whether a commit since the tip has every changed file of the held functions as it was at base. When in doubt,
+    not; Deno is asked only if something touched the files at all."""
+    tip, base, slugs = str(record["tip"]), str(record["base"]), list(record.get("digests") or ())
+    try:
+        if not slugs or not trace.touched(repository, base, tip, revision):
+            return False
+        files, there = scope.sources(repository, base, tip, slugs, state)
+        known = there.issuperset(slugs)
+        return known and bool(trace.revert(repository, base, tip, revision, sorted(files)))
+    except CutoverError:
+        return False
 
 
 def _have(repository: Repository, tip: str, remote: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migration import source
 from migration.clients.supabase_types import Function
 from migration.code import downloaded, snapstore
 from migration.errors import CutoverError
+from migration.git import Repository
 from migration.repo import reversal
 from migration.repo.reversal import Range
 
@@ -35,16 +37,23 @@ def of(
     """The files of these functions before and after. Refused when a commit of the range is not to be had."""
     repository = context.repository
     reversal.have(repository, remote(context), [base, revision])
-    before = source.at_revision(repository, base, slugs, context.state)
-    after = source.at_revision(repository, revision, slugs, context.state)
-    files = {path for side in (before, after) for one in side.values() for path in one.files}
-    if any(_settings(before.get(slug)) != _settings(after.get(slug)) for slug in slugs):
-        files.add(CONFIG)
+    files = sources(repository, base, revision, slugs, context.state)[0]
     changed = set(repository.changed(base, revision, sorted(files))) if files else set()
     kept = _kept(context, changed, revision, slugs, live)
     paths = tuple(sorted(files - set(kept)))
     commits = reversal.listed(repository, base, revision, sorted(changed)) if changed else ()
     return Scope(Range(base, revision, paths, commits, whole, tuple(slugs), deployment), kept)
+
+
+def sources(
+    repository: Repository, base: str, revision: str, slugs: Sequence[str], state: Path
+) -> tuple[set[str], set[str]]:
+    """The files of these functions before and after, the settings too where they differ; and who is there after."""
+    before, after = (source.at_revision(repository, commit, slugs, state) for commit in (base, revision))
+    files = {path for side in (before, after) for one in side.values() for path in one.files}
+    if any(_settings(before.get(slug)) != _settings(after.get(slug)) for slug in slugs):
+        files.add(CONFIG)
+    return files, set(after)
 
 
 def differing(context: Context, commit: str, restored: Mapping[str, Source | None]) -> list[str]:

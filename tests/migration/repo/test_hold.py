@@ -103,7 +103,19 @@ def test_the_refusal_says_who_rolled_back_and_how_to_go_on(ground: Ground) -> No
     assert found is not None
     error = hold.refuse(found, "staging")
     assert error.exit_code == 2 and "rolled back by ada" in error.message
-    assert "inv deploy --env staging --lift-hold" in error.hint
+    assert "inv rollback --env staging" in error.hint and "inv deploy --env staging --lift-hold" in error.hint
+
+
+@pytest.mark.parametrize("state", ["pushed", "review", "already"])
+def test_the_refusal_names_the_revert_that_the_record_knows(ground: Ground, state: str) -> None:
+    revert = ground.revert()
+    known = {"commit": "tip" if state == "already" else revert, "state": state}
+    if state == "already":
+        known["revert"] = revert
+    found = fold([*ground.history().records, {"record": "git", "deployment": "r", "id": "2", "revert": known}])
+    held = ground.check(found, ground.base, "new-digest")
+    assert held is not None and hold.refuse(held).hint.startswith(f"git revert {revert[:12]}")
+    assert hold.Hold(**held.as_json()) == held, "as a plan carries it"
 
 
 def test_only_sources_that_changed_are_held() -> None:
