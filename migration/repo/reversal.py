@@ -17,6 +17,7 @@ from migration.git import AUTHOR, QUIET, Repository
 from migration.repo.giterrors import translate
 
 _NOBODY = "-c", "user.useConfigOnly=true"
+TRAILER = "Cutover-Rollback"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def message(repository: Repository, found: Range) -> str:
     kept = "" if found.whole else f", kept to the files of {', '.join(found.names)}"
     lines = [f"This reverts commit {commit}{kept}." for commit in commits]
     head = f'Revert "{repository.subject(commits[0])}"{more}'
-    return "\n".join([head, "", *lines, "", f"Cutover-Rollback: {found.deployment}", ""])
+    return "\n".join([head, "", *lines, "", f"{TRAILER}: {found.deployment}", ""])
 
 
 def listed(repository: Repository, base: str, revision: str, files: Sequence[str]) -> tuple[str, ...]:

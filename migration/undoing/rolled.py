@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from migration.release.outcome import Moved
-from migration.repo.revert import Reverted
+from migration.repo.reverted import Reverted
 
 
 @dataclass(frozen=True)

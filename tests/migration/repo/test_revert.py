@@ -10,7 +10,7 @@ import pytest
 
 from migration.common import failpoint
 from migration.git import Repository
-from migration.repo import reversal, revert
+from migration.repo import reversal, revert, review
 from migration.repo.reversal import Range
 from migration.repo.revert import Reverted, Target
 from tests.support.git_http import serve
@@ -158,8 +158,10 @@ def test_the_commands_printed_after_a_conflict_do_it(ground: Ground) -> None:
     ground.migrate({**AFTER, new: "kimi\n"})
     commit(ground.app, {ART: AFTER[ART].replace("KIMI", "KIMI, but better")}, "Later")
     ground.push()
-    for line in ground.run(ground.found(*FILES, new)).commands:
+    *commands, last = ground.run(ground.found(*FILES, new)).commands
+    for line in commands:
         git(ground.folder, *shlex.split(line)[1:])
+    assert last == "inv rollback" and ground.run(ground.found(*FILES, new)).state == "already"
     assert ground.file(ART) == BEFORE[ART].strip()
     assert new not in git(ground.remote, "ls-tree", "-r", "--name-only", "main")
 
@@ -345,29 +347,146 @@ def test_with_an_identity_the_revert_is_the_user_s(ground: Ground) -> None:
     assert git(ground.remote, "log", "-1", "--format=%an/%cn", "main") == "Test/Test"
 
 
-def test_a_protected_branch_gets_a_branch_for_review_and_the_next_step(ground: Ground) -> None:
-    ground.migrate()
+def _protect(ground: Ground, branches: str = "main") -> None:
     hook = ground.remote / "hooks" / "update"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ] || { echo "protected branch" >&2; exit 1; }\n')
+    hook.write_text(f'#!/bin/sh\ncase "$1" in refs/heads/{branches}) echo "protected branch" >&2; exit 1;; esac\n')
     hook.chmod(0o755)
+
+
+def _late(ground: Ground, files: dict[str, str | bytes | None]) -> None:
+    """Somebody's later commit on the protected branch."""
+    (ground.remote / "hooks" / "update").unlink()
+    commit(ground.app, files, "Later")
+    ground.push()
+    _protect(ground)
+
+
+def test_a_protected_branch_gets_a_branch_for_review_and_the_next_step(ground: Ground) -> None:
+    ground.migrate()
+    _protect(ground)
     tip = ground.tip()
     ended = ground.run()
     assert ended.state == "review" and ended.branch == "cutover/rollback-20261122-120000-abcd"
     assert ground.tip() == tip and ground.file(ART, ended.branch) == BEFORE[ART].strip()
-    assert ended.commands == (f"open a pull request from {ended.branch} to main",)
+    then = "when it is merged, type: inv rollback"
+    assert ended.commands == (f"open a pull request from {ended.branch} to main", then)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_revert_that_waits_for_review_is_found_again(ground: Ground, moved: bool) -> None:
+    ground.migrate()
+    _protect(ground)
+    first = ground.run()
+    if moved:
+        _late(ground, {ART: AFTER[ART].replace("a\n", "A, later\n"), "web/app.tsx": "web 3\n"})
+    second = ground.run()
+    assert second == first and second.state == "review"
+    assert git(ground.remote, "rev-parse", first.branch) == first.commit
+    assert git(ground.app, "for-each-ref", "--format=%(refname)", "refs/heads") == "refs/heads/main"
+
+
+def test_a_revert_for_review_that_cannot_be_merged_any_more_gives_way_to_a_new_one(ground: Ground) -> None:
+    ground.migrate()
+    _protect(ground)
+    first = ground.run()
+    _late(ground, {ART: AFTER[ART].replace("\n", "\r\n")})
+    second = ground.run()
+    assert second.state == "review" and second.commit != first.commit and second.commands == first.commands
+    assert git(ground.remote, "rev-parse", first.branch) == second.commit
+    assert git(ground.remote, "rev-parse", f"{first.branch}^") == ground.tip()
+
+
+def test_what_people_added_to_the_branch_for_review_stays(ground: Ground) -> None:
+    ground.migrate()
+    _protect(ground)
+    first = ground.run()
+    git(ground.app, "fetch", "--quiet", "origin", first.branch)
+    git(ground.app, "switch", "--quiet", "--detach", "FETCH_HEAD")
+    added = commit(ground.app, {"notes.txt": "as agreed\n"}, "What the review asked for")
+    git(ground.app, "push", "--quiet", "origin", f"HEAD:refs/heads/{first.branch}")
+    second = ground.run()
+    assert (second.state, second.commit) == ("review", added)
+    assert git(ground.remote, "rev-parse", first.branch) == added
+
+
+def test_somebody_else_s_branch_of_that_name_is_left_alone(ground: Ground) -> None:
+    ground.migrate()
+    _protect(ground)
+    name = "cutover/rollback-20261122-120000-abcd"
+    theirs = commit(ground.app, {"web/app.tsx": "theirs\n"}, "Theirs")
+    git(ground.app, "push", "--quiet", "origin", f"HEAD:refs/heads/{name}")
+    ended = ground.run()
+    assert ended.state == "local" and "somebody else's" in ended.message
+    assert git(ground.remote, "rev-parse", name) == theirs
+    assert ended.commands[0].endswith(f"push origin {ended.commit}:refs/heads/{name}-again")
+    git(ground.folder, *shlex.split(ended.commands[0])[1:])
+
+
+def test_a_host_that_takes_no_branch_for_review_either_is_told_with_its_reason(ground: Ground) -> None:
+    ground.migrate()
+    _protect(ground, "*")
+    ended = ground.run()
+    assert ended.state == "local" and "took the revert on no branch for review: git push failed" in ended.message
+    assert ended.commands[0].endswith(f":refs/heads/{ended.branch}") and "when it is merged" in ended.commands[1]
+
+
+def test_a_revert_found_in_the_branch_is_named(ground: Ground) -> None:
+    """Whoever made it, and whatever came later: it is what rolling forward has to revert."""
+    ground.migrate()
+    git(ground.app, "revert", "--no-edit", "HEAD")
+    theirs = git(ground.app, "rev-parse", "HEAD")
+    commit(ground.app, {"web/app.tsx": "later\n"}, "Later")
+    ground.push()
+    ended = ground.run()
+    assert (ended.state, ended.commit, ended.revert) == ("already", theirs, theirs)
+
+
+def test_a_branch_that_is_not_there_is_told_without_commands_that_cannot_work(ground: Ground) -> None:
+    ground.migrate()
+    target = Target("origin", "trunk", again="inv rollback --env staging")
+    ended = revert.run(Repository(ground.app, QUIET), ground.found(), target, ground.folder / "state")
+    assert ended.state == "impossible" and "has no branch trunk: set app.branch" in ended.message
+    assert ended.commands[-1] == "inv rollback --env staging"
+    assert not any("trunk" in line or "switch" in line for line in ended.commands)
+
+
+def test_after_a_conflict_the_later_commits_that_the_commands_take_away_are_named(ground: Ground) -> None:
+    ground.migrate()
+    clash = commit(ground.app, {ART: AFTER[ART].replace("KIMI", "KIMI, but better")}, "Later")
+    commit(ground.app, {CHAT: "not one of these files\n"}, "Chat")
+    fix = commit(ground.app, {FIX: "kimi fix, mended\n"}, "Fix")
+    ground.push()
+    ended = ground.run()
+    assert f"also take away what {fix[:9]}, {clash[:9]} changed in these files" in ended.message
+
+
+def test_without_a_remote_the_commands_for_doing_it_by_hand_close_the_record_too(ground: Ground) -> None:
+    ground.migrate()
+    commit(ground.app, {ART: AFTER[ART].replace("KIMI", "KIMI, but better")}, "Later")
+    *commands, last = ground.run(remote=None).commands
+    for line in commands:
+        for part in line.split(" && "):
+            git(ground.folder, *shlex.split(part)[1:])
+    assert last == "inv rollback" and ground.run(remote=None).state == "already"
 
 
 @pytest.mark.parametrize(
     ("address", "command"),
     [
-        ("git@github.com:acme/app.git", "gh pr create --base main --head x --fill"),
-        ("https://gitlab.com/acme/app.git", "glab mr create --target-branch main --source-branch x --fill"),
+        ("git@github.com:acme/app.git", "gh pr create --base main --head {} --title 'Revert \"x\"' --body {}"),
+        (
+            "https://gitlab.com/acme/app.git",
+            "glab mr create --target-branch main --source-branch {} --title 'Revert \"x\"' --description {} --yes",
+        ),
     ],
 )
 def test_the_pull_request_step_is_in_the_host_s_words(ground: Ground, address: str, command: str) -> None:
+    made = ground.revision = commit(ground.app, {}, 'Revert "x"')
     git(ground.app, "remote", "set-url", "origin", address)
-    assert revert._request(Repository(ground.app, QUIET), Target("origin", "main"), "x") == command
+    told = review.ended(Repository(ground.app, QUIET), ground.found(), Target("origin", "main"), made).commands[0]
+    words = command.format("cutover/rollback-20261122-120000-abcd", "'Cutover-Rollback: 20261122-120000-abcd'")
+    assert told == f"(cd {ground.app} && {words})"
 
 
 def test_a_push_that_comes_second_is_made_again_on_the_new_tip(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,6 +537,7 @@ def test_a_token_that_may_read_but_not_push_keeps_the_revert_here(ground: Ground
         ended = ground.run()
     assert ended.state == "local" and "not push" in ended.message
     assert git(ground.app, "rev-parse", ended.branch) == ended.commit
+    assert ended.commands[-1] == "inv rollback"
     assert f"push origin {ended.commit}:refs/heads/main" in ended.commands[0]
 
 
