@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,9 @@ from migration.common import interrupts
 from migration.common.failpoint import failpoint
 from migration.errors import CutoverError
 from migration.repo import revert, scope
-from migration.repo.revert import Reverted
+from migration.repo.deployments import Record
+from migration.repo.reverted import Reverted, at
+from migration.undoing import first
 from migration.undoing.aim import Aim
 from migration.undoing.target import Target
 
@@ -17,27 +20,28 @@ if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
     from migration.context import Context
 
-UNKNOWN = "Git stays as it is: nobody knows which revision was live before (set app.base in config.yaml)."
-
 
 class GitHalf:
-    """`carrier`: the deployment whose record the revert goes to. `notes` and `seconds` are filled by `run`."""
+    """`carrier`: the deployment whose record the revert goes to, `former`: the revert that it has there already.
+    `notes` and `seconds` are filled by `run`."""
 
     def __init__(
-        self, context: Context, target: Target, aims: Sequence[Aim], carrier: str, whole: bool, push: bool
-    ) -> None:
+        self, context: Context, target: Target, aims: Sequence[Aim], carrier: str, whole: bool, push: bool,
+        former: Record | None = None,
+    ) -> None:  # fmt: skip
         self.context, self.target, self.aims, self.carrier = context, target, aims, carrier
-        self.whole, self.push = whole, push
+        self.whole, self.push, self.former = whole, push, former
+        self.again = f"inv rollback{context.environment.flag}"
         self.notes: list[str] = []
         self.seconds = 0.0
 
     def run(self, live: Mapping[str, Function]) -> Reverted:
         """Reverts, pushes and records it; gives the lock back with the record. Raises nothing but signals."""
-        interrupts.between(f"The service is put back; git is not. Type: inv rollback{self.context.environment.flag}")
+        interrupts.between(f"The service is put back; git is not. Type: {self.again}")
         began = self.context.clock.monotonic()
         self.context.observer.step("git")
-        ended = self._revert(live) if self.target.base and self.target.revision else Reverted("impossible", UNKNOWN)
-        record = {"record": "git", "deployment": self.carrier, "revert": ended.record()}
+        ended = self._revert(live)
+        record = {"record": "git", "deployment": self.carrier, "revert": self._kept(ended)}
         failpoint("record.git")
         self.context.ledger.keep(record, release=self.context.ledger.fence is not None)
         failpoint("record.git.after")
@@ -54,27 +58,40 @@ class GitHalf:
         return [f"{slug} in git at {reverted.commit[:9]} is not what is live again: inv plan --diff" for slug in slugs]
 
     def forward(self, reverted: Reverted | None) -> list[str]:
-        """How the change goes live again one day."""
-        if reverted is None or reverted.commit is None or reverted.state not in ("pushed", "review", "local"):
+        """How the change goes live again one day, in one line to type; the revert may have been made elsewhere."""
+        if reverted is None or not reverted.revert:
             return []
+        git, remote = at(self.context.repository), scope.remote(self.context)
+        steps = [f"{git} revert --no-edit {reverted.revert[:12]}"]
+        if remote:
+            name, branch = shlex.quote(remote), shlex.quote(self.context.config.app.branch)
+            steps = [f"{git} pull --ff-only {name} {branch}", *steps, f"{git} push {name} HEAD:{branch}"]
         lift = f"inv deploy{self.context.environment.flag} --lift-hold 'why it is good now'"
-        push = "git push, " if scope.remote(self.context) else ""
-        return [f"to roll forward: git revert {reverted.commit[:12]}, {push}{lift}"]
+        return [f"to roll forward: {' && '.join([*steps, lift])}"]
+
+    def _kept(self, ended: Reverted) -> Record:
+        """What to record: an earlier revert that waits somewhere is not forgotten because this run made none."""
+        if self.former and self.former.get("commit") and ended.commit is None and not ended.agrees:
+            return self.former
+        return ended.record()
 
     def _revert(self, live: Mapping[str, Function]) -> Reverted:
         target, context = self.target, self.context
         if context.ledger.offline:
             return self._later()
+        where = revert.Target(scope.remote(context), context.config.app.branch, self.push, self.again)
         try:
-            found = scope.of(context, target.base, target.revision, target.slugs, live, self.carrier, self.whole)
+            base = target.base if first.recorded(target) else first.base(context, target, where)
+            if isinstance(base, Reverted):
+                return base
+            found = scope.of(context, base, target.revision, target.slugs, live, self.carrier, self.whole)
         except CutoverError as error:
-            return Reverted("impossible", error.message)
+            return Reverted("impossible", error.message, commands=(self.again,))
         self.notes += [f"{path} stays: {slug} is live with its new text." for path, slug in found.kept.items()]
-        where = revert.Target(scope.remote(context), context.config.app.branch, self.push)
         return revert.run(context.repository, found.found, where, context.state)
 
     def _later(self) -> Reverted:
         """The remote was not heard: whoever comes when it answers pushes the records that wait, then does this half."""
         waiting = f" The records wait in {self.context.ledger.emergency.folder}." * self.context.ledger.shared
         text = f"Git stays as it is until its remote answers.{waiting}"
-        return Reverted("impossible", text, commands=(f"inv rollback{self.context.environment.flag}",))
+        return Reverted("impossible", text, commands=(self.again,))

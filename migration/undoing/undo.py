@@ -16,7 +16,7 @@ from migration.release.release import Released, Step, release
 from migration.release.staging import Pace
 from migration.repo import hold
 from migration.repo.githalf import GitHalf
-from migration.repo.revert import Reverted
+from migration.repo.reverted import Reverted
 from migration.undoing import drift, undone
 from migration.undoing.aim import Aim
 from migration.undoing.ends import close
@@ -52,7 +52,10 @@ class Undo:
                 return failed
             seconds = self.context.clock.monotonic() - started
         self.context.ledger.patient()
-        half = GitHalf(self.context, self.target, self.aims, self._carrier(), self.whole, self.push)
+        carrier = self._carrier()
+        known = self.recording.history.find(carrier)
+        former = known.revert if known else None
+        half = GitHalf(self.context, self.target, self.aims, carrier, self.whole, self.push, former)
         reverted = None if self.restore_only else half.run(live)
         if reverted is not None:
             self.steps.append(Step("git", half.seconds, reverted.message))

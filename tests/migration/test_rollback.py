@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +92,7 @@ def test_the_former_code_is_live_again_and_git_agrees(stage: Scene) -> None:
     assert result.deployment is not None and result.deployment.to == first.deployment.id
     assert result.revert is not None and result.revert.pushed
     assert _file(stage, index("alpha")) == text(1)
-    assert f"to roll forward: git revert {str(result.revert.commit)[:12]}" in result.next[-1]
+    assert f"revert --no-edit {str(result.revert.commit)[:12]} && git -C" in result.next[-1]
     assert "inv deploy --lift-hold" in result.next[-1]
     told = json.loads(one_line(result))
     assert told["revert"]["pushed"] and told["revert"]["commit"] and told["restored_seconds"] > 0
@@ -113,6 +115,49 @@ def test_the_first_deployment_goes_back_to_app_base(tmp_path: Path, sandbox: Run
     assert result.exit_code == 0, result
     assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("beta")) == text(1)
     assert result.deployment is not None and result.deployment.to is None
+
+
+def _first(stage: Scene) -> str:
+    """A first deployment over code that the ledger knows nothing of, without app.base; the revision before it."""
+    base = repos.git(stage.app, "rev-parse", "HEAD")
+    context = stage.context()
+    for one in source.read_all(context.app, stage.functions, context.state).values():
+        context.supabase.deploy(one.upload())
+    stage.change(2)
+    _deploy(stage.context())
+    return base
+
+
+def _with_base(stage: Scene, base: str) -> None:
+    stage.settings = {**stage.settings, "app": {"path": str(stage.app), "base": base}}
+
+
+def test_an_app_base_that_comes_late_ends_the_rollback_of_a_first_deployment(stage: Scene) -> None:
+    base = _first(stage)
+    result = _rollback(stage.context())
+    assert result.exit_code == 5 and _live(stage) == {"alpha": text(1), "beta": text(1)}
+    assert result.revert is not None and "nobody knows which revision was live before" in result.revert.message
+    assert result.next[-1] == (
+        "set app.base in config.yaml to the revision that was live before, then type: inv rollback"
+    )
+    for wrong, why in (("HEAD", "does not hold what is live again of alpha, beta"), ("v0", "is no commit of")):
+        _with_base(stage, wrong)
+        again = _rollback(stage.context())
+        assert again.exit_code == 5 and again.revert is not None and why in again.revert.message
+        assert _file(stage, index("alpha")) == text(2)
+    _with_base(stage, base)
+    last = _rollback(stage.context())
+    assert last.exit_code == 0 and last.revert is not None and last.revert.pushed, last
+    assert _file(stage, index("alpha")) == text(1) and status.run(stage.context()).next == ()
+
+
+def test_a_revert_by_hand_ends_the_rollback_of_a_first_deployment_too(stage: Scene) -> None:
+    _first(stage)
+    assert _rollback(stage.context()).exit_code == 5
+    stage.change(1)
+    last = _rollback(stage.context())
+    assert last.exit_code == 0 and last.revert is not None and last.revert.state == "already", last
+    assert "git agrees" in _rollback(stage.context()).message
 
 
 def test_it_works_from_a_machine_that_never_saw_the_deployment(stage: Scene) -> None:
@@ -237,6 +282,72 @@ def test_ci_cannot_deploy_the_same_commit_again_until_the_hold_is_lifted(stage: 
     lifted = [record for record in stage.context().ledger.records() if record["record"] == "lift"]
     assert lifted[0]["reason"] == "the provider mended it" and lifted[0]["who"]
     assert not stage.context().ledger.history().holds
+
+
+def test_the_line_for_rolling_forward_works_as_it_is_printed(stage: Scene) -> None:
+    _twice(stage)
+    app = repos.clone(stage.folder / "remote.git", stage.folder / "an app's clone")
+    line = _rollback(stage.context(app, root="elsewhere")).next[-1].removeprefix("to roll forward: ")
+    command, _, lift = line.rpartition(" && ")
+    subprocess.run(command, shell=True, check=True, cwd=stage.folder, env={**os.environ, **repos.QUIET})
+    assert lift == "inv deploy --lift-hold 'why it is good now'"
+    assert _file(stage, index("alpha")) == text(2)
+    context = stage.context(app, root="elsewhere")
+    with pytest.raises(Refused, match="the source of alpha"):
+        _deploy(context)
+    assert _deploy(stage.context(app, root="elsewhere"), lift_hold="why it is good now").exit_code == 0
+
+
+def _protect(stage: Scene) -> Path:
+    hook = stage.folder / "remote.git/hooks/update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ] || { echo "protected branch" >&2; exit 1; }\n')
+    hook.chmod(0o755)
+    return hook
+
+
+def test_a_revert_that_waits_for_review_is_kept_until_it_is_merged_and_then_closed(stage: Scene) -> None:
+    _twice(stage)
+    hook = _protect(stage)
+    first, second = _rollback(stage.context()), _rollback(stage.context())
+    assert first.exit_code == second.exit_code == 5 and first.revert == second.revert is not None
+    assert first.revert.state == "review" and first.revert.commands[-1].endswith("type: inv rollback")
+    hook.unlink()
+    stage.change("in the way")
+    hook = _protect(stage)
+    assert (stuck := _rollback(stage.context()).revert) is not None and stuck.state == "conflict"
+    newest = stage.context().ledger.history().newest
+    assert newest and newest.revert and newest.revert["commit"] == first.revert.commit, "it still waits there"
+    hook.unlink()
+    repos.git(stage.app, "reset", "--quiet", "--hard", "HEAD^")
+    repos.git(stage.app, "fetch", "--quiet", "origin", first.revert.branch)
+    repos.git(stage.app, "merge", "--quiet", "--ff-only", "FETCH_HEAD")
+    repos.git(stage.app, "push", "--quiet", "--force", "origin", "HEAD:refs/heads/main")
+    closed = _rollback(stage.context())
+    assert closed.exit_code == 0 and closed.revert is not None and closed.revert.state == "already"
+    assert f"revert --no-edit {str(first.revert.commit)[:12]} && " in closed.next[-1]
+    assert "git agrees" in _rollback(stage.context()).message
+
+
+@pytest.mark.parametrize("way", ["squash", "by hand"])
+def test_a_revert_under_another_name_frees_the_work_on_top_of_it(stage: Scene, way: str) -> None:
+    _twice(stage)
+    hook = _protect(stage)
+    reverted = _rollback(stage.context()).revert
+    hook.unlink()
+    assert reverted is not None
+    if way == "squash":
+        repos.git(stage.app, "fetch", "--quiet", "origin", reverted.branch)
+        repos.git(stage.app, "merge", "--quiet", "--squash", "FETCH_HEAD")
+        stage.commit({}, "Take it back")
+    else:
+        stage.commit({index("alpha"): text(1), index("beta"): text("mended")}, "Take it back, first half")
+        with pytest.raises(Refused, match="no revert of it"):
+            _deploy(stage.context())
+        stage.commit({index("beta"): text(1)}, "Take it back, second half")
+    stage.change(3, "alpha")
+    assert _deploy(stage.context()).exit_code == 0
+    assert _live(stage) == {"alpha": text(3), "beta": text(1)}
 
 
 @pytest.mark.long
