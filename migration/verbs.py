@@ -8,20 +8,13 @@ from typing import Any
 
 from migration import context as contexts
 from migration.common.durations import moment, parse
-from migration.common.numbers import number, whole
+from migration.common.flags import names, number, whole
 from migration.errors import Refused
 from migration.report.output import Output
 
 
 def _context(out: Output, root: Path, env: str) -> contexts.Context:
     return contexts.make(root, env, out.observer)
-
-
-def _names(text: str) -> list[str]:
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    if text and not found:
-        raise Refused(f"{text!r} names nothing", "name one or more, separated by commas")
-    return found
 
 
 def _seconds(text: str) -> float:
@@ -64,7 +57,7 @@ def secret(out: Output, root: Path, env: str, set_: bool, yes: bool) -> Any:
 def plan(out: Output, root: Path, env: str, only: str, diff: bool) -> Any:
     from migration import plan as phase
 
-    return phase.make(_context(out, root, env), only=_names(only), diff=diff)
+    return phase.make(_context(out, root, env), only=names("only", only), diff=diff)
 
 
 def deploy(
@@ -90,7 +83,7 @@ def deploy(
         context,
         yes=yes,
         plan_hash=plan or None,
-        only=_names(only),
+        only=names("only", only),
         gate=not no_gate,
         wait=_seconds(wait),
         lift_hold=lift_hold or None,
@@ -103,7 +96,7 @@ def smoke(out: Output, root: Path, env: str, case: str, junit: str) -> Any:
     from migration.report import junit as files
     from migration.report import summary
 
-    result = phase.run(_context(out, root, env), cases=_names(case) or None)
+    result = phase.run(_context(out, root, env), cases=names("case", case) or None)
     if junit:
         files.write_smoke(Path(junit), result)
     summary.write("smoke", result)
@@ -144,7 +137,7 @@ def logs(
     now = context.clock.now()
     chosen: dict[str, Any] = {name: value or None for name, value in filters.items()}
     query = phase.Query(
-        functions=tuple(_names(function)),
+        functions=tuple(names("function", function)),
         since=moment(since, now),
         until=moment(until, now) if until else None,
         limit=whole("limit", limit) or None,

@@ -1,31 +1,13 @@
-"""Numbers as flags give them, and as people read them."""
+"""Numbers as people read them."""
 
 from __future__ import annotations
-
-import math
-
-from migration.errors import Refused
-
-
-def whole(flag: str, text: str) -> int | None:
-    """None for no text. Refused for what is no whole number, or below zero."""
-    found = number(flag, text, "20")
-    if found is not None and found != int(found):
-        raise Refused(f"--{flag} {text} is not a whole number", f"write it like --{flag} 20")
-    return None if found is None else int(found)
-
-
-def number(flag: str, text: str, example: str = "0.50") -> float | None:
-    """None for no text. Refused for what is no number, or below zero. Invoke would answer a word with a traceback."""
-    try:
-        found = float(text) if text else None
-    except ValueError:
-        found = math.nan
-    if found is not None and not 0 <= found < math.inf:
-        raise Refused(f"--{flag} {text} is not a number from 0 upwards", f"write it like --{flag} {example}")
-    return found
 
 
 def count(many: int, thing: str) -> str:
     """1 request, 2 requests."""
     return f"{many} {thing}{'' if many == 1 else 's'}"
+
+
+def size(many: int) -> str:
+    """120 B, 17 kB."""
+    return f"{many} B" if many < 1000 else f"{many / 1000:.0f} kB"

@@ -78,16 +78,6 @@ def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     return widths
 
 
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def size(number: int) -> str:
-    """Bytes, as people read them."""
-    return f"{number} B" if number < 1000 else f"{number / 1000:.0f} kB"
-
-
 def yes(value: bool | None) -> str:
     return "?" if value is None else "yes" if value else "no"
 

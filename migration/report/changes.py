@@ -6,8 +6,9 @@ import re
 
 from migration.common.durations import show
 from migration.common.finding import named
+from migration.common.numbers import count, size
 
-from .canvas import BAD, GOOD, UNSURE, Canvas, Data, count, short, size, when
+from .canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
 
 _FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
 _OUTCOMES = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from migration.common.numbers import count
 from migration.errors import CutoverError, ServiceFailed
 from migration.repo import reversal, scope
 from migration.undoing import drift
@@ -65,7 +66,7 @@ def _left(everything: Sequence[str], taken: Sequence[str], whole: bool) -> Itera
     others = len(rest) - len(databases)
     if others:
         also = "" if whole else " (--scope commit takes back whole commits)"
-        yield f"Not undone in git: {others} other file{'s' * (others != 1)} changed since{also}."
+        yield f"Not undone in git: {count(others, 'other file')} changed since{also}."
 
 
 def strangers(aims: Sequence[Aim]) -> list[str]:
