@@ -10,7 +10,7 @@ from migration.clients.supabase_types import Function, SecretDigest, same
 from migration.code import differences, functions_config
 from migration.common.parallel import begin
 from migration.errors import Refused
-from migration.release import recovery
+from migration.release import absent, recovery
 from migration.release.planned import CHANGES, Item, Plan
 from migration.repo import hold
 from migration.source import Source
@@ -32,14 +32,15 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     slugs, notes = choose(context, only)
     context.observer.step("plan")
     watched = context.config.migration.unchanged
-    sources, functions, history, digests, head, holder = _read(context, slugs, locked)
+    found, functions, history, digests, head, holder = _read(context, slugs, locked)
+    live = {function.slug: function for function in functions}
+    sources = source.whole(absent.judge(context, found, live, history))
     base = history.base(_first_base(context), _fresh(sources, history))
     reading = begin([lambda: _past(context, base, [*slugs, *watched])])
-    live = {function.slug: function for function in functions}
     pending = recovery.look(context, history, live)
-    items = _items(context, [sources[slug] for slug in slugs], live, history, reading, diff, digests, pending)
+    judged = _items(context, list(sources.values()), live, history, reading, diff, digests, pending)
+    items = [{one.slug: one for one in judged}.get(slug) or absent.item(slug) for slug in slugs]
     past = reading()[0]
-    known, past = past is not None, past or {}
     settings = context.config.migration.functions
     context.observer.done("plan")
     return Plan(
@@ -53,7 +54,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         secrets=tuple(_secrets(context, digests)),
         hold=_hold(context, history, head, [item for item in items if item.changes]),
         lock=holder.facts() if holder and not holder.gone else None,
-        notes=(*notes, *_pending(pending, holder), *_notes(items, base, known)),
+        notes=(*notes, *_unheard(context), *_pending(pending, holder), *_notes(items, base, past is not None)),
         history=history,
         live=live,
         digests={secret.name: secret.digest for secret in digests},
@@ -79,23 +80,23 @@ def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]
 
 def _read(
     context: Context, slugs: list[str], locked: bool
-) -> tuple[dict[str, Source], list[Function], History, list[SecretDigest], str, Holder | None]:
+) -> tuple[dict[str, Source | Refused], list[Function], History, list[SecretDigest], str, Holder | None]:
     """All at once: the disk, the platform twice, the git remote (once, for ledger and lock alike), the clone."""
     context.project()  # refused before anything is begun
     context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     ours = begin(
         [
-            lambda: source.working(context.repository, slugs, context.state),
+            lambda: source.tried(context.repository, slugs, context.state),
             context.ledger.history,
             lambda: _here(context),
         ]
     )
     platform = context.supabase  # HTTP is imported here, while git and Deno are at work
     theirs = begin([platform.functions, platform.secrets])
-    sources, history, head = ours()
+    found, history, head = ours()
     functions, digests = theirs()
     holder = None if locked or context.ledger.offline else context.lock.holder(fresh=False)
-    return sources, functions, history, digests, head, holder
+    return found, functions, history, digests, head, holder
 
 
 def _here(context: Context) -> str:
@@ -159,6 +160,11 @@ def _items(
         )
         for found, now, left in judged
     ]
+
+
+def _unheard(context: Context) -> list[str]:
+    told = context.ledger.offline
+    return [f"The ledger is as this clone last knew it: {told}"] if told else []
 
 
 def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[str, str] | None:

@@ -78,8 +78,14 @@ def canonical(value: Any) -> bytes:
 
 def working(repository: Repository, slugs: Iterable[str], state: Path) -> dict[str, Source]:
     """Several from the working copy, all refusals told together; line ends are git's, whatever this clone does."""
-    found = read_all(repository.path, slugs, state)
-    return {slug: replace(one, files=endings.committed(repository, one.files)) for slug, one in found.items()}
+    return whole(tried(repository, slugs, state))
+
+
+def tried(repository: Repository, slugs: Iterable[str], state: Path) -> dict[str, Source | Refused]:
+    """The same, each with what became of it."""
+    found = attempts(repository.path, slugs, state)
+    read = {slug: one for slug, one in found.items() if isinstance(one, Source)}
+    return found | {slug: replace(one, files=endings.committed(repository, one.files)) for slug, one in read.items()}
 
 
 def read(app: Path, slug: str, state: Path, graphs: Mapping[Path, graph.Graph] | None = None) -> Source:
@@ -105,15 +111,29 @@ def read(app: Path, slug: str, state: Path, graphs: Mapping[Path, graph.Graph] |
     return Source(slug, start, files, map_path, tuple(patterns), settings.verify_jwt, tuple(warnings), modules.local)
 
 
+class Absent(Refused):
+    """The app has no entrypoint of this function."""
+
+
 def read_all(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Source]:
-    """Several at once: the time goes into Deno's processes. All refusals are told together."""
-    results = _attempts(app, list(slugs), state)
-    refusals = [result for result in results if isinstance(result, Refused)]
+    """Several at once. All refusals are told together."""
+    return whole(attempts(app, slugs, state))
+
+
+def attempts(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Source | Refused]:
+    """What became of each, several at once: the time goes into Deno's processes."""
+    names = list(slugs)
+    return dict(zip(names, _attempts(app, names, state), strict=True))
+
+
+def whole(found: Mapping[str, Source | Refused]) -> dict[str, Source]:
+    """The sources, or all refusals as one."""
+    refusals = [result for result in found.values() if isinstance(result, Refused)]
     if len(refusals) == 1:
         raise refusals[0]
     if refusals:
         raise Refused("\n".join(dict.fromkeys(each.message for each in refusals)), refusals[0].hint)
-    return {source.slug: source for source in results if isinstance(source, Source)}
+    return {slug: result for slug, result in found.items() if isinstance(result, Source)}
 
 
 def at_revision(repository: Repository, revision: str, slugs: Iterable[str], state: Path) -> dict[str, Source]:
@@ -167,7 +187,8 @@ def _expect(app: Path, slug: str, entrypoint: Path) -> None:
         raise Refused(f"{slug}: the entrypoint {entrypoint} lies outside the app.", "Move it into the app.")
     if not entrypoint.is_file():
         shown = entrypoint.relative_to(app)
-        raise Refused(f"{slug}: {shown} does not exist.", "Create it, or mend migration.functions in config.yaml.")
+        hint = "Create it, or mend migration.functions in config.yaml."
+        raise Absent(f"{slug}: {shown} does not exist.", hint, path=shown.as_posix())
 
 
 def _mapped(

@@ -6,7 +6,7 @@ import difflib
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migration import source
 from migration.clients.supabase_types import Function
@@ -51,26 +51,47 @@ class Unchanged:
     why: str = ""
 
 
-def unchanged(context: Context, slugs: Sequence[str], past: Mapping[str, Source], base: str) -> list[Unchanged]:
-    """Measures the functions that the migration must leave alone against the base revision, file by file."""
-    return every(list(slugs), lambda slug: _measure(context, slug, past.get(slug), base))
+def unchanged(context: Context, slugs: Sequence[str], past: Mapping[str, Source] | None, base: str) -> list[Unchanged]:
+    """Measures the functions that the migration must leave alone against the base revision, file by file.
+
+    `past` is None where this clone does not have that revision.
+    """
+    if not base or past is None:
+        there = f"the base revision {base[:12]} is not in this clone"
+        why = there if base else "there is no base revision to compare with"
+        return [Unchanged(slug, None, (), why) for slug in slugs]
+    return every(list(slugs), lambda slug: _measure(context, slug, past.get(slug)))
 
 
-def _measure(context: Context, slug: str, then: Source | None, base: str) -> Unchanged:
+def _measure(context: Context, slug: str, then: Source | None) -> Unchanged:
     try:
         now = source.working(context.repository, [slug], context.state)[slug]
     except Refused as error:
-        return Unchanged(slug, True if base else None, (), error.message)
-    if not base:
-        return Unchanged(slug, None, (), "there is no base revision to compare with")
+        return Unchanged(slug, True, (), error.message)
     if then is None:
         return Unchanged(slug, True, (), "the base revision does not hold it")
-    return Unchanged(slug, now.digest != then.digest, tuple(_differing(then, now)))
+    files = tuple(_differing(then, now))
+    why = "" if files else ", ".join(_moved(then, now))
+    return Unchanged(slug, now.digest != then.digest, files, why and f"only its settings differ ({why})")
 
 
 def _differing(then: Source, now: Source) -> Iterable[str]:
     old, new = then.hashes, now.hashes
     return (path for path in sorted(old | new) if old.get(path) != new.get(path))
+
+
+def _moved(then: Source, now: Source) -> Iterator[str]:
+    """The settings that are others than they were."""
+    old, new = then.metadata(), now.metadata()
+    for name in dict.fromkeys([*old, *new]):
+        if old.get(name) != new.get(name):
+            yield f"{name}: {_shown(old.get(name))} → {_shown(new.get(name))}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return _word(value)
+    return ", ".join(value) or "none" if isinstance(value, list) else str(value or "none")
 
 
 def _by_path(live: Source, wanted: Source) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from migration.code import differences, downloaded, functions_config, snapstore
 from migration.code.differences import Unchanged
 from migration.common.finding import Finding, then
 from migration.diagnosis.look import Look
+from migration.errors import CutoverError
 from migration.plan import Item
 from migration.source import Source
 
@@ -40,15 +42,23 @@ def _git(look: Look) -> str:
 def _presence(look: Look, slug: str) -> Iterator[Finding]:
     ours = slug in look.context.config.migration.functions
     live = look.functions.get(slug)
-    if live is None:
+    if live is None and not (ours and _nowhere(look, slug)):
         fix = "inv deploy" if ours else cli(look, slug)
         why = f"the project lists {', '.join(sorted(look.functions)) or 'no function'}"
         yield Finding("missing", f"{slug} is not on the platform", why, fix, subject=slug)
-    elif live.status != "ACTIVE":
+    elif live is not None and live.status != "ACTIVE":
         fix = "inv deploy" if ours else cli(look, slug)
         if live.status == "THROTTLED":
             fix = then("see the project's usage and billing pages", "inv doctor")
         yield Finding("inactive", f"{slug} is {live.status}, not ACTIVE", f"version {live.version}", fix, subject=slug)
+
+
+def _nowhere(look: Look, slug: str) -> bool:
+    """Whether a rollback deleted it, and the app has no files of it either: then nothing is wrong."""
+    with contextlib.suppress(CutoverError):
+        item = look.item(slug)
+        return item is not None and item.action == "same"
+    return False
 
 
 def _item(look: Look, item: Item) -> Iterator[Finding]:

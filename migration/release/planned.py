@@ -25,7 +25,8 @@ CHANGES = ("create", "update", "drifted")
 class Item:
     """One function: `action` is create, update, same or drifted, `why` in words; sizes in bytes.
 
-    `restorable` is git, snapshot, no, or delete (a function that does not exist yet is undone by deleting it).
+    `restorable` is git, snapshot, no, or delete (a function that does not exist yet is undone by deleting it); empty
+    for one that is nowhere.
     """
 
     slug: str
@@ -52,7 +53,7 @@ class Item:
     @property
     def restorable(self) -> str:
         if self.live is None:
-            return "delete"
+            return "delete" if self.changes else ""
         return self.kept.restorable if self.kept else "git"
 
     @property
@@ -132,6 +133,13 @@ class Plan:
         """What would change and could not be put back."""
         return tuple(item for item in self.changes if item.lost)
 
+    @property
+    def command(self) -> str:
+        """What carries out this very plan."""
+        only = f" --only {','.join(item.slug for item in self.functions)}" if self.partial else ""
+        lift = " --lift-hold 'why it is good now'" if self.hold else ""
+        return f"inv deploy{flag(self.environment)} --plan {self.hash[:12]}{only}{lift}"
+
     def as_json(self) -> dict[str, Any]:
         names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")
         told = {name: getattr(self, name) for name in names}
@@ -150,10 +158,9 @@ class Plan:
         return f"--plan {self.hash[:12]}{self.only}"
 
     def _next(self) -> list[str]:
-        pending, env = self.pending, flag(self.environment)
+        pending, env, mine = self.pending, flag(self.environment), [self.command] if self.changes else []
         if pending and (pending.verdict != "abandoned" or not self.changes):
-            return [] if self.busy else [step.replace("--plan HASH", self.flags) for step in pending.next]
+            return [] if self.busy else [*pending.next, *(mine if pending.verdict == "foreign" else [])]
         if self.changes and any(not one["present"] or one["matches"] is False for one in self.secrets):
             return [f"inv secret{env} --set", f"inv deploy{env} {self.flags}"]
-        lift = " --lift-hold 'why it is good now'" if self.hold else ""
-        return [f"inv deploy{env} {self.flags}{lift}"] if self.changes else []
+        return mine

@@ -39,7 +39,8 @@ def plan(data: Data, canvas: Canvas) -> None:
             canvas.say(f"{row['slug']} cannot be put back: {row['restorable_why']}", BAD)
     for row in data["unchanged"]:
         if row["changed"]:
-            canvas.say(f"{row['slug']} should be unchanged and differs in {', '.join(row['files'])}", UNSURE)
+            what = f" and differs in {', '.join(row['files'])}" if row["files"] else f": {row['why']}"
+            canvas.say(f"{row['slug']} should be unchanged{what}", UNSURE)
     _around(data, canvas)
     _differences(data, canvas)
     canvas.say(f"Plan {short(data['hash'], 12)} for {data['environment']} at {short(data['revision'])}", "bold")

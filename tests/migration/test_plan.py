@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from migration import deploy, plan
 from migration.clients.supabase_types import Upload
+from migration.code.differences import Unchanged
 from migration.common.secrets_type import Secret
 from migration.context import Context
 from migration.errors import Refused
 from migration.rehearsal.server import Running
+from migration.report import changes
+from migration.report.canvas import Canvas
 from migration.report.sink import plain
-from tests.support import scene
+from tests.support import repos, scene
 from tests.support.scene import Scene, index, text
 
 
@@ -143,6 +148,33 @@ def test_unchanged_functions_are_measured_file_by_file_against_base(stage: Scene
     stage.commit({index("other"): text("changed")})
     (found,) = plan.make(stage.context()).unchanged
     assert (found.slug, found.changed, found.files) == ("other", True, (index("other"),))
+
+
+def _told(stage: Scene, app: Path | None = None) -> tuple[Unchanged, str]:
+    made = plan.make(stage.context(app))
+    stream = io.StringIO()
+    changes.plan(plain(made), Canvas(Console(file=stream, width=200)))
+    return made.unchanged[0], stream.getvalue()
+
+
+def test_a_function_of_which_only_settings_differ_from_base_is_told_with_them(stage: Scene) -> None:
+    context = stage.context()
+    _record(context, "alpha", _elsewhere(context, "alpha", text(1)), "x", context.repository.head())
+    stage.commit({"supabase/config.toml": "[functions.other]\nverify_jwt = false\n"})
+    found, shown = _told(stage)
+    assert (found.changed, found.files) == (True, ())
+    assert "other should be unchanged: only its settings differ (verify_jwt: none → false)\n" in shown
+
+
+def test_without_the_base_revision_nobody_says_that_a_function_has_changed(stage: Scene) -> None:
+    context = stage.context()
+    base = context.repository.head()
+    _record(context, "alpha", _elsewhere(context, "alpha", text(1)), "x", base)
+    stage.change(2)
+    shallow = repos.clone(f"file://{stage.folder / 'remote.git'}", stage.folder / "shallow", "--depth=1")
+    found, shown = _told(stage, shallow)
+    assert (found.changed, found.why) == (None, f"the base revision {base[:12]} is not in this clone")
+    assert "should be unchanged" not in shown and f"The base revision {base[:12]} is not in this clone" in shown
 
 
 def test_the_hash_is_stable_and_moves_with_revision_source_and_live_version(stage: Scene) -> None:

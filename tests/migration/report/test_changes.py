@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from migration.report import changes
@@ -30,3 +31,11 @@ def test_each_diff_stands_below_its_function_and_what_is_shared_is_shown_once() 
     assert text.count("+const x = 2;") == 1
     assert "+++ b/_shared/x.ts  as in alpha" in text
     assert "--- old\n+++ new" in text
+
+
+@pytest.mark.parametrize(("files", "words"), [(["a.ts"], "1 file: a.ts"), (["a.ts", "b.ts"], "2 files: a.ts, b.ts")])
+def test_a_rollback_counts_what_git_takes_back_as_people_do(files: list[str], words: str) -> None:
+    stream = io.StringIO()
+    data = {"functions": [], "message": "This takes back x.", "files": files, "notes": []}
+    changes.rollback_plan(data, Canvas(Console(file=stream, width=120)))
+    assert f"Git takes back {words}" in stream.getvalue()
