@@ -17,6 +17,7 @@ from migration.release.outcome import Deployed, DeployResult
 from migration.release.recovery import Recovery
 from migration.release.staging import Pace
 from migration.repo import hold
+from migration.repo.giterrors import Denied
 from migration.undoing import ends
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def _planned(context: Context, only: Sequence[str], asked: bool) -> Plan:
     context.ledger  # noqa: B018 - made once, before threads ask for it
     probe = [context.ledger.refs.check] if asked else []
     made: Plan = begin([*probe, lambda: plan.make(context, only)])()[-1]
+    if isinstance(context.ledger.unheard, Denied):  # a plan may be made of what was last known, and not carried out
+        raise context.ledger.unheard
     return made
 
 
@@ -130,7 +133,7 @@ def _same(deployment: Deployment, made: Plan, plan_hash: str | None) -> bool:
 def _expect(made: Plan, plan_hash: str) -> None:
     if made.hash.startswith(plan_hash.lower()) and len(plan_hash) >= _SHORTEST:
         return
-    hint = f"inv plan{made.only}, then inv deploy {made.flags}"
+    hint = f"inv plan{made.only}\n{made.command}"
     if not re.fullmatch(rf"[0-9a-fA-F]{{{_SHORTEST},64}}", plan_hash):
         text = f"--plan takes the hash that inv plan shows, at least {_SHORTEST} digits of it, and not {plan_hash}."
         raise Refused(f"Not deployed: {text}", hint)
@@ -157,11 +160,11 @@ def _ask(
     odd = [f"{slug} has drifted" for slug in made.drifted if slug not in ours]
     odd += [f"{item.slug} could not be put back ({item.lost})" for item in made.irreversible if item.slug not in ours]
     if odd and (yes or not context.environment.confirm):
-        raise Refused(f"Not deployed: {', '.join(odd)}.", f"inv plan --diff{made.only}, then inv deploy {made.flags}")
+        raise Refused(f"Not deployed: {', '.join(odd)}.", f"inv plan --diff{made.only}\n{made.command}")
     if not asked:
         return begin([lambda: confirm(made)])
     if not confirm(made):
-        raise Refused("Not confirmed: nothing was changed.", f"inv deploy {made.flags}")
+        raise Refused("Not confirmed: nothing was changed.", made.command)
     return lambda: None
 
 
@@ -218,7 +221,8 @@ def _half(context: Context, pending: Recovery) -> Unfinished:
     """A rollback that never moved anything holds the change all the same: somebody wanted it gone."""
     _nobody_at_work(context)
     text = f"Not deployed: {pending.message} What it was to take back is held."
-    return Unfinished(text, f"{pending.next[0]}, or deploy all the same: inv deploy --lift-hold 'why it is good now'")
+    ways = f"{pending.next[0]}\ninv deploy{context.environment.flag} --lift-hold 'why it is good now'"
+    return Unfinished(f"{text} Finish it, or deploy all the same.", ways)
 
 
 def _nothing(context: Context, made: Plan, pending: Recovery | None, wait: float) -> DeployResult:

@@ -32,6 +32,11 @@ class CutoverError(Exception):
         self.hint = hint
         self.data = data
 
+    @property
+    def told(self) -> str:
+        """All of it in one line, for a place within other text."""
+        return f"{self.message} Type: {self.hint}" if self.hint else self.message
+
 
 class Failed(CutoverError):
     exit_code = 1

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migration.common.clock import Clock
+from migration.common.numbers import count
 from migration.common.parallel import begin
 from migration.common.progress import Observer
 from migration.errors import CutoverError, Refused, ServiceFailed
 from migration.git import NETWORK
 from migration.repo import actor, chain
 from migration.repo.emergency import Emergency
+from migration.repo.giterrors import Denied
 from migration.repo.mirror import Mirror
 from migration.repo.reading import Reading
 from migration.repo.refs import HEADS, Fence, Move, Raced, Refs, choose
@@ -37,7 +39,7 @@ FAILURES = 12  # failed answers in a row before giving up
 
 
 class Ledger:
-    """One environment's records. `offline` says why the remote was not heard, None when it was."""
+    """One environment's records. `unheard` is why the remote was not heard, None when it was."""
 
     def __init__(self, repository: Repository, refs: Refs, environment: str, project_ref: str, state: Path,
                  prefix: str = "refs/cutover", observer: Observer | None = None,
@@ -52,7 +54,7 @@ class Ledger:
         self.ref = f"{self.prefix}/ledger/{environment}"
         self.mirror = Mirror(repository, environment, self.refs.place, self.observer, refs.shared)
         self.emergency = Emergency(state / "emergency" / environment)
-        self.offline: str | None = None
+        self.unheard: CutoverError | None = None
         self.heard: dict[str, str] | None = None  # all our refs and the app's branch, when they were last asked for
         self.fence: Fence | None = None
         self._reading = Reading(repository, state / "ledger" / f"{environment}.json")
@@ -79,33 +81,36 @@ class Ledger:
 
     # Reading
 
+    @property
+    def offline(self) -> str | None:
+        """`unheard` in a sentence, with what to type."""
+        return self.unheard.told if self.unheard else None
+
     def tip(self, fresh: bool = True) -> str | None:
         """The newest commit of the chain: as the remote has it now, or as last known when it cannot be heard."""
         if fresh:
             try:
                 self.heard = self.refs.read()
                 self._hear(self.heard.get(self.ref))
-                self.offline = None
-            except ServiceFailed as error:
-                self.offline = error.message
+                self.unheard = None
+            except (ServiceFailed, Denied) as error:
+                self.unheard = error
         return self.mirror.tip
 
     def records(self, fresh: bool = True) -> list[Record]:
         """Oldest first, each once; what waits in an emergency file is pushed if the remote takes it, or comes last."""
-        tip = self.tip(fresh)
-        if fresh and self.offline is None and self.emergency.waiting():
-            tip = self._offer(tip)
-        known = self._reading.upto(tip)
+        self.tip(fresh)
+        if fresh and self.unheard is None and self.emergency.waiting():
+            self._offer()
+        known = self._reading.upto(self.mirror.tip)
         seen = {record["id"] for record in known}
         return known + [record for record in self.emergency.records() if record["id"] not in seen]
 
-    def _offer(self, tip: str | None) -> str | None:
+    def _offer(self) -> None:
         """One try of a reading command to push what waits; it fails quietly, because the next command tries again."""
         with contextlib.suppress(ServiceFailed, Refused):
             if late := self.flush(failures=1):
-                self.observer.note(f"What waited on this machine is in the ledger now ({late} records).")
-            return self.mirror.tip
-        return tip
+                self.observer.note(f"What waited on this machine is in the ledger now ({count(late, 'record')}).")
 
     def history(self, fresh: bool = True) -> History:
         """The records folded into deployments."""
@@ -177,11 +182,8 @@ class Ledger:
         return {**head, **tail, **record}
 
     def _write(self, records: Sequence[Record], release: bool = False, failures: int = FAILURES) -> None:
-        if self.fence is None:
-            self._race(records, None, release, failures)
-        else:
-            with self.fence.mutex:
-                self._race(records, self.fence, release, failures)
+        with self.fence.mutex if self.fence else contextlib.nullcontext():
+            self._race(records, self.fence, release, failures)
 
     def _race(self, records: Sequence[Record], fence: Fence | None, release: bool, failures: int) -> None:
         """Push until the records are in the chain, asking after each failure what really happened."""
@@ -221,7 +223,7 @@ class Ledger:
         moves = [*locks, Move(self.ref, expected, tip)]
         error = self.refs.move(moves)
         if error is None:
-            self._expected, self.offline = (tip,), None
+            self._expected, self.unheard = (tip,), None
             if self.shared:
                 self.mirror.follow(tip, parent)
             if fence is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from migration.common.finding import named
-from migration.errors import CutoverError, Refused, ServiceFailed, Unreachable
+from migration.errors import CutoverError, Refused, Unreachable
 from migration.release import recorder
 from migration.release.staging import Pace
 from migration.repo import reversal, scope
 from migration.repo.deployments import History
+from migration.repo.giterrors import SHUT
 from migration.undoing import aim, drift, forecast
 from migration.undoing import target as targets
 from migration.undoing.aim import Aim
@@ -76,13 +78,14 @@ def run(
     cannot be had. Refused: nothing was changed. The result's `exit_code` says the rest.
     """
     whole = _whole(scope or context.config.rollback.scope)
-    if without_lock is not None:
+    reason = None if without_lock is None else _reason(without_lock)
+    if reason is not None:
         context.ledger.brief(BRIEF)
     else:
         try:
             context.ledger.announce()
-        except ServiceFailed as error:
-            raise _cut_off(error) from error
+        except SHUT as error:
+            raise _cut_off(error, to) from error
     half = forecast.Half(whole, restore_only)
     made = plan(context, to, half)
     if made.work == "none":
@@ -94,8 +97,8 @@ def run(
         raise Refused("Not confirmed: nothing was changed.", "inv rollback")
     undo = Undo(context, made.target, whole, restore_only, push, pace or Pace())
     name = made.target.resumes.id if made.target.resumes else recorder.name(context.clock.now())
-    if without_lock is not None:
-        free = Unlocked(context, name, None, made.history, reason=_reason(without_lock))
+    if reason is not None:
+        free = Unlocked(context, name, None, made.history, reason=reason)
         return undo.run(free, made.functions, made.live)
     had: list[Held] = []
     try:
@@ -106,9 +109,9 @@ def run(
                 raise Refused("Not rolled back: something has moved since you were asked.", "inv rollback")
             recording = recorder.begin(context, name, held, again.history)
             return undo.run(recording, again.functions, again.live)
-    except ServiceFailed as error:
+    except SHUT as error:
         if not had:
-            raise _cut_off(error) from error
+            raise _cut_off(error, to) from error
         raise
 
 
@@ -159,20 +162,24 @@ def _clean(context: Context, made: RollbackPlan) -> None:
     dirty = context.repository.dirty(made.files) if made.files else []
     if dirty:
         names = ", ".join(dirty[:3]) + (" and others" if len(dirty) > 3 else "")
-        hint = "git commit, or git restore, then inv rollback"
-        raise Refused(f"Not rolled back: {names} differs from the last commit.", hint)
+        aside = f"git -C {shlex.quote(str(context.app))} stash push --include-untracked -- {shlex.join(dirty)}"
+        text = f"Not rolled back: {names} differs from the last commit. Commit it, or set it aside."
+        raise Refused(text, f"{aside}\ninv rollback")
 
 
 def _whole(scope: str) -> bool:
     """Whether whole commits go back, not only the functions' files."""
     if scope not in ("functions", "commit"):
-        raise Refused(f"--scope {scope} is not known.", "use --scope functions or --scope commit")
+        raise Refused(f"--scope {scope} is not known.", "inv rollback --scope functions\ninv rollback --scope commit")
     return scope == "commit"
 
 
-def _cut_off(error: ServiceFailed) -> Unreachable:
-    hint = "inv rollback --without-lock 'why' puts the service back all the same"
-    return Unreachable(f"The lock cannot be had: {error.message}", hint)
+def _cut_off(error: CutoverError, to: str | None) -> CutoverError:
+    """The lock is not to be had, and why; the service can be put back all the same. The exit code stays its own."""
+    text = f"The lock cannot be had: {error.message} The service can be put back without it."
+    free = f"inv rollback{f' --to {to}' if to else ''} --without-lock 'why'"
+    kind = type(error) if isinstance(error, Refused) else Unreachable
+    return kind(text, "\n".join(filter(None, (error.hint, free))), **error.data)
 
 
 def _reason(text: str) -> str:

@@ -136,9 +136,8 @@ class Plan:
     @property
     def command(self) -> str:
         """What carries out this very plan."""
-        only = f" --only {','.join(item.slug for item in self.functions)}" if self.partial else ""
         lift = " --lift-hold 'why it is good now'" if self.hold else ""
-        return f"inv deploy{flag(self.environment)} --plan {self.hash[:12]}{only}{lift}"
+        return f"inv deploy{flag(self.environment)} {self.flags}{lift}"
 
     def as_json(self) -> dict[str, Any]:
         names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")

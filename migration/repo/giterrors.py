@@ -22,6 +22,9 @@ class HostRefuses(Refused):
     """The git host does not take refs of this name."""
 
 
+SHUT = (ServiceFailed, Denied, HostRefuses)  # no lock and no record are to be had from a remote that answers so
+
+
 class TimedOut(Unknown):
     """git did not end in time and was stopped: what the remote did is not known."""
 
