@@ -126,6 +126,11 @@ class Repository:
         pairs = [(entry.split("\t", 1)[1], entry.split("\t", 1)[0].split(" ")[2]) for entry in done.names]
         return {path.removeprefix(self.prefix): blob for path, blob in pairs if path.startswith(self.prefix)}
 
+    def submodules(self, revision: str) -> list[str]:
+        """The folders that are another repository's at a revision."""
+        entries = self.git("ls-tree", "-r", "-z", "--full-tree", revision).names
+        return self._below([entry.split("\t", 1)[1] for entry in entries if entry.startswith("160000 ")])
+
     def changed(self, base: str, tip: str, paths: Sequence[str] = (), only: str = "") -> list[str]:
         """Files that differ between two revisions; `only` is a diff filter such as `D` or `A`."""
         limit = [f"--diff-filter={only}"] if only else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -47,19 +48,41 @@ def _unsaved(context: Context, made: Plan) -> Iterator[Finding]:
     looked = begin([lambda: repository.dirty([*paths, "supabase/config.toml"]),
                     lambda: repository.blobs(made.revision, paths)])  # fmt: skip
     changed, known = looked()
-    dirty = [*changed, *(path for path in paths if path not in known)]
+    unknown = [path for path in paths if path not in known]
+    foreign = _foreign(context, made.revision, unknown) if unknown else []
+    dirty = [path for path in (*changed, *unknown) if path not in foreign]
+    if foreign:
+        problem = "files of a submodule cannot be part of a function's source"
+        why = "a rollback could not take them back in git; copy them into the app and commit them"
+        yield Finding("submodule", problem, f"{_some(foreign)} ({why})", _git(context, "submodule status"))
     if dirty:
-        shown = ", ".join(list(dict.fromkeys(dirty))[:5])
-        yield Finding("dirty", "function files are not committed", shown, "git commit, then git push")
+        names = shlex.join(dict.fromkeys(dirty))
+        steps = [_git(context, command) for command in (f"add -- {names}", f"commit -- {names}", "push")]
+        yield Finding("dirty", "function files are not committed", _some(dirty), " && ".join(steps))
+
+
+def _foreign(context: Context, revision: str, paths: list[str]) -> list[str]:
+    """Those of the paths that lie in a submodule: committed there, and not here."""
+    folders = context.repository.submodules(revision)
+    return [path for path in paths if any(path.startswith(f"{folder}/") for folder in folders)]
+
+
+def _some(paths: list[str]) -> str:
+    once = list(dict.fromkeys(paths))
+    return ", ".join(once[:5]) + (f" and {len(once) - 5} more" if len(once) > 5 else "")
+
+
+def _git(context: Context, command: str) -> str:
+    return f"git -C {shlex.quote(str(context.app))} {command}"
 
 
 def _unpushed(context: Context, made: Plan) -> Iterator[Finding]:
     if not context.ledger.shared:
         shown = "ledger and lock stay here"
-        yield Finding("no_remote", "the app has no git remote", shown, "git remote add", "warning")
+        yield Finding("no_remote", "the app has no git remote", shown, _git(context, "remote --verbose"), "warning")
     elif not _published(context, made.revision):
         where = f"{made.revision[:9]} is not in {context.remote}/{context.config.app.branch}"
-        yield Finding("unpushed", "the revision is not pushed", where, "git push")
+        yield Finding("unpushed", "the revision is not pushed", where, _git(context, "push"))
 
 
 def _published(context: Context, revision: str) -> bool:

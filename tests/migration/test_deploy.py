@@ -172,11 +172,25 @@ def test_a_source_file_that_git_ignores_is_not_committed_either(stage: Scene) ->
         _deploy(stage.context())
 
 
+def test_a_source_file_of_a_submodule_is_refused_for_what_it_is(stage: Scene) -> None:
+    inner = stage.folder / "inner"
+    inner.mkdir()
+    repos.git(inner, "init", "--quiet")
+    repos.commit(inner, {"mod.ts": "export const one = 1;\n"})
+    library = "supabase/functions/_lib"
+    add = ("submodule", "--quiet", "add", str(inner), library)
+    repos.git(stage.app, "-c", "protocol.file.allow=always", *add)
+    stage.commit({index("alpha"): 'import "../_lib/mod.ts";\n'})
+    with pytest.raises(Refused, match=f"files of a submodule cannot be part .*: {library}/mod\\.ts") as caught:
+        _deploy(stage.context())
+    assert "not committed" not in caught.value.message
+
+
 def test_an_unpushed_revision_is_refused_with_git_push_as_the_way(stage: Scene) -> None:
     stage.commit({index("alpha"): text(2)}, push=False)
     with pytest.raises(Refused, match="not pushed") as caught:
         _deploy(stage.context())
-    assert caught.value.hint == "git push"
+    assert caught.value.hint == f"git -C {stage.app} push"
 
 
 def test_a_missing_secret_is_refused(tmp_path: Path, sandbox: Running) -> None:
