@@ -134,7 +134,8 @@ def checks(_, env="prod", json=False, since="", junit=""):  # type: ignore[no-un
     **YES,
 )
 def rollback(  # type: ignore[no-untyped-def]
-    _, env="prod", json=False, yes=False, to="", scope="", restore_only=False, no_push=False, wait="", without_lock="",
+    _, env="prod", json=False, yes=False, to="", scope="", restore_only=False, no_push=False, wait="",
+    without_lock=None,
 ):  # fmt: skip
     """Put back what was live, then make git agree, then prove that the old code answers."""
     cli.run(
@@ -150,7 +151,7 @@ def status(_, env="prod", json=False, limit="5"):  # type: ignore[no-untyped-def
 
 
 @verb(limit="show so many deployments; 1 shows the newest in full", note="add a note to the ledger")
-def history(_, env="prod", json=False, limit="20", note=""):  # type: ignore[no-untyped-def]
+def history(_, env="prod", json=False, limit="20", note=None):  # type: ignore[no-untyped-def]
     """Show the ledger of deployments."""
     cli.run("history", env=env, json=json, limit=limit, note=note)
 

@@ -101,7 +101,7 @@ def _machine(error: OSError) -> CutoverError:
     what, code = left()
     kind = Unfinished if code == 5 else Refused
     where = f": {error.filename}" if error.filename else ""
-    return kind(f"This machine failed us: {error.strerror or error}{where}. {what}", "mend that, then type: inv status")
+    return kind(f"This machine failed us: {error.strerror or error}{where}. {what}", "inv status")
 
 
 def _bug(out: Output, error: Exception, env: str) -> int:
@@ -123,7 +123,7 @@ def _bug(out: Output, error: Exception, env: str) -> int:
     said = mask(f"{type(error).__name__}: {error}")
     out.error(
         f"A mistake in Cutover stopped it ({said}). {named(left, env)} {details}".strip(),
-        named("type: inv status", env),
+        named("inv status", env),
         5 if code == 5 else 3,
         {},
     )

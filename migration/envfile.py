@@ -32,7 +32,8 @@ def read(root: Path) -> dict[str, str]:
 def guard(root: Path) -> None:
     """ConfigError when git tracks `.env`: its secrets are in the history of everybody's clone then."""
     if tracked(root):
-        raise ConfigError(".env is tracked by git, and it holds secrets", "git rm --cached .env, and make new keys")
+        text = ".env is tracked by git, and it holds secrets: take it out, and make new keys"
+        raise ConfigError(text, "git rm --cached .env")
 
 
 def tracked(root: Path) -> bool:

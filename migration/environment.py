@@ -50,16 +50,16 @@ class Environment:
 
 def sandbox(folder: Path) -> dict[str, Any]:
     """What a running sandbox says of itself. Refused when none is running in that folder."""
-    hint = "start it in another terminal: inv sandbox"
+    hint = "inv sandbox"
     try:
         texts = [(folder / name).read_text() for name in ("sandbox.json", "clone.json")]
         found: dict[str, Any] = {**json.loads(texts[0]), **json.loads(texts[1])}
     except FileNotFoundError:
-        raise Refused("the sandbox is not running", hint) from None
+        raise Refused("the sandbox is not running: start it in another terminal", hint) from None
     except (OSError, ValueError) as error:
         raise Refused(f"{folder / 'sandbox.json'} cannot be read: {error}", hint) from None
     if not _alive(int(found.get("pid") or 0)):
-        raise Refused("the sandbox is not running any more", hint)
+        raise Refused("the sandbox is not running any more: start it in another terminal", hint)
     return found
 
 

@@ -158,8 +158,8 @@ class Lock:
             return fence.grab(commit)
         if self.monotonic() >= until:
             raise Refused(
-                f"{self.ledger.environment} is locked by {holder}.",
-                f"wait with --wait 10m, or take it away with inv unlock {holder.id}",
+                f"{self.ledger.environment} is locked by {holder}. Wait for it (--wait 10m), or take it away.",
+                f"inv status\ninv unlock {holder.id}",
                 lock=holder.facts(),
             )
         self.ledger.observer.step("lock", detail=f"waiting for {holder}")

@@ -93,8 +93,8 @@ def _proven(deployment: Deployment, slug: str, found: Source | None) -> None:
     change = deployment.change(slug)
     recorded = change.before.get("source_digest") if change and change.before else None
     if found is None and deployment.kind == "rollback":
-        text = f"{slug}: the rollback {deployment.id} took that code back; only git has it, and forward goes a deploy."
-        raise Refused(text, "inv deploy --lift-hold 'why it is good now', from a commit that has it")
+        text = f"{slug}: the rollback {deployment.id} took that code back. Only git has it: deploy a commit with it."
+        raise Refused(text, "inv deploy --lift-hold 'why it is good now'")
     if found is None or (recorded and found.digest != recorded):
         what = "cannot be found again" if found is None else "is not what the record names"
         raise Refused(f"{slug}: the source that was live before {deployment.id} {what}.", "inv status")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from migration import context as contexts
 from migration.common.durations import moment, parse
 from migration.common.flags import names, number, whole
 from migration.errors import Refused
+from migration.report.asking import again, agree, interactive
 from migration.report.output import Output
 
 
@@ -51,7 +51,8 @@ def secret(out: Output, root: Path, env: str, set_: bool, yes: bool) -> Any:
     if not set_:
         return phase.verify(context)
     ask = (lambda question: out.ask(question, hidden=True)) if interactive() else None
-    return secret_set.set_all(context, confirm=lambda what: _agree(out, context, what, yes), ask=ask)
+    command = again("secret", set=True)
+    return secret_set.set_all(context, confirm=lambda what: agree(out, context, what, yes, command), ask=ask)
 
 
 def plan(out: Output, root: Path, env: str, only: str, diff: bool) -> Any:
@@ -77,7 +78,9 @@ def deploy(
 
     def confirm(made: Any) -> bool:
         out.show("deploy_plan", made)
-        return _agree(out, context, "Deploy this", yes)
+        given: dict[str, Any] = {"only": only, "no_gate": no_gate, "wait": wait, "lift_hold": lift_hold}
+        seen = again("deploy", plan=made.hash[:12], **given)
+        return agree(out, context, "Deploy this", yes, again("deploy", **given), seen)
 
     return phase.run(
         context,
@@ -108,9 +111,10 @@ def soak(out: Output, root: Path, env: str, yes: bool, max_requests: str, max_co
     from migration.report import summary
 
     context = _context(out, root, env)
+    command = again("soak", max_requests=max_requests, max_cost=max_cost, concurrency=concurrency)
     result = phase.run(
         context,
-        confirm=lambda what: _agree(out, context, what, yes),
+        confirm=lambda what: agree(out, context, what, yes, command),
         max_requests=whole("max-requests", max_requests),
         max_cost=number("max-cost", max_cost),
         concurrency=whole("concurrency", concurrency),
@@ -177,7 +181,7 @@ def checks(out: Output, root: Path, env: str, since: str, junit: str) -> Any:
 
 
 def rollback(
-    out: Output, root: Path, env: str, yes: bool, wait: str, no_push: bool, restore_only: bool, **named: str
+    out: Output, root: Path, env: str, yes: bool, wait: str, no_push: bool, restore_only: bool, **named: str | None
 ) -> Any:
     from migration import rollback as phase
 
@@ -185,9 +189,11 @@ def rollback(
 
     def confirm(made: Any) -> bool:
         out.show("rollback_plan", made)
-        return _agree(out, context, "Roll back", yes)
+        given: dict[str, Any] = {"wait": wait, "no_push": no_push, "restore_only": restore_only, **named}
+        return agree(out, context, "Roll back", yes, again("rollback", **given))
 
     chosen: dict[str, Any] = {name: value or None for name, value in named.items()}
+    chosen["without_lock"] = named["without_lock"]  # no reason is not the same as not asking for it
     return phase.run(
         context,
         restore_only=restore_only,
@@ -205,42 +211,22 @@ def status(out: Output, root: Path, env: str, limit: str) -> Any:
     return phase.run(_context(out, root, env), limit=whole("limit", limit) or 0)
 
 
-def history(out: Output, root: Path, env: str, limit: str, note: str) -> Any:
+def history(out: Output, root: Path, env: str, limit: str, note: str | None) -> Any:
     from migration import history as phase
 
-    return phase.run(_context(out, root, env), limit=whole("limit", limit) or 0, note=note or None)
+    return phase.run(_context(out, root, env), limit=whole("limit", limit) or 0, note=note)
 
 
 def unlock(out: Output, root: Path, env: str, id: str, yes: bool) -> Any:  # noqa: A002
     from migration import history as phase
 
     context = _context(out, root, env)
-    return phase.unlock(context, id, confirm=lambda what: _agree(out, context, what, yes))
+    return phase.unlock(context, id, confirm=lambda what: agree(out, context, what, yes, again("unlock", id)))
 
 
 def doctor(out: Output, root: Path, env: str, fix: bool, yes: bool) -> Any:
     from migration import doctor as phase
 
     context = _context(out, root, env)
-    confirm = (lambda what: _agree(out, context, what, yes)) if fix else None
+    confirm = (lambda what: agree(out, context, what, yes, again("doctor", fix=True))) if fix else None
     return phase.run(context, fix=confirm)
-
-
-def _agree(out: Output, context: contexts.Context, what: str, yes: bool) -> bool:
-    """Whether the person agrees: `--yes`, or the project ref typed where the environment asks for that."""
-    if yes or not context.environment.confirm:
-        return True
-    ref = context.environment.project_ref or context.environment.name
-    typed = out.ask(f"{what}? Type {ref} to go on:")
-    if typed != ref:
-        raise Refused(
-            f"{repr(typed) if typed else 'nothing'} was typed, not {ref}: nothing was changed", "type it again"
-        )
-    return True
-
-
-def interactive() -> bool:
-    """Whether a person can be asked."""
-    import sys
-
-    return sys.stdin.isatty() and not os.environ.get("CI")

@@ -6,6 +6,11 @@ import time
 from datetime import UTC, datetime, timedelta
 
 
+def minute(text: str) -> str:
+    """An ISO time to the minute, in UTC, as people are told of it."""
+    return text[:16].replace("T", " ")
+
+
 class Clock:
     """Real time. `monotonic` is in seconds and goes on counting while the machine sleeps, where the system can."""
 

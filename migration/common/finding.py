@@ -12,6 +12,9 @@ from migration.errors import CutoverError
 # Our verbs that take --env, where they do not name one yet; `init` and the sandbox's own serve every environment.
 _VERB = re.compile(r"\binv (?!init\b|sandbox\b|rehearse\b)([a-z]+)\b(?! --env)")
 _COMMAND = re.compile(r"^inv |type: inv ")
+_TYPED = re.compile(r"(inv|git|supabase|sleep|uv) ")
+_JOINT = re.compile(r",? ?(then )?\btype: ")
+_OTHER = re.compile(r", (or [^:,]*:) (?=inv |git )")
 AGAIN = "then run the command again"
 Severity = Literal["error", "warning"]
 
@@ -47,6 +50,12 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 def addressed(findings: Iterable[Finding], environment: str) -> list[Finding]:
     """Their commands with the environment that they are about."""
     return [replace(each, fix=named(each.fix, environment)) for each in findings]
+
+
+def lines(hint: str) -> list[str]:
+    """A hint as it is shown: what can be typed as it stands after an arrow, what is to be done elsewhere without."""
+    parts = _JOINT.sub("\n", _OTHER.sub(r"\n\1\n", hint)).splitlines()
+    return [f"→ {part}" if _TYPED.match(part) else part for part in map(str.strip, parts) if part]
 
 
 def named(text: str, environment: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from migration.common.clock import minute
 from migration.common.finding import Finding, then
 from migration.diagnosis.look import Look
 from migration.errors import CutoverError
@@ -56,7 +57,7 @@ def _stale(holder: Holder) -> bool:
 
 def _interrupted(deployment: Deployment) -> Finding:
     live = ", ".join(deployment.slugs)
-    evidence = f"{deployment.kind} {deployment.id} of {live}, begun {deployment.at} by {deployment.who}: " + (
+    evidence = f"{deployment.kind} {deployment.id} of {live}, begun {minute(deployment.at)} by {deployment.who}: " + (
         deployment.message or "it has no outcome"
     )
     fix = f"inv deploy --plan {deployment.plan_hash[:12]}, or to take it back: inv rollback"
@@ -78,7 +79,7 @@ def _lock(look: Look, holder: Holder) -> Finding:
 
 def _hold(look: Look, hold: Record) -> Finding:
     commit = holds.undoing(hold)
-    evidence = f"set {hold.get('at', '')} by {hold.get('who', '')} with {hold['id']}"
+    evidence = f"set {minute(str(hold.get('at', '')))} by {hold.get('who', '')} with {hold['id']}"
     git = f"git -C {shlex.quote(str(look.context.app))}"
     app = look.context.config.app
     pull = f"{git} pull --ff-only {shlex.quote(app.remote)} {shlex.quote(app.branch)}"  # the revert was made elsewhere

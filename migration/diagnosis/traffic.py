@@ -79,8 +79,8 @@ def _forward(look: Look, slug: str, older: bool) -> str:
         return f"inv deploy --plan {look.plan.hash[:12]}" if item.action == "drifted" else "inv deploy"
     if older:
         return WAIT_LONG
-    shows = "inv logs --signal old_route --since 1h shows when"
-    return f"mend what leads the function back to it ({shows}), git push, then type: inv deploy"
+    shows = "(inv logs --signal old_route --since 1h shows when)"
+    return f"mend what leads the function back to it {shows}, git push, then type: inv deploy"
 
 
 def _wanted(look: Look, pattern: re.Pattern[str]) -> bool:

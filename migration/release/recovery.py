@@ -59,7 +59,7 @@ class Recovery:
         return [one.slug for one in self.functions if one.perhaps]
 
     def unfinished(self) -> Unfinished:
-        return Unfinished(self.message, " or ".join(self.next), deployment=self.deployment.id, verdict=self.verdict)
+        return Unfinished(self.message, "\n".join(self.next), deployment=self.deployment.id, verdict=self.verdict)
 
     def as_json(self) -> dict[str, Any]:
         states = [{"slug": one.slug, "state": one.state, "version": one.version or None} for one in self.functions]
@@ -184,7 +184,8 @@ def _words(
     }
     if verdict == "foreign":
         text = f"{head} and another version of {names['foreign']} is live, which is not its own. Nothing was touched."
-        return text, (f"inv plan{env} --diff, and if that is to be replaced: inv deploy{env} --plan HASH",)
+        text += " If that is to be replaced, deploy the plan that shows it, by its hash."
+        return text, (f"inv plan{env} --diff",)
     words = _FORWARD if deployment.kind == "deploy" else _BACK
     return f"{head} {words[verdict].format(live=names['live'])}", both[1:] if verdict == "restoring" and both[
         1:

@@ -223,4 +223,4 @@ class _Release:
 def _translated(error: CutoverError | OSError) -> CutoverError:
     if isinstance(error, CutoverError):
         return error
-    return Unfinished(f"This machine failed us: {error.strerror or error}.", "mend that, then type: inv status")
+    return Unfinished(f"This machine failed us: {error.strerror or error}.", "inv status")

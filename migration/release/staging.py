@@ -208,7 +208,7 @@ class Stager:
             raise Stranded(
                 f"{wanted.slug}: a version waits on the platform that was never made live, and nothing in the ledger "
                 f"explains it ({error.message}).",
-                f"supabase functions delete {wanted.slug}, then inv deploy",
+                f"supabase functions delete {wanted.slug}\ninv deploy",
             )
         return self._clear(wanted, call)
 

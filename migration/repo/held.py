@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from migration.common import process
+from migration.common.clock import minute
 from migration.common.failpoint import failpoint
 from migration.errors import CutoverError, ServiceFailed, Unfinished
 from migration.repo import actor
@@ -76,7 +77,8 @@ class Holder:
 
     def __str__(self) -> str:
         run = f", {self.run_url}" if self.run_url else ""
-        return f"{self.who or 'somebody'} on {self.host} since {self.since} ({self.doing or 'no word of what'}{run})"
+        what = f"({self.doing or 'no word of what'}{run})"
+        return f"{self.who or 'somebody'} on {self.host} since {minute(self.since)} {what}"
 
 
 class Held:

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from migration.common.clock import minute
+from migration.common.finding import lines
+
 Data = Mapping[str, Any]
 _GAP = 2
 GOOD, BAD, UNSURE = "green", "bold red", "yellow"
@@ -65,7 +68,12 @@ class Canvas:
     def then(self, data: Data) -> None:
         """The commands to type next."""
         for step in data.get("next") or ():
-            self.say(f"→ {step}", "cyan")
+            self.hint(step)
+
+    def hint(self, text: str, indent: str = "") -> None:
+        """What to type, and what to do before."""
+        for line in lines(text):
+            self.say(f"{indent}{line}", "cyan")
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
@@ -92,4 +100,4 @@ def short(text: str | None, length: int = 9) -> str:
 
 def when(text: str | None) -> str:
     """An ISO time to the minute, in UTC."""
-    return (text or "")[:16].replace("T", " ")
+    return minute(text or "")

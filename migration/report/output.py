@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..common.finding import lines
 from ..errors import Refused
 from .lines import Lines
 from .sink import Masked, one_line, plain
@@ -102,8 +103,8 @@ class Output:
     def error(self, message: str, hint: str, code: int, data: dict[str, Any]) -> None:
         self.quiet()
         self.errors.print(message, style="bold red" if self.errors.is_terminal else None, markup=False)
-        if hint:
-            self.errors.print(f"→ {hint}", markup=False)
+        for line in lines(hint):
+            self.errors.print(line, markup=False)
         if self.json:
             self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}})
 
@@ -111,9 +112,7 @@ class Output:
         """A line from the terminal, not shown where `hidden`. Refused when there is none."""
         self.quiet()
         if not sys.stdin.isatty():
-            other = ", or name the plan that you have seen with --plan HASH" if self.verb == "deploy" else ""
-            hint = "set it in .env" if hidden else f"confirm with --yes{other}"
-            raise Refused("there is no terminal to ask on", hint)
+            raise Refused("there is no terminal to ask on", "set it in .env" if hidden else "")
         if hidden:
             with contextlib.suppress(EOFError):
                 return getpass.getpass(f"{question} ", sys.stderr).strip()

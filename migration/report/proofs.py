@@ -79,7 +79,8 @@ def checks(data: Data, canvas: Canvas) -> None:
         lines = [[row["name"], row["before"], row["after"], row["improvement"]] for row in data["table"]]
         canvas.table(lines, "of the runbook", "before", "after", "improvement")
     for row in data["provider"]:
-        canvas.say(f"provider: {row['problem']} ({row['evidence']}) → {row['fix']}", UNSURE)
+        canvas.say(f"provider: {row['problem']} ({row['evidence']})", UNSURE)
+        canvas.hint(row["fix"], "  ")
     canvas.say(f"Verdict: {data['verdict']}", {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE))
     canvas.then(data)
 
@@ -90,7 +91,7 @@ def doctor(data: Data, canvas: Canvas) -> None:
     for row in data["findings"]:
         canvas.say(f"{row['severity']}: {row['problem']}", BAD if row["severity"] == "error" else UNSURE)
         canvas.say(f"  evidence: {row['evidence']}")
-        canvas.say(f"  → {row['fix']}", "cyan")
+        canvas.hint(row["fix"], "  ")
     for row in data["fixed"]:
         canvas.say("fixed: " + ", ".join(str(value) for value in row.values()), GOOD)
     canvas.then(data)

@@ -34,7 +34,7 @@ def refuse(aims: Sequence[Aim], to: str) -> None:
         raise Refused(
             f"Not rolled back: {named(found)} is live, which somebody else deployed since, and --yes does not decide "
             "that. Type the project ref when asked, or name what shall be live.",
-            f"inv plan --diff, then inv rollback --to {to}",
+            f"inv plan --diff\ninv rollback --to {to}",
         )
 
 

@@ -61,7 +61,7 @@ def test_a_second_taker_is_refused_and_told_who_holds_it_and_what_to_type(
     with lock(ledger(folder)).held("deploy of kimi") as held:
         with pytest.raises(Refused, match=r"prod is locked by ada on .* since .*Z \(deploy of kimi") as caught:
             lock(ledger(folder)).take("another")
-        assert caught.value.hint == f"wait with --wait 10m, or take it away with inv unlock {held.id}"
+        assert caught.value.hint == f"inv status\ninv unlock {held.id}"
         assert caught.value.exit_code == 2
     assert lock(ledger(folder)).holder() is None
 

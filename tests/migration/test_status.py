@@ -112,8 +112,9 @@ def _wanted(found: history.Ledgered) -> str:
 
 
 def test_an_empty_note_is_refused(stage: Scene) -> None:
-    with pytest.raises(Refused, match="needs some text"):
-        history.run(stage.context(), note="  ")
+    for note in ("", "  "):
+        with pytest.raises(Refused, match="needs some text"):
+            history.run(stage.context(), note=note)
 
 
 def test_the_ledger_is_read_offline_and_says_so(stage: Scene) -> None:
