@@ -57,8 +57,9 @@ def _stale(holder: Holder) -> bool:
 
 def _interrupted(deployment: Deployment) -> Finding:
     live = ", ".join(deployment.slugs)
-    evidence = f"{deployment.kind} {deployment.id} of {live}, begun {minute(deployment.at)} by {deployment.who}: " + (
-        deployment.message or "it has no outcome"
+    evidence = (
+        f"{deployment.kind} {deployment.id} of {live}, begun {minute(deployment.at)} UTC by {deployment.who}: "
+        + (deployment.message or "it has no outcome")
     )
     fix = f"inv deploy --plan {deployment.plan_hash[:12]}, or to take it back: inv rollback"
     if deployment.kind == "rollback":
@@ -79,7 +80,7 @@ def _lock(look: Look, holder: Holder) -> Finding:
 
 def _hold(look: Look, hold: Record) -> Finding:
     commit = holds.undoing(hold)
-    evidence = f"set {minute(str(hold.get('at', '')))} by {hold.get('who', '')} with {hold['id']}"
+    evidence = f"set {minute(str(hold.get('at', '')))} UTC by {hold.get('who', '')} with {hold['id']}"
     git = f"git -C {shlex.quote(str(look.context.app))}"
     app = look.context.config.app
     pull = f"{git} pull --ff-only {shlex.quote(app.remote)} {shlex.quote(app.branch)}"  # the revert was made elsewhere

@@ -78,7 +78,7 @@ class Holder:
     def __str__(self) -> str:
         run = f", {self.run_url}" if self.run_url else ""
         what = f"({self.doing or 'no word of what'}{run})"
-        return f"{self.who or 'somebody'} on {self.host} since {minute(self.since)} {what}"
+        return f"{self.who or 'somebody'} on {self.host} since {minute(self.since)} UTC {what}"
 
 
 class Held:

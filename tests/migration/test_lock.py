@@ -59,7 +59,7 @@ def test_a_second_taker_is_refused_and_told_who_holds_it_and_what_to_type(
 ) -> None:
     monkeypatch.setenv("CUTOVER_ACTOR", "ada")
     with lock(ledger(folder)).held("deploy of kimi") as held:
-        with pytest.raises(Refused, match=r"prod is locked by ada on .* since .*Z \(deploy of kimi") as caught:
+        with pytest.raises(Refused, match=r"prod is locked by ada on .* since .* UTC \(deploy of kimi") as caught:
             lock(ledger(folder)).take("another")
         assert caught.value.hint == f"inv status\ninv unlock {held.id}"
         assert caught.value.exit_code == 2

@@ -260,7 +260,7 @@ def test_to_an_unknown_deployment_is_refused_with_those_that_exist(stage: Scene)
 def test_to_a_deployment_that_was_rolled_back_points_forward_to_a_deploy(stage: Scene) -> None:
     _, second = _twice(stage)
     _rollback(stage.context())
-    with pytest.raises(Refused, match="forward goes a deploy") as caught:
+    with pytest.raises(Refused, match="deploy a commit with it") as caught:
         _rollback(stage.context(), to=second.deployment.id)
     assert "inv deploy --lift-hold" in caught.value.hint
 
