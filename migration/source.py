@@ -84,8 +84,8 @@ def working(repository: Repository, slugs: Iterable[str], state: Path) -> dict[s
 def tried(repository: Repository, slugs: Iterable[str], state: Path) -> dict[str, Source | Refused]:
     """The same, each with what became of it."""
     found = attempts(repository.path, slugs, state)
-    read = {slug: one for slug, one in found.items() if isinstance(one, Source)}
-    return found | {slug: replace(one, files=endings.committed(repository, one.files)) for slug, one in read.items()}
+    kept = {slug: endings.committed(repository, one.files) for slug, one in found.items() if isinstance(one, Source)}
+    return {slug: replace(one, files=kept[slug]) if isinstance(one, Source) else one for slug, one in found.items()}
 
 
 def read(app: Path, slug: str, state: Path, graphs: Mapping[Path, graph.Graph] | None = None) -> Source:
@@ -116,14 +116,13 @@ class Absent(Refused):
 
 
 def read_all(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Source]:
-    """Several at once. All refusals are told together."""
+    """Several at once, as they stand on the disk. All refusals are told together."""
     return whole(attempts(app, slugs, state))
 
 
 def attempts(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Source | Refused]:
     """What became of each, several at once: the time goes into Deno's processes."""
-    names = list(slugs)
-    return dict(zip(names, _attempts(app, names, state), strict=True))
+    return dict(zip(names := list(slugs), _attempts(app, names, state), strict=True))
 
 
 def whole(found: Mapping[str, Source | Refused]) -> dict[str, Source]:
