@@ -117,8 +117,8 @@ class Output:
             with contextlib.suppress(EOFError):
                 return getpass.getpass(f"{question} ", sys.stderr).strip()
             return ""
-        self.errors.print(question, end=" ", markup=False)
         _forget_typed()
+        self.errors.print(question, end=" ", markup=False)
         try:
             return input().strip()
         except EOFError:
