@@ -103,7 +103,7 @@ def _ready(
         found = hold.Hold(**made.hold)
         if pending and pending.deployment.id == found.id:
             raise _half(context, pending)
-        raise hold.refuse(found, context.environment.name)
+        raise hold.refuse(found, context)
     preflight.check(context, made)
 
 
@@ -198,7 +198,7 @@ def _locked(
         if again.hash != made.hash:
             raise Refused(f"Not deployed: the plan has moved to {again.hash[:12]}.", "inv plan")
         if again.hold and not lift_hold:
-            raise hold.refuse(hold.Hold(**again.hold), context.environment.name)
+            raise hold.refuse(hold.Hold(**again.hold), context)
         if pending:
             carry.abandon(pending)
         if lift_hold:

@@ -14,7 +14,7 @@ _VERB = re.compile(r"\binv (?!init\b|sandbox\b|rehearse\b)([a-z]+)\b(?! --env)")
 _COMMAND = re.compile(r"^inv |type: inv ")
 _TYPED = re.compile(r"(inv|git|supabase|sleep|uv) ")
 _JOINT = re.compile(r",? ?(then )?\btype: ")
-_OTHER = re.compile(r"(?:, |^)((?:or|to) [^:,]*:) (?=inv |git )")
+_OTHER = re.compile(r"(?:, |^)((?:or|to) [^:,]*:) (?=inv |git )", re.MULTILINE)
 AGAIN = "then run the command again"
 Severity = Literal["error", "warning"]
 

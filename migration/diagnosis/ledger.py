@@ -9,6 +9,7 @@ from migration.common.clock import minute
 from migration.common.finding import Finding, then
 from migration.diagnosis.look import Look
 from migration.errors import CutoverError
+from migration.repo import forward
 from migration.repo import hold as holds
 from migration.repo.deployments import Deployment, Record
 from migration.repo.held import Holder
@@ -81,11 +82,7 @@ def _lock(look: Look, holder: Holder) -> Finding:
 def _hold(look: Look, hold: Record) -> Finding:
     commit = holds.undoing(hold)
     evidence = f"set {minute(str(hold.get('at', '')))} UTC by {hold.get('who', '')} with {hold['id']}"
-    git = f"git -C {shlex.quote(str(look.context.app))}"
-    app = look.context.config.app
-    pull = f"{git} pull --ff-only {shlex.quote(app.remote)} {shlex.quote(app.branch)}"  # the revert was made elsewhere
-    forward = f"{pull} && {git} revert --no-edit {commit[:12]} && {git} push && " if commit else ""
-    fix = f"{forward}inv deploy --lift-hold 'why it is good now'"
+    fix = forward.line(look.context, commit) if commit else forward.lift(look.context)
     return Finding("hold", "a range that was rolled back is held", evidence, fix, "warning", str(hold["id"]))
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migration.common import interrupts
 from migration.common.failpoint import failpoint
 from migration.errors import CutoverError
-from migration.repo import revert, scope
+from migration.repo import forward, revert, scope
 from migration.repo.deployments import Record
-from migration.repo.reverted import Reverted, at
+from migration.repo.reverted import Reverted
 from migration.undoing import first
 from migration.undoing.aim import Aim
 from migration.undoing.target import Target
@@ -58,16 +57,10 @@ class GitHalf:
         return [f"{slug} in git at {reverted.commit[:9]} is not what is live again: inv plan --diff" for slug in slugs]
 
     def forward(self, reverted: Reverted | None) -> list[str]:
-        """How the change goes live again one day, in one line to type; the revert may have been made elsewhere."""
+        """How the change goes live again one day."""
         if reverted is None or not reverted.revert:
             return []
-        git, remote = at(self.context.repository), scope.remote(self.context)
-        steps = [f"{git} revert --no-edit {reverted.revert[:12]}"]
-        if remote:
-            name, branch = shlex.quote(remote), shlex.quote(self.context.config.app.branch)
-            steps = [f"{git} pull --ff-only {name} {branch}", *steps, f"{git} push {name} HEAD:{branch}"]
-        lift = f"inv deploy{self.context.environment.flag} --lift-hold 'why it is good now'"
-        return [f"to roll forward: {' && '.join([*steps, lift])}"]
+        return [f"to roll forward: {forward.line(self.context, reverted.revert)}"]
 
     def _kept(self, ended: Reverted) -> Record:
         """What to record: an earlier revert that waits somewhere is not forgotten because this run made none."""

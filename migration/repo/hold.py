@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from migration.common.clock import minute
 from migration.common.failpoint import failpoint
-from migration.common.finding import flag
 from migration.errors import CutoverError, Refused, ServiceFailed
 from migration.git import Repository
 from migration.ledger import Ledger
-from migration.repo import scope, trace
+from migration.repo import forward, scope, trace
 from migration.repo.deployments import Deployment, History, Record
+
+if TYPE_CHECKING:
+    from migration.context import Context
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Hold:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.why}, which was rolled back by {self.who or 'somebody'} on {self.at or 'an unknown day'}"
+        return f"{self.why}, which was rolled back by {self.who or 'somebody'} on {minute(self.at) or 'an unknown day'}"
 
 
 def make(deployment: Deployment, base: str | None = None) -> dict[str, Any]:
@@ -67,12 +70,12 @@ def check(
     return None
 
 
-def refuse(found: Hold, environment: str = "prod") -> Refused:
+def refuse(found: Hold, context: Context) -> Refused:
     """The error for a hold, with the commands that lift it."""
-    lift = f"inv deploy{flag(environment)} --lift-hold 'why it is good now'"
-    hint = f"inv rollback{flag(environment)} takes it back in git as well; if it is good now: {lift}"
     if found.revert:
-        hint = f"git revert {found.revert[:12]} (if that is merged), git push, then {lift}"
+        hint = f"to deploy it again: {forward.line(context, found.revert)}"
+    else:
+        hint = f"inv rollback{context.environment.flag}\nto deploy it as it is: {forward.lift(context)}"
     return Refused(f"Not deployed: this is {found}.", hint, hold=found.as_json())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,10 +99,16 @@ def test_lifting_ends_every_hold_and_records_who_and_why(ground: Ground) -> None
         hold.lift(own, own.history(), " ")
 
 
+def around(ground: Ground, flag: str = "") -> Any:
+    config = SimpleNamespace(app=SimpleNamespace(branch="main"))
+    environment = SimpleNamespace(flag=flag)
+    return SimpleNamespace(repository=ground.repository, remote="origin", config=config, environment=environment)
+
+
 def test_the_refusal_says_who_rolled_back_and_how_to_go_on(ground: Ground) -> None:
     found = ground.check(ground.history(), ground.bad)
     assert found is not None
-    error = hold.refuse(found, "staging")
+    error = hold.refuse(found, around(ground, " --env staging"))
     assert error.exit_code == 2 and "rolled back by ada" in error.message
     assert "inv rollback --env staging" in error.hint and "inv deploy --env staging --lift-hold" in error.hint
 
@@ -114,7 +121,7 @@ def test_the_refusal_names_the_revert_that_the_record_knows(ground: Ground, stat
         known["revert"] = revert
     found = fold([*ground.history().records, {"record": "git", "deployment": "r", "id": "2", "revert": known}])
     held = ground.check(found, ground.base, "new-digest")
-    assert held is not None and hold.refuse(held).hint.startswith(f"git revert {revert[:12]}")
+    assert held is not None and f" revert --no-edit {revert[:12]} && " in hold.refuse(held, around(ground)).hint
     assert hold.Hold(**held.as_json()) == held, "as a plan carries it"
 
 
