@@ -126,6 +126,12 @@ class Repository:
         pairs = [(entry.split("\t", 1)[1], entry.split("\t", 1)[0].split(" ")[2]) for entry in done.names]
         return {path.removeprefix(self.prefix): blob for path, blob in pairs if path.startswith(self.prefix)}
 
+    def hashed(self, paths: Sequence[str]) -> dict[str, str]:
+        """Path to the id that the file's content has here and now, whatever the index says of it (skip-worktree)."""
+        found = [path for path in paths if "\n" not in path and (self.path / path).is_file()]
+        done = self.run("hash-object", "--stdin-paths", stdin="\n".join(found).encode("utf-8", "surrogateescape"))
+        return dict(zip(found, done.text.split(), strict=False)) if done.ok else {}
+
     def submodules(self, revision: str) -> list[str]:
         """The folders that are another repository's at a revision."""
         entries = self.git("ls-tree", "-r", "-z", "--full-tree", revision).names

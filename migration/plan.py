@@ -154,7 +154,7 @@ def _items(
             found,
             now,
             kept.get(found.slug),
-            tuple(differences.settings(found, now)),
+            tuple(differences.settings(found, now, _jwt(history, left))),
             differences.text(found, kept[found.slug].body) if diff and found.slug in kept else "",
             left.version if left else None,
         )
@@ -185,6 +185,13 @@ def _pending(pending: Recovery | None, holder: Holder | None) -> list[str]:
         return [f"The {pending.deployment.kind} {pending.deployment.id} is under way."]
     closed = " The next deploy closes it." if pending.verdict == "abandoned" else ""
     return [f"{pending.message}{closed}"]
+
+
+def _jwt(history: History, left: Left | None) -> bool | None:
+    """What `verify_jwt` was when a function was last left live from here."""
+    change = deployed.change(left.slug) if left and (deployed := history.find(left.deployment)) else None
+    found = change.wanted.get("verify_jwt") if change else None
+    return found if isinstance(found, bool) else None
 
 
 def _rotated(context: Context, history: History, left: Left | None, digests: Sequence[SecretDigest]) -> list[str]:

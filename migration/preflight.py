@@ -46,11 +46,19 @@ def _unsaved(context: Context, made: Plan) -> Iterator[Finding]:
     repository = context.repository
     paths = sorted({path for item in made.changes for path in item.source.files})
     looked = begin([lambda: repository.dirty([*paths, "supabase/config.toml"]),
-                    lambda: repository.blobs(made.revision, paths)])  # fmt: skip
-    changed, known = looked()
+                    lambda: repository.blobs(made.revision, paths), lambda: repository.hashed(paths)])  # fmt: skip
+    changed, known, here = looked()
     unknown = [path for path in paths if path not in known]
     foreign = _foreign(context, made.revision, unknown) if unknown else []
     dirty = [path for path in (*changed, *unknown) if path not in foreign]
+    hidden = [path for path, blob in here.items() if known.get(path, blob) != blob and path not in changed]
+    if hidden:
+        problem = "function files differ from the commit, and git was told not to look"
+        names = shlex.join(hidden)
+        look = " && ".join(
+            _git(context, f"update-index --no-{bit} {names}") for bit in ("skip-worktree", "assume-unchanged")
+        )
+        yield Finding("hidden", problem, f"{_some(hidden)} (skip-worktree or assume-unchanged)", look)
     if foreign:
         problem = "files of a submodule cannot be part of a function's source"
         why = "a rollback could not take them back in git; copy them into the app and commit them"

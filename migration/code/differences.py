@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from migration.context import Context
 
 
-def settings(wanted: Source, live: Function | None) -> Iterator[str]:
-    """Settings of the deployed function that a deploy would change, in words."""
+def settings(wanted: Source, live: Function | None, left: bool | None = None) -> Iterator[str]:
+    """Settings of the deployed function that a deploy would change, or that somebody else has changed, in words.
+
+    `left`: `verify_jwt` as it was last deployed from here.
+    """
     if live is None:
         return
+    if wanted.verify_jwt is None and left is not None and live.verify_jwt is (not left):
+        opened = ": anyone may call it" if not live.verify_jwt else ""
+        yield (
+            f"verify_jwt: somebody else made it {_word(live.verify_jwt)}, it was {_word(left)} when last deployed"
+            f"{opened}; config.toml does not say, so a deploy leaves it so"
+        )
     if wanted.verify_jwt is not None and live.verify_jwt is not None and wanted.verify_jwt != live.verify_jwt:
         opened = " (anyone may call it then)" if not wanted.verify_jwt else ""
         yield f"verify_jwt: {_word(live.verify_jwt)} → {_word(wanted.verify_jwt)}{opened}"

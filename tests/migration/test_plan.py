@@ -141,6 +141,17 @@ def test_an_unwritten_verify_jwt_keeps_what_is_deployed(stage: Scene) -> None:
     assert item.wanted().upload.metadata["verify_jwt"] is False
 
 
+def test_a_verify_jwt_that_somebody_else_changed_is_named_where_the_config_is_silent(stage: Scene) -> None:
+    deploy.run(stage.context(), yes=True, gate=False)  # a creation leaves it to the platform
+    stage.change(2)
+    deploy.run(stage.context(), yes=True, gate=False)
+    http, ref = stage.context().management, stage.running.project_ref
+    assert http.request("PATCH", f"/v1/projects/{ref}/functions/alpha", json={"verify_jwt": False}).ok
+    found = {item.slug: item for item in plan.make(stage.context()).functions}["alpha"]
+    (said,) = found.settings
+    assert "somebody else made it false, it was true" in said and "anyone may call it" in said
+
+
 def test_unchanged_functions_are_measured_file_by_file_against_base(stage: Scene) -> None:
     context = stage.context()
     _record(context, "alpha", _elsewhere(context, "alpha", text(1)), "x", context.repository.head())

@@ -1,4 +1,4 @@
-"""The type check beside a deploy warns, and holds nothing up."""
+"""Before a deploy: what git was told not to see is seen, and a type check warns and holds nothing up."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 from migration import deploy, preflight
 from migration.common.progress import Collected
+from migration.errors import Refused
 from migration.rehearsal.server import Running
-from tests.support import scene
-from tests.support.scene import index
+from tests.support import repos, scene
+from tests.support.scene import index, text
 
 pytestmark = pytest.mark.type_check
 WRONG = "const word: string = 1;\nDeno.serve(() => new Response(word));\n"
@@ -52,3 +53,13 @@ def test_nobody_waits_for_it_and_it_does_not_outlive_the_deploy(
     while slow.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     assert slow.returncode == -9
+
+
+@pytest.mark.parametrize("bit", ["skip-worktree", "assume-unchanged"])
+def test_a_file_that_git_was_told_not_to_look_at_is_looked_at(tmp_path: Path, sandbox: Running, bit: str) -> None:
+    stage = scene.make(tmp_path, sandbox, ("alpha",))
+    repos.git(stage.app, "update-index", f"--{bit}", index("alpha"))
+    (stage.app / index("alpha")).write_text(text("never committed"))
+    with pytest.raises(Refused, match=f"git was told not to look: {index('alpha')}") as refused:
+        deploy.run(stage.context(), yes=True, gate=False)
+    assert f"update-index --no-{bit}" in refused.value.hint
