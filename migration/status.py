@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration import source
 from migration.common.parallel import every
-from migration.errors import CutoverError
+from migration.errors import CutoverError, ServiceFailed
 from migration.release import recovery
 from migration.release.recovery import Recovery
 from migration.repo.deployments import UNDONE, Deployment, History, agrees
@@ -69,7 +69,10 @@ def run(context: Context, limit: int = 5) -> Status:
     """Looks at the ledger, the lock, the platform and git; changes none of them."""
     context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     tasks: list[Callable[[], Any]] = [context.supabase.functions, context.ledger.history]
-    functions, history = every(tasks, lambda task: task())
+    try:
+        functions, history = every(tasks, lambda task: task())
+    except ServiceFailed as error:
+        raise _unasked(context, error) from error
     live = {function.slug: function for function in functions}
     holder = context.lock.holder(fresh=False) if context.ledger.offline is None else None
     pending = recovery.look(context, history, live)
@@ -84,6 +87,15 @@ def run(context: Context, limit: int = 5) -> Status:
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
         (*_leftover(holder), *_notes(context, history, rows)), following, 5 if stopped else 0,
     )  # fmt: skip
+
+
+def _unasked(context: Context, error: ServiceFailed) -> ServiceFailed:
+    """The platform cannot be asked: what the ledger knows is said all the same."""
+    history = context.ledger.history(fresh=False)
+    known = "As this clone last knew it, the ledger says" if context.ledger.offline else "The ledger says"
+    open_ = history.interrupted
+    said = f"the {open_.kind} {open_.id} by {open_.who or 'somebody'} has no end." if open_ else _live(history)
+    return ServiceFailed(f"{error.message.rstrip('. ')}. {known}: {said}", error.hint or "inv status", **error.data)
 
 
 def _known(history: History) -> list[str]:
@@ -142,10 +154,15 @@ def _words(
         return f"{text} {other}".rstrip(), (f"inv rollback{env}",)
     if drifted:
         return other, (f"inv plan{env} --diff",)
+    return _live(history), () if history.deployments else (f"inv plan{env}",)
+
+
+def _live(history: History) -> str:
+    """Whose code is live, by the record."""
     if not history.deployments:
-        return "Nothing was deployed here by Cutover yet.", (f"inv plan{env}",)
+        return "Nothing was deployed here by Cutover yet."
     live = history.live
-    return (f"{live.id} is live." if live else "The code from before the first deployment is live."), ()
+    return f"{live.id} is live." if live else "The code from before the first deployment is live."
 
 
 def _waits(newest: Deployment) -> str:

@@ -40,7 +40,7 @@ class Carry:
     gated: bool
     pace: Pace
     steps: list[Step] = field(default_factory=list)
-    partly: bool = False  # some of it was live before we began
+    already: dict[str, int] = field(default_factory=dict)  # versions of it that were live before we began
 
     def __post_init__(self) -> None:
         self.ending = Ending(self.context, self.made, self.recording, self.context.clock.now(), self.steps)
@@ -75,7 +75,7 @@ class Carry:
         deployment = pending.deployment
         self.context.observer.note(f"{pending.message} Going on with it.")
         sources = {item.slug: item for item in self.made.functions}
-        self.partly = any(one.state == "live" for one in pending.functions)
+        self.already = {one.slug: one.version for one in pending.functions if one.state == "live"}
         missing = [one.slug for one in pending.functions if one.state in ("before", "staged", "settled")]
         wanted = [sources[slug].wanted() for slug in missing]
         previous = _recorded(self.context, deployment)
@@ -146,10 +146,8 @@ class Carry:
         if wanted:
             released = release(self.context, wanted, self.recording, previous=previous, answers=answers, pace=self.pace)
         self.steps += released.steps
-        if released.outcome == "untouched" and self.partly:
-            released.outcome = "unfinished"
         if released.outcome != "live":
-            return self.ending.failed(released)
+            return self.ending.failed(released, self.already)
         live = {function.slug: function for function in self.context.supabase.functions()}
         activated = {slug: (live[slug].id, live[slug].version) for slug in slugs if slug in live}
         versions = {slug: version for slug, (_, version) in activated.items()}
@@ -192,15 +190,16 @@ class Carry:
         self.steps += [replace(step, name=f"restore: {step.name}") for step in outcome.steps]
         answered, restored = clock.monotonic() - (sent_at or began), clock.monotonic() - began
         lacking = [slug for slug in versions if slug not in previous]
+        now = {**{slug: versions[slug] for slug in lacking}, **outcome.over(versions)}
         error = outcome.error or (Unfinished(f"{', '.join(lacking)} could not be put back.") if lacking else None)
         end = End(
             "restored", f"The gate failed: {found.why}. What was live before is live again, after {answered:.1f} s of "
-            "the new code.", 1, {**versions, **outcome.versions}, True, found, answered, restored,
+            "the new code.", 1, now, True, True, found, answered, restored,
             hold.make(self.ending.record()),
         )  # fmt: skip
         if error is not None:
             text = f"The gate failed ({found.why}), and putting back did not end well: {error.message}"
-            end = replace(end, outcome="unfinished", message=text, code=5, back=False, hint=error.hint)
+            end = replace(end, outcome="unfinished", message=text, code=5, back=False, seen=False, hint=error.hint)
         return self.ending.close(end)
 
     def _step(self, name: str, began: float, detail: str) -> None:

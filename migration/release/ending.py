@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class End:
-    """What became of it. `versions` are live now (None: not there); `restored`: seconds that putting back took.
+    """What became of it. `versions` are live now (None: not there), and `seen` is whether the rest is as it was before:
+    if not, nobody could look; `restored`: seconds that putting back took.
 
     `back`: the functions are what they were before, so that their digests are the former ones.
     """
@@ -32,6 +33,7 @@ class End:
     code: int
     versions: Mapping[str, int | None] = field(default_factory=dict)
     back: bool = False
+    seen: bool = True
     gate: Gated | None = None
     answered: float = 0.0
     restored: float | None = None
@@ -71,9 +73,11 @@ class Ending:
         ended = self._deployed(deployment, end, after)
         return DeployResult(ended, phases, details, end.message, self._next(end), end.code)
 
-    def failed(self, released: Released) -> DeployResult:
-        """Not everything went live, and `release` has put right what it could."""
+    def failed(self, released: Released, live: Mapping[str, int]) -> DeployResult:
+        """Not everything went live, and `release` has put right what it could. `live`: versions that an interrupted
+        run of it had made live before."""
         outcome = {"untouched": "abandoned", "restored": "restored"}.get(released.outcome, "unfinished")
+        outcome = "unfinished" if outcome == "abandoned" and live else outcome
         said = released.error.message if released.error else "The release failed."
         seconds = released.new_code_seconds
         more = {
@@ -85,14 +89,14 @@ class Ending:
         hint = released.error.hint if released.error else ""
         code = 5 if outcome == "unfinished" else 3
         text = f"{said.rstrip('. ')}.{more.get(outcome, '')}"
-        return self.close(
-            End(outcome, text, code, released.versions, outcome == "restored", answered=seconds, hint=hint)
-        )
+        versions, back = {**live, **released.versions}, outcome == "restored"
+        seen = released.outcome != "unfinished"
+        return self.close(End(outcome, text, code, versions, back, seen, answered=seconds, hint=hint))
 
     def unseen(self, error: CutoverError) -> DeployResult:
         """The new code was activated, and then the platform could not be asked any more."""
         text = f"The new code is live as far as anyone could see, and not proven: {error.message}"
-        return self.close(End("unfinished", text, 5))
+        return self.close(End("unfinished", text, 5, seen=False))
 
     def interrupted(self, error: BaseException) -> None:
         """Within seconds: what was answered, what may be stranded, and that this is not the end."""
@@ -121,8 +125,9 @@ class Ending:
     def _after(self, end: End) -> dict[str, Side]:
         befores = {change.slug: change.before or {} for change in self.record().functions}
         digests = {item.slug: item.source.digest for item in self.made.functions}
-        if end.back:
-            digests = {slug: str(before.get("source_digest") or "") for slug, before in befores.items()}
+        former = {slug: str(before.get("source_digest") or "") for slug, before in befores.items()}
+        as_before = {slug for slug, version in end.versions.items() if version == befores.get(slug, {}).get("version")}
+        digests |= {slug: digest for slug, digest in former.items() if end.back or slug in as_before}
         sides = {slug: Side(version, digests.get(slug)) for slug, version in end.versions.items()}
         return {slug: side if side.version else Side(None, None) for slug, side in sides.items()}
 
@@ -131,8 +136,9 @@ class Ending:
             change.slug: Side((change.before or {}).get("version"), (change.before or {}).get("source_digest"))
             for change in deployment.functions
         }
+        rest = before if end.seen else {}
         moved = tuple(
-            Moved(change.slug, change.action, before[change.slug], after.get(change.slug, before[change.slug]))
+            Moved(change.slug, change.action, before[change.slug], after.get(change.slug, rest.get(change.slug)))
             for change in deployment.functions
         )
         now = self.context.clock.now()

@@ -17,10 +17,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Moved:
+    """One function of it; `after` None: nobody could see what is live of it now."""
+
     slug: str
     action: str
     before: Side
-    after: Side
+    after: Side | None
 
 
 @dataclass(frozen=True)

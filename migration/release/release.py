@@ -131,12 +131,22 @@ class _Release:
     def _activate(self) -> str:
         interrupts.between(f"The activation may have been sent. Type: {self.next}")
         self.put_at = self.context.clock.monotonic()
-        landed = activate(self.context, self._ordered(), self.recorder.confirm, self.pace)
+        landed = self._activated(self._ordered())
         self._arrived(landed)
         return ", ".join(f"{slug} v{version}" for slug, version in landed.versions.items())
 
-    def _arrived(self, landed: Landed) -> None:
+    def _activated(self, answers: list[Answer]) -> Landed:
+        """What was seen live before says nothing any more, until it is seen again."""
+        for answer in answers:
+            self.result.versions.pop(answer["slug"], None)
+        return self._seen(activate(self.context, answers, self.recorder.confirm, self.pace))
+
+    def _seen(self, landed: Landed) -> Landed:
         self.result.versions.update({slug: version or None for slug, version in landed.versions.items()})
+        return landed
+
+    def _arrived(self, landed: Landed) -> None:
+        self._seen(landed)
         if not landed.complete:
             raise landed.error or ServiceFailed("the activation did not take place", "inv status")
 
@@ -164,7 +174,8 @@ class _Release:
         except (CutoverError, OSError) as second:
             self.result.outcome = "unfinished"
             also = _translated(second)
-            self.result.error = Unfinished(f"{error.message.rstrip('. ')}. {also.message}", also.hint or "inv status")
+            said = "" if also.message in error.message else f" {also.message}"
+            self.result.error = Unfinished(f"{error.message.rstrip('. ')}.{said}", also.hint or "inv status")
 
     def _unsent(self) -> str:
         """No upload was answered: nothing went live, unless a single deploy did so without saying it."""
@@ -172,12 +183,15 @@ class _Release:
             only = self.sources[0]
             live = self.context.supabase.function(only.slug)
             if (live.version if live else 0) != only.expected - 1:
+                self.result.versions[only.slug] = live.version if live else None
                 raise Unfinished(f"Version {live.version if live else 0} of {only.slug} is live, and it is not ours.")
         return "untouched"
 
     def _settled(self) -> str:
         """Every staged version must be activated, or the next upload of that function meets a 409."""
-        landed = look(self.context, self._ordered())
+        for slug in self.answers:
+            self.result.versions.pop(slug, None)
+        landed = self._seen(look(self.context, self._ordered()))
         if landed.foreign:
             raise Unfinished(f"Someone else deployed {', '.join(landed.foreign)} meanwhile: nothing more was done.")
         guessed = {slug for slug, answer in self.answers.items() if "created_at" not in answer}
@@ -193,9 +207,9 @@ class _Release:
         first = self._ordered() if self.put_at is None else known
         self.put_at = self.put_at or self.context.clock.monotonic()
         self.recorder.staged(first, sorted(self.stager.lost | guessed))
-        done = activate(self.context, first, self.recorder.confirm, self.pace) if first else Landed((), (), (), {})
+        done = self._activated(first) if first else Landed((), (), (), {})
         if not done.complete and guessed and first != known and known:
-            done = activate(self.context, known, self.recorder.confirm, self.pace)
+            done = self._activated(known)
         self.stager.lost |= guessed - set(done.moved)
         return done
 
@@ -209,9 +223,10 @@ class _Release:
             raise Unfinished(f"{', '.join(lacking)} cannot be put back: the plan said so.", "inv status")
         live = {function.slug: function for function in self.context.supabase.functions()}
         back = [replace(self.previous[slug], before=live.get(slug)) for slug in settled.moved]
+        seen = {one.slug: self.result.versions.pop(one.slug) for one in back}
         outcome = release(self.context, back, self.recorder.restoring(), pace=self.pace)
         self.result.steps += [replace(step, name=f"restore: {step.name}") for step in outcome.steps]
-        self.result.versions.update(outcome.versions)
+        self.result.versions.update(outcome.over(seen))
         self.result.new_code_seconds = self.context.clock.monotonic() - (self.put_at or 0.0)
         if outcome.error is not None:
             raise outcome.error

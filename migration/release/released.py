@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -47,9 +47,10 @@ class Released:
     """How it went. `live`: all that was wanted is live. `untouched`: nothing changed. `restored`: what was live
     before is live again. `unfinished`: the platform is between two states.
 
-    `versions`: live version by slug, None for a deleted one. `lost`: functions with a version that may be staged and
-    stranded. `new_code_seconds`: for how long the wanted code may have answered before it was taken back. `sent_at`:
-    when the request that makes it live was first sent, by the clock's `monotonic`.
+    `versions`: live version by slug, None for a deleted one; what nobody has seen since the last change is not in it.
+    `lost`: functions with a version that may be staged and stranded. `new_code_seconds`: for how long the wanted code
+    may have answered before it was taken back. `sent_at`: when the request that makes it live was first sent, by the
+    clock's `monotonic`.
     """
 
     outcome: str
@@ -59,3 +60,7 @@ class Released:
     new_code_seconds: float = 0.0
     sent_at: float | None = None
     error: CutoverError | None = None
+
+    def over(self, before: Mapping[str, int | None]) -> dict[str, int | None]:
+        """What is live where `before` was: an unfinished release leaves only what it saw itself."""
+        return {**(before if self.outcome != "unfinished" else {}), **self.versions}

@@ -98,7 +98,7 @@ def deployment(data: Data, canvas: Canvas) -> None:
     back = found.get("kind") == "rollback"
     words, style = _rolled(data) if back else _OUTCOMES.get(found["outcome"] or "unfinished", (found["outcome"], ""))
     canvas.say(f"{'Rollback' if back else 'Deployment'} {found['id']} {words}.", style)
-    rows = [[row["slug"], _side(row["before"]), _side(row["after"])] for row in found["functions"]]
+    rows = [[row["slug"], _side(row["before"]), _now(row["after"])] for row in found["functions"]]
     canvas.table(rows, "function", "before", "live now")
     for text in _details(data):
         canvas.say(text)
@@ -209,6 +209,11 @@ def _again(row: Data) -> str:
     if row["action"] == "same":
         return _side(row.get("live"))
     return f"code of {_side(row['restored'])}" if row.get("restored") else "absent"
+
+
+def _now(row: Data | None) -> str:
+    """What is live after it; nothing is known of it where the platform could not be read."""
+    return _side(row) if row else "?"
 
 
 def _side(row: Data | None) -> str:

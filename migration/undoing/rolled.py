@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from migration.release.outcome import Moved
+from migration.release.outcome import Moved, Side
 from migration.repo.reverted import Reverted
+from migration.undoing.aim import Aim
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,23 @@ class RollbackResult:
     notes: tuple[str, ...] = ()
     next: tuple[str, ...] = ()
     exit_code: int = 0
+
+
+def moves(aims: Sequence[Aim], versions: Mapping[str, int | None], *, untouched: bool = False) -> tuple[Moved, ...]:
+    """Each function before and after, by the live `versions` that were seen since; `untouched`: the rest is as before.
+
+    Only what has moved has the digest of the source that was put back.
+    """
+    return tuple(Moved(one.slug, one.action, _before(one), _after(one, versions, untouched)) for one in aims)
+
+
+def _before(aim: Aim) -> Side:
+    return Side(aim.live.version if aim.live else None, None)
+
+
+def _after(aim: Aim, versions: Mapping[str, int | None], untouched: bool) -> Side | None:
+    if aim.slug not in versions:
+        return _before(aim) if untouched else None
+    version, before = versions[aim.slug], _before(aim).version
+    put_back = version is not None and aim.source is not None and (version != before or aim.action == "same")
+    return Side(version, aim.source.digest if put_back and aim.source else None)

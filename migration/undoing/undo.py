@@ -10,7 +10,6 @@ from migration.common import interrupts
 from migration.common.failpoint import failpoint
 from migration.errors import CutoverError, Interrupted, ServiceFailed
 from migration.release import activation
-from migration.release.outcome import Moved, Side
 from migration.release.recorder import Record, Recording
 from migration.release.release import Released, Step, release
 from migration.release.staging import Pace
@@ -20,7 +19,7 @@ from migration.repo.reverted import Reverted
 from migration.undoing import drift, undone
 from migration.undoing.aim import Aim
 from migration.undoing.ends import close
-from migration.undoing.rolled import RollbackResult, RolledBack
+from migration.undoing.rolled import RollbackResult, RolledBack, moves
 from migration.undoing.target import Target
 
 if TYPE_CHECKING:
@@ -146,10 +145,8 @@ class Undo:
         return RollbackResult(ended, phases=self._phases(), message=text, next=hints, exit_code=code)
 
     def _close(self, outcome: str, message: str, release: bool) -> None:
-        digests = {one.slug: one.source.digest if one.source else None for one in self.aims}
         functions = [
-            {"slug": slug, "after": {"version": version, "source_digest": digests.get(slug) if version else None}}
-            for slug, version in self.versions.items()
+            {"slug": one.slug, "after": vars(one.after)} for one in moves(self.aims, self.versions) if one.after
         ]
         record = {
             "record": "outcome", "deployment": self.recording.deployment, "outcome": outcome, "functions": functions,
@@ -220,21 +217,13 @@ class Undo:
         return "deleted" if all(one.action == "delete" for one in self.aims) else "rolled_back"
 
     def _deployment(self, outcome: str) -> RolledBack:
-        digests = {one.slug: one.source.digest if one.source else None for one in self.aims}
-        moved = tuple(
-            Moved(
-                one.slug, one.action, Side(one.live.version if one.live else None, None),
-                Side(self.versions.get(one.slug), digests[one.slug] if self.versions.get(one.slug) else None),
-            )
-            for one in self.aims
-        )  # fmt: skip
         target = self.target
         return RolledBack(
             self._carrier(),
             outcome,
             target.base,
             target.revision,
-            moved,
+            moves(self.aims, self.versions, untouched=outcome == "abandoned"),
             self.began,
             self.context.clock.now(),
             target.to.id if target.to else None,
