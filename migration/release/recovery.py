@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migration import source
 from migration.clients.supabase_types import Function
-from migration.code import downloaded, snapstore
 from migration.common.finding import flag
-from migration.errors import CutoverError, Unfinished
+from migration.errors import Unfinished
+from migration.release import content
 from migration.release.journal import Journal
 from migration.release.recorder import left_waiting
 
@@ -27,7 +26,8 @@ class Found:
     waits), live (the wanted version is), settled (what an earlier deployment had staged is, activated on the way),
     restored (what was live before is again), foreign (someone else's is).
 
-    `perhaps`: whether a version may be staged that nobody has an answer for.
+    `perhaps`: whether a version may be staged that nobody has an answer for. `untold`: the revision that this clone
+    lacks, so that a foreign version may be our own after all.
     """
 
     slug: str
@@ -35,6 +35,7 @@ class Found:
     version: int
     answer: Answer | None = None
     perhaps: bool = False
+    untold: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def _function(
         return Found(change.slug, "staged" if staged > version else "settled", version, answer)
     if change.slug in back and version == int(back[change.slug]["version"]):
         return Found(change.slug, "restored", version)
-    return Found(change.slug, _by_content(context, deployment, change, live, before), version)
+    state, untold = _by_content(context, deployment, change, live, before)
+    return Found(change.slug, state, version, untold=untold)
 
 
 def _settled(context: Context, history: History, deployment: Deployment, live: Function) -> bool:
@@ -132,29 +134,26 @@ def _settled(context: Context, history: History, deployment: Deployment, live: F
     earlier = [one for one in history.deployments if one.id != deployment.id and left_waiting(one, live.slug)]
     changes = [(one.revision, one.change(live.slug)) for one in reversed(earlier)]
     wanted = [(revision, change.wanted.get("source_digest")) for revision, change in changes if change]
-    return any(_is(context, live, live.slug, revision, digest) for revision, digest in wanted)
+    return any(content.same(context, live, revision, digest) for revision, digest in wanted)
 
 
-def _by_content(context: Context, deployment: Deployment, change: Change, live: Function | None, before: int) -> str:
-    """No record names this version: its files tell whether it is ours, if it can only have come just after."""
+def _by_content(
+    context: Context, deployment: Deployment, change: Change, live: Function | None, before: int
+) -> tuple[str, str]:
+    """No record names this version: its files tell whether it is ours, if it can only have come just after. The state,
+    and the revision that this clone lacks to tell it."""
     if live is None or not before < live.version <= before + 2:
-        return "live" if live is None and not change.wanted.get("source_digest") else "foreign"
+        return "live" if live is None and not change.wanted.get("source_digest") else "foreign", ""
+    untold = ""
     for state, revision, wanted in (
         ("live", deployment.revision, change.wanted.get("source_digest")),
         ("restored", deployment.base_revision, (change.before or {}).get("source_digest")),
     ):
-        if _is(context, live, change.slug, revision, wanted):
-            return state
-    return "foreign"
-
-
-def _is(context: Context, live: Function, slug: str, revision: str, digest: Any) -> bool:
-    try:
-        body = downloaded.from_body(snapstore.download(context, live), live)
-        held = source.at_revision(context.repository, revision, [slug], context.state).get(slug)
-    except CutoverError:
-        return False
-    return held is not None and held.digest == digest and downloaded.same_files(held, body)
+        if content.same(context, live, revision, wanted):
+            return state, ""
+        if wanted and not content.here(context, revision):
+            untold = untold or revision
+    return "foreign", untold
 
 
 def _verdict(functions: tuple[Found, ...], restoring: bool) -> str:
@@ -179,17 +178,23 @@ def _words(
     kind = "deployment" if deployment.kind == "deploy" else "rollback"
     head = f"The {kind} {deployment.id} by {deployment.who or 'somebody'} was interrupted:"
     both = (f"inv deploy{env}", f"inv rollback{env}") if deployment.kind == "deploy" else (f"inv rollback{env}",)
-    names = {
-        state: ", ".join(one.slug for one in functions if one.state == state) for state in ("live", "staged", "foreign")
-    }
     if verdict == "foreign":
-        text = f"{head} and another version of {names['foreign']} is live, which is not its own. Nothing was touched."
-        text += " If that is to be replaced, deploy the plan that shows it, by its hash."
-        return text, (f"inv plan{env} --diff",)
+        return _foreign(head, functions, env)
     words = _FORWARD if deployment.kind == "deploy" else _BACK
-    return f"{head} {words[verdict].format(live=names['live'])}", both[1:] if verdict == "restoring" and both[
-        1:
-    ] else both
+    live = ", ".join(one.slug for one in functions if one.state == "live")
+    only_back = verdict == "restoring" and len(both) > 1
+    return f"{head} {words[verdict].format(live=live)}", both[1:] if only_back else both
+
+
+def _foreign(head: str, functions: tuple[Found, ...], env: str) -> tuple[str, tuple[str, ...]]:
+    strangers = [one for one in functions if one.state == "foreign"]
+    names, untold = ", ".join(one.slug for one in strangers), {one.untold for one in strangers}
+    over = "Nothing was touched. If that is to be replaced, deploy the plan that shows it, by its hash."
+    if "" in untold:
+        return f"{head} another version of {names} is live, which is not its own. {over}", (f"inv plan{env} --diff",)
+    lacking = ", ".join(sorted(revision[:9] for revision in untold))
+    text = f"{head} whether what is live of {names} is its own cannot be told, for this clone lacks {lacking}."
+    return f"{text} A clone that has it can tell. {over}", (f"inv status{env}", f"inv plan{env} --diff")
 
 
 _FORWARD = {

@@ -15,12 +15,13 @@ import pytest
 from migration import deploy, plan, rollback, status
 from migration.clients.supabase_types import Upload
 from migration.common import failpoint
-from migration.errors import Unfinished
+from migration.context import Context
+from migration.errors import ServiceFailed, Unfinished
 from migration.rehearsal.server import Running
 from migration.release import recovery
 from migration.release.outcome import DeployResult
 from migration.release.recovery import Recovery
-from tests.support import crash, scene
+from tests.support import crash, repos, scene
 from tests.support.scene import Scene, index, text
 
 # In the order in which a deploy of two functions meets them.
@@ -49,6 +50,10 @@ def _look(stage: Scene, root: str = "root") -> Recovery | None:
     context = stage.context(root=root)
     live = {function.slug: function for function in context.supabase.functions()}
     return recovery.look(context, context.ledger.history(), live)
+
+
+def _plan(context: Context) -> object:
+    return plan.make(context)
 
 
 def _texts(stage: Scene) -> set[str]:
@@ -258,6 +263,31 @@ def test_a_killed_deploy_of_a_single_function_is_known_by_its_content(stage: Sce
     assert found.verdict == "live"
     assert _deploy(stage, "elsewhere").exit_code == 0
     _settled(stage)
+
+
+@pytest.mark.parametrize("verb", [status.run, rollback.run, _plan])
+def test_a_download_that_fails_makes_nobody_a_stranger(verb: Callable[[Context], object], stage: Scene) -> None:
+    """Closing it as somebody else's would give up our own live deployment."""
+    stage.commit({index("beta"): text(1)})
+    assert crash.run(stage, "deploy.sent") == -9
+    stage.running.fault("body", "status", status=503, times=0)
+    with pytest.raises(ServiceFailed, match=r"Whose version 2 of alpha is could not be told: .*503"):
+        verb(stage.context(root="elsewhere"))
+    stage.running.heal()
+    found = _look(stage, "elsewhere")
+    assert found is not None and found.verdict == "live"
+
+
+def test_a_clone_without_the_revision_does_not_call_it_somebody_elses(stage: Scene, tmp_path: Path) -> None:
+    stage.commit({index("beta"): text(1)})
+    assert crash.run(stage, "deploy.sent") == -9
+    revision = repos.git(stage.app, "rev-parse", "HEAD")
+    repos.git(stage.app, "push", "--quiet", "--force", "origin", "HEAD~2:refs/heads/main")
+    clone = repos.clone(f"file://{stage.folder / 'remote.git'}", tmp_path / "two")
+    told = status.run(stage.context(clone, root="elsewhere"))
+    assert told.exit_code == 5 and "interrupted: and" not in told.message
+    assert "what is live of alpha is its own cannot be told" in told.message and revision[:9] in told.message
+    assert told.next == ("inv status", "inv plan --diff")
 
 
 FULL = {"snapshot.keep": {1}, "record.intent": {1}, "journal.sending": {1}, "journal.answered": {1, 2},
