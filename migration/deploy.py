@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migration import plan, preflight, snapshot
+from migration.common.finding import named
 from migration.common.parallel import begin, every
 from migration.errors import Refused, Unfinished
 from migration.plan import Plan
@@ -237,6 +238,6 @@ def _nothing(context: Context, made: Plan, pending: Recovery | None, wait: float
     ends.abandon(context, pending, wait)
     kind, name = pending.deployment.kind, pending.deployment.id
     again = pending.next if kind == "rollback" else ()
-    return DeployResult(
-        ended, message=f"{text} The {kind} {name}, of which nothing had gone live, is closed.", next=again
-    )
+    waits = named(pending.waits, context.environment.name)
+    text = f"{text} The {kind} {name}, of which nothing had gone live, is closed. {waits}".rstrip()
+    return DeployResult(ended, message=text, next=again)

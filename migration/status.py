@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from migration import source
+from migration.common.finding import named
 from migration.common.parallel import every
 from migration.errors import CutoverError, ServiceFailed
-from migration.release import recovery
+from migration.release import recovery, waiting
 from migration.release.recovery import Recovery
 from migration.repo.deployments import UNDONE, Deployment, History, agrees
 
@@ -85,7 +86,7 @@ def run(context: Context, limit: int = 5) -> Status:
         context.environment.name, rows, holder.facts() if holder and not holder.gone else None,
         tuple(_told(one) for one in list(reversed(history.deployments))[:limit]),
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
-        (*_leftover(holder), *_notes(context, history, rows)), following, 5 if stopped else 0,
+        (*_leftover(holder), *_notes(context, history, live, rows)), following, 5 if stopped else 0,
     )  # fmt: skip
 
 
@@ -176,16 +177,18 @@ def _leftover(holder: Holder | None) -> list[str]:
     return [f"The lock {holder.id} of {holder} is left over: the next command takes it."]
 
 
-def _notes(context: Context, history: History, rows: Sequence[Row]) -> list[str]:
+def _notes(context: Context, history: History, live: Mapping[str, Function], rows: Sequence[Row]) -> list[str]:
     env = context.environment.flag
     ledger, found = context.ledger, []
     if ledger.offline:
         found.append(f"The ledger is as this clone last knew it: {ledger.offline}")
     if not ledger.shared:
         found.append("The app has no git remote: ledger and lock are on this machine alone.")
-    if waiting := ledger.emergency.waiting():
+    if unsent := ledger.emergency.waiting():
         place = ledger.emergency.folder
-        found.append(f"{len(waiting)} records wait in {place}: the next command that reaches the remote pushes them.")
+        found.append(f"{len(unsent)} records wait in {place}: the next command that reaches the remote pushes them.")
+    if left := waiting.slugs(history, live):
+        found.append(named(waiting.said(left), context.environment.name))
     if history.holds:
         tips = ", ".join(dict.fromkeys(str(one.get("tip") or "")[:9] for one in history.holds))
         found.append(f"Held: {tips} may not be deployed again until inv deploy{env} --lift-hold 'why'.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.clients.supabase_types import Function
-from migration.common.finding import flag
+from migration.common.finding import flag, named
 from migration.errors import Unfinished
-from migration.release import content
+from migration.release import content, waiting
 from migration.release.journal import Journal
 from migration.release.recorder import left_waiting
 
@@ -59,6 +59,12 @@ class Recovery:
     def perhaps_stranded(self) -> list[str]:
         return [one.slug for one in self.functions if one.perhaps]
 
+    @property
+    def waits(self) -> str:
+        """What may wait on the platform without anybody knowing its version, in words."""
+        names = () if waiting.alone(self.deployment) else self.perhaps_stranded
+        return waiting.said(names, self.deployment.kind)
+
     def unfinished(self) -> Unfinished:
         return Unfinished(self.message, "\n".join(self.next), deployment=self.deployment.id, verdict=self.verdict)
 
@@ -84,7 +90,9 @@ def judge(context: Context, history: History, deployment: Deployment, live: Mapp
     )
     verdict = _verdict(functions, bool(back))
     message, following = _words(deployment, functions, verdict, context.environment.name)
-    return Recovery(deployment, functions, verdict, message, following)
+    found = Recovery(deployment, functions, verdict, message, following)
+    said = named(found.waits, context.environment.name) if verdict in ("abandoned", "staged") else ""
+    return replace(found, message=f"{message} {said}".strip())
 
 
 def _answers(history: History, deployment: Deployment, journal: Journal) -> tuple[dict[str, Answer], dict[str, Answer]]:

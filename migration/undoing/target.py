@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from migration.clients.supabase_types import Function
 from migration.errors import Refused
-from migration.release import recovery
+from migration.release import recovery, waiting
 from migration.release.recovery import Recovery
 from migration.repo.deployments import LIVE, UNDONE, Deployment, History, agrees, undoes
 from migration.undoing import drift
@@ -53,7 +53,7 @@ def choose(context: Context, history: History, live: Mapping[str, Function], to:
         raise pending.unfinished()
     if newest.kind == "rollback" and newest.interrupted and pending and pending.verdict != "abandoned":
         return _resumed(history, newest, pending)
-    found = _further(history, to, pending) if to else _newest(history, newest, pending)
+    found = _further(history, to, pending) if to else _newest(history, newest, pending, live)
     strangers = drift.versions(history, live, found.slugs) if found.work == "none" and pending is None else {}
     if strangers:
         text = f"{found.message} But {drift.named(strangers)} is live, which somebody else deployed since."
@@ -74,7 +74,7 @@ def _first(context: Context) -> str:
     return (context.repository.revision(named) or "") if named else ""
 
 
-def _newest(history: History, newest: Deployment, pending: Recovery | None) -> Target:
+def _newest(history: History, newest: Deployment, pending: Recovery | None, live: Mapping[str, Function]) -> Target:
     before = history.live_before(newest.id)
     if newest.kind == "rollback":
         return _again(history, newest)
@@ -82,7 +82,8 @@ def _newest(history: History, newest: Deployment, pending: Recovery | None) -> T
     target = Target("service", (newest,), before, newest.base_revision, newest.revision, origins, pending)
     if (pending and pending.verdict == "abandoned") or newest.outcome == "abandoned":
         text = f"Nothing of {newest.id} ever went live: there is nothing to roll back."
-        return _with(target, "none", f"{text}{_onward(history)}")
+        waits = pending.waits if pending else waiting.said(waiting.slugs(history, live))
+        return _with(target, "none", f"{text} {waits}".rstrip() + _onward(history))
     if newest.outcome == "restored":
         return _half(target, newest, f"{newest.id} was already put back, and git agrees.")
     return target
