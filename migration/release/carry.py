@@ -12,6 +12,7 @@ from migration.common import interrupts
 from migration.common.failpoint import failpoint
 from migration.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.plan import Plan
+from migration.release import waiting
 from migration.release.ending import End, Ending
 from migration.release.outcome import DeployResult
 from migration.release.recorder import Recording
@@ -146,6 +147,7 @@ class Carry:
         if wanted:
             released = release(self.context, wanted, self.recording, previous=previous, answers=answers, pace=self.pace)
         self.steps += released.steps
+        self.ending.waited += waiting.answered(released.settled, self.recording.left_by)
         if released.outcome != "live":
             return self.ending.failed(released, self.already)
         live = {function.slug: function for function in self.context.supabase.functions()}

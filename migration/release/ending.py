@@ -13,6 +13,7 @@ from migration.plan import Plan
 from migration.release.outcome import Deployed, DeployResult, Moved, Side
 from migration.release.recorder import Recording
 from migration.release.release import Released, Step
+from migration.release.waiting import Answered
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -50,6 +51,7 @@ class Ending:
     recording: Recording
     began: datetime
     steps: list[Step]
+    waited: list[Answered] = field(default_factory=list)
 
     def close(self, end: End) -> DeployResult:
         """Records the outcome and gives the lock back in the same push."""
@@ -63,6 +65,7 @@ class Ending:
             "steps": [step.record() for step in self.steps],
             "gate": _gate(end.gate) if end.gate else {},
             "new_code_seconds": round(end.answered, 3),
+            "waited": [one.record() for one in self.waited],
             "message": end.message,
         }
         deployment = self.record()
@@ -71,7 +74,8 @@ class Ending:
         details = {**end.gate.details, "verdict": end.gate.verdict, "why": end.gate.why} if end.gate else {}
         phases = tuple({**step.record(), "ok": True} for step in self.steps)
         ended = self._deployed(deployment, end, after)
-        return DeployResult(ended, phases, details, end.message, self._next(end), end.code)
+        notes = tuple(one.note for one in self.waited)
+        return DeployResult(ended, phases, details, end.message, self._next(end), end.code, notes)
 
     def failed(self, released: Released, live: Mapping[str, int]) -> DeployResult:
         """Not everything went live, and `release` has put right what it could. `live`: versions that an interrupted

@@ -56,3 +56,4 @@ class DeployResult:
     message: str = ""
     next: tuple[str, ...] = ()
     exit_code: int = 0
+    notes: tuple[str, ...] = ()

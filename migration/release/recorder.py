@@ -93,8 +93,12 @@ class Recording:
 
     def explained(self, slug: str) -> bool:
         """Whether an earlier deployment of ours left, or may have left, a staged version of this function."""
+        return bool(self.left_by(slug)) or self._own(slug)
+
+    def left_by(self, slug: str) -> str:
+        """The newest earlier deployment that left, or may have left, a staged version of this function."""
         earlier = [one for one in self.history.deployments if one.id != self.deployment]
-        return any(left_waiting(one, slug) for one in reversed(earlier)) or self._own(slug)
+        return next((one.id for one in reversed(earlier) if left_waiting(one, slug)), "")
 
     def _own(self, slug: str) -> bool:
         """This very deployment, begun by a process that died."""

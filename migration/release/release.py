@@ -66,6 +66,8 @@ class _Release:
             self._put_right(_translated(error))
         self.result.lost = sorted(self.stager.lost)
         self.result.sent_at = self.put_at
+        now = self.context.clock.monotonic()
+        self.result.settled |= {slug: now - since for slug, since in self.stager.settled.items()}
         return self.result
 
     def _change(self) -> None:
@@ -227,6 +229,7 @@ class _Release:
         outcome = release(self.context, back, self.recorder.restoring(), pace=self.pace)
         self.result.steps += [replace(step, name=f"restore: {step.name}") for step in outcome.steps]
         self.result.versions.update(outcome.over(seen))
+        self.result.settled |= outcome.settled
         self.result.new_code_seconds = self.context.clock.monotonic() - (self.put_at or 0.0)
         if outcome.error is not None:
             raise outcome.error

@@ -50,7 +50,7 @@ class Released:
     `versions`: live version by slug, None for a deleted one; what nobody has seen since the last change is not in it.
     `lost`: functions with a version that may be staged and stranded. `new_code_seconds`: for how long the wanted code
     may have answered before it was taken back. `sent_at`: when the request that makes it live was first sent, by the
-    clock's `monotonic`.
+    clock's `monotonic`. `settled`: for how many seconds a version answered that had been left waiting, by function.
     """
 
     outcome: str
@@ -60,6 +60,7 @@ class Released:
     new_code_seconds: float = 0.0
     sent_at: float | None = None
     error: CutoverError | None = None
+    settled: dict[str, float] = field(default_factory=dict)
 
     def over(self, before: Mapping[str, int | None]) -> dict[str, int | None]:
         """What is live where `before` was: an unfinished release leaves only what it saw itself."""

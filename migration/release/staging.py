@@ -88,6 +88,7 @@ class Stager:
     explained: Callable[[str], bool] = lambda slug: False  # noqa: ARG005
     pace: Pace = field(default_factory=Pace)
     lost: set[str] = field(default_factory=set)
+    settled: dict[str, float] = field(default_factory=dict)  # when a version left by another deployment went live
     after: dict[str, Wanted] = field(default_factory=dict)  # what stood in the way was settled: another version is live
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -200,6 +201,8 @@ class Stager:
         if live is not None and not ours:
             raise Stranded(*way_out(self.context, live, "and nothing in the ledger explains it"))
         if live is not None:
+            if wanted.slug not in self.lost:
+                self.settled.setdefault(wanted.slug, self.context.clock.monotonic())
             settle(self.context, live)
             self.lost.discard(wanted.slug)
             self.after[wanted.slug] = replace(wanted, before=self.context.supabase.function(wanted.slug))

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from migration.clients.supabase_types import Function
+from migration.common.durations import show
 from migration.release.recorder import left_waiting
 from migration.repo.deployments import Change, Deployment, History
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a deployment had left waiting was activated on the way, and answered callers until the wanted code did."""
+
+    deployment: str
+    functions: tuple[str, ...]
+    seconds: float
+
+    @property
+    def note(self) -> str:
+        names = ", ".join(self.functions)
+        return f"The version of {names} left waiting by {self.deployment} answered for {show(self.seconds)}."
+
+    def record(self) -> dict[str, Any]:
+        return {**vars(self), "functions": list(self.functions), "seconds": round(self.seconds, 3)}
+
+
+def answered(seconds: Mapping[str, float], left_by: Callable[[str], str]) -> list[Answered]:
+    """By deployment. What a release settled of its own is the very code that it wants."""
+    names = {slug: left_by(slug) for slug in seconds}
+    found = {name: tuple(slug for slug in seconds if names[slug] == name) for name in names.values() if name}
+    return [Answered(name, group, max(seconds[slug] for slug in group)) for name, group in found.items()]
 
 
 def slugs(history: History, live: Mapping[str, Function]) -> list[str]:

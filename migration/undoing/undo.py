@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from migration.common import interrupts
 from migration.common.failpoint import failpoint
 from migration.errors import CutoverError, Interrupted, ServiceFailed
-from migration.release import activation
+from migration.release import activation, waiting
 from migration.release.recorder import Record, Recording
 from migration.release.release import Released, Step, release
 from migration.release.staging import Pace
+from migration.release.waiting import Answered
 from migration.repo import hold
 from migration.repo.githalf import GitHalf
 from migration.repo.reverted import Reverted
@@ -39,6 +40,8 @@ class Undo:
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self.versions: dict[str, int | None] = {}
+        self.settled: float | None = None  # when what had been left waiting went live
+        self.waited: list[Answered] = []
 
     def run(self, recording: Recording, aims: Sequence[Aim], live: Mapping[str, Function]) -> RollbackResult:
         """Restore (unless that is done), then git, then the proof."""
@@ -95,9 +98,20 @@ class Undo:
 
     def _attempt(self, live: Mapping[str, Function]) -> Released:
         try:
-            return self._restore(live)
+            released = self._restore(live)
         except CutoverError as error:
-            return Released("unfinished", error=error)
+            released = Released("unfinished", error=error)
+        self.waited = self._waited(released)
+        self.notes += [one.note for one in self.waited]
+        return released
+
+    def _waited(self, released: Released) -> list[Answered]:
+        """What answered callers on the way, without ever having been proven."""
+        found, pending = waiting.answered(released.settled, self.recording.left_by), self.target.pending
+        if self.settled is None or pending is None:
+            return found
+        seconds = self.context.clock.monotonic() - self.settled
+        return [Answered(pending.deployment.id, tuple(pending.answers), seconds), *found]
 
     def _restore(self, live: Mapping[str, Function]) -> Released:
         """Settle what an interrupted run left waiting, then send the former sources."""
@@ -106,6 +120,7 @@ class Undo:
         answers = pending.answers if pending else {}
         if answers and not resumed:
             interrupts.between(f"Staged versions were being settled. Type: inv rollback{self.context.environment.flag}")
+            self.settled = self.context.clock.monotonic()
             activation.activate(self.context, list(answers.values()), self.recording.confirm, self.pace)
             live = {function.slug: function for function in self.context.supabase.functions()}
         todo = [replace(one, live=live.get(one.slug)) for one in self.aims if one.action != "same"]
@@ -120,8 +135,7 @@ class Undo:
     def _ended(self, released: Released) -> None:
         self.steps += released.steps
         self.versions.update(released.versions)
-        outcome = "deleted" if self.aims and all(one.action == "delete" for one in self.aims) else "rolled_back"
-        self._close(outcome, "What was live before is live again.", release=self.restore_only)
+        self._close(self._outcome(), "What was live before is live again.", release=self.restore_only)
         pending = self.target.pending
         if pending is not None and self.target.resumes is None:
             close(self.context, pending, "restored", f"taken back by {self.recording.deployment}")
@@ -132,7 +146,7 @@ class Undo:
         self.versions.update(released.versions)
         error = released.error
         said = error.message if error else "The restore failed."
-        if released.outcome == "untouched" and not released.lost:
+        if released.outcome == "untouched" and not released.lost and not self.waited:
             self._close("abandoned", said, release=True)
             interrupts.settled()
             text, code = f"Nothing was rolled back: {said}", 3
@@ -142,7 +156,8 @@ class Undo:
         outcome, again = "abandoned" if code == 3 else "unfinished", f"inv rollback{self.context.environment.flag}"
         hints = tuple(hint for hint in (error.hint if error else "", again) if hint)
         ended = self._deployment(outcome)
-        return RollbackResult(ended, phases=self._phases(), message=text, next=hints, exit_code=code)
+        notes = tuple(self.notes)
+        return RollbackResult(ended, phases=self._phases(), message=text, notes=notes, next=hints, exit_code=code)
 
     def _close(self, outcome: str, message: str, release: bool) -> None:
         functions = [
@@ -150,7 +165,9 @@ class Undo:
         ]
         record = {
             "record": "outcome", "deployment": self.recording.deployment, "outcome": outcome, "functions": functions,
-            "steps": [step.record() for step in self.steps], "gate": {}, "new_code_seconds": 0.0, "message": message,
+            "steps": [step.record() for step in self.steps], "gate": {}, "message": message,
+            "new_code_seconds": round(max((one.seconds for one in self.waited), default=0.0), 3),
+            "waited": [one.record() for one in self.waited],
         }  # fmt: skip
         failpoint("rollback.outcome")
         self.context.ledger.keep(record, release=release and self.context.ledger.fence is not None)
@@ -212,9 +229,8 @@ class Undo:
         return newest.id if self.target.work == "git" and newest else self.recording.deployment
 
     def _outcome(self) -> str:
-        if self.target.work == "git":
-            return "rolled_back"
-        return "deleted" if all(one.action == "delete" for one in self.aims) else "rolled_back"
+        deleted = self.aims and all(one.action == "delete" for one in self.aims)  # none where git alone is left
+        return "deleted" if deleted else "rolled_back"
 
     def _deployment(self, outcome: str) -> RolledBack:
         target = self.target

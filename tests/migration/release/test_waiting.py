@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from migration import deploy, rollback, status
 from migration.rehearsal.server import Running
 from migration.release.outcome import DeployResult
-from tests.support import crash, scene
+from tests.support import crash, scene, told
 from tests.support.scene import Scene
 
 WAITS = (
@@ -51,13 +52,13 @@ def _staged_and_stopped(stage: Scene) -> None:
 
 def test_a_version_that_may_wait_is_named_until_something_newer_is_live(stage: Scene) -> None:
     _staged_and_stopped(stage)
-    told = status.run(stage.context())
-    assert told.exit_code == 5 and told.message.endswith(f"nothing of it went live. {WAITS}")
-    assert WAITS not in told.notes
+    seen = status.run(stage.context())
+    assert seen.exit_code == 5 and seen.message.endswith(f"nothing of it went live. {WAITS}")
+    assert WAITS not in seen.notes
     done = rollback.run(stage.context(), pace=crash.QUICK)
     assert done.exit_code == 0 and f"there is nothing to roll back. {WAITS}" in done.message
-    told = status.run(stage.context())
-    assert told.exit_code == 0 and WAITS in told.notes
+    seen = status.run(stage.context())
+    assert seen.exit_code == 0 and WAITS in seen.notes
     assert WAITS in rollback.run(stage.context(), pace=crash.QUICK).message
     stage.running.heal()
     assert _deploy(stage).exit_code == 0
@@ -67,5 +68,45 @@ def test_a_version_that_may_wait_is_named_until_something_newer_is_live(stage: S
 def test_of_a_single_function_no_version_ever_waits(stage: Scene) -> None:
     stage.commit({scene.index("beta"): scene.text(1)})
     assert crash.run(stage, "deploy.send") == -9
-    told = status.run(stage.context())
-    assert told.exit_code == 5 and "may wait" not in told.message
+    seen = status.run(stage.context())
+    assert seen.exit_code == 5 and "may wait" not in seen.message
+
+
+def test_a_rollback_says_for_how_long_the_staged_version_answered(stage: Scene) -> None:
+    assert crash.run(stage, "record.staged.after") == -9
+    name = stage.context().ledger.history().interrupted
+    assert name is not None
+    done = rollback.run(stage.context(), pace=crash.QUICK)
+    assert done.exit_code == 0, done.message
+    assert [note for note in done.notes if f"alpha, beta left waiting by {name.id} answered for " in note], done.notes
+    record = _outcome(stage, str(done.deployment and done.deployment.id))
+    assert record["new_code_seconds"] == record["waited"][0]["seconds"] > 0
+
+
+def test_a_rollback_that_settled_and_could_not_restore_is_not_called_untouched(stage: Scene) -> None:
+    assert crash.run(stage, "record.staged.after") == -9
+    stage.running.fault("stage", "status", status=400, body={"message": "no"}, times=0)
+    done = rollback.run(stage.context(), pace=crash.QUICK)
+    assert done.exit_code == 5 and "half done" in done.message
+    assert status.run(stage.context()).exit_code == 5
+    stage.running.heal()
+    assert rollback.run(stage.context(), pace=crash.QUICK).exit_code == 0
+
+
+def test_a_deploy_says_for_how_long_what_another_one_left_answered(stage: Scene) -> None:
+    _staged_and_stopped(stage)
+    stage.running.heal()
+    first = stage.context().ledger.history().interrupted
+    assert first is not None
+    stage.change(3)
+    done = _deploy(stage)
+    assert done.exit_code == 0, done.message
+    assert [note for note in done.notes if f"alpha, beta left waiting by {first.id} answered for " in note], done.notes
+    record = _outcome(stage, done.deployment.id)
+    assert record["new_code_seconds"] == 0 and record["waited"][0]["seconds"] > 0
+    assert done.notes[0] in told.drawn("deploy", done)
+
+
+def _outcome(stage: Scene, name: str) -> Mapping[str, Any]:
+    records = stage.context().ledger.history().records
+    return next(one for one in records if one.get("deployment") == name and one["record"] == "outcome")
