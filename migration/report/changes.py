@@ -96,13 +96,22 @@ def deployment(data: Data, canvas: Canvas) -> None:
         canvas.then(data)
         return
     back = found.get("kind") == "rollback"
-    words, style = _rolled(data) if back else _OUTCOMES.get(found["outcome"] or "unfinished", (found["outcome"], ""))
+    words, style = _rolled(data) if back else _deployed(data)
     canvas.say(f"{'Rollback' if back else 'Deployment'} {found['id']} {words}.", style)
     rows = [[row["slug"], _side(row["before"]), _now(row["after"])] for row in found["functions"]]
     canvas.table(rows, "function", "before", "live now")
     for text in _details(data):
         canvas.say(text)
     canvas.then(data)
+
+
+def _deployed(data: Data) -> tuple[str, str]:
+    """How a deploy ended; what was put back before any gate ran was not the gate's doing."""
+    outcome = data["deployment"]["outcome"] or "unfinished"
+    gated = data.get("gate") or any(step["name"] == "gate" for step in data.get("phases") or ())
+    if outcome == "restored" and not gated:
+        return "did not go live as a whole; what was live before is live again", BAD
+    return _OUTCOMES.get(outcome, (outcome, ""))
 
 
 def _rolled(data: Data) -> tuple[str, str]:

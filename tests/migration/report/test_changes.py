@@ -39,3 +39,11 @@ def test_a_rollback_counts_what_git_takes_back_as_people_do(files: list[str], wo
     data = {"functions": [], "message": "This takes back x.", "files": files, "notes": []}
     changes.rollback_plan(data, Canvas(Console(file=stream, width=120)))
     assert f"Git takes back {words}" in stream.getvalue()
+
+
+def test_only_a_deploy_that_had_a_gate_failed_it() -> None:
+    found = {"id": "d1", "outcome": "restored", "functions": []}
+    for more, words in (({"gate": {"verdict": "fail"}}, "failed its gate"), ({"phases": []}, "did not go live")):
+        stream = io.StringIO()
+        changes.deployment({"deployment": found, **more}, Canvas(Console(file=stream, width=120)))
+        assert words in stream.getvalue()
