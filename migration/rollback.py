@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from migration.release.staging import Pace
 from migration.repo import reversal, scope
 from migration.repo.deployments import History
 from migration.repo.giterrors import SHUT
-from migration.undoing import aim, drift, forecast
+from migration.undoing import aim, drift, forecast, standing
 from migration.undoing import target as targets
 from migration.undoing.aim import Aim
 from migration.undoing.ends import Unlocked, abandon
@@ -126,7 +126,7 @@ def plan(context: Context, to: str | None = None, half: forecast.Half | None = N
     if target.work == "service":
         notes = [*forecast.strangers(aims), *notes, *forecast.secrets(context, target)]
     notes += forecast.around(context, history, live, target)
-    said = _sentence(target, aims, context.environment.name)
+    said = _sentence(target, aims, standing.restored(history, aims), context.environment.name)
     return RollbackPlan(
         target.work, target.to.id if target.to else None, tuple(one.id for one in target.undone), target.base,
         target.revision, aims, tuple(files), said, tuple(notes), target, history, live,
@@ -145,10 +145,13 @@ def _remote(context: Context) -> str | None:
     return None if context.ledger.offline else scope.remote(context)
 
 
-def _sentence(target: Target, aims: tuple[Aim, ...], environment: str) -> str:
+def _sentence(target: Target, aims: tuple[Aim, ...], strangers: Mapping[str, int], environment: str) -> str:
     if target.message:
         return named(target.message, environment)
     whose = f"the code of {target.to.id}" if target.to else "the code from before the first deployment"
+    if strangers:
+        others = any(one.action == "restore" and one.slug not in strangers for one in aims)
+        whose = f"{f'{whose} and ' if others else ''}{drift.named(strangers)}, which was not Cutover's,"
     taken = ", ".join(one.id for one in target.undone) or "nothing"
     deleted = [one.slug for one in aims if one.action == "delete"]
     if target.work == "git":

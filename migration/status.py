@@ -14,6 +14,7 @@ from migration.errors import CutoverError, ServiceFailed
 from migration.release import recovery, waiting
 from migration.release.recovery import Recovery
 from migration.repo.deployments import UNDONE, Deployment, History, agrees
+from migration.undoing import standing
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -95,7 +96,7 @@ def _unasked(context: Context, error: ServiceFailed) -> ServiceFailed:
     history = context.ledger.history(fresh=False)
     known = "As this clone last knew it, the ledger says" if context.ledger.offline else "The ledger says"
     open_ = history.interrupted
-    said = f"the {open_.kind} {open_.id} by {open_.who or 'somebody'} has no end." if open_ else _live(history)
+    said = f"the {open_.kind} {open_.id} by {open_.who or 'somebody'} has no end." if open_ else standing.said(history)
     return ServiceFailed(f"{error.message.rstrip('. ')}. {known}: {said}", error.hint or "inv status", **error.data)
 
 
@@ -155,15 +156,8 @@ def _words(
         return f"{text} {other}".rstrip(), (f"inv rollback{env}",)
     if drifted:
         return other, (f"inv plan{env} --diff",)
-    return _live(history), () if history.deployments else (f"inv plan{env}",)
-
-
-def _live(history: History) -> str:
-    """Whose code is live, by the record."""
-    if not history.deployments:
-        return "Nothing was deployed here by Cutover yet."
-    live = history.live
-    return f"{live.id} is live." if live else "The code from before the first deployment is live."
+    further = "" if history.deployments and standing.proven(history) else "checks" if history.deployments else "plan"
+    return standing.said(history), (f"inv {further}{env}",) if further else ()
 
 
 def _waits(newest: Deployment) -> str:

@@ -145,9 +145,10 @@ class History:
                 return one
         return None
 
-    def left(self, slug: str) -> Left | None:
-        """What was last left live of a function, whichever deployment or rollback did it."""
-        for one in reversed(self.deployments):
+    def left(self, slug: str, before: str = "") -> Left | None:
+        """What was last left live of a function, whichever deployment or rollback did it; `before` this one began."""
+        known = [one.id for one in self.deployments]
+        for one in reversed(self.deployments[: known.index(before)] if before in known else self.deployments):
             change = one.change(slug)
             if change and change.after and one.outcome != "abandoned":
                 return Left(slug, change.after.get("version"), change.after.get("source_digest"), one.id)

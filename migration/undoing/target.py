@@ -11,7 +11,7 @@ from migration.errors import Refused
 from migration.release import recovery, waiting
 from migration.release.recovery import Recovery
 from migration.repo.deployments import LIVE, UNDONE, Deployment, History, agrees, undoes
-from migration.undoing import drift
+from migration.undoing import drift, standing
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -97,6 +97,10 @@ def _again(history: History, newest: Deployment) -> Target:
     target = Target("service", undone, to, newest.revision, newest.base_revision, origins)
     if newest.outcome not in UNDONE:  # "unfinished" before anything was sent has put nothing back either
         return _with(target, "service", "")
+    _, strangers = standing.put_back(history)
+    if strangers:
+        what = f"it put back {drift.named(strangers)}, which was not Cutover's and not in git then"
+        return _half(target, newest, f"{newest.id} has rolled back already: {what}; inv plan --diff shows it.")
     return _half(target, newest, f"{newest.id} has rolled back already, and git agrees.{_onward(history)}")
 
 

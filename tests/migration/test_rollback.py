@@ -724,6 +724,39 @@ def test_what_was_rolled_back_and_deployed_over_since_is_not_called_done(stage: 
         _rollback(stage.context())
 
 
+def test_code_that_was_not_cutovers_is_not_called_a_deployments_own(stage: Scene) -> None:
+    """It was deployed over by `--plan HASH`, and the rollback puts it back: no deployment's code is that."""
+    first = _deploy(stage.context()).deployment.id
+    _foreign(stage, "alpha", "theirs")
+    stage.change(2)
+    bad = _deploy(stage.context(), yes=False, plan_hash=plan.make(stage.context()).hash).deployment.id
+    said = rollback.plan(stage.context()).message
+    assert f"takes back {bad} and makes the code of {first} and version 2 of alpha, which was not Cutover's," in said
+    done = _rollback(stage.context())
+    assert _live(stage) == {"alpha": text("theirs"), "beta": text(1)}
+    told = status.run(stage.context()).message
+    assert done.deployment is not None and done.deployment.id in told
+    assert f"{first} is live" in told and "but for version 2 of alpha, which was not Cutover's" in told
+    again = _rollback(stage.context()).message
+    assert "git agrees" not in again and "put back version 2 of alpha, which was not Cutover's" in again
+    repos.git(stage.app, "pull", "--quiet", "--ff-only")
+    stage.commit({index("alpha"): text(3), index("beta"): text(3)})
+    assert _deploy(stage.context()).exit_code == 0
+    assert "but for" not in status.run(stage.context()).message
+
+
+def test_where_all_of_it_was_not_cutovers_no_deployment_is_named(stage: Scene) -> None:
+    first = _deploy(stage.context()).deployment.id
+    for slug in stage.functions:
+        _foreign(stage, slug, "theirs")
+    stage.change(2)
+    _deploy(stage.context(), yes=False, plan_hash=plan.make(stage.context()).hash)
+    assert first not in rollback.plan(stage.context()).message
+    _rollback(stage.context())
+    told = status.run(stage.context()).message
+    assert told.startswith("Version 2 of alpha, version 2 of beta, which was not Cutover's, is live again")
+
+
 def test_base_names_the_code_from_before_the_first_deployment(tmp_path: Path, sandbox: Running) -> None:
     stage = scene.make(tmp_path, sandbox, gate=GATE)
     first = repos.git(stage.app, "rev-parse", "HEAD")

@@ -59,6 +59,8 @@ def test_what_is_live_by_whom_and_that_git_says_the_same(stage: Scene, monkeypat
             (1, done.deployment.id, "ada", "same")] * 2  # fmt: skip
         assert found.deployments[0].outcome == "ungated" and found.deployments[0].ended is not None
         assert found.lock is None and found.exit_code == 0
+        assert found.message == f"{done.deployment.id} is live (without a gate: nothing was proven)."
+        assert found.next == ("inv checks",)
     stage.change(2, "beta")
     assert [row.git for row in status.run(stage.context()).functions] == ["same", "differs"]
 
@@ -109,6 +111,20 @@ def test_history_lists_deployments_and_notes_newest_first(stage: Scene) -> None:
 
 def _wanted(found: history.Ledgered) -> str:
     return str(found.records[0]["functions"][0]["wanted"]["source_digest"])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words", "following"), [("live", "", ()), ("unproven", " (not proven)", ("inv checks",))]
+)
+def test_what_was_not_proven_is_not_called_live_as_if_it_were(
+    outcome: str, words: str, following: tuple[str, ...], stage: Scene
+) -> None:
+    done = _deploy(stage.context())
+    stage.context().ledger.append(
+        {"record": "outcome", "deployment": done.deployment.id, "outcome": outcome, "functions": []}
+    )
+    found = status.run(stage.context())
+    assert found.message == f"{done.deployment.id} is live{words}." and found.next == following
 
 
 def test_an_empty_note_is_refused(stage: Scene) -> None:
