@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from migration import context as contexts
+from migration.asking import again, agree, interactive
 from migration.common.durations import moment, parse
 from migration.common.flags import names, number, whole
 from migration.errors import Refused
-from migration.report.asking import again, agree, interactive
 from migration.report.output import Output
 
 

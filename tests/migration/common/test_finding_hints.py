@@ -13,9 +13,9 @@ from invoke.collection import Collection
 from invoke.parser import Parser
 
 import tasks
+from migration import asking
 from migration.common.finding import lines
 from migration.context import Context
-from migration.report import asking
 from migration.report.output import Output
 from tests.support.project import ROOT
 
