@@ -32,7 +32,7 @@ class Answered:
 def answered(seconds: Mapping[str, float], left_by: Callable[[str], str]) -> list[Answered]:
     """By deployment. What a release settled of its own is the very code that it wants."""
     names = {slug: left_by(slug) for slug in seconds}
-    found = {name: tuple(slug for slug in seconds if names[slug] == name) for name in names.values() if name}
+    found = {name: tuple(slug for slug in sorted(seconds) if names[slug] == name) for name in names.values() if name}
     return [Answered(name, group, max(seconds[slug] for slug in group)) for name, group in found.items()]
 
 
