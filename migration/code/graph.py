@@ -19,6 +19,7 @@ from migration.common.secrets_type import spare
 from migration.errors import Refused
 
 _SECONDS = 60
+_LOOKING = threading.Lock()  # two threads at once find Python's own sysconfig half made
 _LOCAL = ("./", "../", "/", "file:")
 
 
@@ -38,9 +39,10 @@ class Graph:
 def deno() -> str:
     """The path of the deno program; Refused when it is not installed."""
     try:
-        import deno as package  # type: ignore[import-untyped]
+        with _LOOKING:
+            import deno as package  # type: ignore[import-untyped]
 
-        return str(package.find_deno_bin())
+            return str(package.find_deno_bin())
     except (ImportError, FileNotFoundError):
         raise Refused("Deno is not installed.", "uv sync") from None
 
