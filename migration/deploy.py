@@ -12,7 +12,7 @@ from migration.common.finding import named
 from migration.common.parallel import begin, every
 from migration.errors import Refused, Unfinished
 from migration.plan import Plan
-from migration.release import recorder
+from migration.release import recorder, typecheck
 from migration.release.carry import Carry
 from migration.release.outcome import Deployed, DeployResult
 from migration.release.recovery import Recovery
@@ -62,7 +62,7 @@ def run(
     _ready(context, made, pending, resumed, plan_hash, lift_hold)
     if announced := context.ledger.announce(fresh=False):
         context.observer.note(announced)
-    checked = preflight.TypeCheck(context, made.changes, asked)
+    checked = typecheck.TypeCheck(context, made.changes, asked)
     shown: Callable[[], object] = lambda: None  # noqa: E731
     try:
         if asked:
@@ -81,8 +81,8 @@ def _planned(context: Context, only: Sequence[str], asked: bool) -> Plan:
     """The plan. Beside it, before a person is asked, whether git lets us write at all; else taking the lock tells."""
     context.project()  # refused before anything is begun
     context.ledger  # noqa: B018 - made once, before threads ask for it
-    probe = [context.ledger.refs.check] if asked else []
-    made: Plan = begin([*probe, lambda: plan.make(context, only)])()[-1]
+    probe = context.ledger.refs.check if asked else lambda: context.repository.empty_tree  # the lock is made of it
+    made: Plan = begin([probe, lambda: plan.make(context, only)])()[-1]
     if isinstance(context.ledger.unheard, Denied):  # a plan may be made of what was last known, and not carried out
         raise context.ledger.unheard
     return made

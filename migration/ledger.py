@@ -225,7 +225,7 @@ class Ledger:
         if error is None:
             self._expected, self.unheard = (tip,), None
             if self.shared:
-                self.mirror.follow(tip, parent)
+                self.mirror.follow(tip, parent, last=fence is None or release)
             if fence is not None:
                 fence.stepped(moves[0], began)
         return error

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from migration.code import graph, importmap
 from migration.common.finding import Finding
 from migration.common.parallel import begin, every
 from migration.errors import Refused
-from migration.plan import Item, Plan
+from migration.plan import Plan
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -120,57 +115,3 @@ def _provider(context: Context) -> list[Finding]:
     from migration import provider
 
     return provider.preflight(context)
-
-
-class TypeCheck:
-    """`deno check` over the functions whose imports are all local, beside everything else: it only ever warns.
-
-    One process for all that share an import map. `asked`: a person will decide with its help; else it must not get
-    in the way.
-    """
-
-    def __init__(self, context: Context, items: tuple[Item, ...], asked: bool) -> None:
-        self.context, self.asked = context, asked
-        groups: dict[str, list[Item]] = {}
-        for item in items:
-            if item.source.local:
-                groups.setdefault(item.source.import_map, []).append(item)
-        self.running = [self._start(path, group) for path, group in groups.items()]
-
-    def _start(self, path: str, items: list[Item]) -> subprocess.Popen[str]:
-        app = self.context.app.resolve()
-        options = graph.map_options(importmap.load(app / path) if path else None, self.context.state)
-        entrypoints = [str(app / item.source.entrypoint) for item in items]
-        argv = [graph.deno(), "check", "--quiet", "--no-lock", *options, *entrypoints]
-        env = graph.environment(self.context.state / "deno")
-        child = subprocess.Popen(
-            argv, env=env, cwd=app, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
-        )  # fmt: skip
-        if not self.asked:
-            _stand_back(child.pid)
-        return child
-
-    def wait(self, seconds: float) -> None:
-        """Let it come to an end, for somebody who is about to decide."""
-        for child in self.running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(seconds)
-
-    def tell(self) -> None:
-        """Warn of what was found so far, and end what still runs; nobody waits for its end."""
-        for child in self.running:
-            if child.poll() is None:
-                child.kill()
-                threading.Thread(target=child.communicate, daemon=True).start()
-            elif child.returncode:
-                lines = [line.strip() for line in child.communicate()[1].splitlines() if line.strip()]
-                self.context.observer.warn(f"deno check does not pass: {'; '.join(lines[:2])}")
-        self.running = []
-
-
-def _stand_back(pid: int) -> None:
-    """Only idle time is for it: nobody waits for a type check that only warns."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, pid, 19)
-        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))

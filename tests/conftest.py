@@ -34,7 +34,7 @@ def no_type_check(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if "type_check" not in request.keywords:
         from tests.support.unchecked import Unchecked
 
-        monkeypatch.setattr("migration.preflight.TypeCheck", Unchecked)
+        monkeypatch.setattr("migration.release.typecheck.TypeCheck", Unchecked)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,9 @@ FILES, INDEX = "files", "index.plain"
 PLAIN = [*endings.PLAIN, "-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.trustCTime=true",
          "-c", "core.checkStat=default"]  # fmt: skip
 _KEPT = 12
+_FULL = 40  # digits of a commit that is named in full
 _proven: set[tuple[Path, Path]] = set()
+_trees: dict[tuple[Path, str], str] = {}
 
 
 def tree(repository: Repository, revision: str, state: Path) -> Path:
@@ -22,15 +24,23 @@ def tree(repository: Repository, revision: str, state: Path) -> Path:
 
     Refused for an unknown revision.
     """
+    found = _trees.get((repository.path, revision)) or _named(repository, revision)
+    top = state.resolve() / "trees" / found
+    if not _whole(repository, top):
+        _make(repository, found, top)
+    return top / FILES / repository.prefix
+
+
+def _named(repository: Repository, revision: str) -> str:
+    """The id of a revision's tree; of a commit named in full it is kept, since it cannot change."""
     found = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
     if not found.ok:
         raise Refused(
             f"There is no commit {revision} here.", "git fetch --unshallow" if repository.shallow() else "git fetch"
         )
-    top = state.resolve() / "trees" / found.text
-    if not _whole(repository, top):
-        _make(repository, found.text, top)
-    return top / FILES / repository.prefix
+    if len(revision) >= _FULL:
+        _trees[repository.path, revision] = found.text
+    return found.text
 
 
 def _whole(repository: Repository, top: Path) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
+from migration.common.parallel import begin
 from migration.common.progress import Observer
+from migration.errors import CutoverError
 from migration.git import Repository
 
 
@@ -17,6 +22,7 @@ class Mirror:
         self.shared = shared
         self.ref = f"refs/cutover/ledger/{environment}"
         self._known: str | None = None
+        self._written: Callable[[], object] = lambda: None
 
     @property
     def tip(self) -> str | None:
@@ -34,18 +40,35 @@ class Mirror:
             return tip
         return expected
 
-    def follow(self, tip: str, parent: str | None = None) -> None:
+    def follow(self, tip: str, parent: str | None = None, last: bool = True) -> None:
         """Move to the remote's tip, unless ours is ahead; tell when the remote's history was rewritten.
 
-        `parent`: what the tip is known to descend from.
+        `parent`: what the tip is known to descend from. The copy is written beside what comes next, unless this may be
+        the `last` that the process does.
         """
         known = self.tip
         if tip == known:
             return
         if known in (None, parent) or self.repository.is_ancestor(str(known), tip):
-            self._known = tip if self.repository.move(self.ref, tip, known or "") else None
+            self._move(tip, known or "", last)
         elif known and not self.repository.is_ancestor(tip, known):
             self._rewritten(tip, known)
+
+    def _move(self, tip: str, known: str, last: bool) -> None:
+        """One after the other; where another process moved it meanwhile, it is asked for again."""
+        self._written()
+        self._known = tip
+
+        def write() -> None:
+            moved = False
+            with contextlib.suppress(CutoverError):
+                moved = self.repository.move(self.ref, tip, known)
+            if not moved and self._known == tip:
+                self._known = None
+
+        self._written = begin([write])
+        if last:
+            self._written()
 
     def _rewritten(self, tip: str, known: str) -> None:
         lost = f"refs/cutover/lost/{self.environment}/{known[:12]}"

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migration import deploy, gate, preflight, rollback
+from migration import deploy, gate, rollback
 from migration.clients.http import Http
 from migration.common import failpoint as failpoints
 from migration.common import interrupts
 from migration.context import Context
 from migration.errors import CutoverError, Interrupted
+from migration.release import typecheck
 from migration.release.staging import Pace
 from tests.support.scene import Hurried, Scene
 from tests.support.unchecked import Unchecked
@@ -85,7 +86,7 @@ def _main(
     _places.update(act=failpoints._act, mark=folder / MARK, remote=folder / "remote.git")
     failpoints._act = _act
     interrupts.install()
-    preflight.TypeCheck = Unchecked  # type: ignore[misc,assignment]
+    typecheck.TypeCheck = Unchecked  # type: ignore[misc,assignment]
     scene = Scene(folder, address, settings, functions)  # type: ignore[arg-type]
     try:
         clock = Hurried() if "=cut" in failpoint else None
