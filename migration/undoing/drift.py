@@ -32,8 +32,8 @@ def refuse(aims: Sequence[Aim], to: str) -> None:
     found = {one.slug: one.live.version for one in aims if one.foreign and one.live}
     if found:
         raise Refused(
-            f"Not rolled back: {named(found)} is live, which somebody else deployed since, and --yes does not decide "
-            "that. Type the project ref when asked, or name what shall be live.",
+            f"Not rolled back: {named(found)} is live, which somebody else deployed since. It is replaced only where "
+            "the project ref is typed, or --to names what shall be live.",
             f"inv plan --diff\ninv rollback --to {to}",
         )
 
