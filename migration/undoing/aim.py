@@ -12,6 +12,7 @@ from migration.errors import Refused
 from migration.release.recovery import Recovery
 from migration.release.staging import Wanted
 from migration.repo.deployments import Deployment, History
+from migration.undoing import drift
 from migration.undoing.target import Target
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _aim(
     same = bool(live and left and left.version == live.version and source and left.source_digest == source.digest)
     if target.pending and (state := _state(target.pending, slug)):
         return Aim(slug, "same" if _done(state, target) else "restore", live, before, source, origin.id)
-    foreign = bool(live and left and left.version != live.version)
+    foreign = live is not None and drift.foreign(history, live)
     return Aim(slug, "same" if same else "restore", live, before, source, origin.id, foreign)
 
 

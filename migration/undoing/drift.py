@@ -16,10 +16,19 @@ if TYPE_CHECKING:
 
 
 def versions(history: History, live: Mapping[str, Function], slugs: Iterable[str]) -> dict[str, int]:
-    """The functions of which another version is live than the one that we left, with that version."""
-    left = {slug: history.left(slug) for slug in slugs}
-    return {slug: live[slug].version for slug, one in left.items()
-            if one is not None and slug in live and live[slug].version != one.version}  # fmt: skip
+    """The functions of which a version is live that no record of ours accounts for, with that version."""
+    return {slug: live[slug].version for slug in slugs if slug in live and foreign(history, live[slug])}
+
+
+def foreign(history: History, live: Function) -> bool:
+    """Whether what is live is neither what we left, nor what a deployment of ours staged, nor what an interrupted
+    rollback had seen when it began."""
+    left, newest = history.left(live.slug), history.newest
+    staged = {answer.get("version") for one in history.deployments for answer in one.answers
+              if answer.get("slug") == live.slug}  # fmt: skip
+    begun = newest.change(live.slug) if newest and newest.kind == "rollback" else None
+    seen = (begun.before or {}).get("version") if begun else None
+    return left is not None and live.version not in {left.version, seen, *staged}
 
 
 def named(found: Mapping[str, int]) -> str:

@@ -807,3 +807,13 @@ def test_without_the_lock_the_plan_still_says_who_holds_it(stage: Scene) -> None
     _deploy(stage.context())
     with stage.context().lock.held("deploy"):
         assert any("The lock is held by" in note for note in rollback.plan(stage.context()).notes)
+
+
+def test_what_a_killed_rollback_had_seen_is_not_somebody_else_s(stage: Scene) -> None:
+    """A deploy killed when live, and a rollback of it killed before it sent anything: version 2 is our own."""
+    _deploy(stage.context())
+    stage.change(2)
+    assert crash.run(stage, "record.outcome") == -9
+    assert crash.run(stage, "record.intent.after", verb="rollback") == -9
+    assert _rollback(stage.context()).exit_code == 0
+    assert set(_live(stage).values()) == {text(1)}
