@@ -817,3 +817,27 @@ def test_what_a_killed_rollback_had_seen_is_not_somebody_else_s(stage: Scene) ->
     assert crash.run(stage, "record.intent.after", verb="rollback") == -9
     assert _rollback(stage.context()).exit_code == 0
     assert set(_live(stage).values()) == {text(1)}
+
+
+def test_records_that_come_late_do_not_hide_what_was_deployed_meanwhile(stage: Scene) -> None:
+    """A rolls back while the forge is down; B deploys over that before A's records arrive, and rolls its own back."""
+    _deploy(stage.context())
+    stage.change(2)
+    _deploy(stage.context())
+    remote, away = stage.folder / "remote.git", stage.folder / "away.git"
+    remote.rename(away)
+    _rollback(stage.context(), without_lock="forge down")
+    away.rename(remote)
+    other = repos.clone(remote, stage.folder / "other")
+    revision = repos.commit(other, {index(slug): text(3) for slug in stage.functions})
+    repos.git(other, "push", "--quiet", "origin", "HEAD:main")
+    made = plan.make(stage.context(other, root="b"))
+    assert made.drifted == stage.functions
+    bad = _deploy(stage.context(other, root="b"), yes=False, plan_hash=made.hash)
+    assert _live(stage)["alpha"] == text(3)
+    stage.context().ledger.records()  # `inv history` on A: what waited is pushed
+    told = status.run(stage.context(other, root="b"))
+    assert told.message.startswith(f"{bad.deployment.id} is live") and bad.deployment.revision == revision
+    back = _rollback(stage.context(other, root="b"))
+    assert back.deployment and back.deployment.undone == (bad.deployment.id,)
+    assert _live(stage)["alpha"] == text(1), "what A had put back is live again"
