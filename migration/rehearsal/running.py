@@ -139,4 +139,6 @@ def _ready(process: subprocess.Popen[bytes], folder: Path) -> Running:
 def _failure(code: int, folder: Path) -> CutoverError:
     said = (folder / "server.log").read_text(errors="replace").strip().splitlines()
     last = said[-1] if said else "it said nothing"
+    if last.startswith("ModuleNotFoundError"):
+        return Refused(f"The parts that the sandbox runs on are not installed ({last.partition(': ')[2]}).", "uv sync")
     return Refused(last) if code == Refused.exit_code else Failed(f"the sandbox ended with {code}: {last}")

@@ -20,6 +20,7 @@ from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
 from migration.common.secrets_type import Secret
 from migration.errors import Refused, Unreachable
+from migration.rehearsal import running
 from migration.rehearsal.server import Running, start
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -195,3 +196,11 @@ def test_the_parent_learns_what_the_sandbox_wrote(sandbox: Running) -> None:
     assert written == dict(sandbox.info)
     assert written["pid"] == sandbox.process.pid != os.getpid()
     assert written["project_ref"] == sandbox.project_ref
+
+
+def test_an_installation_without_the_sandbox_s_parts_says_how_to_get_them(tmp_path: Path) -> None:
+    """As after `uv sync --no-dev`."""
+    (tmp_path / "server.log").write_text("Traceback …\nModuleNotFoundError: No module named 'starlette'\n")
+    error = running._failure(1, tmp_path)
+    assert isinstance(error, Refused) and error.hint == "uv sync"
+    assert "are not installed (No module named 'starlette')" in error.message
