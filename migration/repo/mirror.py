@@ -55,20 +55,24 @@ class Mirror:
             self._rewritten(tip, known)
 
     def _move(self, tip: str, known: str, last: bool) -> None:
-        """One after the other; where another process moved it meanwhile, it is asked for again."""
+        """One after the other."""
         self._written()
         self._known = tip
 
         def write() -> None:
-            moved = False
             with contextlib.suppress(CutoverError):
-                moved = self.repository.move(self.ref, tip, known)
-            if not moved and self._known == tip:
-                self._known = None
+                if not self.repository.move(self.ref, tip, known) and self._known == tip:
+                    self._known = self._further(tip)
 
         self._written = begin([write])
         if last:
             self._written()
+
+    def _further(self, tip: str) -> str:
+        """Where another process moved the copy to, if that is further; else it cannot be written (a lock file that a
+        dying git left behind, say), and what was heard counts all the same."""
+        now = self.repository.revision(self.ref)
+        return now if now and self.repository.is_ancestor(tip, now) else tip
 
     def _rewritten(self, tip: str, known: str) -> None:
         lost = f"refs/cutover/lost/{self.environment}/{known[:12]}"

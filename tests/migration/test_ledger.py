@@ -262,3 +262,14 @@ def test_every_failure_is_one_of_our_errors(tmp_path: Path) -> None:
     with pytest.raises(CutoverError, match="not inside a git repository"):
         ledger(folder)
     assert issubclass(Denied, Refused) and issubclass(Unreachable, ServiceFailed)
+
+
+def test_a_lock_file_that_a_dying_git_left_behind_hides_no_record(tmp_path: Path) -> None:
+    """The copy of the ledger in this clone cannot be written then; what the remote says counts all the same."""
+    _, folder = pair(tmp_path)
+    ledger(folder).append({"record": "note", "text": "before"})
+    (folder / ".git/refs/cutover/ledger/prod.lock").touch()
+    own = ledger(folder)
+    own.append({"record": "note", "text": "after"})
+    assert [record["text"] for record in own.records()] == ["before", "after"]
+    assert [record["text"] for record in ledger(folder).records()] == ["before", "after"]

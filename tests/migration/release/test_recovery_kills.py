@@ -60,9 +60,9 @@ def test_a_signal_at_every_durable_step(
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("what", ["api", "git", "both"])
+@pytest.mark.parametrize("what", ["cut-api", "cut-git", "cut-both", "full"])
 @pytest.mark.parametrize("name", ["deploy two", "deploy one", "roll back two"])
-def test_the_network_is_lost_at_every_durable_step(
+def test_the_network_is_lost_or_the_disk_full_at_every_durable_step(
     name: str, what: str, tmp_path: Path, deno_state: Path, sandbox: Running
 ) -> None:
     began, ended, failed = time.monotonic(), Counter[str](), []
@@ -74,7 +74,8 @@ def test_the_network_is_lost_at_every_durable_step(
         except Exception as error:  # noqa: BLE001 - the other cells are to be seen too
             failed.append(f"{point}: {type(error).__name__}: {error}")
     found = {**ended, "failed": len(failed)}
-    long.report("network lost", f"{name}, {what}", len(points), time.monotonic() - began, found)
+    area = "disk full" if what == "full" else "network lost"
+    long.report(area, f"{name}, {what.removeprefix('cut-')}", len(points), time.monotonic() - began, found)
     assert not failed, "\n" + "\n".join(failed)
 
 
