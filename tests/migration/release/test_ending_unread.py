@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from migration import deploy, status
 from migration.errors import ServiceFailed
-from migration.rehearsal.server import Running
 from migration.release.outcome import DeployResult
 from migration.release.staging import Pace
 from migration.report.sink import one_line
-from tests.support import scene, told
+from tests.support import told
 from tests.support.scene import Scene
 
 BRIEF = Pace(upload=2.0, retry=0.5, activate=0.5, wait=0.02, longest=0.1)
-
-
-@pytest.fixture
-def stage(tmp_path: Path, sandbox: Running) -> Scene:
-    """Version 1 is deployed, version 2 is committed and pushed."""
-    made = scene.deployed(tmp_path, sandbox)
-    made.change(2)
-    return made
 
 
 def _deploy(stage: Scene, **more: Any) -> DeployResult:

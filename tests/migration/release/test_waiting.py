@@ -6,13 +6,9 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from migration import deploy, rollback, status
-from migration.rehearsal.server import Running
 from migration.release.outcome import DeployResult
 from tests.support import crash, scene, told
 from tests.support.scene import Scene
@@ -21,14 +17,6 @@ WAITS = (
     "A version of alpha, beta may wait on the platform: the next inv deploy activates it first; the Supabase CLI is "
     "refused until then."
 )
-
-
-@pytest.fixture
-def stage(tmp_path: Path, sandbox: Running) -> Scene:
-    """Version 1 is deployed, version 2 is committed and pushed."""
-    made = scene.deployed(tmp_path, sandbox)
-    made.change(2)
-    return made
 
 
 def _deploy(stage: Scene, **more: Any) -> DeployResult:
