@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from invoke.context import Context
 from invoke.tasks import task
 
-from migration import cli
+from migration.cli import dispatch, verbs
 
-ENV = {"env": "environment of config.yaml; without it prod", "json": "one JSON object on stdout, prose on stderr"}
+JSON = {"json": "one JSON object on stdout, prose on stderr"}
+ENV = {"env": "environment of config.yaml; without it prod", **JSON}
 YES = {"yes": "do not ask"}
 
 
-def verb(**help: str) -> Any:  # noqa: A002
+def verb(*positional: str, **help: str) -> Callable[[Callable[..., None]], Any]:  # noqa: A002
     """An Invoke task without one-letter flags: two verbs would give the same letter two meanings."""
-    return task(auto_shortflags=False, help={name.replace("_", "-"): text for name, text in {**ENV, **help}.items()})
+    texts = {name.replace("_", "-"): text for name, text in help.items()}
+    return task(auto_shortflags=False, positional=list(positional), help=texts)
 
 
-@task(
-    auto_shortflags=False,
-    help={"keep": "leave the sandbox's folder", "report": "write report.json there", "json": ENV["json"]},
-)
-def rehearse(_, keep=False, report="", json=False):  # type: ignore[no-untyped-def]
+@verb(keep="leave the sandbox's folder", report="write report.json there", **JSON)
+def rehearse(_: Context, keep: bool = False, report: str = "", json: bool = False) -> None:
     """Carry the whole migration through on a fresh sandbox, with a fault drill and a rollback."""
-    cli.run("rehearse", json=json, keep=keep, report=report)
+    dispatch.run(verbs.rehearse, json, keep=keep, report=report)
 
 
-@task(
-    auto_shortflags=False,
-    help={"port": "0 takes a free one", "fresh": "forget the last state", "json": ENV["json"]},
-)
-def sandbox(_, port="54999", fresh=False, json=False):  # type: ignore[no-untyped-def]
+@verb(port="0 takes a free one", fresh="forget the last state", **JSON)
+def sandbox(_: Context, port: str = "54999", fresh: bool = False, json: bool = False) -> None:
     """Run the local stand-in for everything hosted, until Ctrl-C."""
-    cli.run("sandbox", json=json, port=port, fresh=fresh)
+    dispatch.run(verbs.sandbox, json, port=port, fresh=fresh)
 
 
-@verb()
-def init(_, env="prod", json=False):  # type: ignore[no-untyped-def]
+@verb(**ENV)
+def init(_: Context, env: str = "prod", json: bool = False) -> None:
     """Write .env, asking only for what is missing."""
-    cli.run("init", env=env, json=json)
+    dispatch.run(verbs.init, json, env=env)
 
 
-@verb(set="upload the configured secrets from .env or a hidden prompt", **YES)
-def secret(_, env="prod", json=False, set=False, yes=False):  # type: ignore[no-untyped-def]  # noqa: A002
+@verb(set="upload the configured secrets from .env or a hidden prompt", **YES, **ENV)
+def secret(_: Context, set: bool = False, yes: bool = False, env: str = "prod", json: bool = False) -> None:  # noqa: A002
     """Prove that each configured secret is there, is the right one, and is accepted."""
-    cli.run("secret", env=env, json=json, set_=set, yes=yes)
+    dispatch.run(verbs.secret, json, env=env, upload=set, yes=yes)
 
 
-@verb(only="these functions, separated by commas", diff="show the lines that would change")
-def plan(_, env="prod", json=False, only="", diff=False):  # type: ignore[no-untyped-def]
+@verb(only="these functions, separated by commas", diff="show the lines that would change", **ENV)
+def plan(_: Context, only: str = "", diff: bool = False, env: str = "prod", json: bool = False) -> None:
     """Show what a deploy would change, and why."""
-    cli.run("plan", env=env, json=json, only=only, diff=diff)
+    dispatch.run(verbs.plan, json, env=env, only=only, diff=diff)
 
 
 @verb(
@@ -60,22 +58,33 @@ def plan(_, env="prod", json=False, only="", diff=False):  # type: ignore[no-unt
     wait="wait this long for the lock, e.g. 10m",
     lift_hold="why a rolled-back change may go live again",
     **YES,
+    **ENV,
 )
-def deploy(_, env="prod", json=False, yes=False, plan="", only="", no_gate=False, wait="", lift_hold=""):  # type: ignore[no-untyped-def]
+def deploy(
+    _: Context,
+    yes: bool = False,
+    plan: str = "",
+    only: str = "",
+    no_gate: bool = False,
+    wait: str = "",
+    lift_hold: str = "",
+    env: str = "prod",
+    json: bool = False,
+) -> None:
     """Make the change live, prove it, and put back what was live if the proof fails."""
-    cli.run(
-        "deploy", env=env, json=json, yes=yes, plan=plan, only=only, no_gate=no_gate, wait=wait, lift_hold=lift_hold
-    )
+    flags = verbs.DeployFlags(yes, plan, only, no_gate, wait, lift_hold)
+    dispatch.run(verbs.deploy, json, flags, env=env)
 
 
 @verb(
-    env="environment of config.yaml; without it local",
     case="only the case of this name",
     junit="write a JUnit file there",
+    env="environment of config.yaml; without it local",
+    **JSON,
 )
-def smoke(_, env="local", json=False, case="", junit=""):  # type: ignore[no-untyped-def]
+def smoke(_: Context, case: str = "", junit: str = "", env: str = "local", json: bool = False) -> None:
     """Send the smoke cases and check every answer."""
-    cli.run("smoke", env=env, json=json, case=case, junit=junit)
+    dispatch.run(verbs.smoke, json, env=env, case=case, junit=junit)
 
 
 @verb(
@@ -83,10 +92,20 @@ def smoke(_, env="local", json=False, case="", junit=""):  # type: ignore[no-unt
     max_cost="stop at so many dollars",
     concurrency="requests at once",
     **YES,
+    **ENV,
 )
-def soak(_, env="prod", json=False, yes=False, max_requests="", max_cost="", concurrency=""):  # type: ignore[no-untyped-def]
+def soak(
+    _: Context,
+    yes: bool = False,
+    max_requests: str = "",
+    max_cost: str = "",
+    concurrency: str = "",
+    env: str = "prod",
+    json: bool = False,
+) -> None:
     """Repeat requests until the success rate is statistically settled."""
-    cli.run("soak", env=env, json=json, yes=yes, max_requests=max_requests, max_cost=max_cost, concurrency=concurrency)
+    flags = verbs.SoakFlags(yes, max_requests, max_cost, concurrency)
+    dispatch.run(verbs.soak, json, flags, env=env)
 
 
 @verb(
@@ -98,30 +117,40 @@ def soak(_, env="prod", json=False, yes=False, max_requests="", max_cost="", con
     signal="lines of this signal of config.yaml",
     level="error, warn or info",
     request="the whole story of one request",
-    limit="at most so many lines",
+    limit="maximum number of lines",
     explain="show what the usage pattern takes from real lines",
+    **ENV,
 )
-def logs(  # type: ignore[no-untyped-def]
-    _, env="prod", json=False, function="", since="1h", until="", follow=False, grep="", signal="", level="",
-    request="", limit="", explain=False,
-):  # fmt: skip
+def logs(
+    _: Context,
+    function: str = "",
+    since: str = "1h",
+    until: str = "",
+    follow: bool = False,
+    grep: str = "",
+    signal: str = "",
+    level: str = "",
+    request: str = "",
+    limit: str = "",
+    explain: bool = False,
+    env: str = "prod",
+    json: bool = False,
+) -> None:
     """Read the logs of the functions: any span, or as they come."""
-    cli.run(
-        "logs", env=env, json=json, function=function, since=since, until=until, follow=follow, grep=grep,
-        signal=signal, level=level, request=request, limit=limit, explain=explain,
-    )  # fmt: skip
+    flags = verbs.LogFlags(function, since, until, follow, grep, signal, level, request, limit, explain)
+    dispatch.run(verbs.logs, json, flags, env=env)
 
 
-@verb(since="a duration back, or a time", by="day, function or hour")
-def costs(_, env="prod", json=False, since="24h", by="day"):  # type: ignore[no-untyped-def]
+@verb(since="a duration back, or a time", by="day, function or hour", **ENV)
+def costs(_: Context, since: str = "24h", by: str = "day", env: str = "prod", json: bool = False) -> None:
     """Spend from the logs, against the provider's own figure, projected, against the budget."""
-    cli.run("costs", env=env, json=json, since=since, by=by)
+    dispatch.run(verbs.costs, json, env=env, since=since, by=by)
 
 
-@verb(since="a duration back, or a time", junit="write a JUnit file there")
-def checks(_, env="prod", json=False, since="", junit=""):  # type: ignore[no-untyped-def]
+@verb(since="a duration back, or a time", junit="write a JUnit file there", **ENV)
+def checks(_: Context, since: str = "", junit: str = "", env: str = "prod", json: bool = False) -> None:
     """Judge the success criteria, with evidence."""
-    cli.run("checks", env=env, json=json, since=since, junit=junit)
+    dispatch.run(verbs.checks, json, env=env, since=since, junit=junit)
 
 
 @verb(
@@ -132,37 +161,44 @@ def checks(_, env="prod", json=False, since="", junit=""):  # type: ignore[no-un
     wait="wait this long for the lock, e.g. 10m",
     without_lock="go on without the lock, for this reason",
     **YES,
+    **ENV,
 )
-def rollback(  # type: ignore[no-untyped-def]
-    _, env="prod", json=False, yes=False, to="", scope="", restore_only=False, no_push=False, wait="",
-    without_lock=None,
-):  # fmt: skip
+def rollback(
+    _: Context,
+    yes: bool = False,
+    to: str = "",
+    scope: str = "",
+    restore_only: bool = False,
+    no_push: bool = False,
+    wait: str = "",
+    without_lock: str | None = None,
+    env: str = "prod",
+    json: bool = False,
+) -> None:
     """Put back what was live, then make git agree, then prove that the old code answers."""
-    cli.run(
-        "rollback", env=env, json=json, yes=yes, to=to, scope=scope, restore_only=restore_only, no_push=no_push,
-        wait=wait, without_lock=without_lock,
-    )  # fmt: skip
+    flags = verbs.RollbackFlags(yes, to, scope, restore_only, no_push, wait, without_lock)
+    dispatch.run(verbs.rollback, json, flags, env=env)
 
 
-@verb(limit="show so many deployments")
-def status(_, env="prod", json=False, limit="5"):  # type: ignore[no-untyped-def]
+@verb(limit="number of deployments to show", **ENV)
+def status(_: Context, limit: str = "5", env: str = "prod", json: bool = False) -> None:
     """Show what is live, who deployed it, and whether anything is half done."""
-    cli.run("status", env=env, json=json, limit=limit)
+    dispatch.run(verbs.status, json, env=env, limit=limit)
 
 
-@verb(limit="show so many deployments; 1 shows the newest in full", note="add a note to the ledger")
-def history(_, env="prod", json=False, limit="20", note=None):  # type: ignore[no-untyped-def]
+@verb(limit="number of deployments to show; 1 shows the newest in full", note="add a note to the ledger", **ENV)
+def history(_: Context, limit: str = "20", note: str | None = None, env: str = "prod", json: bool = False) -> None:
     """Show the ledger of deployments."""
-    cli.run("history", env=env, json=json, limit=limit, note=note)
+    dispatch.run(verbs.history, json, env=env, limit=limit, note=note)
 
 
-@task(positional=["id"], auto_shortflags=False, help={**ENV, **YES, "id": "the lock's id, as `inv status` shows it"})
-def unlock(_, id, env="prod", json=False, yes=False):  # type: ignore[no-untyped-def]  # noqa: A002
+@verb("id", id="the lock's id, as `inv status` shows it", **YES, **ENV)
+def unlock(_: Context, id: str, yes: bool = False, env: str = "prod", json: bool = False) -> None:  # noqa: A002
     """Take a lock away, by its id; recorded."""
-    cli.run("unlock", env=env, json=json, id=id, yes=yes)
+    dispatch.run(verbs.unlock, json, env=env, lock=id, yes=yes)
 
 
-@verb(fix="run the safe remedies, one by one, after asking", **YES)
-def doctor(_, env="prod", json=False, fix=False, yes=False):  # type: ignore[no-untyped-def]
+@verb(fix="run the safe remedies, one by one, after asking", **YES, **ENV)
+def doctor(_: Context, fix: bool = False, yes: bool = False, env: str = "prod", json: bool = False) -> None:
     """Find out why it does not work: cause, evidence, and the command that mends it."""
-    cli.run("doctor", env=env, json=json, fix=fix, yes=yes)
+    dispatch.run(verbs.doctor, json, env=env, fix=fix, yes=yes)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.logserver import ROOT, Server, context, started
-from migration.common.clock import VirtualClock
+from migration.base.clock import VirtualClock
 
 ALLOWED_SECONDS = 8.0
 ALLOWED_MEGABYTES = 150
@@ -60,7 +60,7 @@ def ask(url: str, folder: Path) -> dict[str, Any]:
 def client(url: str, folder: Path) -> None:
     import resource
 
-    from migration import costs
+    from migration.costs import costs
 
     found = context(url, folder, clock=VirtualClock(DAY + timedelta(hours=HOURS)))
     began = time.monotonic()

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from migration.git import AUTHOR, Repository
-from migration.repo.fold import fold
-from migration.repo.reading import Reading
+from migration.git.repository import AUTHOR, Repository
+from migration.ledger.fold import fold
+from migration.ledger.reading import Reading
 
 ALLOWED_SECONDS = 0.15
 ROUNDS = 7

@@ -20,12 +20,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.logserver import Server, context, started
-from migration import logs
+from migration.base.errors import ServiceFailed
+from migration.config import logsql
 from migration.context import Context
-from migration.errors import ServiceFailed
-from migration.logbook import logsql
-from migration.logbook.logquery import WINDOW, LogReader, windows
-from migration.logbook.logs_follow import Follower
+from migration.logs import logs
+from migration.logs.logquery import WINDOW, LogReader, windows
+from migration.logs.logs_follow import Follower
 
 RATE = 100
 PER_MINUTE = 10

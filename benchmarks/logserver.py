@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from migration.base.clock import Clock
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase
-from migration.common.clock import Clock
-from migration.config import load
+from migration.config.load import load
 from migration.context import Context, Environment
 
 FUNCTION = {"id": "id-a", "slug": "generate-artifact", "name": "generate-artifact", "status": "ACTIVE", "version": 1}

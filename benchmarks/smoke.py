@@ -20,8 +20,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from migration import config, smoke
+from migration.config import load
 from migration.context import Context, Environment
+from migration.verify import smoke
 
 ALLOWED = 0.3  # seconds over the slowest case
 ROUNDS = 5
@@ -71,7 +72,7 @@ def context(folder: Path, url: str, count: int) -> Context:
         "smoke": cases,
     }
     (folder / "config.yaml").write_text(json.dumps(document))
-    return Context(config.load(folder), Environment("local", url), folder, folder / "app")
+    return Context(load.load(folder), Environment("local", url), folder, folder / "app")
 
 
 def over(found: Context) -> tuple[float, float]:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from migration import checks_run, config, context
-from migration.checks_run import ChecksResult
-from migration.common.durations import moment
-from migration.errors import CutoverError
+from migration import context
+from migration.base.durations import moment
+from migration.base.errors import CutoverError
+from migration.config import load
+from migration.verify import checks_run
+from migration.verify.checks_run import ChecksResult
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a criterion. Without any there is none to pass, and pytest ends with 5."""
     if "name" in metafunc.fixturenames:
         try:
-            names = list(checks_run.criteria(config.load(ROOT)))
+            names = list(checks_run.criteria(load.load(ROOT)))
         except CutoverError as error:
             raise pytest.UsageError(f"{error.message}\n{error.hint}") from None
         metafunc.parametrize("name", names)

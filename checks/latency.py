@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from migration.evidence import stats
+from checks import stats
 
 from .criterion import criterion, failed, need, passed, unclear
 from .evidence import Evidence, together

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migration.evidence import stats
+from checks import stats
 
 from .criterion import criterion, failed, named, need, passed, unclear
 from .evidence import Evidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from migration.evidence import stats
+from checks import stats
 
 from .evidence import Artifacts, Evidence, Missing, Spend, Traffic, together
 from .latency import spread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checks.result import Verdict
-from migration.checks_run import ChecksResult
+from migration.verify.checks_run import ChecksResult
 
 
 def test_criterion(name: str, judged: ChecksResult) -> None:

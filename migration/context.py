@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from migration import config as configuration
-from migration.common.clock import Clock
-from migration.common.progress import Observer
-from migration.common.secrets_type import Secret
-from migration.environment import Environment, embedded, hosted, sandbox
-from migration.errors import ConfigError, Refused
-from migration.schema.environments import EnvironmentSettings
-from migration.schema.settings import App, Config
+from migration.base.clock import Clock
+from migration.base.errors import ConfigError, Refused
+from migration.base.progress import Observer
+from migration.base.secrets_type import Secret
+from migration.config import load as configuration
+from migration.config.environment import Environment, embedded, hosted, sandbox
+from migration.config.environments import EnvironmentSettings
+from migration.config.settings import App, Config
 
 if TYPE_CHECKING:
+    from migration.base.finding import Finding
     from migration.clients.edge import Edge
     from migration.clients.http import Http
     from migration.clients.openrouter import OpenRouter
     from migration.clients.quota import Metered
     from migration.clients.supabase import Supabase
-    from migration.git import Repository
-    from migration.ledger import Ledger
-    from migration.lock import Lock
+    from migration.git.repository import Repository
+    from migration.ledger.ledger import Ledger
+    from migration.ledger.lock import Lock
 
 SAMPLE = Path(__file__).parent / "rehearsal" / "app"
 
@@ -95,23 +96,40 @@ class Context:
         key = configuration.need(given, "provider.key", "the provider")
         return OpenRouter(self._http(found.provider_url, "OpenRouter", {}), key, found.management_key)
 
+    def check_provider(self) -> list[Finding]:
+        """What stands in the way of the provider, and what soon will; raises nothing for one that cannot be asked."""
+        from migration.providers import openrouter
+
+        key = self.environment.provider_key
+        return openrouter.preflight(self.config, lambda: self.provider, key, self.clock.now())
+
     @cached_property
     def repository(self) -> Repository:
-        from migration.git import Repository
+        from migration.git.repository import Repository
 
         return Repository(self.app)
 
     @cached_property
     def ledger(self) -> Ledger:
-        from migration.ledger import Ledger
+        from migration.git.refs import choose
+        from migration.ledger.ledger import Ledger
 
-        return Ledger.of(self)
+        own, app = self.environment, self.config.app
+        refs = choose(self.repository, self.remote, app.ledger, app.branch)
+        return Ledger(
+            self.repository, refs, own.name, own.project_ref or "", self._shared, app.ledger, self.observer, self.clock
+        )
 
     @cached_property
     def lock(self) -> Lock:
-        from migration.lock import Lock
+        from migration.ledger.lock import Lock
 
-        return Lock.of(self)
+        return Lock(self.ledger, self._shared)
+
+    @property
+    def _shared(self) -> Path:
+        """What ledger and lock keep on this machine; all who use the sandbox share its folder."""
+        return self.app.parent if self.environment.embedded else self.state
 
     def _http(self, url: str, name: str, headers: dict[str, str]) -> Http:
         from migration.clients.http import Http

@@ -11,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from migration.rehearsal.running import Running
 
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # printed commands begin with `inv`, however tests are started
 UNLIMITED = {"rate_limit": {"default": 0}}
 
 # Files that take long come first, so that at the end no core waits for the other.
@@ -34,7 +35,7 @@ def no_type_check(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if "type_check" not in request.keywords:
         from tests.support.unchecked import Unchecked
 
-        monkeypatch.setattr("migration.release.typecheck.TypeCheck", Unchecked)
+        monkeypatch.setattr("migration.deploy.typecheck.TypeCheck", Unchecked)
 
 
 @pytest.fixture(scope="session")

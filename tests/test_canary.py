@@ -21,8 +21,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from migration import config as configuration
-from migration.common.progress import Observer
+from migration.base.progress import Observer
+from migration.config import load as configuration
 from migration.rehearsal import sandbox as stand_in
 from migration.rehearsal.running import Running
 from tests.support import long, project, repos
@@ -205,10 +205,10 @@ def test_a_session_leaks_nothing(session: Session) -> None:
 
 def test_a_crash_leaks_nothing(session: Session) -> None:
     """A mistake of ours whose text, locals and traceback hold the keys: the sentence and the report are masked."""
-    file = session.made.folder / "migration" / "secret.py"
+    file = session.made.folder / "migration" / "setup" / "secret.py"
     text = file.read_text()
     crash = "    token = context.environment.access_token.reveal()\n    raise RuntimeError(f'Bearer {token} failed')\n"
-    head, begins, rest = text.partition("def verify(context: Context) -> Verified:\n")
+    head, begins, rest = text.partition("def verify(context: Context) -> SecretResult:\n")
     doc, _, body = rest.partition("\n")
     file.write_text(head + begins + doc + "\n" + crash + body)
     for arguments in (["secret", "--json"], ["--debug", "secret"]):

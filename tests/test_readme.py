@@ -30,7 +30,7 @@ def test_every_verb_stands_in_the_table_and_no_other() -> None:
 
 
 def test_every_exit_code_stands_in_the_table() -> None:
-    from migration import errors
+    from migration.base import errors
 
     table = README[README.index("## Exit codes") : README.index("## The gate")]
     codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")}

@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.program import Program
 
 import tasks
-from migration import cli
+from migration.cli import dispatch
 from tests.support.project import ROOT, Project, copy, helped
 
 VERBS = ("rehearse", "sandbox", "init", "secret", "plan", "deploy", "smoke", "soak", "logs", "costs", "checks",
@@ -99,7 +99,7 @@ def test_an_app_that_is_no_repository_is_refused(project: Project) -> None:
 
 def test_an_empty_note_or_reason_is_not_the_same_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
-    monkeypatch.setattr(cli, "run", lambda _, **options: seen.append(options["note"]))
+    monkeypatch.setattr(dispatch, "run", lambda *_, **options: seen.append(options["note"]))
     for words in (["history"], ["history", "--note", ""], ["history", "--note", "x"]):
         Program(namespace=Collection.from_module(tasks)).run(["inv", *words], exit=False)
     assert seen == [None, "", "x"]
@@ -122,7 +122,7 @@ def test_a_mistyped_verb_is_invokes_own_error_and_stdout_stays_empty(project: Pr
 
 
 def test_a_mistake_of_ours_is_one_sentence_with_the_details_in_a_file(project: Project) -> None:
-    (project.folder / "migration" / "plan.py").write_text("raise ValueError('boom')\n")
+    (project.folder / "migration" / "deploy" / "plan.py").write_text("raise ValueError('boom')\n")
     project.edit("path: migration/rehearsal/app", "path: .")
     done = project.inv("plan", env={"SUPABASE_ACCESS_TOKEN": "sbp_" + "0" * 40})
     assert done.code == 3 and "A mistake in Cutover stopped it (ValueError: boom)" in done.err

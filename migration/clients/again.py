@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..errors import ApiError, Unknown, Unreachable
+from migration.base.errors import ApiError, Unknown, Unreachable
 
 T = TypeVar("T")
 

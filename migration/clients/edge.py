@@ -6,9 +6,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from migration.common.secrets_type import Secret
+from migration.base.errors import ApiError, ConfigError, ServiceFailed
+from migration.base.secrets_type import Secret
 
-from ..errors import ApiError, ConfigError, ServiceFailed
 from .http import Answer, Http
 
 Auth = Literal["none", "anon", "user"]

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from ..errors import Refused, ServiceFailed, Unknown, Unreachable
+from migration.base.errors import Refused, ServiceFailed, Unknown, Unreachable
 
 T = TypeVar("T")
 FilePart = tuple[str, tuple[str | None, bytes, str | None]]

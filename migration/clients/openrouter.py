@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, TypeVar
 
-from migration.common.clock import Clock
-from migration.common.secrets_type import Secret
+from migration.base.clock import Clock
+from migration.base.errors import Refused, Unknown
+from migration.base.secrets_type import Secret
 
-from ..errors import Refused, Unknown
 from .again import retrying
 from .http import Answer, Http, retry_after
 from .openrouter_errors import ProviderError, refusal, trouble

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ApiError
+from migration.base.errors import ApiError
 
 KEYS = "https://openrouter.ai/settings/keys"
 CREDITS = "https://openrouter.ai/settings/credits"

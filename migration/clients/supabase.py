@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from migration.common.secrets_type import Secret
+from migration.base.errors import ApiError, Unknown
+from migration.base.secrets_type import Secret
 
-from ..errors import ApiError, Unknown
 from .again import retrying
 from .http import Answer, Http, retry_after
 from .multipart import parts

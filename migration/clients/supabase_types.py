@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from migration.common.secrets_type import Secret
+from migration.base.secrets_type import Secret
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 

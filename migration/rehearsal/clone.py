@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from migration.base.errors import Refused
+from migration.git.repository import Repository
+
 from ..context import SAMPLE
-from ..errors import Refused
-from ..git import Repository
 
 NAME, EMAIL = "Cutover Rehearsal", "rehearsal@localhost"
 # The user's own git settings (signing, hooks, rewritten addresses) stay out of a rehearsal.

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 from .types import Sandbox
 

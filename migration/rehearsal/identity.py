@@ -14,7 +14,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 from .files import write_json
 from .types import Identity

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 from .launch import Launch, NotBootable
 from .reaper import Reaper

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from migration.code.graph import deno
+from migration.source.graph import deno
 
 from . import remap
 from .files import write_json

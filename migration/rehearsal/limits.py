@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 from .multipart import LAYOUTS
 from .operations import OPERATIONS

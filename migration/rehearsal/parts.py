@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 from . import auth, gateway, logs_api, providers
 from .faults import FaultBox

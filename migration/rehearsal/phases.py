@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import checks_run, secret_set
-from .. import costs as spending
-from .. import deploy as deploying
-from .. import logs as logging
-from .. import plan as planning
-from .. import rollback as undoing
-from .. import secret as proving
-from .. import smoke as smoking
-from .. import soak as soaking
-from .. import status as telling
+from migration.costs import costs as spending
+from migration.deploy import deploy as deploying
+from migration.deploy import plan as planning
+from migration.inspect import status as telling
+from migration.logs import logs as logging
+from migration.rollback import rollback as undoing
+from migration.setup import secret as proving
+from migration.setup import secret_set
+from migration.verify import checks_run
+from migration.verify import smoke as smoking
+from migration.verify import soak as soaking
+
 from ..context import Context
 from .stage import Stage, shown
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 from .files import write_json, write_text
 from .types import Sandbox

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migration.common.progress import Observer
+from migration.base.errors import CutoverError
+from migration.base.plain import plain
+from migration.base.progress import Observer
+from migration.config import load as configuration
 
-from .. import config as configuration
-from ..errors import CutoverError
-from ..report.sink import plain
 from . import phases
 from .stage import NotShown, Stage
 
@@ -44,7 +44,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class RehearsalResult:
     phases: tuple[Phase, ...]
     seconds: float
     report: str
@@ -58,7 +58,7 @@ class Rehearsal:
         return 0 if self.ok else 1
 
 
-def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | None = None) -> Rehearsal:
+def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | None = None) -> RehearsalResult:
     """Carry out every phase, or all up to the first that does not show what it must."""
     began = time.monotonic()
     folder = root / ".cutover" / "rehearsal"
@@ -70,7 +70,9 @@ def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | No
     finally:
         stage.close()
     target = report or folder / "report.json"
-    result = Rehearsal((*done, Phase("report", True, 0.0, _shown(target, root))), time.monotonic() - began, str(target))
+    result = RehearsalResult(
+        (*done, Phase("report", True, 0.0, _shown(target, root))), time.monotonic() - began, str(target)
+    )
     _write(target, result, stage)
     observer.done("report", detail=_shown(target, root))
     if not keep:
@@ -107,7 +109,7 @@ def _one(name: str, phase: Callable[[Stage], str], stage: Stage, observer: Obser
     return Phase(name, ok, round(seconds, 3), evidence)
 
 
-def _write(target: Path, result: Rehearsal, stage: Stage) -> None:
+def _write(target: Path, result: RehearsalResult, stage: Stage) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {**plain(result), "results": plain(stage.results)}
     target.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from migration.code import importmap
+from migration.source import importmap
 
 HERE = Path(__file__).parent
 STD_SERVER = (HERE / "std_server.js").as_uri()

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migration.errors import CutoverError, Failed, Refused
+from migration.base.errors import CutoverError, Failed, Refused
 
 from . import place
 from .files import write_json

@@ -9,13 +9,13 @@ from typing import Any
 
 from msgspec import structs
 
-from migration.common.interrupts import between
-from migration.common.progress import Observer
-from migration.schema.settings import Config
+from migration.base.errors import Interrupted, ServiceFailed
+from migration.base.interrupts import between
+from migration.base.progress import Observer
+from migration.config import load as configuration
+from migration.config.settings import Config
 
-from .. import config as configuration
 from .. import context as contexts
-from ..errors import Interrupted, ServiceFailed
 from . import clone as clones
 from . import seed
 from .running import Running, start
@@ -77,7 +77,7 @@ def described(running: Running) -> dict[str, Any]:
 
 
 def _wait(running: Running) -> None:
-    between("The sandbox has stopped; its state is kept.", 0)
+    between("The sandbox has stopped; its state is kept.", exit_code=0)
     try:
         running.process.wait()
     except Interrupted:

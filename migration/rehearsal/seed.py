@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from migration.common.secrets_type import Secret
-from migration.schema.settings import Config
+from migration.base.secrets_type import Secret
+from migration.config.settings import Config
+from migration.source import source
 
-from .. import source
 from ..context import Context
 from .clone import Clone
 from .files import write_json

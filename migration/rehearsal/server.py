@@ -18,8 +18,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from migration.code.graph import deno
-from migration.errors import Refused
+from migration.base.errors import Refused
+from migration.source.graph import deno
 
 from . import identity as identities
 from . import place, serving

@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 HOST = "127.0.0.1"
 _GRACE = 1

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import structs
 
-from migration.common.progress import Observer
-from migration.schema.settings import Config
+from migration.base.progress import Observer
+from migration.config.settings import Config
 
 from .. import context as contexts
 from ..context import Context

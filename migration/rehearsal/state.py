@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 from .files import write_often
 from .types import Faults, LiveFunction

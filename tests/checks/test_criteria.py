@@ -21,7 +21,7 @@ from checks.evidence import (
     Window,
 )
 from checks.result import Options, Verdict
-from migration.schema.settings import CRITERIA
+from migration.config.settings import CRITERIA
 
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 WINDOW = Window(datetime(2026, 11, 22, 12, tzinfo=UTC), datetime(2026, 11, 22, 13, tzinfo=UTC))

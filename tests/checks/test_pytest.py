@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.schema.settings import CRITERIA
+from migration.config.settings import CRITERIA
 from tests.support.project import ROOT, copy, environment
 
 

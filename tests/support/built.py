@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from migration.schema.build import Problems, build
-from migration.schema.fields import Section
+from migration.config.build import Problems, build
+from migration.config.fields import Section
 
 S = TypeVar("S", bound=Section)
 

@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from migration import deploy, rollback, status
+from migration.base.errors import CutoverError
 from migration.clients.again import retrying
 from migration.clients.http import Answer, Http
 from migration.clients.supabase import Supabase
 from migration.context import Context
-from migration.errors import CutoverError
+from migration.deploy import deploy
+from migration.deploy.staging import Pace
+from migration.inspect import status
 from migration.rehearsal.server import Running
-from migration.release.staging import Pace
+from migration.rollback import rollback
 from tests.support import scene
 from tests.support.scene import Scene, text
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from migration import secret_set, source
+from migration.base.clock import Clock
+from migration.base.secrets_type import Secret
 from migration.clients.http import Http
-from migration.common.clock import Clock
-from migration.common.secrets_type import Secret
+from migration.config.environments import LogSettings
 from migration.context import Context
 from migration.rehearsal.server import Running, start
-from migration.schema.environments import LogSettings
+from migration.setup import secret_set
+from migration.source import source
 from tests.support import scene as scenes
 
 NAME = "OPENROUTER_K2T_KEY"

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migration import deploy, gate, rollback
+from migration.base import failpoint as failpoints
+from migration.base import interrupts
+from migration.base.errors import CutoverError, Interrupted
 from migration.clients.http import Http
-from migration.common import failpoint as failpoints
-from migration.common import interrupts
 from migration.context import Context
-from migration.errors import CutoverError, Interrupted
-from migration.release import typecheck
-from migration.release.staging import Pace
+from migration.deploy import deploy, typecheck
+from migration.deploy.staging import Pace
+from migration.rollback import rollback
+from migration.verify import gate
 from tests.support.scene import Hurried, Scene
 from tests.support.unchecked import Unchecked
 
@@ -94,9 +95,9 @@ def _main(
     except CutoverError as error:
         sys.exit(error.exit_code)
     except Interrupted:
-        sys.exit(interrupts.left()[1])
+        sys.exit(interrupts.left().exit_code)
     except OSError:
-        sys.exit(interrupts.left()[1] if interrupts.left()[1] == 5 else 2)
+        sys.exit(interrupts.left().exit_code if interrupts.left().exit_code == 5 else 2)
 
 
 @dataclass(frozen=True)

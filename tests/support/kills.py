@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from migration import deploy, rollback, status
+from migration.base import failpoint
+from migration.base.errors import CutoverError
 from migration.clients.supabase_types import Upload
-from migration.common import failpoint
 from migration.context import Context
-from migration.errors import CutoverError
+from migration.deploy import deploy
+from migration.deploy.staging import Pace
+from migration.inspect import status
+from migration.inspect.status import StatusResult
 from migration.rehearsal.server import Running
-from migration.release.staging import Pace
-from migration.status import Status
+from migration.rollback import rollback
 from tests.support import crash, repos, scene
 from tests.support.cells import warm
 from tests.support.scene import Scene, index, text
@@ -275,7 +277,7 @@ def _begun(known: set[str], context: Context) -> bool:
     return newest.id not in known
 
 
-def _told(act: Act, stage: Scene, context: Context) -> Status:
+def _told(act: Act, stage: Scene, context: Context) -> StatusResult:
     """`status` only reads, exits 5 while something is half done, and what it says of the live code is so."""
     requests = len(stage.running.history())
     told = status.run(context)
@@ -301,7 +303,7 @@ def _true(act: Act, message: str, live: Live) -> None:
         assert live == act.new, message
 
 
-def _mended(act: Act, stage: Scene, context: Callable[[], Context], told: Status, way: str, began: bool) -> None:
+def _mended(act: Act, stage: Scene, context: Callable[[], Context], told: StatusResult, way: str, began: bool) -> None:
     """Types what was asked for; where `status` did not name that, it must refuse and change nothing."""
     if way == "rollback" and act.verb == "deploy" and not began:
         assert _live(stage) == act.old or act.between

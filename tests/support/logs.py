@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from migration import config as configuration
+from migration.base.clock import Clock
+from migration.base.errors import ApiError
+from migration.base.progress import Collected
 from migration.clients.supabase_types import Function
-from migration.common.clock import Clock
-from migration.common.progress import Collected
+from migration.config import load as configuration
+from migration.config.settings import Config
 from migration.context import Context, Environment
-from migration.errors import ApiError
 from migration.rehearsal.logrules import SqlError
 from migration.rehearsal.logs_api import span
 from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import Identity, LogRow, Sandbox
-from migration.schema.settings import Config
 from tests.support.built import built
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

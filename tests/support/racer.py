@@ -13,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from migration import deploy as phase
-from migration.errors import CutoverError, Refused
+from migration.base.errors import CutoverError, Refused
+from migration.deploy import deploy as phase
 from tests.support.repos import ledger, lock
 from tests.support.scene import Scene
 

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from migration.common.clock import Clock
-from migration.common.progress import Collected
-from migration.git import Repository
-from migration.ledger import Ledger
-from migration.lock import Lock
-from migration.repo.refs import choose
+from migration.base.clock import Clock
+from migration.base.progress import Collected
+from migration.git.refs import choose
+from migration.git.repository import Repository
+from migration.ledger.ledger import Ledger
+from migration.ledger.lock import Lock
 
 QUIET = {
     "GIT_CONFIG_GLOBAL": os.devnull,

@@ -12,14 +12,14 @@ from typing import Any
 
 import yaml
 
-from migration import config as configuration
-from migration import deploy
+from migration.base.clock import Clock
+from migration.base.progress import Collected
+from migration.base.secrets_type import Secret
 from migration.clients.supabase_types import Upload
-from migration.common.clock import Clock
-from migration.common.progress import Collected
-from migration.common.secrets_type import Secret
+from migration.config import load as configuration
 from migration.context import Context, Environment
-from migration.git import Repository
+from migration.deploy import deploy
+from migration.git.repository import Repository
 from migration.rehearsal.server import Running
 from tests.support import repos
 

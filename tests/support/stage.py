@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import structs
 
-from migration import config as configuration
-from migration import source
+from migration.base.progress import Collected
 from migration.clients.http import Http
-from migration.common.progress import Collected
+from migration.config import load as configuration
 from migration.rehearsal.stage import Stage
+from migration.source import source
 from tests.support.project import ROOT
 
 

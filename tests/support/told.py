@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from migration.report.console import draw
-from migration.report.sink import one_line
+from migration.cli.console import draw
+from migration.cli.sink import one_line
 
 
 def drawn(kind: str, result: Any) -> str:

@@ -20,12 +20,12 @@ import yaml
 from invoke.collection import Collection
 from invoke.program import Program
 
-from migration import cli, verbs
 from migration import context as contexts
-from migration.common.clock import Clock
-from migration.common.finding import Finding
+from migration.base.clock import Clock
+from migration.base.finding import Finding
+from migration.cli import dispatch, verbs
+from migration.cli.output import Output
 from migration.context import Context
-from migration.report.output import Output
 from tests.support import repos
 from tests.support.clinic import Clinic
 
@@ -69,10 +69,10 @@ class Typist:
             self.patch.delenv(name, raising=False)
         for name, value in {**repos.QUIET, "CUTOVER_CONFIG": "typed.yaml", "CUTOVER_ACTOR": "typist"}.items():
             self.patch.setenv(name, value)
-        self.patch.setattr(cli, "ROOT", self.root)
+        self.patch.setattr(dispatch, "ROOT", self.root)
         self.patch.setattr(Output, "ask", self.answer)
         self.patch.setattr(verbs, "interactive", lambda: True)
-        self.patch.setattr(verbs, "_context", lambda out, _, env: self.context(env, out.observer))
+        self.patch.setattr(verbs, "_context", lambda out, env: self.context(env, out.observer))
 
     def save(self) -> None:
         (self.root / "typed.yaml").write_text(yaml.safe_dump(self.config))

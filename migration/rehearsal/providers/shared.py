@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 from migration.rehearsal.providers.meter import Key, Meter, Price, key
 from migration.rehearsal.providers.program import BadProgram, Dice, Program, parse
 from migration.rehearsal.types import Sandbox

@@ -12,9 +12,9 @@ import pytest
 import stamina
 from pytest_httpserver import HTTPServer
 
+from migration.base.errors import ApiError, Refused, ServiceFailed, Unknown, Unreachable
 from migration.clients.again import retrying
 from migration.clients.http import Http, retry_after
-from migration.errors import ApiError, Refused, ServiceFailed, Unknown, Unreachable
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
+from migration.base.clock import VirtualClock
+from migration.base.errors import Refused, Unknown
+from migration.base.secrets_type import MASK, Secret
 from migration.clients.http import Http
 from migration.clients.openrouter import OpenRouter
 from migration.clients.openrouter_errors import MEANING, ProviderError, classify, trouble
 from migration.clients.openrouter_types import ListedKey
-from migration.common.clock import VirtualClock
-from migration.common.secrets_type import MASK, Secret
-from migration.errors import Refused, Unknown
 from tests.support.clinic import MODEL, Clinic, clinic
 
 KEY, MANAGER = "sk-or-v1-" + "a" * 64, "sk-or-v1-" + "b" * 64

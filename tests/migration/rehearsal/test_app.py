@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.code import graph
+from migration.source import graph
 
 APP = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"
 TREES = ("before", "after")

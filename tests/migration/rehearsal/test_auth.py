@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 from tests.support.edge import IDENTITY, SECRET, USER, Answer, Edge, edge, token
 
 KEY = {"apikey": IDENTITY.publishable_key}

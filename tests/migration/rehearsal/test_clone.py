@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from migration.base.errors import CutoverError, Refused
 from migration.context import SAMPLE
-from migration.errors import CutoverError, Refused
-from migration.git import Repository
+from migration.git.repository import Repository
 from migration.rehearsal import clone
 from migration.rehearsal.clone import ISOLATED, Clone
 

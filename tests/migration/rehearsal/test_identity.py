@@ -9,7 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 from migration.rehearsal import identity
 
 

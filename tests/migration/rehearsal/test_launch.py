@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from migration.code.graph import deno
-from migration.errors import Refused
+from migration.base.errors import Refused
 from migration.rehearsal import launch
 from migration.rehearsal.launch import NotBootable, prepare
 from migration.rehearsal.types import LiveFunction, Sandbox
+from migration.source.graph import deno
 from tests.support.edge import IDENTITY, Deployed, NoFaults, Rows
 
 URL = "http://127.0.0.1:5555"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 from migration.rehearsal.limits import Limits
 
 

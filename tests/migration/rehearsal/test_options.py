@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 from migration.rehearsal.options import Options
 from migration.rehearsal.server import start
 

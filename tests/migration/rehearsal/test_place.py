@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 from migration.rehearsal import place
 
 

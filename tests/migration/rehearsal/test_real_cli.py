@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from benchmarks import peer
+from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Function, Supabase, Upload
-from migration.common.secrets_type import Secret
 from migration.rehearsal.server import Running
 
 RUNS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "recorded" / "runs.json").read_text())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
-from migration import logs
+from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge
 from migration.clients.http import Http
-from migration.common.secrets_type import Secret
-from migration.logbook import logsql, signals
-from migration.money import costsql
-from migration.schema.settings import Price
+from migration.config import logsql, signals
+from migration.config.settings import Price
+from migration.costs import costsql
+from migration.logs import logs
 from tests.migration.rehearsal.test_real_cli import Bench, bench, executable
 from tests.support.logs import config
 

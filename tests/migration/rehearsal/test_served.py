@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
-from migration.common.secrets_type import Secret
 from migration.rehearsal.running import Running
 from migration.rehearsal.server import start
 from tests.support.edge import alive, until

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
+from migration.base.errors import Refused, Unreachable
+from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
-from migration.common.secrets_type import Secret
-from migration.errors import Refused, Unreachable
 from migration.rehearsal import running
 from migration.rehearsal.server import Running, start
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 from migration.rehearsal import serving
 
 

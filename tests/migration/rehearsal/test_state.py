@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 from migration.rehearsal.faults import FaultBox
 from migration.rehearsal.parts import Handed
 from migration.rehearsal.state import KEPT_VERSIONS, State, Version

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
-from migration.common.secrets_type import Secret
 from migration.rehearsal.server import Running
 from tests.support.caller import METADATA, Caller
 from tests.support.platform import Platform

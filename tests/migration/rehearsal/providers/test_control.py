@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from migration.errors import Refused
+from migration.base.errors import Refused
 
 
 def test_programs_change_while_the_sandbox_runs(ask: Any) -> None:

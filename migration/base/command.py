@@ -1,0 +1,153 @@
+"""What to type next, as values: a verb with its flags, a line for the shell, or something to do elsewhere.
+
+Nothing here is parsed again: phases make steps, and one renderer, which knows the environment of this run and how the
+user started Invoke, writes them where they are shown.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+# Verbs without --env: they serve every environment, or the sandbox alone.
+EVERYWHERE = frozenset({"init", "sandbox", "rehearse", "config"})
+LOCAL = frozenset({"smoke", "e2e"})  # without --env these mean local, all others prod
+
+
+@dataclass
+class Renderer:
+    """How commands are written in this run: `prefix` starts Invoke, `env` is what the verb acts on ("" for none)."""
+
+    prefix: str = "inv"
+    env: str = ""
+
+
+CURRENT = Renderer()
+
+
+@dataclass(frozen=True)
+class Command:
+    """One of our verbs. `env` None means the environment of the run that prints it."""
+
+    verb: str
+    words: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str | bool], ...] = ()
+    env: str | None = None
+
+    def at(self, env: str) -> Command:
+        """The same for an environment by name, where none was given."""
+        return self if self.env is not None else replace(self, env=env)
+
+    def plus(self, **flags: object) -> Command:
+        """The same with more flags."""
+        return replace(self, flags=self.flags + _flags(flags))
+
+    def __str__(self) -> str:
+        env = CURRENT.env if self.env is None else self.env
+        meant = "local" if self.verb in LOCAL else "prod"
+        named = [] if self.verb in EVERYWHERE or env in ("", meant) else ["--env", env]
+        given = [[f"--{name}"] if value is True else [f"--{name}", str(value)] for name, value in self.flags]
+        words = [self.verb, *self.words, *named, *(word for flag in given for word in flag)]
+        return f"{CURRENT.prefix} {shlex.join(words)}"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A line for the shell that is not a verb of ours; whoever makes it quotes what comes from outside."""
+
+    line: str
+
+    def at(self, env: str) -> Shell:  # noqa: ARG002 - the shell knows no environment of ours
+        return self
+
+    def __str__(self) -> str:
+        return self.line
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Commands of which each needs the one before."""
+
+    parts: tuple[Command | Shell, ...]
+
+    def at(self, env: str) -> Chain:
+        return Chain(tuple(part.at(env) for part in self.parts))
+
+    def __str__(self) -> str:
+        return " && ".join(map(str, self.parts))
+
+
+@dataclass(frozen=True)
+class Do:
+    """What a person does elsewhere: in an editor, on a web page; or a label for the command below it."""
+
+    text: str
+
+    def at(self, env: str) -> Do:  # noqa: ARG002
+        return self
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Step = Command | Shell | Chain | Do
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps that belong together, one line each where they are text."""
+
+    steps: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.steps))
+
+
+AGAIN = Do("then run the command again")
+
+
+def inv(verb: str, *words: str, env: str | None = None, **flags: object) -> Command:
+    """A verb of ours; flags that are None, False or empty are left out, and `_` in their names is `-`."""
+    return Command(verb, words, _flags(flags), env)
+
+
+def _flags(given: Mapping[str, object]) -> tuple[tuple[str, str | bool], ...]:
+    names = {name.rstrip("_").replace("_", "-"): value for name, value in given.items() if value}
+    return tuple((name, value is True or str(value)) for name, value in names.items())
+
+
+def sh(*words: str) -> Shell:
+    """A shell line of these words, quoted."""
+    return Shell(shlex.join(words))
+
+
+def chain(*parts: Command | Shell) -> Chain:
+    return Chain(parts)
+
+
+def typed(steps: Iterable[Step]) -> bool:
+    """Whether there is a command among the steps."""
+    return any(not isinstance(step, Do) for step in steps)
+
+
+def then(steps: Sequence[Step], *commands: Step) -> tuple[Step, ...]:
+    """The steps, and what to type after them; steps that already hold a command keep their own."""
+    before = tuple(step for step in steps if step != AGAIN)
+    return before if typed(before) else (*before, *commands)
+
+
+def lines(steps: Iterable[Step]) -> list[str]:
+    """The steps as they are shown: what can be typed as it stands follows an arrow."""
+    return [str(step) if isinstance(step, Do) else f"→ {step}" for step in steps]
+
+
+def started() -> str:
+    """How the user started Invoke: `uv run inv` under uv, else the name of the program."""
+    if os.environ.get("UV_RUN_RECURSION_DEPTH"):
+        return "uv run inv"
+    name = Path(sys.argv[0]).name
+    return name if name in ("inv", "invoke") else "inv"

@@ -1,0 +1,65 @@
+"""Durations as people type them: 90s, 10m, 1h30m, 2d."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from migration.base.errors import Refused
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|[dhms])")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_MOST = 40  # characters
+_LONGEST = 3660 * 86400.0
+_HINT = "write it like 90s, 10m, 1h30m or 2d"
+
+
+def parse(text: str | int | float) -> float:
+    """Seconds of a duration, 0 to ten years; a plain number is seconds. Refuses anything else with an example."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return _bounded(text, str(text))
+    plain = str(text).strip()
+    if len(plain) > _MOST or not _WHOLE.fullmatch(plain):
+        raise Refused(f"{_cut(str(text))!r} is not a duration", _HINT)
+    return _bounded(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(plain)), plain)
+
+
+def _bounded(seconds: float, text: str) -> float:
+    if 0 <= seconds <= _LONGEST:
+        return float(seconds)
+    raise Refused(f"{_cut(text)} is no duration between 0 seconds and ten years", _HINT)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
+
+
+def show(seconds: float) -> str:
+    """The shortest honest form: 0.4s, 12s, 3m20s, 2h05m, 3d4h."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    days, rest = divmod(whole, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left = divmod(rest, 60)
+    if days:
+        return f"{days}d{hours}h"
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{left:02d}s" if minutes else f"{left}s"
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """A point in time: a duration back from `now`, or an ISO date or timestamp (UTC unless it says otherwise)."""
+    plain = text.strip()
+    if _PART.match(plain) and not re.match(r"\d{4}-", plain):
+        return now - timedelta(seconds=parse(plain))
+    try:
+        found = datetime.fromisoformat(plain[: _MOST + 1])
+        if len(plain) > _MOST or found.year < 1971:
+            raise ValueError(plain)
+    except ValueError:
+        hint = "write it like 2h or 2026-11-22T18:30Z"
+        raise Refused(f"{_cut(text)!r} is neither a duration nor a time", hint) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

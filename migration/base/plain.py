@@ -1,0 +1,43 @@
+"""A result as data: what `--json` prints and a report holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from migration.base.command import Chain, Command, Do, Shell, Steps
+from migration.base.secrets_type import MASK, Secret
+
+
+def plain(value: Any) -> Any:
+    """A result as data: dataclasses by field (or `as_json`), times in ISO, secrets masked.
+
+    Steps stay values, so that whoever draws them knows a command from a label; JSON writes them as text.
+    """
+    if isinstance(value, Command | Shell | Chain | Do | Steps):
+        return value
+    if hasattr(value, "as_json"):
+        return plain(value.as_json())
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name.rstrip("_"): plain(getattr(value, field.name)) for field in fields(value) if field.repr}
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date | Path):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

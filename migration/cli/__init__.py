@@ -1,0 +1,1 @@
+"""How a verb begins and ends, and everything that is printed."""

@@ -1,0 +1,104 @@
+"""The few shapes that results are drawn with: a sentence, a table, the next command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from migration.base.clock import minute
+from migration.base.command import Step, Steps
+from migration.base.finding import lines
+
+Data = Mapping[str, Any]
+_GAP = 2
+GOOD, BAD, UNSURE = "green", "bold red", "yellow"
+_WORDS = {
+    "pass": GOOD, "live": GOOD, "rolled_back": GOOD, "✓": GOOD, "yes": GOOD, "same": "dim",
+    "fail": BAD, "error": BAD, "no": BAD, "✗": BAD, "unfinished": BAD, "drifted": UNSURE,
+    "inconclusive": UNSURE, "unproven": UNSURE, "ungated": UNSURE, "restored": UNSURE, "warning": UNSURE,
+}  # fmt: skip
+
+
+class Canvas:
+    """Text in, lines out; nothing is wrapped when the output is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str, style: str = "") -> None:
+        self._console.print(Text(text, style=style), soft_wrap=True)
+
+    def print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def table(self, rows: Iterable[Sequence[str]], *heads: str) -> None:
+        """Columns that hold nothing are left out, and a table without rows is. Nothing is cut: where words do not
+        fit beside each other, whole lines go out and the terminal breaks them."""
+        cells = [list(row) for row in rows]
+        used = [n for n, head in enumerate(heads) if any(row[n] for row in cells) or not head]
+        if not cells:
+            return
+        columns = [[heads[n], *(row[n] for row in cells)] for n in used]
+        room = self._console.width - _GAP * (len(columns) - 1)
+        widths = _widths(columns, room)
+        if sum(widths) > room:
+            self._lines(columns)
+            return
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+        for column, width in zip(columns, widths, strict=True):
+            table.add_column(column[0], overflow="fold", width=width)
+        for row in zip(*(column[1:] for column in columns), strict=True):
+            table.add_row(*[Text(cell, style=_WORDS.get(cell, "")) for cell in row])
+        self._console.print(table)
+
+    def _lines(self, columns: Sequence[Sequence[str]]) -> None:
+        widths = [max(map(cell_len, column)) for column in columns]
+        for n, row in enumerate(zip(*columns, strict=True)):
+            text = Text(style="" if n else "bold")
+            for cell, width in zip(row, widths, strict=True):
+                text.append(cell, _WORDS.get(cell, ""))
+                text.append(" " * (width - cell_len(cell) + _GAP))
+            text.rstrip()
+            self.print(text)
+
+    def then(self, data: Data) -> None:
+        """The commands to type next."""
+        for step in data.get("next") or ():
+            self.hint(step)
+
+    def hint(self, text: str | Step | Steps, indent: str = "") -> None:
+        """What to type, and what to do before."""
+        for line in lines(text):
+            self.say(f"{indent}{line}", "cyan")
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Cells for each column: the widest give way first, down to their longest words."""
+    widths = [max(map(cell_len, column)) for column in columns]
+    least = [max((cell_len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    while sum(widths) > room and widths != least:
+        n = max((n for n, width in enumerate(widths) if width > least[n]), key=widths.__getitem__)
+        widths[n] -= 1
+    return widths
+
+
+def yes(value: bool | None) -> str:
+    return "?" if value is None else "yes" if value else "no"
+
+
+def money(value: float | None, places: int = 4) -> str:
+    return "?" if value is None else f"${value:,.{places}f}"
+
+
+def short(text: str | None, length: int = 9) -> str:
+    return (text or "")[:length]
+
+
+def when(text: str | None) -> str:
+    """An ISO time to the minute, in UTC."""
+    return minute(text or "")

@@ -1,0 +1,228 @@
+"""Plans, deployments, rollbacks, and what is live."""
+
+from __future__ import annotations
+
+import re
+
+from migration.base.durations import show
+from migration.base.finding import named
+from migration.base.numbers import count, size
+from migration.cli.canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
+
+_FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
+_OUTCOMES = {
+    "live": ("is live and proven", GOOD),
+    "ungated": ("is live; NOTHING WAS PROVEN (--no-gate)", UNSURE),
+    "unproven": ("is live; there was not enough evidence to prove it", UNSURE),
+    "restored": ("failed its gate; what was live before is live again", BAD),
+    "rolled_back": ("is done", GOOD),
+    "deleted": ("is done: what had been created is gone again", GOOD),
+    "abandoned": ("was abandoned before anything changed", UNSURE),
+    "unfinished": ("is half done", BAD),
+}
+
+
+def plan(data: Data, canvas: Canvas) -> None:
+    rows = [
+        [
+            row["slug"], row["action"], f"{count(len(row['files']), 'file')}, {size(row['bytes'])}",
+            _version(row["live_version"]), row["restorable"], row["why"],
+        ]
+        for row in data["functions"]
+    ]  # fmt: skip
+    canvas.table(rows, "function", "action", "source", "live", "restorable", "why")
+    for row in data["functions"]:
+        for text in (*row["settings"], *row["warnings"]):
+            canvas.say(f"{row['slug']}: {text}", UNSURE)
+        if row["restorable"] == "no":
+            canvas.say(f"{row['slug']} cannot be put back: {row['restorable_why']}", BAD)
+    for row in data["unchanged"]:
+        if row["changed"]:
+            what = f" and differs in {', '.join(row['files'])}" if row["files"] else f": {row['why']}"
+            canvas.say(f"{row['slug']} should be unchanged{what}", UNSURE)
+    _around(data, canvas)
+    _differences(data, canvas)
+    canvas.say(f"Plan {short(data['hash'], 12)} for {data['environment']} at {short(data['revision'])}", "bold")
+    canvas.then(data)
+
+
+def _differences(data: Data, canvas: Canvas) -> None:
+    """Function by function; a shared file that changes alike in several is shown once."""
+    shown: dict[str, str] = {}
+    for row in data["functions"]:
+        pieces = [piece for piece in _FILE.split(row["diff"]) if piece]
+        if pieces:
+            live = _version(row["live_version"])
+            canvas.say(f"{row['slug']}: what is live ({live}) against what would be", "bold")
+        for piece in pieces:
+            if first := shown.get(piece):
+                canvas.say(f"{' '.join(piece.splitlines()[:2])}  as in {first}")
+            else:
+                canvas.say(piece.rstrip("\n"))
+            shown.setdefault(piece, row["slug"])
+
+
+def asked(data: Data, canvas: Canvas) -> None:
+    """The plan as a deploy shows it, before it asks."""
+    plan({**data, "next": ()}, canvas)
+
+
+def _around(data: Data, canvas: Canvas) -> None:
+    for row in data["secrets"]:
+        if row.get("present") is False:
+            canvas.say(named(f"secret {row['name']} is missing: inv secret --set", data["environment"]), BAD)
+        elif row.get("matches") is None:
+            canvas.say(
+                f"secret {row['name']} is there; whether it equals yours was not proven: inv secret says why", UNSURE
+            )
+        elif row.get("matches") is False:
+            canvas.say(
+                named(f"secret {row['name']} differs from the local value: inv secret --set", data["environment"]), BAD
+            )
+    if data["hold"]:
+        held = data["hold"]
+        canvas.say(f"held: {held['why']}, rolled back by {held['who'] or 'somebody'} on {when(held['at'])}", BAD)
+    if data["lock"]:
+        canvas.say(f"locked by {data['lock'].get('who')} since {when(data['lock'].get('created'))}", UNSURE)
+    for note in data["notes"]:
+        canvas.say(note)
+
+
+def deployment(data: Data, canvas: Canvas) -> None:
+    found = data.get("deployment")
+    if not found or found["outcome"] == "same":
+        canvas.say(data.get("message") or "Nothing to change: what is live is what the plan wants.", GOOD)
+        canvas.then(data)
+        return
+    back = found.get("kind") == "rollback"
+    words, style = _rolled(data) if back else _deployed(data)
+    canvas.say(f"{'Rollback' if back else 'Deployment'} {found['id']} {words}.", style)
+    rows = [[row["slug"], _side(row["before"]), _now(row["after"])] for row in found["functions"]]
+    canvas.table(rows, "function", "before", "live now")
+    for text in _details(data):
+        canvas.say(text)
+    canvas.then(data)
+
+
+def _deployed(data: Data) -> tuple[str, str]:
+    """How a deploy ended; what was put back before any gate ran was not the gate's doing."""
+    outcome = data["deployment"]["outcome"] or "unfinished"
+    gated = data.get("gate") or any(step["name"] == "gate" for step in data.get("phases") or ())
+    if outcome == "restored" and not gated:
+        return "did not go live as a whole; what was live before is live again", BAD
+    return _OUTCOMES.get(outcome, (outcome, ""))
+
+
+def _rolled(data: Data) -> tuple[str, str]:
+    """How a rollback ended: the service, git and the proof each have their say in that."""
+    outcome, code = data["deployment"]["outcome"] or "unfinished", data.get("exit_code", 0)
+    if outcome not in ("rolled_back", "deleted") or code == 0:
+        git_alone = data.get("restored_seconds") is None and outcome == "rolled_back"
+        return ("is done: git agrees now", GOOD) if git_alone else _OUTCOMES[outcome]
+    if code == 5:
+        return "is not finished: git does not agree yet", UNSURE
+    if code == 4:
+        return "is done, and that the former code answers was not proven", UNSURE
+    return "is done, and the former code does not answer", BAD
+
+
+def _details(data: Data) -> list[str]:
+    if data["deployment"]["outcome"] == "live":
+        return list(data.get("notes") or ())  # the headline said it
+    found: list[str] = []
+    if data["deployment"].get("kind") == "rollback" and data.get("message"):
+        return [data["message"], *(data.get("notes") or ())]  # its own words hold the seconds and the revert
+    if data.get("restored_seconds") is not None:
+        found.append(f"Restored in {show(data['restored_seconds'])}.")
+    if data.get("new_code_seconds"):
+        found.append(f"The new code answered for {show(data['new_code_seconds'])} before it was taken back.")
+    revert = data.get("revert") or {}
+    if revert.get("commit"):
+        where = f"pushed to {revert.get('branch')}" if revert.get("pushed") else "not pushed"
+        found.append(f"Revert {short(revert['commit'])}, {where}.")
+    return [*found, *([data["message"]] if data.get("message") else []), *(data.get("notes") or ())]
+
+
+def rollback_plan(data: Data, canvas: Canvas) -> None:
+    rows = [[row["slug"], row["action"], _side(row.get("live")), _again(row)] for row in data["functions"]]
+    if rows:
+        canvas.table(rows, "function", "action", "live now", "will be live")
+    canvas.say(data["message"], "bold")
+    if data["files"]:
+        canvas.say(f"Git takes back {count(len(data['files']), 'file')}: {', '.join(data['files'])}")
+    for note in data.get("notes") or ():
+        canvas.say(note)
+
+
+def status(data: Data, canvas: Canvas) -> None:
+    rows = [[row["slug"], _version(row["version"]), *_left(row)] for row in data["functions"]]
+    canvas.table(rows, "function", "version", "deployment", "by", "when (UTC)", "git says")
+    lock = data.get("lock")
+    if lock:
+        canvas.say(
+            f"{lock.get('who')} is at work: {lock.get('doing', 'holding the lock')} since {when(lock.get('created'))}",
+            UNSURE,
+        )
+    if data.get("message"):
+        canvas.say(data["message"], BAD if data.get("exit_code") == 5 else "")
+    for note in data.get("notes") or ():
+        canvas.say(note)
+    canvas.then(data)
+
+
+def history(data: Data, canvas: Canvas) -> None:
+    rows = [
+        [row["id"], when(row.get("at")), row.get("who", ""), row["kind"], _ended(row),
+         short(row.get("revision")), ", ".join(change["slug"] for change in row["functions"])]
+        for row in data["deployments"]
+    ]  # fmt: skip
+    canvas.table(rows, "deployment", "when (UTC)", "who", "kind", "outcome", "revision", "functions")
+    for note in data.get("notes") or ():
+        canvas.say(f"{when(note.get('at'))} {note.get('who')}: {note.get('text')}")
+    for record in data.get("records") or ():
+        _record(record, canvas)
+    if data.get("message"):
+        canvas.say(data["message"])
+
+
+def _record(record: Data, canvas: Canvas) -> None:
+    """One record as it stands in the ledger, every field of it."""
+    import yaml
+
+    canvas.say(f"{record['record']} of {when(record.get('at'))} by {record.get('who')}", "bold")
+    rest = {key: value for key, value in record.items() if key not in ("record", "who")}
+    canvas.say(yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=110).rstrip())
+
+
+def _ended(row: Data) -> str:
+    """What came of it, and that it did not last."""
+    outcome = row["outcome"] or "interrupted"
+    if row.get("undone_by") and outcome in ("live", "ungated", "unproven"):
+        outcome += ", then undone"
+    if row.get("settled"):
+        outcome += ", then settled"
+    return f"{outcome} (without the lock: {row['without_lock']})" if row.get("without_lock") else outcome
+
+
+def _left(row: Data) -> list[str]:
+    return [row.get("deployment") or "", row.get("who") or "", when(row.get("at")), row.get("git") or ""]
+
+
+def _version(number: int | None) -> str:
+    return "absent" if number is None else f"v{number}"
+
+
+def _again(row: Data) -> str:
+    """What a rollback leaves live of a function: the code of a former version, under a new number."""
+    if row["action"] == "same":
+        return _side(row.get("live"))
+    return f"code of {_side(row['restored'])}" if row.get("restored") else "absent"
+
+
+def _now(row: Data | None) -> str:
+    """What is live after it; nothing is known of it where the platform could not be read."""
+    return _side(row) if row else "?"
+
+
+def _side(row: Data | None) -> str:
+    return _version(row.get("version")) if row else "absent"

@@ -1,0 +1,127 @@
+"""The one place where a verb begins and ends: signals, output, the one catch, the exit code."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import gc
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec
+
+if TYPE_CHECKING:
+    from migration.base.errors import CutoverError
+    from migration.cli.output import Output
+
+ROOT = Path(__file__).resolve().parents[2]
+Flags = ParamSpec("Flags")
+atexit.register(gc.freeze)  # nothing is collected from a process that ends: that would take a tenth of a second
+
+
+def run(
+    verb: Callable[Concatenate[Output, Flags], object], json: bool, *args: Flags.args, **flags: Flags.kwargs
+) -> NoReturn:
+    """Carry out a verb and leave by its exit code (README, "Exit codes"); nothing else is raised."""
+    from migration.base import command, interrupts
+    from migration.base.errors import CutoverError, Interrupted
+    from migration.cli.output import Output
+
+    command.CURRENT.prefix, command.CURRENT.env = command.started(), str(flags.get("env", ""))
+    out = Output(verb.__name__, ROOT, json=json)
+    interrupts.install()
+    try:
+        code = _shown(out, verb(out, *args, **flags))
+    except CutoverError as error:
+        code = _explain(out, error)
+    except Interrupted as signal:
+        code = _interrupted(out, signal)
+    except BrokenPipeError:
+        code = _unread(out)
+    except OSError as error:
+        code = _explain(out, _machine(error))
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        code = _bug(out, error)
+    out.close()
+    raise SystemExit(code)
+
+
+def _shown(out: Output, result: object) -> int:
+    if result is None:
+        return 0
+    code = int(getattr(result, "exit_code", 0))
+    try:
+        out.result(result)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        _hush()  # the reader or the terminal has gone; how it ended is told all the same
+        return code or 141
+    return code
+
+
+def _hush() -> None:
+    """Nobody reads any more: what is still to be written goes nowhere, instead of failing at the very end."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+
+
+def _unread(out: Output) -> int:
+    """The reader has gone (`| head`). That decides nothing, unless something is left half done."""
+    from migration.base import interrupts
+
+    _hush()
+    left = interrupts.left()
+    if left.exit_code != 5:
+        return 141
+    out.json = False
+    out.error(f"Nobody reads the output any more. {left.message}", left.steps, left.exit_code, {})
+    return left.exit_code
+
+
+def _explain(out: Output, error: CutoverError) -> int:
+    out.error(error.message, error.steps, error.exit_code, error.data)
+    return error.exit_code
+
+
+def _interrupted(out: Output, signal: BaseException) -> int:
+    from migration.base import interrupts
+
+    left = interrupts.left()
+    out.error(f"Interrupted by {signal}. {left.message}", left.steps, left.exit_code, {})
+    return left.exit_code
+
+
+def _machine(error: OSError) -> CutoverError:
+    from migration.base.command import inv
+    from migration.base.errors import Refused, Unfinished
+    from migration.base.interrupts import left
+
+    found = left()
+    kind = Unfinished if found.exit_code == 5 else Refused
+    where = f": {error.filename}" if error.filename else ""
+    steps = found.steps or (inv("status"),)
+    return kind(f"This machine failed us: {error.strerror or error}{where}. {found.message}", *steps)
+
+
+def _bug(out: Output, error: Exception) -> int:
+    """A mistake of ours: a sentence for the user, the details in a file for us."""
+    import traceback
+
+    from migration.base import interrupts
+    from migration.base.command import inv
+    from migration.base.secrets_type import mask
+
+    left = interrupts.left()
+    file = ROOT / ".cutover" / "crash.txt"
+    try:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(mask("".join(traceback.format_exception(error))))
+        details = f"Details are in {file.relative_to(ROOT)}."
+    except OSError:
+        details = ""
+    said = mask(f"{type(error).__name__}: {error}")
+    text = f"A mistake in Cutover stopped it ({said}). {left.message} {details}".strip()
+    code = 5 if left.exit_code == 5 else 3
+    out.error(text, left.steps or (inv("status"),), code, {})
+    return code

@@ -1,0 +1,108 @@
+"""Log lines and money."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from migration.base.ids import shortened
+from migration.cli.canvas import BAD, GOOD, UNSURE, Canvas, Data, money
+
+_LEVELS = {"error": "red", "warn": "yellow", "warning": "yellow", "debug": "dim"}
+_SIGNALS = {"failure": "red", "retry": "yellow", "usage": "green", "new_route": "cyan", "old_route": "magenta"}
+
+_ESCAPES = re.compile(
+    r"\x9b[0-9;?]*[ -/]*[@-~]|\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)"
+    r"|[\x00-\x08\x0e-\x1f\x7f-\x9f]"
+)
+
+
+def folded(message: str) -> str:
+    """A message on one line, without colour codes or anything else that would steer a terminal."""
+    return " ".join(_ESCAPES.sub("", message).split())
+
+
+def event(data: Data, canvas: Canvas) -> None:
+    """One line: day and time (UTC), function, level, request, message with its line breaks folded."""
+    text = Text()
+    text.append(data["timestamp"][5:23].replace("T", " ").rstrip("Z"), "dim")
+    text.append(f" {data['function']:<22}", "bold")
+    text.append(f" {data['level']:<5} ", _LEVELS.get(data["level"], ""))
+    if data["request_id"]:
+        text.append(f"{shortened(data['request_id'])} ", "dim")
+    signal = next((name for name in data.get("signals") or () if name in _SIGNALS), "")
+    busy = data.get("status") in (429, 503)
+    message = data["message"].removeprefix(f"[{data['request_id']}] ")
+    text.append(folded(message), "bold red" if busy else _SIGNALS.get(signal, ""))
+    canvas.print(text)
+
+
+def explained(data: Data, canvas: Canvas) -> None:
+    for row in data["lines"]:
+        canvas.say(folded(row["message"]), "dim")
+        taken = ", ".join(f"{name}={value}" for name, value in (row["taken"] or {}).items() if value)
+        canvas.say(f"  takes {taken}" if taken else "  takes nothing", GOOD if taken else UNSURE)
+    if not data["lines"]:
+        canvas.say("No line was found to explain.", UNSURE)
+
+
+def costs(data: Data, canvas: Canvas) -> None:
+    rows = [
+        [row["key"], f"{row['requests']:,}", f"{row['retries']:,}", *_tokens(row["tokens"]), money(row["cost"]),
+         money(row["logged_cost"])]
+        for row in data["rows"]
+    ]  # fmt: skip
+    heads = ("requests", "retries", "input", "cached", "output", "by tokens", "as logged")
+    canvas.table(rows, str(data["by"]), *heads)
+    billed = money(data["provider_cost"]) if data["provider_cost"] is not None else "not known"
+    canvas.say(f"{money(data['cost'])} by tokens, {money(data['logged_cost'])} as logged, {billed} by the provider.")
+    each = data["per_artifact"]
+    if each and each.get("mean") is not None:
+        canvas.say(
+            f"An artifact: {money(each['mean'])} mean, {money(each['median'])} median, {money(each['p95'])} p95."
+        )
+    for row in data["differences"]:
+        _difference(row, canvas)
+    _projection(data, canvas)
+    told = _sources(data["sources"])
+    for note in ([told] if told else []) + list(data["notes"]):
+        canvas.say(note, "dim")
+
+
+def _tokens(tokens: Data) -> list[str]:
+    return [f"{tokens[name]:,}" for name in ("input", "cached", "output")]
+
+
+def _difference(row: Data, canvas: Canvas) -> None:
+    """Only what is over one percent, or has a cause."""
+    if row["share"] is None or (abs(row["share"]) <= 0.01 and not row["causes"]):
+        return
+    canvas.say(f"{row['between']} differs by {row['share']:+.1%}, {money(row['other'] - row['cost'])}:", UNSURE)
+    for cause in row["causes"]:
+        canvas.say(f"  {cause if isinstance(cause, str) else _cause(cause)}")
+    rest = row.get("unexplained") or 0.0
+    if abs(rest) > 0.01 * abs(row["cost"]):
+        canvas.say(f"  not explained, {money(rest)}")
+
+
+def _cause(cause: Data) -> str:
+    return f"{cause['text']}, {money(cause['cost'])}" if cause["cost"] is not None else str(cause["text"])
+
+
+def _sources(parts: Sequence[Data]) -> str:
+    """Which part came from where, when not all came from the logs."""
+    days = [f"{part['source']} {part['since'][:10]} to {part['until'][:10]}" for part in parts]
+    return f"Read from: {', '.join(days)}." if any(part["source"] != "logs" for part in parts) else ""
+
+
+def _projection(data: Data, canvas: Canvas) -> None:
+    volumes = data["projection"]["volumes"]
+    if volumes and data["requests"]:
+        words = [f"{name} ({row['per_day']:,} a day) {money(row['cost'], 2)}" for name, row in volumes.items()]
+        canvas.say(f"A month: {', '.join(words)}; at the measured rate {money(data['projection']['trend'], 2)}.")
+    budget = data["budget"]
+    style = {"ok": GOOD, "warning": UNSURE}.get(budget["level"], BAD)
+    limits = f"warning at {money(budget['warning'], 2)}, critical at {money(budget['critical'], 2)}"
+    canvas.say(f"Budget: {budget['level']} ({limits}).", style)

@@ -1,0 +1,70 @@
+"""Progress where there is no terminal: one plain line when a step ends, for pipes, CI logs and files."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Protocol
+
+from migration.base.durations import show
+from migration.base.progress import Observer
+
+Parts = list[tuple[str, str]]  # texts, each with its style; without a terminal the styles are dropped
+_MARKS = {"done": ("✓", "green"), "failed": ("✗", "red")}
+
+
+class Stream(Protocol):
+    """Where the lines go."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> None: ...
+
+
+class Lines(Observer):
+    """Plain lines. rich is not even imported for them: twenty uploads end at once, and the activation waits behind."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._began: dict[tuple[str, str], float] = {}
+        self._guard = threading.Lock()
+
+    def step(self, name: str, subject: str = "", detail: str = "") -> None:  # noqa: ARG002
+        self._began.setdefault((name, subject), time.monotonic())
+
+    def done(self, name: str, subject: str = "", detail: str = "", seconds: float | None = None) -> None:
+        self._line("done", name, subject, detail, seconds)
+
+    def failed(self, name: str, subject: str = "", detail: str = "") -> None:
+        self._line("failed", name, subject, detail, None)
+
+    def note(self, text: str) -> None:
+        self._say([(text, "dim")])
+
+    def warn(self, text: str) -> None:
+        self._say([(f"! {text}", "yellow")])
+
+    def close(self) -> None:
+        """Nothing is shown that would be in the way of what comes."""
+
+    def _line(self, kind: str, name: str, subject: str, detail: str, seconds: float | None) -> None:
+        began = self._began.pop((name, subject), None)
+        took = seconds if seconds is not None else time.monotonic() - began if began is not None else None
+        mark, colour = _MARKS[kind]
+        self._say([(f"{mark} ", colour), *words(name, subject, detail, took)])
+
+    def _say(self, parts: Parts) -> None:
+        """A reader who has gone decides nothing: what was begun is carried on, and the result finds the same."""
+        with self._guard, contextlib.suppress(OSError, ValueError):
+            self._print(parts)
+
+    def _print(self, parts: Parts) -> None:
+        self._stream.write("".join(text for text, _ in parts) + "\n")
+        self._stream.flush()
+
+
+def words(name: str, subject: str, detail: str, seconds: float | None) -> Parts:
+    """A step in words: what, of which function, how far, how long."""
+    parts = [(name, ""), (f" {subject}" * bool(subject), "bold"), (f"  {detail}" * bool(detail), "")]
+    timed = seconds is not None and seconds >= 0.05
+    return [*parts, (f"  {show(seconds)}" if timed and seconds else "", "dim")]

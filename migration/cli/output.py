@@ -1,0 +1,154 @@
+"""What a person, a pipe or a script gets to see of a verb."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from migration.base.command import CURRENT, Step
+from migration.base.errors import Refused
+from migration.base.finding import lines, named
+from migration.base.plain import plain
+from migration.cli.lines import Lines
+from migration.cli.sink import Masked, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Output:
+    """With `json`, stdout carries JSON and nothing else; prose and progress go to stderr."""
+
+    def __init__(self, verb: str, root: Path = Path(), *, json: bool = False) -> None:
+        self.verb = verb
+        self.root = root
+        self.json = json
+        self._stdout = Masked(sys.stdout)
+        self._stream = Masked(sys.stderr) if json else self._stdout
+        self._observer: Lines | None = None
+
+    @cached_property
+    def console(self) -> Console:
+        """Where people read; rich is imported when something is drawn there, and not for lines in a pipe."""
+        from migration.cli.terminal import console
+
+        return console(self._stream)
+
+    @cached_property
+    def errors(self) -> Console:
+        from migration.cli.terminal import console
+
+        return console(Masked(sys.stderr), soft_wrap=True)
+
+    @property
+    def observer(self) -> Lines:
+        if self._observer is None:
+            self._observer = self._board() if self._stream.isatty() or os.environ.get("FORCE_COLOR") else None
+        if self._observer is None:
+            self._observer = Lines(self._stream)
+        return self._observer
+
+    def _board(self) -> Lines | None:
+        from migration.cli.live import Board
+
+        return Board(self.console) if self.console.is_terminal else None
+
+    def result(self, result: Any) -> None:
+        """The verb's result, drawn for a person or as one JSON object."""
+        self.quiet()
+        if self.json:
+            self.line(result)
+        else:
+            self.show(self.verb, result)
+
+    @contextlib.contextmanager
+    def unmasked(self) -> Iterator[None]:
+        """For the sandbox's own keys, made up to be used: the only ones that are printed."""
+        self._stdout.masks = False
+        try:
+            yield
+        finally:
+            self._stdout.masks = True
+
+    def show(self, kind: str, result: Any) -> None:
+        """Draw something for a person; with `json` it goes to stderr, where prose goes."""
+        from migration.cli.console import draw
+
+        self.quiet()
+        draw(kind, plain(result), self.console)
+
+    def each(self, kind: str, event: Any) -> None:
+        """One event of a stream, at once."""
+        if self.json:
+            self.line(event)
+        else:
+            self.show(kind, event)
+
+    def stream(self, kind: str, events: Iterable[Any]) -> None:
+        """Each event as it comes; that there was none is said beside what goes to a pipe."""
+        event = None
+        for event in events:
+            self.each(kind, event)
+        if event is None:
+            self.quiet()
+            self.errors.print("No line was found.")
+
+    def line(self, value: Any) -> None:
+        """One JSON object on a line of its own, at once."""
+        self._stdout.write(one_line(value) + "\n")
+        self._stdout.flush()
+
+    def error(self, message: str, steps: Sequence[Step | str], code: int, data: dict[str, Any]) -> None:
+        self.quiet()
+        self.errors.print(message, style="bold red" if self.errors.is_terminal else None, markup=False)
+        shown = [named(step, CURRENT.env) if isinstance(step, str) else step for step in steps]
+        for step in shown:
+            for line in lines(step):
+                self.errors.print(line, markup=False)
+        if self.json:
+            hint = "\n".join(map(str, shown))
+            self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}})
+
+    def ask(self, question: str, *, hidden: bool = False) -> str:
+        """A line from the terminal, not shown where `hidden`. Refused when there is none."""
+        self.quiet()
+        if not sys.stdin.isatty():
+            raise Refused("there is no terminal to ask on", "set it in .env" if hidden else "")
+        if hidden:
+            with contextlib.suppress(EOFError):
+                return getpass.getpass(f"{question} ", sys.stderr).strip()
+            return ""
+        _forget_typed()
+        self.errors.print(question, end=" ", markup=False)
+        try:
+            return input().strip()
+        except EOFError:
+            return ""
+
+    def quiet(self) -> None:
+        """Take the live view away; the next step brings it back."""
+        if self._observer is not None:
+            self._observer.close()
+
+    def close(self) -> None:
+        self.quiet()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue
+
+
+def _forget_typed() -> None:
+    """What was typed before the question was there is no answer to it."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import termios
+
+        with contextlib.suppress(termios.error):
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)

@@ -1,0 +1,97 @@
+"""Secrets, smoke cases, soaks, criteria and diagnoses."""
+
+from __future__ import annotations
+
+from migration.cli.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
+from migration.cli.figures import folded
+
+
+def secret(data: Data, canvas: Canvas) -> None:
+    asked = ("present", "matches", "format_ok", "provider_ok")
+    rows = [[row["name"], *(yes(row[name]) for name in asked), row["detail"]] for row in data["secrets"]]
+    canvas.table(rows, "secret", "present", "equals yours", "format", "provider", "detail")
+    if data.get("message"):
+        canvas.say(data["message"])
+    canvas.then(data)
+
+
+def smoke(data: Data, canvas: Canvas) -> None:
+    rows = [
+        ["✓" if row["ok"] else "✗", row["name"], row["function"], str(row["status"] or ""), f"{row['seconds']:.1f}",
+         short(row.get("request_id"), 13)]
+        for row in data["cases"]
+    ]  # fmt: skip
+    canvas.table(rows, "", "case", "function", "status", "seconds", "request")
+    for row in data["cases"]:
+        _case(row, canvas)
+    good, every = sum(bool(row["ok"]) for row in data["cases"]), len(data["cases"])
+    canvas.say(f"{good} of {every} cases passed.", GOOD if good == every else BAD)
+    if not any(row["status"] for row in data["cases"]):
+        canvas.say(
+            "Nothing answered. Without --env it is `supabase functions serve` that is asked, here on this machine."
+        )
+        canvas.say("→ for production: inv smoke --env prod", "cyan")
+    canvas.then(data)
+
+
+def _case(row: Data, canvas: Canvas) -> None:
+    """What a failed case had to do with: why, its request, what the function said, and how to send it again."""
+    if row["ok"]:
+        return
+    canvas.say(f"✗ {row['name']}", BAD)
+    for failure in row["failures"]:
+        canvas.say(f"  {failure['what']}: expected {failure['expected']}, got {failure['got']}", BAD)
+    if row.get("skipped"):
+        canvas.say(f"  not sent: {row['skipped']}", BAD)
+    if row.get("request_id"):
+        canvas.say(f"  request: {row['request_id']}")
+    own = f"[{row.get('request_id')}] "
+    for line in row.get("log_lines") or ():
+        canvas.say(f"  log: {folded(line.removeprefix(own))}", "dim")
+    if row.get("curl"):
+        canvas.say(f"  again: {row['curl']}", "dim")
+
+
+def soak(data: Data, canvas: Canvas) -> None:
+    low, high = data["interval"]
+    style = {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE)
+    about = "the success rate is " if data["stopped"] == "boundary" else ""
+    canvas.say(f"{data['verdict']}: {about}{data['decision']}", style)
+    canvas.say(f"{data['successes']} of {data['requests']} succeeded; the rate lies between {low:.1%} and {high:.1%}.")
+    for line in (*data["reasons"], *data["failures"]):
+        canvas.say(f"  {line}", "dim")
+    times = [f"{name} {data[name]:.1f} s" for name in ("p50", "p95", "p99") if data.get(name) is not None]
+    took = f"{', '.join(times)} of those that succeeded; " if times else ""
+    canvas.say(f"{took}spent {money(data['cost'])}{'' if data['cost_measured'] else ' by estimate'}.")
+    canvas.then(data)
+
+
+def checks(data: Data, canvas: Canvas) -> None:
+    rows = [
+        [row["verdict"], row["name"] + (" (advisory)" if row["advisory"] else ""), row["expected"], row["got"]]
+        for row in data["criteria"]
+    ]
+    canvas.table(rows, "verdict", "criterion", "expected", "got")
+    for row in data["criteria"]:
+        for line in row["evidence"] if row["verdict"] != "pass" else ():
+            canvas.say(f"  {row['name']}: {line}", "dim")
+    if data.get("table"):
+        lines = [[row["name"], row["before"], row["after"], row["improvement"]] for row in data["table"]]
+        canvas.table(lines, "of the runbook", "before", "after", "improvement")
+    for row in data["provider"]:
+        canvas.say(f"provider: {row['problem']} ({row['evidence']})", UNSURE)
+        canvas.hint(row["fix"], "  ")
+    canvas.say(f"Verdict: {data['verdict']}", {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE))
+    canvas.then(data)
+
+
+def doctor(data: Data, canvas: Canvas) -> None:
+    if not data["findings"]:
+        canvas.say("Nothing is wrong that doctor knows how to find.", GOOD)
+    for row in data["findings"]:
+        canvas.say(f"{row['severity']}: {row['problem']}", BAD if row["severity"] == "error" else UNSURE)
+        canvas.say(f"  evidence: {row['evidence']}")
+        canvas.hint(row["fix"], "  ")
+    for row in data["fixed"]:
+        canvas.say("fixed: " + ", ".join(str(value) for value in row.values()), GOOD)
+    canvas.then(data)

@@ -1,0 +1,43 @@
+"""Where text leaves us: every write is masked, and a closed pipe ends quietly."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TextIO
+
+from migration.base.plain import plain
+from migration.base.secrets_type import mask
+
+
+class Masked:
+    """A text stream that lets no registered secret through; what its encoding lacks goes out as JSON writes it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.masks = True
+
+    def write(self, text: str) -> int:
+        safe = mask(text) if self.masks else text
+        try:
+            self._stream.write(safe)
+        except UnicodeEncodeError:  # a terminal that is not UTF-8, or a file name that is not
+            self._stream.write("".join(one if one.isascii() else json.dumps(one)[1:-1] for one in safe))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:
+        return self._stream.encoding or "utf-8"
+
+
+def one_line(value: Any) -> str:
+    """One JSON object in one line."""
+    return json.dumps(plain(value), ensure_ascii=False, default=str)

@@ -1,0 +1,279 @@
+"""From flags to phases: one function a verb. Each returns the phase's result, whose `exit_code` is the verb's.
+
+Phases are imported when their verb runs: listing the verbs loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from migration.base.command import inv
+from migration.base.durations import moment, parse
+from migration.base.errors import Refused
+from migration.cli.asking import agree, interactive
+from migration.cli.flags import names, number, whole
+
+if TYPE_CHECKING:
+    from migration.cli.output import Output
+    from migration.context import Context
+    from migration.costs.cost_report import CostReport
+    from migration.deploy.outcome import DeployResult
+    from migration.deploy.plan import Plan
+    from migration.inspect.doctor import DoctorResult
+    from migration.inspect.history import HistoryResult, UnlockResult
+    from migration.inspect.status import StatusResult
+    from migration.rehearsal.rehearse import RehearsalResult
+    from migration.rollback.rolled import RollbackResult
+    from migration.setup.init import InitResult
+    from migration.setup.secret import SecretResult
+    from migration.verify.checks_run import ChecksResult
+    from migration.verify.smoke import SmokeResult
+    from migration.verify.soak import SoakResult
+
+
+class DeployFlags(NamedTuple):
+    """What `inv deploy` was given."""
+
+    yes: bool
+    plan: str
+    only: str
+    no_gate: bool
+    wait: str
+    lift_hold: str
+
+
+class SoakFlags(NamedTuple):
+    """What `inv soak` was given."""
+
+    yes: bool
+    max_requests: str
+    max_cost: str
+    concurrency: str
+
+
+class LogFlags(NamedTuple):
+    """What `inv logs` was given."""
+
+    function: str
+    since: str
+    until: str
+    follow: bool
+    grep: str
+    signal: str
+    level: str
+    request: str
+    limit: str
+    explain: bool
+
+
+class RollbackFlags(NamedTuple):
+    """What `inv rollback` was given; a `without_lock` of no text is not the same as none."""
+
+    yes: bool
+    to: str
+    scope: str
+    restore_only: bool
+    no_push: bool
+    wait: str
+    without_lock: str | None
+
+
+def _context(out: Output, env: str) -> Context:
+    from migration import context
+
+    return context.make(out.root, env, out.observer)
+
+
+def _seconds(text: str) -> float:
+    return parse(text) if text else 0.0
+
+
+def rehearse(out: Output, keep: bool, report: str) -> RehearsalResult:
+    from migration.rehearsal import rehearse as phase
+
+    return phase.run(out.root, out.observer, keep=keep, report=Path(report) if report else None)
+
+
+def sandbox(out: Output, port: str, fresh: bool) -> None:
+    from migration.rehearsal import sandbox as phase
+
+    def ready(found: Any) -> None:
+        with out.unmasked():
+            out.result(found)
+
+    phase.run(out.root, out.observer, port=whole("port", port) or 0, fresh=fresh, ready=ready)
+
+
+def init(out: Output, env: str) -> InitResult:  # noqa: ARG001 - one .env serves every environment
+    from migration.setup import init as phase
+
+    return phase.run(out.root, ask=lambda question: out.ask(question, hidden=True))
+
+
+def secret(out: Output, env: str, upload: bool, yes: bool) -> SecretResult:
+    from migration.setup import secret as phase
+    from migration.setup import secret_set
+
+    context = _context(out, env)
+    if not upload:
+        return phase.verify(context)
+    ask = (lambda question: out.ask(question, hidden=True)) if interactive() else None
+    command = inv("secret", set=True)
+    return secret_set.set_all(context, confirm=lambda what: agree(out, context, what, yes, command), ask=ask)
+
+
+def plan(out: Output, env: str, only: str, diff: bool) -> Plan:
+    from migration.deploy import plan as phase
+
+    return phase.make(_context(out, env), only=names("only", only), diff=diff)
+
+
+def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
+    from migration.deploy import deploy as phase
+
+    context = _context(out, env)
+
+    def confirm(made: Plan) -> bool:
+        out.show("deploy_plan", made)
+        again = inv("deploy", only=flags.only, no_gate=flags.no_gate, wait=flags.wait, lift_hold=flags.lift_hold)
+        return agree(out, context, "Deploy this", flags.yes, again, again.plus(plan=made.hash[:12]))
+
+    return phase.run(
+        context,
+        yes=flags.yes,
+        plan_hash=flags.plan or None,
+        only=names("only", flags.only),
+        gate=not flags.no_gate,
+        wait=_seconds(flags.wait),
+        lift_hold=flags.lift_hold or None,
+        confirm=confirm,
+    )
+
+
+def smoke(out: Output, env: str, case: str, junit: str) -> SmokeResult:
+    from migration.cli import junit as files
+    from migration.cli import summary
+    from migration.verify import smoke as phase
+
+    result = phase.run(_context(out, env), cases=names("case", case) or None)
+    if junit:
+        files.write_smoke(Path(junit), result)
+    summary.write("smoke", result)
+    return result
+
+
+def soak(out: Output, flags: SoakFlags, env: str) -> SoakResult:
+    from migration.cli import summary
+    from migration.verify import soak as phase
+
+    context = _context(out, env)
+    given = {"max_requests": flags.max_requests, "max_cost": flags.max_cost, "concurrency": flags.concurrency}
+    again = inv("soak", **given)
+    result = phase.run(
+        context,
+        confirm=lambda what: agree(out, context, what, flags.yes, again),
+        max_requests=whole("max-requests", flags.max_requests),
+        max_cost=number("max-cost", flags.max_cost),
+        concurrency=whole("concurrency", flags.concurrency),
+    )
+    summary.write("soak", result)
+    return result
+
+
+def logs(out: Output, flags: LogFlags, env: str) -> None:
+    from migration.logs import logs as phase
+
+    context = _context(out, env)
+    now = context.clock.now()
+    query = phase.Query(
+        functions=tuple(names("function", flags.function)),
+        since=moment(flags.since, now),
+        until=moment(flags.until, now) if flags.until else None,
+        grep=flags.grep or None,
+        signal=flags.signal or None,
+        level=flags.level or None,
+        request=flags.request or None,
+        limit=whole("limit", flags.limit) or None,
+    )
+    if query.until and query.until <= query.since:
+        text = f"--until {flags.until} is not after --since {flags.since}"
+        raise Refused(text, "--since is the earlier one, for example 5m")
+    if flags.follow and (query.until or query.limit or flags.explain):
+        raise Refused("--follow has no end: --until, --limit and --explain are for history", "leave out --follow")
+    if flags.explain:
+        out.each("explain", phase.explain(context, query))
+        return
+    out.stream("logs", phase.follow(context, query) if flags.follow else phase.history(context, query))
+
+
+def costs(out: Output, env: str, since: str, by: str) -> CostReport:
+    from migration.costs import costs as phase
+
+    context = _context(out, env)
+    if by not in ("day", "function", "hour"):
+        raise Refused(f"--by {by} is not known", "use --by day, --by function or --by hour")
+    return phase.run(context, since=moment(since, context.clock.now()), by=by)
+
+
+def checks(out: Output, env: str, since: str, junit: str) -> ChecksResult:
+    from migration.cli import junit as files
+    from migration.cli import summary
+    from migration.verify import checks_run as phase
+
+    context = _context(out, env)
+    result = phase.run(context, since=moment(since, context.clock.now()) if since else None)
+    if junit:
+        files.write_checks(Path(junit), result)
+    summary.write("checks", result)
+    return result
+
+
+def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
+    from migration.rollback import rollback as phase
+
+    context = _context(out, env)
+    again = inv("rollback", **{name: value for name, value in flags._asdict().items() if name != "yes"})
+
+    def confirm(made: phase.RollbackPlan) -> bool:
+        out.show("rollback_plan", made)
+        return agree(out, context, "Roll back", flags.yes, again)
+
+    return phase.run(
+        context,
+        to=flags.to or None,
+        scope=flags.scope or None,
+        restore_only=flags.restore_only,
+        push=not flags.no_push,
+        wait=_seconds(flags.wait),
+        without_lock=flags.without_lock,
+        asked=context.environment.confirm and not flags.yes,
+        confirm=confirm,
+    )
+
+
+def status(out: Output, env: str, limit: str) -> StatusResult:
+    from migration.inspect import status as phase
+
+    return phase.run(_context(out, env), limit=whole("limit", limit) or 0)
+
+
+def history(out: Output, env: str, limit: str, note: str | None) -> HistoryResult:
+    from migration.inspect import history as phase
+
+    return phase.run(_context(out, env), limit=whole("limit", limit) or 0, note=note)
+
+
+def unlock(out: Output, env: str, lock: str, yes: bool) -> UnlockResult:
+    from migration.inspect import history as phase
+
+    context = _context(out, env)
+    return phase.unlock(context, lock, confirm=lambda what: agree(out, context, what, yes, inv("unlock", lock)))
+
+
+def doctor(out: Output, env: str, fix: bool, yes: bool) -> DoctorResult:
+    from migration.inspect import doctor as phase
+
+    context = _context(out, env)
+    confirm = (lambda what: agree(out, context, what, yes, inv("doctor", fix=True))) if fix else None
+    return phase.run(context, fix=confirm)

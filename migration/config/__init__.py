@@ -1,0 +1,1 @@
+"""The schema of config.yaml, .env, environments and signals."""

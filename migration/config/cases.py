@@ -1,0 +1,107 @@
+"""A smoke case, as config.yaml states it: one request and what its answer must be."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, field
+
+from migration.config.fields import Count, Filled, Hidden, Regex, Section, Slug, Span
+
+Kind = Literal["react", "html", "svg"]
+TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
+
+
+_PLAIN = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\])*")
+
+
+def _path(value: str) -> str:
+    """A JSONPath; the import is as late as the first path that is not plain names and indexes."""
+    if _PLAIN.fullmatch(value):
+        return value
+    from jsonpath import JSONPathError, compile  # noqa: A004
+
+    try:
+        compile(value)
+    except JSONPathError as error:
+        raise ValueError(f"{value} is not a JSONPath: {str(error).splitlines()[0]}") from None
+    return value
+
+
+JsonPath = Annotated[str, _path]
+
+
+class Length(Section):
+    at_least: Count = 0
+    at_most: Count | None = None
+
+
+class Match(Section):
+    """What each value that a JSONPath finds must be; all that is given must hold. `equals` may be null."""
+
+    short = "equals"
+    equals: Any = UNSET
+    matches: Regex | None = None
+    type: TypeName | None = None
+    length: int | Length | None = None
+    absent: bool | None = None
+
+    def __post_init__(self) -> None:
+        others = [part for part in (self.matches, self.type, self.length) if part is not None]
+        if self.equals is UNSET and not others and self.absent is None:
+            raise ValueError("needs one of equals, matches, type, length, absent")
+        if self.absent and (self.equals is not UNSET or others):
+            raise ValueError("absent stands alone: what is not there has no value")
+
+
+class Text(Section):
+    short = "contains"
+    contains: str | list[str] | None = None
+    matches: Regex | None = None
+
+
+class Code(Section):
+    """Where in the answer the code stands, and of which kind it must be."""
+
+    short = "type"
+    type: Kind
+    at: JsonPath | None = None
+
+
+class Expect(Section):
+    status: int | list[int] = 200
+    headers: dict[str, Regex] = {}
+    json_: dict[JsonPath, Match] = field(default={}, name="json")
+    text: Text | None = None
+    artifact: Code | None = None
+    code: Code | None = None
+    forbidden_imports: list[str] = []
+    max_seconds: Span | None = None
+
+    @property
+    def statuses(self) -> list[int]:
+        return self.status if isinstance(self.status, list) else [self.status]
+
+
+class Capture(Section):
+    """A value kept for later cases: what the path finds first, or the first group of `matches` in it."""
+
+    short = "at"
+    at: JsonPath
+    matches: Regex | None = None
+
+
+class SmokeCase(Section):
+    name: Filled
+    function: Slug
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] = "POST"
+    headers: dict[str, str] = {}
+    auth: Literal["none", "anon", "user"] | Hidden = "anon"
+    body: Any = None
+    body_file: str | None = None
+    timeout: Span = 60.0
+    capture: dict[Slug, Capture] = {}
+    expect: Expect = Expect()
+
+    def __post_init__(self) -> None:
+        if self.body is not None and self.body_file is not None:
+            raise ValueError("has both body and body_file")

@@ -1,0 +1,224 @@
+"""The shape of config.yaml: one struct a section, every unknown key refused. The file itself is the manual."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from migration.config.cases import SmokeCase
+from migration.config.environments import Auth, EnvironmentSettings
+from migration.config.fields import (
+    Address,
+    Amount,
+    Count,
+    Duration,
+    Filled,
+    Hidden,
+    Place,
+    Positive,
+    Ref,
+    Regex,
+    Risk,
+    Section,
+    Share,
+    Slug,
+    Span,
+    above,
+    at_most,
+    filled,
+)
+
+
+def _ledger(value: str) -> str:
+    """Refs of its own: never the branches and tags that people use."""
+    if not re.match(r"refs/(?!(heads|tags|remotes)$)", value):
+        raise ValueError("should begin with refs/, as refs/cutover or refs/heads/cutover do")
+    return value
+
+
+def _secret(name: str) -> str:
+    if name.startswith("SUPABASE_") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("cannot be a secret's name: letters, digits and _, not starting SUPABASE_")
+    return name
+
+
+def _digest(value: str) -> str:
+    """Not shown when it is wrong: it may be the secret itself."""
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("should be a SHA-256, 64 digits and letters a to f")
+    return value
+
+
+def _distinct(cases: list[SmokeCase]) -> list[SmokeCase]:
+    names = [case.name for case in cases]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two cases are named {', '.join(twice)}")
+    return cases
+
+
+class Migration(Section):
+    name: str
+    functions: Annotated[list[Slug], filled]
+    unchanged: list[Slug] = []
+
+    def __post_init__(self) -> None:
+        both = sorted(set(self.functions) & set(self.unchanged))
+        if both:
+            raise ValueError(f"{', '.join(both)} cannot be both in functions and in unchanged")
+
+
+class App(Section):
+    path: Filled
+    base: str | None = None
+    remote: Ref = "origin"
+    branch: Ref = "main"
+    ledger: Annotated[Ref, _ledger] = "refs/cutover"
+
+    def __post_init__(self) -> None:
+        branch = f"refs/heads/{self.branch}"
+        if f"{branch}/".startswith(f"{self.ledger}/") or self.ledger.startswith(f"{branch}/"):
+            raise ValueError(f"ledger {self.ledger} is in the way of the branch {self.branch}")
+
+
+class SecretSettings(Section):
+    provider: str | None = None
+    format: Regex | None = None
+    sha256: Annotated[str, _digest] | None = None
+
+
+class Price(Section):
+    input: Amount
+    cached_input: Amount
+    output: Amount
+
+
+class Provider(Section):
+    model: str
+    price: Price
+    name: Literal["openrouter"] = "openrouter"
+    url: Address = "https://openrouter.ai/api/v1"
+    key: Hidden | None = None
+    management_key: Hidden | None = None
+
+
+class Signal(Section):
+    short = "pattern"
+    pattern: Regex
+    functions: list[Slug] | None = None
+
+
+class Marker(Section):
+    header: str
+
+
+class Gate(Section):
+    delay: Duration = 20.0
+    within: Span = 600.0
+    regions: list[str] = []
+    marker: Marker | None = None
+    inconclusive: Literal["keep", "restore"] = "keep"
+
+
+class Criterion(Section):
+    """What a criterion may be told; which of these it reads, its own description says."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    reject: float | None = None
+    baseline: float | None = None
+    p50: Span | None = None
+    p95: Span | None = None
+    p99: Span | None = None
+    mean: float | None = None
+    requests: Count | None = None
+    function: Slug | None = None
+    expected: dict[Literal["before", "after"], str] = {}
+    gate: bool | None = None
+    advisory: bool = False
+    failures: Count = 0
+    in_a_row: Positive = 1
+    errors: Count = 4
+
+
+CRITERIA = (
+    "artifacts_work",
+    "no_503",
+    "cost_logged",
+    "provider_sees_requests",
+    "no_errors_in_logs",
+    "chat_unchanged",
+    "images_unchanged",
+    "success_rate",
+    "response_time",
+    "cost_per_artifact",
+    "code_quality",
+    "budget",
+)
+
+
+class Criteria(Section):
+    """`window` and `files` are ours, every other key is the name of a criterion."""
+
+    further = Criterion
+    inner = ("named",)
+    window: Span = 3600.0
+    files: list[str] = []
+    named: dict[str, Criterion] = {}
+
+
+class Soak(Section):
+    accept: Share = 0.99
+    reject: Share = 0.95
+    alpha: Risk = 0.05
+    beta: Risk = 0.05
+    max_requests: Positive = 300
+    max_cost: Annotated[float, above(0)] = 2.0
+    max_time: Span = 1800.0
+    concurrency: Annotated[Positive, at_most(64)] = 4
+    case: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.reject >= self.accept:
+            raise ValueError("reject must be lower than accept")
+
+
+class Budget(Section):
+    monthly_warning: Amount = 10.0
+    monthly_critical: Amount = 50.0
+    volumes: dict[str, int] = {}
+
+
+class Rollback(Section):
+    scope: Literal["functions", "commit"] = "functions"
+
+
+class Rehearsal(Section):
+    import_map: str | None = None
+    providers: dict[str, Any] = {}
+    variables: dict[str, str | int] = {}
+    database: Any = None
+    logs: dict[str, Any] = {}
+    edge: dict[str, Any] = {}
+    management: dict[str, Any] = {}
+
+
+class Config(Section):
+    inner = ("folder", "file")
+    migration: Migration
+    app: App
+    environments: Annotated[dict[Place, EnvironmentSettings], filled]
+    secrets: dict[Annotated[str, _secret], SecretSettings] = {}
+    auth: Auth = Auth()
+    provider: Provider | None = None
+    signals: dict[str, Signal] = {}
+    smoke: Annotated[list[SmokeCase], _distinct] = []
+    gate: Gate = Gate()
+    criteria: Criteria = Criteria()
+    soak: Soak = Soak()
+    budget: Budget = Budget()
+    rollback: Rollback = Rollback()
+    watch: dict[str, Any] = {}
+    e2e: dict[str, Any] = {}
+    rehearsal: Rehearsal = Rehearsal()
+    folder: Path = Path()
+    file: Path = Path("config.yaml")

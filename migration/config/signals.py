@@ -1,0 +1,156 @@
+"""The config's log patterns, usable in two engines: Python's `re` here, RE2 in the hosted ClickHouse.
+
+A pattern is refused at load when RE2 would not take it, so that what `--explain` shows is what the query counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from migration.base.errors import ConfigError, Refused
+from migration.config import logsql
+
+if TYPE_CHECKING:
+    from migration.config.settings import Config
+
+GROUPS = ("input", "output", "total", "cost")
+OPTIONAL = ("cached", "reasoning")
+_BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_REPEATED = re.compile(r"\n\[[A-Za-z0-9_-]{6,64}\] ")
+_OPENING = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\((?!\?)|\(\?P?<(?P<name>\w+)>)")
+_CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One signal: what it is looked for in, and its two forms."""
+
+    name: str
+    pattern: str
+    functions: tuple[str, ...]
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """For `plain` text. Digits and words are ASCII, as RE2 has them."""
+        return re.compile(_closing(self.pattern), re.ASCII)
+
+    def matches(self, message: str) -> bool:
+        return bool(self.regex.search(plain(message)))
+
+    def groups(self, message: str) -> dict[str, str] | None:
+        """The named groups of the first match, "" for one that is absent; None without a match."""
+        found = self.regex.search(plain(message))
+        return {name: (text or "").rstrip(",") for name, text in found.groupdict().items()} if found else None
+
+    @property
+    def sql(self) -> str:
+        """A condition on a row of `function_logs`; which functions it is about is the caller's to add."""
+        return logsql.matches(portable(self.pattern))
+
+
+def plain(message: str) -> str:
+    """The message as patterns see it: without colour codes, a request id on the first line only."""
+    bare = _COLOUR.sub("", message) if "\x1b" in message else message
+    return _REPEATED.sub("\n", bare) if "\n[" in bare else bare
+
+
+def portable(pattern: str) -> str:
+    """The pattern for RE2 as ClickHouse runs it, whose dot would also take the end of a line."""
+    return f"(?-s){_closing(pattern)}"
+
+
+def capturing(pattern: str, *names: str) -> str:
+    """The same pattern with these named groups as its only groups, in the order of the pattern.
+
+    RE2 has a fast engine for up to four groups (where no character leaves a choice), several times faster than others.
+    """
+    return _OPENING.sub(lambda found: "(?:" if _not_among(found, names) else found[0], pattern)
+
+
+def _not_among(found: re.Match[str], names: tuple[str, ...]) -> bool:
+    return found["open"] is not None and found["name"] not in names
+
+
+def order(pattern: str, *names: str) -> list[str]:
+    """Those of the names that the pattern has, in the order in which it has them."""
+    index = re.compile(pattern).groupindex
+    return sorted((name for name in names if name in index), key=index.__getitem__)
+
+
+def _closing(pattern: str) -> str:
+    """Messages end with a line end, which a final $ is not meant to notice."""
+    return pattern[:-1] + r"\s*$" if re.search(r"(?<!\\)(?:\\\\)*\$$", pattern) else pattern
+
+
+def anchor(pattern: str) -> str:
+    """The longest text that every match holds, "" where none is plain to see: it finds candidates."""
+    rest = pattern.replace("\\\\", "\0")
+    while rest != (rest := re.sub(r"\((?:\\.|[^()\\])*\)(?:[?*+]|\{[\d,]*\})*", "\0", rest)):
+        pass
+    rest = _CLASS.sub("\0", rest)
+    if "|" in rest or "(?i" in pattern:
+        return ""
+    rest = re.sub(r"\\.|.(?:[?*]|\{\d*,?\d*\})", "\0", rest)
+    return max(re.split(r"[\0^$.?*+{}\[\]()]+", rest), key=len).strip()
+
+
+def named(config: Config) -> dict[str, Pattern]:
+    """Every signal of the config by its name; without functions of its own it means the migration's."""
+    migrated = config.migration.functions
+    return {
+        name: Pattern(name, found.pattern, tuple(found.functions if found.functions is not None else migrated))
+        for name, found in config.signals.items()
+    }
+
+
+def one(config: Config, name: str) -> Pattern:
+    """The signal of that name. Refused, naming those that there are, for any other."""
+    known = named(config)
+    if name not in known:
+        raise Refused(f"config.yaml has no signal {name}", f"use one of: {', '.join(known) or 'none is configured'}")
+    return known[name]
+
+
+def usage(config: Config) -> Pattern:
+    """The signal `usage`, checked. ConfigError when there is none or it lacks what costs are computed from."""
+    if "usage" not in config.signals:
+        raise ConfigError("config.yaml has no signal usage, so no cost can be read from the logs", "add signals.usage")
+    found = named(config)["usage"]
+    problem = usage_problem(found.pattern)
+    if problem:
+        raise ConfigError(f"signals.usage {problem}", "see the comment at signals.usage in config.yaml")
+    return found
+
+
+def problems(patterns: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the patterns, by signal; empty when all can be used."""
+    found = {name: usage_problem(text) if name == "usage" else unsupported(text) for name, text in patterns.items()}
+    return {name: problem for name, problem in found.items() if problem}
+
+
+def unsupported(pattern: str) -> str:
+    """Why the log engine cannot run the pattern; empty when it can."""
+    plain = _CLASS.sub("x", pattern.replace("\\\\", "x"))
+    beyond = _BEYOND_RE2.search(plain)
+    if beyond:
+        return f"uses {beyond.group()}, which the log engine does not know (no lookaround, no backreference)"
+    return ""
+
+
+def usage_problem(pattern: str) -> str:
+    """Why costs cannot be read with the pattern; empty when they can."""
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        return f"is not a regular expression: {error}"
+    missing = [name for name in GROUPS if name not in groups]
+    if missing:
+        return f"lacks the named groups {', '.join(missing)}: write (?P<{missing[0]}>…)"
+    if not pattern.startswith(("^", r"\A")):
+        return "does not begin with ^, so that text inside a prompt could be counted"
+    return unsupported(pattern)

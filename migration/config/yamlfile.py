@@ -1,0 +1,115 @@
+"""YAML with a place for every value, and without YAML 1.1's surprises.
+
+`NO` stays a word, `24:00` stays text, a doubled key is an error, an alias is refused (it can blow a file up).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from migration.base.errors import ConfigError
+
+Path_ = tuple[str | int, ...]
+_DIGITS = 400  # of a number; Python itself converts no more than some thousands
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+
+@dataclass
+class Document:
+    """Plain data, and the line and column (from 1) of each key and value by its path."""
+
+    data: Any
+    marks: dict[Path_, tuple[int, int]] = field(default_factory=dict)
+    problems: list[tuple[Path_, str]] = field(default_factory=list)
+
+    def mark(self, path: Path_) -> tuple[int, int]:
+        """Where the path stands, or its nearest parent that is written."""
+        while path not in self.marks and path:
+            path = path[:-1]
+        return self.marks.get(path, (1, 1))
+
+
+def read(path: Path, fill: Callable[[str], str] = str) -> Document:
+    """Parse a file; `fill` replaces the templates in each text. ConfigError with file, line and column."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=_LOADER)
+    except FileNotFoundError:
+        raise ConfigError(f"there is no {path}", "run inv from the folder of tasks.py, or set CUTOVER_CONFIG") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}", "save it as UTF-8 text") from None
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"{path.name}{_at(error)}: not valid YAML: {_why(error)}", "mend that line") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{path.name}: expected keys and values", "start from the shipped config.yaml")
+    document = Document({})
+    document.data = _Builder(document, fill).build(node, ())
+    return document
+
+
+class _Builder:
+    def __init__(self, document: Document, fill: Callable[[str], str]) -> None:
+        self.document = document
+        self.fill = fill
+        self.seen: set[int] = set()
+
+    def build(self, node: yaml.Node, path: Path_) -> Any:
+        self.document.marks.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if id(node) in self.seen:
+            self.document.problems.append((path, "aliases are not allowed: write the value out"))
+            return None
+        self.seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            here = (*path, name)
+            if name in found:
+                first = self.document.marks[here][0]
+                self.document.marks[(*here, "again")] = (key.start_mark.line + 1, key.start_mark.column + 1)
+                self.document.problems.append(((*here, "again"), f"is written twice (first in line {first})"))
+                continue
+            self.document.marks[here] = (key.start_mark.line + 1, key.start_mark.column + 1)
+            found[name] = self.build(value, here)
+        return found
+
+    def _scalar(self, node: Any, path: Path_) -> Any:
+        text = self.fill(node.value)
+        if "\0" in text:  # no path, argument or header can hold one
+            self.document.problems.append((path, "holds the character NUL"))
+        return text if node.style else plain(text)
+
+
+def plain(text: str) -> Any:
+    """An unquoted scalar by the rules of YAML 1.2's core schema."""
+    if text.lower() in _WORDS and text in (text.lower(), text.upper(), text.capitalize()):
+        return _WORDS[text.lower()]
+    if len(text) <= _DIGITS and _INT.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _at(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    return f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+
+
+def _why(error: yaml.MarkedYAMLError) -> str:
+    return " ".join(str(part) for part in (error.context, error.problem) if part)

@@ -1,0 +1,1 @@
+"""Spend from the logs, against the bill and the budget."""

@@ -1,0 +1,230 @@
+"""What the migration costs: from the logs, against the provider's bill, projected, against the budget.
+
+Days are UTC days, as the provider bills. Completed days that the ledger knows are not read from the logs again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from migration.base.errors import ApiError, ConfigError
+from migration.config import logsql, signals
+from migration.config.settings import Price
+from migration.config.signals import Pattern
+from migration.costs import bill, costsql, daily, reconcile
+from migration.costs.bill import Bill
+from migration.costs.cost_report import Artifact, CostReport, Line, Part, Tokens
+from migration.costs.projection import gauge, project
+from migration.costs.spend import Totals, total
+from migration.logs.logquery import WINDOW, LogReader, Row, windows
+from migration.logs.names import Names
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+DAY = timedelta(days=1)
+SMALLEST = timedelta(minutes=1)  # half of it is not asked for
+TOO_MUCH = re.compile(r"Code: (?:159|241)\.|TIMEOUT_EXCEEDED|MEMORY_LIMIT_EXCEEDED")
+KEPT = (DAY, 7 * DAY, 28 * DAY, 90 * DAY)  # by the platform's plans: where one ends, the logs may begin inside a day
+SETTLED = timedelta(minutes=10)  # after midnight: late rows are in
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An hour (or, from the ledger, a day) of one function; `inside` the asked range or only in its first day."""
+
+    at: datetime
+    slug: str
+    inside: bool
+    totals: Totals
+    whole_day: bool = False
+
+
+def run(context: Context, since: datetime, by: str = "day") -> CostReport:
+    """The costs from `since` until now, by `day`, `function` or `hour`. ServiceFailed when the logs cannot be read."""
+    if context.config.provider is None:
+        raise ConfigError("no provider is configured, so there is no price", "add the section provider to config.yaml")
+    now, price = context.clock.now(), context.config.provider.price
+    asker = Asker(context, since, now, price)
+    past = daily.known(context)
+    logged = asker.segments(() if by == "hour" else past)
+    cells = [cell for span in logged for cell in asker.read(*span)]
+    kept = _ledger_cells(past, cells, since, now, context.config.migration.functions)
+    over = _completed(cells, past, logged, now)
+    cut = {now.date() - kept for kept in KEPT}
+    daily.keep(context, {day: found for day, found in over.items() if day not in cut or asker.older(midnight(day))})
+    found = bill.read(context, context.config.provider.model, since.astimezone(UTC).date(), now.date())
+    return _report(context, by, since, now, [*cells, *kept], found, (*_parts("logs", logged), *_kept_parts(kept)))
+
+
+class Asker:
+    """Reads the cells of one run."""
+
+    def __init__(self, context: Context, since: datetime, until: datetime, price: Price) -> None:
+        self.usage = signals.usage(context.config)
+        self.retry: Pattern | None = signals.named(context.config).get("retry")
+        self.names = Names.of(context)
+        self.ids = self.names.ids(self.names.known(self.usage.functions))
+        self.reader = LogReader.of(context)
+        self.since, self.until, self.price = since, until, price
+
+    def segments(self, past: Iterable[date]) -> list[tuple[datetime, datetime]]:
+        """Stretches to be read from the logs: from the first midnight on, without the whole days that are known.
+
+        The first day is read in any case when it is wanted in part.
+        """
+        known = {day for day in past if midnight(day) >= self.since and midnight(day) + DAY <= self.until}
+        day, found = midnight(self.since.astimezone(UTC).date()), list[tuple[datetime, datetime]]()
+        while day < self.until:
+            end = min(day + DAY, self.until + timedelta(minutes=1))
+            if day.date() not in known:
+                joined = found and found[-1][1] == day
+                found[-1:] = [(found[-1][0], end)] if joined else [*found[-1:], (day, end)]
+            day += DAY
+        return found
+
+    def read(self, start: datetime, end: datetime) -> list[Cell]:
+        """The cells of a stretch; one query a window."""
+        return [cell for window in windows(start, end) for cell in self._window(*window)] if self.ids else []
+
+    def _window(self, start: datetime, end: datetime) -> Iterable[Cell]:
+        """The cells of one query; of two halves where one is too much for the engine or for one answer."""
+        self.reader.observer.step("reading the logs", detail=f"{start:%d %B}")
+        sql = costsql.window(self.ids, self.usage, self.retry, self.price, self.since, (start, end))
+        try:
+            rows = self.reader.query(sql, start, end)
+        except ApiError as error:
+            if not TOO_MUCH.search(error.body) or end - start < SMALLEST:
+                raise
+        else:
+            if len(rows) < logsql.PAGE:
+                return [self._cell(row) for row in rows]
+        middle = start + (end - start) / 2
+        return [*self._window(start, middle), *self._window(middle, end)]
+
+    def older(self, at: datetime) -> bool:
+        """Whether the logs, of whatever source, reach back beyond that time: what follows it is there as a whole."""
+        return self.reader.scalar("count()", "1 = 1", at - WINDOW, at) > 0
+
+    def _cell(self, row: Row) -> Cell:
+        at = logsql.at_micros(int(row["hour"]) * 3_600_000_000)
+        return Cell(at, self.names.slug(row["function"]), bool(int(row["inside"])), Totals.of(row))
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _ledger_cells(
+    past: Mapping[date, daily.Day], cells: Sequence[Cell], since: datetime, until: datetime, functions: Sequence[str]
+) -> list[Cell]:
+    """Days of the range of which the logs hold nothing, or were not asked, as the ledger has them."""
+    read = {cell.at.date() for cell in cells}
+    first, last = since.astimezone(UTC).date(), until.date()
+    return [
+        Cell(midnight(day), slug, True, totals, whole_day=True)
+        for day, found in sorted(past.items())
+        if first <= day < last and day not in read
+        for slug, totals in found.items()
+        if slug in functions
+    ]
+
+
+def _completed(
+    cells: Sequence[Cell], past: Mapping[date, daily.Day], read: Sequence[tuple[datetime, datetime]], now: datetime
+) -> dict[date, dict[str, Totals]]:
+    """Days that are over, were read whole, hold anything and are not in the ledger yet."""
+    found: dict[date, dict[str, Totals]] = defaultdict(dict)
+    for cell in cells:
+        day = cell.at.date()
+        begin, end = midnight(day), midnight(day) + DAY
+        whole = any(start <= begin and end <= stop for start, stop in read)
+        if whole and day not in past and end + SETTLED <= now:
+            found[day][cell.slug] = found[day].get(cell.slug, Totals()) + cell.totals
+    return found
+
+
+def _report(context: Context, by: str, since: datetime, now: datetime, cells: Sequence[Cell], found: Bill,
+            sources: tuple[Part, ...]) -> CostReport:  # fmt: skip
+    assert context.config.provider is not None
+    price, budget = context.config.provider.price, context.config.budget
+    inside = [cell for cell in cells if cell.inside]
+    asked, whole = total(cell.totals for cell in inside), total(cell.totals for cell in cells)
+    cost = asked.cost(price)
+    artifacts = asked.succeeded or asked.lines
+    mean = cost / artifacts if artifacts else None
+    projection = project(budget, mean, *_history(inside, since, now, price))
+    return CostReport(
+        since, now, by,
+        requests=asked.requests, succeeded=asked.succeeded, lines=asked.lines, retries=asked.retries,
+        retry_share=asked.retries / asked.requests if asked.requests else None,
+        tokens=_tokens(asked), cost=cost, logged_cost=asked.logged_cost,
+        provider_cost=found.cost, provider_since=found.since, provider_basis=found.basis,
+        per_artifact=Artifact(mean, asked.quantile(0.5), asked.quantile(0.95)),
+        rows=_rows(inside, by, price),
+        differences=reconcile.differences(asked, whole, price, found),
+        projection=projection, budget=gauge(budget, found.month, projection),
+        sources=sources, notes=_notes(asked, found),
+    )  # fmt: skip
+
+
+def _rows(cells: Sequence[Cell], by: str, price: Price) -> tuple[Line, ...]:
+    grouped: dict[str, list[Totals]] = defaultdict(list)
+    for cell in cells:
+        grouped[_key(cell, by)].append(cell.totals)
+    return tuple(_line(key, total(parts), price) for key, parts in sorted(grouped.items()))
+
+
+def _key(cell: Cell, by: str) -> str:
+    if by == "function":
+        return cell.slug
+    if by == "day" or cell.whole_day:
+        return cell.at.date().isoformat()
+    return cell.at.strftime("%Y-%m-%dT%H:00Z")
+
+
+def _line(key: str, found: Totals, price: Price) -> Line:
+    return Line(key, found.requests, found.retries, _tokens(found), found.cost(price), found.logged_cost)
+
+
+def _tokens(found: Totals) -> Tokens:
+    return Tokens(found.input, found.cached, found.output, found.reasoning)
+
+
+def _history(
+    cells: Sequence[Cell], since: datetime, now: datetime, price: Price
+) -> tuple[list[float], tuple[float, float]]:
+    """The cost of each completed day in order, from the first with any; and cost and hours of the days in part."""
+    spent: dict[date, float] = defaultdict(float)
+    for cell in cells:
+        spent[cell.at.date()] += cell.totals.cost(price)
+    first, last = since.astimezone(UTC).date(), now.date()
+    whole = [first + n * DAY for n in range((last - first).days) if midnight(first + n * DAY) >= since]
+    days = [day for day in whole if spent and day >= min(spent)]
+    partial = sum(cost for day, cost in spent.items() if day not in days)
+    hours = (now - since).total_seconds() / 3600 - 24 * len(whole)
+    return [spent.get(day, 0.0) for day in days], (partial, hours)
+
+
+def _notes(found: Totals, told: Bill) -> tuple[str, ...]:
+    notes = list(told.notes)
+    if told.others > 0:
+        notes.append(f"the account also spent ${told.others:.2f} on other models in these days")
+    if found.tokenless:
+        notes.append(f"{found.tokenless} usage lines hold no token counts: they count as what they claim")
+    if not found.requests and not found.lines:
+        notes.append("no request of the migrated functions in this time")
+    return tuple(notes)
+
+
+def _parts(source: str, spans: Sequence[tuple[datetime, datetime]]) -> tuple[Part, ...]:
+    return tuple(Part(source, start, end) for start, end in spans)
+
+
+def _kept_parts(cells: Sequence[Cell]) -> tuple[Part, ...]:
+    return _parts("ledger", sorted({(cell.at, cell.at + DAY) for cell in cells}))

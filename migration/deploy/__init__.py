@@ -1,0 +1,1 @@
+"""From the plan to live code, and back to what was live when the gate fails."""

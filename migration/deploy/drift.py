@@ -1,0 +1,53 @@
+"""What is live that Cutover did not deploy, and what a rollback made live again that was not Cutover's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from migration.clients.supabase_types import Function
+from migration.ledger.deployments import UNDONE, Deployment, History
+
+
+def versions(history: History, live: Mapping[str, Function], slugs: Iterable[str]) -> dict[str, int]:
+    """The functions of which a version is live that no record of ours accounts for, with that version."""
+    return {slug: live[slug].version for slug in slugs if slug in live and foreign(history, live[slug])}
+
+
+def foreign(history: History, live: Function) -> bool:
+    """Whether what is live is neither what we left, nor what a deployment of ours staged, nor what an interrupted
+    rollback had seen when it began."""
+    left, newest = history.left(live.slug), history.newest
+    staged = {answer.get("version") for one in history.deployments for answer in one.answers
+              if answer.get("slug") == live.slug}  # fmt: skip
+    begun = newest.change(live.slug) if newest and newest.kind == "rollback" else None
+    seen = (begun.before or {}).get("version") if begun else None
+    return left is not None and live.version not in {left.version, seen, *staged}
+
+
+def named(found: Mapping[str, int]) -> str:
+    """`version 3 of alpha`, and so on."""
+    return ", ".join(f"version {version} of {slug}" for slug, version in found.items())
+
+
+def stranger(history: History, origin: Deployment, slug: str, digest: str | None) -> int | None:
+    """The version of a function that `origin` replaced, if it was neither the one that Cutover had left before, nor the
+    same code; `digest` is that of the version's source."""
+    change, left = origin.change(slug), history.left(slug, before=origin.id)
+    if change is None or change.before is None or left is None:
+        return None
+    version = int(change.before["version"])
+    return version if version != left.version and digest != left.source_digest else None
+
+
+def put_back(history: History) -> tuple[Deployment | None, Mapping[str, int]]:
+    """The rollback that made live what is live, if one did, and what of it was not Cutover's."""
+    last = next((one for one in reversed(history.deployments) if one.stayed or one.outcome in UNDONE), None)
+    if last is None or last.kind != "rollback":
+        return None, {}
+    found: dict[str, int] = {}
+    for change in last.functions:
+        origin = history.find(change.wanted.get("of"))
+        digest = (change.after or {}).get("source_digest")
+        version = stranger(history, origin, change.slug, digest) if origin and digest else None
+        found |= {change.slug: version} if version is not None else {}
+    return last, found

@@ -1,0 +1,174 @@
+"""How a deployment ends: the outcome on record, the lock given back, and the result for whoever asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from migration.base import interrupts
+from migration.base.errors import CutoverError, Interrupted
+from migration.deploy.outcome import Deployed, DeployResult, Moved, Side
+from migration.deploy.plan import Plan
+from migration.deploy.recorder import Recording
+from migration.deploy.release import Released, Step
+from migration.deploy.waiting import Answered
+
+if TYPE_CHECKING:
+    from migration.context import Context
+    from migration.ledger.deployments import Deployment
+    from migration.verify.gate import Gated
+
+
+@dataclass(frozen=True)
+class End:
+    """What became of it. `versions` are live now (None: not there), and `seen` is whether the rest is as it was before:
+    if not, nobody could look; `restored`: seconds that putting back took.
+
+    `back`: the functions are what they were before, so that their digests are the former ones.
+    """
+
+    outcome: str
+    message: str
+    code: int
+    versions: Mapping[str, int | None] = field(default_factory=dict)
+    back: bool = False
+    seen: bool = True
+    gate: Gated | None = None
+    answered: float = 0.0
+    restored: float | None = None
+    hold: dict[str, Any] | None = None
+    hint: str = ""
+
+
+@dataclass
+class Ending:
+    """Writes the end of one deployment, once."""
+
+    context: Context
+    made: Plan
+    recording: Recording
+    began: datetime
+    steps: list[Step]
+    waited: list[Answered] = field(default_factory=list)
+
+    def close(self, end: End) -> DeployResult:
+        """Records the outcome and gives the lock back in the same push."""
+        after = self._after(end)
+        functions = (
+            [] if end.outcome == "abandoned" else [{"slug": slug, "after": vars(side)} for slug, side in after.items()]
+        )
+        record: dict[str, Any] = {
+            "outcome": end.outcome,
+            "functions": functions,
+            "steps": [step.record() for step in self.steps],
+            "gate": _gate(end.gate) if end.gate else {},
+            "new_code_seconds": round(end.answered, 3),
+            "waited": [one.record() for one in self.waited],
+            "message": end.message,
+        }
+        deployment = self.record()
+        self.recording.outcome(record | ({"hold": end.hold} if end.hold else {}))
+        interrupts.settled()
+        details = {**end.gate.details, "verdict": end.gate.verdict, "why": end.gate.why} if end.gate else {}
+        phases = tuple({**step.record(), "ok": True} for step in self.steps)
+        ended = self._deployed(deployment, end, after)
+        notes = tuple(one.note for one in self.waited)
+        return DeployResult(ended, phases, details, end.message, self._next(end), end.code, notes)
+
+    def failed(self, released: Released, live: Mapping[str, int]) -> DeployResult:
+        """Not everything went live, and `release` has put right what it could. `live`: versions that an interrupted
+        run of it had made live before."""
+        outcome = {"untouched": "abandoned", "restored": "restored"}.get(released.outcome, "unfinished")
+        outcome = "unfinished" if outcome == "abandoned" and live else outcome
+        said = released.error.message if released.error else "The release failed."
+        seconds = released.new_code_seconds
+        more = {
+            "abandoned": " Nothing went live.",
+            "restored": f" What was live before is live again; the new code answered for {seconds:.1f} s.",
+        }
+        if released.lost:
+            self._lost(released.lost)
+        hint = released.error.hint if released.error else ""
+        code = 5 if outcome == "unfinished" else 3
+        text = f"{said.rstrip('. ')}.{more.get(outcome, '')}"
+        versions, back = {**live, **released.versions}, outcome == "restored"
+        seen = released.outcome != "unfinished"
+        return self.close(End(outcome, text, code, versions, back, seen, answered=seconds, hint=hint))
+
+    def unseen(self, error: CutoverError) -> DeployResult:
+        """The new code was activated, and then the platform could not be asked any more."""
+        text = f"The new code is live as far as anyone could see, and not proven: {error.message}"
+        return self.close(End("unfinished", text, 5, seen=False))
+
+    def interrupted(self, error: BaseException) -> None:
+        """Within seconds: what was answered, what may be stranded, and that this is not the end."""
+        ledger, journal = self.context.ledger, self.recording.journal
+        ledger.hurry()
+        answers, sent = journal.answers(), journal.sent()
+        begun = bool(sent) or self.recording.history.find(self.recording.deployment) is not None  # by another machine
+        if sent:
+            self._staged(list(answers.values()), sorted(sent - set(answers)), failures=1)
+        by = f"interrupted by {error}" if isinstance(error, Interrupted) else f"this machine failed: {error}"
+        self.recording.outcome({"outcome": "unfinished" if begun else "abandoned", "functions": [], "message": by})
+        if not begun:
+            interrupts.settled()
+
+    def record(self) -> Deployment:
+        """What the ledger knows of it so far."""
+        return self.recording.begun()
+
+    def _lost(self, lost: Sequence[str]) -> None:
+        self._staged(list(self.recording.journal.answers().values()), lost)
+
+    def _staged(self, answers: list[dict[str, Any]], lost: Sequence[str], failures: int = 12) -> None:
+        record = {"record": "staged", "deployment": self.recording.deployment, "answers": answers}
+        self.context.ledger.keep({**record, "perhaps_stranded": list(lost)}, failures=failures)
+
+    def _after(self, end: End) -> dict[str, Side]:
+        befores = {change.slug: change.before or {} for change in self.record().functions}
+        digests = {item.slug: item.source.digest for item in self.made.functions}
+        former = {slug: str(before.get("source_digest") or "") for slug, before in befores.items()}
+        as_before = {slug for slug, version in end.versions.items() if version == befores.get(slug, {}).get("version")}
+        digests |= {slug: digest for slug, digest in former.items() if end.back or slug in as_before}
+        sides = {slug: Side(version, digests.get(slug)) for slug, version in end.versions.items()}
+        return {slug: side if side.version else Side(None, None) for slug, side in sides.items()}
+
+    def _deployed(self, deployment: Deployment, end: End, after: Mapping[str, Side]) -> Deployed:
+        before = {
+            change.slug: Side((change.before or {}).get("version"), (change.before or {}).get("source_digest"))
+            for change in deployment.functions
+        }
+        rest = before if end.seen else {}
+        moved = tuple(
+            Moved(change.slug, change.action, before[change.slug], after.get(change.slug, rest.get(change.slug)))
+            for change in deployment.functions
+        )
+        now = self.context.clock.now()
+        return Deployed(
+            deployment.id, end.outcome, deployment.revision, deployment.base_revision, moved, self.began, now,
+            deployment.plan_hash, deployment.partial, end.answered, end.restored, end.hold,
+        )  # fmt: skip
+
+    def _next(self, end: End) -> tuple[str, ...]:
+        """What mends the cause, then the commands that go on; where somebody must look first, that alone."""
+        first = (end.hint,) if end.hint else ()
+        if end.hint.startswith("inv status"):
+            return first
+        env = self.context.environment.flag
+        following = {
+            "abandoned": (f"inv deploy{env}",),
+            "unfinished": (f"inv deploy{env}", f"inv rollback{env}"),
+            "restored": (f"inv rollback{env}",),
+            "unproven": (f"inv checks{env}", f"inv rollback{env}"),
+        }
+        return tuple(dict.fromkeys((*first, *following.get(end.outcome, ()))))
+
+
+def _gate(found: Gated) -> dict[str, Any]:
+    """What the ledger keeps of a gate."""
+    from migration.verify import past
+
+    counted = past.counted(found.details.get("smoke"))
+    return {"verdict": found.verdict, "why": found.why} | ({"artifacts": counted} if counted.get("tried") else {})

@@ -1,0 +1,152 @@
+"""A hold: what was rolled back may not be deployed again until somebody lifts it.
+
+Held is a revision that descends from the held tip and from no revert of it, and any source whose digest was rolled
+back. A revert is the recorded one, or another commit that put the files back: squash-merged, or made by hand. The hold
+is part of the rollback's intent (or of the outcome of a deploy whose gate failed): it stands before the restore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from migration.base.clock import minute
+from migration.base.errors import CutoverError, Refused, ServiceFailed
+from migration.base.failpoint import failpoint
+from migration.deploy import forward
+from migration.git import trace
+from migration.git.repository import Repository
+from migration.ledger.deployments import Deployment, History, Record
+from migration.ledger.ledger import Ledger
+from migration.source import scope
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A hold that stands in the way: `id` is the deployment whose record carries it, `why` a clause for a sentence,
+    `revert` the commit that took the change back, empty where the record knows none."""
+
+    id: str
+    at: str
+    who: str
+    tip: str
+    why: str
+    revert: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.why}, which was rolled back by {self.who or 'somebody'} on {minute(self.at) or 'an unknown day'}"
+
+
+def make(deployment: Deployment, base: str | None = None) -> dict[str, Any]:
+    """What to put under `hold` in a record: this deployment's range and the source digests it wanted."""
+    digests = {
+        change.slug: change.wanted["source_digest"]
+        for change in deployment.functions
+        if change.wanted.get("source_digest") and _digest(change.before) != change.wanted["source_digest"]
+    }
+    return {"tip": deployment.revision, "base": base or deployment.base_revision, "digests": digests}
+
+
+def check(
+    repository: Repository, history: History, revision: str, digests: Mapping[str, str], remote: str = "",
+    state: Path | None = None,
+) -> Hold | None:  # fmt: skip
+    """The newest hold on a revision or on a source (slug to digest), or None.
+
+    Without `state`, the folder for caches, only the recorded revert counts. A shallow clone is deepened if that is
+    needed to tell; Refused when that fails.
+    """
+    for record in reversed(history.holds):
+        why = _source(record, digests) or _revision(repository, record, revision, remote, state)
+        if why:
+            text = {name: str(record.get(name) or "") for name in ("id", "at", "who", "tip")}
+            return Hold(why=why, revert=undoing(record), **text)
+    return None
+
+
+def refuse(found: Hold, context: Context) -> Refused:
+    """The error for a hold, with the commands that lift it."""
+    if found.revert:
+        hint = f"to deploy it again: {forward.line(context, found.revert)}"
+    else:
+        hint = f"inv rollback{context.environment.flag}\nto deploy it as it is: {forward.lift(context)}"
+    return Refused(f"Not deployed: this is {found}.", hint, hold=found.as_json())
+
+
+def undoing(record: Record) -> str:
+    """The commit to revert in order to roll forward, as a hold's record knows it; empty when it does not."""
+    known = record.get("revert") or {}
+    made = known.get("commit") if known.get("state", "pushed") != "already" else ""  # then it is the branch's tip
+    return str(known.get("revert") or made or "")
+
+
+def lift(ledger: Ledger, history: History, reason: str) -> list[str]:
+    """Lift every hold for good, recording who and why; returns their ids."""
+    if not reason.strip():
+        raise Refused("A hold is lifted with a reason.", "inv deploy --lift-hold 'why it is good now'")
+    ids = [str(record["id"]) for record in history.holds]
+    for name in ids:
+        failpoint("record.lift")
+        ledger.append({"record": "lift", "reason": reason, "hold": name})
+        failpoint("record.lift.after")
+    return ids
+
+
+def _source(record: Record, digests: Mapping[str, str]) -> str:
+    held = {digest: slug for slug, digest in (record.get("digests") or {}).items()}
+    found = next((slug for slug, digest in digests.items() if digest in held), "")
+    return f"the source of {found}" if found else ""
+
+
+def _revision(repository: Repository, record: Record, revision: str, remote: str, state: Path | None) -> str:
+    tip, base = str(record.get("tip") or ""), str(record.get("base") or "")
+    if not tip or tip == base or (base and repository.is_ancestor(tip, base)):
+        return ""  # no commit was taken back, only a source
+    _have(repository, tip, remote)
+    if not repository.is_ancestor(tip, revision):
+        return ""
+    revert = str((record.get("revert") or {}).get("commit") or "")
+    if revert and repository.is_ancestor(revert, revision):
+        return ""
+    if state and base and _taken_back(repository, record, revision, state):
+        return ""
+    return f"revision {revision[:9]}, which contains {tip[:9]} and no revert of it"
+
+
+def _taken_back(repository: Repository, record: Record, revision: str, state: Path) -> bool:
+    """Whether a commit since the tip has every changed file of the held functions as it was at base. When in doubt,
+    not; Deno is asked only if something touched the files at all."""
+    tip, base, slugs = str(record["tip"]), str(record["base"]), list(record.get("digests") or ())
+    try:
+        if not slugs or not trace.touched(repository, base, tip, revision):
+            return False
+        files, there = scope.sources(repository, base, tip, slugs, state)
+        known = there.issuperset(slugs)
+        return known and bool(trace.revert(repository, base, tip, revision, sorted(files)))
+    except CutoverError:
+        return False
+
+
+def _have(repository: Repository, tip: str, remote: str) -> None:
+    """In a shallow clone `tip` may be missing, and nothing would seem to descend from it."""
+    if not repository.shallow():
+        return
+    try:
+        repository.deepen(remote or "origin")
+    except ServiceFailed as error:
+        raise Refused(
+            f"This shallow clone cannot tell whether {tip[:9]}, which was rolled back, is in it.",
+            "git fetch --unshallow",
+        ) from error
+
+
+def _digest(before: Mapping[str, Any] | None) -> str | None:
+    return before.get("source_digest") if before else None

@@ -1,0 +1,121 @@
+"""What a deployment tells the ledger, and what it asks of it, while it goes on."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from migration.base.errors import Unfinished, Unreachable
+from migration.base.failpoint import failpoint
+from migration.deploy.journal import Journal
+from migration.ledger.fold import fold
+
+if TYPE_CHECKING:
+    from migration.context import Context
+    from migration.ledger.deployments import Deployment, History
+    from migration.ledger.held import Held
+
+Record = dict[str, Any]
+
+
+def name(now: datetime) -> str:
+    """A deployment's id: when it began (UTC), and four hex digits that keep two apart."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def heard(context: Context) -> None:
+    """Raises unless the ledger was just heard: under the lock, what this clone last knew may be an earlier story."""
+    if context.ledger.offline:
+        text = f"Nothing was changed: the ledger could not be read again. {context.ledger.offline}"
+        raise Unreachable(text, "inv status")
+
+
+def begin(context: Context, deployment: str, held: Held, history: History) -> Recording:
+    """The records of a deployment that acts on this history, read under the lock."""
+    heard(context)
+    return Recording(context, deployment, held, history)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The records of one deployment. `held` is the lock; None only for a rollback that was told to go without."""
+
+    context: Context
+    deployment: str
+    held: Held | None
+    history: History
+    putting_back: bool = False
+    _written: list[Record] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.context.state, self.context.environment.name, self.deployment)
+
+    def restoring(self) -> Recording:
+        return replace(self, putting_back=True)
+
+    def staged(self, answers: Sequence[Mapping[str, Any]], lost: Sequence[str]) -> None:
+        """One record with all staging answers, before the activation."""
+        failpoint("record.staged")
+        record: Record = {"record": "staged", "deployment": self.deployment, "restoring": self.putting_back}
+        self._append({**record, "answers": [dict(answer) for answer in answers], "perhaps_stranded": list(lost)})
+        failpoint("record.staged.after")
+
+    def intent(self, record: Record) -> None:
+        """Before the first change."""
+        failpoint("record.intent")
+        whole = {"record": "intent", "deployment": self.deployment, **record}
+        self._written.append(self._append(whole) or whole)
+        failpoint("record.intent.after")
+
+    def begun(self) -> Deployment:
+        """The deployment as its intent describes it."""
+        found = fold([*self.history.records, *self._written]).find(self.deployment)
+        if found is None:
+            raise Unfinished("The ledger lost the record of this deployment.", "inv status")
+        return found
+
+    def outcome(self, record: Record) -> None:
+        """What has already happened: it is kept in a file where the ledger cannot be written. Gives the lock back."""
+        failpoint("record.outcome")
+        whole = {"record": "outcome", "deployment": self.deployment, **record}
+        lost = self.held is None or self.held.lost
+        self.context.ledger.keep(whole, release=not lost)
+        failpoint("record.outcome.after")
+
+    def confirm(self) -> None:
+        """Raises unless the lock was surely ours within the last 15 seconds."""
+        if self.held is not None:
+            self.held.fresh()
+
+    def explained(self, slug: str) -> bool:
+        """Whether an earlier deployment of ours left, or may have left, a staged version of this function."""
+        return bool(self.left_by(slug)) or self._own(slug)
+
+    def left_by(self, slug: str) -> str:
+        """The newest earlier deployment that left, or may have left, a staged version of this function."""
+        earlier = [one for one in self.history.deployments if one.id != self.deployment]
+        return next((one.id for one in reversed(earlier) if left_waiting(one, slug)), "")
+
+    def _own(self, slug: str) -> bool:
+        """This very deployment, begun by a process that died."""
+        mine = self.history.find(self.deployment)
+        return mine is not None and mine.change(slug) is not None
+
+    def _append(self, record: Record) -> Record | None:
+        return self.context.ledger.append(record)
+
+
+def left_waiting(deployment: Deployment, slug: str) -> bool:
+    """Ended without activating what it staged of this function, or without saying whether it staged anything."""
+    if slug in deployment.perhaps_stranded:
+        return True
+    staged = next((answer["version"] for answer in deployment.answers if answer.get("slug") == slug), None)
+    change = deployment.change(slug)
+    after = change.after.get("version") if change and change.after else None
+    if staged is not None:
+        return deployment.interrupted and (after is None or after < staged)
+    return deployment.interrupted and change is not None

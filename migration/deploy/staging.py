@@ -1,0 +1,227 @@
+"""Staging: uploads that go live later. What may be sent again is decided here, and nowhere else."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from migration.base.clock import Clock
+from migration.base.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
+from migration.base.failpoint import failpoint
+from migration.clients.supabase_types import Function, Upload
+from migration.deploy.journal import Journal
+from migration.deploy.stranded import Stranded, settle, settling, way_out
+from migration.source.source import Source
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+Answer = dict[str, Any]
+_Call = Callable[[Upload, float], Function]
+_REPEATED = ("created_at", "entrypoint_path", "ezbr_sha256", "id", "import_map", "import_map_path")
+_ROW = (*_REPEATED, "name", "slug", "status", "verify_jwt", "version")
+_LIVE = ("ACTIVE", "REMOVED", "THROTTLED")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds: for one upload, for repeating failed uploads, for one activation and its repetition."""
+
+    upload: float = 60.0
+    retry: float = 60.0
+    activate: float = 60.0
+    wait: float = 0.5
+    longest: float = 8.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What one function shall be: its source (None: deleted), what is live before, and the `verify_jwt` to send."""
+
+    slug: str
+    source: Source | None
+    before: Function | None
+    verify_jwt: bool | None = None
+
+    @property
+    def upload(self) -> Upload:
+        if self.source is None:
+            raise ValueError(f"{self.slug} is to be deleted: there is nothing to upload")
+        return self.source.upload(self.verify_jwt)
+
+    @property
+    def expected(self) -> int:
+        """The version that staging will give, if nobody else deploys."""
+        return (self.before.version if self.before else 0) + 1
+
+
+class Rate:
+    """At most `calls` in `seconds`: the platform counts 120 a minute for each route."""
+
+    def __init__(self, clock: Clock, calls: int = 100, seconds: float = 60.0) -> None:
+        self.clock, self.calls, self.seconds = clock, calls, seconds
+        self._times: deque[float] = deque()
+        self._guard = threading.Lock()
+
+    def take(self) -> None:
+        with self._guard:
+            now = self.clock.monotonic()
+            while self._times and self._times[0] <= now - self.seconds:
+                self._times.popleft()
+            wait = self._times[0] + self.seconds - now if len(self._times) >= self.calls else 0.0
+            self._times.append(now + wait)
+        self.clock.sleep(wait)
+
+
+@dataclass
+class Stager:
+    """Stages one function after the other or many at once. `explained` says whether our ledger accounts for a
+    version of that function that was staged and not activated; `lost` collects the functions whose staging may have
+    happened without an answer."""
+
+    context: Context
+    journal: Journal
+    explained: Callable[[str], bool] = lambda slug: False  # noqa: ARG005
+    pace: Pace = field(default_factory=Pace)
+    lost: set[str] = field(default_factory=set)
+    settled: dict[str, float] = field(default_factory=dict)  # when a version left by another deployment went live
+    after: dict[str, Wanted] = field(default_factory=dict)  # what stood in the way was settled: another version is live
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.rate = Rate(self.context.clock)
+
+    def stage(self, wanted: Wanted) -> Answer:
+        """The platform's answer. Retries what may be retried; raises what ends it."""
+        return self._until(wanted, self._post)
+
+    def deploy(self, wanted: Wanted) -> Answer:
+        """The one-step upload of a single function: a lost answer is looked up, since the live version tells."""
+        return self._until(wanted, self._deploy)
+
+    def _until(self, wanted: Wanted, send: Callable[[Wanted], Answer]) -> Answer:
+        clock, tries = self.context.clock, 0
+        end = clock.monotonic() + self.pace.retry
+        while True:
+            if self.stopped.is_set():
+                raise ServiceFailed(f"{wanted.slug} was not sent, because another one failed")
+            try:
+                self.rate.take()
+                return send(self.after.get(wanted.slug, wanted))
+            except (ApiError, Unreachable, Unknown) as error:
+                tries += 1
+                pause = self._pause(error, tries)
+                if pause is None or self.stopped.is_set() or clock.monotonic() + pause > end:
+                    raise
+                self.context.observer.step("stage", wanted.slug, f"again in {pause:.1f} s: {error.message}")
+                clock.sleep(pause)
+
+    def _pause(self, error: ServiceFailed, tries: int) -> float | None:
+        """Seconds until the next try, None when there is no point in one."""
+        again = isinstance(error, Unreachable | Unknown)
+        if isinstance(error, ApiError):
+            again = error.status in (408, 425, 429) or error.status >= 500
+            if again and error.retry_after is not None:
+                return error.retry_after
+        backoff = min(self.pace.wait * 2 ** (tries - 1), self.pace.longest)
+        return backoff * random.uniform(0.7, 1.0) if again else None
+
+    def _post(self, wanted: Wanted) -> Answer:
+        try:
+            return self._send(wanted, self.context.supabase.stage)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            if wanted.slug in self.lost:
+                return self._found(wanted)
+            return self._conflict(wanted, error, self.context.supabase.stage)
+
+    def _deploy(self, wanted: Wanted) -> Answer:
+        try:
+            return self._send(wanted, self.context.supabase.deploy)
+        except (ApiError, Unknown) as error:
+            live = self.context.supabase.function(wanted.slug)
+            if wanted.slug in self.lost and live is not None and live.version == wanted.expected:
+                return self._keep(wanted, dict(live.raw))
+            if isinstance(error, ApiError) and error.status == 409:
+                return self._conflict(wanted, error, self.context.supabase.deploy)
+            raise
+
+    def _send(self, wanted: Wanted, call: _Call) -> Answer:
+        failpoint("stage.send")
+        try:
+            answer = call(wanted.upload, self.pace.upload)
+        except Unknown:
+            self.lost.add(wanted.slug)
+            raise
+        except ApiError as error:
+            if error.status >= 500:
+                self.lost.add(wanted.slug)
+            raise
+        if answer.status not in _LIVE:
+            self.lost.add(wanted.slug)
+            raise ServiceFailed(f"staging {wanted.slug}: the platform answered with status {answer.status}")
+        return self._keep(wanted, dict(answer.raw))
+
+    def _keep(self, wanted: Wanted, answer: Answer) -> Answer:
+        """The answer counts even where the disk does not take it: the ledger's record is still to come."""
+        try:
+            self.journal.answered(wanted.slug, answer)
+        except OSError as error:
+            self.context.observer.warn(f"the journal cannot be written ({error.strerror or error})")
+        self.lost.discard(wanted.slug)
+        return answer
+
+    def _live(self, wanted: Wanted) -> Function | None:
+        """What is live, as long as that is what was live when we began."""
+        live = self.context.supabase.function(wanted.slug)
+        if (live.version if live else 0) != wanted.expected - 1:
+            raise Unfinished(
+                f"{wanted.slug}: version {live.version if live else 'none'} is live, and {wanted.expected - 1} was: "
+                "someone else is deploying.",
+                "inv status",
+            )
+        return live
+
+    def _found(self, wanted: Wanted) -> Answer:
+        """409 on repeating an upload whose answer was lost: it is there, and it is what we want."""
+        live = self._live(wanted)
+        if live is None:
+            return self._clear(wanted, self.context.supabase.stage)
+        return self._keep(wanted, {**settling(live), "verify_jwt": wanted.upload.metadata.get("verify_jwt")})
+
+    def _conflict(self, wanted: Wanted, error: ApiError, call: _Call) -> Answer:
+        """409: a staged version is in the way. Ours: activate it, then send what is wanted, once. Somebody else's:
+        not to be touched."""
+        live, ours = self._live(wanted), wanted.slug in self.lost or self.explained(wanted.slug)
+        if live is not None and not ours:
+            raise Stranded(*way_out(self.context, live, "and nothing in the ledger explains it"))
+        if live is not None:
+            if wanted.slug not in self.lost:
+                self.settled.setdefault(wanted.slug, self.context.clock.monotonic())
+            settle(self.context, live)
+            self.lost.discard(wanted.slug)
+            self.after[wanted.slug] = replace(wanted, before=self.context.supabase.function(wanted.slug))
+            return self._send(self.after[wanted.slug], call)
+        if not ours:
+            raise Stranded(
+                f"{wanted.slug}: a version waits on the platform that was never made live, and nothing in the ledger "
+                f"explains it ({error.message}).",
+                f"supabase functions delete {wanted.slug}\ninv deploy",
+            )
+        return self._clear(wanted, call)
+
+    def _clear(self, wanted: Wanted, call: _Call) -> Answer:
+        """A function that was never live can be taken away whole, since we put it there."""
+        self.lost.discard(wanted.slug)
+        self.context.supabase.delete(wanted.slug)
+        return self._send(wanted, call)
+
+
+def row(answer: Mapping[str, Any]) -> Answer:
+    """What the activation says of one function: the staging answer's own words, without what it left out."""
+    return {key: answer[key] for key in _ROW if answer.get(key) is not None}

@@ -1,1 +1,0 @@
-"""What the criteria are judged by: measurements out of logs, provider and answers, and the statistics over them."""

@@ -1,0 +1,1 @@
+"""Running git, reading trees, reversal and revert."""

@@ -1,0 +1,97 @@
+"""A revision's files in a folder of our own, so that Deno can read the past as it reads the present."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from migration.base.errors import Refused
+from migration.git import endings
+from migration.git.repository import QUIET, Repository
+
+FILES, INDEX = "files", "index.plain"
+PLAIN = [*endings.PLAIN, "-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.trustCTime=true",
+         "-c", "core.checkStat=default"]  # fmt: skip
+_KEPT = 12
+_FULL = 40  # digits of a commit that is named in full
+_proven: set[tuple[Path, Path]] = set()
+_trees: dict[tuple[Path, str], str] = {}
+
+
+def tree(repository: Repository, revision: str, state: Path) -> Path:
+    """The app's folder as it was at a revision, below `state`; made once for each tree, then found again and checked.
+
+    Refused for an unknown revision.
+    """
+    found = _trees.get((repository.path, revision)) or _named(repository, revision)
+    top = state.resolve() / "trees" / found
+    if not _whole(repository, top):
+        _make(repository, found, top)
+    return top / FILES / repository.prefix
+
+
+def _named(repository: Repository, revision: str) -> str:
+    """The id of a revision's tree; of a commit named in full it is kept, since it cannot change."""
+    found = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
+    if not found.ok:
+        raise Refused(
+            f"There is no commit {revision} here.", "git fetch --unshallow" if repository.shallow() else "git fetch"
+        )
+    if len(revision) >= _FULL:
+        _trees[repository.path, revision] = found.text
+    return found.text
+
+
+def _whole(repository: Repository, top: Path) -> bool:
+    """Whether the folder still holds what was written: git compares it with its index, by size and times mostly.
+
+    Looked at once a process. A file that was changed, added or removed there would make a plan say what is not true.
+    """
+    if (repository.path, top) not in _proven:
+        command = ["ls-files", "-z", "--modified", "--deleted", "--others"]
+        if not (top / FILES).is_dir() or not (top / INDEX).is_file():
+            return False
+        done = repository.run(*PLAIN, *command, env=_at(top), timeout=300)
+        if not done.ok or done.out:
+            return False
+        _proven.add((repository.path, top))
+    return True
+
+
+def _at(top: Path) -> dict[str, str]:
+    """git's environment for a work tree and an index of our own; nobody's index or working copy is touched."""
+    return {"GIT_INDEX_FILE": str(top / INDEX), "GIT_WORK_TREE": str(top / FILES)}
+
+
+def _make(repository: Repository, tree: str, top: Path) -> None:
+    top.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=top.parent))
+    try:
+        (draft / FILES).mkdir()
+        repository.git(*PLAIN, "read-tree", tree, env=_at(draft))
+        repository.git(*PLAIN, *QUIET, "checkout-index", "--all", "--force", "--index", env=_at(draft), timeout=300)
+        _settle(repository, draft, top)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    _prune(top.parent)
+
+
+def _settle(repository: Repository, draft: Path, top: Path) -> None:
+    """Rename is the last step: a folder that is there was whole. Somebody else's may have come first."""
+    for _ in range(3):
+        try:
+            draft.rename(top)
+            _proven.add((repository.path, top))
+            return
+        except OSError:
+            if _whole(repository, top):
+                return
+            shutil.rmtree(top, ignore_errors=True)
+    draft.rename(top)
+
+
+def _prune(parent: Path) -> None:
+    found = sorted(parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in [path for path in found if path.is_dir() and not path.name.startswith("draft-")][_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,183 @@
+"""The shared refs that ledger and lock live on: moved by compare-and-swap, in the remote or, without one, here.
+
+`move` says why it failed, never what happened instead: a failed push may have landed. Ask `read` before deciding.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from migration.base.errors import CutoverError, Refused
+from migration.git.giterrors import GitFailed, HostRefuses, translate
+from migration.git.repository import Repository
+
+HEADS = "refs/heads/"
+_RACE = re.compile(
+    r"stale info|failed to update ref|fetch first|non-fast-forward|already exists|File exists"
+    r"|nternal [Ss]erver [Ee]rror|unpacker error"
+    r"|but expected|is at \w+ but|atomic (push|transaction) fail|unable to resolve reference|failed to lock"
+)
+_NO_ATOMIC = re.compile(r"does not support --atomic")
+
+
+class Raced(GitFailed):
+    """Somebody else moved one of the refs first, or seems to have."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """`ref` goes from `old` to `new`; None stands for absent."""
+
+    ref: str
+    old: str | None
+    new: str | None
+
+
+class Refs(Protocol):
+    """Where the refs are kept.
+
+    `shared` is False when they stay on this machine; `place` names them in a sentence. One answer is bounded by the
+    repository's `patience`. `check` raises when we may not write there, and changes nothing.
+    """
+
+    shared: bool
+    place: str
+
+    def read(self) -> dict[str, str]: ...
+    def move(self, moves: Sequence[Move]) -> CutoverError | None: ...
+    def bring(self, ref: str, commit: str) -> None: ...
+    def check(self) -> None: ...
+
+
+class Fence(Protocol):
+    """The lock as the ledger sees it."""
+
+    mutex: threading.RLock
+    ref: str
+
+    def step(self, release: bool) -> Move: ...
+    def stepped(self, move: Move, began: float) -> None: ...
+    def judge(self, current: str | None) -> None: ...
+
+
+class Local:
+    """Refs of this repository alone."""
+
+    shared = False
+    place = "this repository alone (it has no remote)"
+
+    def __init__(self, repository: Repository, prefix: str) -> None:
+        self.repository = repository
+        self.prefix = prefix
+
+    def read(self) -> dict[str, str]:
+        lines = self.repository.git("for-each-ref", "--format=%(refname) %(objectname)", self.prefix).text
+        return dict(line.split(" ") for line in lines.splitlines())
+
+    def move(self, moves: Sequence[Move]) -> CutoverError | None:
+        """All of the moves or none, in one transaction."""
+        script = "".join(f"{line}\n" for line in ["start", *map(_command, moves), "prepare", "commit"])
+        done = self.repository.run("update-ref", "--no-deref", "--stdin", stdin=script.encode())
+        return None if done.ok else _judge(done.err, self.repository, "")
+
+    def bring(self, ref: str, commit: str) -> None:
+        """Nothing to bring."""
+
+    def check(self) -> None:
+        """Our own repository: the write itself will tell."""
+
+
+class Remote:
+    """Refs of the app's git remote."""
+
+    shared = True
+
+    def __init__(self, repository: Repository, remote: str, prefix: str, branch: str = "") -> None:
+        self.repository = repository
+        self.remote = remote
+        self.prefix = prefix
+        self.place = f"the git remote {remote}"
+        self._wanted = [f"{prefix}/*", *([f"{HEADS}{branch}"] if branch else [])]
+        self._atomic = True
+
+    def read(self) -> dict[str, str]:
+        """Every ref below the prefix, as the remote has them now; the same answer tells of the app's branch."""
+        return self.repository.ls_remote(self.remote, *self._wanted)
+
+    def move(self, moves: Sequence[Move]) -> CutoverError | None:
+        """One push of all moves. Branches on a host without atomic pushes go one by one, the first named first."""
+        if self._atomic or len(moves) == 1:
+            error = self._push(moves, ["--atomic"] if len(moves) > 1 else [])
+            if error is None or not self._alone(error):
+                return error
+        return next((error for move in moves if (error := self._push([move], []))), None)
+
+    def bring(self, ref: str, commit: str) -> None:
+        """Have the commit's objects here."""
+        self.repository.bring(self.remote, ref, commit)
+
+    def check(self) -> None:
+        """A push that is only rehearsed: the remote looks at who we are and changes nothing."""
+        probe = f"{self.repository.commit('probe')}:{self.prefix}/probe"
+        done = self.repository.push(self.remote, probe, options=["--dry-run", "--force"])
+        if not done.ok:
+            raise _judge(f"{done.text}\n{done.err}", self.repository, self.remote)
+
+    def _push(self, moves: Sequence[Move], options: list[str]) -> CutoverError | None:
+        leases = [f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves]
+        refspecs = [f"{move.new or ''}:{move.ref}" for move in moves]
+        try:
+            done = self.repository.push(self.remote, *refspecs, options=[*options, *leases])
+        except CutoverError as error:
+            return error
+        return None if done.ok else _judge(f"{done.text}\n{done.err}", self.repository, self.remote)
+
+    def _alone(self, error: CutoverError) -> bool:
+        """Whether to go on without atomic pushes: only on branches, and only if the host said it has none."""
+        if not self.prefix.startswith(HEADS) or not _NO_ATOMIC.search(str(error.data.get("stderr", ""))):
+            return False
+        self._atomic = False
+        return True
+
+
+def _command(move: Move) -> str:
+    if move.new is None:
+        return f"delete {move.ref} {move.old}"
+    return f"update {move.ref} {move.new} {move.old}" if move.old else f"create {move.ref} {move.new}"
+
+
+def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
+    """A lost race, a host that takes no such refs, or what the translation of git's words says."""
+    if re.search(r"'(refs/\S+)' exists; cannot create", words):
+        taken = re.search(r"'(refs/\S+)' exists; cannot create", words)
+        name = taken.group(1) if taken else ""
+        return HostRefuses(
+            f"{name} is in the way of our refs: set `app.ledger` in config.yaml to a free name.",
+            f"git -C {shlex.quote(str(repository.path))} ls-remote {remote}",
+            stderr=words,
+        )
+    if _RACE.search(words):
+        return Raced("Another process moved the ref first.", stderr=words)
+    refused = re.search(r"^!.*:(\S+)\t\[remote rejected\] \((.*)\)", words, re.MULTILINE)
+    if refused:
+        return HostRefuses(
+            f"The git host refuses {refused.group(1)} ({refused.group(2)}): set `app.ledger: refs/heads/cutover` "
+            "in config.yaml, or allow the ref.",
+            stderr=words,
+        )
+    return translate("push" if remote else "update-ref", words, repository.path, remote)
+
+
+def choose(repository: Repository, remote: str, prefix: str, branch: str = "") -> Refs:
+    """The remote's refs, or this repository's when it has no remote at all."""
+    names = repository.remotes()
+    if remote in names:
+        return Remote(repository, remote, prefix, branch)
+    if names:
+        raise Refused(f"The app has no remote {remote}, but {', '.join(names)}: set app.remote in config.yaml.")
+    return Local(repository, "refs/cutover")

@@ -1,0 +1,232 @@
+"""The app's git repository: what the phases ask of it and the few things they do to it.
+
+Paths given and returned are relative to the app's folder, which may lie below the top of its repository.
+Nothing here touches anybody's index, working copy or checked-out branch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from migration.base.errors import Refused
+from migration.git import process
+from migration.git.giterrors import translate
+from migration.git.process import Done
+
+NETWORK = 60.0  # seconds for a command that talks to a remote; lowSpeedTime ends a silent one sooner
+HISTORY = 600.0  # seconds to bring the history of every branch
+AUTHOR = {
+    "GIT_AUTHOR_NAME": "Cutover",
+    "GIT_AUTHOR_EMAIL": "cutover@localhost",
+    "GIT_COMMITTER_NAME": "Cutover",
+    "GIT_COMMITTER_EMAIL": "cutover@localhost",
+}
+QUIET = ["-c", "core.hooksPath=/dev/null", "-c", "filter.lfs.process=", "-c", "filter.lfs.smudge=",
+         "-c", "filter.lfs.clean=", "-c", "filter.lfs.required=false"]  # fmt: skip
+
+
+class Repository:
+    """The repository that holds `path`. `env` is added to git's environment (the sandbox hides user settings so).
+
+    `patience`: seconds that a command which talks to a remote may take.
+    """
+
+    def __init__(self, path: Path, env: Mapping[str, str] | None = None) -> None:
+        self.path = Path(path)
+        self.env = dict(env or {})
+        self.patience = NETWORK
+
+    # Running git
+
+    def run(self, *arguments: str, stdin: bytes = b"", timeout: float = 30.0, env: Mapping[str, str] | None = None,
+            at: Path | None = None) -> Done:  # fmt: skip
+        """Run git and return how it ended, well or not."""
+        return process.run(arguments, at or self.path, stdin=stdin, timeout=timeout, env={**self.env, **(env or {})})
+
+    def git(self, *arguments: str, stdin: bytes = b"", timeout: float = 30.0, env: Mapping[str, str] | None = None,
+            remote: str = "", at: Path | None = None) -> Done:  # fmt: skip
+        """Run git; an error becomes one of ours."""
+        done = self.run(*arguments, stdin=stdin, timeout=timeout, env=env, at=at)
+        if not done.ok:
+            raise translate(process.verb(arguments), done.err, self.path, remote)
+        return done
+
+    # What is where
+
+    @cached_property
+    def prefix(self) -> str:
+        """The app's folder below the top of the repository: empty, or `some/folder/`."""
+        return self.git("rev-parse", "--show-prefix").text
+
+    @cached_property
+    def common(self) -> Path:
+        """The folder of git's own files, shared by all worktrees."""
+        return (self.path / self.git("rev-parse", "--git-common-dir").text).resolve()
+
+    def remotes(self) -> list[str]:
+        return self.git("remote").text.split()
+
+    def revision(self, name: str = "HEAD") -> str | None:
+        """The commit a name stands for, or None."""
+        done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        return done.text if done.ok and done.text else None
+
+    def tree(self, revision: str) -> str:
+        return self.git("rev-parse", f"{revision}^{{tree}}").text
+
+    def head(self) -> str:
+        """The commit that is checked out; refused on a branch without one."""
+        found = self.revision("HEAD")
+        if found is None:
+            self.git("rev-parse", "--git-dir")
+            raise Refused(f"{self.path} has no commit yet: commit the app before deploying it.", "git commit")
+        return found
+
+    def branch(self) -> str | None:
+        """The branch that is checked out; None on a detached head."""
+        done = self.run("symbolic-ref", "--quiet", "--short", "HEAD")
+        return done.text if done.ok else None
+
+    def parents(self, revision: str) -> list[str]:
+        return self.git("rev-list", "--parents", "-n1", revision).text.split()[1:]
+
+    def subject(self, revision: str) -> str:
+        return self.git("log", "-1", "--no-show-signature", "--format=%s", revision).text
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older`; False when one of them is not here."""
+        return self.run("merge-base", "--is-ancestor", older, newer).ok
+
+    def commits(self, base: str, tip: str, paths: Sequence[str] = (), *options: str) -> list[str]:
+        """The commits of base..tip, newest first, kept to those that touch `paths`."""
+        return self.git("rev-list", *options, f"{base}..{tip}", "--", *paths).text.split()
+
+    # Files
+
+    def show(self, revision: str, path: str) -> bytes | None:
+        """A file's bytes at a revision, or None."""
+        done = self.run("cat-file", "blob", f"{revision}:{self.prefix}{path}")
+        return done.out if done.ok else None
+
+    def files(self, revision: str, under: str = "") -> list[str]:
+        """The files at a revision below a folder (or that one file)."""
+        wanted = (self.prefix + under).rstrip("/")
+        done = self.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, "--", *([wanted] * bool(wanted)))
+        return self._below(done.names)
+
+    def blobs(self, revision: str, paths: Sequence[str] = ()) -> dict[str, str]:
+        """Path to the id of its content at a revision, of the files named (of all without any)."""
+        wanted = [self.prefix + path for path in paths] or [self.prefix.rstrip("/")] * bool(self.prefix)
+        done = self.git("ls-tree", "-r", "-z", "--full-tree", revision, "--", *wanted)
+        pairs = [(entry.split("\t", 1)[1], entry.split("\t", 1)[0].split(" ")[2]) for entry in done.names]
+        return {path.removeprefix(self.prefix): blob for path, blob in pairs if path.startswith(self.prefix)}
+
+    def hashed(self, paths: Sequence[str]) -> dict[str, str]:
+        """Path to the id that the file's content has here and now, whatever the index says of it (skip-worktree)."""
+        found = [path for path in paths if "\n" not in path and (self.path / path).is_file()]
+        done = self.run("hash-object", "--stdin-paths", stdin="\n".join(found).encode("utf-8", "surrogateescape"))
+        return dict(zip(found, done.text.split(), strict=False)) if done.ok else {}
+
+    def submodules(self, revision: str) -> list[str]:
+        """The folders that are another repository's at a revision."""
+        entries = self.git("ls-tree", "-r", "-z", "--full-tree", revision).names
+        return self._below([entry.split("\t", 1)[1] for entry in entries if entry.startswith("160000 ")])
+
+    def changed(self, base: str, tip: str, paths: Sequence[str] = (), only: str = "") -> list[str]:
+        """Files that differ between two revisions; `only` is a diff filter such as `D` or `A`."""
+        limit = [f"--diff-filter={only}"] if only else []
+        command = ["diff", "--no-renames", "--no-ext-diff", "--name-only", "-z", *limit, base, tip, "--", *paths]
+        return self._below(self.git(*command).names)
+
+    def dirty(self, paths: Sequence[str] = ()) -> list[str]:
+        """Files that differ from HEAD, staged, unstaged or untracked, among `paths` (all without any)."""
+        command = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all"]
+        return self._below([entry[3:] for entry in self.git(*command, "--", *paths).names])
+
+    def _below(self, names: Sequence[str]) -> list[str]:
+        return [name.removeprefix(self.prefix) for name in names if name.startswith(self.prefix)]
+
+    # The remote
+
+    def ls_remote(self, remote: str, *patterns: str) -> dict[str, str]:
+        """Ref to object id, as the remote has them now."""
+        answer = self.git("ls-remote", "--refs", remote, *patterns, timeout=self.patience, remote=remote).text
+        return {line.split("\t")[1]: line.split("\t")[0] for line in answer.splitlines()}
+
+    def fetch(self, remote: str, *names: str, options: Sequence[str] = (), timeout: float = 0.0) -> None:
+        """Bring objects here; no ref, tag or FETCH_HEAD of the user's moves unless `names` says so."""
+        quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--refmap="]
+        self.git("fetch", *quiet, *options, remote, *names, timeout=timeout or self.patience, remote=remote)
+
+    def fetch_heads(self, remote: str, options: Sequence[str] = ()) -> None:
+        """Bring the history of every branch of the remote, without a ref of ours for any."""
+        self.fetch(remote, *self.ls_remote(remote, "refs/heads/*"), options=options, timeout=HISTORY)
+
+    def push(self, remote: str, *refspecs: str, options: Sequence[str] = ()) -> Done:
+        """Push and return how it ended. A failure proves nothing: ask the remote before deciding."""
+        command = ["push", "--porcelain", "--no-verify", "--no-follow-tags", *options, remote, *refspecs]
+        return self.run(*command, timeout=self.patience)
+
+    def tracked(self, remote: str, branch: str) -> str | None:
+        """The commit of the remote's branch now, brought here; None when it has no such branch."""
+        tip = self.ls_remote(remote, f"refs/heads/{branch}").get(f"refs/heads/{branch}")
+        if tip:
+            self.bring(remote, f"refs/heads/{branch}", tip)
+        return tip
+
+    def bring(self, remote: str, ref: str, commit: str) -> None:
+        """Have the commit that a ref of the remote stands for here."""
+        if self.revision(commit) is None:
+            self.fetch(remote, ref)
+
+    # Shallow clones
+
+    def shallow(self) -> bool:
+        return self.git("rev-parse", "--is-shallow-repository").text == "true"
+
+    def boundary(self) -> set[str]:
+        """The commits whose parents this shallow clone does not have."""
+        file = self.common / "shallow"
+        return set(file.read_text().split()) if file.exists() else set()
+
+    def deepen(self, remote: str) -> None:
+        """Bring the whole history of a shallow clone."""
+        if self.shallow():
+            self.fetch_heads(remote, ["--unshallow"])
+
+    # Making objects
+
+    @cached_property
+    def empty_tree(self) -> str:
+        return self.git("hash-object", "-t", "tree", "-w", "--stdin").text
+
+    def commit(self, message: str, tree: str = "", parents: Sequence[str] = (),
+               env: Mapping[str, str] = AUTHOR, sign: bool = False) -> str:  # fmt: skip
+        """Write a commit object, by Cutover unless `env` says otherwise; no ref moves, no hook runs."""
+        links = [word for parent in parents for word in ("-p", parent)]
+        words = ["commit-tree", *(["-S"] if sign else []), tree or self.empty_tree, *links]
+        return self.git(*words, stdin=message.encode("utf-8", "replace"), env=env).text
+
+    def move(self, ref: str, new: str, old: str | None = None) -> bool:
+        """Move a local ref if it still is at `old` ("" for absent, None for wherever)."""
+        command = f"create {ref} {new}\n" if old == "" else f"update {ref} {new} {old or ''}".strip() + "\n"
+        return self.run("update-ref", "--no-deref", "--stdin", stdin=command.encode()).ok
+
+    @contextlib.contextmanager
+    def worktree(self, revision: str, parent: Path | None = None) -> Iterator[Path]:
+        """A detached checkout in a folder of its own, gone afterwards. Yields its top; hooks and LFS stay out."""
+        if parent is not None:
+            parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="cutover-", dir=parent))
+        tree = folder / folder.name  # git names its own record of the worktree by this
+        try:
+            self.git(*QUIET, "worktree", "add", "--force", "--detach", str(tree), revision, timeout=300)
+            yield tree
+        finally:
+            self.run("worktree", "remove", "--force", "--force", str(tree), timeout=60)
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Status, history and doctor: reading, not changing."""

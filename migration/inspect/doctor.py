@@ -1,0 +1,93 @@
+"""`inv doctor`: what is wrong, how we know, and the command that mends it, the worst first. It reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from migration.base.errors import CutoverError, Interrupted, Refused
+from migration.base.finding import Finding, addressed, unmeasured, worst_first
+from migration.context import Context
+from migration.inspect import (
+    diagnose_costs,
+    diagnose_functions,
+    diagnose_keys,
+    diagnose_ledger,
+    diagnose_quotas,
+    diagnose_traffic,
+)
+from migration.inspect.look import Look
+
+Probe = Callable[[Look], Iterable[Finding]]
+PROBES: dict[str, Probe] = {
+    "the secrets and the provider": diagnose_keys.find,
+    "the ledger": diagnose_ledger.find,
+    "the functions": diagnose_functions.find,
+    "the logs": diagnose_traffic.find,
+    "the workers": diagnose_keys.stale,
+    "the costs": diagnose_costs.find,
+    "the rate limits": diagnose_quotas.find,
+}
+Confirm = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class DoctorResult:
+    """`findings`, worst first; `fixed` says what `--fix` did about which problem; `probes` what was looked at."""
+
+    findings: tuple[Finding, ...]
+    probes: tuple[str, ...]
+    fixed: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 with an error found, 4 where something could not be looked at, else 0: warnings alone are no failure."""
+        if any(each.severity == "error" for each in self.findings):
+            return 1
+        return 4 if any(each.kind in ("unmeasured", "logs", "unreachable") for each in self.findings) else 0
+
+
+def run(context: Context, fix: Confirm | None = None) -> DoctorResult:
+    """Examine the environment. With `fix`, carry out what is safe, one by one, each after asking; then look again."""
+    probes = dict(PROBES)
+    if fix is not None:
+        probes["the refs"] = diagnose_ledger.takes_refs
+    found = examine(context, probes)
+    if fix is None:
+        return DoctorResult(tuple(found), tuple(probes))
+    fixed = tuple(_mend(found, fix))
+    return DoctorResult(tuple(examine(context, probes) if fixed else found), tuple(probes), fixed)
+
+
+def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:
+    """Every probe's findings; one that cannot look is a finding itself, and the others go on."""
+    if not context.environment.project_ref:
+        raise Refused(f"{context.environment.name} has no project_ref: there is nothing to examine", "use --env prod")
+    look = Look(context)
+    found: list[Finding] = []
+    for name, probe in probes.items():
+        context.observer.step("doctor", detail=name)
+        found += _probe(name, probe, look)
+    context.observer.done("doctor", detail=f"{len(found)} finding{'' if len(found) == 1 else 's'}")
+    return worst_first(addressed(found, context.environment.name))
+
+
+def _probe(name: str, probe: Probe, look: Look) -> Iterator[Finding]:
+    try:
+        yield from probe(look)
+    except CutoverError as error:
+        yield unmeasured(name, error)
+
+
+def _mend(found: Iterable[Finding], confirm: Confirm) -> Iterator[dict[str, Any]]:
+    for each in found:
+        if each.apply is None or not each.safe or not confirm(f"{each.fix} ({each.problem})"):
+            continue
+        try:
+            did = each.apply()
+        except Interrupted:
+            raise
+        except (CutoverError, OSError) as error:
+            did = f"it did not work: {error}"
+        yield {"problem": each.problem, "fix": each.fix, "did": did}

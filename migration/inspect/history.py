@@ -1,0 +1,102 @@
+"""The ledger for people: the table of deployments, one in full, notes, and taking a lock away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from migration.base.errors import Refused
+from migration.ledger.deployments import Deployment, History, Record
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+
+@dataclass(frozen=True)
+class HistoryResult:
+    """Deployments and notes, newest first; `records` holds one deployment's records in full if just one was asked."""
+
+    deployments: tuple[dict[str, Any], ...]
+    notes: tuple[Record, ...]
+    message: str = ""
+    records: tuple[Record, ...] = ()
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class UnlockResult:
+    """The lock that was taken away."""
+
+    lock: dict[str, Any]
+    message: str
+    next: tuple[str, ...]
+    exit_code: int = 0
+
+
+def run(context: Context, limit: int = 20, note: str | None = None) -> HistoryResult:
+    """The newest deployments and notes; with `note`, that is added first. `limit` counts deployments."""
+    if note is not None:
+        _add(context, note)
+    history = context.ledger.history()
+    newest = list(reversed(history.deployments))[: max(limit, 0)]
+    rows = tuple(row(history, one) for one in newest)
+    notes = [record for record in reversed(history.records) if record["record"] in ("note", "lift", "unlock")]
+    whole = [one for one in history.records if one.get("deployment") == newest[0].id] if limit == 1 and newest else []
+    return HistoryResult(
+        rows, tuple(_note(one) for one in notes[: max(limit, 0)]), _message(context, history), tuple(whole)
+    )
+
+
+def row(history: History, one: Deployment) -> dict[str, Any]:
+    """One deployment as the tables and `--json` show it."""
+    undone = history.undone(one.id) if one.kind == "deploy" else None
+    live = history.live
+    functions = [
+        {"slug": change.slug, "action": change.action, "before": change.before, "after": change.after}
+        for change in one.functions
+    ]
+    return {
+        "id": one.id, "at": one.at, "ended": one.outcome_at or None, "who": one.who, "where": dict(one.where),
+        "kind": one.kind, "outcome": one.outcome, "revision": one.revision, "base_revision": one.base_revision,
+        "partial": one.partial, "to": one.to, "functions": functions, "message": one.message, "steps": list(one.steps),
+        "gate": dict(one.gate), "revert": one.revert, "new_code_seconds": one.new_code_seconds,
+        "live": live is not None and live.id == one.id, "undone_by": undone.id if undone else None,
+        "settled": one.interrupted and one is not history.newest, "without_lock": one.without_lock or None,
+    }  # fmt: skip
+
+
+def unlock(context: Context, lock: str, confirm: Callable[[str], bool] = lambda _: True) -> UnlockResult:
+    """Take the lock with this id away, recorded. Refused when nobody holds it, or it has another id."""
+    found = context.lock.holder()
+    if found is None or found.id != lock:
+        context.lock.unlock(lock)  # refuses, in its own words
+    if not confirm(f"Take the lock {lock} away from {found}"):
+        raise Refused("Not confirmed: the lock is as it was.", f"inv unlock {lock}")
+    taken = context.lock.unlock(lock)
+    following = (f"inv status{context.environment.flag}",)
+    return UnlockResult(taken.facts(), f"The lock {lock} was taken away from {taken}.", following)
+
+
+def _add(context: Context, note: str) -> None:
+    if not note.strip():
+        raise Refused("A note needs some text.", "inv history --note 'what happened'")
+    context.ledger.append({"record": "note", "text": note.strip()})
+
+
+def _note(record: Record) -> dict[str, Any]:
+    texts = {
+        "note": record.get("text"),
+        "lift": f"lifted the hold of {record.get('hold')}: {record.get('reason')}",
+        "unlock": f"took the lock {record.get('lock')} from {(record.get('robbed') or {}).get('who') or 'somebody'}",
+    }
+    return {"at": record.get("at"), "who": record.get("who"), "text": texts[record["record"]]}
+
+
+def _message(context: Context, history: History) -> str:
+    ledger = context.ledger
+    if ledger.offline:
+        return f"As last known to this clone. {ledger.offline}"
+    if not history.records:
+        return "The ledger is empty: nothing was deployed here by Cutover yet."
+    return "" if ledger.shared else "The app has no git remote: this ledger is on this machine alone."

@@ -1,0 +1,57 @@
+"""What the probes share, read once and only when one asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from migration.clients.supabase_types import Function
+from migration.context import Context
+from migration.deploy import plan as plans
+from migration.deploy.plan import Item, Plan
+from migration.logs.logquery import LogReader
+from migration.verify.readings import Scope
+
+
+@dataclass
+class Look:
+    """One examination of one environment."""
+
+    context: Context
+
+    @cached_property
+    def functions(self) -> Mapping[str, Function]:
+        """What is on the platform, by slug."""
+        return {each.slug: each for each in self.context.supabase.functions()}
+
+    @cached_property
+    def plan(self) -> Plan:
+        return plans.make(self.context, diff=True)
+
+    @cached_property
+    def reader(self) -> LogReader:
+        return LogReader.of(self.context)
+
+    @cached_property
+    def now(self) -> datetime:
+        return self.context.clock.now()
+
+    @property
+    def migrated(self) -> list[Function]:
+        """The migrated functions that are on the platform."""
+        return [self.functions[slug] for slug in self.context.config.migration.functions if slug in self.functions]
+
+    @property
+    def since(self) -> datetime:
+        """As far back as the criteria look."""
+        return self.now - timedelta(seconds=self.context.config.criteria.window)
+
+    def scope(self) -> Scope:
+        """The live versions of the migrated functions, over the criteria's window."""
+        live = {each.slug: (each.id, each.version) for each in self.migrated}
+        return Scope(live, self.since, self.now + timedelta(minutes=1))
+
+    def item(self, slug: str) -> Item | None:
+        return next((each for each in self.plan.functions if each.slug == slug), None)

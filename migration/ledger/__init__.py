@@ -1,0 +1,1 @@
+"""Records, deployments and the lock, shared through the git remote of the app."""

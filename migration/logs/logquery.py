@@ -1,0 +1,215 @@
+"""Reading the hosted logs: windows of at most a day, pages of a thousand rows, failures retried, a rate budget kept.
+
+The endpoint rounds times to the minute and takes 24 hours at most, so a window is a little shorter than a day, it is
+asked for with a margin, and the exact range stands in the SQL.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from migration.base.clock import Clock
+from migration.base.errors import ApiError, ServiceFailed, Unknown, Unreachable
+from migration.base.progress import Observer
+from migration.config import logsql
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+WINDOW = timedelta(hours=23, minutes=57)
+MINUTE = timedelta(minutes=1)
+MICROSECOND = timedelta(microseconds=1)
+HOSTED_PER_MINUTE = 8  # users report 10 a minute and project: two are left to colleagues
+SLOWEST = 2
+ATTEMPTS = 6
+PATIENCE = 180.0  # seconds that one failing query is repeated, where the environment does not say
+_ENGINE = re.compile(r"\bCode: \d+\.|DB::Exception|not allowed")  # a query that fails so fails again
+
+Row = dict[str, Any]
+
+
+class Source(Protocol):
+    """What answers one query, such as `clients.supabase.Supabase`."""
+
+    def logs(self, sql: str, start: datetime, end: datetime) -> list[Row]: ...
+
+
+class Budget:
+    """At most `per_minute` queries in any 60 seconds; None for no limit. A refusal by the server halts it."""
+
+    def __init__(self, clock: Clock, per_minute: int | None = HOSTED_PER_MINUTE) -> None:
+        self.clock = clock
+        self.per_minute = per_minute
+        self.spent = 0
+        self._sent: deque[float] = deque()
+        self._halted = float("-inf")
+        self._turn = threading.Lock()
+
+    def wait(self) -> float:
+        """Seconds until a query may be sent."""
+        now = self.clock.monotonic()
+        while self._sent and self._sent[0] <= now - 60:
+            self._sent.popleft()
+        full = self.per_minute is not None and len(self._sent) >= self.per_minute
+        return max(0.0, self._halted - now, self._sent[0] + 60 - now if full else 0.0)
+
+    def take(self) -> None:
+        """Waits for its turn and counts the query."""
+        while (wait := self._try()) > 0:
+            self.clock.sleep(wait)
+
+    def _try(self) -> float:
+        """Takes a turn if there is one: 0.0, else the seconds until it is worth asking again."""
+        with self._turn:
+            wait = self.wait()
+            if wait <= 0:
+                self._sent.append(self.clock.monotonic())
+                self.spent += 1
+            return wait
+
+    def halt(self, seconds: float) -> None:
+        """The server said no: nothing is sent for so long, and from then on a little less often."""
+        self._halted = self.clock.monotonic() + seconds
+        self.per_minute = max(SLOWEST, (self.per_minute or HOSTED_PER_MINUTE + 1) - 1)
+
+
+class LogReader:
+    """Asks the hosted logs. One reader may serve many askers of a run; all share its budget.
+
+    `rows(where, since, until)`: every row, in order. `aggregate(select, where, since, until)`: counts and sums.
+    `query(sql, since, until)`: one request. `where` is SQL built with `logsql`; times are aware datetimes, `since`
+    included and `until` not. ServiceFailed (often ApiError) when the endpoint goes on failing.
+    """
+
+    def __init__(
+        self,
+        supabase: Source,
+        clock: Clock,
+        budget: Budget | None = None,
+        observer: Observer | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.supabase = supabase
+        self.clock = clock
+        self.patience = patience
+        self.budget = budget or Budget(clock)
+        self.observer = observer or Observer()
+
+    @classmethod
+    def of(cls, context: Context) -> LogReader:
+        """A reader of the run; all of them share one budget, which is the environment's."""
+        own = context.environment
+        budget: Budget = context.__dict__.setdefault("log_budget", Budget(context.clock, own.log_queries))
+        return cls(context.supabase, context.clock, budget, context.observer, own.logs.patience)
+
+    def rows(
+        self,
+        where: str,
+        since: datetime,
+        until: datetime,
+        *,
+        columns: str = "source, event_message, log_attributes",
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """Every row that meets `where`, each id once, as dicts with `id`, `us` (int, since 1970) and the columns.
+
+        Oldest first unless `newest_first`; at most `limit` of them. Holds one page at a time.
+        """
+        pieces = windows(since, until, newest_first)
+        found = (row for piece in pieces for row in self._window(where, *piece, columns, newest_first))
+        return islice(found, limit)
+
+    def aggregate(self, select: str, where: str, since: datetime, until: datetime, group: str = "") -> list[Row]:
+        """One query a window of a day: `select` (aggregates, and the group's columns) over the rows that meet `where`.
+
+        The rows of all windows come one after another: over more than a day the caller adds up. 1,000 groups at most.
+        """
+        grouped = f" group by {group}" if group else ""
+        found: list[Row] = []
+        for start, end in windows(since, until):
+            condition = logsql.both(logsql.span(start, end), where)
+            found += self.query(f"select {select} from logs where {condition}{grouped}", start, end)
+        return found
+
+    def scalar(self, select: str, where: str, since: datetime, until: datetime) -> float:
+        """The sum over all windows of one aggregate such as `count()`; 0.0 without rows."""
+        found = self.aggregate(f"{select} as value", where, since, until)
+        return sum(float(row["value"] or 0) for row in found)
+
+    def query(self, sql: str, since: datetime, until: datetime) -> list[Row]:
+        """One request for a range of at most WINDOW, repeated while the endpoint fails in a way that may pass."""
+        start, end = since.replace(second=0, microsecond=0), _ceiling(until) + MINUTE
+        deadline = self.clock.monotonic() + self.patience
+        for attempt in range(1, ATTEMPTS + 1):
+            self.budget.take()
+            try:
+                return self.supabase.logs(sql, start, end)
+            except ServiceFailed as error:
+                self._pause(error, attempt, deadline)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _window(self, where: str, start: datetime, end: datetime, columns: str, newest: bool) -> Iterator[Row]:
+        first, last, cursor, seen = start, end, "", ""
+        while True:
+            condition = logsql.both(logsql.span(first, last), where, cursor)
+            page = self.query(logsql.rows(condition, columns, newest), start, end)
+            for row in page:
+                row["us"] = int(row["us"])
+                if row["id"] != seen:
+                    yield row
+                seen = row["id"]
+            if len(page) < logsql.PAGE:
+                return
+            cursor = logsql.beyond(page[-1]["us"], page[-1]["id"], newest)
+            at = logsql.at_micros(page[-1]["us"])
+            first, last = (start, at + MICROSECOND) if newest else (at, end)  # the engine skips what was read
+
+    def _pause(self, error: ServiceFailed, attempt: int, deadline: float) -> None:
+        wait = _wait(error, attempt)
+        if wait is None or attempt == ATTEMPTS or self.clock.monotonic() + wait > deadline:
+            raise error
+        if isinstance(error, ApiError) and error.status == 429:
+            self.budget.halt(wait)
+            said = f"waiting {wait:.0f} s, then asking at most {self.budget.per_minute} times a minute"
+            self.observer.note(f"the log endpoint's rate limit is reached: {said}")
+        else:
+            self.clock.sleep(wait)
+
+
+def passing(error: ServiceFailed) -> bool:
+    """Whether the same query may succeed later: overload and broken connections, not refusals and bad SQL."""
+    return _wait(error, 1) is not None
+
+
+def _wait(error: ServiceFailed, attempt: int) -> float | None:
+    """Seconds until the same query may be sent again; None when that would not help."""
+    backoff = float(min(30, 2 ** (attempt - 1)))
+    if isinstance(error, Unreachable | Unknown):
+        return backoff
+    if not isinstance(error, ApiError):
+        return None
+    if error.status == 429:
+        return error.retry_after if error.retry_after is not None else 30.0
+    if error.status < 500 or _ENGINE.search(error.body):
+        return None
+    return error.retry_after if error.retry_after is not None else backoff
+
+
+def windows(since: datetime, until: datetime, newest_first: bool = False) -> list[tuple[datetime, datetime]]:
+    """The range in pieces that the endpoint takes; none when it is empty."""
+    count = -((since - until) // WINDOW)
+    if newest_first:
+        return [(max(since, until - (n + 1) * WINDOW), until - n * WINDOW) for n in range(count)]
+    return [(since + n * WINDOW, min(since + (n + 1) * WINDOW, until)) for n in range(count)]
+
+
+def _ceiling(at: datetime) -> datetime:
+    floor = at.replace(second=0, microsecond=0)
+    return floor if floor == at else floor + MINUTE

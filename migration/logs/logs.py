@@ -1,0 +1,229 @@
+"""What functions logged: history of any span, and a tail that follows.
+
+`history` and `follow` yield events; `explain` shows what the usage pattern takes from real lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from migration.base.errors import Refused
+from migration.config import logsql, signals
+from migration.config.signals import Pattern
+from migration.logs.logquery import LogReader, Row
+from migration.logs.logs_follow import Follower
+from migration.logs.names import Names
+from migration.logs.story import story
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+COLUMNS = ", ".join(["source", "event_message", *(f"{logsql.attribute(name)} as {name}" for name in logsql.ATTRIBUTES)])
+EXPLAINED = 20
+_REQUEST = re.compile(r"^\[([A-Za-z0-9_-]{6,64})\] ")
+_SLUG = re.compile(r"^/functions/v1/([^/?]+)")
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which events: `functions` by slug (all when empty), `level` that one and worse, `until` None for now.
+
+    `limit` takes the newest so many; order is oldest first unless `newest_first`.
+    """
+
+    since: datetime
+    until: datetime | None = None
+    functions: tuple[str, ...] = ()
+    grep: str | None = None
+    signal: str | None = None
+    level: str | None = None
+    request: str | None = None
+    limit: int | None = None
+    newest_first: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """One log row. `function` is the slug (the id where no name is known); `status` only for gateway rows."""
+
+    id: str
+    timestamp: datetime
+    function: str
+    level: str
+    message: str
+    request_id: str
+    execution_id: str
+    version: int | None
+    status: int | None
+    milliseconds: int | None
+    region: str
+    kind: str
+    signals: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"timestamp": iso(self.timestamp), "signals": list(self.signals)}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A line, and the pattern's named groups in it ("" for an absent one); `taken` is None where it does not match."""
+
+    id: str
+    timestamp: datetime
+    function: str
+    message: str
+    taken: dict[str, str] | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the usage pattern takes from real lines, oldest first."""
+
+    pattern: str
+    lines: tuple[Taken, ...]
+
+    @property
+    def matched(self) -> int:
+        return sum(line.taken is not None for line in self.lines)
+
+
+def history(context: Context, query: Query) -> Iterator[Event]:
+    """Events of the range, each once. Refused for an unknown function, signal or level."""
+    asker = Asker.of(context, query)
+    return asker.history(query, context.clock.now())
+
+
+def follow(context: Context, query: Query) -> Iterator[Event]:
+    """Events from `query.since` on and then as they come, for ever; late ones when they come, each once."""
+    asker = Asker.of(context, query)
+    follower = Follower(asker.reader, asker.where(query), COLUMNS, query.since)
+    return (asker.event(row) for row in follower.run())
+
+
+def explain(context: Context, query: Query) -> Explanation:
+    """The newest lines that look like usage, as the usage pattern reads them."""
+    usage = signals.usage(context.config)
+    asker = Asker.of(context, query)
+    wanted = replace(
+        query,
+        functions=query.functions or asker.names.known(usage.functions),
+        grep=signals.anchor(usage.pattern),
+        limit=query.limit or EXPLAINED,
+    )
+    events = asker.history(wanted, context.clock.now())
+    lines = (Taken(it.id, it.timestamp, it.function, it.message, usage.groups(it.message)) for it in events)
+    return Explanation(usage.pattern, tuple(lines))
+
+
+class Asker:
+    """Turns a query into SQL, and rows into events."""
+
+    def __init__(self, reader: LogReader, names: Names, patterns: Mapping[str, Pattern]) -> None:
+        self.reader = reader
+        self.names = names
+        self.patterns = patterns
+
+    @classmethod
+    def of(cls, context: Context, query: Query) -> Asker:
+        """Refused for a level, a signal (before anything is asked of a service) or a function that does not exist."""
+        if query.level and query.level not in logsql.LEVELS:
+            raise Refused(f"there is no level {query.level}", f"use one of: {', '.join(logsql.LEVELS)}")
+        if query.signal:
+            signals.one(context.config, query.signal)
+        names = Names.of(context)
+        names.ids(query.functions)
+        return cls(LogReader.of(context), names, signals.named(context.config))
+
+    def history(self, query: Query, now: datetime) -> Iterator[Event]:
+        until = query.until or now + timedelta(minutes=1)
+        newest = query.newest_first or query.limit is not None
+        rows = self.reader.rows(
+            self.where(query), query.since, until, columns=COLUMNS, newest_first=newest, limit=query.limit
+        )
+        events = (self.event(row) for row in rows)
+        return events if newest == query.newest_first else reversed(list(events))
+
+    def where(self, query: Query) -> str:
+        """The condition of a query, without its range."""
+        return logsql.both(
+            logsql.either(logsql.source(logsql.FUNCTION), logsql.source(logsql.EDGE)),
+            self._functions(query.functions),
+            self._signal(query.signal, query.functions),
+            logsql.contains(query.grep) if query.grep else "",
+            _at_least(query.level) if query.level else "",
+            story(query.request) if query.request else "",
+        )
+
+    def event(self, row: Row) -> Event:
+        """An event of a row with COLUMNS."""
+        edge = row["source"] == logsql.EDGE
+        message = row["event_message"]
+        function = self.names.slug(row["function_id"]) or _slug(row["path"])
+        return Event(
+            id=row["id"],
+            timestamp=logsql.at_micros(row["us"]),
+            function=function,
+            level=_level(row),
+            message=message,
+            request_id=row["gateway_request"] if edge else _request(message),
+            execution_id=row["execution_id"],
+            version=_number(row["version"]),
+            status=_number(row["status"]) if edge else None,
+            milliseconds=_number(row["milliseconds"]),
+            region=row["region"] or row["edge_region"],
+            kind="Request" if edge else row["event_type"],
+            signals=() if edge else self._seen(function, message),
+        )
+
+    def _functions(self, slugs: Sequence[str]) -> str:
+        return logsql.serves(self.names.ids(slugs), slugs) if slugs else ""
+
+    def _signal(self, name: str | None, functions: Sequence[str]) -> str:
+        if not name:
+            return ""
+        found = self.patterns[name]
+        own = "" if functions else logsql.equal("function_id", *self.names.ids(self.names.known(found.functions)))
+        return logsql.both(logsql.source(logsql.FUNCTION), own, found.sql)
+
+    def _seen(self, function: str, message: str) -> tuple[str, ...]:
+        own = [found for found in self.patterns.values() if function in found.functions]
+        text = signals.plain(message) if own else ""
+        return tuple(found.name for found in own if found.regex.search(text))
+
+
+def iso(at: datetime) -> str:
+    """UTC with microseconds and a Z."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _at_least(level: str) -> str:
+    return f"{logsql.level()} in {logsql.literals(logsql.LEVELS[logsql.LEVELS.index(level) :])}"
+
+
+def _level(row: Row) -> str:
+    if row["source"] == logsql.EDGE:
+        status = _number(row["status"]) or 0
+        return "error" if status >= 500 else "warn" if status >= 400 else "info" if status >= 100 else ""
+    said = str(row["level"]).lower()
+    return {"fatal": "error", "warning": "warn", "log": "info"}.get(said, said)
+
+
+def _number(text: str) -> int | None:
+    try:
+        return round(float(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _request(message: str) -> str:
+    found = _REQUEST.match(message)
+    return found[1] if found else ""
+
+
+def _slug(path: str) -> str:
+    found = _SLUG.match(path)
+    return found[1] if found else ""

@@ -1,0 +1,1 @@
+"""One module a kind of provider: what it can prove, and how."""

@@ -1,1 +1,0 @@
-"""The road to the platform: stage, activate, settle, record, recover, end."""

@@ -1,0 +1,1 @@
+"""Which deployment to take back, the service, git, and the proof."""

@@ -1,0 +1,1 @@
+"""What is done once before anything else: .env and secrets."""

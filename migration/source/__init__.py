@@ -1,0 +1,1 @@
+"""Which files a function consists of, and which of them a rollback takes back."""

@@ -1,0 +1,97 @@
+"""Which files the git half of a rollback takes back, and whether git then says what is live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migration.base.errors import CutoverError
+from migration.clients.supabase_types import Function
+from migration.git import reversal
+from migration.git.repository import Repository
+from migration.git.reversal import Range
+from migration.source import downloaded, snapstore, source
+
+if TYPE_CHECKING:
+    from migration.context import Context
+    from migration.source.source import Source
+
+CONFIG = "supabase/config.toml"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The range, and the shared files that stay because another function's live source holds their new text."""
+
+    found: Range
+    kept: Mapping[str, str]
+
+
+def of(
+    context: Context, base: str, revision: str, slugs: Sequence[str], live: Mapping[str, Function],
+    deployment: str, whole: bool,
+) -> Scope:  # fmt: skip
+    """The files of these functions before and after. Refused when a commit of the range is not to be had."""
+    repository = context.repository
+    reversal.have(repository, remote(context), [base, revision])
+    files = sources(repository, base, revision, slugs, context.state)[0]
+    changed = set(repository.changed(base, revision, sorted(files))) if files else set()
+    kept = _kept(context, changed, revision, slugs, live)
+    paths = tuple(sorted(files - set(kept)))
+    commits = reversal.listed(repository, base, revision, sorted(changed)) if changed else ()
+    return Scope(Range(base, revision, paths, commits, whole, tuple(slugs), deployment), kept)
+
+
+def sources(
+    repository: Repository, base: str, revision: str, slugs: Sequence[str], state: Path
+) -> tuple[set[str], set[str]]:
+    """The files of these functions before and after, the settings too where they differ; and who is there after."""
+    before, after = (source.at_revision(repository, commit, slugs, state) for commit in (base, revision))
+    files = {path for side in (before, after) for one in side.values() for path in one.files}
+    if any(_settings(before.get(slug)) != _settings(after.get(slug)) for slug in slugs):
+        files.add(CONFIG)
+    return files, set(after)
+
+
+def differing(context: Context, commit: str, restored: Mapping[str, Source | None]) -> list[str]:
+    """The functions for which git at this commit is not what is live again: there `plan` would not say same."""
+    there = source.at_revision(context.repository, commit, list(restored), context.state)
+    return [slug for slug, wanted in restored.items() if _digest(there.get(slug)) != _digest(wanted)]
+
+
+def remote(context: Context) -> str | None:
+    """The git remote that is pushed to; None when the repository has none."""
+    return context.remote if context.remote in context.repository.remotes() else None
+
+
+def _kept(
+    context: Context, changed: set[str], revision: str, slugs: Sequence[str], live: Mapping[str, Function]
+) -> dict[str, str]:
+    """Changed files that another function imports, where what is live of that function has the new text."""
+    others = [slug for slug in live if slug not in slugs]
+    if not changed or not others:
+        return {}
+    found: dict[str, str] = {}
+    for slug, theirs in source.at_revision(context.repository, revision, others, context.state).items():
+        shared = changed & set(theirs.files)
+        held = _hashes(context, live[slug]) if shared else set()
+        found |= {path: slug for path in shared if theirs.hashes[path] in held}
+    return found
+
+
+def _hashes(context: Context, function: Function) -> set[str]:
+    """SHA-256 of each file that is live, wherever the platform put it; nothing where it cannot be read."""
+    try:
+        return set(downloaded.from_body(snapstore.download(context, function), function).hashes.values())
+    except CutoverError:
+        return set()
+
+
+def _settings(found: Source | None) -> object:
+    return found.metadata() if found else None
+
+
+def _digest(found: Source | None) -> str | None:
+    return found.digest if found else None

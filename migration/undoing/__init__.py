@@ -1,1 +1,0 @@
-"""A rollback in its parts: what it aims at, how it is carried out, its proof and its result."""

@@ -1,0 +1,163 @@
+"""`inv checks`, and the criteria inside a deploy's gate: gathers evidence, judges it, and sums it up."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+
+import checks
+from checks.criterion import Criterion
+from checks.evidence import Evidence, Missing
+from checks.result import Options, Result, Verdict, overall, streak
+from checks.table import Row, table
+from migration.base.errors import ConfigError, Refused
+from migration.base.finding import Finding, addressed, named
+from migration.logs.logquery import LogReader
+from migration.verify import measure, subject
+
+if TYPE_CHECKING:
+    from migration.clients.supabase_types import Function
+    from migration.config.settings import Config
+    from migration.context import Context
+    from migration.ledger.deployments import Deployment
+    from migration.verify.samples import Sample
+
+_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 4}
+_POLL, _POLL_QUICK = 30.0, 0.5  # seconds; a hosted project allows about ten log queries a minute
+
+
+@dataclass(frozen=True)
+class ChecksResult:
+    """Every criterion's verdict, the plan's table with measured figures, and what it comes to."""
+
+    criteria: tuple[Result, ...]
+    verdict: Verdict
+    table: tuple[Row, ...] = ()
+    window: str = ""
+    evidence: Evidence | None = field(default=None, repr=False)
+    provider: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return _CODES[self.verdict]
+
+    def result(self, name: str) -> Result | None:
+        return next((one for one in self.criteria if one.name == name), None)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"verdict": self.verdict, "window": self.window, "criteria": self.criteria, "table": self.table,
+                "provider": self.provider}  # fmt: skip
+
+
+def run(
+    context: Context,
+    since: datetime | None = None,
+    deployment: str | Deployment | None = None,
+    *,
+    gate: bool = False,
+    smoke: Sequence[Sample] | None = None,
+    before: Sequence[Function] | None = None,
+    patience: float = 0.0,
+    readings: Mapping[str, Sequence[Result]] | None = None,
+) -> ChecksResult:
+    """Judge the criteria of config.yaml over a window, or over the rows of one deployment.
+
+    `since` defaults to criteria.window; `deployment` (an id, or the record) keeps the evidence to what that one made
+    live. `gate`: only what a deploy can have broken decides; `smoke` holds the answers that its smoke cases got,
+    `before` the functions as listed before it, and for up to `patience` seconds log rows are waited for.
+    `readings` are earlier results by criterion, oldest first, for criteria that tolerate bad or ask for several good
+    ones. Refused for an unknown deployment or criterion.
+    """
+    chosen = criteria(context.config)
+    options = {name: option(context.config, name) for name in chosen}
+    found = _deployment(context, deployment)
+    start = since or context.clock.now() - timedelta(seconds=context.config.criteria.window)
+    reader = LogReader.of(context)
+    end = context.clock.monotonic() + patience
+    while True:
+        about = subject.subject(context, start, found, gate=gate, given=smoke, listed=before)
+        context.observer.step("checks", detail="gathering evidence")
+        evidence = measure.gather(context, about, reader)
+        fresh = [one.judge(evidence, options[name]) for name, one in chosen.items()]
+        if context.clock.monotonic() >= end or _settled(fresh, evidence, smoke):
+            break
+        context.clock.sleep(_POLL if context.environment.log_queries else _POLL_QUICK)
+    results = [streak([*(readings or {}).get(one.name, ()), one], options[one.name]) for one in fresh]
+    results = [replace(one, evidence=tuple(named(line, context.environment.name) for line in one.evidence))
+               for one in results]  # fmt: skip
+    findings = () if gate else tuple(addressed(context.check_provider(), context.environment.name))
+    return replace(_sum(context, results, evidence, options), provider=findings)
+
+
+def criteria(config: Config) -> dict[str, Criterion]:
+    """The criteria that config.yaml names, and those of its own files. Refused for a name that nothing defines."""
+    own = [name for file in config.criteria.files for name in _load(config.folder / file)]
+    names = list(dict.fromkeys([*config.criteria.named, *own]))
+    unknown = [name for name in names if name not in checks.REGISTRY]
+    if unknown:
+        known = ", ".join(sorted(checks.REGISTRY))
+        raise ConfigError(f"criteria.{unknown[0]}: no criterion of this name; known are {known}", "mend config.yaml")
+    return {name: checks.REGISTRY[name] for name in names}
+
+
+def option(config: Config, name: str) -> Options:
+    """What config.yaml tells one criterion, the budget included."""
+    given = config.criteria.named.get(name)
+    told = structs.asdict(given) if given is not None else {}
+    told = {key: value for key, value in told.items() if key in Options.__dataclass_fields__}
+    budget = config.budget
+    return Options(**{**told, "monthly_warning": budget.monthly_warning, "monthly_critical": budget.monthly_critical})
+
+
+def _load(file: Path) -> list[str]:
+    """The names of the criteria that a file of the user's defines."""
+    if not file.is_file():
+        raise ConfigError(f"criteria.files names {file.name}, which does not exist", "mend config.yaml")
+    spec = importlib.util.spec_from_file_location(f"criteria_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"criteria.files: {file.name} is not a Python file", "mend config.yaml")
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except Exception as error:
+        raise ConfigError(f"{file.name} cannot be loaded: {type(error).__name__}: {error}", "mend it") from error
+    return [name for name, one in checks.REGISTRY.items() if Path(one.function.__code__.co_filename) == file]
+
+
+def _deployment(context: Context, wanted: str | Deployment | None) -> Deployment | None:
+    if wanted is None or not isinstance(wanted, str):
+        return wanted
+    found = context.ledger.history().find(wanted)
+    if found is None:
+        raise Refused(f"the ledger has no deployment {wanted}", "inv history")
+    return found
+
+
+def _settled(results: Sequence[Result], evidence: Evidence, smoke: Sequence[Sample] | None) -> bool:
+    """Whether waiting for log rows could change anything: all requests are in the log, and nothing is open."""
+    if overall(results) is Verdict.FAIL:
+        return True
+    wanted = dict.fromkeys(evidence.window.versions, 0)
+    for answer in smoke or ():
+        if answer.execution and answer.function in wanted:
+            wanted[answer.function] += 1
+    if isinstance(evidence.traffic, Missing):
+        return False
+    seen = {part.function: part.requests for part in evidence.traffic}
+    return overall(results) is Verdict.PASS and all(seen.get(name, 0) >= count for name, count in wanted.items())
+
+
+def _sum(context: Context, results: list[Result], evidence: Evidence, options: Mapping[str, Options]) -> ChecksResult:
+    deciding = [one for one in results if not one.advisory]
+    verdict = Verdict.INCONCLUSIVE if evidence.gate and not deciding else overall(results)
+    counted = {one: sum(result.verdict is one for result in results) for one in Verdict}
+    context.observer.done("checks", detail=", ".join(f"{n} {one.value}" for one, n in counted.items() if n))
+    if not results:
+        context.observer.warn("config.yaml names no criterion, and nothing that was not checked passes")
+    rows = tuple(replace(row, before=named(row.before, context.environment.name)) for row in table(evidence, options))
+    return ChecksResult(tuple(results), verdict, rows, str(evidence.window), evidence)

@@ -1,0 +1,264 @@
+"""`inv smoke`: sends the smoke cases at once, checks every answer, and shows what each failure had to do with."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from migration.base import parallel
+from migration.base.errors import CutoverError, ServiceFailed
+from migration.base.secrets_type import mask
+from migration.clients.http import Answer
+from migration.config import logsql
+from migration.config.cases import SmokeCase
+from migration.context import Context
+from migration.logs.logquery import LogReader
+from migration.verify import captures, curl, samples
+from migration.verify.expect import Checker, Failure, delivers, find
+from migration.verify.parser import parser
+from migration.verify.samples import Sample
+from migration.verify.smoke_cases import body_of, check, choose
+
+LIMIT = 64  # requests at once: as many as the client has connections
+
+Delivered = Literal["missing", "invalid", "valid"]
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One case. `status` is None without an answer; `seconds` from the first byte sent to the last one received.
+
+    `artifact` says what became of the code that was asked for, None where none was. A skipped case is not ok.
+    """
+
+    name: str
+    function: str
+    ok: bool
+    status: int | None = None
+    seconds: float = 0.0
+    failures: tuple[Failure, ...] = ()
+    request_id: str | None = None
+    execution_id: str | None = None
+    curl: str = ""
+    log_lines: tuple[str, ...] = ()
+    skipped: str | None = None
+    artifact: Delivered | None = None
+    at: datetime | None = field(default=None, repr=False, compare=False)
+    answer: Answer | None = field(default=None, repr=False, compare=False)
+    captured: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def sample(self) -> Sample | None:
+        """The answer as the criteria count it; None when nothing was sent."""
+        if self.at is None:
+            return None
+        why = "; ".join(str(failure) for failure in self.failures)
+        valid = None if self.artifact is None else self.artifact == "valid"
+        return Sample(self.at, self.function, self.name, self.ok, self.status or 0, self.seconds, valid,
+                      self.execution_id or "", why)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SmokeResult:
+    cases: tuple[CaseResult, ...]
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.cases) and all(case.ok for case in self.cases)
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for case in self.cases if (sample := case.sample) is not None]
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.ok else 1
+
+
+def run(context: Context, cases: Sequence[str] | None = None, lines: bool = True) -> SmokeResult:
+    """Every case, or those named and the ones whose captures they use; results in the order of config.yaml.
+
+    `lines`: wait for the log lines of failed cases (a gate does not: the failing code answers callers meanwhile).
+
+    Refused before anything is sent: no such case, none at all, a key or user that is missing, captures in a circle.
+    """
+    chosen = choose(context.config.smoke, cases, context.config.folder)
+    check(context, chosen)
+    sender = Sender(context)
+    threading.Thread(target=_warm, args=(sender, chosen), daemon=True).start()
+    runner = _Run(sender, chosen)
+    found = {case.name: runner.told(case, result) for case, result in parallel.each(chosen, runner.one, LIMIT)}
+    named = [found[case.name] for case in context.config.smoke if case.name in found]
+    result = SmokeResult(tuple(lines_of(context, named) if lines else named))
+    samples.record(context, result.samples)
+    return result
+
+
+class Sender:
+    """Sends one case and judges its answer; safe to use from several threads (`inv soak` does)."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.parser = parser(context.state)
+        self._checker = Checker(self.parser)
+
+    def send(self, case: SmokeCase, captured: Mapping[str, Any] | None = None) -> CaseResult:
+        """One request. A service that does not answer is a failure of the case; a missing key is raised."""
+        body = captures.fill(body_of(case, self.context.config.folder), captured or {})
+        headers = captures.fill(case.headers, captured or {})
+        url = f"{self.context.environment.url.rstrip('/')}/functions/v1/{case.function}"
+        shell = curl.line(url, case.method, case.auth, headers, body)
+        at = self.context.clock.now()
+        result = CaseResult(case.name, case.function, False, curl=shell, artifact=_asks(case, None), at=at)
+        try:
+            return self._judged(case, result, self._call(case, headers, body))
+        except ServiceFailed as error:
+            failure = Failure("answer", f"one within {case.timeout:g} s", mask(error.message))
+            return replace(result, status=getattr(error, "status", None), failures=(failure,))
+
+    def _call(self, case: SmokeCase, headers: Mapping[str, str], body: Any) -> Answer:
+        sending: dict[str, Any] = {"json": body}
+        if isinstance(body, str):
+            sending = {"content": body.encode()}
+            headers = {"Content-Type": "text/plain; charset=utf-8", **headers}
+        return self.context.edge.call(
+            case.function, method=case.method, headers=headers, auth=case.auth, timeout=case.timeout, **sending
+        )
+
+    def _judged(self, case: SmokeCase, result: CaseResult, answer: Answer) -> CaseResult:
+        failures = list(self._checker.check(case.expect, answer))
+        captured, lost = captures.take(case.capture, answer.body) if not failures else ({}, [])
+        failures += lost
+        return replace(
+            result,
+            ok=not failures,
+            status=answer.status,
+            seconds=answer.seconds,
+            failures=tuple(failures),
+            request_id=_request_id(answer),
+            execution_id=answer.headers.get("x-deno-execution-id"),
+            artifact=_asks(case, answer, any(failure.what in ("artifact", "code") for failure in failures)),
+            answer=answer,
+            captured=captured,
+        )
+
+
+class _Run:
+    """Cases under way: each waits for those whose captures it uses."""
+
+    def __init__(self, sender: Sender, cases: Sequence[SmokeCase]) -> None:
+        self._sender = sender
+        self._cases = cases
+        self._folder = sender.context.config.folder
+        self._over = {case.name: threading.Event() for case in cases}
+        self._results: dict[str, CaseResult] = {}
+
+    def one(self, case: SmokeCase) -> CaseResult:
+        self._sender.context.observer.step("smoke", case.name)
+        try:
+            self._results[case.name] = self._after_others(case)
+            return self._results[case.name]
+        finally:
+            self._over[case.name].set()
+
+    def told(self, case: SmokeCase, result: CaseResult | Exception) -> CaseResult:
+        """The result, once the observer has heard of it; what a thread raised is raised here."""
+        observer = self._sender.context.observer
+        if isinstance(result, Exception):
+            observer.failed("smoke", case.name, result.message if isinstance(result, CutoverError) else repr(result))
+            raise result
+        if result.ok:
+            observer.done("smoke", case.name, f"{result.status}", result.seconds)
+        else:
+            observer.failed("smoke", case.name, result.skipped or str(result.failures[0]))
+        return result
+
+    def _after_others(self, case: SmokeCase) -> CaseResult:
+        captured: dict[str, Any] = {}
+        for name in captures.used(case.headers, body_of(case, self._folder)):
+            other = captures.maker(self._cases, name)
+            self._over[other].wait()
+            found = self._results.get(other)
+            if found is None or name not in found.captured:
+                why = f"it needs {name} of the case {other}, which did not deliver it"
+                return CaseResult(case.name, case.function, False, skipped=why, artifact=_asks(case, None))
+            captured[name] = found.captured[name]
+        return self._sender.send(case, captured)
+
+
+def _warm(sender: Sender, cases: Sequence[SmokeCase]) -> None:
+    """Start the parser while the requests are under way; what goes wrong is told when it is needed."""
+    if any(case.expect.artifact or case.expect.code for case in cases):
+        try:
+            sender.parser.warm()
+        except (CutoverError, OSError):
+            return
+
+
+def _asks(case: SmokeCase, answer: Answer | None, broken: bool = False) -> Delivered | None:
+    """What became of the code that a case asks for."""
+    if not (case.expect.artifact or case.expect.code):
+        return None
+    if answer is None or not delivers(case.expect, answer):
+        return "missing"
+    return "invalid" if broken else "valid"
+
+
+def _request_id(answer: Answer) -> str | None:
+    """The id that the function's own log lines carry, else the gateway's."""
+    own = answer.headers.get("x-request-id") or next(iter(find(answer.body, "$.requestId")), None)
+    found = own if isinstance(own, str) else answer.headers.get("sb-request-id")
+    return re.sub(r"[^\w.:-]", "", found)[:80] if found else None
+
+
+# The log lines of the executions that failed, so that a failure can be understood where it is read.
+
+PATIENCE = 10.0  # seconds: rows come late, and a smoke test is not the place to wait for all of them
+_POLL = 0.5
+_SPAN = timedelta(minutes=15)
+_REQUEST = re.compile(r"^\[([A-Za-z0-9_-]{6,64})\] ")
+
+
+def lines_of(context: Context, results: Sequence[CaseResult]) -> list[CaseResult]:
+    """The results, each failed one with the lines of its execution, where the environment has logs that we may read."""
+    wanted = {result.execution_id for result in results if not result.ok and result.execution_id}
+    if not wanted or not context.environment.project_ref or not context.environment.access_token:
+        return list(results)
+    try:
+        rows = _rows(context, sorted(filter(None, wanted)))
+    except CutoverError as error:
+        context.observer.note(f"the logs of the failed cases could not be read: {error.message}")
+        return list(results)
+    found = [result if result.ok else replace(result, log_lines=tuple(_own(rows, result))) for result in results]
+    for result in found:
+        if result.execution_id in wanted and not result.log_lines:
+            where = f"inv logs --request {result.request_id or result.execution_id} --env {context.environment.name}"
+            context.observer.note(f"{result.name}: no log line so far, they come late: {where}")
+    return found
+
+
+def _rows(context: Context, executions: Sequence[str]) -> list[tuple[str, str]]:
+    """(execution, message) of every line, once each execution has one or patience ends."""
+    reader = LogReader.of(context)
+    columns = f"event_message, {logsql.attribute('execution_id')} as execution_id"
+    where = logsql.both(logsql.source(logsql.FUNCTION), logsql.equal("execution_id", *executions))
+    since = context.clock.now() - _SPAN
+    end = context.clock.monotonic() + PATIENCE
+    while True:
+        found = reader.rows(where, since, context.clock.now() + timedelta(minutes=1), columns=columns)
+        rows = [(str(row["execution_id"]), str(row["event_message"]).strip()) for row in found]
+        if {execution for execution, _ in rows} >= set(executions) or context.clock.monotonic() >= end:
+            return rows
+        context.clock.sleep(4 * _POLL if context.environment.log_queries else _POLL)
+
+
+def _own(rows: Iterable[tuple[str, str]], result: CaseResult) -> Iterator[str]:
+    """Lines of the result's execution without those of other requests that the same worker served."""
+    for execution, message in rows:
+        named = _REQUEST.match(message)
+        if execution == result.execution_id and (named is None or named[1] == (result.request_id or named[1])):
+            yield mask(message)

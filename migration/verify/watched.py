@@ -1,0 +1,96 @@
+"""The functions that the migration must leave alone, measured: their source, their answers, their own route."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from checks.evidence import Missing, Unchanged
+from migration.base.errors import CutoverError, ServiceFailed
+from migration.source import downloaded, source
+from migration.source.source import Source
+from migration.verify.samples import Sample
+
+if TYPE_CHECKING:
+    from migration.clients.supabase_types import Function
+    from migration.context import Context
+    from migration.verify.subject import Subject
+
+
+def all_of(
+    context: Context,
+    about: Subject,
+    answers: Sequence[Sample],
+    lines: Mapping[str, int] | Missing,
+) -> dict[str, Unchanged | Missing]:
+    """Evidence for each of migration.unchanged, by slug."""
+    slugs = context.config.migration.unchanged
+    try:
+        base = {} if about.gate else _base(context, about.base, slugs)
+    except CutoverError as error:
+        return dict.fromkeys(slugs, Missing(error.message))
+    found: dict[str, Unchanged | Missing] = {}
+    for slug in slugs:
+        own = [answer for answer in answers if answer.function == slug]
+        count = None if isinstance(lines, Missing) else lines.get(slug)
+        try:
+            found[slug] = _one(context, about, slug, base.get(slug), own, count)
+        except CutoverError as error:
+            found[slug] = Missing(error.message)
+    return found
+
+
+def _one(
+    context: Context, about: Subject, slug: str, base: Source | None, own: Sequence[Sample], lines: int | None
+) -> Unchanged:
+    live = about.live.get(slug)
+    if live is None:
+        return Unchanged(slug, False, ("it is not deployed",), False, False, 404, lines)
+    answers, status = _answers(context, slug, own)
+    same, differs = (None, ()) if about.gate else _compare(context, live, base)
+    return Unchanged(slug, same, differs, _as_before(about, live), answers, status, lines)
+
+
+def _base(context: Context, revision: str, slugs: Sequence[str]) -> dict[str, Source]:
+    if not revision or context.repository.revision(revision) is None:
+        return {}
+    return source.at_revision(context.repository, revision, slugs, context.state)
+
+
+def _compare(context: Context, live: Function, base: Source | None) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether what is deployed is file for file what git held before the migration; None without a base."""
+    if base is None:
+        return None, ()
+    found = downloaded.from_body(context.supabase.body(live.slug), live)
+    if downloaded.same_files(found, base):
+        return True, ()
+    live_files, base_files = _seen(found), _seen(base)
+    paths = sorted({*live_files, *base_files})
+    return False, tuple(path for path in paths if live_files.get(path) != base_files.get(path))
+
+
+def _seen(found: Source) -> dict[str, str]:
+    """Hashes by path as seen from the entrypoint: the platform may have cut the folders above."""
+    folder = posixpath.dirname(found.entrypoint) or "."
+    return {posixpath.relpath(path, folder): value for path, value in found.hashes.items()}
+
+
+def _as_before(about: Subject, live: Function) -> bool | None:
+    """Whether version and bundle are those of the list taken before the change; None without such a list."""
+    if about.listed is None:
+        return None
+    before = about.listed.get(live.slug)
+    return before is not None and (before.version, before.ezbr_sha256) == (live.version, live.ezbr_sha256)
+
+
+def _answers(context: Context, slug: str, own: Sequence[Sample]) -> tuple[bool | None, int]:
+    """By smoke cases where there were any, else by a preflight, which runs the function's code and costs nothing."""
+    if own:
+        good = [answer for answer in own if answer.ok]
+        return bool(good), (good or own)[-1].status
+    try:
+        status = context.edge.options(slug).status
+    except ServiceFailed:
+        return False, 0
+    return status < 500 and status != 404, status

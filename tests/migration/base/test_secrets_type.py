@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+from urllib.parse import quote
+
+import pytest
+
+from migration.base.secrets_type import MASK, Secret, mask
+
+VALUE = 'canary-"é/+%-value-2718'
+
+
+def test_a_secret_shows_a_mask_everywhere() -> None:
+    secret = Secret(VALUE)
+    assert {repr(secret), str(secret), f"{secret}", f"{secret:>3}", pickle.loads(pickle.dumps(secret)).reveal()} == {
+        MASK
+    }
+    assert secret.reveal() == VALUE and secret == Secret(VALUE) and bool(secret) and not Secret("")
+
+
+@pytest.mark.parametrize("form", ["raw", "url", "json", "ascii", "base64-0", "base64-1", "base64-2"])
+def test_every_form_of_a_known_value_is_masked(form: str) -> None:
+    Secret(VALUE)
+    kind, _, skipped = form.partition("-")
+    text = {
+        "raw": VALUE,
+        "url": quote(VALUE, safe=""),
+        "json": json.dumps(VALUE, ensure_ascii=False),
+        "ascii": json.dumps(VALUE),
+        "base64": base64.b64encode(b"x" * int(skipped or 0) + VALUE.encode() + b"tail").decode(),
+    }[kind]
+    assert MASK in mask(f"before {text} after")
+
+
+@pytest.mark.parametrize(
+    "text", ["sbp_" + "a1" * 20, "sbp_oauth_" + "0f" * 20, "sk-or-v1-" + "ab" * 32, "sb_secret_" + "x" * 30,
+             "https://user:password1@host/x"],
+)  # fmt: skip
+def test_what_looks_like_a_key_is_masked_without_being_known(text: str) -> None:
+    assert MASK in mask(f"see {text} there") and text not in mask(text)
+
+
+def test_short_values_do_not_eat_the_text() -> None:
+    Secret("ab")
+    assert mask("about a cab") == "about a cab"

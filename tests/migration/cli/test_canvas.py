@@ -1,0 +1,50 @@
+"""Tables of a narrow terminal: nothing may be cut off, least of all an id that has to be typed."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from migration.cli.canvas import Canvas
+from migration.cli.console import draw
+
+ROW = [
+    "20261123-004824-32b4",
+    "2026-11-23 00:48",
+    "Somebody Else",
+    "deploy",
+    "generate-artifact, generate-artifact-fix",
+]
+HEADS = ("deployment", "when (UTC)", "who", "kind", "functions")
+
+
+def drawn(width: int, *rows: list[str]) -> str:
+    stream = io.StringIO()
+    Canvas(Console(file=stream, width=width)).table(rows, *HEADS)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", range(20, 140, 7))
+def test_every_word_of_a_table_is_whole_at_every_width(width: int) -> None:
+    shown = drawn(width, ROW, ROW).split()
+    assert all(shown.count(word) >= 2 for cell in ROW for word in cell.split())
+    assert all(word in shown for head in HEADS for word in head.split())
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_what_fits_keeps_within_the_width(width: int) -> None:
+    assert all(len(line) <= width for line in drawn(width, ROW).splitlines())
+
+
+def test_a_table_without_rows_is_not_drawn() -> None:
+    assert drawn(80) == ""
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_smoke_cases_that_nothing_answered_point_to_the_environment(status: int | None) -> None:
+    case = {"name": "a", "function": "f", "ok": False, "status": status, "seconds": 0.0, "failures": []}
+    stream = io.StringIO()
+    draw("smoke", {"cases": [case]}, Console(file=stream, width=200))
+    assert ("inv smoke --env prod" in stream.getvalue()) == (status is None)

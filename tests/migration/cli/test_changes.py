@@ -1,0 +1,49 @@
+"""Plans as a person sees them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from migration.cli import changes
+from migration.cli.canvas import Canvas
+
+SHARED = "--- a/_shared/x.ts\n+++ b/_shared/x.ts\n@@ -1 +1 @@\n-const x = 1;\n+const x = 2;\n"
+
+
+def _row(slug: str, diff: str) -> dict[str, Any]:
+    head = {"slug": slug, "action": "update", "files": ["a"], "bytes": 1, "live_version": 1, "restorable": "git"}
+    return {**head, "why": "its source differs", "settings": [], "warnings": [], "diff": diff}
+
+
+def test_each_diff_stands_below_its_function_and_what_is_shared_is_shown_once() -> None:
+    own = "--- a/beta/index.ts\n+++ b/beta/index.ts\n@@ -1 +1 @@\n--- old\n+++ new\n"
+    data = {"functions": [_row("alpha", SHARED), _row("beta", SHARED + own)], "unchanged": [], "secrets": [],
+            "hold": None, "lock": None, "notes": [], "hash": "0" * 64, "environment": "prod",
+            "revision": "1" * 40}  # fmt: skip
+    stream = io.StringIO()
+    changes.plan(data, Canvas(Console(file=stream, width=120)))
+    text = stream.getvalue()
+    assert text.index("alpha: what is live (v1)") < text.index("+const x = 2;") < text.index("beta: what is live (v1)")
+    assert text.count("+const x = 2;") == 1
+    assert "+++ b/_shared/x.ts  as in alpha" in text
+    assert "--- old\n+++ new" in text
+
+
+@pytest.mark.parametrize(("files", "words"), [(["a.ts"], "1 file: a.ts"), (["a.ts", "b.ts"], "2 files: a.ts, b.ts")])
+def test_a_rollback_counts_what_git_takes_back_as_people_do(files: list[str], words: str) -> None:
+    stream = io.StringIO()
+    data = {"functions": [], "message": "This takes back x.", "files": files, "notes": []}
+    changes.rollback_plan(data, Canvas(Console(file=stream, width=120)))
+    assert f"Git takes back {words}" in stream.getvalue()
+
+
+def test_only_a_deploy_that_had_a_gate_failed_it() -> None:
+    found = {"id": "d1", "outcome": "restored", "functions": []}
+    for more, words in (({"gate": {"verdict": "fail"}}, "failed its gate"), ({"phases": []}, "did not go live")):
+        stream = io.StringIO()
+        changes.deployment({"deployment": found, **more}, Canvas(Console(file=stream, width=120)))
+        assert words in stream.getvalue()

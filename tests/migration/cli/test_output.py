@@ -1,0 +1,94 @@
+"""What reaches a reader, and what a reader who has gone decides: nothing."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from migration.base import interrupts
+from migration.base.command import inv
+from migration.cli import dispatch
+from migration.cli.lines import Lines
+from tests.support.project import ROOT
+from tests.support.streams import Gone
+
+ASKS = """
+import sys, time
+from migration.cli.output import Output
+sys.stdout.write("planning\\n"); sys.stdout.flush()
+sys.stdin.readline()
+time.sleep(0.3)
+print(repr(Output("deploy").ask("Deploy this? Type the ref:")), flush=True)
+"""
+
+
+def _until(master: int, words: str) -> str:
+    heard = ""
+    while words not in heard:
+        heard += os.read(master, 4096).decode()
+    return heard
+
+
+def test_what_was_typed_before_the_question_is_no_answer_to_it() -> None:
+    master, slave = pty.openpty()
+    child = subprocess.Popen([sys.executable, "-c", ASKS], cwd=ROOT, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    _until(master, "planning")
+    os.write(master, b"go on\nabcdefghijklmnopqrst\n")
+    _until(master, "Type the ref:")
+    os.write(master, b"what was meant\n")
+    assert "'what was meant'" in _until(master, "meant'")
+    assert child.wait(10) == 0
+    os.close(master)
+
+
+def test_progress_that_nobody_reads_is_no_error() -> None:
+    lines = Lines(Gone(after=1))
+    lines.done("plan")
+    lines.done("stage", "alpha", "v2")
+    lines.warn("it goes on")
+
+
+@dataclass(frozen=True)
+class Result:
+    exit_code: int
+
+
+@pytest.mark.parametrize(("ended", "code"), [(0, 141), (1, 1), (4, 4)])
+def test_a_result_that_nobody_reads_keeps_its_exit_code(ended: int, code: int, patched: Callable[..., int]) -> None:
+    assert patched(lambda *_args, **_options: Result(ended)) == code
+
+
+def test_a_reader_who_goes_while_something_is_half_done_hides_nothing(
+    patched: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verb(*_args: Any, **_options: Any) -> None:
+        interrupts.between("Uploads had begun.", inv("deploy"), inv("rollback"))
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert patched(verb) == 5
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == ["Nobody reads the output any more. Uploads had begun.", "→ inv deploy", "→ inv rollback"]
+
+
+@pytest.fixture
+def patched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a verb whose stdout nobody reads; returns the exit code."""
+
+    def run(verb: Callable[..., Any]) -> int:
+        monkeypatch.setattr(interrupts, "install", lambda: None)
+        monkeypatch.setattr(sys, "stdout", Gone())
+        interrupts.between("Nothing was changed.", exit_code=130)
+        with pytest.raises(SystemExit) as left:
+            dispatch.run(verb, True, env="prod")
+        interrupts.between("Nothing was changed.", exit_code=130)
+        return int(left.value.code or 0)
+
+    return run

@@ -1,0 +1,77 @@
+"""The screens of `inv smoke` and `inv soak`, as a person reads them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from migration.cli.console import draw
+
+CASE = {
+    "name": "counter", "function": "generate-artifact", "ok": False, "status": 503, "seconds": 1.5,
+    "request_id": "3f6c0d7e-5b1f-4a56-9d0e-0a6f0f2f5a11", "skipped": None, "curl": "curl -i -X POST http://x",
+    "failures": [{"what": "status", "expected": "200", "got": '503: {"error": "Busy"}'}],
+    "log_lines": ["[3f6c0d7e-5b1f-4a56-9d0e-0a6f0f2f5a11] 💰 Token usage: {\n  input: 1,\n}\n", "\x1b[31mbusy\x1b[0m"],
+}  # fmt: skip
+FED = {
+    "name": "fix-counter", "function": "generate-artifact-fix", "ok": False, "status": None, "seconds": 0.0,
+    "request_id": None, "skipped": "it needs cut_off of the case counter", "curl": "", "failures": [], "log_lines": [],
+}  # fmt: skip
+SOAK = {
+    "verdict": "pass", "decision": "rather 99 % than 95 %", "stopped": "boundary", "requests": 73, "successes": 73,
+    "interval": (0.9507, 1.0), "p50": 2.04, "p95": 5.0, "p99": 6.1, "cost": 0.0562, "cost_measured": True,
+    "reasons": (), "failures": (),
+}  # fmt: skip
+
+
+def shown(kind: str, data: dict[str, Any]) -> list[str]:
+    stream = io.StringIO()
+    draw(kind, data, Console(file=stream, width=200))
+    return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+def test_a_failed_case_shows_why_its_request_its_log_lines_and_how_to_send_it_again() -> None:
+    """Each on a line of its own, whatever the function logged."""
+    assert shown("smoke", {"cases": [CASE, FED]})[3:] == [
+        "✗ counter",
+        '  status: expected 200, got 503: {"error": "Busy"}',
+        "  request: 3f6c0d7e-5b1f-4a56-9d0e-0a6f0f2f5a11",
+        "  log: 💰 Token usage: { input: 1, }",
+        "  log: busy",
+        "  again: curl -i -X POST http://x",
+        "✗ fix-counter",
+        "  not sent: it needs cut_off of the case counter",
+        "0 of 2 cases passed.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "first"),
+    [
+        ({}, "pass: the success rate is rather 99 % than 95 %"),
+        (
+            {"verdict": "fail", "decision": "rather 95 % than 99 %", "successes": 71},
+            "fail: the success rate is rather 95 % than 99 %",
+        ),
+        (
+            {"verdict": "inconclusive", "decision": "not settled between 99 % and 95 %: x", "stopped": "cost"},
+            "inconclusive: not settled between 99 % and 95 %: x",
+        ),
+    ],
+)
+def test_a_soak_says_what_was_decided_with_the_exact_interval(more: dict[str, Any], first: str) -> None:
+    found = shown("soak", SOAK | more)
+    rate = (SOAK | more)["successes"]
+    assert found == [
+        first,
+        f"{rate} of 73 succeeded; the rate lies between 95.1% and 100.0%.",
+        "p50 2.0 s, p95 5.0 s, p99 6.1 s of those that succeeded; spent $0.0562.",
+    ]
+
+
+def test_a_soak_in_which_nothing_succeeded_speaks_of_no_times() -> None:
+    nothing = {"p50": None, "p95": None, "p99": None, "cost_measured": False}
+    assert shown("soak", SOAK | nothing)[-1] == "spent $0.0562 by estimate."

@@ -1,0 +1,91 @@
+"""The one road to the platform: whatever a request of it meets, all is live or none of it, and the next try ends it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migration.deploy.journal import Journal
+from migration.deploy.release import Released, release
+from migration.deploy.staging import Pace, Wanted
+from migration.rehearsal.server import Running
+from migration.source.source import Source
+from tests.support import scene
+from tests.support.cells import CALM, FAULTS, Cell, Trapped, arm, met
+from tests.support.scene import Scene, index, text
+
+PACE = Pace(upload=0.6, retry=0.6, activate=0.8, wait=0.01, longest=0.05)
+_SEEDED = random.Random(20)
+CELLS = [Cell(_SEEDED.choice(["stage", "activate", "deploy"]), fault, "once") for fault in FAULTS]
+
+
+class Recorder:
+    """Writes nothing but the journal, holds the lock and takes every stranded version for our own."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.journal = Journal(folder, "prod", str(number))
+
+    def staged(self, answers: Sequence[Any], lost: Sequence[str]) -> None: ...
+
+    def confirm(self) -> None: ...
+
+    def restoring(self) -> Recorder:
+        return self
+
+    def explained(self, slug: str) -> bool:
+        return bool(slug)
+
+
+class Road:
+    """Two functions on the platform, and releases of them: no git, no ledger."""
+
+    def __init__(self, stage: Scene, folder: Path) -> None:
+        self.stage, self.folder, self.numbers = stage, folder, itertools.count()
+        for one in self.wanted(1, *stage.functions):
+            stage.context().supabase.deploy(one.upload)
+
+    def wanted(self, version: int, *slugs: str) -> list[Wanted]:
+        live = {one.slug: one for one in self.stage.context().supabase.functions()}
+        sources = {
+            slug: Source(slug, index(slug), {index(slug): text(version).encode()}, "", (), None) for slug in slugs
+        }
+        return [Wanted(slug, found, live.get(slug), True) for slug, found in sources.items()]
+
+    def travel(self, version: int, slugs: Sequence[str], platform: Any = None) -> Released:
+        context = self.stage.context()
+        if platform is not None:
+            context.__dict__["supabase"] = platform
+        wanted = self.wanted(version, *slugs)
+        back = {one.slug: one for one in self.wanted(version - 1, *slugs)}
+        recorder = Recorder(self.folder, next(self.numbers))
+        return release(context, wanted, recorder, previous=back, pace=PACE if platform is not None else CALM)
+
+    def live(self, slugs: Sequence[str]) -> set[str]:
+        platform = self.stage.context().supabase
+        return {body.decode() for slug in slugs for body in platform.body(slug).files.values()}
+
+
+@pytest.fixture
+def road(tmp_path: Path, sandbox: Running) -> Road:
+    return Road(Scene(tmp_path, sandbox, {}), tmp_path)
+
+
+def test_every_kind_of_fault_ends_in_old_or_new_and_the_next_release_goes_through(road: Road, sandbox: Running) -> None:
+    for version, cell in enumerate(CELLS, 2):
+        slugs = ["alpha"] if cell.where == "deploy" else list(scene.FUNCTIONS)
+        arm(sandbox, cell.where, cell)
+        done = road.travel(version, slugs, Trapped(sandbox, cell))
+        met(sandbox)
+        sandbox.heal()
+        found, old, new = road.live(slugs), {text(version - 1)}, {text(version)}
+        wanted = {"live": [new], "untouched": [old], "restored": [old], "unfinished": [old, new]}[done.outcome]
+        assert found in wanted, (str(cell), done)
+        assert done.outcome == "live" or done.error is not None, cell
+        again = road.travel(version, scene.FUNCTIONS)
+        assert again.outcome == "live", (str(cell), again)
+        assert road.live(scene.FUNCTIONS) == new, cell

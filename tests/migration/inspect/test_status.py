@@ -1,0 +1,153 @@
+"""Status and history tell every engineer and every CI job the same story."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from migration.base.errors import Refused
+from migration.cli.console import draw
+from migration.cli.sink import one_line
+from migration.context import Context
+from migration.deploy import deploy
+from migration.deploy.staging import Pace
+from migration.inspect import history, status
+from migration.rehearsal.server import Running
+from tests.support import crash, repos, scene
+from tests.support.scene import Scene
+
+QUICK = Pace(upload=2.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
+
+
+@pytest.fixture(autouse=True)
+def _warm(tmp_path: Path, deno_state: Path) -> None:
+    """Deno's caches are shared by all tests; everything else that a machine knows is each test's own."""
+    state = tmp_path / "root" / ".cutover"
+    state.mkdir(parents=True)
+    for name in ("deno", "graphs", "maps"):
+        (deno_state / name).mkdir(exist_ok=True)
+        (state / name).symlink_to(deno_state / name)
+
+
+@pytest.fixture
+def stage(tmp_path: Path, sandbox: Running) -> Scene:
+    return scene.make(tmp_path, sandbox)
+
+
+def _deploy(context: Context, **more: Any) -> Any:
+    return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **more})
+
+
+def test_an_empty_project_says_so(stage: Scene) -> None:
+    found = status.run(stage.context())
+    assert found.exit_code == 0 and found.message == "Nothing was deployed here by Cutover yet."
+    assert [(row.slug, row.version) for row in found.functions] == [("alpha", None), ("beta", None)]
+    assert "empty" in history.run(stage.context()).message
+
+
+def test_what_is_live_by_whom_and_that_git_says_the_same(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUTOVER_ACTOR", "ada")
+    done = _deploy(stage.context())
+    second = repos.clone(stage.folder / "remote.git", stage.folder / "two")
+    for context in (stage.context(), stage.context(second, root="elsewhere")):
+        found = status.run(context)
+        assert [(row.version, row.deployment, row.who, row.git) for row in found.functions] == [
+            (1, done.deployment.id, "ada", "same")] * 2  # fmt: skip
+        assert found.deployments[0].outcome == "ungated" and found.deployments[0].ended is not None
+        assert found.lock is None and found.exit_code == 0
+        assert found.message == f"{done.deployment.id} is live (without a gate: nothing was proven)."
+        assert found.next == ("inv checks",)
+    stage.change(2, "beta")
+    assert [row.git for row in status.run(stage.context()).functions] == ["same", "differs"]
+
+
+def test_somebody_else_s_deployment_is_named(stage: Scene) -> None:
+    _deploy(stage.context())
+    context = stage.context()
+    from migration.source import source
+
+    context.supabase.deploy(source.read(context.app, "alpha", context.state).upload())
+    found = status.run(stage.context())
+    assert "alpha by another road" in found.message and found.functions[0].drifted and found.exit_code == 0
+
+
+def test_a_lock_is_shown_with_who_and_what_for(stage: Scene) -> None:
+    with stage.context().lock.held("a rehearsed pause") as held:
+        found = status.run(stage.context())
+        assert found.lock is not None and found.lock["id"] == held.id and found.lock["doing"] == "a rehearsed pause"
+    assert status.run(stage.context()).lock is None
+
+
+def test_an_interrupted_deployment_exits_5_and_names_both_commands(stage: Scene) -> None:
+    assert crash.run(stage, "record.staged.after") == -9
+    context = stage.context()
+    context.lock.take("look").stop()
+    found = status.run(stage.context())
+    assert found.exit_code == 5 and found.next == ("inv deploy", "inv rollback")
+    assert found.interrupted is not None and "interrupted" in found.message
+
+
+def test_history_lists_deployments_and_notes_newest_first(stage: Scene) -> None:
+    first = _deploy(stage.context())
+    stage.change(2)
+    second = _deploy(stage.context())
+    history.run(stage.context(), note="a note for all")
+    found = history.run(stage.context())
+    assert [row["id"] for row in found.deployments] == [second.deployment.id, first.deployment.id]
+    assert found.deployments[0]["live"] and not found.deployments[1]["live"]
+    assert found.notes[0]["text"] == "a note for all"
+    alone = history.run(stage.context(), limit=1)
+    assert [record["record"] for record in alone.records] == ["intent", "staged", "outcome"]
+    assert second.deployment.id in one_line(alone)
+    console = Console(width=120, record=True, file=io.StringIO())
+    draw("history", json.loads(one_line(alone)), console)
+    shown = console.export_text()
+    assert "intent of" in shown and "outcome of" in shown and f"source_digest: {_wanted(alone)}" in shown
+
+
+def _wanted(found: history.HistoryResult) -> str:
+    return str(found.records[0]["functions"][0]["wanted"]["source_digest"])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words", "following"), [("live", "", ()), ("unproven", " (not proven)", ("inv checks",))]
+)
+def test_what_was_not_proven_is_not_called_live_as_if_it_were(
+    outcome: str, words: str, following: tuple[str, ...], stage: Scene
+) -> None:
+    done = _deploy(stage.context())
+    stage.context().ledger.append(
+        {"record": "outcome", "deployment": done.deployment.id, "outcome": outcome, "functions": []}
+    )
+    found = status.run(stage.context())
+    assert found.message == f"{done.deployment.id} is live{words}." and found.next == following
+
+
+def test_an_empty_note_is_refused(stage: Scene) -> None:
+    for note in ("", "  "):
+        with pytest.raises(Refused, match="needs some text"):
+            history.run(stage.context(), note=note)
+
+
+def test_the_ledger_is_read_offline_and_says_so(stage: Scene) -> None:
+    _deploy(stage.context())
+    (stage.folder / "remote.git").rename(stage.folder / "gone.git")
+    found = history.run(stage.context())
+    assert len(found.deployments) == 1 and found.message.startswith("As last known to this clone")
+    assert any("as this clone last knew it" in note for note in status.run(stage.context()).notes)
+
+
+def test_unlock_asks_and_takes_only_the_lock_of_that_id(stage: Scene) -> None:
+    with stage.context().lock.held("deploy") as held:
+        with pytest.raises(Refused, match="Not confirmed"):
+            history.unlock(stage.context(), held.id, confirm=lambda _: False)
+        with pytest.raises(Refused, match="There is no lock 00000000"):
+            history.unlock(stage.context(), "00000000")
+        done = history.unlock(stage.context(), held.id)
+        assert done.lock["id"] == held.id and "taken away" in done.message
+    assert "took the lock" in history.run(stage.context()).notes[0]["text"]

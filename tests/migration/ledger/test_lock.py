@@ -1,0 +1,339 @@
+"""The lock: one holder, seen by all, never lost to a slow clock, given back whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from migration.base.errors import CutoverError, Interrupted, Refused, Unreachable
+from migration.base.progress import Collected
+from migration.git.refs import Move
+from migration.ledger import actor
+from migration.ledger.held import Held, Robbed
+from migration.ledger.lock import Lock
+from tests.support.repos import alone, clone, git, ledger, lock, pair
+
+
+class Ticks:
+    """An observer's clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition never came true"
+        time.sleep(0.01)
+
+
+def abandon(own: Lock, **changes: object) -> Held:
+    """Take the lock and stop renewing it, as a process that died elsewhere."""
+    held = own.take("deploy x", deployment="20261122-120000-abcd")
+    held._stop.set()
+    held.card.update(machine="another machine", **changes)
+    held.renew()
+    own.ledger.fence = None
+    return held
+
+
+@pytest.fixture(params=["remote", "local"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return pair(tmp_path)[1] if request.param == "remote" else alone(tmp_path / "app")
+
+
+def test_a_second_taker_is_refused_and_told_who_holds_it_and_what_to_type(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUTOVER_ACTOR", "ada")
+    with lock(ledger(folder)).held("deploy of kimi") as held:
+        with pytest.raises(Refused, match=r"prod is locked by ada on .* since .* UTC \(deploy of kimi") as caught:
+            lock(ledger(folder)).take("another")
+        assert caught.value.hint == f"inv status\ninv unlock {held.id}"
+        assert caught.value.exit_code == 2
+    assert lock(ledger(folder)).holder() is None
+
+
+def test_a_lock_taken_since_the_refs_were_heard_is_not_taken_again(folder: Path) -> None:
+    late = lock(ledger(folder))
+    late.ledger.tip()
+    with lock(ledger(folder)).held("first") as first:
+        with pytest.raises(Refused, match="prod is locked by"):
+            late.take("second")
+        first.renew()
+        assert not first.lost
+    late.give(late.take("second"))
+
+
+def test_the_lock_is_free_again_whatever_ends_the_block(folder: Path) -> None:
+    own = lock(ledger(folder))
+    for error in (ValueError("bug"), Interrupted("SIGTERM"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), own.held("test"):
+            raise error
+        assert own.holder() is None and own.current is None and own.ledger.fence is None
+    assert own.confirmed_age() == float("inf")
+
+
+def test_a_lock_that_went_or_moved_while_it_is_looked_at_is_looked_at_again(tmp_path: Path) -> None:
+    remote, first = pair(tmp_path)
+    own, watcher = lock(ledger(first)), lock(ledger(clone(remote, tmp_path / "two")))
+    held = own.take("test")
+    watcher.ledger.tip()
+    held.renew()
+    holder = watcher.holder(fresh=False)
+    assert holder is not None and holder.id == held.id
+    held.renew()
+    watcher.ledger.tip()
+    own.give(held)
+    assert watcher.holder(fresh=False) is None
+
+
+def test_environments_are_locked_apart(folder: Path) -> None:
+    with lock(ledger(folder, "prod")).held("a"), lock(ledger(folder, "staging")).held("b"):
+        assert lock(ledger(folder, "prod")).holder() is not None
+
+
+def test_the_heartbeat_renews_it_and_keeps_its_id(folder: Path) -> None:
+    own = lock(ledger(folder), heartbeat=0.2)
+    with own.held("test") as held:
+        first = own.holder()
+        assert first is not None
+        until(lambda: (own.holder() or first).commit != first.commit)
+        assert (own.holder() or first).id == first.id == held.id
+        until(lambda: own.confirmed_age() < 0.2)
+
+
+def test_a_record_renews_the_lock_in_the_same_push(folder: Path) -> None:
+    own = lock(ledger(folder))
+    with own.held("test") as held:
+        before = own.holder()
+        own.ledger.append({"record": "note", "text": "x"})
+        after = own.holder()
+        assert before and after and before.commit != after.commit and held.confirmed_age() < 15
+
+
+def test_the_last_record_can_give_the_lock_back_in_the_same_push(folder: Path) -> None:
+    own = lock(ledger(folder))
+    with own.held("test"):
+        own.ledger.append({"record": "note", "text": "x"}, release=True)
+        assert own.holder() is None
+        with lock(ledger(folder)).held("somebody else"):
+            pass
+
+
+def test_a_lost_answer_to_giving_it_back_is_no_robbery_when_the_next_has_it_already(folder: Path) -> None:
+    own, after = lock(ledger(folder)), lock(ledger(folder))
+    held, move, taken = own.take("test"), own.ledger.refs.move, []
+
+    def lossy(moves: Sequence[Move]) -> CutoverError | None:
+        assert move(moves) is None
+        own.ledger.refs.move = move  # type: ignore[method-assign]
+        taken.append(after.take("next"))
+        return Unreachable("lost")
+
+    own.ledger.refs.move = lossy  # type: ignore[method-assign]
+    own.ledger.append({"record": "note", "text": "last"}, release=True)
+    own.give(held)
+    holder = after.holder()
+    assert holder is not None and holder.id == taken[0].id
+    after.give(taken[0])
+    assert [record["text"] for record in ledger(folder).records()] == ["last"]
+
+
+def test_a_robbed_owner_writes_nothing_and_does_not_free_the_thief_s_lock(folder: Path) -> None:
+    own = lock(ledger(folder))
+    with own.held("test") as held:
+        lock(ledger(folder)).unlock(held.id)
+        with lock(ledger(folder)).held("thief") as thief:
+            with pytest.raises(Robbed, match="nothing more was changed"):
+                own.ledger.append({"record": "note", "text": "never"})
+            with pytest.raises(Robbed):
+                own.ledger.keep({"record": "note", "text": "never"})
+            with pytest.raises(Robbed):
+                held.fresh()
+            own.give(held)
+            found = own.holder()
+            assert found is not None and found.id == thief.id
+    assert "never" not in [record.get("text") for record in ledger(folder).records()]
+    assert not own.ledger.emergency.waiting()
+
+
+def test_unlock_takes_it_away_by_id_and_records_whom(folder: Path) -> None:
+    own = lock(ledger(folder))
+    with own.held("deploy x", deployment="20261122-120000-abcd") as held:
+        with pytest.raises(Refused, match=f"no lock 12345678 on prod: the lock is {held.id}"):
+            own.unlock("12345678")
+        lock(ledger(folder)).unlock(held.id)
+    record = ledger(folder).records()[-1]
+    assert record["record"] == "unlock" and record["lock"] == held.id
+    assert record["robbed"]["doing"] == "deploy x" and record["robbed"]["deployment"] == "20261122-120000-abcd"
+    with pytest.raises(Refused, match="nobody holds the lock"):
+        own.unlock(held.id)
+
+
+def test_unlock_wins_against_an_owner_who_keeps_renewing(folder: Path) -> None:
+    own = lock(ledger(folder), heartbeat=0.05)
+    with own.held("busy") as held:
+        lock(ledger(folder)).unlock(held.id)
+        until(lambda: held.lost)
+
+
+def test_a_lock_is_stale_after_three_heartbeats_without_change_on_the_observer_s_clock(folder: Path) -> None:
+    abandon(lock(ledger(folder)))
+    ticks = Ticks()
+    watcher = lock(ledger(folder), monotonic=ticks)
+    for seconds in (0.0, 44.0):
+        ticks.now = 1000.0 + seconds
+        with pytest.raises(Refused, match="locked by"):
+            watcher.take("mine")
+    ticks.now = 1045.0
+    with watcher.held("mine") as held:
+        assert held.robbed is not None and held.robbed.deployment == "20261122-120000-abcd"
+        record = watcher.ledger.records()[-1]
+        assert record["record"] == "unlock" and record["robbed"]["doing"] == "deploy x"
+        assert isinstance(watcher.ledger.observer, Collected)
+        assert any("Took the lock over" in event[3] for event in watcher.ledger.observer.events)
+
+
+def test_what_one_command_saw_counts_for_the_next(folder: Path) -> None:
+    abandon(lock(ledger(folder)))
+    ticks = Ticks()
+    assert lock(ledger(folder), monotonic=ticks).holder() is not None
+    ticks.now += 46.0
+    with lock(ledger(folder), monotonic=ticks).held("another command"):
+        pass
+
+
+def test_a_living_owner_is_never_robbed_however_long_it_works(folder: Path) -> None:
+    ticks = Ticks()
+    watcher = lock(ledger(folder), monotonic=ticks)
+    own = lock(ledger(folder))
+    with own.held("long work") as held:
+        for _ in range(20):
+            with pytest.raises(Refused):
+                watcher.take("mine")
+            ticks.now += 44.0
+            held.renew()
+
+
+def test_wall_clocks_are_not_compared(folder: Path) -> None:
+    abandon(lock(ledger(folder)), since="1999-01-01T00:00:00Z")
+    with pytest.raises(Refused, match="since 1999"):
+        lock(ledger(folder)).take("mine")
+
+
+def test_a_dead_process_of_this_machine_loses_its_lock_at_once(folder: Path) -> None:
+    code = (
+        "import sys, pathlib; from tests.support.repos import ledger, lock\n"
+        "lock(ledger(pathlib.Path(sys.argv[1]))).take('deploy and die'); import os; os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=False, cwd=Path(__file__).parents[3])
+    with lock(ledger(folder)).held("mine") as held:
+        assert held.robbed is not None and held.robbed.doing == "deploy and die"
+
+
+def test_a_pid_that_was_given_to_another_process_is_not_taken_for_the_owner() -> None:
+    assert actor.alive(os.getpid(), actor.started(os.getpid()))
+    assert not actor.alive(os.getpid(), "1")
+    assert actor.alive(os.getpid(), "")
+
+
+def test_waiting_gets_the_lock_when_it_is_given_back(folder: Path) -> None:
+    own, other = lock(ledger(folder), heartbeat=0.2), lock(ledger(folder), heartbeat=0.2)
+    held = own.take("first")
+    got: list[str] = []
+
+    def wait() -> None:
+        with other.held("second", wait=20.0) as mine:
+            got.append(mine.id)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert isinstance(other.ledger.observer, Collected)
+    until(lambda: any(event[1] == "lock" for event in other.ledger.observer.events))  # type: ignore[attr-defined]
+    assert not got
+    own.give(held)
+    thread.join(20)
+    assert got
+
+
+def test_waiting_ends_when_its_time_is_up(folder: Path) -> None:
+    with lock(ledger(folder)).held("first"), pytest.raises(Refused, match="locked by"):
+        lock(ledger(folder), heartbeat=0.2).take("second", wait=0.3)
+
+
+def test_without_the_remote_nobody_gets_the_lock(tmp_path: Path) -> None:
+    remote, first = pair(tmp_path)
+    remote.rename(tmp_path / "gone.git")
+    own = lock(ledger(first))
+    own.ledger.clock.sleep = lambda _: None  # type: ignore[method-assign]
+    with pytest.raises(Unreachable, match=r"origin cannot be reached|origin leads to no repository"):
+        own.take("deploy")
+
+
+def test_an_owner_cut_off_from_the_remote_knows_that_its_lock_is_not_confirmed(tmp_path: Path) -> None:
+    remote, first = pair(tmp_path)
+    own = lock(ledger(first))
+    with own.held("test") as held:
+        remote.rename(tmp_path / "gone.git")
+        held._confirmed -= 16.0
+        assert own.confirmed_age() >= 15.0
+        with pytest.raises(Unreachable):
+            held.fresh()
+        (tmp_path / "gone.git").rename(remote)
+        held.fresh()
+        assert own.confirmed_age() < 15.0
+
+
+def test_a_lock_that_cannot_be_given_back_is_told_with_the_command(tmp_path: Path) -> None:
+    remote, first = pair(tmp_path)
+    own = lock(ledger(first))
+    with own.held("test") as held:
+        remote.rename(tmp_path / "gone.git")
+    assert isinstance(own.ledger.observer, Collected)
+    assert any(f"inv unlock {held.id}" in event[3] for event in own.ledger.observer.events)
+
+
+def test_giving_back_goes_on_where_the_remote_loses_one_try_after_the_other(folder: Path) -> None:
+    own = lock(ledger(folder))
+    held, move, lost = own.take("test"), own.ledger.refs.move, [Unreachable("lost")] * 6
+
+    def flaky(moves: Sequence[Move]) -> CutoverError | None:
+        return lost.pop() if lost else move(moves)
+
+    own.ledger.refs.move = flaky  # type: ignore[method-assign]
+    own.give(held)
+    assert not lost and lock(ledger(folder)).holder() is None
+
+
+def test_a_broken_lock_commit_still_names_an_id_to_unlock(tmp_path: Path) -> None:
+    remote, first = pair(tmp_path)
+    tree = git(remote, "hash-object", "-t", "tree", "-w", "--stdin")
+    stray = git(remote, "commit-tree", tree, "-m", "not json")
+    git(remote, "update-ref", "refs/cutover/lock/prod", stray)
+    own = lock(ledger(first))
+    with pytest.raises(Refused, match="locked by somebody") as caught:
+        own.take("mine")
+    own.unlock(caught.value.hint.split()[-1])
+    assert own.holder() is None
+
+
+def test_the_lock_says_the_same_from_every_clone(tmp_path: Path) -> None:
+    remote, first = pair(tmp_path)
+    second = clone(remote, tmp_path / "two")
+    with lock(ledger(first)).held("deploy", deployment="d1") as held:
+        found = lock(ledger(second)).holder()
+        assert found is not None and found.id == held.id and found.facts()["deployment"] == "d1"
+        assert json.dumps(found.facts())

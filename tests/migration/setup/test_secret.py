@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import stamina
+from msgspec import structs
+
+from migration.base.errors import Failed, Refused
+from migration.base.secrets_type import Secret
+from migration.cli.sink import one_line
+from migration.deploy import plan
+from migration.setup import secret, secret_set
+from migration.setup.secret import State
+from tests.support.clinic import NAME, SPEAKER, Clinic, clinic
+from tests.support.scene import index
+from tests.support.typist import typing
+
+ODD = ('it\'s "quoted" # $HOME ${X} \\n', "a\r\nb", "snow ☃ and 🔑", "a  b", "x=y`z`!")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    with clinic(tmp_path_factory.mktemp("clinic")) as made:
+        yield made
+
+
+@pytest.fixture
+def sick(shared: Clinic) -> Iterator[Clinic]:
+    yield shared
+    stamina.set_testing(False)
+    shared.reset()
+
+
+def agree(_: str) -> bool:
+    return True
+
+
+def verify(found: Clinic, **changed: Any) -> State:
+    (state,) = secret.verify(found.context(**changed)).secrets
+    return state
+
+
+def test_the_right_key_is_proven_without_being_shown(sick: Clinic) -> None:
+    """Present, equal by digest, of its form, accepted by its provider; no output holds a part of it that matters."""
+    sick.set_key()
+    found = secret.verify(sick.context())
+    (state,) = found.secrets
+    assert (state.present, state.matches, state.format_ok, state.provider_ok, found.exit_code) == (
+        True,
+        True,
+        True,
+        True,
+        0,
+    )
+    assert sick.key not in one_line(found) + repr(found)
+    assert sick.key[20:60] not in one_line(found) + repr(found)
+
+
+def test_a_missing_secret_fails(sick: Clinic) -> None:
+    found = secret.verify(sick.context())
+    assert (found.secrets[0].present, found.exit_code) == (False, 1)
+    assert found.next == ("inv secret --set && inv deploy",)
+
+
+def test_another_value_is_told_by_digest(sick: Clinic) -> None:
+    sick.set_key("sk-or-v1-" + "f" * 64)
+    state = verify(sick)
+    assert (state.matches, state.ok) == (False, False)
+
+
+def test_a_digest_of_another_form_is_unknown_not_different(sick: Clinic) -> None:
+    sick.set_key()
+    rows = [{"name": NAME, "value": "v2:opaque", "updated_at": "2026-11-01T00:00:00Z"}]
+    sick.running.fault("secrets_list", "json", body=rows)
+    found = secret.verify(sick.context())
+    (state,) = found.secrets
+    assert (state.present, state.matches, state.ok, found.exit_code) == (True, None, True, 4)
+    assert found.next == ("inv smoke --env prod",)
+    sick.running.fault("secrets_list", "json", body=rows)
+    (planned,) = plan.make(sick.context()).secrets
+    assert planned["matches"] is None, "a deploy is not refused for it"
+
+
+def test_without_a_local_value_present_is_enough(sick: Clinic) -> None:
+    """As in CI: equality is not proven, and the result says so and what to type; a configured digest proves it."""
+    sick.set_key()
+    found = secret.verify(sick.context(secrets={}))
+    (state,) = found.secrets
+    assert (state.matches, state.provider_ok, state.ok, found.exit_code) == (None, None, True, 4)
+    assert "Not proven" in found.message and "enough to deploy" in found.message and found.next == ("inv init",)
+    context = sick.context(secrets={})
+    settings = context.config.secrets[NAME]
+    for text, expected in ((sick.key, True), ("another", False)):
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        known = structs.replace(context.config, secrets={NAME: structs.replace(settings, sha256=digest)})
+        found = secret.verify(replace(context, config=known))
+        assert (found.secrets[0].matches, found.exit_code) == (expected, 0 if expected else 1)
+
+
+def test_the_providers_word_is_part_of_the_proof(sick: Clinic) -> None:
+    sick.set_key()
+    sick.programs({"key": {"limit": 7, "limit_reset": "weekly", "expires_at": "2031-01-01T00:00:00Z"}})
+    state = verify(sick)
+    assert (state.limit, state.reset, state.free_tier) == (7.0, "weekly", False)
+    assert state.expires_at is not None and state.label.startswith("sk-or-v1-")
+    sick.programs({"dead_key": True})
+    assert verify(sick).provider_ok is False
+    sick.programs({})
+    stamina.set_testing(True)
+    unasked = secret.verify(sick.context(provider_url="http://127.0.0.1:9"))
+    assert (unasked.secrets[0].provider_ok, unasked.exit_code, unasked.next) == (None, 4, ("inv secret",))
+
+
+def test_setting_sends_exactly_the_configured_secrets(sick: Clinic) -> None:
+    """The others on the platform stay; what is equal already is not sent again."""
+    sick.context().supabase.set_secrets({"OTHER": Secret("stays")})
+    before = {each.name: each.digest for each in sick.context().supabase.secrets()}
+    asked: list[str] = []
+    done = secret_set.set_all(sick.context(), confirm=lambda what: not asked.append(what))
+    after = {each.name: each.digest for each in sick.context().supabase.secrets()}
+    assert (done.uploaded, done.exit_code, asked) == ((NAME,), 0, [f"Set {NAME} in prod"])
+    assert after == before | {NAME: hashlib.sha256(sick.key.encode()).hexdigest()}
+    sent = len(sick.running.history(operation="secrets_set"))
+    again = secret_set.set_all(sick.context(), confirm=agree)
+    assert (again.uploaded, len(sick.running.history(operation="secrets_set"))) == ((), sent)
+
+
+def test_any_value_reaches_the_function_unchanged(sick: Clinic) -> None:
+    """Quotes, spaces, #, $, line ends and Unicode: typed at `inv init`, from there in `.env`, sent by the real verb."""
+    names = {f"ODD_{number}": value for number, value in enumerate(ODD)}
+    listed = ", ".join(f'"{name}"' for name in names)
+    deploy(sick, f"Deno.serve(() => Response.json([{listed}].map((name) => Deno.env.get(name))));\n")
+    with typing(sick) as typist:
+        typist.config["secrets"] = {name: {} for name in names}
+        typist.save()
+        typist.answers = names
+        assert typist.type(["inv", "init"]) == 0, typist.said
+        assert typist.type(["inv", "secret", "--set"]) == 0, typist.said
+        assert typist.type(["inv", "secret"]) == 0, typist.said
+    assert sick.context().edge.call("alpha", json={}).json() == list(ODD)
+
+
+def deploy(found: Clinic, text: str, slug: str = "alpha") -> None:
+    from migration.source import source
+
+    found.scene.commit({index(slug): text}, f"Change {slug}")
+    context = found.context()
+    context.supabase.deploy(source.read(context.app, slug, context.state).upload(False))
+
+
+def test_a_hidden_prompt_stands_in_for_a_missing_value(sick: Clinic) -> None:
+    done = secret_set.set_all(sick.context(secrets={}), confirm=agree, ask=lambda _: sick.key)
+    assert (done.uploaded, done.exit_code) == ((NAME,), 0)
+    with pytest.raises(Refused, match="no value"):
+        secret_set.set_all(sick.context(secrets={}), confirm=agree)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("not a key", "does not match"), ("sk-or-v1-x\n", "white space"), ("sk-or-v1-" + "x" * 25_000, "longer"),
+     ("sk-or-v1-" + "0" * 64, "not known")],
+)  # fmt: skip
+def test_a_bad_value_is_refused_before_anything_is_sent(sick: Clinic, value: str, why: str) -> None:
+    with pytest.raises(Refused, match=why):
+        secret_set.set_all(sick.context(secrets={NAME: value}), confirm=agree)
+    assert sick.running.history(operation="secrets_set") == []
+
+
+def test_what_is_not_confirmed_is_not_sent(sick: Clinic) -> None:
+    with pytest.raises(Refused, match="not confirmed"):
+        secret_set.set_all(sick.context(), confirm=lambda _: False)
+    assert sick.running.history(operation="secrets_set") == []
+
+
+def test_an_upload_that_does_not_arrive_fails(sick: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is read again after the upload; the old digest there is a failure, not a success."""
+    sick.set_key("sk-or-v1-" + "f" * 64)
+    monkeypatch.setattr(secret_set, "SEEN", 0.0)
+    monkeypatch.setattr("migration.clients.supabase.Supabase.set_secrets", lambda *_: None)
+    with pytest.raises(Failed, match="old digest"):
+        secret_set.set_all(sick.context(), confirm=agree)
+
+
+def test_functions_are_seen_to_begin_anew(sick: Clinic) -> None:
+    """After an upload each migrated function is asked until a worker that began after the change answers."""
+    for slug in ("alpha", "beta"):
+        deploy(sick, SPEAKER, slug)
+        sick.context().edge.options(slug)
+    done = secret_set.set_all(sick.context(), confirm=agree)
+    assert "workers that began after the change" in done.message
+
+
+@pytest.mark.parametrize("name", ["SB_REGION", "SUPABASE_URL"])
+def test_a_name_of_the_platforms_own_is_told(name: str) -> None:
+    assert secret.RESERVED.fullmatch(name)
+    assert not secret.RESERVED.fullmatch(NAME)

@@ -1,0 +1,217 @@
+"""What is uploaded is what Deno needs, and otherwise what the real CLI uploads."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migration.base.errors import Refused
+from migration.source import source
+
+RECORDED: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data/recorded/inputs.json").read_text())
+RECORDED.pop("_readme")
+
+# Where our set differs from the CLI's, file by file, and why.
+LESS = {
+    "comments_and_strings": {
+        "supabase/functions/hello/a.ts": "named in a line comment only",
+        "supabase/functions/hello/b.ts": "named in a block comment only",
+        "supabase/functions/hello/c.ts": "named in a string only",
+        "supabase/functions/hello/d.ts": "named in a template literal only",
+    },
+}
+MORE: dict[str, dict[str, str]] = {}
+
+# What the CLI sends although it cannot run, or fails on with a message of its own: refused before anything is sent.
+REFUSED = {
+    "import_map_in_function_dir": "no longer reads an import_map.json beside a function",
+    "deno_json_invalid": "deno.json:2:1: not valid JSON",
+    "deno_json_missing_local_entry": "gone.ts, which does not exist",
+    "static_files_directory": "assets is a folder",
+    "entrypoint_missing": "supabase/functions/hello/index.ts does not exist",
+    "missing_local_import": "supabase/functions/hello/gone.ts does not exist",
+    "missing_via_map": "supabase/functions/hello/x/gone.ts does not exist",
+    "import_is_directory": "pkg.d is a folder",
+    "extensionless": "util does not exist",
+    "outside_project_no_git": "lies outside the app",
+    "outside_project_in_git": "lies outside the app",
+    "multi_one_bad_locally": "alpha/deno.json:1:2: not valid JSON",
+    "import_map_bad_shape": "imports.a must be a string",
+    "import_map_flag_missing": "the import map cannot be read",
+    "config_invalid": "supabase/config.toml:1:14: not valid TOML",
+    "invalid_slug": "'9bad' cannot be a function's name",
+}
+# The CLI's business alone: nothing of a source is read.
+APART = {"no_functions", "jobs_without_use_api", "disabled_only", "disabled_named"}
+
+
+def _plant(root: Path, files: dict[str, Any]) -> None:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str):
+            path.write_text(content, "utf-8", newline="")
+        elif "symlink" in content:
+            path.symlink_to(content["symlink"])
+        else:
+            path.write_bytes(base64.b64decode(content["base64"]))
+
+
+def _app(root: Path, case: dict[str, Any]) -> Path:
+    """The tree of a scenario; what the CLI was told by a flag stands in config.toml, our only place for it."""
+    _plant(root, case["files"])
+    app = root / "app" if case.get("cwd") == "app" else root
+    flags = case["command"]
+    config = app / "supabase/config.toml"
+    if "--no-verify-jwt" in flags:
+        config.write_text(config.read_text().replace("verify_jwt = true", "verify_jwt = false"))
+    if "--import-map" in flags:
+        given = flags[flags.index("--import-map") + 1]
+        config.write_text(config.read_text() + f'[functions.hello]\nimport_map = "../{given}"\n')
+    return app
+
+
+def _slugs(case: dict[str, Any]) -> list[str]:
+    given = case["command"][2]
+    return list(case["expect"]["uploads"]) or ([given] if not given.startswith("-") else ["alpha"])
+
+
+def _remote(case: dict[str, Any], slug: str) -> bool | None:
+    return next((each["verify_jwt"] for each in case.get("remote_functions", ()) if each["slug"] == slug), None)
+
+
+@pytest.mark.parametrize("name", sorted(set(RECORDED) - set(REFUSED) - APART))
+def test_uploads_what_the_real_cli_uploads(name: str, tmp_path: Path, deno_state: Path) -> None:
+    case = RECORDED[name]
+    app = _app(tmp_path, case)
+    found = source.read_all(app, _slugs(case), deno_state)
+    for slug, sent in case["expect"]["uploads"].items():
+        files = {path.replace('"', "%22").replace("\n", "%0A") for path in found[slug].files}
+        expected = set(sent) - set(LESS.get(name, ())) | set(MORE.get(name, ()))
+        assert files == expected
+        metadata = found[slug].metadata(_remote(case, slug))
+        assert list(metadata.items()) == list(case["expect"]["metadata"][slug].items())
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_refuses_what_could_not_run(name: str, tmp_path: Path, deno_state: Path) -> None:
+    case = RECORDED[name]
+    app = _app(tmp_path, case)
+    with pytest.raises(Refused) as caught:
+        source.read_all(app, ["alpha"] if name.startswith("multi") else _slugs(case), deno_state)
+    assert REFUSED[name] in caught.value.message
+
+
+def test_every_recorded_scenario_is_judged() -> None:
+    judged = set(RECORDED) - set(REFUSED) - APART
+    assert judged | set(REFUSED) | APART == set(RECORDED)
+    assert len(RECORDED) == 70
+    assert set(LESS) | set(MORE) <= judged
+
+
+def _write(root: Path, **files: str) -> Path:
+    _plant(root, {f"supabase/functions/hello/{name}": text for name, text in files.items()})
+    return root
+
+
+def test_sends_what_the_regular_expression_of_the_cli_misses(tmp_path: Path, deno_state: Path) -> None:
+    """Minified imports, a template literal without holes, a comment inside the call: Deno follows all of them."""
+    index = 'import{e}from"./e.ts";import"./f.ts";export{g}from"./g.ts";await import(`./t.ts`);console.log(e);'
+    index += 'await import(/* why */ "./d.ts");'
+    app = _write(tmp_path, **{"index.ts": index, "e.ts": "export const e=1", "f.ts": "", "g.ts": "export const g=1"})
+    _write(tmp_path, **{"t.ts": "", "d.ts": "", "unrelated.ts": ""})
+    found = source.read(app, "hello", deno_state)
+    assert {Path(path).name for path in found.files} == {"index.ts", "e.ts", "f.ts", "g.ts", "t.ts", "d.ts"}
+
+
+def test_a_syntax_error_is_refused_with_file_and_line(tmp_path: Path, deno_state: Path) -> None:
+    app = _write(tmp_path, **{"index.ts": 'import "./bad.ts";\n', "bad.ts": "\nimport ???\n"})
+    with pytest.raises(Refused, match=r"supabase/functions/hello/bad\.ts:2:8: syntax error"):
+        source.read(app, "hello", deno_state)
+
+
+def test_a_missing_import_is_refused_with_the_line_that_names_it(tmp_path: Path, deno_state: Path) -> None:
+    app = _write(tmp_path, **{"index.ts": '\nimport "./gone.ts";\n'})
+    with pytest.raises(Refused, match=r"hello/index\.ts:2:8: supabase/functions/hello/gone\.ts does not exist"):
+        source.read(app, "hello", deno_state)
+
+
+def test_a_symlink_that_leaves_the_app_is_refused(tmp_path: Path, deno_state: Path) -> None:
+    (tmp_path / "outside.ts").write_text("")
+    app = _write(tmp_path / "app", **{"index.ts": 'import "./link.ts";'})
+    (app / "supabase/functions/hello/link.ts").symlink_to(tmp_path / "outside.ts")
+    with pytest.raises(Refused, match="lies outside the app"):
+        source.read(app, "hello", deno_state)
+
+
+def test_a_file_and_a_symlink_to_it_are_both_sent(tmp_path: Path, deno_state: Path) -> None:
+    """The CLI sends only the first of the two, and the other import then fails on the platform."""
+    app = _write(tmp_path, **{"index.ts": 'import "./a.ts"; import "./b.ts";', "a.ts": "export {}"})
+    (app / "supabase/functions/hello/b.ts").symlink_to("a.ts")
+    assert len(source.read(app, "hello", deno_state).files) == 3
+
+
+def test_more_than_20_mb_is_refused_and_more_than_5_mb_is_a_warning(tmp_path: Path, deno_state: Path) -> None:
+    app = _write(tmp_path, **{"index.ts": ""})
+    (tmp_path / "supabase/config.toml").write_text('[functions.hello]\nstatic_files = ["./functions/hello/*.bin"]\n')
+    heavy = app / "supabase/functions/hello/heavy.bin"
+    heavy.write_bytes(b"\0" * 5_000_001)
+    assert "5.0 MB" in source.read(app, "hello", deno_state).warnings[0]
+    with heavy.open("wb") as file:
+        file.truncate(20_000_001)
+    with pytest.raises(Refused, match=r"at most 20 MB\. The largest is supabase/functions/hello/heavy\.bin"):
+        source.read(app, "hello", deno_state)
+
+
+def test_the_digest_moves_with_files_and_settings_and_nothing_else(tmp_path: Path, deno_state: Path) -> None:
+    app = _write(tmp_path, **{"index.ts": "export {}", "unused.ts": "1"})
+    first = source.read(app, "hello", deno_state).digest
+    _write(tmp_path, **{"unused.ts": "2"})
+    assert source.read(app, "hello", deno_state).digest == first
+    (tmp_path / "supabase/config.toml").write_text("[functions.hello]\nverify_jwt = false\n")
+    second = source.read(app, "hello", deno_state).digest
+    _write(tmp_path, **{"index.ts": "export {};"})
+    assert len({first, second, source.read(app, "hello", deno_state).digest}) == 3
+
+
+def test_all_refusals_are_told_at_once(tmp_path: Path, deno_state: Path) -> None:
+    _write(tmp_path, **{"index.ts": 'import "./gone.ts"'})
+    with pytest.raises(Refused) as caught:
+        source.read_all(tmp_path, ["hello", "other"], deno_state)
+    assert "gone.ts" in caught.value.message
+    assert "other" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('\n[functions.hello]\nverify_jwt = "no"\n', ":3: functions.hello.verify_jwt must be true or false"),
+        ("[functions.hello]\nstatic_files = [1]\n", "supabase/config.toml:2: functions.hello.static_files must"),
+        ("[functions]\nhello = 3\n", "functions.hello must be a table"),
+        ("a = 1\nb = [\n", "supabase/config.toml:end of file: not valid TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named_by_file_and_line(text: str, message: str, tmp_path: Path, deno_state: Path) -> None:
+    app = _write(tmp_path, **{"index.ts": ""})
+    (tmp_path / "supabase/config.toml").write_text(text)
+    with pytest.raises(Refused) as caught:
+        source.read(app, "hello", deno_state)
+    assert message in caught.value.message
+
+
+def test_comments_and_trailing_commas_are_allowed_in_any_import_map(tmp_path: Path, deno_state: Path) -> None:
+    app = _write(tmp_path, **{"index.ts": 'import "lib/a.ts"', "a.ts": ""})
+    (tmp_path / "supabase/functions/map.jsonc").write_text('{ // "x"\n "imports": {"lib/": "./hello/",}, /* , } */ }\n')
+    (tmp_path / "supabase/config.toml").write_text('[functions.hello]\nimport_map = "./functions/map.jsonc"\n')
+    assert "supabase/functions/hello/a.ts" in source.read(app, "hello", deno_state).files
+
+
+def test_a_source_written_out_reads_back_the_same(tmp_path: Path, deno_state: Path) -> None:
+    app = _write(tmp_path / "one", **{"index.ts": 'import "./a.ts"', "a.ts": "export {}"})
+    first = source.read(app, "hello", deno_state)
+    source.write(first, tmp_path / "two")
+    assert source.read(tmp_path / "two", "hello", deno_state).digest == first.digest

@@ -1,0 +1,153 @@
+"""Only what was seen to answer counts as live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from migration.base.errors import Refused
+from migration.context import Context
+from migration.deploy import deploy
+from migration.deploy.outcome import DeployResult
+from migration.deploy.staging import Pace
+from migration.rehearsal.server import Running
+from tests.support import scene
+from tests.support.scene import Scene, index
+
+QUICK = Pace(upload=5.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
+CASE = {"name": "answers", "function": "alpha", "auth": "none", "method": "GET", "expect": {"status": 200}}
+
+
+@pytest.fixture
+def stage(tmp_path: Path, sandbox: Running) -> Scene:
+    files = {"gate": {"delay": "0s", "within": "8s"}, "smoke": [CASE]}
+    made = scene.make(tmp_path, sandbox, **files)
+    made.commit(
+        {"supabase/config.toml": "[functions.alpha]\nverify_jwt = false\n[functions.beta]\nverify_jwt = false\n"}
+    )
+    return made
+
+
+def _deploy(context: Context, **more: object) -> DeployResult:
+    return deploy.run(context, **{"yes": True, "pace": QUICK, **more})  # type: ignore[arg-type]
+
+
+def _live(stage: Scene) -> dict[str, int]:
+    return {function.slug: function.version for function in stage.context().supabase.functions()}
+
+
+def test_a_good_deploy_is_proven_by_execution_id_and_version(stage: Scene) -> None:
+    result = _deploy(stage.context())
+    assert (result.deployment.outcome, result.exit_code) == ("live", 0), result.message
+    probes = result.gate["proof"]["probes"]
+    assert {(probe["slug"], probe["version"], probe["proven"]) for probe in probes} == {
+        ("alpha", 1, True),
+        ("beta", 1, True),
+    }
+    assert all(probe["execution"] for probe in probes)
+
+
+def test_a_failed_smoke_case_puts_the_former_code_back_and_holds_the_change(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.commit({index("alpha"): 'Deno.serve(() => new Response("no", { status: 500 }));'})
+    result = _deploy(stage.context())
+    assert (result.deployment.outcome, result.exit_code) == ("restored", 1), result.message
+    assert stage.context().edge.call("alpha", method="GET", auth="none").text == "1"
+    assert stage.context().ledger.history().holds
+
+
+def test_code_that_does_not_start_fails_the_gate_at_once(stage: Scene) -> None:
+    _deploy(stage.context())
+    stage.commit({index("alpha"): 'throw new Error("no start");'})
+    result = _deploy(stage.context())
+    assert (result.deployment.outcome, result.exit_code) == ("restored", 1), result.message
+    assert "does not start" in result.message
+
+
+def test_an_old_version_that_goes_on_answering_fails_the_gate(stage: Scene) -> None:
+    assert _deploy(stage.context(), gate=False).exit_code == 0
+    stage.change(2)
+    stage.running.fault("route", "stale", slug="alpha", times=0)
+    result = _deploy(stage.context(clock=scene.Hurried()))
+    stage.running.heal()
+    assert (result.deployment.outcome, result.exit_code) == ("restored", 1), result.message
+    assert "version 1 answers, and not 2" in result.message
+
+
+def test_one_stale_region_fails_the_gate_and_is_named(tmp_path: Path, sandbox: Running) -> None:
+    gate = {"delay": "0s", "within": "8s", "regions": ["eu-central-1", "us-east-1"]}
+    stage = scene.make(tmp_path, sandbox, gate=gate)
+    assert _deploy(stage.context(), gate=False).exit_code == 0
+    stage.change(2)
+    sandbox.fault("route", "stale", slug="beta", region="us-east-1", times=0)
+    result = _deploy(stage.context(clock=scene.Hurried()))
+    sandbox.heal()
+    assert result.deployment.outcome == "restored", result.message
+    assert "beta in us-east-1: version 1 answers" in result.message
+    assert "eu-central-1" not in result.message
+
+
+def test_a_region_that_catches_up_in_time_passes(stage: Scene) -> None:
+    assert _deploy(stage.context(), gate=False).exit_code == 0
+    stage.change(2)
+    stage.running.fault("route", "stale", slug="alpha", times=1)
+    result = _deploy(stage.context(clock=scene.Hurried()))
+    assert result.deployment.outcome == "live", result.message
+
+
+def test_404_after_green_fails_the_gate(stage: Scene) -> None:
+    assert _deploy(stage.context(), gate=False).exit_code == 0
+    stage.change(2)
+    stage.running.fault("route", "missing", slug="beta", times=0)
+    result = _deploy(stage.context(clock=scene.Hurried()))
+    stage.running.heal()
+    assert result.deployment.outcome == "restored", result.message
+    assert "beta: it answers 404" in result.message
+
+
+def test_a_log_outage_keeps_the_good_deploy_and_says_that_it_is_unproven(stage: Scene) -> None:
+    assert _deploy(stage.context(), gate=False).exit_code == 0
+    stage.change(2)
+    stage.running.fault("logs", "error", error="Backend error! Retry your query.", times=0)
+    result = _deploy(stage.context(clock=scene.Hurried()))
+    stage.running.heal()
+    assert (result.deployment.outcome, result.exit_code) == ("unproven", 4), result.message
+    assert "inv checks" in result.message
+    assert "inv rollback" in result.message
+    assert stage.context().edge.call("alpha", method="GET", auth="none").text == "2"
+
+
+def test_inconclusive_restores_where_the_config_says_so(tmp_path: Path, sandbox: Running) -> None:
+    stage = scene.make(tmp_path, sandbox, gate={"delay": "0s", "within": "5s", "inconclusive": "restore"})
+    assert _deploy(stage.context(), gate=False).exit_code == 0
+    stage.change(2)
+    sandbox.fault("logs", "error", error="Backend error!", times=0)
+    result = _deploy(stage.context(clock=scene.Hurried()))
+    sandbox.heal()
+    assert result.deployment.outcome == "restored", result.message
+    assert _live(stage) == {"alpha": 3, "beta": 3}
+
+
+def test_a_restored_change_is_held_until_it_is_lifted_with_a_reason(stage: Scene) -> None:
+    _deploy(stage.context(), gate=False)
+    stage.commit({index("alpha"): 'throw new Error("no start");'})
+    assert _deploy(stage.context(clock=scene.Hurried())).deployment.outcome == "restored"
+    with pytest.raises(Refused, match="rolled back"):
+        _deploy(stage.context(), gate=False)
+    assert _deploy(stage.context(), gate=False, lift_hold="it is meant so").exit_code == 0
+    assert not stage.context().ledger.history().holds
+
+
+def test_no_gate_says_loudly_that_nothing_was_proven(stage: Scene) -> None:
+    context = stage.context()
+    result = _deploy(context, gate=False)
+    assert result.deployment.outcome == "ungated"
+    assert any(kind == "warn" and "NOTHING WAS PROVEN" in text for kind, _, _, text in context.observer.events)  # type: ignore[attr-defined]
+
+
+def test_the_one_step_restore_of_a_created_function_deletes_it(stage: Scene) -> None:
+    stage.commit({index("beta"): 'throw new Error("no start");'})
+    result = _deploy(stage.context(clock=scene.Hurried()))
+    assert result.deployment.outcome == "restored", result.message
+    assert _live(stage) == {}
