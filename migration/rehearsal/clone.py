@@ -31,7 +31,8 @@ _SETTINGS = {
     "core.hooksPath": os.devnull,
     "core.autocrlf": "false",
 }
-# The same content gives the same commit ids, on every machine and at every time.
+# The sample's commits: its tree, then the overlay of what the migration changes and adds. The same content gives the
+# same commit ids, on every machine and at every time.
 _STEPS = (
     ("before", "Generate artifacts with Gemini Pro", "2026-11-02T09:00:00+00:00"),
     ("after", "Generate artifacts with Kimi K2-Thinking through OpenRouter", "2026-11-16T09:00:00+00:00"),
@@ -143,7 +144,6 @@ def _write_sample(folder: Path, branch: str) -> None:
     repository = Repository(top, ISOLATED)
     repository.git("checkout", "--quiet", "-B", branch)
     for name, message, date in _STEPS:
-        shutil.rmtree(top / "supabase", ignore_errors=True)
         shutil.copytree(SAMPLE / name, top, dirs_exist_ok=True)
         repository.git("add", "--all")
         dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,41 +12,58 @@ import pytest
 
 from migration.source import graph
 
-APP = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"
+SAMPLE = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"
 TREES = ("before", "after")
 MOVED = ("generate-artifact", "generate-artifact-fix")
 
 
-def run(tree: str, state: Path, *arguments: str) -> str:
-    """Run Deno in a tree, without remote modules; its output, once it has succeeded."""
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both states of the app, each whole: the tree as it is, and with the overlay of the migration."""
+    top = tmp_path_factory.mktemp("sample")
+    for tree in TREES:
+        shutil.copytree(SAMPLE / "before", top / tree)
+    shutil.copytree(SAMPLE / "after", top / "after", dirs_exist_ok=True)
+    return top
+
+
+def run(folder: Path, state: Path, *arguments: str) -> str:
+    """Run Deno in a folder, without remote modules; its output, once it has succeeded."""
     env = graph.environment(state / "deno")
-    done = subprocess.run([graph.deno(), *arguments], cwd=APP / tree, env=env, capture_output=True, text=True)
+    done = subprocess.run([graph.deno(), *arguments], cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def files(tree: str) -> dict[str, bytes]:
-    top = APP / tree
+def files(top: Path) -> dict[str, bytes]:
     return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_the_app_passes_check_and_lint(tree: str, deno_state: Path) -> None:
+def test_check_and_lint_pass(tree: str, trees: Path, deno_state: Path) -> None:
     """Types and lint hold in both trees, tests included."""
-    run(tree, deno_state, "check", "--no-remote", "supabase/functions")
-    run(tree, deno_state, "lint", "supabase/functions")
+    run(trees / tree, deno_state, "check", "--no-remote", "supabase/functions")
+    run(trees / tree, deno_state, "lint", "supabase/functions")
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_the_apps_own_tests_pass_without_a_network(tree: str, deno_state: Path) -> None:
+def test_own_tests_pass_offline(tree: str, trees: Path, deno_state: Path) -> None:
     """The Deno tests pass and ask for no network permission."""
-    shown = run(tree, deno_state, "test", "--no-remote", "--allow-env", "--allow-read=supabase", "supabase/functions")
+    shown = run(
+        trees / tree, deno_state, "test", "--no-remote", "--allow-env", "--allow-read=supabase", "supabase/functions"
+    )
     assert " passed | 0 failed" in shown
 
 
-def test_the_migration_changes_the_two_functions_and_adds_the_client() -> None:
+def test_overlay_repeats_nothing() -> None:
+    """Every file of the overlay is new or differs from the tree's."""
+    before, overlay = files(SAMPLE / "before"), files(SAMPLE / "after")
+    assert [path for path, data in overlay.items() if before.get(path) == data] == []
+
+
+def test_migration_changes_two_functions(trees: Path) -> None:
     """Chat, images and every shared file are byte for byte the same before and after."""
-    before, after = files("before"), files("after")
+    before, after = files(trees / "before"), files(trees / "after")
     differ = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     functions = {path for path in differ if "/tests/" not in path}
     assert functions == {
@@ -55,17 +73,17 @@ def test_the_migration_changes_the_two_functions_and_adds_the_client() -> None:
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_guests_reach_the_artifact_functions_and_no_others(tree: str) -> None:
+def test_guests_reach_artifact_functions_alone(tree: str, trees: Path) -> None:
     """`verify_jwt` is off for the two artifact functions and on for the others."""
-    functions = tomllib.loads((APP / tree / "supabase" / "config.toml").read_text())["functions"]
+    functions = tomllib.loads((trees / tree / "supabase" / "config.toml").read_text())["functions"]
     assert {slug for slug, settings in functions.items() if not settings["verify_jwt"]} == set(MOVED)
     assert set(functions) == {*MOVED, "chat", "generate-image"}
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_nothing_comes_from_outside(tree: str) -> None:
+def test_nothing_comes_from_outside(tree: str, trees: Path) -> None:
     """The functions import each other's files only; the tests use nothing but Deno's built-in modules."""
-    for path, text in files(tree).items():
+    for path, text in files(trees / tree).items():
         named = re.findall(r"""(?:\bfrom|\bimport)\s*\(?\s*["'`]([^"'`]+)""", text.decode())
         outside = [name for name in named if not name.startswith(("./", "../"))]
         assert set(outside) <= ({"node:assert/strict"} if "/tests/" in path else set()), path

@@ -60,8 +60,9 @@ def test_the_sample_app_becomes_two_commits_that_the_remote_has(tmp_path: Path) 
     for name in ("before", "after"):
         found.checkout(found.base if name == "before" else found.head)
         tree = {path: text for path, text in content(found.app).items() if "/.git/" not in path}
-        wanted = {str(found.app / path[len(str(SAMPLE / name)) + 1 :]): text for path, text in
-                  content(SAMPLE / name).items()}  # fmt: skip
+        layers = [SAMPLE / "before"] if name == "before" else [SAMPLE / "before", SAMPLE / "after"]
+        wanted = {str(found.app / Path(path).relative_to(layer)): text
+                  for layer in layers for path, text in content(layer).items()}  # fmt: skip
         assert tree == wanted
 
 
@@ -69,6 +70,7 @@ def test_the_sample_has_the_same_commit_ids_everywhere(tmp_path: Path) -> None:
     """Nothing of the machine, the user or the time goes into the two commits."""
     first, second = (clone.make(tmp_path / name, SAMPLE) for name in ("a", "b"))
     assert (first.base, first.head) == (second.base, second.head)
+    assert first.head == "4b2203da79b13c299378a639bb40f2cdccb60b8b"
 
 
 def test_it_works_without_any_git_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
