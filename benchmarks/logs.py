@@ -24,8 +24,8 @@ from migration.base.errors import ServiceFailed
 from migration.config import logsql
 from migration.context import Context
 from migration.logs import logs
-from migration.logs.logquery import WINDOW, LogReader, windows
-from migration.logs.logs_follow import Follower
+from migration.logs.follow import Follower
+from migration.logs.reader import WINDOW, LogReader, windows
 
 RATE = 100
 PER_MINUTE = 10

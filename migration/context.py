@@ -11,6 +11,7 @@ from msgspec import structs
 
 from migration.base.clock import Clock
 from migration.base.errors import ConfigError, Refused
+from migration.base.limiter import RateLimiter
 from migration.base.progress import Observer
 from migration.base.secrets_type import Secret
 from migration.config import load as configuration
@@ -102,6 +103,11 @@ class Context:
 
         key = self.environment.provider_key
         return openrouter.preflight(self.config, lambda: self.provider, key, self.clock.now())
+
+    @cached_property
+    def log_limiter(self) -> RateLimiter:
+        """The one budget of log queries that all readers of this run share."""
+        return RateLimiter(self.clock, self.environment.log_queries)
 
     @cached_property
     def repository(self) -> Repository:

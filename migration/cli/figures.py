@@ -58,10 +58,10 @@ def costs(data: Data, canvas: Canvas) -> None:
     canvas.table(rows, str(data["by"]), *heads)
     billed = money(data["provider_cost"]) if data["provider_cost"] is not None else "not known"
     canvas.say(f"{money(data['cost'])} by tokens, {money(data['logged_cost'])} as logged, {billed} by the provider.")
-    each = data["per_artifact"]
+    each = data["per_request"]
     if each and each.get("mean") is not None:
         canvas.say(
-            f"An artifact: {money(each['mean'])} mean, {money(each['median'])} median, {money(each['p95'])} p95."
+            f"Per request: mean {money(each['mean'])}, median {money(each['median'])}, p95 {money(each['p95'])}."
         )
     for row in data["differences"]:
         _difference(row, canvas)
@@ -100,8 +100,10 @@ def _sources(parts: Sequence[Data]) -> str:
 def _projection(data: Data, canvas: Canvas) -> None:
     volumes = data["projection"]["volumes"]
     if volumes and data["requests"]:
-        words = [f"{name} ({row['per_day']:,} a day) {money(row['cost'], 2)}" for name, row in volumes.items()]
-        canvas.say(f"A month: {', '.join(words)}; at the measured rate {money(data['projection']['trend'], 2)}.")
+        words = [f"{name} ({row['per_day']:,}/day) {money(row['cost'], 2)}" for name, row in volumes.items()]
+        canvas.say(
+            f"Projected per month: {', '.join(words)}; at the measured rate {money(data['projection']['trend'], 2)}."
+        )
     budget = data["budget"]
     style = {"ok": GOOD, "warning": UNSURE}.get(budget["level"], BAD)
     limits = f"warning at {money(budget['warning'], 2)}, critical at {money(budget['critical'], 2)}"

@@ -17,7 +17,7 @@ from migration.cli.flags import names, number, whole
 if TYPE_CHECKING:
     from migration.cli.output import Output
     from migration.context import Context
-    from migration.costs.cost_report import CostReport
+    from migration.costs.report import CostReport
     from migration.deploy.outcome import DeployResult
     from migration.deploy.plan import Plan
     from migration.inspect.doctor import DoctorResult

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from migration.clients.openrouter_types import Activity, KeyInfo
     from migration.context import Context
 
-KEPT = 30  # completed days that the provider tells of
+REPORTED_DAYS = 30  # completed days that the provider reports (https://openrouter.ai/docs/api-reference/analytics)
 
 
 @dataclass(frozen=True)
 class Bill:
-    """USD for whole UTC days from `since` to `until` inclusive; None where the provider does not tell.
+    """USD for whole UTC days from `since` to `until` inclusive; None where the provider does not report it.
 
-    `requests` and `tokens` are of completed days, today has no activity yet; `tokens_cost` is what those tokens cost.
+    `requests` and `tokens` are of completed days, today has none yet; `tokens_cost` is what those tokens cost.
     `others` is what the same account spent on other models, on days that activity covers.
     """
 
@@ -47,14 +47,16 @@ def read(context: Context, model: str, since: date, today: date) -> Bill:
             return _by_activity(key, provider.activity(), model, since, today)
         return _by_key(key, since, today)
     except CutoverError as error:
-        return Bill(since, today, notes=(f"the provider's figure could not be read: {error.message}",))
+        return Bill(since, today, notes=(f"could not read the provider's figure: {error.message}",))
 
 
 def _by_activity(key: KeyInfo, rows: Sequence[Activity], model: str, since: date, today: date) -> Bill:
     inside = [row for row in rows if since <= row.day < today]
     own = [row for row in inside if row.model.startswith(model)]
-    if since < today - timedelta(days=KEPT):
-        return Bill(since, today, None, key.usage_monthly, notes=(f"the provider tells of the last {KEPT} days only",))
+    if since < today - timedelta(days=REPORTED_DAYS):
+        return Bill(
+            since, today, None, key.usage_monthly, notes=(f"the provider reports only the last {REPORTED_DAYS} days",)
+        )
     return Bill(
         since,
         today,
@@ -74,5 +76,5 @@ def _by_key(key: KeyInfo, since: date, today: date) -> Bill:
         return Bill(since, today, key.usage_weekly, key.usage_monthly, basis="the key's usage this week")
     if since == today.replace(day=1):
         return Bill(since, today, key.usage_monthly, key.usage_monthly, basis="the key's usage this month")
-    note = "without a management key the provider tells of today, this week and this month only"
+    note = "without a management key the provider reports only today, this week and this month"
     return Bill(since, today, None, key.usage_monthly, notes=(note,))

@@ -16,13 +16,13 @@ from migration.base.errors import ApiError, ConfigError
 from migration.config import logsql, signals
 from migration.config.settings import Price
 from migration.config.signals import Pattern
-from migration.costs import bill, costsql, daily, reconcile
+from migration.costs import bill, daily, reconcile, usage_query
 from migration.costs.bill import Bill
-from migration.costs.cost_report import Artifact, CostReport, Line, Part, Tokens
 from migration.costs.projection import gauge, project
-from migration.costs.spend import Totals, total
-from migration.logs.logquery import WINDOW, LogReader, Row, windows
+from migration.costs.report import CostReport, Line, RequestCost, SourceSpan, TokenCounts
+from migration.costs.totals import Totals, total
 from migration.logs.names import Names
+from migration.logs.reader import WINDOW, LogReader, Row, windows
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -30,12 +30,17 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 SMALLEST = timedelta(minutes=1)  # half of it is not asked for
 TOO_MUCH = re.compile(r"Code: (?:159|241)\.|TIMEOUT_EXCEEDED|MEMORY_LIMIT_EXCEEDED")
-KEPT = (DAY, 7 * DAY, 28 * DAY, 90 * DAY)  # by the platform's plans: where one ends, the logs may begin inside a day
+RETENTION = (
+    DAY,
+    7 * DAY,
+    28 * DAY,
+    90 * DAY,
+)  # by the platform's plans: where one ends, the logs may begin inside a day
 SETTLED = timedelta(minutes=10)  # after midnight: late rows are in
 
 
 @dataclass(frozen=True)
-class Cell:
+class HourlyUsage:
     """An hour (or, from the ledger, a day) of one function; `inside` the asked range or only in its first day."""
 
     at: datetime
@@ -50,19 +55,19 @@ def run(context: Context, since: datetime, by: str = "day") -> CostReport:
     if context.config.provider is None:
         raise ConfigError("no provider is configured, so there is no price", "add the section provider to config.yaml")
     now, price = context.clock.now(), context.config.provider.price
-    asker = Asker(context, since, now, price)
+    reader = UsageReader(context, since, now, price)
     past = daily.known(context)
-    logged = asker.segments(() if by == "hour" else past)
-    cells = [cell for span in logged for cell in asker.read(*span)]
+    logged = reader.segments(() if by == "hour" else past)
+    cells = [cell for span in logged for cell in reader.read(*span)]
     kept = _ledger_cells(past, cells, since, now, context.config.migration.functions)
     over = _completed(cells, past, logged, now)
-    cut = {now.date() - kept for kept in KEPT}
-    daily.keep(context, {day: found for day, found in over.items() if day not in cut or asker.older(midnight(day))})
+    cut = {now.date() - kept for kept in RETENTION}
+    daily.keep(context, {day: found for day, found in over.items() if day not in cut or reader.older(midnight(day))})
     found = bill.read(context, context.config.provider.model, since.astimezone(UTC).date(), now.date())
     return _report(context, by, since, now, [*cells, *kept], found, (*_parts("logs", logged), *_kept_parts(kept)))
 
 
-class Asker:
+class UsageReader:
     """Reads the cells of one run."""
 
     def __init__(self, context: Context, since: datetime, until: datetime, price: Price) -> None:
@@ -88,14 +93,14 @@ class Asker:
             day += DAY
         return found
 
-    def read(self, start: datetime, end: datetime) -> list[Cell]:
+    def read(self, start: datetime, end: datetime) -> list[HourlyUsage]:
         """The cells of a stretch; one query a window."""
         return [cell for window in windows(start, end) for cell in self._window(*window)] if self.ids else []
 
-    def _window(self, start: datetime, end: datetime) -> Iterable[Cell]:
+    def _window(self, start: datetime, end: datetime) -> Iterable[HourlyUsage]:
         """The cells of one query; of two halves where one is too much for the engine or for one answer."""
         self.reader.observer.step("reading the logs", detail=f"{start:%d %B}")
-        sql = costsql.window(self.ids, self.usage, self.retry, self.price, self.since, (start, end))
+        sql = usage_query.window(self.ids, self.usage, self.retry, self.price, self.since, (start, end))
         try:
             rows = self.reader.query(sql, start, end)
         except ApiError as error:
@@ -111,9 +116,9 @@ class Asker:
         """Whether the logs, of whatever source, reach back beyond that time: what follows it is there as a whole."""
         return self.reader.scalar("count()", "1 = 1", at - WINDOW, at) > 0
 
-    def _cell(self, row: Row) -> Cell:
+    def _cell(self, row: Row) -> HourlyUsage:
         at = logsql.at_micros(int(row["hour"]) * 3_600_000_000)
-        return Cell(at, self.names.slug(row["function"]), bool(int(row["inside"])), Totals.of(row))
+        return HourlyUsage(at, self.names.slug(row["function"]), bool(int(row["inside"])), Totals.of(row))
 
 
 def midnight(day: date) -> datetime:
@@ -121,13 +126,17 @@ def midnight(day: date) -> datetime:
 
 
 def _ledger_cells(
-    past: Mapping[date, daily.Day], cells: Sequence[Cell], since: datetime, until: datetime, functions: Sequence[str]
-) -> list[Cell]:
+    past: Mapping[date, daily.Day],
+    cells: Sequence[HourlyUsage],
+    since: datetime,
+    until: datetime,
+    functions: Sequence[str],
+) -> list[HourlyUsage]:
     """Days of the range of which the logs hold nothing, or were not asked, as the ledger has them."""
     read = {cell.at.date() for cell in cells}
     first, last = since.astimezone(UTC).date(), until.date()
     return [
-        Cell(midnight(day), slug, True, totals, whole_day=True)
+        HourlyUsage(midnight(day), slug, True, totals, whole_day=True)
         for day, found in sorted(past.items())
         if first <= day < last and day not in read
         for slug, totals in found.items()
@@ -136,7 +145,10 @@ def _ledger_cells(
 
 
 def _completed(
-    cells: Sequence[Cell], past: Mapping[date, daily.Day], read: Sequence[tuple[datetime, datetime]], now: datetime
+    cells: Sequence[HourlyUsage],
+    past: Mapping[date, daily.Day],
+    read: Sequence[tuple[datetime, datetime]],
+    now: datetime,
 ) -> dict[date, dict[str, Totals]]:
     """Days that are over, were read whole, hold anything and are not in the ledger yet."""
     found: dict[date, dict[str, Totals]] = defaultdict(dict)
@@ -149,15 +161,15 @@ def _completed(
     return found
 
 
-def _report(context: Context, by: str, since: datetime, now: datetime, cells: Sequence[Cell], found: Bill,
-            sources: tuple[Part, ...]) -> CostReport:  # fmt: skip
+def _report(context: Context, by: str, since: datetime, now: datetime, cells: Sequence[HourlyUsage], found: Bill,
+            sources: tuple[SourceSpan, ...]) -> CostReport:  # fmt: skip
     assert context.config.provider is not None
     price, budget = context.config.provider.price, context.config.budget
     inside = [cell for cell in cells if cell.inside]
     asked, whole = total(cell.totals for cell in inside), total(cell.totals for cell in cells)
     cost = asked.cost(price)
-    artifacts = asked.succeeded or asked.lines
-    mean = cost / artifacts if artifacts else None
+    answered = asked.succeeded or asked.lines
+    mean = cost / answered if answered else None
     projection = project(budget, mean, *_history(inside, since, now, price))
     return CostReport(
         since, now, by,
@@ -165,7 +177,7 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
         retry_share=asked.retries / asked.requests if asked.requests else None,
         tokens=_tokens(asked), cost=cost, logged_cost=asked.logged_cost,
         provider_cost=found.cost, provider_since=found.since, provider_basis=found.basis,
-        per_artifact=Artifact(mean, asked.quantile(0.5), asked.quantile(0.95)),
+        per_request=RequestCost(mean, asked.quantile(0.5), asked.quantile(0.95)),
         rows=_rows(inside, by, price),
         differences=reconcile.differences(asked, whole, price, found),
         projection=projection, budget=gauge(budget, found.month, projection),
@@ -173,14 +185,14 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
     )  # fmt: skip
 
 
-def _rows(cells: Sequence[Cell], by: str, price: Price) -> tuple[Line, ...]:
+def _rows(cells: Sequence[HourlyUsage], by: str, price: Price) -> tuple[Line, ...]:
     grouped: dict[str, list[Totals]] = defaultdict(list)
     for cell in cells:
         grouped[_key(cell, by)].append(cell.totals)
     return tuple(_line(key, total(parts), price) for key, parts in sorted(grouped.items()))
 
 
-def _key(cell: Cell, by: str) -> str:
+def _key(cell: HourlyUsage, by: str) -> str:
     if by == "function":
         return cell.slug
     if by == "day" or cell.whole_day:
@@ -192,12 +204,12 @@ def _line(key: str, found: Totals, price: Price) -> Line:
     return Line(key, found.requests, found.retries, _tokens(found), found.cost(price), found.logged_cost)
 
 
-def _tokens(found: Totals) -> Tokens:
-    return Tokens(found.input, found.cached, found.output, found.reasoning)
+def _tokens(found: Totals) -> TokenCounts:
+    return TokenCounts(found.input, found.cached, found.output, found.reasoning)
 
 
 def _history(
-    cells: Sequence[Cell], since: datetime, now: datetime, price: Price
+    cells: Sequence[HourlyUsage], since: datetime, now: datetime, price: Price
 ) -> tuple[list[float], tuple[float, float]]:
     """The cost of each completed day in order, from the first with any; and cost and hours of the days in part."""
     spent: dict[date, float] = defaultdict(float)
@@ -222,9 +234,9 @@ def _notes(found: Totals, told: Bill) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _parts(source: str, spans: Sequence[tuple[datetime, datetime]]) -> tuple[Part, ...]:
-    return tuple(Part(source, start, end) for start, end in spans)
+def _parts(source: str, spans: Sequence[tuple[datetime, datetime]]) -> tuple[SourceSpan, ...]:
+    return tuple(SourceSpan(source, start, end) for start, end in spans)
 
 
-def _kept_parts(cells: Sequence[Cell]) -> tuple[Part, ...]:
+def _kept_parts(cells: Sequence[HourlyUsage]) -> tuple[SourceSpan, ...]:
     return _parts("ledger", sorted({(cell.at, cell.at + DAY) for cell in cells}))

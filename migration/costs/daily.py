@@ -1,4 +1,4 @@
-"""Daily totals in the ledger: what costs were on days that the platform's logs do not reach back to any more.
+"""Daily totals in the ledger: costs of days that the platform no longer keeps logs of.
 
 A record holds one completed UTC day of the migration's functions: {"record": "costs", "day", "functions": [{slug, …}]}.
 """
@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import CutoverError
-from migration.costs.spend import Totals
+from migration.costs.totals import Totals
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -36,7 +36,7 @@ def _functions(record: Mapping[str, Any]) -> Day:
 
 
 def keep(context: Context, days: Mapping[date, Day]) -> None:
-    """Writes the days to the ledger. Where that is impossible the costs are still told, with a warning."""
+    """Writes the days to the ledger. Where that fails the costs are still shown, with a warning."""
     if not days:
         return
     try:
@@ -47,4 +47,4 @@ def keep(context: Context, days: Mapping[date, Day]) -> None:
             rows = [{"slug": slug} | totals.record() for slug, totals in sorted(functions.items())]
             context.ledger.append({"record": "costs", "day": day.isoformat(), "functions": rows})
     except (CutoverError, OSError) as error:
-        context.observer.warn(f"the daily totals were not written to the ledger: {error}")
+        context.observer.warn(f"could not write the daily totals to the ledger: {error}")

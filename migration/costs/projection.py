@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from migration.config.settings import Budget
 
 MONTH = 30  # days
-ENOUGH = 3  # completed days from which on a trend can be told
+ENOUGH = 3  # completed days needed for a trend
 
 
 @dataclass(frozen=True)
 class Volume:
-    """So many artifacts a day at the measured mean: USD a month."""
+    """USD a month for a number of requests a day, at the measured mean."""
 
     per_day: int
     cost: float
@@ -41,7 +41,7 @@ class Gauge:
 
 
 def project(budget: Budget, mean: float | None, days: Sequence[float], partial: tuple[float, float]) -> Projection:
-    """From the mean cost of an artifact, the cost of completed days in order, and (USD, hours) of the rest."""
+    """From the mean cost of a request, the cost of completed days in order, and (USD, hours) of the rest."""
     volumes = {name: Volume(count, count * MONTH * mean) for name, count in budget.volumes.items()} if mean else {}
     if len(days) >= ENOUGH:
         slope = _slope(days)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from migration.base.command import inv
 from migration.config.settings import Price
 from migration.costs.bill import Bill
-from migration.costs.spend import MILLION, Totals
+from migration.costs.totals import MILLION, Totals
 
 TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One reason; `cost` in USD of the difference where it can be told, always with the difference's sign."""
+    """One reason; `cost` in USD of the difference where it is known, always with the difference's sign."""
 
     text: str
     cost: float | None = None
@@ -47,11 +48,11 @@ def claimed(found: Totals, price: Price) -> Difference:
     rest = found.logged_cost - cost
     causes = []
     if found.unpriced:
-        causes.append(Cause(f"{found.unpriced} lines name no cost", -cost * found.unpriced / max(found.lines, 1)))
+        causes.append(Cause(f"{found.unpriced} lines log no cost", -cost * found.unpriced / max(found.lines, 1)))
         rest -= causes[-1].cost or 0.0
     rounding = min(abs(rest), _rounding(found))
     if abs(rest) > TOLERANCE * cost and rounding > TOLERANCE * cost:
-        causes.append(Cause(f"claimed costs are rounded to {found.decimals} decimals", _signed(rounding, rest)))
+        causes.append(Cause(f"logged costs are rounded to {found.decimals} decimals", _signed(rounding, rest)))
         rest -= _signed(rounding, rest)
     if abs(rest) > TOLERANCE * max(cost, 1e-12):
         causes.append(Cause(_price_words(found, price), rest))
@@ -60,7 +61,7 @@ def claimed(found: Totals, price: Price) -> Difference:
 
 
 def billed(found: Totals, price: Price, bill: Bill) -> Difference | None:
-    """The provider's bill, against the tokens of the same UTC days; None when the provider does not tell."""
+    """The provider's bill, against the tokens of the same UTC days; None when the provider does not report one."""
     if bill.cost is None:
         return None
     cost = found.cost(price)
@@ -73,7 +74,7 @@ def billed(found: Totals, price: Price, bill: Bill) -> Difference | None:
     causes = [*drift, *_missing(found, mean, volume)]
     rest = gap - sum(cause.cost or 0 for cause in causes)
     if not causes:
-        causes = [Cause("someone else uses the same key, or lines were lost: look at the provider's activity page")]
+        causes = [Cause("another client uses the same key, or lines were lost: see the provider's activity page")]
     return _difference("provider", cost, bill.cost, causes, rest)
 
 
@@ -82,9 +83,12 @@ def _missing(found: Totals, mean: float, gap: float) -> list[Cause]:
     bare = max(found.succeeded - found.lines - found.unmatched, 0)
     retried = found.retries if found.lines < found.requests + found.retries else 0
     known = [
-        (found.unmatched, "lines look like usage, but the pattern does not take them: inv logs --explain"),
-        (bare, "successful requests have no usage line (late, or lost to the platform's limits)"),
-        (max(retried - bare, 0), "repeated attempts were perhaps billed without a usage line"),
+        (
+            found.unmatched,
+            f"lines look like usage, but signals.usage does not match them: {inv('logs', explain=True)} shows them",
+        ),
+        (bare, "successful requests have no usage line (late, or dropped at the platform's log limits)"),
+        (max(retried - bare, 0), "retries may have been billed without a usage line"),
     ]
     left = max(gap, 0.0)
     causes = []
@@ -97,7 +101,7 @@ def _missing(found: Totals, mean: float, gap: float) -> list[Cause]:
 
 
 def _drift(found: Totals, bill: Bill, cost: float, gap: float) -> list[Cause]:
-    """Another price, with the dollars that it makes: by the provider's own tokens where it tells them.
+    """Another price, with the dollars that it makes: by the provider's own tokens where it reports them.
 
     A token of the bill against a token of the logs; their mix of input, cached input and output is taken as the same.
     """
@@ -106,11 +110,11 @@ def _drift(found: Totals, bill: Bill, cost: float, gap: float) -> list[Cause]:
         factor = (bill.tokens_cost / bill.tokens) / (cost / tokens)
         if abs(factor - 1) <= TOLERANCE:
             return []
-        text = f"a token is billed at {factor:.2f} of provider.price in config.yaml: look at the provider's list"
+        text = f"a token is billed at {factor:.2f} of provider.price in config.yaml: see the provider's price list"
         return [Cause(text, (bill.cost or 0.0) * (1 - 1 / factor))]
     if logged and abs((bill.cost or 0.0) - logged) <= TOLERANCE * logged and abs(logged - cost) > TOLERANCE * cost:
-        return [Cause("the bill is what the log lines claim: provider.price in config.yaml is out of date", gap)]
-    return [Cause("the provider charged less a token than provider.price in config.yaml says", gap)] if gap < 0 else []
+        return [Cause("the bill equals what the log lines say: provider.price in config.yaml is out of date", gap)]
+    return [Cause("the provider charged less per token than provider.price in config.yaml", gap)] if gap < 0 else []
 
 
 def _price_words(found: Totals, price: Price) -> str:

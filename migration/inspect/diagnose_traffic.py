@@ -11,7 +11,7 @@ from migration.base.finding import Finding, then
 from migration.clients.openrouter_errors import MEANING, classify
 from migration.config import logsql, signals
 from migration.inspect.look import Look
-from migration.logs.logquery import Row
+from migration.logs.reader import Row
 from migration.setup import warm
 from migration.setup.secret_set import changed_at
 

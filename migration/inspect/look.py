@@ -11,7 +11,7 @@ from migration.clients.supabase_types import Function
 from migration.context import Context
 from migration.deploy import plan as plans
 from migration.deploy.plan import Item, Plan
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 from migration.verify.readings import Scope
 
 

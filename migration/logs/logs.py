@@ -1,6 +1,6 @@
-"""What functions logged: history of any span, and a tail that follows.
+"""Log lines of the functions: history of any span, and a tail that follows.
 
-`history` and `follow` yield events; `explain` shows what the usage pattern takes from real lines.
+`history` and `follow` yield events; `explain` shows what signals.usage matches in real lines.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from migration.base.command import Do
 from migration.base.errors import Refused
+from migration.base.ids import SHORT
 from migration.config import logsql, signals
 from migration.config.signals import Pattern
-from migration.logs.logquery import LogReader, Row
-from migration.logs.logs_follow import Follower
+from migration.logs.follow import Follower
 from migration.logs.names import Names
-from migration.logs.story import story
+from migration.logs.reader import LogReader, Row
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -69,8 +70,8 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A line, and the pattern's named groups in it ("" for an absent one); `taken` is None where it does not match."""
+class ExplainedLine:
+    """A line and the pattern's named groups in it ("" for an absent one); `taken` is None where it does not match."""
 
     id: str
     timestamp: datetime
@@ -81,45 +82,41 @@ class Taken:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the usage pattern takes from real lines, oldest first."""
+    """What the usage pattern matches in real lines, oldest first."""
 
     pattern: str
-    lines: tuple[Taken, ...]
-
-    @property
-    def matched(self) -> int:
-        return sum(line.taken is not None for line in self.lines)
+    lines: tuple[ExplainedLine, ...]
 
 
 def history(context: Context, query: Query) -> Iterator[Event]:
     """Events of the range, each once. Refused for an unknown function, signal or level."""
-    asker = Asker.of(context, query)
-    return asker.history(query, context.clock.now())
+    search = LogSearch.of(context, query)
+    return search.history(query, context.clock.now())
 
 
 def follow(context: Context, query: Query) -> Iterator[Event]:
-    """Events from `query.since` on and then as they come, for ever; late ones when they come, each once."""
-    asker = Asker.of(context, query)
-    follower = Follower(asker.reader, asker.where(query), COLUMNS, query.since)
-    return (asker.event(row) for row in follower.run())
+    """Events from `query.since` on and then as they arrive, without end; late ones when they arrive, each once."""
+    search = LogSearch.of(context, query)
+    follower = Follower(search.reader, search.where(query), COLUMNS, query.since)
+    return (search.event(row) for row in follower.run())
 
 
 def explain(context: Context, query: Query) -> Explanation:
     """The newest lines that look like usage, as the usage pattern reads them."""
     usage = signals.usage(context.config)
-    asker = Asker.of(context, query)
+    search = LogSearch.of(context, query)
     wanted = replace(
         query,
-        functions=query.functions or asker.names.known(usage.functions),
+        functions=query.functions or search.names.known(usage.functions),
         grep=signals.anchor(usage.pattern),
         limit=query.limit or EXPLAINED,
     )
-    events = asker.history(wanted, context.clock.now())
-    lines = (Taken(it.id, it.timestamp, it.function, it.message, usage.groups(it.message)) for it in events)
+    events = search.history(wanted, context.clock.now())
+    lines = (ExplainedLine(it.id, it.timestamp, it.function, it.message, usage.groups(it.message)) for it in events)
     return Explanation(usage.pattern, tuple(lines))
 
 
-class Asker:
+class LogSearch:
     """Turns a query into SQL, and rows into events."""
 
     def __init__(self, reader: LogReader, names: Names, patterns: Mapping[str, Pattern]) -> None:
@@ -128,10 +125,10 @@ class Asker:
         self.patterns = patterns
 
     @classmethod
-    def of(cls, context: Context, query: Query) -> Asker:
+    def of(cls, context: Context, query: Query) -> LogSearch:
         """Refused for a level, a signal (before anything is asked of a service) or a function that does not exist."""
         if query.level and query.level not in logsql.LEVELS:
-            raise Refused(f"there is no level {query.level}", f"use one of: {', '.join(logsql.LEVELS)}")
+            raise Refused(f"--level {query.level} is not a level", Do(f"use one of: {', '.join(logsql.LEVELS)}"))
         if query.signal:
             signals.one(context.config, query.signal)
         names = Names.of(context)
@@ -155,7 +152,7 @@ class Asker:
             self._signal(query.signal, query.functions),
             logsql.contains(query.grep) if query.grep else "",
             _at_least(query.level) if query.level else "",
-            story(query.request) if query.request else "",
+            request_story(query.request) if query.request else "",
         )
 
     def event(self, row: Row) -> Event:
@@ -208,8 +205,8 @@ def _level(row: Row) -> str:
     if row["source"] == logsql.EDGE:
         status = _number(row["status"]) or 0
         return "error" if status >= 500 else "warn" if status >= 400 else "info" if status >= 100 else ""
-    said = str(row["level"]).lower()
-    return {"fatal": "error", "warning": "warn", "log": "info"}.get(said, said)
+    written = str(row["level"]).lower()
+    return {"fatal": "error", "warning": "warn", "log": "info"}.get(written, written)
 
 
 def _number(text: str) -> int | None:
@@ -227,3 +224,44 @@ def _request(message: str) -> str:
 def _slug(path: str) -> str:
     found = _SLUG.match(path)
     return found[1] if found else ""
+
+
+# One request across function and gateway logs, as a condition on rows.
+
+SLACK = 250_000  # microseconds by which the clocks of gateway and worker may differ
+
+_EXECUTION = logsql.attribute("execution_id")
+_TAGGED = r"match(event_message, '^\\[[A-Za-z0-9_-]{6,64}\\] ')"
+
+
+def request_story(request: str) -> str:
+    """Everything about one request: by its id in a line, its execution id, or the gateway's id for it.
+
+    Each of them may be shortened as log lines show it. A worker may serve several requests, one at a time: of the
+    others that the same execution served, only lines beside this one in time are shown, and lines without any id.
+    """
+    named = logsql.either(*_identified(request))
+    same = f"{_EXECUTION} != '' and {_EXECUTION} in (select {_EXECUTION} from logs where {named})"
+    return logsql.either(named, logsql.both(same, logsql.either(_untagged(), _beside(named))))
+
+
+def _identified(request: str) -> tuple[str, str, str]:
+    gateway, text = logsql.attribute("gateway_request"), logsql.literal(request)
+    if len(request) != SHORT:
+        own = f"startsWith(event_message, {logsql.literal(f'[{request}]')})"
+        return own, f"{_EXECUTION} = {text}", f"{gateway} = {text}"
+    begins = f"startsWith(event_message, {logsql.literal(f'[{request}')})"
+    return begins, f"startsWith({_EXECUTION}, {text})", f"endsWith({gateway}, {text})"
+
+
+def _untagged() -> str:
+    return logsql.both(logsql.source(logsql.FUNCTION), f"not {_TAGGED}")
+
+
+def _beside(named: str) -> str:
+    """A gateway's row beside a named line, or a line beside a named gateway's row, within the time that it took."""
+    edge = logsql.source(logsql.EDGE)
+    took = f"toInt64OrZero({logsql.attribute('milliseconds')}) * 1000"
+    known = f"(select groupArray(({_EXECUTION}, {logsql.MICROSECONDS}, {took}, {edge})) from logs where {named})"
+    apart = f"abs({logsql.MICROSECONDS} - one.2) <= {took} + one.3 + {SLACK}"
+    return f"arrayExists(one -> one.1 = {_EXECUTION} and one.4 != ({edge}) and {apart}, {known})"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migration.base.command import Do
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ class Names:
         return self.slugs.get(id_, id_)
 
     def ids(self, slugs: Iterable[str]) -> list[str]:
-        """Every id that these functions ever had. Refused for a name that was never seen."""
+        """Every id that these functions ever had. Refused for an unknown name."""
         wanted = set(slugs)
         unknown = sorted(wanted - set(self.slugs.values()))
         if unknown:
             known = ", ".join(sorted(set(self.slugs.values()))) or "none yet"
-            raise Refused(f"no function of the name {unknown[0]} was ever seen here", f"use one of: {known}")
+            raise Refused(f"no function named {unknown[0]} has been seen here", Do(f"use one of: {known}"))
         return sorted(id_ for id_, slug in self.slugs.items() if slug in wanted)
 
     def known(self, slugs: Iterable[str]) -> tuple[str, ...]:
@@ -46,7 +47,7 @@ class Names:
         try:
             known |= {found.id: found.slug for found in context.supabase.functions()}
         except ServiceFailed as error:
-            context.observer.warn(f"the functions could not be listed ({error.message}): an unknown one is shown by id")
+            context.observer.warn(f"could not list the functions ({error.message}): unknown ones are shown by id")
         _remember(file, known)
         return cls(known)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import CutoverError
 from migration.logs import logs
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 from migration.verify import proof, smoke
 
 if TYPE_CHECKING:

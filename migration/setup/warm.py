@@ -12,7 +12,7 @@ from migration.base.parallel import each
 from migration.clients.supabase_types import Function
 from migration.config import logsql
 from migration.context import Context
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 
 DAY = timedelta(hours=23)
 AHEAD = timedelta(minutes=5)  # clocks differ

@@ -18,7 +18,7 @@ from checks.result import Options, Result, Verdict, overall, streak
 from checks.table import Row, table
 from migration.base.errors import ConfigError, Refused
 from migration.base.finding import Finding, addressed, named
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 from migration.verify import measure, subject
 
 if TYPE_CHECKING:

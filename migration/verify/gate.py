@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import CutoverError
 from migration.clients.supabase_types import Function
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 from migration.verify import checks_run, proof, smoke
 from migration.verify.proof import Proof
 from migration.verify.smoke import SmokeResult

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from checks.evidence import Evidence, Missing, Month, Provider, Spend, Traffic, Window
 from migration.base.errors import CutoverError
 from migration.config import signals
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 from migration.verify import past, readings, samples, usage, watched
 from migration.verify.readings import Scope
 from migration.verify.samples import Sample

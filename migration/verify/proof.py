@@ -17,7 +17,7 @@ from migration.base.errors import ServiceFailed
 from migration.base.parallel import each
 from migration.clients.http import Answer
 from migration.config import logsql
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 
 if TYPE_CHECKING:
     from migration.context import Context

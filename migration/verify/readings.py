@@ -17,7 +17,7 @@ from checks.evidence import Faults, Offender, Spend, Traffic
 from migration.config import logsql, signals
 from migration.config.settings import Price
 from migration.config.signals import Pattern
-from migration.logs.logquery import WINDOW, LogReader, Row
+from migration.logs.reader import WINDOW, LogReader, Row
 
 GRACE = timedelta(seconds=120)  # how late a log line may come
 BEFOREHAND = timedelta(minutes=7)  # a request ends at most 400 s after its first line

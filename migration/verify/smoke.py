@@ -16,7 +16,7 @@ from migration.clients.http import Answer
 from migration.config import logsql
 from migration.config.cases import SmokeCase
 from migration.context import Context
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 from migration.verify import captures, curl, samples
 from migration.verify.expect import Checker, Failure, delivers, find
 from migration.verify.parser import parser

@@ -14,13 +14,14 @@ from sqlglot import expressions
 
 from migration.base.clock import VirtualClock
 from migration.base.errors import CutoverError
+from migration.base.limiter import RateLimiter
 from migration.config import logsql, signals
 from migration.config.settings import Price
-from migration.costs import costs, costsql
+from migration.costs import costs, usage_query
 from migration.logs import logs
-from migration.logs.logquery import Budget, LogReader
+from migration.logs.follow import Follower
 from migration.logs.logs import Query
-from migration.logs.logs_follow import Follower
+from migration.logs.reader import LogReader
 from tests.support.logs import NOON, USAGE, Direct, config, context, deployed
 
 HOSTILE = "x' or 1 = 1; drop table logs; -- \\"
@@ -56,8 +57,8 @@ def explain(source: Asked, tmp_path: Path) -> None:
 
 
 def follow(source: Asked, tmp_path: Path) -> None:
-    asker = logs.Asker.of(context(tmp_path, source), Query(NOON, functions=(HOSTILE,)))
-    reader = LogReader(source, source.clock, Budget(source.clock, None))
+    asker = logs.LogSearch.of(context(tmp_path, source), Query(NOON, functions=(HOSTILE,)))
+    reader = LogReader(source, source.clock, RateLimiter(source.clock, None))
     follower = Follower(reader, asker.where(Query(NOON, functions=(HOSTILE,))), logs.COLUMNS, NOON)
     follower.poll([])
     follower.cursor = (logsql.micros(NOON) + 9_000_000, HOSTILE)
@@ -89,7 +90,7 @@ def test_every_query_is_one_select_over_logs(ask: Callable[[Asked, Path], None],
 def test_the_costs_query_parses_with_any_pattern(usage: str) -> None:
     found = signals.Pattern("usage", usage, ())
     price = Price(input=0.6, cached_input=0.15, output=2.5)
-    sql = costsql.window([HOSTILE], found, None, price, NOON, (NOON, NOON + timedelta(hours=1)))
+    sql = usage_query.window([HOSTILE], found, None, price, NOON, (NOON, NOON + timedelta(hours=1)))
     assert len(sqlglot.parse(sql, dialect="clickhouse")) == 1
 
 

@@ -97,11 +97,11 @@ def test_a_request_is_counted_with_its_tokens_and_both_costs(store: LogStore, tm
     store.append([asked(function="id-c"), line(USAGE, function="id-c")])
     report = costs.run(surroundings(store, tmp_path), NOON)
     assert (report.requests, report.succeeded, report.lines, report.retries) == (2, 1, 1, 1)
-    assert report.tokens == costs.Tokens(1234, 0, 567, 0) and report.tokens.total == 1801
+    assert report.tokens == costs.TokenCounts(1234, 0, 567, 0) and report.tokens.total == 1801
     assert report.cost == pytest.approx(BY_TOKENS) and report.logged_cost == pytest.approx(0.0022)
     assert report.retry_share == 0.5
-    assert report.per_artifact.mean == pytest.approx(BY_TOKENS)
-    assert report.per_artifact.median == pytest.approx(BY_TOKENS, rel=0.005)
+    assert report.per_request.mean == pytest.approx(BY_TOKENS)
+    assert report.per_request.median == pytest.approx(BY_TOKENS, rel=0.005)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_tokens_are_read_from_every_form_of_the_line(
 ) -> None:
     store.append([line(tokens)])
     report = costs.run(surroundings(store, tmp_path), NOON)
-    assert report.tokens == costs.Tokens(*expected)
+    assert report.tokens == costs.TokenCounts(*expected)
 
 
 def test_cached_input_costs_what_cached_input_costs(store: LogStore, tmp_path: Path) -> None:
@@ -205,14 +205,14 @@ def test_many_lines_are_right_to_the_cent(store: LogStore, tmp_path: Path, count
     inputs, outputs = sum(n % 9973 for n in range(count)), sum(n * 7 % 4999 for n in range(count))
     cached = sum(n % 9973 // 3 for n in range(count))
     claimed = sum(n % 97 // 10 * 10_000 + n * 13 % 10_000 for n in range(count)) / 10_000
-    assert report.tokens == costs.Tokens(inputs, cached, outputs, 0)
+    assert report.tokens == costs.TokenCounts(inputs, cached, outputs, 0)
     assert report.logged_cost == pytest.approx(claimed, abs=0.005)
     expected = ((inputs - cached) * 0.6 + cached * 0.15 + outputs * 2.5) / 1e6
     assert report.cost == pytest.approx(expected, abs=0.005)
     one = sorted(
         ((n % 9973 - n % 9973 // 3) * 0.6 + n % 9973 // 3 * 0.15 + n * 7 % 4999 * 2.5) / 1e6 for n in range(count)
     )
-    assert report.per_artifact.p95 == pytest.approx(one[math.ceil(0.95 * count) - 1], rel=0.006)
+    assert report.per_request.p95 == pytest.approx(one[math.ceil(0.95 * count) - 1], rel=0.006)
 
 
 def test_the_provider_is_asked_for_today(store: LogStore, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_provider_that_cannot_be_asked_does_not_stop_the_costs(store: LogStore
     store.append([line(USAGE)])
     report = costs.run(surroundings(store, tmp_path, Dead()), NOON)
     assert report.provider_cost is None and report.lines == 1
-    assert any("could not be read" in note for note in report.notes)
+    assert any("could not read" in note for note in report.notes)
 
 
 def test_without_a_provider_there_is_no_price(store: LogStore, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_days_that_the_platform_forgot_come_from_the_ledger(store: LogStore, tmp
     store.execute("TRUNCATE TABLE logs")
     store.append([line(USAGE)])
     after = costs.run(surroundings(store, tmp_path, ledger=ledger), NOON - 2 * DAY)
-    assert (after.cost, after.requests, after.per_artifact) == (before.cost, before.requests, before.per_artifact)
+    assert (after.cost, after.requests, after.per_request) == (before.cost, before.requests, before.per_request)
     yesterday = datetime(2026, 11, 21, tzinfo=UTC)
     assert ("ledger", yesterday) in [(part.source, part.since) for part in after.sources]
     assert [found.key for found in after.rows] == ["2026-11-21", "2026-11-22"]
@@ -331,5 +331,5 @@ def test_the_budget_gauge_takes_the_worse_of_spent_and_expected(store: LogStore,
 
 def test_an_empty_log_says_so(store: LogStore, tmp_path: Path) -> None:
     report = costs.run(surroundings(store, tmp_path), NOON - DAY)
-    assert report.cost == 0 and report.per_artifact.mean is None and report.retry_share is None
+    assert report.cost == 0 and report.per_request.mean is None and report.retry_share is None
     assert "no request of the migrated functions in this time" in report.notes

@@ -7,7 +7,7 @@ import pytest
 from migration.config.settings import Price
 from migration.costs import reconcile
 from migration.costs.bill import Bill
-from migration.costs.spend import Totals
+from migration.costs.totals import Totals
 
 PRICE = Price(input=0.6, cached_input=0.15, output=2.5)
 DAY = date(2026, 11, 22)
@@ -63,15 +63,15 @@ def test_other_prices_are_given_as_a_factor() -> None:
 
 def test_lines_that_name_no_cost_are_counted() -> None:
     found = reconcile.claimed(totals(claim=0.155, unpriced=50), PRICE)
-    assert words(found) == "50 lines name no cost" and found.unexplained == pytest.approx(0)
+    assert words(found) == "50 lines log no cost" and found.unexplained == pytest.approx(0)
 
 
 @pytest.mark.parametrize(
     ("more", "text"),
     [
-        ({"unmatched": 20}, "20 lines look like usage, but the pattern does not take them"),
+        ({"unmatched": 20}, "20 lines look like usage, but signals.usage does not match them"),
         ({"requests": 120, "succeeded": 120}, "20 successful requests have no usage line"),
-        ({"retries": 20}, "20 repeated attempts were perhaps billed without a usage line"),
+        ({"retries": 20}, "20 retries may have been billed without a usage line"),
     ],
 )
 def test_what_is_missing_explains_a_higher_bill(more: dict[str, int], text: str) -> None:
@@ -102,13 +102,13 @@ def test_a_bill_that_agrees_with_the_log_lines_blames_the_configured_price() -> 
 
 
 def test_a_bill_below_the_tokens_is_a_lower_price() -> None:
-    assert "charged less a token" in words(reconcile.billed(totals(), PRICE, bill(0.2)))
+    assert "charged less per token" in words(reconcile.billed(totals(), PRICE, bill(0.2)))
 
 
 def test_what_nothing_explains_is_left_as_unexplained() -> None:
     found = reconcile.billed(totals(), PRICE, bill(0.62))
     assert found is not None and found.unexplained == pytest.approx(0.31)
-    assert "someone else uses the same key" in words(found)
+    assert "another client uses the same key" in words(found)
 
 
 def test_a_bill_without_any_line_is_a_whole_difference() -> None:

@@ -29,7 +29,7 @@ from migration.config import envfile, logsql
 from migration.context import Context
 from migration.deploy import deploy
 from migration.inspect import doctor
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 from migration.source import source
 from tests.support import long, repos
 from tests.support.clinic import ARTIFACT, KIMI, MODEL, NAME, SPEAKER, Clinic, clinic

@@ -10,7 +10,7 @@ from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.config import logsql, signals
 from migration.config.settings import Price
-from migration.costs import costsql
+from migration.costs import usage_query
 from migration.logs import logs
 from tests.migration.rehearsal.test_real_cli import Bench, bench, executable
 from tests.support.logs import config
@@ -36,7 +36,7 @@ def test_costs_and_history_are_the_same_through_the_real_cli(bench: Bench) -> No
     span = (start, start + 3 * HOUR)
     price = Price(input=0.6, cached_input=0.15, output=2.5)
     own = logsql.both(logsql.span(*span), logsql.equal("function_id", function.id))
-    spent = costsql.window([function.id], found["usage"], found["retry"], price, start, span)
+    spent = usage_query.window([function.id], found["usage"], found["retry"], price, start, span)
     history = logsql.rows(logsql.both(own, logsql.contains("it's 100% \\ DONE")), logs.COLUMNS)
     for sql, expected in ((spent, "input"), (history, "event_message")):
         ours = bench.api.logs(sql, *span)

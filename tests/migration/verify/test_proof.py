@@ -8,7 +8,7 @@ import pytest
 
 from migration.clients.http import Answer
 from migration.deploy import deploy
-from migration.logs.logquery import LogReader
+from migration.logs.reader import LogReader
 from migration.rehearsal.server import Running
 from migration.verify.proof import BOOT_FAILURES, Probe, _note, judge, prove
 from tests.support import scene

@@ -12,8 +12,9 @@ import pytest
 from checks.evidence import together
 from checks.latency import average, spread
 from migration.base.clock import VirtualClock
+from migration.base.limiter import RateLimiter
 from migration.config.signals import Pattern
-from migration.logs.logquery import Budget, LogReader
+from migration.logs.reader import LogReader
 from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import LogRow
 from migration.verify import readings
@@ -46,7 +47,7 @@ def fill(store: LogStore) -> Fill:
         store.execute("TRUNCATE TABLE logs")
         store.append(rows)
         clock = VirtualClock(LATER)
-        return LogReader(Direct(store, clock), clock, Budget(clock, None))
+        return LogReader(Direct(store, clock), clock, RateLimiter(clock, None))
 
     return filled
 

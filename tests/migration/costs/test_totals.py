@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migration.config.settings import Price
-from migration.costs.spend import Totals, total
+from migration.costs.totals import Totals, total
 
 PRICE = Price(input=0.6, cached_input=0.15, output=2.5)
 COUNTS = st.integers(0, 10**9)

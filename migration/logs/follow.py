@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from migration.base.durations import show
 from migration.base.errors import ServiceFailed
 from migration.config import logsql
-from migration.logs.logquery import WINDOW, LogReader, Row, passing
+from migration.logs.reader import WINDOW, LogReader, Row, passing
 
 LATE = 300  # seconds by which a row may be late
 SKEW = 60  # how far this machine's clock may be off
@@ -46,7 +46,7 @@ class Follower:
         self._read = reader.clock.now()
 
     def run(self) -> Iterator[Row]:
-        """Rows for ever."""
+        """Rows without end."""
         while True:
             yield from self.step()
             self.reader.clock.sleep(self.pause)
@@ -65,7 +65,7 @@ class Follower:
         return sum(len(ids) for ids in self._seen.values())
 
     def step(self) -> list[Row]:
-        """One round: a sweep when it is due, then one page. An outage is told once, and so is its end."""
+        """One round: a sweep when it is due, then one page. An outage is reported once, and so is its end."""
         found: list[Row] = []
         self._slept()
         try:
@@ -163,7 +163,7 @@ class Follower:
         away = (now - self._read).total_seconds()
         if away > LATE and self._failing is None:
             self.reader.observer.note(
-                f"nothing was read for {show(away)} (asleep or busy): reading on from {self._read:%H:%M:%S}"
+                f"no logs read for {show(away)} (asleep or busy): continuing from {self._read:%H:%M:%S}"
             )
         self._read = now
 
@@ -172,12 +172,12 @@ class Follower:
             raise error
         if self._failing is None:
             self._failing = self.reader.clock.now()
-            self.reader.observer.warn(f"the logs cannot be read ({error.message.rstrip('.')}): trying again")
+            self.reader.observer.warn(f"cannot read the logs ({error.message.rstrip('.')}): retrying")
 
     def _back(self) -> None:
         if self._failing is not None:
             away = (self.reader.clock.now() - self._failing).total_seconds()
-            self.reader.observer.note(f"the logs can be read again after {show(away)}: nothing is skipped")
+            self.reader.observer.note(f"reading the logs again after {show(away)}: nothing was skipped")
         self._failing = None
 
 

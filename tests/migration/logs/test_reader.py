@@ -11,9 +11,10 @@ import pytest
 
 from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, ServiceFailed, Unknown
+from migration.base.limiter import RateLimiter
 from migration.base.progress import Collected
 from migration.config import logsql
-from migration.logs.logquery import WINDOW, Budget, LogReader, windows
+from migration.logs.reader import WINDOW, LogReader, windows
 from migration.rehearsal.logstore import LogStore
 from tests.support.logs import NOON, Direct, context, row
 
@@ -41,7 +42,7 @@ def refusal(status: int, body: str = "", retry_after: float | None = None) -> Ap
 
 def reader(source: Any, per_minute: int | None = None) -> LogReader:
     clock = VirtualClock(NOON)
-    return LogReader(source, clock, Budget(clock, per_minute), Collected())
+    return LogReader(source, clock, RateLimiter(clock, per_minute), Collected())
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
@@ -76,7 +77,7 @@ def test_a_request_leaves_room_for_rounding_on_either_side() -> None:
 
 def test_the_rate_budget_is_never_exceeded_in_any_minute() -> None:
     clock = VirtualClock(NOON)
-    budget, sent = Budget(clock, 3), []
+    budget, sent = RateLimiter(clock, 3), []
     for _ in range(12):
         budget.take()
         sent.append(clock.monotonic())
@@ -94,7 +95,7 @@ def test_readers_of_one_run_share_a_budget_and_the_sandbox_has_none(tmp_path: Pa
 
 def test_threads_together_stay_within_the_budget() -> None:
     clock = VirtualClock(NOON)
-    budget = Budget(clock, 5)
+    budget = RateLimiter(clock, 5)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: budget.take(), range(20)))
     assert budget.spent == 20 and clock.monotonic() >= 180
@@ -106,7 +107,7 @@ def test_a_server_that_asks_to_wait_is_obeyed_and_asked_less_often() -> None:
     assert asker.query("select 1", NOON, NOON + DAY / 2) == [{"n": 1}]
     assert asker.clock.monotonic() == 21
     assert asker.budget.per_minute == 7
-    assert "rate limit" in asker.observer.events[0][3]  # type: ignore[attr-defined]
+    assert "rate-limited" in asker.observer.events[0][3]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_seven_days_with_a_gap_come_whole_in_order_and_once(store: LogStore, newest_first: bool) -> None:
     clock = VirtualClock(NOON + 7 * DAY)
-    asker = LogReader(Direct(store, clock), clock, Budget(clock, None))
+    asker = LogReader(Direct(store, clock), clock, RateLimiter(clock, None))
     rows = list(asker.rows("1 = 1", NOON, NOON + 7 * DAY, columns="event_message", newest_first=newest_first))
     order = [(found["us"], found["id"]) for found in rows]
     assert len(order) == 2_520 and order == sorted(set(order), reverse=newest_first)
@@ -156,7 +157,7 @@ def test_seven_days_with_a_gap_come_whole_in_order_and_once(store: LogStore, new
 def test_a_limit_ends_the_reading(store: LogStore) -> None:
     clock = VirtualClock(NOON + 7 * DAY)
     source = Direct(store, clock)
-    asker = LogReader(source, clock, Budget(clock, None))
+    asker = LogReader(source, clock, RateLimiter(clock, None))
     newest = list(asker.rows("1 = 1", NOON, NOON + 7 * DAY, columns="event_message", newest_first=True, limit=2))
     assert [found["event_message"] for found in newest] == ["day 27", "day 26"]
     assert len(source.queries) == 1
@@ -164,7 +165,7 @@ def test_a_limit_ends_the_reading(store: LogStore) -> None:
 
 def test_the_edges_of_a_range_count_once_the_first_in_the_last_out(store: LogStore) -> None:
     clock = VirtualClock(NOON + 7 * DAY)
-    asker = LogReader(Direct(store, clock), clock, Budget(clock, None))
+    asker = LogReader(Direct(store, clock), clock, RateLimiter(clock, None))
     edge = NOON + timedelta(hours=6)
     messages = [found["event_message"] for found in asker.rows("1 = 1", edge, edge + timedelta(hours=6))]
     assert messages == ["day 1"]
@@ -172,6 +173,6 @@ def test_the_edges_of_a_range_count_once_the_first_in_the_last_out(store: LogSto
 
 def test_aggregates_add_up_over_windows(store: LogStore) -> None:
     clock = VirtualClock(NOON + 7 * DAY)
-    asker = LogReader(Direct(store, clock), clock, Budget(clock, None))
+    asker = LogReader(Direct(store, clock), clock, RateLimiter(clock, None))
     assert asker.scalar("uniqExact(id)", "1 = 1", NOON, NOON + 7 * DAY) == 2_520
     assert asker.scalar("count()", logsql.contains("no such"), NOON, NOON + DAY) == 0

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, Unknown
+from migration.base.limiter import RateLimiter
 from migration.base.progress import Collected
-from migration.logs.logquery import WINDOW, Budget, LogReader
-from migration.logs.logs_follow import LATE, Follower
+from migration.logs.follow import LATE, Follower
+from migration.logs.reader import WINDOW, LogReader
 from migration.rehearsal.logstore import LogStore
 from tests.support.logs import NOON, Direct, row
 from tests.support.long import report
@@ -38,7 +39,7 @@ class Tail:
         self.clock = VirtualClock(NOON)
         self.source = Direct(store, self.clock)
         self.observer = Collected()
-        reader = LogReader(self.source, self.clock, Budget(self.clock, per_minute), self.observer)
+        reader = LogReader(self.source, self.clock, RateLimiter(self.clock, per_minute), self.observer)
         self.follower = Follower(reader, "1 = 1", "event_message", NOON)
         self.shown: list[str] = []
         self.most = 0
@@ -95,7 +96,7 @@ def test_a_backlog_of_days_is_caught_up_in_order_without_a_pause(opened: LogStor
     shown = tail.until(200_010)
     assert shown == sorted(shown) and len(shown) == 2_000
     assert tail.clock.monotonic() - began < 20
-    assert any("nothing was read for 2d" in event[3] for event in tail.observer.events)
+    assert any("no logs read for 2d" in event[3] for event in tail.observer.events)
 
 
 def test_an_outage_is_told_once_and_nothing_is_skipped(opened: LogStore) -> None:
@@ -107,8 +108,8 @@ def test_an_outage_is_told_once_and_nothing_is_skipped(opened: LogStore) -> None
     shown = tail.until(1_500)
     assert len(shown) == len(set(shown)) == 60
     told = [event for event in tail.observer.events if event[0] == "warn"]
-    assert len(told) == 1 and "cannot be read" in told[0][3]
-    assert "can be read again" in tail.observer.events[-1][3]
+    assert len(told) == 1 and "cannot read the logs" in told[0][3]
+    assert "reading the logs again" in tail.observer.events[-1][3]
 
 
 def test_a_rate_limit_slows_the_tail_down_and_says_so(opened: LogStore) -> None:
@@ -121,7 +122,7 @@ def test_a_rate_limit_slows_the_tail_down_and_says_so(opened: LogStore) -> None:
     shown = tail.until(450)
     assert len(shown) == len(set(shown)) == 30
     assert tail.follower.pause > pause
-    assert "rate limit" in tail.observer.events[0][3]
+    assert "rate-limited" in tail.observer.events[0][3]
 
 
 def test_a_refusal_that_cannot_pass_ends_the_tail(opened: LogStore) -> None:

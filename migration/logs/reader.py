@@ -7,8 +7,6 @@ asked for with a margin, and the exact range stands in the SQL.
 from __future__ import annotations
 
 import re
-import threading
-from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from migration.base.clock import Clock
 from migration.base.errors import ApiError, ServiceFailed, Unknown, Unreachable
+from migration.base.limiter import RateLimiter
 from migration.base.progress import Observer
 from migration.config import logsql
 
@@ -26,61 +25,21 @@ WINDOW = timedelta(hours=23, minutes=57)
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 HOSTED_PER_MINUTE = 8  # users report 10 a minute and project: two are left to colleagues
-SLOWEST = 2
 ATTEMPTS = 6
 PATIENCE = 180.0  # seconds that one failing query is repeated, where the environment does not say
-_ENGINE = re.compile(r"\bCode: \d+\.|DB::Exception|not allowed")  # a query that fails so fails again
+_ENGINE = re.compile(r"\bCode: \d+\.|DB::Exception|not allowed")  # a query that fails like that fails again
 
 Row = dict[str, Any]
 
 
-class Source(Protocol):
+class LogEndpoint(Protocol):
     """What answers one query, such as `clients.supabase.Supabase`."""
 
     def logs(self, sql: str, start: datetime, end: datetime) -> list[Row]: ...
 
 
-class Budget:
-    """At most `per_minute` queries in any 60 seconds; None for no limit. A refusal by the server halts it."""
-
-    def __init__(self, clock: Clock, per_minute: int | None = HOSTED_PER_MINUTE) -> None:
-        self.clock = clock
-        self.per_minute = per_minute
-        self.spent = 0
-        self._sent: deque[float] = deque()
-        self._halted = float("-inf")
-        self._turn = threading.Lock()
-
-    def wait(self) -> float:
-        """Seconds until a query may be sent."""
-        now = self.clock.monotonic()
-        while self._sent and self._sent[0] <= now - 60:
-            self._sent.popleft()
-        full = self.per_minute is not None and len(self._sent) >= self.per_minute
-        return max(0.0, self._halted - now, self._sent[0] + 60 - now if full else 0.0)
-
-    def take(self) -> None:
-        """Waits for its turn and counts the query."""
-        while (wait := self._try()) > 0:
-            self.clock.sleep(wait)
-
-    def _try(self) -> float:
-        """Takes a turn if there is one: 0.0, else the seconds until it is worth asking again."""
-        with self._turn:
-            wait = self.wait()
-            if wait <= 0:
-                self._sent.append(self.clock.monotonic())
-                self.spent += 1
-            return wait
-
-    def halt(self, seconds: float) -> None:
-        """The server said no: nothing is sent for so long, and from then on a little less often."""
-        self._halted = self.clock.monotonic() + seconds
-        self.per_minute = max(SLOWEST, (self.per_minute or HOSTED_PER_MINUTE + 1) - 1)
-
-
 class LogReader:
-    """Asks the hosted logs. One reader may serve many askers of a run; all share its budget.
+    """Queries the hosted logs. All readers of a run share one query budget.
 
     `rows(where, since, until)`: every row, in order. `aggregate(select, where, since, until)`: counts and sums.
     `query(sql, since, until)`: one request. `where` is SQL built with `logsql`; times are aware datetimes, `since`
@@ -89,24 +48,23 @@ class LogReader:
 
     def __init__(
         self,
-        supabase: Source,
+        supabase: LogEndpoint,
         clock: Clock,
-        budget: Budget | None = None,
+        budget: RateLimiter | None = None,
         observer: Observer | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self.supabase = supabase
         self.clock = clock
         self.patience = patience
-        self.budget = budget or Budget(clock)
+        self.budget = budget or RateLimiter(clock, HOSTED_PER_MINUTE)
         self.observer = observer or Observer()
 
     @classmethod
     def of(cls, context: Context) -> LogReader:
         """A reader of the run; all of them share one budget, which is the environment's."""
         own = context.environment
-        budget: Budget = context.__dict__.setdefault("log_budget", Budget(context.clock, own.log_queries))
-        return cls(context.supabase, context.clock, budget, context.observer, own.logs.patience)
+        return cls(context.supabase, context.clock, context.log_limiter, context.observer, own.logs.patience)
 
     def rows(
         self,
@@ -176,9 +134,9 @@ class LogReader:
         if wait is None or attempt == ATTEMPTS or self.clock.monotonic() + wait > deadline:
             raise error
         if isinstance(error, ApiError) and error.status == 429:
-            self.budget.halt(wait)
-            said = f"waiting {wait:.0f} s, then asking at most {self.budget.per_minute} times a minute"
-            self.observer.note(f"the log endpoint's rate limit is reached: {said}")
+            self.budget.pause(wait)
+            detail = f"retrying in {wait:.0f} s, then at most {self.budget.per_minute} queries a minute"
+            self.observer.note(f"rate-limited by the logs API: {detail}")
         else:
             self.clock.sleep(wait)
 

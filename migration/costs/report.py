@@ -1,4 +1,4 @@
-"""What `costs` answers, frozen: the shapes that the console, `--json` and the HTML report show."""
+"""The result of `inv costs`: what the terminal, `--json` and the HTML report show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from migration.costs.reconcile import Difference
 
 
 @dataclass(frozen=True)
-class Tokens:
+class TokenCounts:
     """`input` includes `cached`, `output` includes `reasoning`."""
 
     input: int
@@ -33,14 +33,14 @@ class Line:
     key: str
     requests: int
     retries: int
-    tokens: Tokens
+    tokens: TokenCounts
     cost: float
     logged_cost: float
 
 
 @dataclass(frozen=True)
-class Artifact:
-    """USD: `mean` of a successful request, waste included; `median` and `p95` of a usage line (within 0.5 %)."""
+class RequestCost:
+    """USD: `mean` of a successful request, waste included; `median` and `p95` of a usage line (within 0.5%)."""
 
     mean: float | None
     median: float | None
@@ -48,8 +48,8 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Where a stretch of time was answered from: `logs` or `ledger`."""
+class SourceSpan:
+    """A span of time and the source of its figures: `logs` or `ledger`."""
 
     source: str
     since: datetime
@@ -58,10 +58,10 @@ class Part:
 
 @dataclass(frozen=True)
 class CostReport:
-    """Money in USD. `cost` is by tokens at the configured price, `logged_cost` what the lines claim.
+    """Money in USD. `cost` is computed from tokens at the configured price, `logged_cost` is the sum in the log lines.
 
-    `provider_cost` is for the whole UTC days from `provider_since`, None where the provider does not tell;
-    `lines` are usage lines, `retries` repeated attempts and `retry_share` those of each request.
+    `provider_cost` covers the whole UTC days from `provider_since`, None where the provider does not report it;
+    `lines` are usage lines, `retries` repeated attempts and `retry_share` repeated attempts per request.
     """
 
     since: datetime
@@ -72,16 +72,16 @@ class CostReport:
     lines: int
     retries: int
     retry_share: float | None
-    tokens: Tokens
+    tokens: TokenCounts
     cost: float
     logged_cost: float
     provider_cost: float | None
     provider_since: date
     provider_basis: str
-    per_artifact: Artifact
+    per_request: RequestCost
     rows: tuple[Line, ...]
     differences: tuple[Difference, ...]
     projection: Projection
     budget: Gauge
-    sources: tuple[Part, ...]
+    sources: tuple[SourceSpan, ...]
     notes: tuple[str, ...]

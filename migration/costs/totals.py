@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from migration.config.settings import Price
-from migration.costs.costsql import NANO, STEPS, SUMS
+from migration.costs.usage_query import NANO, STEPS, SUMS
 
 MILLION = 1_000_000
 
