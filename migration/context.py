@@ -16,8 +16,7 @@ from migration.base.progress import Observer
 from migration.base.secrets_type import Secret
 from migration.config import load as configuration
 from migration.config.environment import Environment, embedded, hosted, sandbox
-from migration.config.environments import EnvironmentSettings
-from migration.config.settings import App, Config
+from migration.config.settings import App, Config, EnvironmentSettings
 
 if TYPE_CHECKING:
     from migration.base.finding import Finding

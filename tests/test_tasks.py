@@ -43,7 +43,7 @@ def test_every_verb_is_listed_and_explains_its_flags() -> None:
 @pytest.mark.parametrize(
     "text,words",
     [
-        (None, "there is no"),
+        (None, "does not exist"),
         ("migration: [", "not valid YAML"),
         (SMALL + "sekrets: {}\n", "did you mean secrets?"),
     ],

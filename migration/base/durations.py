@@ -12,23 +12,23 @@ _PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|[dhms])")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 _MOST = 40  # characters
 _LONGEST = 3660 * 86400.0
-_HINT = "write it like 90s, 10m, 1h30m or 2d"
+_USE = "use for example 30s, 10m or 24h"
 
 
 def parse(text: str | int | float) -> float:
-    """Seconds of a duration, 0 to ten years; a plain number is seconds. Refuses anything else with an example."""
+    """Seconds of a duration, 0 to ten years; a plain number is seconds. Refused for anything else."""
     if isinstance(text, int | float) and not isinstance(text, bool):
         return _bounded(text, str(text))
     plain = str(text).strip()
     if len(plain) > _MOST or not _WHOLE.fullmatch(plain):
-        raise Refused(f"{_cut(str(text))!r} is not a duration", _HINT)
+        raise Refused(f"{_cut(str(text))!r} is not a duration; {_USE}")
     return _bounded(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(plain)), plain)
 
 
 def _bounded(seconds: float, text: str) -> float:
     if 0 <= seconds <= _LONGEST:
         return float(seconds)
-    raise Refused(f"{_cut(text)} is no duration between 0 seconds and ten years", _HINT)
+    raise Refused(f"{_cut(text)!r} is not a duration between 0s and ten years; {_USE}")
 
 
 def _cut(text: str) -> str:
@@ -36,7 +36,7 @@ def _cut(text: str) -> str:
 
 
 def show(seconds: float) -> str:
-    """The shortest honest form: 0.4s, 12s, 3m20s, 2h05m, 3d4h."""
+    """The shortest exact form: 0.4s, 12s, 3m20s, 2h05m, 3d4h."""
     if seconds < 10:
         return f"{seconds:.1f}s"
     whole = round(seconds)
@@ -60,6 +60,6 @@ def moment(text: str, now: datetime) -> datetime:
         if len(plain) > _MOST or found.year < 1971:
             raise ValueError(plain)
     except ValueError:
-        hint = "write it like 2h or 2026-11-22T18:30Z"
-        raise Refused(f"{_cut(text)!r} is neither a duration nor a time", hint) from None
+        use = "use for example 2h or 2026-11-22T18:30Z"
+        raise Refused(f"{_cut(text)!r} is neither a duration nor a time; {use}") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

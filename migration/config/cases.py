@@ -1,11 +1,11 @@
-"""A smoke case, as config.yaml states it: one request and what its answer must be."""
+"""A smoke case of config.yaml: one request and what its answer must be."""
 
 import re
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, field
 
-from migration.config.fields import Count, Filled, Hidden, Regex, Section, Slug, Span
+from migration.config.schema import Count, Filled, Hidden, Regex, Section, Slug, Span
 
 Kind = Literal["react", "html", "svg"]
 TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\])*")
 
 
 def _path(value: str) -> str:
-    """A JSONPath; the import is as late as the first path that is not plain names and indexes."""
+    """A JSONPath; the library is imported for the first path that is not plain names and indexes."""
     if _PLAIN.fullmatch(value):
         return value
     from jsonpath import JSONPathError, compile  # noqa: A004
@@ -36,7 +36,7 @@ class Length(Section):
 
 
 class Match(Section):
-    """What each value that a JSONPath finds must be; all that is given must hold. `equals` may be null."""
+    """What each value at a JSONPath must be; all of it must hold. `equals` may be null."""
 
     short = "equals"
     equals: Any = UNSET
@@ -50,7 +50,7 @@ class Match(Section):
         if self.equals is UNSET and not others and self.absent is None:
             raise ValueError("needs one of equals, matches, type, length, absent")
         if self.absent and (self.equals is not UNSET or others):
-            raise ValueError("absent stands alone: what is not there has no value")
+            raise ValueError("absent cannot be combined: an absent value has no properties")
 
 
 class Text(Section):
@@ -83,7 +83,7 @@ class Expect(Section):
 
 
 class Capture(Section):
-    """A value kept for later cases: what the path finds first, or the first group of `matches` in it."""
+    """A value kept for later cases: the first at the path, or the first group of `matches` in it."""
 
     short = "at"
     at: JsonPath

@@ -1,4 +1,4 @@
-"""`.env` beside tasks.py: values for ${NAME} in config.yaml, for its owner's eyes, never in git."""
+"""`.env` beside tasks.py: values for ${NAME} in config.yaml, readable by its owner alone, never in git."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from migration.base import durable
+from migration.base.command import Do, sh
 from migration.base.errors import ConfigError
 from migration.base.secrets_type import Secret
 from migration.git import process
@@ -17,24 +18,24 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def read(root: Path) -> dict[str, str]:
-    """Names and values of `.env`, {} without one; values stand as they are written, nothing is expanded."""
+    """Names and values of `.env`, {} without one. Values stay as written; nothing is expanded."""
     path = root / NAME
     if not path.exists():
         return {}
     from dotenv import dotenv_values
 
     try:
-        found = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f".env cannot be read: {error}", "save it as UTF-8 text, readable by you") from None
-    return {name: value for name, value in found.items() if value is not None}
+        raise ConfigError(f".env cannot be read: {error}", Do("save it as UTF-8 text that you can read")) from None
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def guard(root: Path) -> None:
-    """ConfigError when git tracks `.env`: its secrets are in the history of everybody's clone then."""
+    """ConfigError when git tracks `.env`: its secrets are in the history of every clone then."""
     if tracked(root):
-        text = ".env is tracked by git, and it holds secrets: take it out, and make new keys"
-        raise ConfigError(text, "git rm --cached .env")
+        text = ".env is tracked by git, and it holds secrets: remove it from git, and replace every key in it"
+        raise ConfigError(text, sh("git", "rm", "--cached", ".env"))
 
 
 def tracked(root: Path) -> bool:
@@ -45,15 +46,15 @@ def tracked(root: Path) -> bool:
 
 
 def ignored(root: Path) -> bool | None:
-    """Whether git would leave `.env` out; None outside of any repository."""
+    """Whether git ignores `.env`; None outside of any repository."""
     if not process.run(["rev-parse", "--is-inside-work-tree"], root, env={}).ok:
         return None
-    plain = {"GIT_LITERAL_PATHSPECS": "0"}  # check-ignore knows no literal ones
+    plain = {"GIT_LITERAL_PATHSPECS": "0"}  # check-ignore refuses literal pathspecs
     return process.run(["check-ignore", "--quiet", "--no-index", "--", NAME], root, env=plain).ok
 
 
 def exposed(root: Path) -> str:
-    """The mode of an `.env` that others than its owner can read, such as "0644"; empty when all is well."""
+    """The mode of an `.env` that others can read, such as "0644"; empty when only its owner can."""
     path = root / NAME
     mode = path.stat().st_mode & 0o777 if path.exists() else 0
     return f"{mode:04o}" if mode & 0o077 else ""
@@ -63,7 +64,7 @@ def write(root: Path, values: Mapping[str, Secret]) -> None:
     """Set these names in `.env`, mode 0600; everything else in it stays as it is."""
     path = root / NAME
     text = path.read_bytes().decode("utf-8-sig") if path.exists() else ""
-    kept = [line for line in _statements(text) if _named(line) not in values]
+    kept = [line for line in _statements(text) if _name(line) not in values]
     if kept and not kept[-1].endswith("\n"):
         kept[-1] += "\n"
     added = [f"{name}={quote(value.reveal())}\n" for name, value in values.items()]
@@ -79,13 +80,13 @@ def quote(value: str) -> str:
     return '"' + "".join(_ESCAPES.get(character, character) for character in value) + '"'
 
 
-def _named(statement: str) -> str | None:
-    found = _LINE.match(statement)
-    return found[1] if found else None
+def _name(statement: str) -> str | None:
+    match = _LINE.match(statement)
+    return match[1] if match else None
 
 
 def _statements(text: str) -> list[str]:
-    """The file in pieces, one a line or one a quoted value that spans lines, as python-dotenv itself cuts it."""
+    """The file in pieces: a line each, or a quoted value that spans lines, as python-dotenv splits it."""
     import io
 
     from dotenv.parser import parse_stream

@@ -1,4 +1,4 @@
-"""Where a verb acts: a hosted project as config.yaml and `.env` name it, or the sandbox with keys of its own."""
+"""Where a verb acts: a hosted project with the keys of `.env`, or the sandbox with keys of its own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from migration.base.command import inv
 from migration.base.errors import Refused
 from migration.base.finding import flag
 from migration.base.secrets_type import Secret
 from migration.config import envfile
 from migration.config import load as configuration
-from migration.config.environments import EnvironmentSettings, LogSettings
-from migration.config.settings import Config
+from migration.config.settings import Config, EnvironmentSettings, LogSettings
 
 
 @dataclass(frozen=True)
@@ -39,32 +39,32 @@ class Environment:
 
     @property
     def flag(self) -> str:
-        """What a command that we print needs to mean this environment."""
+        """The flag that names this environment in a command."""
         return flag(self.name)
 
     @property
     def log_queries(self) -> int | None:
-        """How many the logs take a minute; None where nobody counts, as on the sandbox."""
+        """How many log queries a minute are allowed; None without a limit, as on the sandbox."""
         return None if self.embedded else self.logs.per_minute or None
 
 
 def sandbox(folder: Path) -> dict[str, Any]:
-    """What a running sandbox says of itself. Refused when none is running in that folder."""
-    hint = "inv sandbox"
+    """Addresses and keys of the running sandbox. Refused when none is running in that folder."""
+    start = inv("sandbox")
     try:
         texts = [(folder / name).read_text() for name in ("sandbox.json", "clone.json")]
-        found: dict[str, Any] = {**json.loads(texts[0]), **json.loads(texts[1])}
+        running: dict[str, Any] = {**json.loads(texts[0]), **json.loads(texts[1])}
     except FileNotFoundError:
-        raise Refused("the sandbox is not running: start it in another terminal", hint) from None
+        raise Refused("the sandbox is not running: start it in another terminal", start) from None
     except (OSError, ValueError) as error:
-        raise Refused(f"{folder / 'sandbox.json'} cannot be read: {error}", hint) from None
-    if not _alive(int(found.get("pid") or 0)):
-        raise Refused("the sandbox is not running any more: start it in another terminal", hint)
-    return found
+        raise Refused(f"{folder / 'sandbox.json'} cannot be read: {error}", start) from None
+    if not _alive(int(running.get("pid") or 0)):
+        raise Refused("the sandbox has stopped: start it in another terminal", start)
+    return running
 
 
 def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
-    """The sandbox as an environment: every key is its own, nothing of .env is read."""
+    """The sandbox as an environment: every key is its own; .env is not read."""
     secrets = {secret: Secret(running["openrouter_key"]) for secret in config.secrets}
     return Environment(
         name,

@@ -1,6 +1,6 @@
-"""ClickHouse SQL over the hosted table `logs`, built in one place: literals quoted, columns from a fixed list.
+"""ClickHouse SQL over the hosted table `logs`: literals quoted, columns from a fixed list.
 
-Every function here returns text that is safe to put into a query whatever its arguments hold.
+The result of every function here is safe in a query, whatever its arguments contain.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def literal(text: str) -> str:
 
 
 def literals(texts: Iterable[str]) -> str:
-    """A list of string literals in parentheses; one that nothing equals when there are none."""
+    """A list of string literals in parentheses; without any, a list that nothing equals."""
     return "(" + (", ".join(literal(text) for text in texts) or "''") + ")"
 
 
 def attribute(name: str) -> str:
-    """One of our names for an attribute as a column expression; KeyError for any other name."""
+    """The column expression of an attribute by our name for it; KeyError for an unknown name."""
     return f"log_attributes['{ATTRIBUTES[name]}']"
 
 
@@ -87,19 +87,22 @@ def equal(name: str, *values: str) -> str:
 
 
 def contains(text: str) -> str:
-    """The message holds the text, in either case."""
+    """The message contains the text, in upper or lower case."""
     return f"positionCaseInsensitiveUTF8(event_message, {literal(text)}) > 0"
 
 
-# The message without colour codes, and without a request id that is repeated on every line of one object.
+# How a function's own line begins: the request's id. The group is the id.
+REQUEST_ID = r"\[([A-Za-z0-9_-]{6,64})\] "
+# The message without colour codes, and without the request id that is repeated on every line of one object.
+_REQUEST_SQL = REQUEST_ID.replace("\\", "\\\\")
 PLAIN = (
     r"if(multiSearchAny(event_message, ['\x1b[', '\n[']), replaceRegexpAll(replaceRegexpAll(event_message, "
-    r"'\\x1b\\[[0-9;]*m', ''), '\n\\[[A-Za-z0-9_-]{6,64}\\] ', '\n'), event_message)"
+    r"'\\x1b\\[[0-9;]*m', ''), '\n" + _REQUEST_SQL + r"', '\n'), event_message)"
 )
 
 
 def matches(pattern: str, text: str = PLAIN) -> str:
-    """The message, colour codes aside, matches a regular expression that `signals.portable` has prepared."""
+    """The message without colour codes matches a regular expression made by `signals.portable`."""
     return f"match({text}, {literal(pattern)})"
 
 
@@ -109,34 +112,34 @@ def groups(pattern: str, text: str = PLAIN) -> str:
 
 
 def serves(ids: Iterable[str], slugs: Iterable[str]) -> str:
-    """Rows of these functions: by id, and by path where the gateway refused and knows no id."""
+    """Rows of these functions: by id, or by path where the gateway refused the request and logged no id."""
     paths = literals(f"/functions/v1/{slug}" for slug in slugs)
-    asked = f"{attribute('function_id')} = '' and {attribute('path')} in {paths}"
-    return either(f"{attribute('function_id')} in {literals(ids)}", asked)
+    refused = f"{attribute('function_id')} = '' and {attribute('path')} in {paths}"
+    return either(f"{attribute('function_id')} in {literals(ids)}", refused)
 
 
 LEVELS = ("debug", "info", "warn", "error")
 
 
 def level() -> str:
-    """The level of a row as the platform's CLI computes it, for the two sources that functions write."""
+    """The level of a row as the platform's CLI computes it, for the two sources of functions."""
     status = f"toInt32OrZero({attribute('status')})"
-    said = f"lower({attribute('level')})"
+    written = f"lower({attribute('level')})"
     return (
         f"multiIf(source = '{EDGE}', multiIf({status} >= 500, 'error', {status} >= 400, 'warn', {status} >= 100, "
-        f"'info', ''), {said} in ('error', 'fatal'), 'error', {said} in ('warn', 'warning'), 'warn', "
-        f"{said} = 'log', 'info', {said})"
+        f"'info', ''), {written} in ('error', 'fatal'), 'error', {written} in ('warn', 'warning'), 'warn', "
+        f"{written} = 'log', 'info', {written})"
     )
 
 
 def rows(where: str, columns: str, newest_first: bool = False, limit: int = PAGE) -> str:
     """One page in the order (timestamp, id)."""
-    way = "desc" if newest_first else "asc"
+    direction = "desc" if newest_first else "asc"
     chosen = f"id, {MICROSECONDS} as us, {columns}"
-    return f"select {chosen} from logs where {where} order by us {way}, id {way} limit {int(limit)}"
+    return f"select {chosen} from logs where {where} order by us {direction}, id {direction} limit {int(limit)}"
 
 
 def beyond(us: int, id_: str, newest_first: bool = False) -> str:
-    """What comes after the row (us, id) in the order of the page."""
+    """Rows after (us, id) in the order of the page."""
     sign = "<" if newest_first else ">"
     return f"{MICROSECONDS} {sign} {int(us)} or ({MICROSECONDS} = {int(us)} and id {sign} {literal(id_)})"

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from migration.config.cases import SmokeCase
-from migration.config.environments import Auth, EnvironmentSettings
-from migration.config.fields import (
+from migration.config.schema import (
     Address,
     Amount,
     Count,
@@ -15,6 +14,7 @@ from migration.config.fields import (
     Hidden,
     Place,
     Positive,
+    ProjectRef,
     Ref,
     Regex,
     Risk,
@@ -29,7 +29,7 @@ from migration.config.fields import (
 
 
 def _ledger(value: str) -> str:
-    """Refs of its own: never the branches and tags that people use."""
+    """Refs apart from the branches and tags that people use."""
     if not re.match(r"refs/(?!(heads|tags|remotes)$)", value):
         raise ValueError("should begin with refs/, as refs/cutover or refs/heads/cutover do")
     return value
@@ -42,7 +42,7 @@ def _secret(name: str) -> str:
 
 
 def _digest(value: str) -> str:
-    """Not shown when it is wrong: it may be the secret itself."""
+    """The value is not shown when it is wrong: it may be the secret itself."""
     if not re.fullmatch(r"[0-9a-f]{64}", value):
         raise ValueError("should be a SHA-256, 64 digits and letters a to f")
     return value
@@ -80,6 +80,38 @@ class App(Section):
             raise ValueError(f"ledger {self.ledger} is in the way of the branch {self.branch}")
 
 
+class User(Section):
+    email: Hidden
+    password: Hidden
+
+
+class Auth(Section):
+    anon_key: Hidden | None = None
+    user: User | None = None
+
+
+class LogSettings(Section):
+    """Limits of reading the hosted logs: queries `per_minute` (0: no limit); `patience` in seconds."""
+
+    per_minute: Count = 8
+    patience: Duration = 180.0
+
+
+class EnvironmentSettings(Section):
+    project_ref: ProjectRef | None = None
+    api_url: Address = "https://api.supabase.com"
+    url: Address | None = None
+    access_token: Hidden | None = None
+    confirm: bool = False
+    auth: Auth | None = None
+    logs: LogSettings = LogSettings()
+    embedded: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.embedded and self.url is None:
+            raise ValueError("needs a url (or embedded: true for the sandbox)")
+
+
 class SecretSettings(Section):
     provider: str | None = None
     format: Regex | None = None
@@ -92,7 +124,7 @@ class Price(Section):
     output: Amount
 
 
-class Provider(Section):
+class ProviderSettings(Section):
     model: str
     price: Price
     name: Literal["openrouter"] = "openrouter"
@@ -119,8 +151,8 @@ class Gate(Section):
     inconclusive: Literal["keep", "restore"] = "keep"
 
 
-class Criterion(Section):
-    """What a criterion may be told; which of these it reads, its own description says."""
+class CriterionSettings(Section):
+    """The options of all criteria; each criterion's docstring says which of them it reads."""
 
     at_least: float | None = None
     at_most: float | None = None
@@ -157,13 +189,13 @@ CRITERIA = (
 
 
 class Criteria(Section):
-    """`window` and `files` are ours, every other key is the name of a criterion."""
+    """`window` and `files`; every other key is the name of a criterion."""
 
-    further = Criterion
+    further = CriterionSettings
     inner = ("named",)
     window: Span = 3600.0
     files: list[str] = []
-    named: dict[str, Criterion] = {}
+    named: dict[str, CriterionSettings] = {}
 
 
 class Soak(Section):
@@ -209,7 +241,7 @@ class Config(Section):
     environments: Annotated[dict[Place, EnvironmentSettings], filled]
     secrets: dict[Annotated[str, _secret], SecretSettings] = {}
     auth: Auth = Auth()
-    provider: Provider | None = None
+    provider: ProviderSettings | None = None
     signals: dict[str, Signal] = {}
     smoke: Annotated[list[SmokeCase], _distinct] = []
     gate: Gate = Gate()

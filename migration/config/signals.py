@@ -1,6 +1,6 @@
-"""The config's log patterns, usable in two engines: Python's `re` here, RE2 in the hosted ClickHouse.
+"""The log patterns of config.yaml, for two engines: Python's `re` here, RE2 in the hosted ClickHouse.
 
-A pattern is refused at load when RE2 would not take it, so that what `--explain` shows is what the query counts.
+A pattern that RE2 does not accept is refused at load, so that `--explain` shows exactly what the query counts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from migration.base.command import Do
 from migration.base.errors import ConfigError, Refused
 from migration.config import logsql
 
@@ -21,14 +22,15 @@ GROUPS = ("input", "output", "total", "cost")
 OPTIONAL = ("cached", "reasoning")
 _BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_REPEATED = re.compile(r"\n\[[A-Za-z0-9_-]{6,64}\] ")
+_REPEATED = re.compile(rf"\n{logsql.REQUEST_ID}")
+_REQUEST_ID = re.compile(logsql.REQUEST_ID)
 _OPENING = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\((?!\?)|\(\?P?<(?P<name>\w+)>)")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """One signal: what it is looked for in, and its two forms."""
+    """One signal: its pattern in both engines, and the functions whose logs it is about."""
 
     name: str
     pattern: str
@@ -36,7 +38,7 @@ class Pattern:
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
-        """For `plain` text. Digits and words are ASCII, as RE2 has them."""
+        """For `plain` text. Digits and word characters are ASCII, as in RE2."""
         return re.compile(_closing(self.pattern), re.ASCII)
 
     def matches(self, message: str) -> bool:
@@ -49,18 +51,24 @@ class Pattern:
 
     @property
     def sql(self) -> str:
-        """A condition on a row of `function_logs`; which functions it is about is the caller's to add."""
+        """A condition on a row of `function_logs`; the caller adds which functions it is about."""
         return logsql.matches(portable(self.pattern))
 
 
 def plain(message: str) -> str:
-    """The message as patterns see it: without colour codes, a request id on the first line only."""
+    """The message as patterns see it: no colour codes, a request id on the first line only."""
     bare = _COLOUR.sub("", message) if "\x1b" in message else message
     return _REPEATED.sub("\n", bare) if "\n[" in bare else bare
 
 
+def request_id(message: str) -> str:
+    """The id with which a function's own line begins: `[3f6c…] text`; empty without one."""
+    match = _REQUEST_ID.match(message)
+    return match[1] if match else ""
+
+
 def portable(pattern: str) -> str:
-    """The pattern for RE2 as ClickHouse runs it, whose dot would also take the end of a line."""
+    """The pattern for RE2 as ClickHouse runs it, where the dot would also match a line end."""
     return f"(?-s){_closing(pattern)}"
 
 
@@ -83,12 +91,12 @@ def order(pattern: str, *names: str) -> list[str]:
 
 
 def _closing(pattern: str) -> str:
-    """Messages end with a line end, which a final $ is not meant to notice."""
+    """A final $ also matches before the line end that every message has."""
     return pattern[:-1] + r"\s*$" if re.search(r"(?<!\\)(?:\\\\)*\$$", pattern) else pattern
 
 
 def anchor(pattern: str) -> str:
-    """The longest text that every match holds, "" where none is plain to see: it finds candidates."""
+    """The longest text that every match contains, "" where none is certain; used to find candidates."""
     rest = pattern.replace("\\\\", "\0")
     while rest != (rest := re.sub(r"\((?:\\.|[^()\\])*\)(?:[?*+]|\{[\d,]*\})*", "\0", rest)):
         pass
@@ -100,7 +108,7 @@ def anchor(pattern: str) -> str:
 
 
 def named(config: Config) -> dict[str, Pattern]:
-    """Every signal of the config by its name; without functions of its own it means the migration's."""
+    """Every signal by its name; one without functions of its own is about the migration's."""
     migrated = config.migration.functions
     return {
         name: Pattern(name, found.pattern, tuple(found.functions if found.functions is not None else migrated))
@@ -109,21 +117,24 @@ def named(config: Config) -> dict[str, Pattern]:
 
 
 def one(config: Config, name: str) -> Pattern:
-    """The signal of that name. Refused, naming those that there are, for any other."""
+    """The signal of that name. Refused for an unknown one, with the names that exist."""
     known = named(config)
     if name not in known:
-        raise Refused(f"config.yaml has no signal {name}", f"use one of: {', '.join(known) or 'none is configured'}")
+        raise Refused(
+            f"config.yaml has no signal {name}",
+            Do(f"use one of: {', '.join(known)}" if known else "add it to signals in config.yaml"),
+        )
     return known[name]
 
 
 def usage(config: Config) -> Pattern:
-    """The signal `usage`, checked. ConfigError when there is none or it lacks what costs are computed from."""
+    """The signal `usage`. ConfigError when it is missing or lacks a group that costs are computed from."""
     if "usage" not in config.signals:
-        raise ConfigError("config.yaml has no signal usage, so no cost can be read from the logs", "add signals.usage")
+        raise ConfigError("config.yaml has no signal usage, so the logs give no costs", Do("add signals.usage"))
     found = named(config)["usage"]
     problem = usage_problem(found.pattern)
     if problem:
-        raise ConfigError(f"signals.usage {problem}", "see the comment at signals.usage in config.yaml")
+        raise ConfigError(f"signals.usage {problem}", Do("see the comment at signals.usage in config.yaml"))
     return found
 
 

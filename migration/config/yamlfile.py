@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
+from migration.base.command import Do
 from migration.base.errors import ConfigError
 
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 _DIGITS = 400  # of a number; Python itself converts no more than some thousands
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -28,10 +29,10 @@ class Document:
     """Plain data, and the line and column (from 1) of each key and value by its path."""
 
     data: Any
-    marks: dict[Path_, tuple[int, int]] = field(default_factory=dict)
-    problems: list[tuple[Path_, str]] = field(default_factory=list)
+    marks: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
 
-    def mark(self, path: Path_) -> tuple[int, int]:
+    def mark(self, path: KeyPath) -> tuple[int, int]:
         """Where the path stands, or its nearest parent that is written."""
         while path not in self.marks and path:
             path = path[:-1]
@@ -44,15 +45,17 @@ def read(path: Path, fill: Callable[[str], str] = str) -> Document:
         text = path.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=_LOADER)
     except FileNotFoundError:
-        raise ConfigError(f"there is no {path}", "run inv from the folder of tasks.py, or set CUTOVER_CONFIG") from None
+        raise ConfigError(
+            f"{path} does not exist", Do("run inv in the folder of tasks.py, or set CUTOVER_CONFIG")
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} cannot be read: {error}", "save it as UTF-8 text") from None
+        raise ConfigError(f"{path.name} cannot be read: {error}", Do("save it as UTF-8 text")) from None
     except yaml.MarkedYAMLError as error:
-        raise ConfigError(f"{path.name}{_at(error)}: not valid YAML: {_why(error)}", "mend that line") from None
+        raise ConfigError(f"{path.name}{_at(error)}: not valid YAML: {_why(error)}", Do("fix that line")) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{path.name}: expected keys and values", "start from the shipped config.yaml")
+        raise ConfigError(f"{path.name}: expected keys and values", Do("start from the shipped config.yaml"))
     document = Document({})
     document.data = _Builder(document, fill).build(node, ())
     return document
@@ -64,7 +67,7 @@ class _Builder:
         self.fill = fill
         self.seen: set[int] = set()
 
-    def build(self, node: yaml.Node, path: Path_) -> Any:
+    def build(self, node: yaml.Node, path: KeyPath) -> Any:
         self.document.marks.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
         if id(node) in self.seen:
             self.document.problems.append((path, "aliases are not allowed: write the value out"))
@@ -76,21 +79,21 @@ class _Builder:
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         return self._scalar(node, path)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        values: dict[str, Any] = {}
         for key, value in node.value:
             name = str(key.value)
             here = (*path, name)
-            if name in found:
+            if name in values:
                 first = self.document.marks[here][0]
                 self.document.marks[(*here, "again")] = (key.start_mark.line + 1, key.start_mark.column + 1)
                 self.document.problems.append(((*here, "again"), f"is written twice (first in line {first})"))
                 continue
             self.document.marks[here] = (key.start_mark.line + 1, key.start_mark.column + 1)
-            found[name] = self.build(value, here)
-        return found
+            values[name] = self.build(value, here)
+        return values
 
-    def _scalar(self, node: Any, path: Path_) -> Any:
+    def _scalar(self, node: Any, path: KeyPath) -> Any:
         text = self.fill(node.value)
         if "\0" in text:  # no path, argument or header can hold one
             self.document.problems.append((path, "holds the character NUL"))

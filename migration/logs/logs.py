@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ", ".join(["source", "event_message", *(f"{logsql.attribute(name)} as {name}" for name in logsql.ATTRIBUTES)])
 EXPLAINED = 20
-_REQUEST = re.compile(r"^\[([A-Za-z0-9_-]{6,64})\] ")
 _SLUG = re.compile(r"^/functions/v1/([^/?]+)")
 
 
@@ -166,7 +165,7 @@ class LogSearch:
             function=function,
             level=_level(row),
             message=message,
-            request_id=row["gateway_request"] if edge else _request(message),
+            request_id=row["gateway_request"] if edge else signals.request_id(message),
             execution_id=row["execution_id"],
             version=_number(row["version"]),
             status=_number(row["status"]) if edge else None,
@@ -216,11 +215,6 @@ def _number(text: str) -> int | None:
         return None
 
 
-def _request(message: str) -> str:
-    found = _REQUEST.match(message)
-    return found[1] if found else ""
-
-
 def _slug(path: str) -> str:
     found = _SLUG.match(path)
     return found[1] if found else ""
@@ -231,7 +225,7 @@ def _slug(path: str) -> str:
 SLACK = 250_000  # microseconds by which the clocks of gateway and worker may differ
 
 _EXECUTION = logsql.attribute("execution_id")
-_TAGGED = r"match(event_message, '^\\[[A-Za-z0-9_-]{6,64}\\] ')"
+_TAGGED = f"match(event_message, {logsql.literal('^' + logsql.REQUEST_ID)})"
 
 
 def request_story(request: str) -> str:

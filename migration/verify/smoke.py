@@ -15,6 +15,7 @@ from migration.base.secrets_type import mask
 from migration.clients.http import Answer
 from migration.config import logsql
 from migration.config.cases import SmokeCase
+from migration.config.signals import request_id
 from migration.context import Context
 from migration.logs.reader import LogReader
 from migration.verify import captures, curl, samples
@@ -220,7 +221,6 @@ def _request_id(answer: Answer) -> str | None:
 PATIENCE = 10.0  # seconds: rows come late, and a smoke test is not the place to wait for all of them
 _POLL = 0.5
 _SPAN = timedelta(minutes=15)
-_REQUEST = re.compile(r"^\[([A-Za-z0-9_-]{6,64})\] ")
 
 
 def lines_of(context: Context, results: Sequence[CaseResult]) -> list[CaseResult]:
@@ -259,6 +259,6 @@ def _rows(context: Context, executions: Sequence[str]) -> list[tuple[str, str]]:
 def _own(rows: Iterable[tuple[str, str]], result: CaseResult) -> Iterator[str]:
     """Lines of the result's execution without those of other requests that the same worker served."""
     for execution, message in rows:
-        named = _REQUEST.match(message)
-        if execution == result.execution_id and (named is None or named[1] == (result.request_id or named[1])):
+        request = request_id(message)
+        if execution == result.execution_id and request in ("", result.request_id or request):
             yield mask(message)

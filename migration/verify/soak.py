@@ -14,7 +14,7 @@ from checks.rate import percent, share
 from migration.base import durations
 from migration.base.errors import Refused
 from migration.base.numbers import count
-from migration.config.build import Problems, build
+from migration.config.schema import Problems, build
 from migration.config.settings import Soak
 from migration.verify import samples, sequential, spending
 from migration.verify.pursuit import Pursuit

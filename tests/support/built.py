@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from migration.config.build import Problems, build
-from migration.config.fields import Section
+from migration.config.schema import Problems, Section, build
 
 S = TypeVar("S", bound=Section)
 

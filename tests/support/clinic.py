@@ -14,7 +14,7 @@ import pytest
 from migration.base.clock import Clock
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
-from migration.config.environments import LogSettings
+from migration.config.settings import LogSettings
 from migration.context import Context
 from migration.rehearsal.server import Running, start
 from migration.setup import secret_set

@@ -23,14 +23,14 @@ def test_durations_are_read_as_people_write_them(text: str | int, seconds: float
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Refused, match="is not a duration") as refused:
         parse(text)
-    assert len(refused.value.message) < 80
+    assert len(refused.value.message) < 110
 
 
 @pytest.mark.parametrize(
     "value", [-1, -0.5, float("inf"), float("nan"), pytest.param(10**400, id="huge"), "999999999d", "3661d"]
 )
 def test_what_no_clock_can_wait_for_is_refused(value: str | float) -> None:
-    with pytest.raises(Refused, match="no duration between 0 seconds and ten years"):
+    with pytest.raises(Refused, match="not a duration between 0s and ten years"):
         parse(value)
 
 

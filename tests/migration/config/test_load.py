@@ -149,7 +149,9 @@ def test_a_pattern_that_the_log_engine_cannot_run_is_refused_at_load(tmp_path: P
 
 def test_a_criterion_that_does_not_exist_is_named_with_the_likely_one(tmp_path: Path) -> None:
     rows = _mistakes(tmp_path, SMALL + "criteria: {sucess_rate: {at_least: 0.9}}\n")
-    assert rows == ["config.yaml:11:12: criteria.sucess_rate: no criterion of this name; did you mean success_rate?"]
+    assert rows == [
+        "config.yaml:11:12: criteria.sucess_rate: there is no criterion of this name; did you mean success_rate?"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +244,7 @@ def test_a_time_that_must_pass_is_longer_than_nothing(tmp_path: Path, text: str,
 def test_a_duration_that_is_none_is_told_at_once_and_in_one_line(tmp_path: Path, value: str) -> None:
     began = time.monotonic()
     [found] = _mistakes(tmp_path, SMALL + f"gate: {{delay: {value}}}\n")
-    assert "gate.delay: " in found and "write it like 90s" in found and len(found) < 200
+    assert "gate.delay: " in found and "use for example 30s" in found and len(found) < 200
     assert time.monotonic() - began < 2
 
 

@@ -19,7 +19,7 @@ from migration.base.errors import ConfigError, Refused
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
 from migration.config.cases import SmokeCase
-from migration.config.settings import CRITERIA, Criterion
+from migration.config.settings import CRITERIA, CriterionSettings
 from migration.source import downloaded
 from migration.verify import checks_run, samples, smoke, soak, usage
 from migration.verify.checks_run import ChecksResult
@@ -161,7 +161,7 @@ def test_a_file_of_criteria_that_cannot_be_used_is_refused(
 
 def test_a_name_that_neither_we_nor_their_files_define_is_refused(stage: Moved, tmp_path: Path) -> None:
     (tmp_path / "none.py").write_text("")
-    own = structs.replace(stage.config.criteria, files=["none.py"], named={"no_504": Criterion()})
+    own = structs.replace(stage.config.criteria, files=["none.py"], named={"no_504": CriterionSettings()})
     with pytest.raises(ConfigError, match=r"criteria\.no_504: no criterion of this name"):
         checks_run.criteria(structs.replace(stage.config, criteria=own, folder=tmp_path))
 
@@ -222,7 +222,7 @@ def since_now(stage: Moved, **criteria: Any) -> Judged:
     def judged() -> ChecksResult:
         fresh = stage.fresh()
         own = fresh.config.criteria
-        given = {name: Criterion(**options) for name, options in criteria.items()}
+        given = {name: CriterionSettings(**options) for name, options in criteria.items()}
         fresh.config = structs.replace(fresh.config, criteria=structs.replace(own, named={**own.named, **given}))
         return checks_run.run(fresh, since=start)
 

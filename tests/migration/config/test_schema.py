@@ -5,10 +5,27 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from migration.base.secrets_type import Secret
-from migration.config.build import Problems, build, keys
 from migration.config.cases import Expect, Match
-from migration.config.fields import Count, Duration, Hidden, Regex, Risk, Section, Share, Slug, Span, filled
-from migration.config.settings import Config, Criteria, Criterion, Signal, Soak
+from migration.config.schema import (
+    CLOSE,
+    OPEN,
+    Count,
+    Duration,
+    Hidden,
+    Problems,
+    Regex,
+    Risk,
+    Section,
+    Share,
+    Slug,
+    Span,
+    build,
+    filled,
+    guess,
+    keys,
+    shown,
+)
+from migration.config.settings import Config, Criteria, CriterionSettings, Signal, Soak
 
 
 class Inner(Section):
@@ -74,7 +91,7 @@ def said(kind: Any, data: Any) -> list[str]:
         (Slug, "a b", "should be letters, digits, - and _, first a letter, got 'a b'"),
         (Slug, "a\n", "should be letters, digits, - and _, first a letter, got 'a\\n'"),
         (Slug, 5, "should be text, got 5"),
-        (Duration, True, "'True' is not a duration; write it like 90s, 10m, 1h30m or 2d"),
+        (Duration, True, "'True' is not a duration; use for example 30s, 10m or 24h"),
         (Span, 0, "must be longer than 0 seconds"),
         (Hidden, 5, "should be text, best a ${NAME} from .env"),
         (Regex, True, "should be a regular expression, got true"),
@@ -159,14 +176,19 @@ def test_a_plain_value_stands_for_its_mapping() -> None:
 def test_a_match_needs_something_to_hold() -> None:
     assert said(Match, {}) == ["needs one of equals, matches, type, length, absent"]
     assert said(Match, {"type": None}) == ["needs one of equals, matches, type, length, absent"]
-    assert said(Match, {"absent": True, "equals": None}) == ["absent stands alone: what is not there has no value"]
+    assert said(Match, {"absent": True, "equals": None}) == [
+        "absent cannot be combined: an absent value has no properties"
+    ]
     assert made(Match, {"absent": False}).absent is False
 
 
 def test_every_further_key_of_criteria_is_a_criterion() -> None:
     """Even one named like the field that holds them."""
     found = made(Criteria, {"window": "1h", "no_503": {}, "named": {"at_least": 1}})
-    assert (found.window, found.named) == (3600.0, {"no_503": Criterion(), "named": Criterion(at_least=1.0)})
+    assert (found.window, found.named) == (
+        3600.0,
+        {"no_503": CriterionSettings(), "named": CriterionSettings(at_least=1.0)},
+    )
     assert said(Criteria, {"no_503": {"atleast": 1}}) == ["no_503.atleast: unknown key; did you mean at_least?"]
 
 
@@ -180,3 +202,20 @@ def test_sections_are_frozen_and_share_no_default() -> None:
     assert one == other and one.lists is not other.lists
     with pytest.raises(AttributeError):
         one.needed = "b"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "nothing"), (True, "true"), (5, "5"), (0.5, "0.5"), ("a\nb", r"'a\nb'"), ({}, "keys and values"),
+        ([1], "a list"), (f"{OPEN}NAME{CLOSE}/x", "'${NAME}/x'"), ("x" * 1000, "'" + "x" * 59 + "…"),
+    ],
+)  # fmt: skip
+def test_a_value_is_shown_as_its_writer_knows_it(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_a_guess_is_what_is_close_else_what_there_is() -> None:
+    assert guess("soack", ["gate", "soak"]) == "; did you mean soak?"
+    assert guess("zzz", ["soak", "gate"]) == "; known are gate, soak"
+    assert guess("zzz", []) == ""

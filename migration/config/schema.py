@@ -1,0 +1,354 @@
+"""How config.yaml is read: kinds of values, sections of keys, and every mistake with its path.
+
+A kind is a type and functions: each takes the value and returns it, or raises ValueError with the words. Annotations
+here and in the sections are real objects, not text as under `from __future__ import annotations`: evaluating that text
+would cost each verb its time.
+"""
+
+import difflib
+import re
+import warnings
+from collections.abc import Callable, Collection
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, dataclass_transform, get_args, get_origin
+
+import msgspec
+
+from migration.base import durations
+from migration.base.errors import Refused
+from migration.base.secrets_type import Secret
+from migration.config.yamlfile import KeyPath
+
+Problems = list[tuple[KeyPath, str]]
+Rule = Callable[[Any], Any]
+# A ${NAME} without a value stays in the text between these two signs (private use) until a verb needs it.
+OPEN, CLOSE = "\ue000", "\ue001"
+_SHOWN = 60  # characters of a value
+_ADDRESS = re.compile(r"https?://([\w.{}-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
+_NO_REF = re.compile(r"^[-/.]|[/.]$|\.\.|//|/\.|@\{|\.lock(/|$)|[\x00-\x20\x7f~^:?*\[\\]")
+_NAMES = {
+    int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "nothing",
+    list: "a list", dict: "keys and values",
+}  # fmt: skip
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Section(msgspec.Struct, frozen=True):
+    """Keys of config.yaml that belong together. A ValueError of its `__post_init__` is reported as a mistake."""
+
+    short: ClassVar[str] = ""  # the key meant by a plain value in place of the mapping
+    further: ClassVar[Any] = None  # the kind of every key that is not a field, kept in `named`; None allows no such key
+    inner: ClassVar[tuple[str, ...]] = ()  # fields that are not keys
+
+
+class Raw:
+    """Stands first among a kind's functions and reads the value as written, whatever its type."""
+
+    def __init__(self, read: Rule) -> None:
+        self.read = read
+
+
+def rule(words: str, holds: Callable[[Any], object]) -> Rule:
+    """A function for a kind: `should WORDS` where it does not hold."""
+
+    def check(value: Any) -> Any:
+        if not holds(value):
+            got = f"{value:.12g}" if isinstance(value, float) else shown(value)  # 0, not 0.0
+            raise ValueError(f"should {words}, got {got}")
+        return value
+
+    return check
+
+
+def at_least(least: float) -> Rule:
+    return rule(f"be at least {least}", lambda value: value >= least)
+
+
+def at_most(most: float) -> Rule:
+    return rule(f"be at most {most}", lambda value: value <= most)
+
+
+def above(bound: float) -> Rule:
+    return rule(f"be more than {bound}", lambda value: value > bound)
+
+
+def below(bound: float) -> Rule:
+    return rule(f"be less than {bound}", lambda value: value < bound)
+
+
+def filled(value: Any) -> Any:
+    """A text, a list or a mapping with something in it."""
+    if not value:
+        raise ValueError("should not be empty")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return durations.parse(value)
+    except Refused as error:
+        raise ValueError(error.message) from None
+
+
+def _some(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be longer than 0 seconds")
+    return value
+
+
+def _secret(value: Any) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("should be text, best a ${NAME} from .env")
+    return Secret(value)
+
+
+def _pattern(value: Any) -> str:
+    """A regular expression that means the same to this Python and to later ones."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"should be a regular expression, got {shown(value)}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(str(value))
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    except FutureWarning as warning:
+        raise ValueError(f"can be read in two ways: {_found(warning)}; write a backslash before it") from None
+    return str(value)
+
+
+def _found(warning: Warning) -> str:
+    """`Possible nested set at position 1`, without the capital."""
+    words = str(warning)
+    return words[:1].lower() + words[1:]
+
+
+def _address(value: str) -> str:
+    """An HTTP address; one that holds a variable without a value is checked when it is needed."""
+    if not value or OPEN in value:
+        return value
+    found = _ADDRESS.fullmatch(value)
+    if not found or int((found[2] or ":1")[1:]) > 65535:
+        raise ValueError("should be an address like https://api.example.com")
+    return value.rstrip("/")
+
+
+def _ref(value: str) -> str:
+    """A branch or the start of refs, by git's rules for ref names."""
+    if OPEN not in value and (not value or _NO_REF.search(value)):
+        raise ValueError("is not a valid git ref name")
+    return value
+
+
+def _place(value: str) -> str:
+    """An environment's name, which becomes a part of git refs, of paths and of the commands that we print."""
+    if not re.fullmatch(r"\w[\w.-]*", value) or _NO_REF.search(value):
+        raise ValueError("an environment's name takes letters, digits, - and _: it names a git ref (refs/cutover/…)")
+    return value
+
+
+def _project(value: str) -> str:
+    """A project as the dashboard's address names it; the Management API refuses any other form."""
+    if OPEN not in value and not re.fullmatch(r"[a-z]{20}", value):
+        raise ValueError("should be the twenty lower-case letters of the dashboard's address")
+    return value
+
+
+def _slug(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
+        raise ValueError(f"should be letters, digits, - and _, first a letter, got {shown(value)}")
+    return value
+
+
+Filled = Annotated[str, filled]
+Count = Annotated[int, at_least(0)]
+Positive = Annotated[int, at_least(1)]
+Amount = Annotated[float, at_least(0)]
+Share = Annotated[float, at_least(0), at_most(1)]
+Risk = Annotated[float, above(0), below(0.5)]
+Duration = Annotated[float, Raw(_seconds)]
+Span = Annotated[Duration, _some]
+Hidden = Annotated[Secret, Raw(_secret)]
+Regex = Annotated[str, Raw(_pattern)]
+Slug = Annotated[str, _slug]
+Address = Annotated[str, _address]
+Ref = Annotated[str, _ref]
+Place = Annotated[str, _place]
+ProjectRef = Annotated[str, _project]
+
+
+# From the data of a file to sections.
+
+
+def build(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
+    """The value of a kind, from the data at `path`. Mistakes are added to `problems`; the value is void then."""
+    return _BY_ORIGIN.get(get_origin(kind), _simple)(kind, data, path, problems)
+
+
+@cache
+def keys(kind: type[Section]) -> dict[str, tuple[str, Any, bool]]:
+    """The keys of a section: the field that each one fills, its kind, and whether it is required."""
+    fields, written = kind.__struct_fields__, kind.__struct_encode_fields__
+    needed = fields[: len(fields) - len(kind.__struct_defaults__)]
+    known = zip(written, fields, strict=True)
+    return {key: (name, kind.__annotations__[name], name in needed) for key, name in known if name not in kind.inner}
+
+
+def _simple(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
+    """A section or a scalar. A whole number is also a number; true and false are not."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return _section(kind, data, path, problems)
+    if kind is Any or type(data) is kind:
+        return data
+    if kind is float and type(data) is int and abs(data) < 1e300:
+        return float(data)
+    return _refuse(kind, data, path, problems)
+
+
+def _section(kind: type[Section], data: Any, path: KeyPath, problems: Problems) -> Any:
+    if kind.short and not isinstance(data, dict):
+        data = {kind.short: data}
+    if not isinstance(data, dict):
+        return _refuse(kind, data, path, problems)
+    before = len(problems)
+    values = _fields(kind, data, path, problems)
+    try:
+        return kind(**values) if len(problems) == before else None
+    except ValueError as error:
+        problems.append((path, str(error)))
+        return None
+
+
+def _fields(kind: type[Section], data: dict[str, Any], path: KeyPath, problems: Problems) -> dict[str, Any]:
+    """The fields that the keys fill; an unknown or missing key is a problem."""
+    known = keys(kind)
+    values: dict[str, Any] = {"named": {}} if kind.further else {}
+    for key, value in data.items():
+        if key in known:
+            name, inner, _ = known[key]
+            values[name] = build(inner, value, (*path, key), problems)
+        elif kind.further:
+            values["named"][key] = build(kind.further, value, (*path, key), problems)
+        else:
+            problems.append(((*path, key), f"unknown key{guess(key, known)}"))
+    problems += [((*path, key), "is missing") for key, (*_, needed) in known.items() if needed and key not in data]
+    return values
+
+
+def _marked(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
+    """A kind's functions in turn, once its type is right."""
+    inner, *rules = get_args(kind)
+    before = len(problems)
+    try:
+        value = rules.pop(0).read(data) if isinstance(rules[0], Raw) else build(inner, data, path, problems)
+        for rule in rules if len(problems) == before else ():
+            value = rule(value)
+    except ValueError as error:
+        problems.append((path, str(error)))
+        return None
+    return value
+
+
+def _union(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
+    """The member that has the value's shape, so that only its mistakes are reported; scalars are tried in turn."""
+    if data is None and NoneType in get_args(kind):
+        return None
+    members = [member for member in get_args(kind) if member is not NoneType]
+    fitting = [member for member in members if _fits(member, data)] if len(members) > 1 else members
+    for member in fitting:
+        tried: Problems = []
+        found = build(member, data, path, tried)
+        if not tried:
+            return found
+    if len(fitting) == 1:
+        problems += tried
+        return None
+    return _refuse(kind, data, path, problems)
+
+
+def _list(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
+    if not isinstance(data, list):
+        return _refuse(kind, data, path, problems)
+    (inner,) = get_args(kind)
+    return [build(inner, value, (*path, index), problems) for index, value in enumerate(data)]
+
+
+def _dict(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
+    if not isinstance(data, dict):
+        return _refuse(kind, data, path, problems)
+    name, inner = get_args(kind)
+    return {
+        build(name, key, (*path, key), problems): build(inner, value, (*path, key), problems)
+        for key, value in data.items()
+    }
+
+
+def _literal(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
+    return data if isinstance(data, str) and data in get_args(kind) else _refuse(kind, data, path, problems)
+
+
+def _refuse(kind: Any, data: Any, path: KeyPath, problems: Problems) -> None:
+    problems.append((path, f"should be {_words(kind)}, got {shown(data)}"))
+
+
+def _words(kind: Any) -> str:
+    """A kind in words, after `should be`."""
+    bare, parts = _bare(kind), get_args(kind)
+    if bare is Literal:
+        return f"one of {', '.join(parts)}" if len(parts) > 1 else str(parts[0])
+    if bare in (Union, UnionType):
+        return " or ".join(_words(part) for part in parts if part is not NoneType)
+    return _NAMES.get(bare, "text")
+
+
+def _fits(kind: Any, data: Any) -> bool:
+    """Whether a value has the kind's shape: keys and values, a list, or a scalar."""
+    looks = _bare(kind)
+    return looks is type(data) if isinstance(data, dict | list) else looks not in (dict, list)
+
+
+def _bare(kind: Any) -> Any:
+    """A kind without its parameters; dict for a section."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    bare = get_origin(kind) or kind
+    return dict if isinstance(bare, type) and issubclass(bare, Section) else bare
+
+
+_BY_ORIGIN: dict[Any, Callable[[Any, Any, KeyPath, Problems], Any]] = {
+    Annotated: _marked,
+    Union: _union,
+    UnionType: _union,
+    list: _list,
+    dict: _dict,
+    Literal: _literal,
+}
+
+
+# The words of a mistake.
+
+
+def plain(text: str) -> str:
+    """The text with unset variables as they were written."""
+    return text.replace(OPEN, "${").replace(CLOSE, "}")
+
+
+def shown(value: Any) -> str:
+    """A value for a message: as config.yaml has it, on one line, cut when long."""
+    if isinstance(value, dict | list):
+        return "keys and values" if isinstance(value, dict) else "a list"
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else str(value).lower()
+    text = repr(plain(value) if isinstance(value, str) else value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def guess(name: str, known: Collection[str]) -> str:
+    """The end of a sentence: the closest known name, else all of them; empty when there are none."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known are {', '.join(sorted(known))}" if known else ""
