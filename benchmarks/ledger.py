@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from migration.git.repository import AUTHOR, Repository
-from migration.ledger.fold import fold
-from migration.ledger.reading import Reading
+from migration.ledger.chain import ChainReader
+from migration.ledger.deployments import fold
 
 ALLOWED_SECONDS = 0.15
 ROUNDS = 7
@@ -85,10 +85,10 @@ def main() -> int:
         repository, cache = build(Path(folder) / "app", count), Path(folder) / "ledger.json"
         tip = repository.revision(REF)
         plain = best(lambda: repository.git("log", "--format=%s", REF, timeout=60))
-        first = best(lambda: Reading(repository, Path(folder) / "nothing" / str(time.monotonic_ns())).upto(tip))
-        Reading(repository, cache).upto(tip)
-        again = best(lambda: Reading(repository, cache).upto(tip))
-        known = Reading(repository, cache).upto(tip)
+        first = best(lambda: ChainReader(repository, Path(folder) / "nothing" / str(time.monotonic_ns())).upto(tip))
+        ChainReader(repository, cache).upto(tip)
+        again = best(lambda: ChainReader(repository, cache).upto(tip))
+        known = ChainReader(repository, cache).upto(tip)
         folded = best(lambda: fold(known))
     size = sum(len(json.dumps(record, separators=(",", ":"))) for record in known) / len(known)
     print(f"{len(known)} records of {size:.0f} bytes: first {first * 1000:.0f} ms, again {again * 1000:.0f} ms")  # noqa: T201

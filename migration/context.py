@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from migration.base.clock import Clock
+from migration.base.command import Do
 from migration.base.errors import ConfigError, Refused
 from migration.base.limiter import RateLimiter
 from migration.base.progress import Observer
@@ -51,14 +52,14 @@ class Context:
 
     @property
     def remote(self) -> str:
-        """The name of the app's git remote; the sandbox's clone has its own."""
+        """The name of the app's git remote; the sandbox's clone has its own remote."""
         return "origin" if self.environment.embedded else self.config.app.remote
 
     def project(self) -> tuple[str, Secret]:
-        """Project ref and access token; Refused or ConfigError without one. Nothing of HTTP is imported for it."""
+        """Project ref and access token; Refused or ConfigError without one. Imports no HTTP client."""
         own = self.environment
         if not own.project_ref:
-            raise Refused(f"{own.name} has no project_ref: it knows smoke and soak only", "use --env prod")
+            raise Refused(f"{own.name} has no project_ref: only smoke and soak work there", Do("pass --env prod"))
         key = f"environments.{own.name}.access_token"
         return own.project_ref, configuration.need(own.access_token, key, f"the project of {own.name}")
 
@@ -70,7 +71,7 @@ class Context:
 
     @cached_property
     def management(self) -> Metered:
-        """The Management API as this environment asks it; it keeps what the answers say of its rate limit."""
+        """The Management API of this environment; it keeps the rate limit that the answers name."""
         from migration.clients.quota import Metered
 
         own, (_, token) = self.environment, self.project()
@@ -81,23 +82,23 @@ class Context:
     def edge(self) -> Edge:
         from migration.clients.edge import Edge
 
-        found = self.environment
-        http = self._http(found.url, "the project", {})
-        return Edge(http, found.anon_key, found.user_email, found.user_password)
+        own = self.environment
+        http = self._http(own.url, "the project", {})
+        return Edge(http, own.anon_key, own.user_email, own.user_password)
 
     @cached_property
     def provider(self) -> OpenRouter:
         from migration.clients.openrouter import OpenRouter
 
         if self.config.provider is None:
-            raise ConfigError("no provider is configured", "add the section provider to config.yaml")
-        found = self.environment
-        given = found.provider_key or self.config.provider.key  # the latter names the variable without a value
-        key = configuration.need(given, "provider.key", "the provider")
-        return OpenRouter(self._http(found.provider_url, "OpenRouter", {}), key, found.management_key)
+            raise ConfigError("no provider is configured", Do("add the section provider to config.yaml"))
+        own = self.environment
+        setting = own.provider_key or self.config.provider.key  # the latter names the variable without a value
+        key = configuration.need(setting, "provider.key", "the provider")
+        return OpenRouter(self._http(own.provider_url, "OpenRouter", {}), key, own.management_key)
 
     def check_provider(self) -> list[Finding]:
-        """What stands in the way of the provider, and what soon will; raises nothing for one that cannot be asked."""
+        """Problems of the provider, present and near; an unreachable one is a finding, not an error."""
         from migration.providers import openrouter
 
         key = self.environment.provider_key
@@ -117,13 +118,12 @@ class Context:
     @cached_property
     def ledger(self) -> Ledger:
         from migration.git.refs import choose
-        from migration.ledger.ledger import Ledger
+        from migration.ledger.ledger import Ledger, LedgerAddress
 
         own, app = self.environment, self.config.app
         refs = choose(self.repository, self.remote, app.ledger, app.branch)
-        return Ledger(
-            self.repository, refs, own.name, own.project_ref or "", self._shared, app.ledger, self.observer, self.clock
-        )
+        address = LedgerAddress(own.name, own.project_ref or "", self._shared, app.ledger)
+        return Ledger(self.repository, refs, address, self.observer, self.clock)
 
     @cached_property
     def lock(self) -> Lock:
@@ -133,7 +133,7 @@ class Context:
 
     @property
     def _shared(self) -> Path:
-        """What ledger and lock keep on this machine; all who use the sandbox share its folder."""
+        """The folder of what ledger and lock keep on this machine; all users of a sandbox share its folder."""
         return self.app.parent if self.environment.embedded else self.state
 
     def _http(self, url: str, name: str, headers: dict[str, str]) -> Http:
@@ -143,12 +143,12 @@ class Context:
 
 
 def make(root: Path, name: str, observer: Observer | None = None, clock: Clock | None = None) -> Context:
-    """The context of an environment by its name. Refused when the config knows none of that name."""
+    """The context of an environment by its name. Refused when the config has none of that name."""
     config = configuration.load(root)
     settings = config.environments.get(name)
     if settings is None:
         known = ", ".join(config.environments)
-        raise Refused(f"config.yaml has no environment {name}", f"use --env with one of: {known}")
+        raise Refused(f"config.yaml has no environment {name}", Do(f"use --env with one of: {known}"))
     extra: dict[str, Any] = {"observer": observer or Observer(), "clock": clock or Clock()}
     if settings.embedded:
         return attach(root, config, root / ".cutover" / "sandbox", name=name, **extra)
@@ -163,7 +163,7 @@ def attach(
     clock: Clock | None = None,
     name: str = "sandbox",
 ) -> Context:
-    """The context of a running sandbox: its own clone, remote, keys and user, nothing of the user's."""
+    """The context of a running sandbox: its own clone, remote, keys and test user."""
     running = sandbox(folder)
     app = App(path=running["app"], base=running["base"], branch=running["branch"])
     gate = structs.replace(config.gate, delay=min(config.gate.delay, 1.0))  # its logs are there at once
@@ -177,6 +177,6 @@ def _app(config: Config, settings: EnvironmentSettings) -> Path:
     if app == SAMPLE.resolve() and settings.project_ref:
         raise Refused(
             "the shipped sample app is for the sandbox only",
-            "set app.path in config.yaml to your own repository, or use --env sandbox",
+            Do("set app.path in config.yaml to your own repository, or pass --env sandbox"),
         )
     return app

@@ -80,8 +80,8 @@ def _planned(context: Context, only: Sequence[str], asked: bool) -> Plan:
     context.ledger  # noqa: B018 - made once, before threads ask for it
     probe = context.ledger.refs.check if asked else lambda: context.repository.empty_tree  # the lock is made of it
     made: Plan = begin([probe, lambda: plan.make(context, only)])()[-1]
-    if isinstance(context.ledger.unheard, Denied):  # a plan may be made of what was last known, and not carried out
-        raise context.ledger.unheard
+    if isinstance(context.ledger.outage, Denied):  # a plan may be made of what was last known, and not carried out
+        raise context.ledger.outage
     return made
 
 

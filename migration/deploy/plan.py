@@ -16,8 +16,8 @@ from migration.source.source import Source
 if TYPE_CHECKING:
     from migration.context import Context
     from migration.deploy.recovery import Recovery
-    from migration.ledger.deployments import History, Left
-    from migration.ledger.held import Holder
+    from migration.ledger.deployments import History, KnownVersion
+    from migration.ledger.lock import LockHolder
 
 __all__ = ["CHANGES", "Item", "Plan", "make"]
 
@@ -51,13 +51,13 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         unchanged=tuple(differences.unchanged(context, watched, past, base)),
         secrets=tuple(_secrets(context, digests)),
         hold=_hold(context, history, head, [item for item in items if item.changes]),
-        lock=holder.facts() if holder and not holder.gone else None,
+        lock=holder.facts() if holder and not holder.stale else None,
         notes=(*notes, *_unheard(context), *_pending(pending, holder), *_notes(items, base, past is not None)),
         history=history,
         live=live,
         digests={secret.name: secret.digest for secret in digests},
         pending=pending,
-        busy=holder is not None and not holder.gone,
+        busy=holder is not None and not holder.stale,
     )
 
 
@@ -78,7 +78,7 @@ def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]
 
 def _read(
     context: Context, slugs: list[str], locked: bool
-) -> tuple[dict[str, Source | Refused], list[Function], History, list[SecretDigest], str, Holder | None]:
+) -> tuple[dict[str, Source | Refused], list[Function], History, list[SecretDigest], str, LockHolder | None]:
     """All at once: the disk, the platform twice, the git remote (once, for ledger and lock alike), the clone."""
     context.project()  # refused before anything is begun
     context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
@@ -175,24 +175,26 @@ def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[s
     return "update", f"the unfinished {kind} {pending.deployment.id} {did} version {live.version} live"
 
 
-def _pending(pending: Recovery | None, holder: Holder | None) -> list[str]:
+def _pending(pending: Recovery | None, holder: LockHolder | None) -> list[str]:
     """What stands between two states, or is simply going on."""
     if pending is None:
         return []
-    if holder is not None and not holder.gone:
+    if holder is not None and not holder.stale:
         return [f"The {pending.deployment.kind} {pending.deployment.id} is under way."]
     closed = " The next deploy closes it." if pending.verdict == "abandoned" else ""
     return [f"{pending.message}{closed}"]
 
 
-def _jwt(history: History, left: Left | None) -> bool | None:
+def _jwt(history: History, left: KnownVersion | None) -> bool | None:
     """What `verify_jwt` was when a function was last left live from here."""
     change = deployed.change(left.slug) if left and (deployed := history.find(left.deployment)) else None
     found = change.wanted.get("verify_jwt") if change else None
     return found if isinstance(found, bool) else None
 
 
-def _rotated(context: Context, history: History, left: Left | None, digests: Sequence[SecretDigest]) -> list[str]:
+def _rotated(
+    context: Context, history: History, left: KnownVersion | None, digests: Sequence[SecretDigest]
+) -> list[str]:
     """Configured secrets that were set after this function was deployed: warm workers may keep the old value."""
     deployed = history.find(left.deployment) if left else None
     if deployed is None or not deployed.secrets:
@@ -201,7 +203,9 @@ def _rotated(context: Context, history: History, left: Left | None, digests: Seq
     return [name for name, digest in now.items() if deployed.secrets.get(name) != digest]
 
 
-def _action(found: Source, live: Function | None, left: Left | None, rotated: Sequence[str] = ()) -> tuple[str, str]:
+def _action(
+    found: Source, live: Function | None, left: KnownVersion | None, rotated: Sequence[str] = ()
+) -> tuple[str, str]:
     if live is None:
         gone = left is not None and left.version is not None
         return "create", "it was deployed before, and someone deleted it" if gone else "it is not on the platform yet"

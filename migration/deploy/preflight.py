@@ -91,7 +91,7 @@ def _unpushed(context: Context, made: Plan) -> Iterator[Finding]:
 def _published(context: Context, revision: str) -> bool:
     """Whether the remote's branch contains the revision; the ledger has just heard where that branch is."""
     repository, remote, branch = context.repository, context.remote, context.config.app.branch
-    tip = (context.ledger.heard or {}).get(f"refs/heads/{branch}") or repository.tracked(remote, branch)
+    tip = (context.ledger.remote_refs or {}).get(f"refs/heads/{branch}") or repository.tracked(remote, branch)
     if tip in (None, revision):
         return tip == revision
     repository.bring(remote, f"refs/heads/{branch}", str(tip))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from migration.base.errors import Unfinished, Unreachable
 from migration.base.failpoint import failpoint
 from migration.deploy.journal import Journal
-from migration.ledger.fold import fold
+from migration.ledger.deployments import fold
 
 if TYPE_CHECKING:
     from migration.context import Context
     from migration.ledger.deployments import Deployment, History
-    from migration.ledger.held import Held
+    from migration.ledger.lock import LockHold
 
 Record = dict[str, Any]
 
@@ -33,7 +33,7 @@ def heard(context: Context) -> None:
         raise Unreachable(text, "inv status")
 
 
-def begin(context: Context, deployment: str, held: Held, history: History) -> Recording:
+def begin(context: Context, deployment: str, held: LockHold, history: History) -> Recording:
     """The records of a deployment that acts on this history, read under the lock."""
     heard(context)
     return Recording(context, deployment, held, history)
@@ -45,7 +45,7 @@ class Recording:
 
     context: Context
     deployment: str
-    held: Held | None
+    held: LockHold | None
     history: History
     putting_back: bool = False
     _written: list[Record] = field(default_factory=list, repr=False, compare=False)

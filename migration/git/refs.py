@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -52,17 +51,6 @@ class Refs(Protocol):
     def move(self, moves: Sequence[Move]) -> CutoverError | None: ...
     def bring(self, ref: str, commit: str) -> None: ...
     def check(self) -> None: ...
-
-
-class Fence(Protocol):
-    """The lock as the ledger sees it."""
-
-    mutex: threading.RLock
-    ref: str
-
-    def step(self, release: bool) -> Move: ...
-    def stepped(self, move: Move, began: float) -> None: ...
-    def judge(self, current: str | None) -> None: ...
 
 
 class Local:

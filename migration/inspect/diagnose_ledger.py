@@ -12,7 +12,7 @@ from migration.deploy import forward
 from migration.deploy import hold as holds
 from migration.inspect.look import Look
 from migration.ledger.deployments import Deployment, Record
-from migration.ledger.held import Holder
+from migration.ledger.lock import LockHolder
 from migration.ledger.probe import probe
 
 
@@ -52,7 +52,7 @@ def takes_refs(look: Look) -> Iterator[Finding]:
         yield Finding("refs", f"{ledger.refs.place} cannot carry the ledger and the lock", cannot, hint)
 
 
-def _stale(holder: Holder) -> bool:
+def _stale(holder: LockHolder) -> bool:
     return holder.dead() or holder.silent >= 3 * holder.heartbeat
 
 
@@ -68,7 +68,7 @@ def _interrupted(deployment: Deployment) -> Finding:
     return Finding("interrupted", f"a {deployment.kind} was interrupted", evidence, fix, subject=deployment.id)
 
 
-def _lock(look: Look, holder: Holder) -> Finding:
+def _lock(look: Look, holder: LockHolder) -> Finding:
     why = "its process runs no more" if holder.dead() else f"it has been silent for {holder.silent:.0f} s"
 
     def take() -> str:

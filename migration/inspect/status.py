@@ -18,7 +18,7 @@ from migration.source import source
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
     from migration.context import Context
-    from migration.ledger.held import Holder
+    from migration.ledger.lock import LockHolder
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     slugs = list(dict.fromkeys([*context.config.migration.functions, *_known(history)]))
     digests = _git(context, slugs)
     rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
-    stopped = pending if pending and (holder is None or holder.gone) else None
+    stopped = pending if pending and (holder is None or holder.stale) else None
     message, following = _words(context, history, pending, stopped, rows)
     return StatusResult(
-        context.environment.name, rows, holder.facts() if holder and not holder.gone else None,
+        context.environment.name, rows, holder.facts() if holder and not holder.stale else None,
         tuple(_told(one) for one in list(reversed(history.deployments))[:limit]),
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
         (*_leftover(holder), *_notes(context, history, live, rows)), following, 5 if stopped else 0,
@@ -164,8 +164,8 @@ def _waits(newest: Deployment) -> str:
     return f" (the revert waits on {branch})" if branch else ""
 
 
-def _leftover(holder: Holder | None) -> list[str]:
-    if holder is None or not holder.gone:
+def _leftover(holder: LockHolder | None) -> list[str]:
+    if holder is None or not holder.stale:
         return []
     return [f"The lock {holder.id} of {holder} is left over: the next command takes it."]
 

@@ -1,4 +1,4 @@
-"""Who is acting, and from which kind of machine: what every record and every lock says."""
+"""Who acts, on which machine and in which process: the parts of every record and every lock that name them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _login() -> str:
 
 @cache
 def machine() -> str:
-    """One name for this running machine: another boot, container or host has another."""
+    """An id of this machine since it booted: another boot, container or host has another."""
     parts = [socket.gethostname(), _text("/proc/sys/kernel/random/boot_id")]
     with contextlib.suppress(OSError):
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
@@ -56,7 +56,7 @@ def machine() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process began, in the kernel's ticks, so that a reused pid is not taken for it; empty if unknown."""
+    """When a process began, in kernel ticks, which tells it from a later one with the same pid; empty if unknown."""
     fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return fields[19] if len(fields) > 19 else ""
 

@@ -1,18 +1,26 @@
 """The ledger as git keeps it: a chain of empty-tree commits, one JSON record in each message.
 
-`git log --format=%s refs/cutover/ledger/prod` reads it without us.
+`git log --format=%s refs/cutover/ledger/prod` reads it without Cutover.
+
+`ChainReader` caches what this machine has read, so that only newer records come from git.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from migration.base import durable
 from migration.base.secrets_type import mask
 from migration.git.repository import Repository
 
 Record = dict[str, Any]
+MANY = 500  # new records before the cache file is worth writing again
 
 
 def encode(record: Record) -> str:
@@ -60,7 +68,7 @@ def _messages(batch: bytes) -> list[tuple[str, bytes]]:
 
 
 def _decode(message: bytes, commit: str) -> Record:
-    """A record; what somebody wrote there by hand is kept as `unreadable`, never dropped."""
+    """A record; text that is not one is kept as `unreadable`, never dropped."""
     line = message.split(b"\n", 1)[0].decode("utf-8", "replace")
     try:
         record = json.loads(line)
@@ -69,3 +77,65 @@ def _decode(message: bytes, commit: str) -> Record:
     if not isinstance(record, dict) or not isinstance(record.get("record"), str):
         return {"record": "unreadable", "id": commit, "at": "", "text": line}
     return {"id": commit, "at": "", **record}
+
+
+class ChainReader:
+    """The records of one chain, oldest first, each once. `file` caches them; a damaged one is read from git again."""
+
+    def __init__(self, repository: Repository, file: Path) -> None:
+        self.repository = repository
+        self.file = file
+        self._tip: str | None = None
+        self._records: list[Record] = []
+        self._kept = 0
+
+    def upto(self, tip: str | None) -> list[Record]:
+        """All records up to `tip`; those this process has read are not read again."""
+        if tip is None:
+            return []
+        if tip != self._tip:
+            with _no_collection():
+                self._read(tip)
+        return list(self._records)
+
+    def _read(self, tip: str) -> None:
+        if self._tip is None:
+            self._tip, self._records = self._stored()
+            self._kept = len(self._records)
+        if self._tip is None or not self.repository.is_ancestor(self._tip, tip):
+            self._records, self._kept = read(self.repository, tip), 0
+        elif self._tip != tip:
+            ids = {record["id"] for record in self._records}
+            newer = read(self.repository, tip, since=self._tip)
+            self._records = [*self._records, *(record for record in newer if record["id"] not in ids)]
+        self._tip = tip
+        if len(self._records) - self._kept >= MANY:
+            self._store()
+
+    def _stored(self) -> tuple[str | None, list[Record]]:
+        """The cached tip and records, where the file is intact."""
+        with contextlib.suppress(OSError, ValueError):
+            head, _, body = self.file.read_bytes().partition(b"\n")
+            tip, digest = head.decode().split(" ")
+            if hashlib.sha256(body).hexdigest() == digest and self.repository.revision(tip):
+                return tip, json.loads(body)
+        return None, []
+
+    def _store(self) -> None:
+        body = json.dumps(self._records, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        head = f"{self._tip} {hashlib.sha256(body).hexdigest()}\n".encode()
+        with contextlib.suppress(OSError):  # reading works without the cache
+            durable.write(self.file, head + body, sync=False)
+            self._kept = len(self._records)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the garbage collector: its passes over thousands of new records take as long as reading them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

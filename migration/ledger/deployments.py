@@ -1,4 +1,4 @@
-"""The history of an environment: what is live, what it replaced, what was interrupted, what is held.
+"""The history of an environment, folded from its records: what is live, was replaced, interrupted, put on hold.
 
 Kinds of records: intent, staged, outcome, git (the revert), lift, note, unlock, costs. A rollback's intent has the
 restored revision as `revision` and the one taken back as `base_revision`, says in each function's `wanted.of` whose
@@ -8,7 +8,7 @@ restored revision as `revision` and the one taken back as `base_revision`, says 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Record = Mapping[str, Any]
@@ -62,7 +62,7 @@ class Deployment:
 
     @property
     def interrupted(self) -> bool:
-        """Begun, and never ended: its process died, was stopped, or said that it is unfinished."""
+        """Whether it has no final outcome: its process died, was stopped, or recorded `unfinished`."""
         return self.outcome not in CLOSED
 
     @property
@@ -79,8 +79,8 @@ class Deployment:
 
 
 @dataclass(frozen=True)
-class Left:
-    """What the ledger knows to be live of one function: left by `deployment`, whose kind may be a rollback."""
+class KnownVersion:
+    """The live version of one function as `deployment`, perhaps a rollback, recorded it."""
 
     slug: str
     version: int | None
@@ -128,8 +128,8 @@ class History:
     def base(self, default: str, slugs: Iterable[str] = ()) -> str:
         """The base revision of a deployment of these functions made now; `default` (app.base) when none is live.
 
-        It is the live deployment's revision, but one that was made with `--only`, and left all of them alone, says
-        nothing of where their code comes from: then it is what that deployment was based on.
+        It is the live deployment's revision; where that was made with `--only` and changed none of them, the revision
+        that it was based on.
         """
         wanted, current, found = set(slugs), self.live, default
         while current is not None:
@@ -145,18 +145,18 @@ class History:
                 return one
         return None
 
-    def left(self, slug: str, before: str = "") -> Left | None:
-        """What was last left live of a function, whichever deployment or rollback did it; `before` this one began."""
+    def left(self, slug: str, before: str = "") -> KnownVersion | None:
+        """The last recorded live version of a function, by a deployment or a rollback; `before` that one began."""
         known = [one.id for one in self.deployments]
         for one in reversed(self.deployments[: known.index(before)] if before in known else self.deployments):
             change = one.change(slug)
             if change and change.after and one.outcome != "abandoned":
-                return Left(slug, change.after.get("version"), change.after.get("source_digest"), one.id)
+                return KnownVersion(slug, change.after.get("version"), change.after.get("source_digest"), one.id)
         return None
 
 
 def agrees(revert: Record | None) -> bool:
-    """Whether the recorded git half of a rollback left the branch with the former files."""
+    """Whether the recorded git half of a rollback left the branch with the previous files."""
     return revert is not None and revert.get("state", "pushed") in ("pushed", "already", "nothing")
 
 
@@ -168,3 +168,105 @@ def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
         found.append(current.id)
         current = history.live_before(current.id)
     return tuple(found)
+
+
+def fold(records: Iterable[Record]) -> History:
+    """The records of one environment, oldest first, as history. Records of unknown kinds are kept and passed over."""
+    known = tuple(records)
+    found: dict[str, Deployment] = {}
+    holds: dict[str, Record] = {}
+    for record in known:
+        name = _text(record, "deployment")
+        if record["record"] == "intent" and name not in found:
+            found[name] = _begin(record)
+        elif name in found and record["record"] in _STEPS:
+            found[name] = _STEPS[record["record"]](found[name], record)
+        _hold(holds, record)
+    return History(_ordered(found.values()), tuple(holds.values()), known)
+
+
+def _ordered(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """Oldest first. That is the chain's order, except for records that were queued on a machine without its git
+    remote: the platform's version of a function only grows, so the deployment that found the lower one began first."""
+    ordered: list[Deployment] = []
+    for one in found:
+        place = len(ordered)
+        while place and _earlier(one, ordered[place - 1]):
+            place -= 1
+        ordered.insert(place, one)
+    return tuple(ordered)
+
+
+def _earlier(one: Deployment, other: Deployment) -> bool:
+    """Whether `one` found an older version of the same function live than `other` did."""
+    seen = {change.before.get("function_id"): change.before for change in other.functions if change.before}
+    shared = [(change.before, seen.get(change.before.get("function_id"))) for change in one.functions if change.before]
+    return any(mine["version"] < theirs["version"] for mine, theirs in shared if theirs and theirs.get("function_id"))
+
+
+def _hold(holds: dict[str, Record], record: Record) -> None:
+    """Update the holds: one begins with the record that carries it, gets its revert, and ends with a lift."""
+    name = _text(record, "deployment")
+    if record["record"] in ("intent", "outcome") and record.get("hold"):
+        holds[name] = {**record["hold"], "id": name, "at": _text(record, "at"), "who": _text(record, "who")}
+    elif record["record"] == "outcome" and record.get("outcome") == "abandoned":
+        holds.pop(name, None)
+    elif record["record"] == "git" and name in holds:
+        holds[name] = {**holds[name], "revert": record.get("revert")}
+    elif record["record"] == "lift":
+        lifted = record.get("hold")
+        for key in [key for key in holds if lifted in (None, "all", key)]:
+            del holds[key]
+
+
+def _begin(record: Record) -> Deployment:
+    changes = tuple(
+        Change(one["slug"], one.get("action", ""), one.get("before"), one.get("wanted") or {})
+        for one in record.get("functions") or ()
+    )
+    return Deployment(
+        id=record["deployment"],
+        kind=_text(record, "kind"),
+        at=_text(record, "at"),
+        who=_text(record, "who"),
+        where=record.get("where") or {},
+        environment=_text(record, "environment"),
+        project_ref=_text(record, "project_ref"),
+        revision=_text(record, "revision"),
+        base_revision=_text(record, "base_revision"),
+        plan_hash=_text(record, "plan_hash"),
+        partial=bool(record.get("partial")),
+        to=record.get("to"),
+        functions=changes,
+        secrets=record.get("secrets") or {},
+        snapshots=record.get("snapshots") or {},
+        without_lock=_text(record, "without_lock"),
+        hold=record.get("hold"),
+    )
+
+
+def _text(record: Record, key: str) -> str:
+    return str(record.get(key) or "")
+
+
+def _staged(found: Deployment, record: Record) -> Deployment:
+    """The newest staging answer of each function, and what may have been staged without one."""
+    newest = {answer.get("slug"): answer for answer in (*found.answers, *(record.get("answers") or ()))}
+    return replace(found, answers=tuple(newest.values()), perhaps_stranded=tuple(record.get("perhaps_stranded") or ()))
+
+
+def _ended(found: Deployment, record: Record) -> Deployment:
+    after = {one["slug"]: one.get("after") for one in record.get("functions") or ()}
+    changes = tuple(replace(one, after=after.get(one.slug, one.after)) for one in found.functions)
+    return replace(
+        found, functions=changes, outcome=record.get("outcome"), outcome_at=_text(record, "at"),
+        message=_text(record, "message"), new_code_seconds=record.get("new_code_seconds"),
+        steps=tuple(record.get("steps") or ()), gate=record.get("gate") or {}, hold=record.get("hold") or found.hold,
+    )  # fmt: skip
+
+
+def _reverted(found: Deployment, record: Record) -> Deployment:
+    return replace(found, revert=record.get("revert"))
+
+
+_STEPS = {"staged": _staged, "outcome": _ended, "git": _reverted}

@@ -1,4 +1,4 @@
-"""Records that could not be pushed: one file each, until a later command gets them into the ledger."""
+"""Queued records: those that could not be pushed, a file each, until a later command pushes them to the ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from migration.ledger.chain import Record, encode
 
 
 class Emergency:
-    """The emergency files of one environment on this machine."""
+    """The queued records of one environment on this machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class Emergency:
         return sorted(self.folder.glob("*.json"))
 
     def records(self) -> list[Record]:
-        """What the files hold, oldest first; one that cannot be read is left alone."""
+        """The queued records, oldest first; a file that cannot be read is skipped."""
         found = []
         for path in self.waiting():
             with contextlib.suppress(OSError, ValueError):
@@ -41,7 +41,7 @@ class Emergency:
         return found
 
     def deliver(self, known: Callable[[], Sequence[Record]], write: Callable[[Sequence[Record]], None]) -> int:
-        """Write what is not known yet and forget the files; returns how many records were written."""
+        """Write the records that are not known yet and delete the files; returns how many records were written."""
         if not self.waiting():
             return 0
         with self._claim() as waiting:
@@ -61,7 +61,7 @@ class Emergency:
             yield self.records()
 
     def _clear(self, records: Sequence[Record]) -> None:
-        """Forget records that are in the ledger now."""
+        """Delete the files of records that are in the ledger now."""
         failpoint("emergency.pushed")
         known = {record["id"] for record in records}
         for path in self.waiting():

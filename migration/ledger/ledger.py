@@ -1,8 +1,8 @@
 """The shared list of deployments: appended by compare-and-swap, read from the last known tip when offline.
 
-Whoever holds the lock is the ledger's `fence`: each of its records moves the lock in the same push, so that a robbed
-owner writes nothing. `append` raises when the record could not be written; `keep` is for what has already happened
-and leaves an emergency file, which the next command that reaches the remote pushes, whether it writes or reads.
+Whoever holds the lock is the ledger's `fence`: each of its records moves the lock in the same push, so that whoever
+lost the lock writes nothing. `append` raises when the record could not be written; `keep` is for what has already
+happened and queues the record in a file, which the next command that reaches the remote pushes, reading or writing.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import random
 import secrets
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from migration.base.clock import Clock
 from migration.base.errors import CutoverError, Refused, ServiceFailed
@@ -21,45 +23,63 @@ from migration.base.numbers import count
 from migration.base.parallel import begin
 from migration.base.progress import Observer
 from migration.git.giterrors import Denied
-from migration.git.refs import HEADS, Fence, Move, Raced, Refs
-from migration.git.repository import NETWORK
+from migration.git.refs import HEADS, Move, Raced, Refs
+from migration.git.repository import NETWORK, Repository
 from migration.ledger import actor, chain
+from migration.ledger.chain import ChainReader
+from migration.ledger.deployments import History, fold
 from migration.ledger.emergency import Emergency
 from migration.ledger.mirror import Mirror
-from migration.ledger.reading import Reading
-
-if TYPE_CHECKING:
-    from migration.git.repository import Repository
-    from migration.ledger.deployments import History
 
 Record = chain.Record
 PATIENCE = 120.0  # seconds of losing races before giving up
 FAILURES = 12  # failed answers in a row before giving up
+PREFIX = "refs/cutover"
+
+
+class Fence(Protocol):
+    """The lock as the ledger sees it: `lock.LockHold`."""
+
+    mutex: threading.RLock
+    ref: str
+
+    def advance(self, release: bool) -> Move: ...
+    def confirm(self, move: Move, began: float) -> None: ...
+    def check(self, current: str | None) -> None: ...
+
+
+@dataclass(frozen=True)
+class LedgerAddress:
+    """Which ledger: of which environment and project, below which refs, with which folder for this machine's files."""
+
+    environment: str
+    project_ref: str
+    state: Path
+    prefix: str = PREFIX
 
 
 class Ledger:
-    """One environment's records. `unheard` is why the remote was not heard, None when it was."""
+    """One environment's records. `outage` is why the remote could not be read, None when it could."""
 
-    def __init__(self, repository: Repository, refs: Refs, environment: str, project_ref: str, state: Path,
-                 prefix: str = "refs/cutover", observer: Observer | None = None,
+    def __init__(self, repository: Repository, refs: Refs, address: LedgerAddress, observer: Observer | None = None,
                  clock: Clock | None = None) -> None:  # fmt: skip
         self.repository = repository
         self.refs = refs
-        self.environment = environment
-        self.project_ref = project_ref
+        self.environment = address.environment
+        self.project_ref = address.project_ref
         self.observer = observer or Observer()
         self.clock = clock or Clock()
-        self.prefix = prefix if refs.shared else "refs/cutover"
-        self.ref = f"{self.prefix}/ledger/{environment}"
-        self.mirror = Mirror(repository, environment, self.refs.place, self.observer, refs.shared)
-        self.emergency = Emergency(state / "emergency" / environment)
-        self.unheard: CutoverError | None = None
-        self.heard: dict[str, str] | None = None  # all our refs and the app's branch, when they were last asked for
+        self.prefix = address.prefix if refs.shared else PREFIX
+        self.ref = f"{self.prefix}/ledger/{self.environment}"
+        self.mirror = Mirror(repository, self.environment, self.refs.place, self.observer, refs.shared)
+        self.emergency = Emergency(address.state / "emergency" / self.environment)
+        self.outage: CutoverError | None = None
+        self.remote_refs: dict[str, str] | None = None  # our refs and the app's branch, as last read
         self.fence: Fence | None = None
-        self._reading = Reading(repository, state / "ledger" / f"{environment}.json")
+        self._reader = ChainReader(repository, address.state / "ledger" / f"{self.environment}.json")
         self._down = False  # a record could not be written: the next one does not wait as long
         self._once = False  # and is not tried at all
-        self._expected: tuple[str | None] | None = None  # the tip the remote had when last heard
+        self._expected: tuple[str | None] | None = None  # the remote's tip as last read
 
     @property
     def shared(self) -> bool:
@@ -74,45 +94,43 @@ class Ledger:
 
     @property
     def offline(self) -> str | None:
-        """`unheard` in a sentence, with what to type."""
-        return self.unheard.told if self.unheard else None
+        """`outage` in a sentence, with what to type."""
+        return self.outage.told if self.outage else None
 
     def tip(self, fresh: bool = True) -> str | None:
-        """The newest commit of the chain: as the remote has it now, or as last known when it cannot be heard."""
+        """The newest commit of the chain: as the remote has it now, or as last read when it cannot be reached."""
         if fresh:
             try:
-                self.heard = self.refs.read()
-                self._hear(self.heard.get(self.ref))
-                self.unheard = None
+                self.remote_refs = self.refs.read()
+                self._follow(self.remote_refs.get(self.ref))
+                self.outage = None
             except (ServiceFailed, Denied) as error:
-                self.unheard = error
+                self.outage = error
         return self.mirror.tip
 
     def records(self, fresh: bool = True) -> list[Record]:
-        """Oldest first, each once; what waits in an emergency file is pushed if the remote takes it, or comes last."""
+        """Oldest first, each once; queued records are pushed if the remote takes them, or come last."""
         self.tip(fresh)
-        if fresh and self.unheard is None and self.emergency.waiting():
+        if fresh and self.outage is None and self.emergency.waiting():
             self._offer()
-        known = self._reading.upto(self.mirror.tip)
+        known = self._reader.upto(self.mirror.tip)
         seen = {record["id"] for record in known}
         return known + [record for record in self.emergency.records() if record["id"] not in seen]
 
     def _offer(self) -> None:
-        """One try of a reading command to push what waits; it fails quietly, because the next command tries again."""
+        """One try of a reading command to push queued records; silent on failure: the next command tries again."""
         with contextlib.suppress(ServiceFailed, Refused):
             if late := self.flush(failures=1):
-                self.observer.note(f"What waited on this machine is in the ledger now ({count(late, 'record')}).")
+                self.observer.note(f"Pushed {count(late, 'queued record')} to the ledger.")
 
     def history(self, fresh: bool = True) -> History:
         """The records folded into deployments."""
-        from migration.ledger.fold import fold
-
         return fold(self.records(fresh))
 
     # Writing
 
     def announce(self, fresh: bool = True) -> str | None:
-        """What the first write will create, or None. Raises Denied if we may not push (not `fresh`: that is known)."""
+        """What the first write will create, or None. Denied if we may not push (unchecked without `fresh`)."""
         if fresh:
             self.refs.check()
         if self.tip(fresh) is not None:
@@ -122,8 +140,8 @@ class Ledger:
     def append(self, record: Record, *, release: bool = False) -> Record:
         """Write one record and return it with id, at, environment, project_ref, who and where.
 
-        With a lock held it renews the lock in the same push, or gives it back with `release`. Raises Unreachable,
-        Denied or HostRefuses when it could not be written, Robbed when the lock is not ours any more.
+        With a lock held it renews the lock in the same push, or releases it with `release`. Raises Unreachable,
+        Denied or HostRefuses when it could not be written, LockLost when the lock is not ours any more.
         """
         self.flush()
         stamped = self.stamp(record)
@@ -131,7 +149,7 @@ class Ledger:
         return stamped
 
     def keep(self, record: Record, *, release: bool = False, failures: int = FAILURES) -> Path | None:
-        """Append what already happened; if that cannot be done, leave an emergency file and return its path."""
+        """Append what already happened; if that cannot be done, queue it in a file and return its path."""
         stamped = self.stamp(record)
         if self._once and (self._down or self.offline):
             return self.emergency.save(stamped)
@@ -142,22 +160,22 @@ class Ledger:
             self._down = True
             path = self.emergency.save(stamped)
             self.observer.warn(
-                f"The ledger could not be written ({error.message.rstrip('.')}); the record is in {path} "
-                "and the next command that reaches the remote pushes it."
+                f"Could not write the ledger ({error.message.rstrip('.')}). The record is queued in {path}; "
+                "the next command that reaches the remote pushes it."
             )
             return path
 
     def flush(self, failures: int = FAILURES) -> int:
-        """Push what emergency files hold; returns how many records that were."""
-        known = lambda: self._reading.upto(self.tip())  # noqa: E731
+        """Push the queued records; returns how many."""
+        known = lambda: self._reader.upto(self.tip())  # noqa: E731
         return self.emergency.deliver(known, lambda late: self._write(late, failures=failures))
 
     def hurry(self, timeout: float = 2.0) -> None:
-        """From now on no answer is waited for longer than this: we are being stopped."""
+        """From now on wait no longer than this for an answer, in seconds: we are being stopped."""
         self.repository.patience = timeout
 
     def brief(self, timeout: float) -> None:
-        """The remote gets one try of this length: who puts a service back does not wait for git. Until `patient`."""
+        """Give the remote one try of this many seconds: a restore does not wait for git. Until `patient`."""
         self.repository.patience, self._once = timeout, True
 
     def patient(self) -> None:
@@ -177,7 +195,7 @@ class Ledger:
             self._race(records, self.fence, release, failures)
 
     def _race(self, records: Sequence[Record], fence: Fence | None, release: bool, failures: int) -> None:
-        """Push until the records are in the chain, asking after each failure what really happened."""
+        """Push until the records are in the chain; after each failed push read what the remote holds."""
         until, failed = self.clock.monotonic() + PATIENCE, 0
         since = expected = self._first()
         while True:
@@ -193,7 +211,7 @@ class Ledger:
             self.clock.sleep(random.uniform(0, 0.3 if failed < 2 else min(0.1 * 2**failed, 2.0)))
             try:
                 tips = self.refs.read()
-                self._hear(tips.get(self.ref))
+                self._follow(tips.get(self.ref))
             except ServiceFailed:
                 continue
             expected = tips.get(self.ref)
@@ -202,37 +220,37 @@ class Ledger:
                     self._settle(fence, tips, began, release)
                 return
             if fence is not None:
-                fence.judge(tips.get(fence.ref))
+                fence.check(tips.get(fence.ref))
 
     def _attempt(self, records: Sequence[Record], expected: str | None, fence: Fence | None, release: bool
                  ) -> CutoverError | None:  # fmt: skip
         began = self.clock.monotonic()
         parent = self.mirror.parent(expected)
         ending = "\n[skip ci]\n" if self.ref.startswith(HEADS) else ""
-        steps = [lambda: fence.step(release)] if fence is not None else []
+        steps = [lambda: fence.advance(release)] if fence is not None else []
         *locks, tip = begin([*steps, lambda: chain.write(self.repository, records, parent, ending)])()
         moves = [*locks, Move(self.ref, expected, tip)]
         error = self.refs.move(moves)
         if error is None:
-            self._expected, self.unheard = (tip,), None
+            self._expected, self.outage = (tip,), None
             if self.shared:
                 self.mirror.follow(tip, parent, last=fence is None or release)
             if fence is not None:
-                fence.stepped(moves[0], began)
+                fence.confirm(moves[0], began)
         return error
 
     def _settle(self, fence: Fence, tips: dict[str, str], began: float, release: bool) -> None:
-        """Our record is in, though the answer was lost: the lock moved with it; once given back, others may hold it."""
+        """Our record landed, though its answer was lost, and the lock with it; after its release others may hold it."""
         current = None if release else tips.get(fence.ref)
         if not release:
-            fence.judge(current)
-        fence.stepped(Move(fence.ref, None, current), began)
+            fence.check(current)
+        fence.confirm(Move(fence.ref, None, current), began)
 
     def _first(self) -> str | None:
-        """The tip to expect at first: the last one heard of, else the one this clone knows."""
+        """The tip to expect at first: the remote's as last read, else this clone's."""
         return self.mirror.tip if self._expected is None else self._expected[0]
 
-    def _hear(self, tip: str | None) -> None:
+    def _follow(self, tip: str | None) -> None:
         """Remember the remote's tip, objects and all."""
         if tip is not None and tip != self.mirror.tip:
             self.refs.bring(self.ref, tip)

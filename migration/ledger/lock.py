@@ -1,7 +1,8 @@
-"""One deployer at a time: a nonce commit on a ref of the environment, renewed by a heartbeat, moved only by its owner.
+"""The deployment lock: a commit with a nonce on a ref, renewed by a heartbeat and moved only by its owner.
 
-Staleness is judged by the observer's own monotonic clock: a lock whose commit did not change for three heartbeats.
-Times inside the lock are for people.
+A lock is stale when its commit has not changed for three heartbeats on the observer's own monotonic clock, or when its
+process ran on this machine and has ended. Times inside the lock are for people. While we hold it, it is also the
+ledger's fence: each record moves the lock in the same push, so that whoever lost the lock writes nothing.
 """
 
 from __future__ import annotations
@@ -11,23 +12,88 @@ import json
 import os
 import random
 import secrets
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migration.base import durable
+from migration.base.clock import minute
+from migration.base.command import Do, inv
 from migration.base.durations import show
-from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed
-from migration.git.giterrors import GitFailed
-from migration.git.refs import Raced
+from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unfinished
+from migration.base.failpoint import failpoint
+from migration.git import process
+from migration.git.giterrors import GitFailed, HostRefuses
+from migration.git.refs import HEADS, Move, Raced
 from migration.ledger import actor
-from migration.ledger.held import HEARTBEAT, Held, Holder
 
 if TYPE_CHECKING:
     from migration.ledger.ledger import Ledger
 
-TRIES = 12
+HEARTBEAT = 15.0  # seconds between renewals; three of them without one is stale
+FRESH = 15.0  # the oldest confirmed renewal, in seconds, with which the activating request may be sent
+RELEASE_TIME = 10.0  # seconds of trying to release, at most RELEASE_TRIES times; the last try may take longer
+RELEASE_TRIES = 12
+TRIES = 12  # failed answers in a row before acquiring it is given up
+
+
+class LockLost(Unfinished):
+    """The lock is not ours any more: whatever we were doing must stop here."""
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """Who holds a lock, as its commit says; `silent` is for how many seconds we have seen it unchanged."""
+
+    commit: str
+    id: str
+    who: str
+    host: str
+    kind: str
+    run_url: str | None
+    since: str
+    doing: str
+    deployment: str
+    machine: str
+    pid: int
+    started: str
+    heartbeat: float
+    silent: float
+    released: bool
+
+    @classmethod
+    def of(cls, commit: str, card: Mapping[str, Any], silent: float) -> LockHolder:
+        where = card.get("where")
+        place: dict[str, Any] = where if isinstance(where, dict) else {}
+        text = {key: str(card.get(key) or "") for key in ("who", "since", "doing", "deployment", "machine", "started")}
+        return cls(
+            commit, str(card.get("id") or commit[:8]), host=str(place.get("host") or "unknown host"),
+            kind=str(place.get("class") or ""), run_url=place.get("run_url"), pid=int(card.get("pid") or 0),
+            heartbeat=float(card.get("heartbeat") or HEARTBEAT), silent=silent,
+            released=bool(card.get("released")), **text,
+        )  # fmt: skip
+
+    def dead(self) -> bool:
+        """Whether it was a process of this very machine that has ended."""
+        return bool(self.pid) and self.machine == actor.machine() and not actor.alive(self.pid, self.started)
+
+    @property
+    def stale(self) -> bool:
+        """Whether its process has ended, or it was not renewed for three heartbeats: it may be taken over."""
+        return self.dead() or self.silent >= 3 * self.heartbeat
+
+    def facts(self) -> dict[str, Any]:
+        """What people and records need to know of it."""
+        names = ("id", "who", "host", "kind", "run_url", "since", "doing", "deployment", "pid")
+        return {**{name: getattr(self, name) for name in names}, "created": self.since}
+
+    def __str__(self) -> str:
+        run = f", {self.run_url}" if self.run_url else ""
+        what = f"({self.doing or 'purpose unknown'}{run})"
+        return f"{self.who or 'an unknown user'} on {self.host} since {minute(self.since)} UTC {what}"
 
 
 class Lock:
@@ -39,21 +105,21 @@ class Lock:
         self.ref = f"{ledger.prefix}/lock/{ledger.environment}"
         self.heartbeat = heartbeat
         self.monotonic = monotonic
-        self.current: Held | None = None
+        self.current: LockHold | None = None
         self._seen = seen / f"lock-{ledger.environment}.json"
 
     # Asking
 
-    def holder(self, fresh: bool = True) -> Holder | None:
+    def holder(self, fresh: bool = True) -> LockHolder | None:
         """Who holds the lock, or None: now, or with `fresh` false when the ledger was last read.
 
-        `Holder.silent` is how long its commit is known to be unchanged.
+        `LockHolder.silent` is how long its commit is known to be unchanged.
         """
-        known = None if fresh else self.ledger.heard
+        known = None if fresh else self.ledger.remote_refs
         commit = (self.ledger.refs.read() if known is None else known).get(self.ref)
         try:
             holder = self._describe(commit) if commit else None
-        except GitFailed:  # it moved or went while we looked: then its commit is not to be had any more
+        except GitFailed:  # it moved or went while we looked: then its commit cannot be fetched any more
             if known is None and self.ledger.refs.read().get(self.ref) == commit:
                 raise
             return self.holder()
@@ -63,69 +129,69 @@ class Lock:
         """Seconds since the last renewal that the remote confirmed; infinite when we hold nothing."""
         return self.current.confirmed_age() if self.current else float("inf")
 
-    # Taking and giving back
+    # Acquiring and releasing
 
     @contextlib.contextmanager
-    def held(self, doing: str, wait: float = 0.0, deployment: str = "") -> Iterator[Held]:
-        """Hold the lock for the length of the block; its records travel with it. Refused when somebody else does."""
-        held = self.take(doing, wait, deployment)
+    def held(self, doing: str, wait: float = 0.0, deployment: str = "") -> Iterator[LockHold]:
+        """Hold the lock for the length of the block; its records travel with it. Refused when another process does."""
+        hold = self.acquire(doing, wait, deployment)
         try:
-            yield held
+            yield hold
         except Interrupted:
             self.ledger.hurry()
             raise
         finally:
-            self.give(held)
+            self.release(hold)
 
-    def take(self, doing: str, wait: float = 0.0, deployment: str = "") -> Held:
-        """Take the lock, waiting up to `wait` seconds. A dead owner's lock is taken over and the ledger says so."""
-        fence = Held(self.ledger, self.ref, self._card(doing, deployment), self.heartbeat)
+    def acquire(self, doing: str, wait: float = 0.0, deployment: str = "") -> LockHold:
+        """Acquire the lock, waiting up to `wait` seconds. Taking over a stale one is recorded in the ledger."""
+        hold = LockHold(self.ledger, self.ref, self._card(doing, deployment), self.heartbeat)
         try:
-            self._contend(fence, self.monotonic() + wait)
-            self.current = self.ledger.fence = fence
-            fence.start()
-            self._tell(fence)
+            self._contend(hold, self.monotonic() + wait)
+            self.current = self.ledger.fence = hold
+            hold.start()
+            self._record_takeover(hold)
         except BaseException:
-            self.give(fence)
+            self.release(hold)
             raise
-        return fence
+        return hold
 
-    def give(self, held: Held) -> None:
-        """Give the lock back. Never raises: an ungiven lock goes stale by itself."""
+    def release(self, hold: LockHold) -> None:
+        """Release the lock. Never raises: a lock that is not released goes stale by itself."""
         self.current = self.ledger.fence = None
-        error = held.stop()
+        error = hold.stop()
         if error is not None:
             self.ledger.observer.warn(
-                f"The lock could not be given back ({error.message.rstrip('.')}): "
-                f"it is free for others in {show(3 * self.heartbeat)}, or at once with inv unlock {held.id}."
+                f"Could not release the lock ({error.message.rstrip('.')}). "
+                f"It goes stale in {show(3 * self.heartbeat)}; to release it at once: {inv('unlock', hold.id)}"
             )
 
-    def unlock(self, lock: str) -> Holder:
-        """Take the lock with this id from whoever holds it, and record that. Refused when there is no such lock."""
+    def unlock(self, lock: str) -> LockHolder:
+        """Break the lock with this id, whoever holds it, and record that. Refused when there is no such lock."""
         self.ledger.flush()
         for _ in range(TRIES):
             holder = self.holder()
             if holder is None or holder.id != lock:
-                name = f"the lock is {holder.id}, held by {holder}" if holder else "nobody holds the lock"
-                raise Refused(f"There is no lock {lock} on {self.ledger.environment}: {name}.", "inv status")
+                state = f"the current lock is {holder.id}, held by {holder}" if holder else "it is not locked"
+                raise Refused(f"There is no lock {lock} on {self.ledger.environment}: {state}.", inv("status"))
             record = {"record": "unlock", "lock": lock, "robbed": holder.facts()}
-            if self._take_away(holder, record):
+            if self._break(holder, record):
                 return holder
-        raise ServiceFailed(f"The lock {lock} moved at every try: its owner is alive.", "inv status")
+        raise ServiceFailed(f"Could not break the lock {lock}: its owner keeps renewing it.", inv("status"))
 
     # How
 
-    def _contend(self, fence: Held, until: float) -> None:
-        """Look and try until the lock is ours. Refused when it is another's and our time is up."""
+    def _contend(self, hold: LockHold, until: float) -> None:
+        """Look and try until the lock is ours. Refused when another process holds it and our time is up."""
         failures = 0
         try:
-            if self._free() and fence.grab(None):
+            if self._free() and hold.try_acquire(None):
                 return
         except ServiceFailed:
             failures += 1
         while True:
             try:
-                if self._approach(fence, until):
+                if self._approach(hold, until):
                     return
                 failures = 0
             except ServiceFailed:
@@ -135,40 +201,37 @@ class Lock:
                 self.ledger.clock.sleep(random.uniform(0, min(0.05 * 2**failures, 2.0)))
 
     def _free(self) -> bool:
-        """Whether nobody held it when the refs were last heard: worth a try at once, which the remote judges."""
-        return self.ledger.heard is not None and self.ref not in self.ledger.heard
+        """Whether it was free when the refs were last read: worth a try at once, which the remote judges."""
+        return self.ledger.remote_refs is not None and self.ref not in self.ledger.remote_refs
 
-    def _approach(self, fence: Held, until: float) -> bool:
-        """One look at the lock, and one try to take it if it is free or its owner is gone."""
+    def _approach(self, hold: LockHold, until: float) -> bool:
+        """One look at the lock, and one try to acquire it if it is free or stale."""
         commit = self.ledger.refs.read().get(self.ref)
         holder = self._describe(commit) if commit else None
-        if commit and fence.issued(commit):  # an earlier try of ours landed late
-            fence.adopt(commit)
+        if commit and hold.issued(commit):  # an earlier try of ours landed late
+            hold.adopt(commit)
             return True
-        if holder is None or holder.released:
-            fence.robbed = None
-            return fence.grab(commit)
-        if holder.gone:
-            fence.robbed = holder
-            return fence.grab(commit)
+        if holder is None or holder.released or holder.stale:
+            hold.taken_from = holder if holder and not holder.released else None
+            return hold.try_acquire(commit)
         if self.monotonic() >= until:
             raise Refused(
-                f"{self.ledger.environment} is locked by {holder}. Wait for it (--wait 10m), or take it away.",
-                f"inv status\ninv unlock {holder.id}",
-                lock=holder.facts(),
-            )
+                f"{self.ledger.environment} is locked by {holder}.",
+                inv("status"), Do("wait for it with --wait 10m, or break the lock if its owner is gone:"),
+                inv("unlock", holder.id), lock=holder.facts(),
+            )  # fmt: skip
         self.ledger.observer.step("lock", detail=f"waiting for {holder}")
         self.ledger.clock.sleep(min(1.5, self.heartbeat / 5, max(until - self.monotonic(), 0.0)))
         return False
 
-    def _describe(self, commit: str) -> Holder:
+    def _describe(self, commit: str) -> LockHolder:
         self.ledger.refs.bring(self.ref, commit)
         message = self.ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
         try:
             card = json.loads(message.split(b"\n", 1)[0])
         except ValueError:
             card = {}
-        return Holder.of(commit, card if isinstance(card, dict) else {}, self._watch(commit))
+        return LockHolder.of(commit, card if isinstance(card, dict) else {}, self._watch(commit))
 
     def _watch(self, commit: str) -> float:
         """Seconds for which this machine has seen the same commit, over all its commands since it started."""
@@ -197,26 +260,197 @@ class Lock:
             "heartbeat": self.heartbeat,
         }
 
-    def _tell(self, fence: Held) -> None:
-        """Who was robbed stands in the ledger before the first change."""
+    def _record_takeover(self, hold: LockHold) -> None:
+        """Whose lock was taken over stands in the ledger before the first change."""
         self.ledger.flush()
-        if fence.robbed is not None:
-            self.ledger.append({"record": "unlock", "lock": fence.robbed.id, "robbed": fence.robbed.facts()})
-            self.ledger.observer.warn(f"Took the lock over from {fence.robbed}, who is gone.")
+        if hold.taken_from is not None:
+            former = hold.taken_from
+            self.ledger.append({"record": "unlock", "lock": former.id, "robbed": former.facts()})
+            self.ledger.observer.warn(f"Took over a stale lock held by {former}.")
 
-    def _take_away(self, holder: Holder, record: dict[str, Any]) -> bool:
+    def _break(self, holder: LockHolder, record: dict[str, Any]) -> bool:
         """Delete the lock and record it in one push; False when it moved meanwhile."""
-        thief = Held(self.ledger, self.ref, {"id": holder.id}, self.heartbeat)
-        thief.adopt(holder.commit)
-        self.ledger.fence = thief
+        breaker = LockHold(self.ledger, self.ref, {"id": holder.id}, self.heartbeat)
+        breaker.adopt(holder.commit)
+        self.ledger.fence = breaker
         try:
             self.ledger.append(record, release=True)
             return True
         except Raced:
             return False
         except CutoverError as error:
-            if thief.lost:
+            if breaker.lost:
                 return False
             raise error
         finally:
             self.ledger.fence = None
+
+
+class LockHold:
+    """The lock while we hold it: its heartbeat, the fence around our records, and its release."""
+
+    def __init__(self, ledger: Ledger, ref: str, card: dict[str, Any], heartbeat: float) -> None:
+        self.ledger = ledger
+        self.ref = ref
+        self.card = card
+        self.heartbeat = heartbeat
+        self.mutex = threading.RLock()
+        self.taken_from: LockHolder | None = None  # whose stale lock it was
+        self.lost = False
+        self._commit: str | None = None
+        self._issued: set[str] = set()
+        self._released = False
+        self._beats = 0
+        self._confirmed = float("-inf")
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def id(self) -> str:
+        """What people type to unlock it; the same through all renewals."""
+        return str(self.card["id"])
+
+    def confirmed_age(self) -> float:
+        """Seconds since the last renewal that the remote confirmed was sent; it goes on in a suspended machine."""
+        return self.ledger.clock.monotonic() - self._confirmed
+
+    def fresh(self, limit: float = FRESH) -> None:
+        """Make sure that the lock is ours and confirmed within `limit` seconds; else LockLost or ServiceFailed."""
+        if self.lost:
+            raise self._lock_lost()
+        if self.confirmed_age() >= limit:
+            self.renew()
+
+    # The fence, called by the ledger with `mutex` held
+
+    def issued(self, commit: str | None) -> bool:
+        """Whether this commit of the lock is one of ours."""
+        return commit is not None and commit in self._issued
+
+    def advance(self, release: bool) -> Move:
+        """The move of the lock that goes with a record: to a new commit, or away."""
+        if self.lost:
+            raise self._lock_lost()
+        return Move(self.ref, self._commit, None if release else self._make())
+
+    def confirm(self, move: Move, began: float) -> None:
+        """The remote confirmed the move; `began` is when it was sent."""
+        self._commit = move.new
+        self._confirmed = began
+        self._released = move.new is None
+
+    def check(self, current: str | None) -> None:
+        """What the remote holds after a push of unknown outcome: a commit of ours, or LockLost."""
+        if not self.issued(current):
+            self.lost = True
+            raise self._lock_lost()
+        self._commit = current
+
+    # Acquiring, renewing, releasing
+
+    def adopt(self, commit: str) -> None:
+        """Act for the lock that this commit is."""
+        self._commit = commit
+        self._issued.add(commit)
+
+    def try_acquire(self, old: str | None) -> bool:
+        """Try once to put our lock where `old` is. Raises when the remote does not answer or refuses such refs."""
+        began = self.ledger.clock.monotonic()
+        move = Move(self.ref, old, self._make(old))
+        failpoint("lock.take")
+        error = self.ledger.refs.move([move])
+        failpoint("lock.taken")
+        if isinstance(error, HostRefuses) or (error is not None and not isinstance(error, ServiceFailed)):
+            raise error
+        current = move.new if error is None else self.ledger.refs.read().get(self.ref)
+        if not self.issued(current):
+            if error is not None and not isinstance(error, Raced):
+                raise error
+            return False
+        self.confirm(Move(self.ref, old, current), began)
+        return True
+
+    def renew(self) -> None:
+        """Move the lock to a new commit of ours. LockLost, or ServiceFailed when that could not be confirmed."""
+        with self.mutex:
+            began = self.ledger.clock.monotonic()
+            move = self.advance(release=False)
+            error = self.ledger.refs.move([move])
+            if error is None:
+                self.confirm(move, began)
+                return
+            current = self.ledger.refs.read().get(self.ref)
+            self.check(current)
+            if current != move.new:
+                raise error
+            self.confirm(move, began)
+
+    def start(self) -> None:
+        """Begin the heartbeat."""
+        self._thread = threading.Thread(target=self._beat, name="cutover-heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> CutoverError | None:
+        """End the heartbeat and release the lock; returns why that failed, if it did."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(0.2)
+            process.abort(self._thread.ident)
+            self._thread.join(3.0)
+        error: CutoverError | None = None
+        clock = self.ledger.clock
+        until = clock.monotonic() + min(RELEASE_TIME, 2 * self.ledger.repository.patience)
+        for _ in range(RELEASE_TRIES):
+            if self.lost or not self._issued or self._released:
+                return None
+            try:
+                error = self._release()
+            except CutoverError as caught:
+                error = caught
+            if clock.monotonic() > until:
+                break
+        return None if self._released else error
+
+    def _release(self) -> CutoverError | None:
+        if self._commit is None:  # stopped while acquiring: only the remote knows whether that push landed
+            current = self.ledger.refs.read().get(self.ref)
+            self._commit = current if self.issued(current) else None
+        move = Move(self.ref, self._commit, None)
+        failpoint("lock.give")
+        error = self.ledger.refs.move([move]) if self._commit else None
+        failpoint("lock.given")
+        if isinstance(error, HostRefuses):  # a host that deletes no ref: mark the lock as released instead
+            error = self.ledger.refs.move([Move(self.ref, self._commit, self._make(self._commit, released=True))])
+        elif error is not None:
+            current = self.ledger.refs.read().get(self.ref)
+            self._commit = current if self.issued(current) else None
+        self._released = error is None or self._commit is None
+        return error
+
+    def _beat(self) -> None:
+        """Renew until stopped. A failure is not the end: whoever acts asks for `confirmed_age`."""
+        wait = calm = self.heartbeat * 0.8  # so that a renewal arrives within one heartbeat
+        while not self._stop.wait(wait) and not self.lost:
+            try:
+                if self.confirmed_age() >= self.heartbeat / 2:
+                    self.renew()
+                wait = calm
+            except CutoverError:
+                wait = self.heartbeat / 10
+
+    def _make(self, old: str | None = None, **more: Any) -> str:
+        """A new commit of our lock: unrelated to any other, except on branches, where hosts want a line of descent."""
+        self._beats += 1
+        text = json.dumps({**self.card, "beat": self._beats, **more}, ensure_ascii=False)
+        heads = self.ref.startswith(HEADS)
+        before = old or self._commit
+        ending = "\n\n[skip ci]\n" if heads else "\n"
+        commit = self.ledger.repository.commit(text + ending, parents=[before] if heads and before else [])
+        self._issued.add(commit)
+        return commit
+
+    def _lock_lost(self) -> LockLost:
+        return LockLost(
+            f"Lost the lock on {self.ledger.environment} during the deployment; stopped without further changes.",
+            inv("status"),
+        )

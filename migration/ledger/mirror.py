@@ -1,4 +1,4 @@
-"""This clone's copy of a ledger: what is read offline, and what a remote that lost records gets back."""
+"""This clone's copy of a ledger: read while offline, and pushed again to a remote that lost records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Mirror:
         return self._known
 
     def parent(self, expected: str | None) -> str | None:
-        """What to build on when the remote is at `expected`: our copy, where that has records the remote lost."""
+        """The parent of a new record, with the remote at `expected`: our tip, where the remote lost records."""
         tip = self.tip
         if tip is None or tip == expected:
             return expected
@@ -41,10 +41,10 @@ class Mirror:
         return expected
 
     def follow(self, tip: str, parent: str | None = None, last: bool = True) -> None:
-        """Move to the remote's tip, unless ours is ahead; tell when the remote's history was rewritten.
+        """Move to the remote's tip, unless ours is ahead; warn when the remote's history was rewritten.
 
-        `parent`: what the tip is known to descend from. The copy is written beside what comes next, unless this may be
-        the `last` that the process does.
+        `parent`: a commit that the tip is known to descend from. The ref is written in the background, unless this may
+        be the `last` that the process does.
         """
         known = self.tip
         if tip == known:
@@ -55,7 +55,7 @@ class Mirror:
             self._rewritten(tip, known)
 
     def _move(self, tip: str, known: str, last: bool) -> None:
-        """One after the other."""
+        """Move our ref, one write at a time."""
         self._written()
         self._known = tip
 
@@ -69,8 +69,8 @@ class Mirror:
             self._written()
 
     def _further(self, tip: str) -> str:
-        """Where another process moved the copy to, if that is further; else it cannot be written (a lock file that a
-        dying git left behind, say), and what was heard counts all the same."""
+        """Where another process moved our ref to, if that is further; else the ref cannot be written (a stale lock
+        file, say), and the remote's tip counts all the same."""
         now = self.repository.revision(self.ref)
         return now if now and self.repository.is_ancestor(tip, now) else tip
 
@@ -78,4 +78,4 @@ class Mirror:
         lost = f"refs/cutover/lost/{self.environment}/{known[:12]}"
         self.repository.move(lost, known, "")
         self._known = tip if self.repository.move(self.ref, tip, known) else None
-        self.observer.warn(f"The ledger was rewritten in {self.place}; the former records are kept in {lost}.")
+        self.observer.warn(f"The ledger was rewritten in {self.place}. The previous records are kept in {lost}.")

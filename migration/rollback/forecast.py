@@ -82,7 +82,7 @@ def around(context: Context, history: History, live: Mapping[str, Function], tar
     found, ledger = [], context.ledger
     if ledger.offline:
         found.append(f"The ledger is as this clone last knew it: {ledger.offline}")
-    elif (holder := context.lock.holder(fresh=False)) is not None and not holder.gone:
+    elif (holder := context.lock.holder(fresh=False)) is not None and not holder.stale:
         found.append(f"The lock is held by {holder}.")
     others = drift.versions(history, live, target.slugs) if target.work == "git" and target.pending is None else {}
     if others:

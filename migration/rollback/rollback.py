@@ -27,7 +27,7 @@ from migration.source import scope
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
     from migration.context import Context
-    from migration.ledger.held import Held
+    from migration.ledger.lock import LockHold
 
 __all__ = ["RollbackPlan", "RollbackResult", "run"]
 BRIEF = 5.0  # seconds for the git remote's one chance to be heard before a service is put back without the lock
@@ -101,7 +101,7 @@ def run(
     if reason is not None:
         free = Unlocked(context, name, None, made.history, reason=reason)
         return undo.run(free, made.functions, made.live)
-    had: list[Held] = []
+    had: list[LockHold] = []
     try:
         with context.lock.held("rollback", wait, name) as held:
             had.append(held)

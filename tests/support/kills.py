@@ -222,7 +222,9 @@ def survive(act: Act, point: str, machine: str, way: str, folder: Path, caches: 
     _mended(act, stage, context, told, way, began)
     assert context().ledger.history().interrupted is None
     holder = context().lock.holder()
-    assert holder is None or (holder.gone and act.verb == "deploy"), "only a command with nothing to do leaves it lying"
+    assert holder is None or (holder.stale and act.verb == "deploy"), (
+        "only a command with nothing to do leaves it lying"
+    )
     assert status.run(context()).exit_code == 0
     shutil.rmtree(folder)
     return str((told.interrupted or {}).get("verdict") or ("ended" if began else "not begun"))

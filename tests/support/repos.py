@@ -11,7 +11,7 @@ from migration.base.clock import Clock
 from migration.base.progress import Collected
 from migration.git.refs import choose
 from migration.git.repository import Repository
-from migration.ledger.ledger import Ledger
+from migration.ledger.ledger import Ledger, LedgerAddress
 from migration.ledger.lock import Lock
 
 QUIET = {
@@ -84,7 +84,8 @@ def ledger(folder: Path, environment: str = "prod", prefix: str = "refs/cutover"
     """The ledger as a phase would get it, with an observer that collects."""
     repository = Repository(folder, QUIET)
     refs = choose(repository, "origin", prefix)
-    return Ledger(repository, refs, environment, "ref1", folder / ".cutover", prefix, Collected(), clock)
+    address = LedgerAddress(environment, "ref1", folder / ".cutover", prefix)
+    return Ledger(repository, refs, address, Collected(), clock)
 
 
 def lock(own: Ledger, heartbeat: float = 15.0, **more: object) -> Lock:

@@ -72,14 +72,14 @@ def test_a_second_deploy_of_the_same_changes_nothing_and_takes_no_lock(stage: Sc
 def test_under_the_lock_nothing_is_decided_by_a_ledger_that_could_not_be_read_again(stage: Scene) -> None:
     """What this clone last knew may be from before the end of somebody else's deploy."""
     context = stage.context()
-    take, read = context.lock.take, context.ledger.refs.read
+    take, read = context.lock.acquire, context.ledger.refs.read
 
     def deaf(*about: object) -> object:
         held = take(*about)  # type: ignore[arg-type]
         context.ledger.refs.read = _lost  # type: ignore[method-assign]
         return held
 
-    context.lock.take = deaf  # type: ignore[assignment,method-assign]
+    context.lock.acquire = deaf  # type: ignore[assignment,method-assign]
     with pytest.raises(Unreachable, match="the ledger could not be read again"):
         _deploy(context)
     context.ledger.refs.read = read  # type: ignore[method-assign]

@@ -11,8 +11,7 @@ import pytest
 from migration.base.errors import Refused
 from migration.deploy import hold
 from migration.git.repository import Repository
-from migration.ledger.deployments import History
-from migration.ledger.fold import fold
+from migration.ledger.deployments import History, fold
 from tests.support.repos import QUIET, clone, commit, git, ledger, pair
 
 

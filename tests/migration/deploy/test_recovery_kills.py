@@ -90,7 +90,7 @@ def test_a_lock_whose_owner_is_killed_while_giving_it_back_stands_in_nobody_s_wa
     assert crash.run(stage, point, verb="lock") == -9
     holder = stage.context().lock.holder()
     assert (holder is None) == (point == "lock.given")
-    assert holder is None or holder.gone
+    assert holder is None or holder.stale
     with stage.context().lock.held("the next"):
         pass
 

@@ -804,7 +804,7 @@ def dead_owner(found: Clinic) -> None:
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from tests.support.repos import ledger, lock\n"
-        "lock(ledger(Path(sys.argv[1]))).take('deploying')\n"
+        "lock(ledger(Path(sys.argv[1]))).acquire('deploying')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     command = [sys.executable, "-c", program, str(found.scene.app)]

@@ -86,7 +86,7 @@ def test_a_lock_is_shown_with_who_and_what_for(stage: Scene) -> None:
 def test_an_interrupted_deployment_exits_5_and_names_both_commands(stage: Scene) -> None:
     assert crash.run(stage, "record.staged.after") == -9
     context = stage.context()
-    context.lock.take("look").stop()
+    context.lock.acquire("look").stop()
     found = status.run(stage.context())
     assert found.exit_code == 5 and found.next == ("inv deploy", "inv rollback")
     assert found.interrupted is not None and "interrupted" in found.message

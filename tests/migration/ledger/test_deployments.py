@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from migration.ledger.deployments import History, undoes
-from migration.ledger.fold import fold
+from migration.ledger.deployments import History, fold, undoes
 
 Records = list[dict[str, Any]]
 

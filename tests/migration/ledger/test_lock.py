@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, Refused, Unreachable
 from migration.base.progress import Collected
 from migration.git.refs import Move
 from migration.ledger import actor
-from migration.ledger.held import Held, Robbed
-from migration.ledger.lock import Lock
+from migration.ledger.lock import Lock, LockHold, LockLost
 from tests.support.repos import alone, clone, git, ledger, lock, pair
 
 
@@ -39,9 +39,9 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def abandon(own: Lock, **changes: object) -> Held:
-    """Take the lock and stop renewing it, as a process that died elsewhere."""
-    held = own.take("deploy x", deployment="20261122-120000-abcd")
+def abandon(own: Lock, **changes: object) -> LockHold:
+    """Acquire the lock and stop renewing it, as a process that died elsewhere."""
+    held = own.acquire("deploy x", deployment="20261122-120000-abcd")
     held._stop.set()
     held.card.update(machine="another machine", **changes)
     held.renew()
@@ -54,27 +54,25 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return pair(tmp_path)[1] if request.param == "remote" else alone(tmp_path / "app")
 
 
-def test_a_second_taker_is_refused_and_told_who_holds_it_and_what_to_type(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_taker_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUTOVER_ACTOR", "ada")
     with lock(ledger(folder)).held("deploy of kimi") as held:
         with pytest.raises(Refused, match=r"prod is locked by ada on .* since .* UTC \(deploy of kimi") as caught:
-            lock(ledger(folder)).take("another")
-        assert caught.value.hint == f"inv status\ninv unlock {held.id}"
+            lock(ledger(folder)).acquire("another")
+        assert caught.value.steps[-1] == inv("unlock", held.id)
         assert caught.value.exit_code == 2
     assert lock(ledger(folder)).holder() is None
 
 
-def test_a_lock_taken_since_the_refs_were_heard_is_not_taken_again(folder: Path) -> None:
+def test_lock_taken_since_last_read(folder: Path) -> None:
     late = lock(ledger(folder))
     late.ledger.tip()
     with lock(ledger(folder)).held("first") as first:
         with pytest.raises(Refused, match="prod is locked by"):
-            late.take("second")
+            late.acquire("second")
         first.renew()
         assert not first.lost
-    late.give(late.take("second"))
+    late.release(late.acquire("second"))
 
 
 def test_the_lock_is_free_again_whatever_ends_the_block(folder: Path) -> None:
@@ -89,14 +87,14 @@ def test_the_lock_is_free_again_whatever_ends_the_block(folder: Path) -> None:
 def test_a_lock_that_went_or_moved_while_it_is_looked_at_is_looked_at_again(tmp_path: Path) -> None:
     remote, first = pair(tmp_path)
     own, watcher = lock(ledger(first)), lock(ledger(clone(remote, tmp_path / "two")))
-    held = own.take("test")
+    held = own.acquire("test")
     watcher.ledger.tip()
     held.renew()
     holder = watcher.holder(fresh=False)
     assert holder is not None and holder.id == held.id
     held.renew()
     watcher.ledger.tip()
-    own.give(held)
+    own.release(held)
     assert watcher.holder(fresh=False) is None
 
 
@@ -135,20 +133,20 @@ def test_the_last_record_can_give_the_lock_back_in_the_same_push(folder: Path) -
 
 def test_a_lost_answer_to_giving_it_back_is_no_robbery_when_the_next_has_it_already(folder: Path) -> None:
     own, after = lock(ledger(folder)), lock(ledger(folder))
-    held, move, taken = own.take("test"), own.ledger.refs.move, []
+    held, move, taken = own.acquire("test"), own.ledger.refs.move, []
 
     def lossy(moves: Sequence[Move]) -> CutoverError | None:
         assert move(moves) is None
         own.ledger.refs.move = move  # type: ignore[method-assign]
-        taken.append(after.take("next"))
+        taken.append(after.acquire("next"))
         return Unreachable("lost")
 
     own.ledger.refs.move = lossy  # type: ignore[method-assign]
     own.ledger.append({"record": "note", "text": "last"}, release=True)
-    own.give(held)
+    own.release(held)
     holder = after.holder()
     assert holder is not None and holder.id == taken[0].id
-    after.give(taken[0])
+    after.release(taken[0])
     assert [record["text"] for record in ledger(folder).records()] == ["last"]
 
 
@@ -157,29 +155,29 @@ def test_a_robbed_owner_writes_nothing_and_does_not_free_the_thief_s_lock(folder
     with own.held("test") as held:
         lock(ledger(folder)).unlock(held.id)
         with lock(ledger(folder)).held("thief") as thief:
-            with pytest.raises(Robbed, match="nothing more was changed"):
+            with pytest.raises(LockLost, match="stopped without further changes"):
                 own.ledger.append({"record": "note", "text": "never"})
-            with pytest.raises(Robbed):
+            with pytest.raises(LockLost):
                 own.ledger.keep({"record": "note", "text": "never"})
-            with pytest.raises(Robbed):
+            with pytest.raises(LockLost):
                 held.fresh()
-            own.give(held)
+            own.release(held)
             found = own.holder()
             assert found is not None and found.id == thief.id
     assert "never" not in [record.get("text") for record in ledger(folder).records()]
     assert not own.ledger.emergency.waiting()
 
 
-def test_unlock_takes_it_away_by_id_and_records_whom(folder: Path) -> None:
+def test_unlock_by_id_recorded(folder: Path) -> None:
     own = lock(ledger(folder))
     with own.held("deploy x", deployment="20261122-120000-abcd") as held:
-        with pytest.raises(Refused, match=f"no lock 12345678 on prod: the lock is {held.id}"):
+        with pytest.raises(Refused, match=f"no lock 12345678 on prod: the current lock is {held.id}"):
             own.unlock("12345678")
         lock(ledger(folder)).unlock(held.id)
     record = ledger(folder).records()[-1]
     assert record["record"] == "unlock" and record["lock"] == held.id
     assert record["robbed"]["doing"] == "deploy x" and record["robbed"]["deployment"] == "20261122-120000-abcd"
-    with pytest.raises(Refused, match="nobody holds the lock"):
+    with pytest.raises(Refused, match="it is not locked"):
         own.unlock(held.id)
 
 
@@ -197,14 +195,14 @@ def test_a_lock_is_stale_after_three_heartbeats_without_change_on_the_observer_s
     for seconds in (0.0, 44.0):
         ticks.now = 1000.0 + seconds
         with pytest.raises(Refused, match="locked by"):
-            watcher.take("mine")
+            watcher.acquire("mine")
     ticks.now = 1045.0
     with watcher.held("mine") as held:
-        assert held.robbed is not None and held.robbed.deployment == "20261122-120000-abcd"
+        assert held.taken_from is not None and held.taken_from.deployment == "20261122-120000-abcd"
         record = watcher.ledger.records()[-1]
         assert record["record"] == "unlock" and record["robbed"]["doing"] == "deploy x"
         assert isinstance(watcher.ledger.observer, Collected)
-        assert any("Took the lock over" in event[3] for event in watcher.ledger.observer.events)
+        assert any("Took over a stale lock held by" in event[3] for event in watcher.ledger.observer.events)
 
 
 def test_what_one_command_saw_counts_for_the_next(folder: Path) -> None:
@@ -223,7 +221,7 @@ def test_a_living_owner_is_never_robbed_however_long_it_works(folder: Path) -> N
     with own.held("long work") as held:
         for _ in range(20):
             with pytest.raises(Refused):
-                watcher.take("mine")
+                watcher.acquire("mine")
             ticks.now += 44.0
             held.renew()
 
@@ -231,17 +229,17 @@ def test_a_living_owner_is_never_robbed_however_long_it_works(folder: Path) -> N
 def test_wall_clocks_are_not_compared(folder: Path) -> None:
     abandon(lock(ledger(folder)), since="1999-01-01T00:00:00Z")
     with pytest.raises(Refused, match="since 1999"):
-        lock(ledger(folder)).take("mine")
+        lock(ledger(folder)).acquire("mine")
 
 
 def test_a_dead_process_of_this_machine_loses_its_lock_at_once(folder: Path) -> None:
     code = (
         "import sys, pathlib; from tests.support.repos import ledger, lock\n"
-        "lock(ledger(pathlib.Path(sys.argv[1]))).take('deploy and die'); import os; os.kill(os.getpid(), 9)"
+        "lock(ledger(pathlib.Path(sys.argv[1]))).acquire('deploy and die'); import os; os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=False, cwd=Path(__file__).parents[3])
     with lock(ledger(folder)).held("mine") as held:
-        assert held.robbed is not None and held.robbed.doing == "deploy and die"
+        assert held.taken_from is not None and held.taken_from.doing == "deploy and die"
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_taken_for_the_owner() -> None:
@@ -252,7 +250,7 @@ def test_a_pid_that_was_given_to_another_process_is_not_taken_for_the_owner() ->
 
 def test_waiting_gets_the_lock_when_it_is_given_back(folder: Path) -> None:
     own, other = lock(ledger(folder), heartbeat=0.2), lock(ledger(folder), heartbeat=0.2)
-    held = own.take("first")
+    held = own.acquire("first")
     got: list[str] = []
 
     def wait() -> None:
@@ -264,14 +262,14 @@ def test_waiting_gets_the_lock_when_it_is_given_back(folder: Path) -> None:
     assert isinstance(other.ledger.observer, Collected)
     until(lambda: any(event[1] == "lock" for event in other.ledger.observer.events))  # type: ignore[attr-defined]
     assert not got
-    own.give(held)
+    own.release(held)
     thread.join(20)
     assert got
 
 
 def test_waiting_ends_when_its_time_is_up(folder: Path) -> None:
     with lock(ledger(folder)).held("first"), pytest.raises(Refused, match="locked by"):
-        lock(ledger(folder), heartbeat=0.2).take("second", wait=0.3)
+        lock(ledger(folder), heartbeat=0.2).acquire("second", wait=0.3)
 
 
 def test_without_the_remote_nobody_gets_the_lock(tmp_path: Path) -> None:
@@ -280,7 +278,7 @@ def test_without_the_remote_nobody_gets_the_lock(tmp_path: Path) -> None:
     own = lock(ledger(first))
     own.ledger.clock.sleep = lambda _: None  # type: ignore[method-assign]
     with pytest.raises(Unreachable, match=r"origin cannot be reached|origin leads to no repository"):
-        own.take("deploy")
+        own.acquire("deploy")
 
 
 def test_an_owner_cut_off_from_the_remote_knows_that_its_lock_is_not_confirmed(tmp_path: Path) -> None:
@@ -297,7 +295,7 @@ def test_an_owner_cut_off_from_the_remote_knows_that_its_lock_is_not_confirmed(t
         assert own.confirmed_age() < 15.0
 
 
-def test_a_lock_that_cannot_be_given_back_is_told_with_the_command(tmp_path: Path) -> None:
+def test_failed_release_names_command(tmp_path: Path) -> None:
     remote, first = pair(tmp_path)
     own = lock(ledger(first))
     with own.held("test") as held:
@@ -308,13 +306,13 @@ def test_a_lock_that_cannot_be_given_back_is_told_with_the_command(tmp_path: Pat
 
 def test_giving_back_goes_on_where_the_remote_loses_one_try_after_the_other(folder: Path) -> None:
     own = lock(ledger(folder))
-    held, move, lost = own.take("test"), own.ledger.refs.move, [Unreachable("lost")] * 6
+    held, move, lost = own.acquire("test"), own.ledger.refs.move, [Unreachable("lost")] * 6
 
     def flaky(moves: Sequence[Move]) -> CutoverError | None:
         return lost.pop() if lost else move(moves)
 
     own.ledger.refs.move = flaky  # type: ignore[method-assign]
-    own.give(held)
+    own.release(held)
     assert not lost and lock(ledger(folder)).holder() is None
 
 
@@ -324,8 +322,8 @@ def test_a_broken_lock_commit_still_names_an_id_to_unlock(tmp_path: Path) -> Non
     stray = git(remote, "commit-tree", tree, "-m", "not json")
     git(remote, "update-ref", "refs/cutover/lock/prod", stray)
     own = lock(ledger(first))
-    with pytest.raises(Refused, match="locked by somebody") as caught:
-        own.take("mine")
+    with pytest.raises(Refused, match="locked by an unknown user") as caught:
+        own.acquire("mine")
     own.unlock(caught.value.hint.split()[-1])
     assert own.holder() is None
 

@@ -11,8 +11,7 @@ import pytest
 from checks.evidence import Artifacts, Missing
 from migration.base.clock import VirtualClock
 from migration.context import Context
-from migration.ledger.deployments import History
-from migration.ledger.fold import fold
+from migration.ledger.deployments import History, fold
 from migration.rehearsal.logstore import LogStore
 from migration.verify import past, samples
 from migration.verify.samples import Sample

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from migration.ledger import chain, reading
+from migration.ledger import chain
+from migration.ledger.chain import ChainReader
 from migration.ledger.ledger import Ledger
-from migration.ledger.reading import Reading
 from tests.support.repos import alone, git, ledger
 
 REF = "refs/cutover/ledger/prod"
@@ -17,7 +17,7 @@ REF = "refs/cutover/ledger/prod"
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """A ledger of five notes, and a cache that is written from three on."""
-    monkeypatch.setattr(reading, "MANY", 3)
+    monkeypatch.setattr(chain, "MANY", 3)
     found = ledger(alone(tmp_path / "app"))
     for number in range(5):
         found.append({"record": "note", "text": str(number)})
@@ -26,7 +26,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
 
 def texts(own: Ledger, file: Path) -> list[str]:
     """What a new process reads."""
-    return [record["text"] for record in Reading(own.repository, file).upto(own.repository.revision(REF))]
+    return [record["text"] for record in ChainReader(own.repository, file).upto(own.repository.revision(REF))]
 
 
 def test_what_was_read_before_is_not_asked_of_git_again(
