@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from migration.cli.output import Output
     from migration.context import Context
     from migration.costs.report import CostReport
-    from migration.deploy.outcome import DeployResult
     from migration.deploy.plan import Plan
+    from migration.deploy.result import DeployResult
     from migration.inspect.doctor import DoctorResult
     from migration.inspect.history import HistoryResult, UnlockResult
     from migration.inspect.status import StatusResult

@@ -7,6 +7,7 @@ is part of the rollback's intent (or of the outcome of a deploy whose gate faile
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from migration.base.clock import minute
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.failpoint import failpoint
-from migration.deploy import forward
 from migration.git import trace
 from migration.git.repository import Repository
+from migration.git.reverted import at
 from migration.ledger.deployments import Deployment, History, Record
 from migration.ledger.ledger import Ledger
 from migration.source import scope
@@ -75,9 +76,9 @@ def check(
 def refuse(found: Hold, context: Context) -> Refused:
     """The error for a hold, with the commands that lift it."""
     if found.revert:
-        hint = f"to deploy it again: {forward.line(context, found.revert)}"
+        hint = f"to deploy it again: {roll_forward(context, found.revert)}"
     else:
-        hint = f"inv rollback{context.environment.flag}\nto deploy it as it is: {forward.lift(context)}"
+        hint = f"inv rollback{context.environment.flag}\nto deploy it as it is: {lift_command(context)}"
     return Refused(f"Not deployed: this is {found}.", hint, hold=found.as_json())
 
 
@@ -150,3 +151,18 @@ def _have(repository: Repository, tip: str, remote: str) -> None:
 
 def _digest(before: Mapping[str, Any] | None) -> str | None:
     return before.get("source_digest") if before else None
+
+
+def roll_forward(context: Context, revert: str) -> str:
+    """Revert the revert, push, lift the hold. The revert may have been made elsewhere, so it is fetched first."""
+    git, remote = at(context.repository), scope.remote(context)
+    steps = [f"{git} revert --no-edit {revert[:12]}"]
+    if remote:
+        name, branch = shlex.quote(remote), shlex.quote(context.config.app.branch)
+        steps = [f"{git} pull --ff-only {name} {branch}", *steps, f"{git} push {name} HEAD:{branch}"]
+    return " && ".join([*steps, lift_command(context)])
+
+
+def lift_command(context: Context) -> str:
+    """Deploys what is held."""
+    return f"inv deploy{context.environment.flag} --lift-hold 'why it is good now'"

@@ -1,25 +1,177 @@
-"""The plan: what a deploy would change, why, and whether it could be undone. Reading only."""
+"""The plan: what a deploy would change, why, and whether it can be undone. Reads only."""
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import Refused
+from migration.base.finding import flag
 from migration.base.parallel import begin
 from migration.clients.supabase_types import Function, SecretDigest, same
-from migration.deploy import absent, hold, recovery, snapshot
-from migration.deploy.planned import CHANGES, Item, Plan
+from migration.deploy import hold, recovery, snapshot
+from migration.deploy.snapshot import Snapshot
+from migration.deploy.staging import FunctionSpec
 from migration.source import differences, functions_config, source
-from migration.source.source import Source
+from migration.source.differences import Unchanged
+from migration.source.source import Absent, Source, canonical
 
 if TYPE_CHECKING:
+    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.deploy.recovery import Recovery
     from migration.ledger.deployments import History, KnownVersion
     from migration.ledger.lock import LockHolder
 
-__all__ = ["CHANGES", "Item", "Plan", "make"]
+
+CHANGES = ("create", "update", "drifted")
+
+
+@dataclass(frozen=True)
+class PlanItem:
+    """One function: `action` is create, update, same or drifted, `why` in words; sizes in bytes.
+
+    `restorable` is git, snapshot, no, or delete (a function that does not exist yet is undone by deleting it); empty
+    for one that is nowhere.
+    """
+
+    slug: str
+    action: str
+    why: str
+    source: Source = field(repr=False)
+    live: Function | None = field(repr=False)
+    kept: Snapshot | None = field(repr=False)
+    settings: tuple[str, ...] = ()
+    diff: str = ""
+    left_version: int | None = None
+
+    @property
+    def changes(self) -> bool:
+        return self.action in CHANGES
+
+    @property
+    def verify_jwt(self) -> bool | None:
+        """What will be sent: the written value, else what is deployed."""
+        if self.source.verify_jwt is not None:
+            return self.source.verify_jwt
+        return self.live.verify_jwt if self.live else None
+
+    @property
+    def restorable(self) -> str:
+        if self.live is None:
+            return "delete" if self.changes else ""
+        return self.kept.restorable if self.kept else "git"
+
+    @property
+    def lost(self) -> str:
+        """Why what is live could not be put back; empty where it could."""
+        return self.kept.why if self.kept and self.kept.restorable == "no" else ""
+
+    def wanted(self) -> FunctionSpec:
+        return FunctionSpec(self.slug, self.source, self.live, self.verify_jwt)
+
+    def as_json(self) -> dict[str, Any]:
+        live, kept = self.live, self.kept
+        return {
+            "slug": self.slug,
+            "action": self.action,
+            "why": self.why,
+            "files": list(self.source.files),
+            "bytes": self.source.size,
+            "source_digest": self.source.digest,
+            "live_version": live.version if live else None,
+            "left_version": self.left_version,
+            "restorable": self.restorable,
+            "restorable_why": kept.why if kept else "",
+            "settings": list(self.settings),
+            "warnings": list(self.source.warnings),
+            "diff": self.diff,
+        }
+
+    def hashed(self) -> dict[str, Any]:
+        """Its part in the plan's hash."""
+        live = {"version": self.live.version, "digest": self.live.ezbr_sha256} if self.live else None
+        metadata = self.source.upload(self.verify_jwt).metadata
+        head = {"slug": self.slug, "action": self.action, "digest": self.source.digest}
+        lost = {"restorable": "no"} if self.lost else {}  # whoever agreed to a plan that can be undone, agreed to that
+        return {**head, "metadata": dict(metadata), "live": live, **lost}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a deploy made now would do. `hash` is SHA-256 in hex, the same as long as nothing of it has moved.
+
+    `pending`: the deployment without an end, if there is one; `busy`: somebody is at work on it, or on another.
+    """
+
+    environment: str
+    project_ref: str
+    revision: str
+    base_revision: str
+    partial: bool
+    functions: tuple[PlanItem, ...]
+    unchanged: tuple[Unchanged, ...]
+    secrets: tuple[dict[str, Any], ...]
+    hold: dict[str, Any] | None
+    lock: dict[str, Any] | None
+    notes: tuple[str, ...]
+    history: History = field(repr=False)
+    live: Mapping[str, Function] = field(repr=False)
+    digests: Mapping[str, str] = field(repr=False)
+    pending: Recovery | None = field(default=None, repr=False)
+    busy: bool = False
+
+    @property
+    def hash(self) -> str:
+        head = {"project_ref": self.project_ref, "revision": self.revision, "base": self.base_revision}
+        return hashlib.sha256(canonical({**head, "functions": [item.hashed() for item in self.functions]})).hexdigest()
+
+    @property
+    def changes(self) -> tuple[PlanItem, ...]:
+        return tuple(item for item in self.functions if item.changes)
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        return tuple(item.slug for item in self.functions if item.action == "drifted")
+
+    @property
+    def irreversible(self) -> tuple[PlanItem, ...]:
+        """What would change and could not be put back."""
+        return tuple(item for item in self.changes if item.lost)
+
+    @property
+    def command(self) -> str:
+        """What carries out this very plan."""
+        lift = " --lift-hold 'why it is good now'" if self.hold else ""
+        return f"inv deploy{flag(self.environment)} {self.flags}{lift}"
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")
+        told = {name: getattr(self, name) for name in names}
+        rest = {"hold": self.hold, "lock": self.lock, "notes": list(self.notes), "next": self._next()}
+        rest["interrupted"] = self.pending.as_json() if self.pending and not self.busy else None
+        return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **told, **rest}
+
+    @property
+    def only(self) -> str:
+        """What limits `inv plan` and `inv deploy` to the same functions again."""
+        return f" --only {','.join(item.slug for item in self.functions)}" if self.partial else ""
+
+    @property
+    def flags(self) -> str:
+        """What names this very plan to `inv deploy`."""
+        return f"--plan {self.hash[:12]}{self.only}"
+
+    def _next(self) -> list[str]:
+        pending, env, mine = self.pending, flag(self.environment), [self.command] if self.changes else []
+        if pending and (pending.verdict != "abandoned" or not self.changes):
+            return [] if self.busy else [*pending.next, *(mine if pending.verdict == "foreign" else [])]
+        if self.changes and any(not one["present"] or one["matches"] is False for one in self.secrets):
+            return [f"inv secret{env} --set", f"inv deploy{env} {self.flags}"]
+        return mine
 
 
 def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked: bool = False) -> Plan:
@@ -32,12 +184,12 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     watched = context.config.migration.unchanged
     found, functions, history, digests, head, holder = _read(context, slugs, locked)
     live = {function.slug: function for function in functions}
-    sources = source.whole(absent.judge(context, found, live, history))
+    sources = source.whole(_present(context, found, live, history))
     base = history.base(_first_base(context), _fresh(sources, history))
     reading = begin([lambda: _past(context, base, [*slugs, *watched])])
     pending = recovery.look(context, history, live)
     judged = _items(context, list(sources.values()), live, history, reading, diff, digests, pending)
-    items = [{one.slug: one for one in judged}.get(slug) or absent.item(slug) for slug in slugs]
+    items = [{one.slug: one for one in judged}.get(slug) or _nowhere(slug) for slug in slugs]
     past = reading()[0]
     settings = context.config.migration.functions
     context.observer.done("plan")
@@ -136,7 +288,7 @@ def _items(
     diff: bool,
     digests: Sequence[SecretDigest],
     pending: Recovery | None,
-) -> list[Item]:
+) -> list[PlanItem]:
     judged = [(found, live.get(found.slug), history.left(found.slug)) for found in sources]
     actions = {
         found.slug: _ours(pending, found.slug, now)
@@ -146,7 +298,7 @@ def _items(
     replaced = [now for found, now, _ in judged if now is not None and actions[found.slug][0] in CHANGES]
     kept = snapshot.take(context, replaced, lambda: past()[0] or {})
     return [
-        Item(
+        PlanItem(
             found.slug,
             *actions[found.slug],
             found,
@@ -235,14 +387,14 @@ def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str
     return found
 
 
-def _hold(context: Context, history: History, head: str, changing: Sequence[Item]) -> dict[str, Any] | None:
+def _hold(context: Context, history: History, head: str, changing: Sequence[PlanItem]) -> dict[str, Any] | None:
     """What stands in the way of this deploy, if it was rolled back before."""
     digests = {item.slug: item.source.digest for item in changing}
     found = hold.check(context.repository, history, head, digests, context.remote, context.state) if digests else None
     return found.as_json() if found else None
 
 
-def _notes(items: Sequence[Item], base: str, known: bool) -> list[str]:
+def _notes(items: Sequence[PlanItem], base: str, known: bool) -> list[str]:
     notes = [f"The base revision {base[:12]} is not in this clone: git fetch --unshallow"] if base and not known else []
     if not base and any(item.live is not None for item in items):
         notes.append("The ledger is empty and app.base is not set: only downloads can be restored.")
@@ -250,3 +402,37 @@ def _notes(items: Sequence[Item], base: str, known: bool) -> list[str]:
         if item.kept is not None and item.kept.restorable == "no":
             notes.append(f"{item.slug} could not be put back: {item.kept.why}.")
     return notes
+
+
+Read = Mapping[str, Source | Refused]
+
+
+def _present(
+    context: Context, found: Read, live: Mapping[str, Function], history: History
+) -> dict[str, Source | Refused]:
+    """What was read, without the functions that are nowhere; a refusal says so where a function is still live."""
+    judged: dict[str, Source | Refused] = {}
+    for slug, result in found.items():
+        if isinstance(result, Absent) and slug in live:
+            judged[slug] = _left_behind(context, result, live[slug])
+        elif not (isinstance(result, Absent) and _deleted(history, slug)):
+            judged[slug] = result
+    return judged
+
+
+def _nowhere(slug: str) -> PlanItem:
+    """A function that is nowhere, as the plan tells of it: there is nothing to do."""
+    return PlanItem(slug, "same", "it is neither in the app nor on the platform", Source(slug, "", {}), None, None)
+
+
+def _deleted(history: History, slug: str) -> bool:
+    """Whether the last thing that happened to it was that we deleted it, and not that its name was mistyped."""
+    left = history.left(slug)
+    return left is not None and left.version is None
+
+
+def _left_behind(context: Context, error: Absent, live: Function) -> Absent:
+    path = error.data["path"]
+    text = f"{live.slug}: {path} does not exist, and version {live.version} of {live.slug} is still on the platform."
+    mend = f"Put the file back, or take {live.slug} out of migration.functions in config.yaml."
+    return Absent(f"{text} {mend}", f"git -C {shlex.quote(str(context.app))} log --oneline -- {shlex.quote(path)}")

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from migration.base.errors import Unfinished
+from migration.base.errors import CutoverError, ServiceFailed, Unfinished
+from migration.base.failpoint import failpoint
 from migration.base.finding import flag, named
 from migration.clients.supabase_types import Function
-from migration.deploy import content, waiting
-from migration.deploy.journal import Journal
-from migration.deploy.recorder import left_waiting
+from migration.deploy import records
+from migration.deploy.records import Journal, left_waiting
+from migration.git import reversal
+from migration.ledger.deployments import Change, Deployment, History
+from migration.source import downloaded, scope, snapstore, source
 
 if TYPE_CHECKING:
     from migration.context import Context
     from migration.ledger.deployments import Change, Deployment, History
 
+
 Answer = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Found:
+class FunctionState:
     """One function. `state`: before (what was live still is, nothing is staged), staged (it is, and the wanted version
     waits), live (the wanted version is), settled (what an earlier deployment had staged is, activated on the way),
     restored (what was live before is again), foreign (someone else's is).
@@ -44,7 +49,7 @@ class Recovery:
     `next` names the commands that finish or undo it."""
 
     deployment: Deployment
-    functions: tuple[Found, ...]
+    functions: tuple[FunctionState, ...]
     verdict: str
     message: str
     next: tuple[str, ...]
@@ -62,8 +67,8 @@ class Recovery:
     @property
     def waits(self) -> str:
         """What may wait on the platform without anybody knowing its version, in words."""
-        names = () if waiting.alone(self.deployment) else self.perhaps_stranded
-        return waiting.said(names, self.deployment.kind)
+        names = () if _alone(self.deployment) else self.perhaps_stranded
+        return waiting_note(names, self.deployment.kind)
 
     def unfinished(self) -> Unfinished:
         return Unfinished(self.message, "\n".join(self.next), deployment=self.deployment.id, verdict=self.verdict)
@@ -118,23 +123,23 @@ def _function(
     forward: Mapping[str, Answer],
     back: Mapping[str, Answer],
     journal: Journal,
-) -> Found:
+) -> FunctionState:
     version, answer = (live.version if live else 0), forward.get(change.slug)
     before = int(change.before["version"]) if change.before else 0
     staged = int(answer["version"]) if answer else 0
     if version == before:
         if staged > version:
-            return Found(change.slug, "staged", version, answer)
+            return FunctionState(change.slug, "staged", version, answer)
         sent = change.slug in journal.sent() if journal.exists() else True
-        return Found(change.slug, "before", version, None, sent)
+        return FunctionState(change.slug, "before", version, None, sent)
     if version == staged:
-        return Found(change.slug, "live", version, answer)
+        return FunctionState(change.slug, "live", version, answer)
     if version == before + 1 and live is not None and _settled(context, history, deployment, live):
-        return Found(change.slug, "staged" if staged > version else "settled", version, answer)
+        return FunctionState(change.slug, "staged" if staged > version else "settled", version, answer)
     if change.slug in back and version == int(back[change.slug]["version"]):
-        return Found(change.slug, "restored", version)
+        return FunctionState(change.slug, "restored", version)
     state, untold = _by_content(context, deployment, change, live, before)
-    return Found(change.slug, state, version, untold=untold)
+    return FunctionState(change.slug, state, version, untold=untold)
 
 
 def _settled(context: Context, history: History, deployment: Deployment, live: Function) -> bool:
@@ -142,7 +147,7 @@ def _settled(context: Context, history: History, deployment: Deployment, live: F
     earlier = [one for one in history.deployments if one.id != deployment.id and left_waiting(one, live.slug)]
     changes = [(one.revision, one.change(live.slug)) for one in reversed(earlier)]
     wanted = [(revision, change.wanted.get("source_digest")) for revision, change in changes if change]
-    return any(content.same(context, live, revision, digest) for revision, digest in wanted)
+    return any(same_source(context, live, revision, digest) for revision, digest in wanted)
 
 
 def _by_content(
@@ -157,14 +162,14 @@ def _by_content(
         ("live", deployment.revision, change.wanted.get("source_digest")),
         ("restored", deployment.base_revision, (change.before or {}).get("source_digest")),
     ):
-        if content.same(context, live, revision, wanted):
+        if same_source(context, live, revision, wanted):
             return state, ""
-        if wanted and not content.here(context, revision):
+        if wanted and not has_revision(context, revision):
             untold = untold or revision
     return "foreign", untold
 
 
-def _verdict(functions: tuple[Found, ...], restoring: bool) -> str:
+def _verdict(functions: tuple[FunctionState, ...], restoring: bool) -> str:
     states = {one.state for one in functions}
     if "foreign" in states:
         return "foreign"
@@ -180,7 +185,7 @@ def _verdict(functions: tuple[Found, ...], restoring: bool) -> str:
 
 
 def _words(
-    deployment: Deployment, functions: tuple[Found, ...], verdict: str, environment: str
+    deployment: Deployment, functions: tuple[FunctionState, ...], verdict: str, environment: str
 ) -> tuple[str, tuple[str, ...]]:
     env = flag(environment)
     kind = "deployment" if deployment.kind == "deploy" else "rollback"
@@ -194,7 +199,7 @@ def _words(
     return f"{head} {words[verdict].format(live=live)}", both[1:] if only_back else both
 
 
-def _foreign(head: str, functions: tuple[Found, ...], env: str) -> tuple[str, tuple[str, ...]]:
+def _foreign(head: str, functions: tuple[FunctionState, ...], env: str) -> tuple[str, tuple[str, ...]]:
     strangers = [one for one in functions if one.state == "foreign"]
     names, untold = ", ".join(one.slug for one in strangers), {one.untold for one in strangers}
     over = "Nothing was touched. If that is to be replaced, deploy the plan that shows it, by its hash."
@@ -221,3 +226,74 @@ _BACK = {
     "settled": "what was staged had to go live first, and the code from before is not live again, or not all of it.",
     "mixed": "{live} is put back and the rest is not.",
 }
+
+
+def same_source(context: Context, live: Function, revision: str, digest: Any) -> bool:
+    """Whether what is live is this source of this revision. ServiceFailed where that could not be read: not knowing it
+    makes it nobody else's."""
+    if not digest or not has_revision(context, revision):
+        return False
+    try:
+        body = downloaded.from_body(snapstore.download(context, live), live)
+        held = source.at_revision(context.repository, revision, [live.slug], context.state).get(live.slug)
+    except ServiceFailed as error:
+        text = f"Whose version {live.version} of {live.slug} is could not be told: {error.message}"
+        raise ServiceFailed(text, error.hint or "inv status", **error.data) from error
+    return held is not None and held.digest == digest and downloaded.same_files(held, body)
+
+
+def has_revision(context: Context, revision: str) -> bool:
+    """Whether this clone has the revision, after asking the remote for it."""
+    if context.repository.revision(revision) is None and not context.ledger.offline:
+        with contextlib.suppress(CutoverError):
+            reversal.have(context.repository, scope.remote(context), [revision])
+    return context.repository.revision(revision) is not None
+
+
+def waiting_slugs(history: History, live: Mapping[str, Function]) -> list[str]:
+    """The functions of which an ended deployment may have left one, and of which nothing newer went live since."""
+    ended = [one for one in history.deployments if one is not history.interrupted]
+    found = [change for one in ended for change in one.functions if left_waiting(one, change.slug) and not _alone(one)]
+    return list(dict.fromkeys(one.slug for one in found if _unmoved(one, live.get(one.slug))))
+
+
+def _alone(deployment: Deployment) -> bool:
+    """A single function goes live with its upload: no version of it ever waits."""
+    return deployment.kind == "deploy" and len(deployment.functions) == 1
+
+
+def waiting_note(names: Iterable[str], verb: str = "deploy") -> str:
+    """What that means, in words; nothing where nothing waits."""
+    listed = ", ".join(names)
+    text = f"may wait on the platform: the next inv {verb} activates it first; the Supabase CLI is refused until then."
+    return f"A version of {listed} {text}" if listed else ""
+
+
+def _unmoved(change: Change, live: Function | None) -> bool:
+    """Whether what is live was so before: a version that went live since had to activate what waited."""
+    if change.before is None or live is None:
+        return change.before is None and live is None
+    same = change.before.get("function_id") in (None, live.id)
+    return same and live.version <= int(change.before["version"])
+
+
+def close_abandoned(context: Context, pending: Recovery, wait: float) -> None:
+    """Close what went nowhere, after another look under the lock; Unfinished when it went somewhere meanwhile."""
+    with context.lock.held("closing an interrupted deployment", wait, pending.deployment.id):
+        live = {function.slug: function for function in context.supabase.functions()}
+        found = look(context, context.ledger.history(), live)
+        records.require_ledger(context)
+        if found is not None and found.verdict != "abandoned":
+            raise found.unfinished()
+        if found is not None:
+            close(context, found, "abandoned", "nothing of it had gone live")
+
+
+def close(context: Context, pending: Recovery, outcome: str, message: str) -> None:
+    """Put the end of an interrupted deployment on record; what it may have left staged stays known."""
+    name, lost = pending.deployment.id, pending.perhaps_stranded
+    if lost:
+        context.ledger.keep({"record": "staged", "deployment": name, "answers": [], "perhaps_stranded": lost})
+    failpoint("record.close")
+    context.ledger.keep({"record": "outcome", "deployment": name, "outcome": outcome, "message": message})
+    failpoint("record.close.after")

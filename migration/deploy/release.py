@@ -1,40 +1,191 @@
-"""The one road to the platform, for a deploy and for a restore: stage all, activate all, or put everything back."""
+"""Make functions live, for a deploy and for a restore: stage all, activate all, or put everything back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from migration.base import interrupts
 from migration.base.command import inv
-from migration.base.errors import CutoverError, ServiceFailed, Unfinished
+from migration.base.errors import ApiError, CutoverError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.parallel import each
-from migration.deploy.activation import Landed, activate, await_live, look
-from migration.deploy.released import Recorder, Released, Step
-from migration.deploy.staging import Answer, Pace, Stager, Wanted
+from migration.deploy.records import Journal
+from migration.deploy.staging import Answer, FunctionSpec, Pace, Stager, row
 
 if TYPE_CHECKING:
     from migration.context import Context
 
-__all__ = ["Pace", "Recorder", "Released", "Step", "Wanted", "release"]
+
+class Recorder(Protocol):
+    """What a release tells, and asks, while it goes on."""
+
+    @property
+    def journal(self) -> Journal: ...
+
+    def staged(self, answers: Sequence[Answer], lost: Sequence[str]) -> None:
+        """One ledger record before the activation. Raises when it cannot be written."""
+
+    def restoring(self) -> Recorder:
+        """The same, for putting back what was live: its records say so."""
+
+    def confirm(self) -> None:
+        """Raises unless the lock was surely ours within the last 15 seconds."""
+
+    def explained(self, slug: str) -> bool:
+        """Whether the ledger accounts for a staged version of this function that was never activated."""
+
+
+@dataclass(frozen=True)
+class TimedStep:
+    """A part of the work with its duration in seconds."""
+
+    name: str
+    seconds: float
+    detail: str = ""
+
+    def record(self) -> dict[str, Any]:
+        return {"name": self.name, "seconds": round(self.seconds, 3), "detail": self.detail}
+
+
+@dataclass
+class ReleaseResult:
+    """How it went. `live`: all that was wanted is live. `untouched`: nothing changed. `restored`: what was live
+    before is live again. `unfinished`: the platform is between two states.
+
+    `versions`: live version by slug, None for a deleted one; what nobody has seen since the last change is not in it.
+    `lost`: functions with a version that may be staged and stranded. `new_code_seconds`: for how long the wanted code
+    may have answered before it was taken back. `sent_at`: when the request that makes it live was first sent, by the
+    clock's `monotonic`. `settled`: for how many seconds a version answered that had been left waiting, by function.
+    """
+
+    outcome: str
+    versions: dict[str, int | None] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    steps: list[TimedStep] = field(default_factory=list)
+    new_code_seconds: float = 0.0
+    sent_at: float | None = None
+    error: CutoverError | None = None
+    settled: dict[str, float] = field(default_factory=dict)
+
+    def over(self, before: Mapping[str, int | None]) -> dict[str, int | None]:
+        """What is live where `before` was: an unfinished release leaves only what it saw itself."""
+        return {**(before if self.outcome != "unfinished" else {}), **self.versions}
+
+
+@dataclass(frozen=True)
+class ActivationState:
+    """Slugs by what the platform shows after activation. `versions` is what is live now (0: nothing).
+
+    `foreign`: a version that we did not stage is live. `error` is the last failure, None when all moved.
+    """
+
+    moved: tuple[str, ...]
+    unmoved: tuple[str, ...]
+    foreign: tuple[str, ...]
+    versions: Mapping[str, int]
+    error: CutoverError | None = None
+
+    @property
+    def complete(self) -> bool:
+        return not self.unmoved and not self.foreign
+
+
+def activate(
+    context: Context, answers: Sequence[Mapping[str, Any]], confirm: Callable[[], None], pace: Pace
+) -> ActivationState:
+    """Sends the PUT and reads back, again and again until all have moved, it is refused, or `pace.activate` is over.
+
+    `confirm` raises when the lock is not surely ours any more; then nothing is sent. Raises ServiceFailed when the
+    platform cannot even be read: nobody knows then what is live.
+    """
+    clock, tries = context.clock, 0
+    end = clock.monotonic() + pace.activate
+    rows = [row(answer) for answer in answers]
+    while True:
+        confirm()
+        error = _put(context, rows)
+        landed = _seen(context, answers, pace, error)
+        tries += 1
+        pause = _pause(error, tries, pace)
+        if landed.complete or landed.foreign or pause is None or clock.monotonic() + pause > end:
+            return landed
+        waiting = ", ".join(landed.unmoved)
+        context.observer.step("activate", detail=f"again in {pause:.1f} s for {waiting}")
+        clock.sleep(pause)
+
+
+def await_live(context: Context, answers: Sequence[Mapping[str, Any]], pace: Pace) -> ActivationState:
+    """Reads until what was deployed in one step shows as live, or `pace.activate` is over."""
+    end, tries = context.clock.monotonic() + pace.activate, 0
+    while True:
+        landed = _seen(context, answers, pace)
+        tries += 1
+        pause = min(pace.wait * 2.0 ** (tries - 1), pace.longest)
+        if landed.complete or landed.foreign or context.clock.monotonic() + pause > end:
+            return landed
+        context.clock.sleep(pause)
+
+
+def _seen(
+    context: Context, answers: Sequence[Mapping[str, Any]], pace: Pace, error: CutoverError | None = None
+) -> ActivationState:
+    """What is live; a refusal of the question is no word about the answer, so it is asked twice."""
+    try:
+        return look(context, answers, error)
+    except ServiceFailed:
+        context.clock.sleep(pace.wait)
+        return look(context, answers, error)
+
+
+def look(context: Context, answers: Sequence[Mapping[str, Any]], error: CutoverError | None = None) -> ActivationState:
+    """What is live now, against the versions that staging gave."""
+    live = {function.slug: function.version for function in context.supabase.functions()}
+    versions = {str(answer["slug"]): live.get(answer["slug"], 0) for answer in answers}
+    staged = {str(answer["slug"]): int(answer["version"]) for answer in answers}
+    moved = tuple(slug for slug, version in versions.items() if version == staged[slug])
+    unmoved = tuple(slug for slug, version in versions.items() if version < staged[slug])
+    foreign = tuple(slug for slug, version in versions.items() if version > staged[slug])
+    failed = error or ServiceFailed("the platform accepted the activation and did not carry it out", "inv status")
+    return ActivationState(moved, unmoved, foreign, versions, failed if unmoved or foreign else None)
+
+
+def _put(context: Context, rows: list[dict[str, Any]]) -> CutoverError | None:
+    failpoint("activate.send")
+    try:
+        context.supabase.activate(rows)
+    except (ApiError, Unreachable, Unknown) as error:
+        return error
+    finally:
+        failpoint("activate.sent")
+    return None
+
+
+def _pause(error: CutoverError | None, tries: int, pace: Pace) -> float | None:
+    """Seconds before the same PUT again; None when the platform refused it for good."""
+    if isinstance(error, ApiError):
+        if error.status not in (408, 425, 429) and error.status < 500:
+            return None
+        if error.retry_after is not None:
+            return error.retry_after
+    return min(pace.wait * 2.0 ** (tries - 1), pace.longest)
 
 
 def release(
     context: Context,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[FunctionSpec],
     recorder: Recorder,
     *,
-    previous: Mapping[str, Wanted] | None = None,
+    previous: Mapping[str, FunctionSpec] | None = None,
     answers: Mapping[str, Answer] | None = None,
     pace: Pace | None = None,
-) -> Released:
+) -> ReleaseResult:
     """Makes every `wanted` function live, or says what became of it.
 
     `previous` is what to put back if that fails (None: nothing is put back, as in a rollback). `answers` are staging
     answers of an interrupted run that are still good. Raises nothing but signals and mistakes of ours: what failed is
-    `Released.error`.
+    `ReleaseResult.error`.
     """
     return _Release(context, list(wanted), recorder, previous, dict(answers or {}), pace or Pace()).run()
 
@@ -43,9 +194,9 @@ class _Release:
     def __init__(
         self,
         context: Context,
-        wanted: list[Wanted],
+        wanted: list[FunctionSpec],
         recorder: Recorder,
-        previous: Mapping[str, Wanted] | None,
+        previous: Mapping[str, FunctionSpec] | None,
         answers: dict[str, Answer],
         pace: Pace,
     ) -> None:
@@ -54,14 +205,14 @@ class _Release:
         self.deletions = [one for one in wanted if one.source is None]
         self.answers = answers
         self.stager = Stager(context, recorder.journal, recorder.explained, pace)
-        self.result = Released("untouched")
+        self.result = ReleaseResult("untouched")
         self.put_at: float | None = None
         env = context.environment.name
         back = inv("rollback", env=env)
         self.status = inv("status", env=env)
         self.next = (back,) if previous is None else (inv("deploy", env=env), back)  # a restore can only be finished
 
-    def run(self) -> Released:
+    def run(self) -> ReleaseResult:
         try:
             self._change()
         except (CutoverError, OSError) as error:
@@ -87,7 +238,7 @@ class _Release:
         self.context.observer.step(name)
         detail = work()
         seconds = self.context.clock.monotonic() - began
-        self.result.steps.append(Step(name, seconds, detail))
+        self.result.steps.append(TimedStep(name, seconds, detail))
         self.context.observer.done(name, detail=detail, seconds=seconds)
 
     def _alone(self) -> str:
@@ -139,17 +290,17 @@ class _Release:
         self._arrived(landed)
         return ", ".join(f"{slug} v{version}" for slug, version in landed.versions.items())
 
-    def _activated(self, answers: list[Answer]) -> Landed:
+    def _activated(self, answers: list[Answer]) -> ActivationState:
         """What was seen live before says nothing any more, until it is seen again."""
         for answer in answers:
             self.result.versions.pop(answer["slug"], None)
         return self._seen(activate(self.context, answers, self.recorder.confirm, self.pace))
 
-    def _seen(self, landed: Landed) -> Landed:
+    def _seen(self, landed: ActivationState) -> ActivationState:
         self.result.versions.update({slug: version or None for slug, version in landed.versions.items()})
         return landed
 
-    def _arrived(self, landed: Landed) -> None:
+    def _arrived(self, landed: ActivationState) -> None:
         self._seen(landed)
         if not landed.complete:
             raise landed.error or ServiceFailed("the activation did not take place", "inv status")
@@ -203,7 +354,7 @@ class _Release:
             raise Unfinished("Nothing went live, and the staged versions wait to be activated.", "inv deploy")
         return self._restored(self._all_live(landed, guessed))
 
-    def _all_live(self, landed: Landed, guessed: set[str]) -> Landed:
+    def _all_live(self, landed: ActivationState, guessed: set[str]) -> ActivationState:
         """Activates what was staged, without the guessed versions if the platform takes offence at those."""
         if not landed.unmoved or (self.put_at is not None and landed.moved):
             return landed
@@ -211,13 +362,13 @@ class _Release:
         first = self._ordered() if self.put_at is None else known
         self.put_at = self.put_at or self.context.clock.monotonic()
         self.recorder.staged(first, sorted(self.stager.lost | guessed))
-        done = self._activated(first) if first else Landed((), (), (), {})
+        done = self._activated(first) if first else ActivationState((), (), (), {})
         if not done.complete and guessed and first != known and known:
             done = self._activated(known)
         self.stager.lost |= guessed - set(done.moved)
         return done
 
-    def _restored(self, settled: Landed) -> str:
+    def _restored(self, settled: ActivationState) -> str:
         if not settled.moved and not settled.unmoved:
             return "untouched"
         if self.previous is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from migration.base.errors import CutoverError, Refused
 from migration.base.parallel import every
 from migration.clients.supabase_types import Function
-from migration.deploy.staging import Wanted
+from migration.deploy.staging import FunctionSpec
 from migration.source import downloaded, snapstore, source
 from migration.source.source import Source
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Snapshot:
     """One live function. `source` is what a restore sends: git's where it is file for file the download, else the
     download itself; None when neither can run, and `why` says so. `digest` names the download."""
 
@@ -44,14 +44,16 @@ class Kept:
             "function_id": live.id,
         }
 
-    def wanted(self, live: Function | None) -> Wanted:
+    def wanted(self, live: Function | None) -> FunctionSpec:
         """What a restore sends; it always names `verify_jwt`, because silence would keep the new value."""
         if self.source is None:
             raise Refused(f"{self.slug} cannot be restored: {self.why}", "inv plan")
-        return Wanted(self.slug, self.source, live, self.function.verify_jwt)
+        return FunctionSpec(self.slug, self.source, live, self.function.verify_jwt)
 
 
-def take(context: Context, functions: Iterable[Function], base: Callable[[], Mapping[str, Source]]) -> dict[str, Kept]:
+def take(
+    context: Context, functions: Iterable[Function], base: Callable[[], Mapping[str, Source]]
+) -> dict[str, Snapshot]:
     """Downloads what is live, all at once, and judges it; `base` gives git's source before the change, by slug, and
     is asked when the download is there."""
     kept = every(list(functions), lambda function: _take(context, function, base))
@@ -64,7 +66,7 @@ def details(context: Context, functions: Iterable[Function]) -> list[Function]:
     return [function for function in found if function is not None]
 
 
-def keep(context: Context, kept: Iterable[Kept]) -> None:
+def keep(context: Context, kept: Iterable[Snapshot]) -> None:
     """Put what git cannot give back where every machine finds it."""
     for one in kept:
         if one.restorable == "snapshot" and one.source is not None:
@@ -99,18 +101,18 @@ def _proven(deployment: Deployment, slug: str, found: Source | None) -> None:
         raise Refused(f"{slug}: the source that was live before {deployment.id} {what}.", "inv status")
 
 
-def _take(context: Context, function: Function, past: Callable[[], Mapping[str, Source]]) -> Kept:
+def _take(context: Context, function: Function, past: Callable[[], Mapping[str, Source]]) -> Snapshot:
     try:
         body = downloaded.from_body(snapstore.download(context, function), function)
     except CutoverError as error:
         empty = Source(function.slug, "", {})
-        return Kept(
+        return Snapshot(
             function.slug, function, empty, None, "no", empty.digest, f"its source cannot be read: {error.message}"
         )
     base = past().get(function.slug)
     if base is not None and downloaded.same_files(base, body):
-        return Kept(function.slug, function, body, base, "git", body.digest)
+        return Snapshot(function.slug, function, body, base, "git", body.digest)
     usable, why = downloaded.usable(body, context.state)
     if usable is None:
-        return Kept(function.slug, function, body, None, "no", body.digest, why)
-    return Kept(function.slug, function, usable, usable, "snapshot", usable.digest)
+        return Snapshot(function.slug, function, body, None, "no", body.digest, why)
+    return Snapshot(function.slug, function, usable, usable, "snapshot", usable.digest)

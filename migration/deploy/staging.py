@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections import deque
@@ -13,12 +14,44 @@ from migration.base.clock import Clock
 from migration.base.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function, Upload
-from migration.deploy.journal import Journal
-from migration.deploy.stranded import Stranded, settle, settling, way_out
+from migration.deploy.records import Journal
 from migration.source.source import Source
 
 if TYPE_CHECKING:
     from migration.context import Context
+
+
+class StrandedVersion(ServiceFailed):
+    """A staged version that nobody activated stands in the way, and it is not ours to activate."""
+
+
+def settling(live: Function) -> dict[str, Any]:
+    """Names the version that must be waiting, since staging answers 409 while this one is live."""
+    return {"id": live.id, "slug": live.slug, "name": live.name, "status": "ACTIVE", "version": live.version + 1}
+
+
+def settle(context: Context, live: Function) -> None:
+    """Activate a stranded version that is ours; StrandedVersion when the platform refuses that too."""
+    failpoint("settle.send")
+    try:
+        context.supabase.activate([settling(live)])
+    except ApiError as error:
+        if error.status in (408, 429) or error.status >= 500:
+            raise
+        raise StrandedVersion(
+            *way_out(context, live, f"and the platform will not activate it ({error.message})")
+        ) from None
+    failpoint("settle.sent")
+
+
+def way_out(context: Context, live: Function, why: str) -> tuple[str, str]:
+    """The message and the hint for a stranded version that we leave alone."""
+    base = f"{context.environment.api_url}/v1/projects/{context.environment.project_ref}/functions"
+    body = json.dumps([settling(live)])
+    text = f"{live.slug}: a staged version {live.version + 1} waits on the platform, {why}. Nothing was done about it."
+    ways = f"activate it with: PUT {base} {body}; or delete the function and deploy it again (it is away meanwhile)"
+    return text, ways
+
 
 Answer = dict[str, Any]
 _Call = Callable[[Upload, float], Function]
@@ -39,7 +72,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FunctionSpec:
     """What one function shall be: its source (None: deleted), what is live before, and the `verify_jwt` to send."""
 
     slug: str
@@ -89,21 +122,23 @@ class Stager:
     pace: Pace = field(default_factory=Pace)
     lost: set[str] = field(default_factory=set)
     settled: dict[str, float] = field(default_factory=dict)  # when a version left by another deployment went live
-    after: dict[str, Wanted] = field(default_factory=dict)  # what stood in the way was settled: another version is live
+    after: dict[str, FunctionSpec] = field(
+        default_factory=dict
+    )  # what stood in the way was settled: another version is live
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.rate = Rate(self.context.clock)
 
-    def stage(self, wanted: Wanted) -> Answer:
+    def stage(self, wanted: FunctionSpec) -> Answer:
         """The platform's answer. Retries what may be retried; raises what ends it."""
         return self._until(wanted, self._post)
 
-    def deploy(self, wanted: Wanted) -> Answer:
+    def deploy(self, wanted: FunctionSpec) -> Answer:
         """The one-step upload of a single function: a lost answer is looked up, since the live version tells."""
         return self._until(wanted, self._deploy)
 
-    def _until(self, wanted: Wanted, send: Callable[[Wanted], Answer]) -> Answer:
+    def _until(self, wanted: FunctionSpec, send: Callable[[FunctionSpec], Answer]) -> Answer:
         clock, tries = self.context.clock, 0
         end = clock.monotonic() + self.pace.retry
         while True:
@@ -130,7 +165,7 @@ class Stager:
         backoff = min(self.pace.wait * 2 ** (tries - 1), self.pace.longest)
         return backoff * random.uniform(0.7, 1.0) if again else None
 
-    def _post(self, wanted: Wanted) -> Answer:
+    def _post(self, wanted: FunctionSpec) -> Answer:
         try:
             return self._send(wanted, self.context.supabase.stage)
         except ApiError as error:
@@ -140,7 +175,7 @@ class Stager:
                 return self._found(wanted)
             return self._conflict(wanted, error, self.context.supabase.stage)
 
-    def _deploy(self, wanted: Wanted) -> Answer:
+    def _deploy(self, wanted: FunctionSpec) -> Answer:
         try:
             return self._send(wanted, self.context.supabase.deploy)
         except (ApiError, Unknown) as error:
@@ -151,7 +186,7 @@ class Stager:
                 return self._conflict(wanted, error, self.context.supabase.deploy)
             raise
 
-    def _send(self, wanted: Wanted, call: _Call) -> Answer:
+    def _send(self, wanted: FunctionSpec, call: _Call) -> Answer:
         failpoint("stage.send")
         try:
             answer = call(wanted.upload, self.pace.upload)
@@ -167,7 +202,7 @@ class Stager:
             raise ServiceFailed(f"staging {wanted.slug}: the platform answered with status {answer.status}")
         return self._keep(wanted, dict(answer.raw))
 
-    def _keep(self, wanted: Wanted, answer: Answer) -> Answer:
+    def _keep(self, wanted: FunctionSpec, answer: Answer) -> Answer:
         """The answer counts even where the disk does not take it: the ledger's record is still to come."""
         try:
             self.journal.answered(wanted.slug, answer)
@@ -176,7 +211,7 @@ class Stager:
         self.lost.discard(wanted.slug)
         return answer
 
-    def _live(self, wanted: Wanted) -> Function | None:
+    def _live(self, wanted: FunctionSpec) -> Function | None:
         """What is live, as long as that is what was live when we began."""
         live = self.context.supabase.function(wanted.slug)
         if (live.version if live else 0) != wanted.expected - 1:
@@ -187,19 +222,19 @@ class Stager:
             )
         return live
 
-    def _found(self, wanted: Wanted) -> Answer:
+    def _found(self, wanted: FunctionSpec) -> Answer:
         """409 on repeating an upload whose answer was lost: it is there, and it is what we want."""
         live = self._live(wanted)
         if live is None:
             return self._clear(wanted, self.context.supabase.stage)
         return self._keep(wanted, {**settling(live), "verify_jwt": wanted.upload.metadata.get("verify_jwt")})
 
-    def _conflict(self, wanted: Wanted, error: ApiError, call: _Call) -> Answer:
+    def _conflict(self, wanted: FunctionSpec, error: ApiError, call: _Call) -> Answer:
         """409: a staged version is in the way. Ours: activate it, then send what is wanted, once. Somebody else's:
         not to be touched."""
         live, ours = self._live(wanted), wanted.slug in self.lost or self.explained(wanted.slug)
         if live is not None and not ours:
-            raise Stranded(*way_out(self.context, live, "and nothing in the ledger explains it"))
+            raise StrandedVersion(*way_out(self.context, live, "and nothing in the ledger explains it"))
         if live is not None:
             if wanted.slug not in self.lost:
                 self.settled.setdefault(wanted.slug, self.context.clock.monotonic())
@@ -208,14 +243,14 @@ class Stager:
             self.after[wanted.slug] = replace(wanted, before=self.context.supabase.function(wanted.slug))
             return self._send(self.after[wanted.slug], call)
         if not ours:
-            raise Stranded(
+            raise StrandedVersion(
                 f"{wanted.slug}: a version waits on the platform that was never made live, and nothing in the ledger "
                 f"explains it ({error.message}).",
                 f"supabase functions delete {wanted.slug}\ninv deploy",
             )
         return self._clear(wanted, call)
 
-    def _clear(self, wanted: Wanted, call: _Call) -> Answer:
+    def _clear(self, wanted: FunctionSpec, call: _Call) -> Answer:
         """A function that was never live can be taken away whole, since we put it there."""
         self.lost.discard(wanted.slug)
         self.context.supabase.delete(wanted.slug)

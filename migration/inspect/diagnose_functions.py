@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from migration.base.errors import CutoverError
 from migration.base.finding import Finding, then
 from migration.clients.supabase_types import Function
-from migration.deploy.plan import Item
+from migration.deploy.plan import PlanItem
 from migration.inspect.look import Look
 from migration.source import differences, downloaded, functions_config, snapstore, source
 from migration.source.differences import Unchanged
@@ -60,7 +60,7 @@ def _nowhere(look: Look, slug: str) -> bool:
     return False
 
 
-def _item(look: Look, item: Item) -> Iterator[Finding]:
+def _item(look: Look, item: PlanItem) -> Iterator[Finding]:
     if item.action == "drifted":
         fix = f"inv plan --diff, then type: inv deploy --plan {look.plan.hash[:12]}"
         yield Finding(

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from migration.base.clock import minute
 from migration.base.errors import CutoverError
 from migration.base.finding import Finding, then
-from migration.deploy import forward
 from migration.deploy import hold as holds
 from migration.inspect.look import Look
 from migration.ledger.deployments import Deployment, Record
@@ -82,7 +81,7 @@ def _lock(look: Look, holder: LockHolder) -> Finding:
 def _hold(look: Look, hold: Record) -> Finding:
     commit = holds.undoing(hold)
     evidence = f"set {minute(str(hold.get('at', '')))} UTC by {hold.get('who', '')} with {hold['id']}"
-    fix = forward.line(look.context, commit) if commit else forward.lift(look.context)
+    fix = holds.roll_forward(look.context, commit) if commit else holds.lift_command(look.context)
     return Finding("hold", "a range that was rolled back is held", evidence, fix, "warning", str(hold["id"]))
 
 

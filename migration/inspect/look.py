@@ -10,7 +10,7 @@ from functools import cached_property
 from migration.clients.supabase_types import Function
 from migration.context import Context
 from migration.deploy import plan as plans
-from migration.deploy.plan import Item, Plan
+from migration.deploy.plan import Plan, PlanItem
 from migration.logs.reader import LogReader
 from migration.verify.readings import Scope
 
@@ -53,5 +53,5 @@ class Look:
         live = {each.slug: (each.id, each.version) for each in self.migrated}
         return Scope(live, self.since, self.now + timedelta(minutes=1))
 
-    def item(self, slug: str) -> Item | None:
+    def item(self, slug: str) -> PlanItem | None:
         return next((each for each in self.plan.functions if each.slug == slug), None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from migration.base.errors import CutoverError, ServiceFailed
 from migration.base.finding import named
 from migration.base.parallel import every
-from migration.deploy import drift, recovery, waiting
+from migration.deploy import drift, recovery
 from migration.deploy.recovery import Recovery
 from migration.ledger.deployments import UNDONE, Deployment, History, agrees
 from migration.source import source
@@ -180,8 +180,8 @@ def _notes(context: Context, history: History, live: Mapping[str, Function], row
     if unsent := ledger.emergency.waiting():
         place = ledger.emergency.folder
         found.append(f"{len(unsent)} records wait in {place}: the next command that reaches the remote pushes them.")
-    if left := waiting.slugs(history, live):
-        found.append(named(waiting.said(left), context.environment.name))
+    if left := recovery.waiting_slugs(history, live):
+        found.append(named(recovery.waiting_note(left), context.environment.name))
     if history.holds:
         tips = ", ".join(dict.fromkeys(str(one.get("tip") or "")[:9] for one in history.holds))
         found.append(f"Held: {tips} may not be deployed again until inv deploy{env} --lift-hold 'why'.")

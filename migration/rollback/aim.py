@@ -10,7 +10,7 @@ from migration.base.errors import CutoverError, Refused
 from migration.clients.supabase_types import Function
 from migration.deploy import drift, snapshot
 from migration.deploy.recovery import Recovery
-from migration.deploy.staging import Wanted
+from migration.deploy.staging import FunctionSpec
 from migration.ledger.deployments import Deployment, History
 from migration.rollback.target import Target
 
@@ -37,9 +37,9 @@ class Aim:
     def version(self) -> int | None:
         return int(self.before["version"]) if self.before else None
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> FunctionSpec:
         jwt = self.before.get("verify_jwt") if self.before else None
-        return Wanted(self.slug, self.source, self.live, jwt)
+        return FunctionSpec(self.slug, self.source, self.live, jwt)
 
     def as_json(self) -> dict[str, Any]:
         live = {"version": self.live.version} if self.live else None
@@ -142,7 +142,7 @@ def keep(context: Context, aims: Sequence[Aim]) -> tuple[dict[str, Any], list[st
     return told, notes
 
 
-def _kept(context: Context, one: snapshot.Kept) -> str:
+def _kept(context: Context, one: snapshot.Snapshot) -> str:
     try:
         snapshot.keep(context, [one])
     except CutoverError:

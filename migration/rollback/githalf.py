@@ -9,7 +9,7 @@ from migration.base import interrupts
 from migration.base.command import inv
 from migration.base.errors import CutoverError
 from migration.base.failpoint import failpoint
-from migration.deploy import forward
+from migration.deploy import hold
 from migration.git import revert
 from migration.git.reverted import Reverted
 from migration.ledger.deployments import Record
@@ -63,7 +63,7 @@ class GitHalf:
         """How the change goes live again one day."""
         if reverted is None or not reverted.revert:
             return []
-        return [f"to roll forward: {forward.line(self.context, reverted.revert)}"]
+        return [f"to roll forward: {hold.roll_forward(self.context, reverted.revert)}"]
 
     def _kept(self, ended: Reverted) -> Record:
         """What to record: an earlier revert that waits somewhere is not forgotten because this run made none."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from migration.base.errors import CutoverError, Refused, Unreachable
 from migration.base.finding import named
-from migration.deploy import drift, recorder
-from migration.deploy.ends import Unlocked, abandon
+from migration.deploy import drift, records
+from migration.deploy.records import LocklessRecording
+from migration.deploy.recovery import close_abandoned
 from migration.deploy.staging import Pace
 from migration.git import reversal
 from migration.git.giterrors import SHUT
@@ -97,9 +98,9 @@ def run(
     if not confirm(made):
         raise Refused("Not confirmed: nothing was changed.", "inv rollback")
     undo = Undo(context, made.target, whole, restore_only, push, pace or Pace())
-    name = made.target.resumes.id if made.target.resumes else recorder.name(context.clock.now())
+    name = made.target.resumes.id if made.target.resumes else records.name(context.clock.now())
     if reason is not None:
-        free = Unlocked(context, name, None, made.history, reason=reason)
+        free = LocklessRecording(context, name, None, made.history, reason=reason)
         return undo.run(free, made.functions, made.live)
     had: list[LockHold] = []
     try:
@@ -108,7 +109,7 @@ def run(
             again = plan(context, to, half)
             if again.key != made.key:
                 raise Refused("Not rolled back: something has moved since you were asked.", "inv rollback")
-            recording = recorder.begin(context, name, held, again.history)
+            recording = records.begin(context, name, held, again.history)
             return undo.run(recording, again.functions, again.live)
     except SHUT as error:
         if not had:
@@ -196,5 +197,5 @@ def _closed(context: Context, made: RollbackPlan, wait: float) -> RollbackResult
     """Nothing to do; an interrupted deployment of which nothing went live gets its end on record."""
     pending = made.target.pending
     if pending is not None and pending.verdict == "abandoned" and pending.deployment.interrupted:
-        abandon(context, pending, wait)
+        close_abandoned(context, pending, wait)
     return RollbackResult(None, message=made.message)

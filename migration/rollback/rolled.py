@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from migration.deploy.outcome import Moved, Side
+from migration.deploy.result import FunctionResult, FunctionVersion
 from migration.git.reverted import Reverted
 from migration.rollback.aim import Aim
 
@@ -20,7 +20,7 @@ class RolledBack:
     outcome: str
     revision: str
     base_revision: str
-    functions: tuple[Moved, ...]
+    functions: tuple[FunctionResult, ...]
     began: datetime
     ended: datetime
     to: str | None
@@ -44,21 +44,23 @@ class RollbackResult:
     exit_code: int = 0
 
 
-def moves(aims: Sequence[Aim], versions: Mapping[str, int | None], *, untouched: bool = False) -> tuple[Moved, ...]:
+def moves(
+    aims: Sequence[Aim], versions: Mapping[str, int | None], *, untouched: bool = False
+) -> tuple[FunctionResult, ...]:
     """Each function before and after, by the live `versions` that were seen since; `untouched`: the rest is as before.
 
     Only what has moved has the digest of the source that was put back.
     """
-    return tuple(Moved(one.slug, one.action, _before(one), _after(one, versions, untouched)) for one in aims)
+    return tuple(FunctionResult(one.slug, one.action, _before(one), _after(one, versions, untouched)) for one in aims)
 
 
-def _before(aim: Aim) -> Side:
-    return Side(aim.live.version if aim.live else None, None)
+def _before(aim: Aim) -> FunctionVersion:
+    return FunctionVersion(aim.live.version if aim.live else None, None)
 
 
-def _after(aim: Aim, versions: Mapping[str, int | None], untouched: bool) -> Side | None:
+def _after(aim: Aim, versions: Mapping[str, int | None], untouched: bool) -> FunctionVersion | None:
     if aim.slug not in versions:
         return _before(aim) if untouched else None
     version, before = versions[aim.slug], _before(aim).version
     put_back = version is not None and aim.source is not None and (version != before or aim.action == "same")
-    return Side(version, aim.source.digest if put_back and aim.source else None)
+    return FunctionVersion(version, aim.source.digest if put_back and aim.source else None)

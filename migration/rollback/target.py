@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from migration.base.errors import Refused
 from migration.clients.supabase_types import Function
-from migration.deploy import drift, recovery, waiting
+from migration.deploy import drift, recovery
 from migration.deploy.recovery import Recovery
 from migration.ledger.deployments import LIVE, UNDONE, Deployment, History, agrees, undoes
 
@@ -81,7 +81,7 @@ def _newest(history: History, newest: Deployment, pending: Recovery | None, live
     target = Target("service", (newest,), before, newest.base_revision, newest.revision, origins, pending)
     if (pending and pending.verdict == "abandoned") or newest.outcome == "abandoned":
         text = f"Nothing of {newest.id} ever went live: there is nothing to roll back."
-        waits = pending.waits if pending else waiting.said(waiting.slugs(history, live))
+        waits = pending.waits if pending else recovery.waiting_note(recovery.waiting_slugs(history, live))
         return _with(target, "none", f"{text} {waits}".rstrip() + _onward(history))
     if newest.outcome == "restored":
         return _half(target, newest, f"{newest.id} was already put back, and git agrees.")

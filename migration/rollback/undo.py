@@ -10,12 +10,12 @@ from migration.base import interrupts
 from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, ServiceFailed
 from migration.base.failpoint import failpoint
-from migration.deploy import activation, hold, waiting
-from migration.deploy.ends import close
-from migration.deploy.recorder import Record, Recording
-from migration.deploy.release import Released, Step, release
+from migration.deploy import hold
+from migration.deploy.records import Record, Recording
+from migration.deploy.recovery import close
+from migration.deploy.release import ReleaseResult, TimedStep, activate, release
+from migration.deploy.result import SettledVersions, settled_versions
 from migration.deploy.staging import Pace
-from migration.deploy.waiting import Answered
 from migration.git.reverted import Reverted
 from migration.rollback import aim, undone
 from migration.rollback.aim import Aim
@@ -37,11 +37,11 @@ class Undo:
         self.context, self.target, self.pace = context, target, pace
         self.whole, self.restore_only, self.push = whole, restore_only, push
         self.begun = False
-        self.steps: list[Step] = []
+        self.steps: list[TimedStep] = []
         self.notes: list[str] = []
         self.versions: dict[str, int | None] = {}
         self.settled: float | None = None  # when what had been left waiting went live
-        self.waited: list[Answered] = []
+        self.waited: list[SettledVersions] = []
 
     def run(self, recording: Recording, aims: Sequence[Aim], live: Mapping[str, Function]) -> RollbackResult:
         """Restore (unless that is done), then git, then the proof."""
@@ -60,7 +60,7 @@ class Undo:
         half = GitHalf(self.context, self.target, self.aims, carrier, self.whole, self.push, former)
         reverted = None if self.restore_only else half.run(live)
         if reverted is not None:
-            self.steps.append(Step("git", half.seconds, reverted.message))
+            self.steps.append(TimedStep("git", half.seconds, reverted.message))
         interrupts.settled()
         return self._result(half, reverted, seconds)
 
@@ -96,24 +96,24 @@ class Undo:
             "functions": [one.record() for one in self.aims], "secrets": {}, "snapshots": dict(kept),
         }  # fmt: skip
 
-    def _attempt(self, live: Mapping[str, Function]) -> Released:
+    def _attempt(self, live: Mapping[str, Function]) -> ReleaseResult:
         try:
             released = self._restore(live)
         except CutoverError as error:
-            released = Released("unfinished", error=error)
+            released = ReleaseResult("unfinished", error=error)
         self.waited = self._waited(released)
         self.notes += [one.note for one in self.waited]
         return released
 
-    def _waited(self, released: Released) -> list[Answered]:
+    def _waited(self, released: ReleaseResult) -> list[SettledVersions]:
         """What answered callers on the way, without ever having been proven."""
-        found, pending = waiting.answered(released.settled, self.recording.left_by), self.target.pending
+        found, pending = settled_versions(released.settled, self.recording.left_by), self.target.pending
         if self.settled is None or pending is None:
             return found
         seconds = self.context.clock.monotonic() - self.settled
-        return [Answered(pending.deployment.id, tuple(pending.answers), seconds), *found]
+        return [SettledVersions(pending.deployment.id, tuple(pending.answers), seconds), *found]
 
-    def _restore(self, live: Mapping[str, Function]) -> Released:
+    def _restore(self, live: Mapping[str, Function]) -> ReleaseResult:
         """Settle what an interrupted run left waiting, then send the former sources."""
         pending = self.target.pending
         resumed = self.target.resumes is not None
@@ -122,18 +122,18 @@ class Undo:
             again = inv("rollback", env=self.context.environment.name)
             interrupts.between("Staged versions were being settled.", again)
             self.settled = self.context.clock.monotonic()
-            activation.activate(self.context, list(answers.values()), self.recording.confirm, self.pace)
+            activate(self.context, list(answers.values()), self.recording.confirm, self.pace)
             live = {function.slug: function for function in self.context.supabase.functions()}
         todo = [replace(one, live=live.get(one.slug)) for one in self.aims if one.action != "same"]
         self.versions = {one.slug: one.live.version if one.live else None for one in self.aims if one.action == "same"}
         if not todo:
-            return Released("live")
+            return ReleaseResult("live")
         return release(
             self.context, [one.wanted() for one in todo], self.recording, answers=answers if resumed else None,
             pace=self.pace,
         )  # fmt: skip
 
-    def _ended(self, released: Released) -> None:
+    def _ended(self, released: ReleaseResult) -> None:
         self.steps += released.steps
         self.versions.update(released.versions)
         self._close(self._outcome(), "What was live before is live again.", release=self.restore_only)
@@ -141,7 +141,7 @@ class Undo:
         if pending is not None and self.target.resumes is None:
             close(self.context, pending, "restored", f"taken back by {self.recording.deployment}")
 
-    def _failed(self, released: Released) -> RollbackResult:
+    def _failed(self, released: ReleaseResult) -> RollbackResult:
         """Nothing moved: everything is as before. Something moved: the next rollback goes on from there."""
         self.steps += released.steps
         self.versions.update(released.versions)

@@ -13,7 +13,7 @@ from migration.cli.lines import Lines
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan
-from migration.deploy.outcome import DeployResult
+from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.rehearsal.server import Running, start
 from tests.support import repos, scene, told

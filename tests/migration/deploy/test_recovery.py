@@ -17,8 +17,8 @@ from migration.base.errors import ServiceFailed, Unfinished
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan, recovery
-from migration.deploy.outcome import DeployResult
 from migration.deploy.recovery import Recovery
+from migration.deploy.result import DeployResult
 from migration.inspect import status
 from migration.rehearsal.server import Running
 from migration.rollback import rollback

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from migration.deploy.journal import Journal
-from migration.deploy.release import Released, release
-from migration.deploy.staging import Pace, Wanted
+from migration.deploy.records import Journal
+from migration.deploy.release import ReleaseResult, release
+from migration.deploy.staging import FunctionSpec, Pace
 from migration.rehearsal.server import Running
 from migration.source.source import Source
 from tests.support import scene
@@ -49,14 +49,14 @@ class Road:
         for one in self.wanted(1, *stage.functions):
             stage.context().supabase.deploy(one.upload)
 
-    def wanted(self, version: int, *slugs: str) -> list[Wanted]:
+    def wanted(self, version: int, *slugs: str) -> list[FunctionSpec]:
         live = {one.slug: one for one in self.stage.context().supabase.functions()}
         sources = {
             slug: Source(slug, index(slug), {index(slug): text(version).encode()}, "", (), None) for slug in slugs
         }
-        return [Wanted(slug, found, live.get(slug), True) for slug, found in sources.items()]
+        return [FunctionSpec(slug, found, live.get(slug), True) for slug, found in sources.items()]
 
-    def travel(self, version: int, slugs: Sequence[str], platform: Any = None) -> Released:
+    def travel(self, version: int, slugs: Sequence[str], platform: Any = None) -> ReleaseResult:
         context = self.stage.context()
         if platform is not None:
             context.__dict__["supabase"] = platform

@@ -750,7 +750,7 @@ def test_an_interrupted_deployment_is_found_and_finished(
 ) -> None:
     sick.scene.commit({index(slug): KIMI + "// half\n" for slug in ("alpha", "beta")}, "Half")
     sick.running.fault("activate", "status", status=500, times=0)
-    monkeypatch.setattr("migration.deploy.recorder.Recording.outcome", lambda *_: None)
+    monkeypatch.setattr("migration.deploy.records.Recording.outcome", lambda *_: None)
     from migration.deploy.staging import Pace
 
     quick = Pace(upload=5, retry=0.2, activate=0.5, wait=0.05, longest=0.1)

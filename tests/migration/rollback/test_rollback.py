@@ -16,7 +16,7 @@ from migration.cli.sink import one_line
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan
-from migration.deploy.outcome import DeployResult
+from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.git.giterrors import Denied
 from migration.inspect import status
@@ -628,7 +628,7 @@ def test_an_interrupted_deployment_with_somebody_else_s_version_live_is_left_alo
         _rollback(stage.context())
 
 
-@pytest.mark.parametrize("where", ["release.activate", "journal.Journal.sending"])
+@pytest.mark.parametrize("where", ["release.activate", "records.Journal.sending"])
 def test_a_signal_during_the_restore_is_recorded_and_the_next_rollback_finishes(
     where: str, stage: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from migration.base.errors import Refused
 from migration.context import Context
 from migration.deploy import deploy
-from migration.deploy.outcome import DeployResult
+from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.rehearsal.server import Running
 from tests.support import scene

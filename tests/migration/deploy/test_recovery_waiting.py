@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migration.deploy import deploy
-from migration.deploy.outcome import DeployResult
+from migration.deploy.result import DeployResult
 from migration.inspect import status
 from migration.rollback import rollback
 from tests.support import crash, scene, told

@@ -1,22 +1,97 @@
-"""What a deployment tells the ledger, and what it asks of it, while it goes on."""
+"""What a deployment writes while it goes on: records in the ledger, and a journal on this machine."""
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from io import FileIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import Unfinished, Unreachable
 from migration.base.failpoint import failpoint
-from migration.deploy.journal import Journal
 from migration.ledger.deployments import fold
 
 if TYPE_CHECKING:
     from migration.context import Context
     from migration.ledger.deployments import Deployment, History
     from migration.ledger.lock import LockHold
+
+
+KEPT = 20
+
+
+class Journal:
+    """One deployment's file, `.cutover/journal/<environment>/<deployment>.jsonl`. Safe from several threads."""
+
+    def __init__(self, state: Path, environment: str, deployment: str) -> None:
+        self.path = state / "journal" / environment / f"{deployment}.jsonl"
+        self._guard, self._syncing = threading.Lock(), threading.Lock()
+        self._handle: FileIO | None = None
+        self._written = self._synced = 0
+
+    def sending(self, slugs: Sequence[str]) -> None:
+        """Uploads of these functions are about to leave."""
+        failpoint("journal.sending")
+        self._append({"sending": list(slugs)})
+
+    def answered(self, slug: str, answer: dict[str, Any]) -> None:
+        """The platform's answer to staging, kept word for word: activation needs it."""
+        failpoint("journal.answered")
+        self._append({"answered": slug, "answer": answer})
+        failpoint("journal.answered.after")
+
+    def sent(self) -> set[str]:
+        return {slug for line in self._lines() for slug in line.get("sending", ())}
+
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """The newest answer of each function."""
+        return {line["answered"]: line["answer"] for line in self._lines() if "answered" in line}
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def _append(self, line: dict[str, Any]) -> None:
+        """Write, then sync. Answers come all at once, so whoever syncs does it for all that have been written."""
+        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        with self._guard:
+            if self._handle is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._prune()
+                self._handle = self.path.open("ab", buffering=0)
+            self._handle.write(data)
+            self._written += 1
+            mine = self._written
+        with self._syncing:
+            if self._synced < mine:
+                upto = self._written
+                os.fsync(self._handle.fileno())
+                self._synced = upto
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """Every whole line; a torn last one, cut by a kill or a full disk, is not there."""
+        try:
+            text = self.path.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in text.split("\n")[:-1] if _whole(line)]
+
+    def _prune(self) -> None:
+        for old in sorted(self.path.parent.glob("*.jsonl"))[:-KEPT]:
+            old.unlink(missing_ok=True)
+
+
+def _whole(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
 
 Record = dict[str, Any]
 
@@ -26,7 +101,7 @@ def name(now: datetime) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def heard(context: Context) -> None:
+def require_ledger(context: Context) -> None:
     """Raises unless the ledger was just heard: under the lock, what this clone last knew may be an earlier story."""
     if context.ledger.offline:
         text = f"Nothing was changed: the ledger could not be read again. {context.ledger.offline}"
@@ -35,7 +110,7 @@ def heard(context: Context) -> None:
 
 def begin(context: Context, deployment: str, held: LockHold, history: History) -> Recording:
     """The records of a deployment that acts on this history, read under the lock."""
-    heard(context)
+    require_ledger(context)
     return Recording(context, deployment, held, history)
 
 
@@ -119,3 +194,16 @@ def left_waiting(deployment: Deployment, slug: str) -> bool:
     if staged is not None:
         return deployment.interrupted and (after is None or after < staged)
     return deployment.interrupted and change is not None
+
+
+@dataclass(frozen=True)
+class LocklessRecording(Recording):
+    """Records of a rollback that goes without the lock: what cannot be pushed now waits in an emergency file."""
+
+    reason: str = ""
+
+    def intent(self, record: Record) -> None:
+        super().intent({**record, "without_lock": self.reason})
+
+    def _append(self, record: Record) -> None:
+        self.context.ledger.keep(record)

@@ -10,7 +10,7 @@ import pytest
 from migration.base.errors import ServiceFailed
 from migration.cli.sink import one_line
 from migration.deploy import deploy
-from migration.deploy.outcome import DeployResult
+from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.inspect import status
 from tests.support import told

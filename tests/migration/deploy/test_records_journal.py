@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from migration.deploy.journal import KEPT, Journal
+from migration.deploy.records import KEPT, Journal
 
 
 def test_what_was_sent_and_answered_is_read_back(tmp_path: Path) -> None:
