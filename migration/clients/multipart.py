@@ -1,4 +1,4 @@
-"""Reading a multipart answer: the downloaded function."""
+"""Reading multipart bodies: downloaded functions, and the uploads that the sandbox takes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ from urllib.parse import unquote
 
 def parts(content_type: str, body: bytes) -> tuple[Mapping[str, Any], dict[str, bytes]]:
     """Metadata ({} without one) and files by path; a part's path is its `Supabase-Path`, else its file name."""
-    message = Message()  # not EmailMessage, whose policy takes longer to import than the answer to arrive
-    message["content-type"] = content_type
-    boundary = message.get_param("boundary")
-    if not content_type.lower().startswith("multipart/") or not boundary:
-        raise ValueError(f"expected a multipart answer, got {content_type or 'no content type'}")
     metadata: Mapping[str, Any] = {}
     files: dict[str, bytes] = {}
-    for head, data in _split(body, str(boundary).encode()):
-        path = _path(head)
+    for head, data in split(content_type, body):
+        path = file_path(head)
         if path:
             files[path] = data
         elif data[:1] == b"{":
@@ -28,9 +23,15 @@ def parts(content_type: str, body: bytes) -> tuple[Mapping[str, Any], dict[str, 
     return metadata, files
 
 
-def _split(body: bytes, boundary: bytes) -> list[tuple[dict[str, str], bytes]]:
+def split(content_type: str, body: bytes) -> list[tuple[dict[str, str], bytes]]:
+    """Headers (names in lower case) and data of each part. ValueError for another content type and for a cut body."""
+    message = Message()  # not EmailMessage, whose policy takes longer to import than the answer to arrive
+    message["content-type"] = content_type
+    boundary = message.get_param("boundary")
+    if not content_type.lower().startswith("multipart/") or not boundary:
+        raise ValueError(f"expected a multipart answer, got {content_type or 'no content type'}")
     marked = b"\r\n" + body
-    delimiter = b"\r\n--" + boundary
+    delimiter = b"\r\n--" + str(boundary).encode()
     pieces = marked.split(delimiter)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise ValueError("the multipart answer is cut off")
@@ -42,7 +43,8 @@ def _split(body: bytes, boundary: bytes) -> list[tuple[dict[str, str], bytes]]:
     return found
 
 
-def _path(head: Mapping[str, str]) -> str:
+def file_path(head: Mapping[str, str]) -> str:
+    """The path that a part names; empty for a part that is not a file."""
     direct = head.get("supabase-path", "")
     if direct:
         return direct

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from . import access, database
-from .types import Identity, Sandbox
+from . import backend, identity
+from .identity import Identity
+from .types import Sandbox
 
 LIFETIME = 3600  # seconds
 _NEWER = "2024-01-01"  # the API version that puts the code's name in place of its number
@@ -22,18 +23,18 @@ _VERSION = "x-supabase-api-version"
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    auth = Auth(sandbox)
+    auth = AuthRoutes(sandbox)
     return [
         Route("/auth/v1/token", auth.token, methods=["POST"]),
         Route("/auth/v1/user", auth.user, methods=["GET"]),
         Route("/auth/v1/logout", auth.logout, methods=["POST"]),
         Route("/auth/v1/health", auth.health, methods=["GET"]),
         Route("/auth/v1/.well-known/jwks.json", auth.keys, methods=["GET"]),
-        *database.routes(sandbox),
+        *backend.routes(sandbox),
     ]
 
 
-class Auth:
+class AuthRoutes:
     """Sessions live as long as the process; a refresh token is good for one use, as hosted."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -122,11 +123,11 @@ class Auth:
 
     def _claims(self, request: Request) -> dict[str, Any] | Response:
         """The verified claims of a signed-in user's token, else the hosted answer."""
-        token = access.bearer(request.headers.get("authorization", ""))
+        token = identity.bearer(request.headers.get("authorization", ""))
         if token is None:
             return error(request, 401, "no_authorization", "This endpoint requires a valid Bearer token")
         try:
-            claims = access.payload(self.identity, token)
+            claims = identity.payload(self.identity, token)
         except jwt.PyJWTError as problem:
             return error(request, 403, "bad_jwt", f"invalid JWT: unable to parse or verify signature, {_why(problem)}")
         if "sub" not in claims:

@@ -12,14 +12,14 @@ from starlette.routing import BaseRoute, Route
 
 from .faults import KINDS, BadFault, FaultBox
 from .guard import problem
-from .history import History
+from .history import RequestHistory
 from .operations import OPERATIONS
 
 
 class Control:
     """`reset` brings the project back to its first state, without a function and with its first secrets."""
 
-    def __init__(self, faults: FaultBox, history: History, reset: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, faults: FaultBox, history: RequestHistory, reset: Callable[[], Awaitable[None]]) -> None:
         self.faults = faults
         self.history = history
         self._reset = reset

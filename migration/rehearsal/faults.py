@@ -42,6 +42,7 @@ KINDS = {
 }
 
 _SEMANTIC = {"error": "logs", "partial": "activate", "layout": "body", "stale": "route", "missing": "route"}
+_HANDED = {"route"}
 _NUMBERS = ("nth", "times", "seconds", "ms", "bytes", "share", "hold", "down_seconds", "status")
 
 
@@ -50,7 +51,7 @@ class BadFault(ValueError):
 
 
 @dataclass
-class Armed:
+class ArmedFault:
     """A fault and how often it was met; `seen` counts the calls it looked at, `hits` those it spoiled."""
 
     number: int
@@ -82,18 +83,18 @@ class Armed:
 class FaultBox:
     """The armed faults, in the order of arming; the first that meets a call is the one. Safe to use from threads."""
 
-    armed: list[Armed] = field(default_factory=list)
+    armed: list[ArmedFault] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def arm(self, faults: Sequence[Mapping[str, Any]]) -> list[Armed]:
+    def arm(self, faults: Sequence[Mapping[str, Any]]) -> list[ArmedFault]:
         """All or none: BadFault when one names no known operation or kind, or a number is none."""
         for fault in faults:
             check(fault)
         now = time.monotonic()
         ends = [now + fault["seconds"] if "seconds" in fault else None for fault in faults]
         with self._lock:
-            fresh = [Armed(next(self._numbers), dict(fault), end) for fault, end in zip(faults, ends, strict=True)]
+            fresh = [ArmedFault(next(self._numbers), dict(fault), end) for fault, end in zip(faults, ends, strict=True)]
             self.armed += fresh
         return fresh
 
@@ -114,6 +115,17 @@ class FaultBox:
     def shown(self) -> list[dict[str, Any]]:
         with self._lock:
             return [each.shown() for each in self.armed]
+
+
+class PartFaults:
+    """The faults that the parts act on themselves; the rest is acted on at the connection, and counted once."""
+
+    def __init__(self, box: FaultBox) -> None:
+        self._box = box
+
+    def take(self, operation: str, slug: str | None = None, region: str | None = None) -> Mapping[str, Any] | None:
+        acted_on = operation in OPERATIONS and operation not in _HANDED
+        return None if acted_on else self._box.take(operation, slug, region)
 
 
 def check(fault: Mapping[str, Any]) -> None:

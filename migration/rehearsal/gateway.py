@@ -10,12 +10,11 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from . import access, edge_rows
-from .access import Refusal
-from .exchange import PREFIX, Caller, Exchange
+from . import identity, rows
+from .exchange import PREFIX, Caller, Exchange, Upstream, WorkerLost, forward
+from .identity import Refusal
 from .isolate import Isolate
-from .limits import Limits
-from .proxy import Lost, Upstream, forward
+from .options import Limits
 from .rows import SERVED_BY
 from .types import LiveFunction, Sandbox
 from .workers import NotBootable, Pool
@@ -58,7 +57,7 @@ class Gateway:
         except asyncio.CancelledError:  # the server ends: an answer is of more use than a traceback
             await self._refuse(exchange, caller, WORKER_ERROR)
         finally:
-            edge_rows.write(self.sandbox, exchange, time.monotonic() - exchange.began)
+            rows.write(self.sandbox, exchange, time.monotonic() - exchange.began)
 
     async def _serve(self, exchange: Exchange, caller: Caller) -> None:
         slug = exchange.slug
@@ -84,7 +83,7 @@ class Gateway:
     def _refusal(self, exchange: Exchange, live: LiveFunction) -> Refusal | None:
         if exchange.scope["method"] == "OPTIONS" or not live.verify_jwt:
             return None
-        return access.check(self.sandbox.identity, exchange.headers, self.limits.new_keys)
+        return identity.check(self.sandbox.identity, exchange.headers, self.limits.new_keys)
 
     async def _pass(self, exchange: Exchange, caller: Caller, isolate: Isolate) -> None:
         """The function's own answer, or the platform's when the function does not come to one."""
@@ -100,7 +99,7 @@ class Gateway:
         except TimeoutError:
             limit = f"Request idle timeout limit ({idle:g}s) reached"
             await self._refuse(exchange, caller, Refusal(504, "IDLE_TIMEOUT", limit))
-        except Lost:
+        except WorkerLost:
             fate = isolate.fate if await isolate.ended(_END) else ""
             await self._refuse(exchange, caller, RESOURCES if fate in ("CPUTime", "Memory") else WORKER_ERROR)
         return None

@@ -18,7 +18,7 @@ _BULKY = {"logs", "body"}  # answers of which only size and digest are kept
 
 
 @dataclass
-class Entry:
+class RecordedRequest:
     """One request. `effect` is what changed, also when the answer got lost; `status` None when none was sent whole.
 
     `order` is the place of its effect and of what it read among all others; None when the app never saw it.
@@ -47,22 +47,24 @@ class Entry:
         return {name: value for name, value in vars(self).items() if name != "began"}
 
 
-class History:
+class RequestHistory:
     """The last requests, oldest first; numbers go on over `clear`, so that none is taken for another."""
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._entries: deque[RecordedRequest] = deque(maxlen=_KEPT)
         self._numbers = itertools.count(1)
         self._orders = itertools.count(1)
 
-    def begin(self, method: str, path: str, query: Mapping[str, Any], operation: str, slug: str | None) -> Entry:
+    def begin(
+        self, method: str, path: str, query: Mapping[str, Any], operation: str, slug: str | None
+    ) -> RecordedRequest:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         single = {name: values[0] if len(values) == 1 else values for name, values in query.items()}
-        entry = Entry(next(self._numbers), at, method, path, single, operation, slug)
+        entry = RecordedRequest(next(self._numbers), at, method, path, single, operation, slug)
         self._entries.append(entry)
         return entry
 
-    def acted(self, entry: Entry) -> None:
+    def acted(self, entry: RecordedRequest) -> None:
         """The app has handled it: nothing else came in between."""
         entry.order = next(self._orders)
 

@@ -10,18 +10,38 @@ import secrets
 import string
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from migration.base.errors import Refused
+import jwt
 
-from .files import write_json
-from .types import Identity
+from migration.base import durable
+from migration.base.errors import Refused
 
 _ISSUED, _EXPIRES = 1_700_000_000, 2_200_000_000
 _FILE = "identity.json"
 _SAFE = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The made-up project: every key, token and user that the sandbox invents for itself."""
+
+    project_ref: str
+    access_token: str
+    anon_key: str
+    service_role_key: str
+    publishable_key: str
+    secret_key: str
+    jwt_secret: str
+    user_id: str
+    user_email: str
+    user_password: str
+    openrouter_key: str
+    openrouter_management_key: str
+    google_keys: tuple[str, ...]
+    organization: str = "sandbox"
 
 
 def load(folder: Path) -> Identity:
@@ -30,7 +50,7 @@ def load(folder: Path) -> Identity:
     if path.exists():
         return _read(path)
     made = create()
-    write_json(path, asdict(made))
+    durable.write(path, (json.dumps(asdict(made), indent=1) + "\n").encode())
     return made
 
 
@@ -94,3 +114,80 @@ def _text(count: int) -> str:
 def _drawn(alphabet: str, count: int) -> str:
     choose: Callable[[str], str] = secrets.choice
     return "".join(choose(alphabet) for _ in range(count))
+
+
+_ASYMMETRIC = ("ES256", "RS256")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that the gateway gives in the function's place."""
+
+    status: int
+    code: str
+    message: str
+
+
+NO_HEADER = Refusal(401, "UNAUTHORIZED_NO_AUTH_HEADER", "Missing authorization header")
+FORMAT = Refusal(401, "UNAUTHORIZED_INVALID_JWT_FORMAT", "Invalid JWT")
+SCHEME = Refusal(401, "UNAUTHORIZED_INVALID_JWT_FORMAT", "Auth header is not 'Bearer {token}'")
+LEGACY = Refusal(401, "UNAUTHORIZED_LEGACY_JWT", "Invalid JWT")
+ASYMMETRIC = Refusal(401, "UNAUTHORIZED_ASYMMETRIC_JWT", "Invalid JWT")
+
+
+def check(identity: Identity, headers: Mapping[str, str], new_keys: bool = True) -> Refusal | None:
+    """None when the caller may pass. `new_keys`: whether sb_publishable_… and sb_secret_… keys do, as today."""
+    authorization, key = headers.get("authorization", ""), headers.get("apikey", "")
+    if not authorization and not key:
+        return NO_HEADER
+    token = bearer(authorization) or key
+    if not token:
+        return SCHEME
+    if token.startswith("sb_") and not _new(identity, token, headers) and key and key != token:
+        token = key
+    if token.startswith("sb_"):
+        return None if new_keys and _new(identity, token, headers) else FORMAT
+    return _verified(identity, token)
+
+
+def bearer(authorization: str) -> str | None:
+    words = authorization.split(" ")
+    return words[1] if len(words) == 2 and words[0] == "Bearer" and words[1] else None
+
+
+def algorithm(token: str) -> str | None:
+    """What the token says it is signed with; None when it is no JWT."""
+    try:
+        named = jwt.get_unverified_header(token).get("alg")
+    except jwt.PyJWTError:
+        return None
+    return named if isinstance(named, str) else None
+
+
+def payload(identity: Identity, token: str) -> dict[str, Any]:
+    """The verified claims; raises jwt.PyJWTError. Issuer and audience are not looked at, as hosted."""
+    options = {"verify_aud": False, "verify_iss": False, "verify_iat": False, "verify_sub": False, "verify_jti": False}
+    claims: dict[str, Any] = jwt.decode(token, identity.jwt_secret, algorithms=["HS256"], options=options)  # type: ignore[arg-type]
+    return claims
+
+
+def _verified(identity: Identity, token: str) -> Refusal | None:
+    named = algorithm(token)
+    if named is None:
+        return FORMAT
+    if named in _ASYMMETRIC:
+        return ASYMMETRIC  # this project has no such key, so no such signature can be right
+    if named != "HS256":
+        return Refusal(401, "UNAUTHORIZED_UNSUPPORTED_TOKEN_ALGORITHM", f"Unsupported JWT algorithm {named}")
+    try:
+        payload(identity, token)
+    except jwt.PyJWTError:
+        return LEGACY
+    return None
+
+
+def _new(identity: Identity, token: str, headers: Mapping[str, str]) -> bool:
+    """A key of this project; the secret one is refused to browsers."""
+    if token == identity.secret_key:
+        return not headers.get("user-agent", "").startswith("Mozilla/")
+    return token == identity.publishable_key

@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from migration.base import durable
 from migration.source.graph import deno
 
 from . import remap
-from .files import write_json
-from .limits import Limits
-from .types import Identity, LiveFunction, Sandbox
+from .identity import Identity
+from .options import Limits
+from .types import LiveFunction, Sandbox
 
 PRELOAD = Path(__file__).with_name("preload.js")
 PRELOAD_NODE = Path(__file__).with_name("preload_node.js")
@@ -44,7 +45,7 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     own = _inside(live.tree, live.import_map) if live.import_map else None
     config = remap.config(live.tree, own, _path(sandbox.settings.get("import_map")))
     written = sandbox.folder / "run" / f"{live.slug}-{live.id}-{live.version}" / "deno.json"
-    write_json(written, config)
+    durable.write(written, json.dumps(config).encode(), sync=False)
     common = [*_COMMON, "--config", str(written)]
     env = variables(sandbox, live, execution)
     inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}

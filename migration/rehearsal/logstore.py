@@ -171,6 +171,40 @@ class LogStore:
         return answer.decode("utf-8", "replace")
 
 
+class LazyLogStore:
+    """The log store, opened at its first use: the engine takes half a second and 400 MB to load."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._store: LogStore | None = None
+
+    def open(self) -> None:
+        """Load the engine now, so that nobody waits for it later."""
+        assert self.store
+
+    @property
+    def store(self) -> LogStore:
+        with self._lock:
+            if self._store is None:
+                self._store = LogStore(self._folder, Ingest.of(self._settings))
+                self._store.quote_counts = bool(self._settings.get("quote_counts", False))
+            return self._store
+
+    def append(self, rows: Sequence[LogRow]) -> None:
+        self.store.append(rows)
+
+    def query(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        return self.store.query(sql, start, end)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+
 def _session(folder: Path) -> Any:
     from chdb import session  # heavy: half a second and 400 MB, only for who opens a store
 

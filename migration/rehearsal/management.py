@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from . import views
+from . import functions
 from .bundle import Bundler
-from .deploys import Deploys
+from .functions import Deploys
 from .guard import problem
 from .launch import cache_folder
 from .multipart import write_body
-from .options import Options
-from .state import State
+from .options import PlatformOptions
+from .state import ProjectState, digest
 from .types import Sandbox
-from .vault import Vault
 
 _BASE = "/v1/projects/{ref}"
 
@@ -26,13 +27,13 @@ _BASE = "/v1/projects/{ref}"
 class Management:
     """Reads over one State; the changes are in `Deploys` and `Vault`."""
 
-    def __init__(self, state: State, sandbox: Sandbox, options: Options) -> None:
+    def __init__(self, state: ProjectState, sandbox: Sandbox, options: PlatformOptions) -> None:
         self.state = state
         self.identity = sandbox.identity
         self.region = sandbox.region
         self.options = options
         self.deploys = Deploys(state, sandbox.identity, options, Bundler(cache_folder(sandbox)))
-        self.vault = Vault(state, lambda: views.presets(sandbox))
+        self.vault = Vault(state, lambda: functions.presets(sandbox))
 
     def routes(self) -> list[BaseRoute]:
         function = _BASE + "/functions/{slug}"
@@ -59,18 +60,18 @@ class Management:
         return JSONResponse(self._project())
 
     async def keys(self, _: Request) -> Response:
-        return JSONResponse(views.api_keys(self.identity))
+        return JSONResponse(functions.api_keys(self.identity))
 
     async def list(self, _: Request) -> Response:
         records = self.state.functions.values()
-        shown = [views.function(self.identity, record, record.live) for record in records if record.live]
+        shown = [functions.function(self.identity, record, record.live) for record in records if record.live]
         return JSONResponse(shown)
 
     async def get(self, request: Request) -> Response:
         record = self.state.functions.get(request.path_params["slug"])
         if record is None or record.live is None:
             return problem(404, "Function not found")
-        return JSONResponse(views.function(self.identity, record, record.live))
+        return JSONResponse(functions.function(self.identity, record, record.live))
 
     async def body(self, request: Request) -> Response:
         record = self.state.functions.get(request.path_params["slug"])
@@ -79,14 +80,77 @@ class Management:
         fault = request.scope["state"].get("fault") or {}
         layout = str(fault.get("layout") or self.options.body_layout)
         files = _read(self.state.tree(record.slug, record.live.version))
-        name = views.bundle_name(self.identity, record, record.live)
+        name = functions.bundle_name(self.identity, record, record.live)
         kind, content = write_body(files, record.live.entrypoint, layout, name)
         return Response(content, headers={"content-type": kind})
 
     def _project(self) -> dict[str, Any]:
-        return views.project(self.identity, self.region)
+        return functions.project(self.identity, self.region)
 
 
 def _read(tree: Path) -> dict[str, bytes]:
     files = sorted(path for path in tree.rglob("*") if path.is_file())
     return {path.relative_to(tree).as_posix(): path.read_bytes() for path in files}
+
+
+_NAME_MOST, _VALUE_MOST, _COUNT_MOST = 256, 24_576, 100
+_PREFIX = "SUPABASE_"
+
+
+class Vault:
+    """`presets` are the platform's own secrets, listed beside the project's."""
+
+    def __init__(self, state: ProjectState, presets: Callable[[], Mapping[str, str]]) -> None:
+        self.state = state
+        self.presets = presets
+
+    async def list(self, _: Request) -> Response:
+        held = self.state.vault.items()
+        rows = [{"name": name, "value": each.digest, "updated_at": each.updated_at} for name, each in held]
+        own = [{"name": name, "value": digest(value)} for name, value in self.presets().items()]
+        return JSONResponse(rows + own)
+
+    async def set(self, request: Request) -> Response:
+        rows = await _rows(request)
+        refusal = _refusal(rows) or self._crowded(rows)
+        if refusal:
+            return problem(400, refusal)
+        self.state.set_secrets({row["name"]: row["value"] for row in rows})
+        request.scope["state"]["effect"] = {"secrets_set": [row["name"] for row in rows]}
+        return Response(status_code=201)
+
+    async def unset(self, request: Request) -> Response:
+        names = await _rows(request)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return problem(400, "Expected an array of secret names")
+        self.state.unset_secrets(names)
+        request.scope["state"]["effect"] = {"secrets_unset": names}
+        return Response(status_code=200)
+
+    def _crowded(self, rows: Any) -> str:
+        count = len({*self.state.vault, *(row["name"] for row in rows)})
+        return f"Project can have at most {_COUNT_MOST} secrets" if count > _COUNT_MOST else ""
+
+
+async def _rows(request: Request) -> Any:
+    try:
+        return json.loads(await request.body())
+    except ValueError:
+        return None
+
+
+def _refusal(rows: Any) -> str:
+    if not isinstance(rows, list) or not rows:
+        return "Expected an array of secrets"
+    return next(filter(None, map(_wrong, rows)), "")
+
+
+def _wrong(row: Any) -> str:
+    """What is wrong with one pair of name and value, empty when nothing is."""
+    if not isinstance(row, dict) or not isinstance(row.get("name"), str) or not isinstance(row.get("value"), str):
+        return "Expected an object with name and value"
+    if row["name"].startswith(_PREFIX):
+        return f"Secret name must not start with the {_PREFIX} prefix."
+    if not row["name"] or len(row["name"]) > _NAME_MOST:
+        return f"Secret name must have 1 to {_NAME_MOST} characters"
+    return f"Secret value must have at most {_VALUE_MOST} characters" if len(row["value"]) > _VALUE_MOST else ""

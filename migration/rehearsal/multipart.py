@@ -3,64 +3,54 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from migration.clients.multipart import file_path, split
+
 _LONGEST = 255  # bytes of one name, as file systems have it
 LAYOUTS = ("source", "file-url", "bare")
-_BOUNDARY = re.compile(r'\bboundary=(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
-_NAME = re.compile(r'(?<!file)name="([^"]*)"')
-_FILENAME = re.compile(r'\bfilename="([^"]*)"')
 
 
-class Malformed(ValueError):
+class MalformedUpload(ValueError):
     """An upload that the platform would refuse; the text is its message."""
 
 
 @dataclass(frozen=True)
-class Uploaded:
+class Upload:
     """Files by their sent path (relative to the project root) and the metadata part."""
 
     files: Mapping[str, bytes]
     metadata: Mapping[str, Any]
 
 
-def read_upload(content_type: str, body: bytes) -> Uploaded:
+def read_upload(content_type: str, body: bytes) -> Upload:
     """Malformed when a part, a path or the metadata is not what a deploy sends."""
     files: dict[str, bytes] = {}
     metadata: Mapping[str, Any] | None = None
     for head, data in _parts(content_type, body):
-        name, path = _NAME.search(head), _FILENAME.search(head)
-        if path:
-            files[_inside(_unescaped(path[1]))] = data
-        elif name and name[1] == "metadata":
+        disposition = head.get("content-disposition", "")
+        if "filename" in disposition:
+            files[_inside(file_path(head))] = data
+        elif 'name="metadata"' in disposition:
             metadata = _object(data)
     if metadata is None:
-        raise Malformed("metadata: Required")
+        raise MalformedUpload("metadata: Required")
     _no_folder(files)
-    return Uploaded(files, metadata)
+    return Upload(files, metadata)
 
 
-def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, bytes]]:
-    found = _BOUNDARY.search(content_type)
-    if not content_type.lower().startswith("multipart/form-data") or not found:
-        raise Malformed("Expected a multipart/form-data body")
-    pieces = (b"\r\n" + body).split(b"\r\n--" + (found[1] or found[2]).encode())
-    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise Malformed("Unexpected end of form")
-    for piece in pieces[1:-1]:
-        head, blank, data = piece.partition(b"\r\n\r\n")
-        if not blank:
-            raise Malformed("Malformed part header")
-        yield head.decode("utf-8", "replace"), data
-
-
-def _unescaped(name: str) -> str:
-    return name.replace("%22", '"').replace("%0A", "\n").replace("%0D", "\r")
+def _parts(content_type: str, body: bytes) -> list[tuple[dict[str, str], bytes]]:
+    if not content_type.lower().startswith("multipart/form-data"):
+        raise MalformedUpload("Expected a multipart/form-data body")
+    try:
+        return split(content_type, body)
+    except ValueError as error:
+        whole = "cut off" in str(error)
+        raise MalformedUpload("Unexpected end of form" if whole else "Expected a multipart/form-data body") from None
 
 
 def _inside(path: str) -> str:
@@ -68,7 +58,7 @@ def _inside(path: str) -> str:
     clean = PurePosixPath(path)
     long = any(len(part.encode()) > _LONGEST for part in clean.parts)
     if not path or clean.is_absolute() or ".." in clean.parts or "\0" in path or path.endswith("/") or long:
-        raise Malformed(f"Invalid file path: {path}")
+        raise MalformedUpload(f"Invalid file path: {path}")
     return str(clean)
 
 
@@ -77,16 +67,16 @@ def _no_folder(paths: Iterable[str]) -> None:
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     for path in paths:
         if path in folders:
-            raise Malformed(f"Invalid file path: {path}")
+            raise MalformedUpload(f"Invalid file path: {path}")
 
 
 def _object(data: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(data)
     except ValueError:
-        raise Malformed("metadata: Expected a JSON object") from None
+        raise MalformedUpload("metadata: Expected a JSON object") from None
     if not isinstance(found, dict):
-        raise Malformed("metadata: Expected a JSON object")
+        raise MalformedUpload("metadata: Expected a JSON object")
     return found
 
 

@@ -15,7 +15,7 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 @dataclass(frozen=True)
-class Options:
+class PlatformOptions:
     """What the hosted platform does, unless told otherwise.
 
     body_layout: how downloads name their files. harsh: a staged version is settled only by who knows its digest.
@@ -36,7 +36,7 @@ class Options:
     latency: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Options:
+    def of(cls, settings: Mapping[str, Any]) -> PlatformOptions:
         """Refused when a key is unknown or a value is of another type."""
         known = {each.name: each for each in fields(cls)}
         for name, value in settings.items():
@@ -51,7 +51,7 @@ class Options:
         return found
 
 
-def _usual(options: Options, name: str) -> Any:
+def _usual(options: PlatformOptions, name: str) -> Any:
     return getattr(options, name)
 
 
@@ -67,3 +67,35 @@ def _operations(name: str, values: Mapping[str, Any], known: Sequence[str]) -> N
         if operation not in known:
             raise Refused(f"rehearsal.management.{name}.{operation} is unknown: it knows {', '.join(known)}")
         _typed(f"rehearsal.management.{name}.{operation}", value, 0.0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times in seconds.
+
+    `idle_timeout`: without a byte from the function; `cpu_limit`: processor time in a loop; `memory`: MB of a worker;
+    `boot_timeout`: until Deno.serve is called, remote imports included; `idle`: how long an unused worker stays;
+    `new_keys`: whether publishable and secret keys pass as tokens; `warm_secrets`: whether running workers keep the
+    values that they started with, as hosted ones do for minutes.
+    """
+
+    idle_timeout: float = 150.0
+    cpu_limit: float = 2.0
+    memory: int = 256
+    boot_timeout: float = 60.0
+    idle: float = 120.0
+    new_keys: bool = True
+    warm_secrets: bool = False
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Limits:
+        """From the section `rehearsal`; Refused for a key that is not known or a value of another kind."""
+        given = settings.get("edge") or {}
+        known = {field.name: type(field.default) for field in fields(cls)}
+        for name, value in given.items():
+            if name not in known:
+                raise Refused(f"rehearsal.edge.{name} is not known.", f"Use one of {', '.join(known)}.")
+            if isinstance(value, bool) != (known[name] is bool) or not isinstance(value, int | float):
+                kind = "true or false" if known[name] is bool else "a number"
+                raise Refused(f"rehearsal.edge.{name} must be {kind}.")
+        return cls(**given)

@@ -1,9 +1,17 @@
-"""The phases of a rehearsal, in the plan's order. Each returns one line of evidence, or raises NotShown."""
+"""The phases of a rehearsal, in the plan's order. Each returns one line of evidence, or raises EvidenceMissing."""
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
+from migration.base.progress import Observer
+from migration.config.settings import Config
 from migration.costs import costs as spending
 from migration.deploy import deploy as deploying
 from migration.deploy import plan as planning
@@ -16,20 +24,25 @@ from migration.verify import checks_run
 from migration.verify import smoke as smoking
 from migration.verify import soak as soaking
 
+from .. import context as contexts
 from ..context import Context
-from .stage import Stage, shown
+from . import clone as clones
+from . import sandbox
+from .clone import Clone
+from .running import Running, start
+from .sandbox import settings
 
 BASELINE_CALLS = 20
 
 
-def sandbox(stage: Stage) -> str:
+def start_sandbox(stage: RehearsalStage) -> str:
     """Everything hosted, on loopback: the app's clone with two commits, the stand-ins, chat and images live."""
     stage.open()
     live = sorted(function.slug for function in stage.context.supabase.functions())
     return shown(live == sorted(stage.config.migration.unchanged), f"{stage.running.url} with {', '.join(live)} live")  # type: ignore[union-attr]
 
 
-def baseline(stage: Stage) -> str:
+def baseline(stage: RehearsalStage) -> str:
     """The code before the migration goes live and is measured: about half of its calls fail."""
     stage.clone.checkout(stage.clone.base)
     found = _deploy(stage, "baseline", gate=False, context=stage.before())
@@ -39,7 +52,7 @@ def baseline(stage: Stage) -> str:
     return shown(0.25 <= share <= 0.75, words)
 
 
-def secret(stage: Stage) -> str:
+def secret(stage: RehearsalStage) -> str:
     """Missing, then set, then proven: by digest and by the provider."""
     before = proving.verify(stage.context)
     shown(not any(row.present for row in before.secrets), "the new key was there before it was set")
@@ -52,7 +65,7 @@ def secret(stage: Stage) -> str:
     )
 
 
-def plan(stage: Stage) -> str:
+def plan(stage: RehearsalStage) -> str:
     """Both functions are to be updated, each can be restored, and the untouched ones are untouched."""
     stage.clone.checkout(stage.clone.branch)
     made = planning.make(stage.fresh())
@@ -63,14 +76,14 @@ def plan(stage: Stage) -> str:
     return shown(good, ", ".join(f"{action} {slug}" for slug, action in actions.items()) + f"; plan {made.hash[:12]}")
 
 
-def deploy(stage: Stage) -> str:
+def deploy(stage: RehearsalStage) -> str:
     """The change goes live and the gate proves it."""
     found = _deploy(stage, "deploy", gate=True)
     versions = ", ".join(f"{row.slug} {row.before.version}→{row.after.version}" for row in found.functions)
     return shown(found.outcome == "live", f"{found.outcome}: {versions}")
 
 
-def smoke(stage: Stage) -> str:
+def smoke(stage: RehearsalStage) -> str:
     result = smoking.run(stage.fresh())
     stage.results["smoke"] = result
     failed = [case.name for case in result.cases if not case.ok]
@@ -83,13 +96,13 @@ def smoke(stage: Stage) -> str:
     return shown(not failed, words)
 
 
-def logs(stage: Stage) -> str:
+def logs(stage: RehearsalStage) -> str:
     """The new route is in the logs of the new versions, and the old one is not."""
     new, old = _signal(stage, "new_route"), _signal(stage, "old_route")
     return shown(new and not old, f"{len(new)} lines of the new route since the deployment, {len(old)} of the old")
 
 
-def costs(stage: Stage) -> str:
+def costs(stage: RehearsalStage) -> str:
     """Every request has its cost, and the provider's bill agrees."""
     result = spending.run(stage.fresh(), since=_deployed_at(stage), by="function")
     stage.results["costs"] = result
@@ -100,7 +113,7 @@ def costs(stage: Stage) -> str:
     return shown(result.cost > 0 and agree, words)
 
 
-def checks(stage: Stage) -> str:
+def checks(stage: RehearsalStage) -> str:
     """A soak settles the success rate; then every success criterion, after against before."""
     soaked = soaking.run(stage.fresh(), concurrency=8)
     stage.results["soak"] = soaked
@@ -114,7 +127,7 @@ def checks(stage: Stage) -> str:
     )
 
 
-def drill(stage: Stage) -> str:
+def drill(stage: RehearsalStage) -> str:
     """A broken revision fails its gate, what was live is live again, and the rollback does the git half."""
     function = stage.config.migration.functions[0]
     path = f"supabase/functions/{function}/index.ts"
@@ -132,7 +145,7 @@ def drill(stage: Stage) -> str:
     return shown(commit and before == after, words)
 
 
-def rollback(stage: Stage) -> str:
+def rollback(stage: RehearsalStage) -> str:
     """Back to the baseline: the old code answers, git holds the revert, the remote has it."""
     target = stage.results["baseline"].id
     result = undoing.run(stage.fresh(), to=target, confirm=lambda _: True)
@@ -149,7 +162,7 @@ def rollback(stage: Stage) -> str:
 BROKEN = 'throw new Error("a drill: this revision does not start");\n'
 
 
-def _deploy(stage: Stage, name: str, *, gate: bool, context: Context | None = None) -> Any:
+def _deploy(stage: RehearsalStage, name: str, *, gate: bool, context: Context | None = None) -> Any:
     result = deploying.run(
         context or stage.fresh(),
         yes=True,
@@ -164,25 +177,111 @@ def _deploy(stage: Stage, name: str, *, gate: bool, context: Context | None = No
     return result.deployment
 
 
-def _signal(stage: Stage, name: str) -> list[Any]:
+def _signal(stage: RehearsalStage, name: str) -> list[Any]:
     """Log lines of a signal since the newest deployment went live; polled, as rows come with a delay."""
     context = stage.fresh()
     query = logging.Query(functions=tuple(stage.config.migration.functions), since=_since(stage), signal=name)
     return list(logging.history(context, query))
 
 
-def _since(stage: Stage) -> Any:
+def _since(stage: RehearsalStage) -> Any:
     return telling.run(stage.fresh()).deployments[0].ended
 
 
-def _deployed_at(stage: Stage) -> Any:
+def _deployed_at(stage: RehearsalStage) -> Any:
     return stage.results["deploy"].began
 
 
-def _live(stage: Stage) -> dict[str, Any]:
+def _live(stage: RehearsalStage) -> dict[str, Any]:
     return {row.slug: row.live_source for row in telling.run(stage.fresh()).functions}
 
 
 def _reverted(result: Any) -> str:
     """The revert that the remote has; empty when there is none."""
     return str(result.revert.commit) if result.revert and result.revert.pushed else ""
+
+
+PROMPTS = (
+    "Create a simple counter component with increment and decrement buttons",
+    "Create a todo list app",
+    "Create a stopwatch",
+    "Create a temperature converter",
+)
+
+
+class EvidenceMissing(Exception):
+    """A phase ran and did not show what it must; the text is the evidence."""
+
+
+def shown(condition: object, evidence: str) -> str:
+    """The evidence, or NotShown with it."""
+    if not condition:
+        raise EvidenceMissing(evidence)
+    return evidence
+
+
+@dataclass
+class RehearsalStage:
+    root: Path
+    folder: Path
+    config: Config
+    observer: Observer
+    results: dict[str, Any] = field(default_factory=dict)
+    running: Running | None = None
+    _clone: Clone | None = None
+    _context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        assert self._context is not None
+        return self._context
+
+    @property
+    def clone(self) -> Clone:
+        assert self._clone is not None
+        return self._clone
+
+    def open(self) -> None:
+        """Clone the app, start the sandbox, and put what the migration does not touch on it."""
+        app = (self.config.folder / self.config.app.path).resolve()
+        self._clone = clones.make(self.folder, app, branch=self.config.app.branch, base=self.config.app.base)
+        sandbox.note(self.folder, self._clone)
+        self.running = start(self.folder, settings=settings(self.config, self.root))
+        self.fresh()
+        sandbox.functions(self.context, self.clone, self.config.migration.unchanged)
+        if variables := sandbox.variables(self.config):
+            self.context.supabase.set_secrets(variables)
+
+    def fresh(self) -> Context:
+        """A context that remembers nothing, as the next command would have."""
+        self._context = contexts.attach(self.root, self.config, self.folder, QuietObserver(self.observer))
+        return self._context
+
+    def before(self) -> Context:
+        """The same, with the configuration as it was before the migration: no new secret, no new provider."""
+        context = self.fresh()
+        context.config = structs.replace(context.config, secrets={}, provider=None)
+        context.observer = Observer()  # that its deploy proves nothing is the point of a baseline
+        return context
+
+    def ask(self, count: int) -> Counter[int]:
+        """Statuses of so many artifact requests, a few at a time."""
+        function = self.config.migration.functions[0]
+        bodies = [{"prompt": PROMPTS[n % len(PROMPTS)], "artifactType": "react"} for n in range(count)]
+        edge = self.context.edge
+        with ThreadPoolExecutor(4) as pool:
+            return Counter(pool.map(lambda body: edge.call(function, json=body, timeout=60).status, bodies))
+
+    def close(self) -> None:
+        if self.running is not None:
+            self.running.stop()
+
+
+class QuietObserver(Observer):
+    """Inside a phase only its steps are told, as details of the phase; its own lines would bury the story."""
+
+    def __init__(self, outer: Observer) -> None:
+        self._outer = outer
+
+    def warn(self, text: str) -> None:
+        self._outer.warn(text)

@@ -16,10 +16,10 @@ from migration.base.progress import Observer
 from migration.config import load as configuration
 
 from . import phases
-from .stage import NotShown, Stage
+from .phases import EvidenceMissing, RehearsalStage
 
-PHASES: tuple[tuple[str, Callable[[Stage], str]], ...] = (
-    ("sandbox", phases.sandbox),
+PHASES: tuple[tuple[str, Callable[[RehearsalStage], str]], ...] = (
+    ("sandbox", phases.start_sandbox),
     ("baseline", phases.baseline),
     ("secret", phases.secret),
     ("plan", phases.plan),
@@ -34,7 +34,7 @@ PHASES: tuple[tuple[str, Callable[[Stage], str]], ...] = (
 
 
 @dataclass(frozen=True)
-class Phase:
+class PhaseResult:
     """One phase: whether it showed what it must, how long it took, and the one line that shows it."""
 
     name: str
@@ -45,7 +45,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class RehearsalResult:
-    phases: tuple[Phase, ...]
+    phases: tuple[PhaseResult, ...]
     seconds: float
     report: str
 
@@ -64,14 +64,14 @@ def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | No
     folder = root / ".cutover" / "rehearsal"
     config = configuration.load(root)
     _clear(folder)
-    stage = Stage(root, folder, config, observer)
+    stage = RehearsalStage(root, folder, config, observer)
     try:
         done = _carry_out(stage, observer)
     finally:
         stage.close()
     target = report or folder / "report.json"
     result = RehearsalResult(
-        (*done, Phase("report", True, 0.0, _shown(target, root))), time.monotonic() - began, str(target)
+        (*done, PhaseResult("report", True, 0.0, _shown(target, root))), time.monotonic() - began, str(target)
     )
     _write(target, result, stage)
     observer.done("report", detail=_shown(target, root))
@@ -80,8 +80,8 @@ def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | No
     return result
 
 
-def _carry_out(stage: Stage, observer: Observer) -> list[Phase]:
-    done: list[Phase] = []
+def _carry_out(stage: RehearsalStage, observer: Observer) -> list[PhaseResult]:
+    done: list[PhaseResult] = []
     for name, phase in PHASES:
         done.append(_one(name, phase, stage, observer))
         if not done[-1].ok:
@@ -89,12 +89,12 @@ def _carry_out(stage: Stage, observer: Observer) -> list[Phase]:
     return done
 
 
-def _one(name: str, phase: Callable[[Stage], str], stage: Stage, observer: Observer) -> Phase:
+def _one(name: str, phase: Callable[[RehearsalStage], str], stage: RehearsalStage, observer: Observer) -> PhaseResult:
     observer.step(name)
     began = time.monotonic()
     try:
         evidence, ok = phase(stage), True
-    except NotShown as error:
+    except EvidenceMissing as error:
         evidence, ok = str(error), False
     except CutoverError as error:
         if name == PHASES[0][0]:  # nothing was rehearsed: a refusal, not a verdict
@@ -106,10 +106,10 @@ def _one(name: str, phase: Callable[[Stage], str], stage: Stage, observer: Obser
         observer.done(name, detail=evidence, seconds=seconds)
     else:
         observer.failed(name, detail=evidence)
-    return Phase(name, ok, round(seconds, 3), evidence)
+    return PhaseResult(name, ok, round(seconds, 3), evidence)
 
 
-def _write(target: Path, result: RehearsalResult, stage: Stage) -> None:
+def _write(target: Path, result: RehearsalResult, stage: RehearsalStage) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {**plain(result), "results": plain(stage.results)}
     target.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

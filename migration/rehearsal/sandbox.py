@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from msgspec import structs
 from migration.base.errors import Interrupted, ServiceFailed
 from migration.base.interrupts import between
 from migration.base.progress import Observer
+from migration.base.secrets_type import Secret
 from migration.config import load as configuration
 from migration.config.settings import Config
+from migration.source import source
 
 from .. import context as contexts
+from ..context import Context
 from . import clone as clones
-from . import seed
-from .running import Running, start
+from .clone import Clone
+from .running import Running, start, write_json
 
 
 def run(root: Path, observer: Observer, port: int, fresh: bool, ready: Callable[[Mapping[str, Any]], None]) -> None:
@@ -39,15 +43,15 @@ def boot(
     if fresh:
         _forget(folder)
     clone = clones.make(folder, app, fresh=fresh, branch=config.app.branch, base=config.app.base)
-    seed.note(folder, clone)
+    note(folder, clone)
     observer.done("clone", detail=str(clone.app))
     observer.step("start", detail="Management API, gateway, log store, providers")
     running = start(folder, port, settings(config, root))
     try:
         context = contexts.attach(root, config, folder, observer)
         if not context.supabase.functions():
-            seed.secrets(context)
-            seed.functions(context, clone, seed.slugs(config))
+            secrets(context)
+            functions(context, clone, slugs(config))
     except BaseException:
         running.stop()
         raise
@@ -72,7 +76,7 @@ def described(running: Running) -> dict[str, Any]:
         "SUPABASE_ACCESS_TOKEN": found["access_token"],
         "SUPABASE_PROJECT_ID": found["project_ref"],
     }
-    app = seed.noted(running.folder)["app"]
+    app = noted(running.folder)["app"]
     return {**found, "app": app, "exports": [f"export {name}={value}" for name, value in exports.items()]}
 
 
@@ -88,9 +92,42 @@ def _wait(running: Running) -> None:
 
 
 def _forget(folder: Path) -> None:
-    from . import place
+    from . import running
 
-    with place.held(folder):
+    with running.held(folder):
         for entry in folder.iterdir():
-            if entry.name != place.LOCK:
+            if entry.name != running.LOCK:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+NOTE = "clone.json"
+
+
+def note(folder: Path, clone: Clone) -> None:
+    """Tell the other verbs where the sandbox's clone is and which revision stands before the migration."""
+    write_json(folder / NOTE, {"app": str(clone.app), "base": clone.base, "head": clone.head, "branch": clone.branch})
+
+
+def noted(folder: Path) -> dict[str, str]:
+    return dict(json.loads((folder / NOTE).read_text()))
+
+
+def slugs(config: Config) -> list[str]:
+    return [*config.migration.functions, *config.migration.unchanged]
+
+
+def functions(context: Context, clone: Clone, wanted: Iterable[str]) -> list[str]:
+    """Deploy these functions as they are before the migration; one that it creates is not there yet."""
+    found = source.at_revision(context.repository, clone.base, wanted, context.state)
+    for each in found.values():
+        context.supabase.deploy(each.upload())
+    return list(found)
+
+
+def secrets(context: Context) -> None:
+    """The secrets that the migration needs, and the variables that make a rehearsal quick."""
+    context.supabase.set_secrets({**context.environment.secrets, **variables(context.config)})
+
+
+def variables(config: Config) -> dict[str, Secret]:
+    return {name: Secret(str(value)) for name, value in config.rehearsal.variables.items()}

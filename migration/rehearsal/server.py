@@ -2,7 +2,7 @@
 
     python -m migration.rehearsal.server --dir DIR [--port N] [--config FILE] [--watch-stdin]
 
-`build` is the only place where the parts meet. `start` runs the server as a child process.
+`build` is the only place where the parts meet; `running.start` runs the server as a child process.
 """
 
 from __future__ import annotations
@@ -16,22 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from migration.base.errors import Refused
 from migration.source.graph import deno
 
+from . import auth, gateway, logs_api, providers, running, serving
 from . import identity as identities
-from . import place, serving
 from .control import Control
-from .faults import FaultBox
+from .faults import FaultBox, PartFaults
 from .guard import Guard
-from .history import History
+from .history import RequestHistory
+from .identity import Identity
+from .logstore import LazyLogStore
 from .management import Management
-from .options import Options
-from .parts import Handed, LazyLogs, close, first_secrets, forget, routes
+from .options import PlatformOptions
+from .providers import shared
+from .providers.program import BadProgram
 from .running import Running, start
-from .state import State
+from .state import ProjectState
 from .types import Sandbox
 from .wire import Wire
 
@@ -46,12 +50,12 @@ async def _no_port(_: float) -> None:
 
 def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> tuple[ASGIApp, Sandbox]:
     """The app and what its parts share. Refused for settings it cannot use; set `sandbox.url` before serving."""
-    own = Options.of(settings.get("management") or {})
+    own = PlatformOptions.of(settings.get("management") or {})
     identity = identities.load(folder)
-    faults, history = FaultBox(), History()
-    state = State(folder, Handed(faults), first_secrets(identity))
-    logs = LazyLogs(folder / "logs", settings.get("logs") or {})
-    sandbox = Sandbox(folder, identity, state, logs, Handed(faults), settings, region=own.region)
+    faults, history = FaultBox(), RequestHistory()
+    state = ProjectState(folder, PartFaults(faults), first_secrets(identity))
+    logs = LazyLogStore(folder / "logs", settings.get("logs") or {})
+    sandbox = Sandbox(folder, identity, state, logs, PartFaults(faults), settings, region=own.region)
 
     async def reset() -> None:
         faults.clear()
@@ -79,8 +83,8 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
 async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdin: bool) -> None:
     """Until a signal or, if asked, the end of stdin. Refused without Deno, or when the folder or the port is taken."""
     deno()
-    with place.held(folder), serving.listening(port) as held:
-        place.forget(folder)  # the note of one that was killed
+    with running.held(folder), serving.listening(port) as held:
+        running.forget(folder)  # the note of one that was killed
         target: list[serving.Server] = []
 
         async def down(seconds: float) -> None:
@@ -94,13 +98,13 @@ async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdi
         ready = asyncio.create_task(_announce(target[0], sandbox))
         await target[0].serve(sockets=[held])
         ready.cancel()
-        place.forget(folder)
+        running.forget(folder)
 
 
 async def _announce(target: serving.Server, sandbox: Sandbox) -> None:
     while not target.started:
         await asyncio.sleep(0.005)
-    place.write(sandbox)
+    running.write(sandbox)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,12 +115,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--watch-stdin", action="store_true", help="stop at the end of stdin")
     given = parser.parse_args(arguments)
     try:
-        settings = place.settings(given.config)
+        settings = running.settings(given.config)
         asyncio.run(serve(given.dir.absolute(), given.port, settings, given.watch_stdin))
     except Refused as refusal:
         sys.stderr.write(f"{refusal.message}\n")
         return refusal.exit_code
     return 0
+
+
+def first_secrets(identity: Identity) -> dict[str, str]:
+    """What the made-up project has before its migration: the pool of Gemini keys."""
+    return {f"GOOGLE_KEY_{number}": key for number, key in enumerate(identity.google_keys, start=1)}
+
+
+def routes(sandbox: Sandbox) -> list[BaseRoute]:
+    """Every route that is not the Management API's own or `/_sandbox`. Refused for a wrong fault program."""
+    try:
+        return [each for part in (logs_api, providers, gateway, auth) for each in part.routes(sandbox)]
+    except BadProgram as error:
+        raise Refused(f"rehearsal.providers: {error}") from None
+
+
+def forget(sandbox: Sandbox) -> None:
+    """The provider stand-ins go back to the programs that they were started with."""
+    shared.of(sandbox).reset()
+
+
+async def close(sandbox: Sandbox) -> None:
+    """Let every part end what it began."""
+    for end in sandbox.closing:
+        await end()
 
 
 if __name__ == "__main__":

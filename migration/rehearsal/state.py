@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from migration.base import durable
 from migration.base.errors import Refused
 
-from .files import write_often
-from .types import Faults, LiveFunction
+from .types import FaultSource, LiveFunction
 
 KEPT_VERSIONS = 5
 
@@ -25,7 +25,7 @@ class Conflict(Exception):
     """The platform's answer 409; the text is its message."""
 
 
-class Rejected(Exception):
+class InvalidRequest(Exception):
     """The platform's answer 400; the text is its message."""
 
 
@@ -43,7 +43,7 @@ class Version:
 
 
 @dataclass
-class Record:
+class FunctionRecord:
     """A function: `live` answers callers, `staged` waits for its activation."""
 
     id: str
@@ -55,7 +55,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredSecret:
     value: str
     updated_at: str
 
@@ -64,16 +64,18 @@ class Stored:
         return digest(self.value)
 
 
-class State:
+class ProjectState:
     """Functions and secrets of one project. Not thread-safe: only the server's event loop changes it."""
 
-    def __init__(self, folder: Path, faults: Faults | None = None, secrets: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, faults: FaultSource | None = None, secrets: Mapping[str, str] | None = None
+    ) -> None:
         self._path = folder / "state.json"
         self.bundles = folder / "bundles"
         self._faults = faults
         self._first = dict(secrets or {})
-        self.functions: dict[str, Record] = {}
-        self.vault: dict[str, Stored] = {}
+        self.functions: dict[str, FunctionRecord] = {}
+        self.vault: dict[str, StoredSecret] = {}
         self._load()
 
     # what the other parts ask
@@ -89,7 +91,7 @@ class State:
     def secrets(self) -> dict[str, str]:
         return {name: stored.value for name, stored in self.vault.items()}
 
-    def _routed(self, record: Record, live: Version, region: str | None) -> Version | None:
+    def _routed(self, record: FunctionRecord, live: Version, region: str | None) -> Version | None:
         fault = self._faults.take("route", record.slug, region) if self._faults else None
         if fault is None:
             return live
@@ -99,7 +101,7 @@ class State:
         older = [past for past in record.past if wanted is None or past.version == wanted]
         return older[-1] if older else live
 
-    def served(self, record: Record, version: Version) -> LiveFunction:
+    def served(self, record: FunctionRecord, version: Version) -> LiveFunction:
         return LiveFunction(
             id=record.id,
             slug=record.slug,
@@ -115,9 +117,9 @@ class State:
 
     # changes
 
-    def stage(self, slug: str, uploaded: Version, files: Mapping[str, bytes]) -> tuple[Record, Version]:
+    def stage(self, slug: str, uploaded: Version, files: Mapping[str, bytes]) -> tuple[FunctionRecord, Version]:
         """Keep a bundle without serving it. Conflict while another staged version is unsettled."""
-        record = self.functions.get(slug) or Record(str(uuid.uuid4()), slug, now())
+        record = self.functions.get(slug) or FunctionRecord(str(uuid.uuid4()), slug, now())
         if record.staged is not None:
             raise Conflict("deployment already exists")
         staged = replace(uploaded, version=_next(record))
@@ -127,14 +129,14 @@ class State:
         self.save()
         return record, staged
 
-    def deploy(self, slug: str, uploaded: Version, files: Mapping[str, bytes]) -> tuple[Record, Version]:
+    def deploy(self, slug: str, uploaded: Version, files: Mapping[str, bytes]) -> tuple[FunctionRecord, Version]:
         """Stage and activate in one step: nothing can be stranded between the two."""
         record, staged = self.stage(slug, uploaded, files)
         self._promote(record, staged)
         self.save()
         return record, staged
 
-    def activate(self, slug: str, version: int, changes: Mapping[str, Any]) -> Record:
+    def activate(self, slug: str, version: int, changes: Mapping[str, Any]) -> FunctionRecord:
         """Make the staged version live, or repeat an activation that is done; settings not named stay. Call `save`.
 
         Conflict when that version is neither staged nor live.
@@ -155,7 +157,7 @@ class State:
         shutil.rmtree(self.bundles / slug, ignore_errors=True)
         return True
 
-    def update(self, slug: str, **changes: Any) -> Record | None:
+    def update(self, slug: str, **changes: Any) -> FunctionRecord | None:
         """New settings for the live version; None when there is none."""
         record = self.functions.get(slug)
         if record is None or record.live is None:
@@ -166,7 +168,7 @@ class State:
 
     def set_secrets(self, values: Mapping[str, str]) -> None:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self.vault.update({name: Stored(value, moment) for name, value in values.items()})
+        self.vault.update({name: StoredSecret(value, moment) for name, value in values.items()})
         self.save()
 
     def unset_secrets(self, names: list[str]) -> None:
@@ -184,10 +186,11 @@ class State:
     # disk
 
     def save(self) -> None:
-        """Twenty uploads at once each wait for this, so it copies nothing and syncs nothing."""
+        """Not synced, because twenty uploads at once each wait for it: it outlives a kill, not a power cut."""
         functions = {slug: _raw(record) for slug, record in self.functions.items()}
         vault = {name: vars(stored) for name, stored in self.vault.items()}
-        write_often(self._path, {"functions": functions, "secrets": vault})
+        whole = json.dumps({"functions": functions, "secrets": vault}, ensure_ascii=False)
+        durable.write(self._path, whole.encode(), sync=False)
 
     def _load(self) -> None:
         """Refused when the file is damaged; the first secrets when there is none."""
@@ -196,13 +199,13 @@ class State:
         try:
             found = json.loads(self._path.read_text())
             self.functions = {slug: _record(raw) for slug, raw in found["functions"].items()}
-            self.vault = {name: Stored(**raw) for name, raw in found["secrets"].items()}
+            self.vault = {name: StoredSecret(**raw) for name, raw in found["secrets"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             text = f"{self._path} is damaged ({error}): delete the folder of the sandbox and start it again"
             raise Refused(text) from None
         return None
 
-    def _promote(self, record: Record, staged: Version) -> None:
+    def _promote(self, record: FunctionRecord, staged: Version) -> None:
         if record.live is not None:
             record.past.append(record.live)
         record.live, record.staged = replace(staged, updated_at=now()), None
@@ -219,17 +222,19 @@ class State:
             target.write_bytes(data)
 
 
-def _raw(record: Record) -> dict[str, Any]:
+def _raw(record: FunctionRecord) -> dict[str, Any]:
     versions = {
         name: vars(found) if found else None for name, found in (("live", record.live), ("staged", record.staged))
     }
     return {**vars(record), **versions, "past": [vars(old) for old in record.past]}
 
 
-def _record(raw: dict[str, Any]) -> Record:
+def _record(raw: dict[str, Any]) -> FunctionRecord:
     versions: Callable[[Any], Version | None] = lambda found: Version(**found) if found else None  # noqa: E731
     past = [Version(**old) for old in raw["past"]]
-    return Record(raw["id"], raw["slug"], raw["created_at"], versions(raw["live"]), versions(raw["staged"]), past)
+    return FunctionRecord(
+        raw["id"], raw["slug"], raw["created_at"], versions(raw["live"]), versions(raw["staged"]), past
+    )
 
 
 def digest(value: str) -> str:
@@ -237,7 +242,7 @@ def digest(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
 
 
-def _next(record: Record) -> int:
+def _next(record: FunctionRecord) -> int:
     return (record.live.version if record.live else 0) + 1
 
 

@@ -8,25 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-
-@dataclass(frozen=True)
-class Identity:
-    """The made-up project: every key, token and user that the sandbox invents for itself."""
-
-    project_ref: str
-    access_token: str
-    anon_key: str
-    service_role_key: str
-    publishable_key: str
-    secret_key: str
-    jwt_secret: str
-    user_id: str
-    user_email: str
-    user_password: str
-    openrouter_key: str
-    openrouter_management_key: str
-    google_keys: tuple[str, ...]
-    organization: str = "sandbox"
+from .identity import Identity
 
 
 @dataclass(frozen=True)
@@ -70,7 +52,7 @@ class Functions(Protocol):
     def secrets(self) -> dict[str, str]: ...
 
 
-class Faults(Protocol):
+class FaultSource(Protocol):
     """Faults that tests and drills switch on; `take` uses one up, None when there is none for this call."""
 
     def take(self, operation: str, slug: str | None = None, region: str | None = None) -> Mapping[str, Any] | None: ...
@@ -87,7 +69,7 @@ class Sandbox:
     identity: Identity
     functions: Functions
     logs: LogSink
-    faults: Faults
+    faults: FaultSource
     settings: Mapping[str, Any]
     url: str = ""
     region: str = "eu-central-1"

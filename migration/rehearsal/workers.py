@@ -12,7 +12,7 @@ from functools import partial
 
 from .isolate import Isolate
 from .launch import NotBootable, prepare
-from .limits import Limits
+from .options import Limits
 from .reaper import Reaper
 from .rows import Reporter
 from .types import LiveFunction, Sandbox

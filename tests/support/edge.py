@@ -23,9 +23,10 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from migration.rehearsal import auth, gateway
+from migration.rehearsal.identity import Identity
 from migration.rehearsal.isolate import Isolate
-from migration.rehearsal.limits import Limits
-from migration.rehearsal.types import Identity, LiveFunction, LogRow, Sandbox
+from migration.rehearsal.options import Limits
+from migration.rehearsal.types import LiveFunction, LogRow, Sandbox
 from migration.rehearsal.workers import Pool
 
 SECRET = "a secret of at least thirty-two bytes"

@@ -12,12 +12,12 @@ from msgspec import structs
 from migration.base.progress import Collected
 from migration.clients.http import Http
 from migration.config import load as configuration
-from migration.rehearsal.stage import Stage
+from migration.rehearsal.phases import RehearsalStage
 from migration.source import source
 from tests.support.project import ROOT
 
 
-class Moved(Stage):
+class Moved(RehearsalStage):
     """A sandbox whose project had the code before, then the code after; the ledger knows the deployment."""
 
     deployment = "20261122-120000-abcd"
@@ -65,8 +65,8 @@ def open_(folder: Path, variables: Mapping[str, Any] | None = None) -> Moved:
     rehearsal = structs.replace(found.rehearsal, **calm)  # a whole file of checks asks more often than people may
     stage = Moved(folder, folder / "sandbox", structs.replace(found, rehearsal=rehearsal), Collected())
     stage.open()
-    from migration.rehearsal import seed
+    from migration.rehearsal import sandbox
 
-    seed.secrets(stage.context)
-    seed.functions(stage.context, stage.clone, stage.config.migration.functions)
+    sandbox.secrets(stage.context)
+    sandbox.functions(stage.context, stage.clone, stage.config.migration.functions)
     return stage

@@ -12,13 +12,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from migration.rehearsal.providers.errors import refuse
-from migration.rehearsal.providers.meter import MILLION, Price
+from migration.rehearsal.providers.meter import MILLION, TokenPrice
 from migration.rehearsal.providers.shared import MODEL, Providers
 
 CONTEXT = 262_144
 NAMES = {MODEL: "MoonshotAI: Kimi K2 Thinking", "moonshotai/kimi-k2.6": "MoonshotAI: Kimi K2.6"}
 SERVERS = ("Novita", "Google", "Parasail")
-SUCCESSOR = Price(Decimal("0.77"), Decimal("0.19"), Decimal("3.40"))
+SUCCESSOR = TokenPrice(Decimal("0.77"), Decimal("0.19"), Decimal("3.40"))
 
 
 def routes(providers: Providers, base: str) -> list[BaseRoute]:
@@ -61,13 +61,13 @@ def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _price(providers: Providers, model: str) -> Price:
+def _price(providers: Providers, model: str) -> TokenPrice:
     if model != MODEL:
         return SUCCESSOR
     return providers.terms.listed_price or providers.terms.price
 
 
-def _pricing(price: Price) -> dict[str, str]:
+def _pricing(price: TokenPrice) -> dict[str, str]:
     """Strings, USD for one token."""
     each = {"prompt": price.input, "completion": price.output, "input_cache_read": price.cached_input}
     one = {name: _plain(value / MILLION) for name, value in each.items()}

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from migration.rehearsal.providers import answers, catalogue
-from migration.rehearsal.providers.meter import Price, Usage, stamp
+from migration.rehearsal.providers.meter import TokenPrice, Usage, stamp
 from migration.rehearsal.providers.program import Turn
 
 PROVIDER = "Novita"
@@ -30,7 +30,7 @@ class Completion:
     thoughts: str
     finish: str
     usage: Usage
-    price: Price
+    price: TokenPrice
     told: bool
     seconds: float
     streamed: bool
@@ -119,7 +119,9 @@ class Completion:
         }
 
 
-def complete(wanted: Mapping[str, Any], price: Price, turn: Turn, prefixes: MutableMapping[str, int]) -> Completion:
+def complete(
+    wanted: Mapping[str, Any], price: TokenPrice, turn: Turn, prefixes: MutableMapping[str, int]
+) -> Completion:
     """Generate the answer to a request; thinking is spent from max_tokens before the text is."""
     system, prompt = _parts(wanted["messages"])
     text = answers.answer(system, prompt)

@@ -15,7 +15,7 @@ PREFIX = "sk-or-v1-"
 
 
 @dataclass(frozen=True)
-class Price:
+class TokenPrice:
     """USD per million tokens."""
 
     input: Decimal = Decimal("0.60")
@@ -23,7 +23,7 @@ class Price:
     output: Decimal = Decimal("2.50")
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Price:
+    def of(cls, values: Mapping[str, Any]) -> TokenPrice:
         return cls(**{name: Decimal(str(value)) for name, value in values.items()})
 
 
@@ -36,13 +36,13 @@ class Usage:
     completion: int
     reasoning: int
 
-    def input_cost(self, price: Price) -> Decimal:
+    def input_cost(self, price: TokenPrice) -> Decimal:
         return ((self.prompt - self.cached) * price.input + self.cached * price.cached_input) / MILLION
 
-    def output_cost(self, price: Price) -> Decimal:
+    def output_cost(self, price: TokenPrice) -> Decimal:
         return self.completion * price.output / MILLION
 
-    def cost(self, price: Price) -> Decimal:
+    def cost(self, price: TokenPrice) -> Decimal:
         return self.input_cost(price) + self.output_cost(price)
 
 
@@ -73,7 +73,7 @@ class Key:
 
 
 @dataclass
-class Row:
+class SpendRow:
     """What one key spent on one model on one UTC day."""
 
     day: str
@@ -85,7 +85,7 @@ class Row:
     completion_tokens: int = 0
     reasoning_tokens: int = 0
 
-    def add(self, charge: Row) -> None:
+    def add(self, charge: SpendRow) -> None:
         self.usage += charge.usage
         self.requests += charge.requests
         self.prompt_tokens += charge.prompt_tokens
@@ -96,7 +96,7 @@ class Row:
         return asdict(self) | {"usage": str(self.usage)}
 
     @classmethod
-    def load(cls, saved: Mapping[str, Any]) -> Row:
+    def load(cls, saved: Mapping[str, Any]) -> SpendRow:
         return cls(**(dict(saved) | {"usage": Decimal(saved["usage"])}))
 
 
@@ -114,8 +114,8 @@ class Meter:
     keys: list[Key]
     credit: Decimal = Decimal(100)
     delay: float = 0.0
-    rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
-    waiting: list[tuple[datetime, Row]] = field(default_factory=list)
+    rows: dict[tuple[str, str, str], SpendRow] = field(default_factory=dict)
+    waiting: list[tuple[datetime, SpendRow]] = field(default_factory=list)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def find(self, value: str) -> Key | None:
@@ -134,15 +134,15 @@ class Meter:
         """One generation, for the row of today and this key once the delay is over."""
         now = self.clock()
         counts = (usage.prompt, usage.completion, usage.reasoning)
-        self.waiting.append((now, Row(now.date().isoformat(), key.hash, model, cost, 1, *counts)))
+        self.waiting.append((now, SpendRow(now.date().isoformat(), key.hash, model, cost, 1, *counts)))
 
-    def booked(self) -> Iterable[Row]:
+    def booked(self) -> Iterable[SpendRow]:
         """All rows, after what is due was added to them."""
         due = self.clock() - timedelta(seconds=self.delay)
         for at, charge in self.waiting:
             if at <= due:
                 place = (charge.day, charge.key, charge.model)
-                self.rows.setdefault(place, Row(*place)).add(charge)
+                self.rows.setdefault(place, SpendRow(*place)).add(charge)
         self.waiting = [item for item in self.waiting if item[0] > due]
         return self.rows.values()
 
@@ -150,7 +150,7 @@ class Meter:
         """USD spent by this key (by all when None) since the start of this UTC day (ever when None)."""
         return sum((row.usage for row in self._rows(key, since)), Decimal(0))
 
-    def _rows(self, key: Key | None, since: date | None) -> Iterable[Row]:
+    def _rows(self, key: Key | None, since: date | None) -> Iterable[SpendRow]:
         first = since.isoformat() if since else ""
         return (row for row in self.booked() if (key is None or row.key == key.hash) and row.day >= first)
 
@@ -178,10 +178,10 @@ class Meter:
 
     def load(self, saved: Mapping[str, Any]) -> None:
         self.keys = [Key(**each) for each in saved["keys"]]
-        rows = [Row.load(each) for each in saved["rows"]]
+        rows = [SpendRow.load(each) for each in saved["rows"]]
         self.rows = {(row.day, row.key, row.model): row for row in rows}
         waiting = saved.get("waiting", ())
-        self.waiting = [(datetime.fromisoformat(each["at"]), Row.load(each["row"])) for each in waiting]
+        self.waiting = [(datetime.fromisoformat(each["at"]), SpendRow.load(each["row"])) for each in waiting]
 
     def put(self, changed: Key, **values: Any) -> Key:
         """Replace a key by a changed copy of itself."""

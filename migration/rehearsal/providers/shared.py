@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast
 
+from migration.base import durable
 from migration.base.errors import Refused
-from migration.rehearsal.providers.meter import Key, Meter, Price, key
+from migration.rehearsal.providers.meter import Key, Meter, TokenPrice, key
 from migration.rehearsal.providers.program import BadProgram, Dice, Program, parse
 from migration.rehearsal.types import Sandbox
 
@@ -48,8 +48,8 @@ class Terms:
     """
 
     credit: Decimal = Decimal(100)
-    price: Price = field(default_factory=Price)
-    listed_price: Price | None = None
+    price: TokenPrice = field(default_factory=TokenPrice)
+    listed_price: TokenPrice | None = None
     key: Mapping[str, Any] = field(default_factory=dict)
     dead_key: bool = False
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -109,12 +109,8 @@ class Providers:
         return found
 
     def save(self) -> None:
-        """Write the account; a reader never sees half a file, and the keys in it are nobody else's."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".tmp")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(self.meter.dump(), file)
-        draft.replace(self.path)
+        """Write the account, which holds keys, for its owner alone."""
+        durable.write(self.path, json.dumps(self.meter.dump()).encode(), sync=False)
 
     def report(self) -> dict[str, Any]:
         """Requests and outcomes of each program since it began."""
@@ -164,7 +160,7 @@ def _terms(values: Mapping[str, Any]) -> Terms:
     try:
         for name in ("price", "listed_price"):
             if given.get(name):
-                given[name] = Price.of(given[name])
+                given[name] = TokenPrice.of(given[name])
         if "credit" in given:
             given["credit"] = Decimal(str(given["credit"]))
         if "booking_delay" in given:

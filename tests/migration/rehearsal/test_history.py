@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from migration.rehearsal.history import History, summary
+from migration.rehearsal.history import RequestHistory, summary
 
 
 def test_entries_keep_their_numbers_over_a_clear_and_can_be_asked_for_since_one() -> None:
-    history = History()
+    history = RequestHistory()
     first = history.begin("GET", "/a", {"q": ["1"], "many": ["1", "2"]}, "list", None)
     history.clear()
     second = history.begin("PUT", "/b", {}, "activate", None)
@@ -19,7 +19,7 @@ def test_entries_keep_their_numbers_over_a_clear_and_can_be_asked_for_since_one(
 
 
 def test_memory_is_bounded() -> None:
-    history = History()
+    history = RequestHistory()
     for _ in range(6_000):
         history.begin("GET", "/", {}, "list", None)
     assert len(history.shown()) == 5_000

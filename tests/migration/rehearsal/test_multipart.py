@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migration.clients.multipart import parts
-from migration.rehearsal.multipart import LAYOUTS, Malformed, read_upload, write_body
+from migration.rehearsal.multipart import LAYOUTS, MalformedUpload, read_upload, write_body
 
 KIND = "multipart/form-data; boundary=b"
 ABOUT = b'--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{}\r\n'
@@ -32,7 +32,7 @@ def test_a_quoted_boundary_an_empty_file_and_bytes_that_look_like_a_boundary_are
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "a/", "a\0b", "a" * 256])
 def test_a_path_that_could_leave_the_folder_is_refused(path: str) -> None:
-    with pytest.raises(Malformed, match="Invalid file path"):
+    with pytest.raises(MalformedUpload, match="Invalid file path"):
         read_upload(KIND, file(path) + ABOUT + b"--b--\r\n")
 
 
@@ -43,18 +43,18 @@ def test_a_path_that_could_leave_the_folder_is_refused(path: str) -> None:
     ids=["empty", "no-parts", "no-metadata", "cut", "array", "no-json", "no-header"],
 )  # fmt: skip
 def test_what_is_no_upload_is_refused(body: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedUpload):
         read_upload(KIND, body)
 
 
 def test_a_file_where_another_needs_a_folder_is_refused() -> None:
-    with pytest.raises(Malformed, match="Invalid file path: a"):
+    with pytest.raises(MalformedUpload, match="Invalid file path: a"):
         read_upload(KIND, file("a/b/c.ts") + file("a/b") + ABOUT + b"--b--\r\n")
 
 
 @pytest.mark.parametrize("kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=b"])
 def test_another_content_type_is_refused(kind: str) -> None:
-    with pytest.raises(Malformed, match="multipart/form-data"):
+    with pytest.raises(MalformedUpload, match="multipart/form-data"):
         read_upload(kind, file("a") + ABOUT + b"--b--\r\n")
 
 

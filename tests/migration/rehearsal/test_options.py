@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from migration.base.errors import Refused
-from migration.rehearsal.options import Options
-from migration.rehearsal.server import start
+from migration.rehearsal.options import PlatformOptions
+from migration.rehearsal.running import start
 
 
 def test_without_settings_it_is_as_the_hosted_platform() -> None:
-    usual = Options.of({})
+    usual = PlatformOptions.of({})
     assert (usual.harsh, usual.bundle_check, usual.bundle_megabytes, usual.rate_seconds) == (False, True, 20, 60)
 
 
@@ -34,7 +34,7 @@ def test_without_settings_it_is_as_the_hosted_platform() -> None:
 )
 def test_a_wrong_setting_is_named_with_its_path(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(Refused, match=said):
-        Options.of(settings)
+        PlatformOptions.of(settings)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Function, Supabase, Upload
-from migration.rehearsal.server import Running
+from migration.rehearsal.running import Running
 
 RUNS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "recorded" / "runs.json").read_text())
 RECORDED_REF = "abcdefghijklmnopqrst"

@@ -14,8 +14,7 @@ from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
-from migration.rehearsal.running import Running
-from migration.rehearsal.server import start
+from migration.rehearsal.running import Running, start
 from tests.support.edge import alive, until
 
 APP = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"
@@ -52,11 +51,14 @@ class Project:
 
 
 def _upload(tree: str, slug: str) -> Upload:
-    top = APP / tree
-    shared = [*(top / "supabase/functions/_shared").glob("*.ts"), *(top / "supabase/functions" / slug).glob("*.ts")]
-    files = [(str(path.relative_to(top)), path.read_bytes()) for path in shared]
+    """A function of the sample's tree, or of the tree with the overlay on it."""
+    files: dict[str, bytes] = {}
+    for layer in ("before", tree):
+        for folder in ("_shared", slug):
+            paths = (APP / layer / "supabase/functions" / folder).glob("*.ts")
+            files |= {str(path.relative_to(APP / layer)): path.read_bytes() for path in paths}
     about = {"name": slug, "entrypoint_path": f"supabase/functions/{slug}/index.ts", "verify_jwt": False}
-    return Upload(slug, about, files)
+    return Upload(slug, about, list(files.items()))
 
 
 @pytest.fixture

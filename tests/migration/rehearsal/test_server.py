@@ -21,7 +21,7 @@ from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
 from migration.rehearsal import running
-from migration.rehearsal.server import Running, start
+from migration.rehearsal.running import Running, start
 
 ROOT = Path(__file__).resolve().parents[3]
 ENTRYPOINT = "supabase/functions/hello/index.ts"
@@ -150,7 +150,7 @@ def test_killed_with_its_worker_running_it_leaves_no_process_and_starts_again(tm
 
 def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom migration.rehearsal.server import start\n"
+        "import sys, time\nfrom pathlib import Path\nfrom migration.rehearsal.running import start\n"
         "print(start(Path(sys.argv[1])).process.pid, flush=True)\ntime.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)

@@ -10,8 +10,8 @@ import pytest
 
 from migration.base.errors import Refused
 from migration.rehearsal.faults import FaultBox
-from migration.rehearsal.parts import Handed
-from migration.rehearsal.state import KEPT_VERSIONS, State, Version
+from migration.rehearsal.server import PartFaults
+from migration.rehearsal.state import KEPT_VERSIONS, ProjectState, Version
 
 CODE = {"supabase/functions/chat/index.ts": b"1"}
 
@@ -20,14 +20,14 @@ def version(name: str = "chat") -> Version:
     return Version(0, f"supabase/functions/{name}/index.ts", "", False, "d", name, 0)
 
 
-def deployed(state: State, times: int = 1) -> None:
+def deployed(state: ProjectState, times: int = 1) -> None:
     for number in range(times):
         state.deploy("chat", version(), {**CODE, "n.txt": str(number + 1).encode()})
 
 
 def test_a_stale_region_answers_with_the_version_before_and_others_do_not(tmp_path: Path) -> None:
     faults = FaultBox()
-    state = State(tmp_path, Handed(faults))
+    state = ProjectState(tmp_path, PartFaults(faults))
     deployed(state, 3)
     faults.arm([{"operation": "route", "do": "stale", "region": "eu-west-1", "times": 2}])
     served = [state.live("chat", region) for region in ("eu-west-1", "us-east-1", "eu-west-1", "eu-west-1")]
@@ -37,7 +37,7 @@ def test_a_stale_region_answers_with_the_version_before_and_others_do_not(tmp_pa
 
 def test_any_kept_version_can_come_back_and_an_unknown_one_cannot(tmp_path: Path) -> None:
     faults = FaultBox()
-    state = State(tmp_path, Handed(faults))
+    state = ProjectState(tmp_path, PartFaults(faults))
     deployed(state, 3)
     faults.arm([{"operation": "route", "do": "stale", "version": wanted} for wanted in (1, 99)])
     assert [live.version for _ in range(2) if (live := state.live("chat"))] == [1, 3]
@@ -45,21 +45,21 @@ def test_any_kept_version_can_come_back_and_an_unknown_one_cannot(tmp_path: Path
 
 def test_a_live_function_can_be_missing_for_a_while(tmp_path: Path) -> None:
     faults = FaultBox()
-    state = State(tmp_path, Handed(faults))
+    state = ProjectState(tmp_path, PartFaults(faults))
     deployed(state)
     faults.arm([{"operation": "route", "do": "missing", "slug": "chat"}])
     assert [state.live("chat") is None for _ in range(2)] == [True, False]
 
 
 def test_the_last_versions_are_kept_and_older_trees_are_gone(tmp_path: Path) -> None:
-    state = State(tmp_path)
+    state = ProjectState(tmp_path)
     deployed(state, KEPT_VERSIONS + 3)
     kept = sorted(int(path.name) for path in (tmp_path / "bundles" / "chat").iterdir())
     assert kept == list(range(3, KEPT_VERSIONS + 4))
 
 
 def test_a_failed_write_leaves_the_old_state_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = State(tmp_path)
+    state = ProjectState(tmp_path)
     deployed(state)
     before = (tmp_path / "state.json").read_text()
 
@@ -74,9 +74,9 @@ def test_a_failed_write_leaves_the_old_state_whole(tmp_path: Path, monkeypatch: 
 
 
 def test_first_secrets_are_there_once_and_come_back_with_a_reset(tmp_path: Path) -> None:
-    state = State(tmp_path, secrets={"FIRST": "1"})
+    state = ProjectState(tmp_path, secrets={"FIRST": "1"})
     state.unset_secrets(["FIRST"])
-    assert State(tmp_path, secrets={"FIRST": "1"}).secrets() == {}
+    assert ProjectState(tmp_path, secrets={"FIRST": "1"}).secrets() == {}
     deployed(state)
     state.reset()
     assert (state.secrets(), state.functions) == ({"FIRST": "1"}, {})
@@ -88,5 +88,5 @@ def test_first_secrets_are_there_once_and_come_back_with_a_reset(tmp_path: Path)
 def test_a_damaged_file_is_named_and_not_replaced(tmp_path: Path, text: str) -> None:
     (tmp_path / "state.json").write_text(text)
     with pytest.raises(Refused, match=r"state.json is damaged"):
-        State(tmp_path)
+        ProjectState(tmp_path)
     assert (tmp_path / "state.json").read_text() == text

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from migration.rehearsal.server import Running
+from migration.rehearsal.running import Running
 from tests.support.caller import Caller
 from tests.support.model import Known, Model, replay
 

@@ -17,7 +17,7 @@ from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
-from migration.rehearsal.server import Running
+from migration.rehearsal.running import Running
 from tests.support.caller import METADATA, Caller
 from tests.support.platform import Platform
 

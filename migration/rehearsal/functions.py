@@ -10,13 +10,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from . import views
 from .bundle import Bundler, digest
 from .guard import problem
-from .multipart import Malformed, Uploaded, read_upload, source_root
-from .options import Options
-from .state import Conflict, Record, Rejected, State, Version, now
-from .types import Identity
+from .identity import Identity
+from .multipart import MalformedUpload, Upload, read_upload, source_root
+from .options import PlatformOptions
+from .state import Conflict, FunctionRecord, InvalidRequest, ProjectState, Version, now
+from .types import Sandbox
 
 _SLUG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _STATUSES = ("ACTIVE", "REMOVED", "THROTTLED")
@@ -28,13 +28,13 @@ class TooLarge(Exception):
     """The platform's answer 413."""
 
 
-_REFUSALS: dict[type[Exception], int] = {Malformed: 400, Rejected: 400, Conflict: 409, TooLarge: 413}
+_REFUSALS: dict[type[Exception], int] = {MalformedUpload: 400, InvalidRequest: 400, Conflict: 409, TooLarge: 413}
 
 
 class Deploys:
     """Changes of one State within the options."""
 
-    def __init__(self, state: State, identity: Identity, options: Options, bundler: Bundler) -> None:
+    def __init__(self, state: ProjectState, identity: Identity, options: PlatformOptions, bundler: Bundler) -> None:
         self.state = state
         self.identity = identity
         self.options = options
@@ -53,29 +53,29 @@ class Deploys:
             return problem(_REFUSALS[type(refusal)], str(refusal))
         effect = "staged" if only else "deployed"
         request.scope["state"]["effect"] = {effect: {slug: done.version}, "digest": done.digest}
-        return JSONResponse(views.function(self.identity, record, done), 201)
+        return JSONResponse(function(self.identity, record, done), 201)
 
-    async def _upload(self, request: Request, slug: str) -> Uploaded:
+    async def _upload(self, request: Request, slug: str) -> Upload:
         if not _SLUG.fullmatch(slug):
-            raise Rejected("slug: Invalid")
+            raise InvalidRequest("slug: Invalid")
         body = await request.body()
         if len(body) > self.options.bundle_megabytes * _MEGABYTE:
             raise TooLarge("request entity too large")
         known = self.state.functions
         if slug not in known and len(known) >= self.options.max_functions:
-            raise Rejected("Maximum number of functions reached for the plan of this project")
+            raise InvalidRequest("Maximum number of functions reached for the plan of this project")
         return read_upload(request.headers.get("content-type", ""), body)
 
-    def _version(self, slug: str, uploaded: Uploaded) -> Version:
+    def _version(self, slug: str, uploaded: Upload) -> Version:
         """The version without its number, which only the State gives."""
         metadata = uploaded.metadata
         entrypoint, verify = metadata.get("entrypoint_path"), metadata.get("verify_jwt")
         if not isinstance(entrypoint, str) or not (verify is None or isinstance(verify, bool)):
-            raise Rejected("metadata: entrypoint_path must be a string and verify_jwt a boolean")
+            raise InvalidRequest("metadata: entrypoint_path must be a string and verify_jwt a boolean")
         import_map = str(metadata.get("import_map_path") or "")
         for kind, path in (("Entrypoint", entrypoint), ("Import map", import_map)):
             if path not in uploaded.files and (path or kind == "Entrypoint"):
-                raise Rejected(f"{kind} path does not exist - {source_root('bundle')}{path}")
+                raise InvalidRequest(f"{kind} path does not exist - {source_root('bundle')}{path}")
         content = digest(uploaded.files, entrypoint, import_map)
         wanted = self._stored_verify(slug) if verify is None else verify
         return Version(0, entrypoint, import_map, wanted, content, str(metadata.get("name") or slug), now())
@@ -89,7 +89,7 @@ class Deploys:
             return
         reason = await self.bundler.refusal(files, version.entrypoint, version.import_map)
         if reason:
-            raise Rejected(f"Failed to bundle the function (reason: {reason})")
+            raise InvalidRequest(f"Failed to bundle the function (reason: {reason})")
 
     async def activate(self, request: Request) -> Response:
         """PUT …/functions: all named versions go live in one step, or none does."""
@@ -98,7 +98,7 @@ class Deploys:
             rows = _rows(await request.body())
             for row in rows:
                 self._settles(row)
-        except (Rejected, Conflict) as refusal:
+        except (InvalidRequest, Conflict) as refusal:
             return problem(_REFUSALS[type(refusal)], str(refusal))
         done = self._applied([row for row in rows if row["slug"] not in fault.get("skip", ())])
         request.scope["state"]["effect"] = {"activated": done}
@@ -109,7 +109,7 @@ class Deploys:
         """Whether this row names a version that is staged or live already; changes nothing."""
         record = self.state.functions.get(row["slug"])
         if record is None or record.id != row["id"]:
-            raise Rejected(f"{row['slug']}: no function with this id")
+            raise InvalidRequest(f"{row['slug']}: no function with this id")
         known = [each for each in (record.staged, record.live) if each and each.version == row["version"]]
         if not known:
             raise Conflict(f"{row['slug']}: version {row['version']} is neither staged nor live")
@@ -133,7 +133,7 @@ class Deploys:
         if record is None or record.live is None:
             return problem(404, "Function not found")
         request.scope["state"]["effect"] = {"updated": {slug: changes}}
-        return JSONResponse(views.function(self.identity, record, record.live))
+        return JSONResponse(function(self.identity, record, record.live))
 
     async def delete(self, request: Request) -> Response:
         slug = request.path_params["slug"]
@@ -143,14 +143,14 @@ class Deploys:
         return JSONResponse({"message": "ok"})
 
     def _shown(self, slug: str) -> dict[str, Any] | None:
-        record: Record = self.state.functions[slug]
-        return views.function(self.identity, record, record.live) if record.live else None
+        record: FunctionRecord = self.state.functions[slug]
+        return function(self.identity, record, record.live) if record.live else None
 
 
 def _rows(body: bytes) -> list[dict[str, Any]]:
     found = _json(body)
     if not isinstance(found, list) or not all(map(_complete, found)):
-        raise Rejected("Expected an array of functions with id, slug, name, status and version")
+        raise InvalidRequest("Expected an array of functions with id, slug, name, status and version")
     return found
 
 
@@ -173,3 +173,62 @@ def _is_bool(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
+
+
+_CREATED = "2026-01-01T00:00:00.000000Z"
+_DATABASE = {"version": "17.4.1.054", "postgres_engine": "17", "release_channel": "ga"}
+
+
+def function(identity: Identity, record: FunctionRecord, version: Version) -> dict[str, Any]:
+    """A function object; without an import map it has no `import_map_path`, because null breaks the CLI."""
+    root = "file://" + source_root(bundle_name(identity, record, version))
+    mapped = {"import_map_path": root + version.import_map} if version.import_map else {}
+    return {
+        "id": record.id,
+        "slug": record.slug,
+        "name": version.name,
+        "status": "ACTIVE",
+        "version": version.version,
+        "created_at": record.created_at,
+        "updated_at": version.updated_at,
+        "verify_jwt": version.verify_jwt,
+        "import_map": bool(version.import_map),
+        "entrypoint_path": root + version.entrypoint,
+        **mapped,
+        "ezbr_sha256": version.digest,
+    }
+
+
+def bundle_name(identity: Identity, record: FunctionRecord, version: Version) -> str:
+    return f"{identity.project_ref}_{record.id}_{version.version}"
+
+
+def project(identity: Identity, region: str) -> dict[str, Any]:
+    ref = identity.project_ref
+    return {
+        "id": ref,
+        "ref": ref,
+        "organization_id": identity.organization,
+        "organization_slug": identity.organization,
+        "name": "Cutover sandbox",
+        "region": region,
+        "created_at": _CREATED,
+        "status": "ACTIVE_HEALTHY",
+        "database": {"host": f"db.{ref}.supabase.co", **_DATABASE},
+    }
+
+
+def api_keys(identity: Identity) -> list[dict[str, str]]:
+    legacy = {"anon": identity.anon_key, "service_role": identity.service_role_key}
+    modern = {"publishable": identity.publishable_key, "secret": identity.secret_key}
+    rows = [{"name": name, "api_key": key, "id": name, "type": "legacy"} for name, key in legacy.items()]
+    return rows + [{"name": "default", "api_key": key, "id": kind, "type": kind} for kind, key in modern.items()]
+
+
+def presets(sandbox: Sandbox) -> dict[str, str]:
+    """The platform's own names among the secrets: listed, never set by a caller."""
+    return {
+        "SUPABASE_URL": sandbox.url,
+        "SUPABASE_ANON_KEY": sandbox.identity.anon_key,
+        "SUPABASE_SERVICE_ROLE_KEY": sandbox.identity.service_role_key,
+    }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from migration.base.errors import Refused
-from migration.rehearsal.limits import Limits
+from migration.rehearsal.options import Limits
 
 
 def test_without_the_section_the_edge_is_as_strict_as_the_hosted_one() -> None:
