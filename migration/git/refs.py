@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from migration.base.command import AGAIN, Do, Step
 from migration.base.errors import CutoverError, Refused
+from migration.base.secrets_type import mask
 from migration.git.giterrors import GitFailed, HostRefuses, translate
 from migration.git.repository import Repository
 
@@ -24,8 +26,31 @@ _RACE = re.compile(
 _NO_ATOMIC = re.compile(r"does not support --atomic")
 
 
+# What git and its hosts write when they could not write, most telling first; the first group is shown.
+_CAUSES = (
+    re.compile(r"(Unable to create '[^'\n]+\.lock': File exists)"),
+    re.compile(r"((?:unable|failed) to [^\n]*(?:No space left|Read-only|quota|Permission)[^\n]*)", re.IGNORECASE),
+    re.compile(r"remote unpack failed: ([^\n]+)"),
+    re.compile(r"^remote: (?:error|fatal): ([^\n]+)", re.MULTILINE),
+    re.compile(r"\[remote rejected\] \(([^)\n]+)\)"),
+    re.compile(r"^(?:error|fatal): ([^\n]+)", re.MULTILINE),
+)
+_STALE = re.compile(r"Unable to create '([^'\n]+\.lock)'")
+
+
 class Raced(GitFailed):
-    """Somebody else moved one of the refs first, or seems to have."""
+    """Another process moved one of the refs first, or they could not be written: the refs tell which, when read."""
+
+    def refusal(self) -> GitFailed:
+        """The same push as a refusal: for a caller that has read the refs and found them where they were."""
+        words, place = str(self.data.get("stderr", "")), str(self.data.get("place", "")) or "git"
+        causes = (found[1].strip() for pattern in _CAUSES if (found := pattern.search(words)))
+        cause = mask(next(causes, "it gave no reason")).rstrip(".")
+        steps: list[Step] = []
+        if stale := _STALE.search(words):
+            steps = [Do(f"if no git process is running there, remove the stale lock file {mask(stale[1])}"), AGAIN]
+        message = f"{place[:1].upper()}{place[1:]} rejected every write: {cause}."
+        return GitFailed(message, *steps, stderr=words, place=place)
 
 
 @dataclass(frozen=True)
@@ -150,7 +175,8 @@ def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
             stderr=words,
         )
     if _RACE.search(words):
-        return Raced("Another process moved the ref first.", stderr=words)
+        place = f"the git remote {remote}" if remote else "this repository"
+        return Raced("Another process moved the ref first.", stderr=words, place=place)
     refused = re.search(r"^!.*:(\S+)\t\[remote rejected\] \((.*)\)", words, re.MULTILINE)
     if refused:
         return HostRefuses(

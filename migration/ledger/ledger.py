@@ -8,7 +8,6 @@ happened and queues the record in a file, which the next command that reaches th
 from __future__ import annotations
 
 import contextlib
-import random
 import secrets
 import threading
 from collections.abc import Sequence
@@ -30,10 +29,10 @@ from migration.ledger.chain import ChainReader
 from migration.ledger.deployments import History, fold
 from migration.ledger.emergency import Emergency
 from migration.ledger.mirror import Mirror
+from migration.ledger.tries import FAILURES, Tries
 
 Record = chain.Record
 PATIENCE = 120.0  # seconds of losing races before giving up
-FAILURES = 12  # failed answers in a row before giving up
 PREFIX = "refs/cutover"
 
 
@@ -196,7 +195,7 @@ class Ledger:
 
     def _race(self, records: Sequence[Record], fence: Fence | None, release: bool, failures: int) -> None:
         """Push until the records are in the chain; after each failed push read what the remote holds."""
-        until, failed = self.clock.monotonic() + PATIENCE, 0
+        tries = Tries(self.clock, PATIENCE, failures)
         since = expected = self._first()
         while True:
             began = self.clock.monotonic()
@@ -205,22 +204,25 @@ class Ledger:
                 return
             if isinstance(error, Refused):
                 raise error
-            failed = 0 if isinstance(error, Raced) else failed + 1
-            if failed >= failures or self.clock.monotonic() > until:
-                raise error
-            self.clock.sleep(random.uniform(0, 0.3 if failed < 2 else min(0.1 * 2**failed, 2.0)))
+            if not isinstance(error, Raced):
+                tries.failed(error)
+            tries.pause()
             try:
                 tips = self.refs.read()
                 self._follow(tips.get(self.ref))
-            except ServiceFailed:
+            except ServiceFailed as unread:
+                if isinstance(error, Raced):
+                    tries.failed(unread)
                 continue
-            expected = tips.get(self.ref)
+            before, expected = expected, tips.get(self.ref)
             if expected and chain.landed(self.repository, records[-1], since, expected):
                 if fence is not None:
                     self._settle(fence, tips, began, release)
                 return
             if fence is not None:
                 fence.check(tips.get(fence.ref))
+            if isinstance(error, Raced):
+                tries.raced(error, moved=expected != before)
 
     def _attempt(self, records: Sequence[Record], expected: str | None, fence: Fence | None, release: bool
                  ) -> CutoverError | None:  # fmt: skip

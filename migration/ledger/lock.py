@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from migration.git import process
 from migration.git.giterrors import GitFailed, HostRefuses
 from migration.git.refs import HEADS, Move, Raced
 from migration.ledger import actor
+from migration.ledger.tries import Tries
 
 if TYPE_CHECKING:
     from migration.ledger.ledger import Ledger
@@ -37,7 +38,8 @@ HEARTBEAT = 15.0  # seconds between renewals; three of them without one is stale
 FRESH = 15.0  # the oldest confirmed renewal, in seconds, with which the activating request may be sent
 RELEASE_TIME = 10.0  # seconds of trying to release, at most RELEASE_TRIES times; the last try may take longer
 RELEASE_TRIES = 12
-TRIES = 12  # failed answers in a row before acquiring it is given up
+TRIES = 12  # of breaking a lock that moves
+PATIENCE = 60.0  # seconds of failing to acquire it, beside the wait that the user allows
 
 
 class LockLost(Unfinished):
@@ -183,29 +185,35 @@ class Lock:
 
     def _contend(self, hold: LockHold, until: float) -> None:
         """Look and try until the lock is ours. Refused when another process holds it and our time is up."""
-        failures = 0
-        try:
-            if self._free() and hold.try_acquire(None):
-                return
-        except ServiceFailed:
-            failures += 1
+        clock = self.ledger.clock
+        tries = Tries(clock, max(until - self.monotonic(), 0.0) + PATIENCE)
+        attempt = partial(hold.try_acquire, None) if self._free() else partial(self._approach, hold, until)
         while True:
             try:
-                if self._approach(hold, until):
+                if attempt():
                     return
-                failures = 0
-            except ServiceFailed:
-                failures += 1
-                if failures >= TRIES:
-                    raise
-                self.ledger.clock.sleep(random.uniform(0, min(0.05 * 2**failures, 2.0)))
+                tries.lost()
+                if clock.monotonic() > tries.until:
+                    raise ServiceFailed(f"Could not acquire the lock on {self.ledger.environment}: others were faster "
+                                        f"for {show(PATIENCE)}.", inv("status"))  # fmt: skip
+            except Raced as error:  # the ref is where it was
+                tries.raced(error, moved=False)
+            except ServiceFailed as error:
+                tries.failed(error)
+            if tries.cause:
+                self.ledger.observer.step("lock", detail=f"retrying: {tries.cause.message}")
+                tries.pause()
+            attempt = partial(self._approach, hold, until)
 
     def _free(self) -> bool:
         """Whether it was free when the refs were last read: worth a try at once, which the remote judges."""
         return self.ledger.remote_refs is not None and self.ref not in self.ledger.remote_refs
 
     def _approach(self, hold: LockHold, until: float) -> bool:
-        """One look at the lock, and one try to acquire it if it is free or stale."""
+        """One look at the lock, and one try to acquire it if it is free or stale.
+
+        False when another process holds it or was first. Raced when the remote rejected ours and the lock is free.
+        """
         commit = self.ledger.refs.read().get(self.ref)
         holder = self._describe(commit) if commit else None
         if commit and hold.issued(commit):  # an earlier try of ours landed late
@@ -354,7 +362,10 @@ class LockHold:
         self._issued.add(commit)
 
     def try_acquire(self, old: str | None) -> bool:
-        """Try once to put our lock where `old` is. Raises when the remote does not answer or refuses such refs."""
+        """Try once to put our lock where `old` is; False when another process was first.
+
+        Raced when the ref still is at `old`; other errors when the remote does not answer or refuses such refs.
+        """
         began = self.ledger.clock.monotonic()
         move = Move(self.ref, old, self._make(old))
         failpoint("lock.take")
@@ -364,7 +375,7 @@ class LockHold:
             raise error
         current = move.new if error is None else self.ledger.refs.read().get(self.ref)
         if not self.issued(current):
-            if error is not None and not isinstance(error, Raced):
+            if error is not None and (current == old or not isinstance(error, Raced)):
                 raise error
             return False
         self.confirm(Move(self.ref, old, current), began)
@@ -382,7 +393,7 @@ class LockHold:
             current = self.ledger.refs.read().get(self.ref)
             self.check(current)
             if current != move.new:
-                raise error
+                raise error.refusal() if isinstance(error, Raced) else error
             self.confirm(move, began)
 
     def start(self) -> None:
@@ -424,6 +435,7 @@ class LockHold:
         elif error is not None:
             current = self.ledger.refs.read().get(self.ref)
             self._commit = current if self.issued(current) else None
+            error = error.refusal() if isinstance(error, Raced) else error
         self._released = error is None or self._commit is None
         return error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.errors import CutoverError
+from migration.base.errors import CutoverError, ServiceFailed
 from migration.deploy import deploy, plan
 from migration.git.giterrors import Denied, HostRefuses
 from migration.inspect import history, status
@@ -103,3 +103,17 @@ def test_a_host_that_takes_no_such_refs_does_not_stop_a_rollback_either(
         rollback.run(context, to=goal)
     assert caught.value.hint == f"inv rollback --to {goal} --without-lock 'why'"
     assert isinstance(caught.value, CutoverError) and caught.value.exit_code == 2
+
+
+def test_rejected_writes_end_deploy_and_rollback(stage: Scene) -> None:
+    """A stale lock file on the host ends both verbs with its name, and the rollback with the way round it."""
+    stale = stage.folder / "remote.git/refs/cutover/lock/prod.lock"
+    stale.parent.mkdir(exist_ok=True)
+    stale.touch()
+    with pytest.raises(ServiceFailed, match=r"rejected every write: .*prod\.lock") as caught:
+        rollback.run(stage.context())
+    assert caught.value.hint.splitlines()[-1] == "inv rollback --without-lock 'why'"
+    stage.change(3)
+    with pytest.raises(ServiceFailed, match=r"rejected every write: .*prod\.lock"):
+        deploy.run(stage.context(), yes=True, gate=False)
+    assert _live(stage) == text(2)

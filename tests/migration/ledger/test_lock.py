@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from migration.base.command import inv
-from migration.base.errors import CutoverError, Interrupted, Refused, Unreachable
+from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unreachable
 from migration.base.progress import Collected
 from migration.git.refs import Move
 from migration.ledger import actor
@@ -335,3 +335,55 @@ def test_the_lock_says_the_same_from_every_clone(tmp_path: Path) -> None:
         found = lock(ledger(second)).holder()
         assert found is not None and found.id == held.id and found.facts()["deployment"] == "d1"
         assert json.dumps(found.facts())
+
+
+def stale_ref(remote: Path) -> None:
+    (remote / "refs/cutover/lock").mkdir(parents=True, exist_ok=True)
+    (remote / "refs/cutover/lock/prod.lock").touch()
+
+
+def stale_packed_refs(remote: Path) -> None:
+    """Deleting a ref that is packed needs this file."""
+    git(remote, "pack-refs", "--all")
+    (remote / "packed-refs.lock").touch()
+
+
+def full_disk(remote: Path) -> None:
+    """No file of the remote may grow: the objects of a push cannot be stored."""
+    first = remote.parent / "one"
+    git(first, "config", "remote.origin.receivepack", "ulimit -f 0; git-receive-pack")
+
+
+@pytest.mark.parametrize(
+    ("harm", "cause"),
+    [(stale_ref, r"prod\.lock': File exists"), (full_disk, "unpack-objects")],
+)
+def test_rejected_writes_bounded(tmp_path: Path, harm: Callable[[Path], None], cause: str) -> None:
+    """A remote that rejects every write, though no other process writes, is named with git's reason after a while."""
+    remote, first = pair(tmp_path)
+    harm(remote)
+    own, slept = lock(ledger(first)), []
+    own.ledger.clock.sleep = slept.append  # type: ignore[method-assign]
+    with pytest.raises(ServiceFailed, match=rf"The git remote origin rejected every write: .*({cause})"):
+        own.acquire("deploy")
+    assert 0 < sum(slept) < 30 and len(slept) < 20
+    assert isinstance(own.ledger.observer, Collected)
+    assert any("retrying: The git remote" in event[3] for event in own.ledger.observer.events)
+
+
+def test_rejected_renewal_release_and_unlock_bounded(tmp_path: Path) -> None:
+    """So are a renewal, a release and the breaking of a lock, and each names the stale lock file."""
+    remote, first = pair(tmp_path)
+    own = lock(ledger(first))
+    own.ledger.append({"record": "note", "text": "before"})
+    hold = own.acquire("deploy")
+    stale_packed_refs(remote)
+    stale_ref(remote)
+    own.ledger.clock.sleep = lambda _: None  # type: ignore[method-assign]
+    with pytest.raises(ServiceFailed, match=r"rejected every write: .*prod\.lock"):
+        hold.renew()
+    with pytest.raises(ServiceFailed, match="rejected every write"):
+        own.unlock(hold.id)
+    own.release(hold)
+    assert isinstance(own.ledger.observer, Collected)
+    assert any("Could not release the lock" in event[3] and ".lock" in event[3] for event in own.ledger.observer.events)
