@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migration.base.clock import minute
@@ -22,6 +21,7 @@ from migration.git.reverted import at
 from migration.ledger.deployments import Deployment, History, Record
 from migration.ledger.ledger import Ledger
 from migration.source import scope
+from migration.source.reader import Reader
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -58,15 +58,15 @@ def make(deployment: Deployment, base: str | None = None) -> dict[str, Any]:
 
 def check(
     repository: Repository, history: History, revision: str, digests: Mapping[str, str], remote: str = "",
-    state: Path | None = None,
+    reader: Reader | None = None,
 ) -> Hold | None:  # fmt: skip
     """The newest hold on a revision or on a source (slug to digest), or None.
 
-    Without `state`, the folder for caches, only the recorded revert counts. A shallow clone is deepened if that is
+    Without `reader` only the recorded revert counts. A shallow clone is deepened if that is
     needed to tell; Refused when that fails.
     """
     for record in reversed(history.holds):
-        why = _source(record, digests) or _revision(repository, record, revision, remote, state)
+        why = _source(record, digests) or _revision(repository, record, revision, remote, reader)
         if why:
             text = {name: str(record.get(name) or "") for name in ("id", "at", "who", "tip")}
             return Hold(why=why, revert=undoing(record), **text)
@@ -107,7 +107,7 @@ def _source(record: Record, digests: Mapping[str, str]) -> str:
     return f"the source of {found}" if found else ""
 
 
-def _revision(repository: Repository, record: Record, revision: str, remote: str, state: Path | None) -> str:
+def _revision(repository: Repository, record: Record, revision: str, remote: str, reader: Reader | None) -> str:
     tip, base = str(record.get("tip") or ""), str(record.get("base") or "")
     if not tip or tip == base or (base and repository.is_ancestor(tip, base)):
         return ""  # no commit was taken back, only a source
@@ -117,19 +117,20 @@ def _revision(repository: Repository, record: Record, revision: str, remote: str
     revert = str((record.get("revert") or {}).get("commit") or "")
     if revert and repository.is_ancestor(revert, revision):
         return ""
-    if state and base and _taken_back(repository, record, revision, state):
+    if reader and base and _taken_back(reader, record, revision):
         return ""
     return f"revision {revision[:9]}, which contains {tip[:9]} and no revert of it"
 
 
-def _taken_back(repository: Repository, record: Record, revision: str, state: Path) -> bool:
+def _taken_back(reader: Reader, record: Record, revision: str) -> bool:
     """Whether a commit since the tip has every changed file of the held functions as it was at base. When in doubt,
     not; Deno is asked only if something touched the files at all."""
+    repository = reader.repository
     tip, base, slugs = str(record["tip"]), str(record["base"]), list(record.get("digests") or ())
     try:
         if not slugs or not trace.touched(repository, base, tip, revision):
             return False
-        files, there = scope.sources(repository, base, tip, slugs, state)
+        files, there = scope.sources(reader, base, tip, slugs)
         known = there.issuperset(slugs)
         return known and bool(trace.revert(repository, base, tip, revision, sorted(files)))
     except CutoverError:

@@ -15,9 +15,10 @@ from migration.clients.supabase_types import Function, SecretDigest, same
 from migration.deploy import hold, recovery, snapshot
 from migration.deploy.snapshot import Snapshot
 from migration.deploy.staging import FunctionSpec
-from migration.source import differences, functions_config, source
+from migration.source import differences, functions_config, reader
 from migration.source.differences import Unchanged
-from migration.source.source import Absent, Source, canonical
+from migration.source.reader import Absent
+from migration.source.source import Source, canonical
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -184,7 +185,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     watched = context.config.migration.unchanged
     found, functions, history, digests, head, holder = _read(context, slugs, locked)
     live = {function.slug: function for function in functions}
-    sources = source.whole(_present(context, found, live, history))
+    sources = reader.whole(_present(context, found, live, history))
     base = history.base(_first_base(context), _fresh(sources, history))
     reading = begin([lambda: _past(context, base, [*slugs, *watched])])
     pending = recovery.look(context, history, live)
@@ -236,7 +237,7 @@ def _read(
     context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     ours = begin(
         [
-            lambda: source.tried(context.repository, slugs, context.state),
+            lambda: reader.reader(context).tried(slugs),
             context.ledger.history,
             lambda: _here(context),
         ]
@@ -264,7 +265,7 @@ def _fresh(sources: Mapping[str, Source], history: History) -> list[str]:
 def _past(context: Context, base: str, slugs: list[str]) -> dict[str, Source] | None:
     """Git's sources at the base revision; None when there is none, or it is not in this clone."""
     try:
-        return source.at_revision(context.repository, base, slugs, context.state) if base else None
+        return reader.reader(context).at(base, slugs) if base else None
     except Refused:
         return None
 
@@ -390,7 +391,7 @@ def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str
 def _hold(context: Context, history: History, head: str, changing: Sequence[PlanItem]) -> dict[str, Any] | None:
     """What stands in the way of this deploy, if it was rolled back before."""
     digests = {item.slug: item.source.digest for item in changing}
-    found = hold.check(context.repository, history, head, digests, context.remote, context.state) if digests else None
+    found = hold.check(context.repository, history, head, digests, context.remote, reader.reader(context)) if digests else None
     return found.as_json() if found else None
 
 

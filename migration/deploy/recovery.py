@@ -15,7 +15,7 @@ from migration.deploy import records
 from migration.deploy.records import Journal, left_waiting
 from migration.git import reversal
 from migration.ledger.deployments import Change, Deployment, History
-from migration.source import downloaded, scope, snapstore, source
+from migration.source import reader, scope, snapshots
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -234,12 +234,12 @@ def same_source(context: Context, live: Function, revision: str, digest: Any) ->
     if not digest or not has_revision(context, revision):
         return False
     try:
-        body = downloaded.from_body(snapstore.download(context, live), live)
-        held = source.at_revision(context.repository, revision, [live.slug], context.state).get(live.slug)
+        body = snapshots.from_body(snapshots.download(context, live), live)
+        held = reader.reader(context).at(revision, [live.slug]).get(live.slug)
     except ServiceFailed as error:
         text = f"Whose version {live.version} of {live.slug} is could not be told: {error.message}"
         raise ServiceFailed(text, error.hint or "inv status", **error.data) from error
-    return held is not None and held.digest == digest and downloaded.same_files(held, body)
+    return held is not None and held.digest == digest and snapshots.same_files(held, body)
 
 
 def has_revision(context: Context, revision: str) -> bool:

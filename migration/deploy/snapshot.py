@@ -10,7 +10,7 @@ from migration.base.errors import CutoverError, Refused
 from migration.base.parallel import every
 from migration.clients.supabase_types import Function
 from migration.deploy.staging import FunctionSpec
-from migration.source import downloaded, snapstore, source
+from migration.source import reader, snapshots
 from migration.source.source import Source
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def keep(context: Context, kept: Iterable[Snapshot]) -> None:
     """Put what git cannot give back where every machine finds it."""
     for one in kept:
         if one.restorable == "snapshot" and one.source is not None:
-            snapstore.keep(context, one.digest, one.source)
+            snapshots.keep(context, one.digest, one.source)
 
 
 def restorer(context: Context, deployment: Deployment, slugs: Iterable[str]) -> dict[str, Source]:
@@ -82,10 +82,10 @@ def restorer(context: Context, deployment: Deployment, slugs: Iterable[str]) -> 
     kinds = {slug: deployment.snapshots.get(slug, {}).get("restorable", "no") for slug in wanted}
     from_git = [slug for slug in wanted if kinds[slug] == "git"]
     base = deployment.base_revision
-    found = source.at_revision(context.repository, base, from_git, context.state) if from_git else {}
+    found = reader.reader(context).at(base, from_git) if from_git else {}
     for slug in wanted:
         if kinds[slug] == "snapshot":
-            found[slug] = snapstore.stored(context, deployment.snapshots[slug]["digest"])
+            found[slug] = snapshots.stored(context, deployment.snapshots[slug]["digest"])
         _proven(deployment, slug, found.get(slug))
     return found
 
@@ -103,16 +103,16 @@ def _proven(deployment: Deployment, slug: str, found: Source | None) -> None:
 
 def _take(context: Context, function: Function, past: Callable[[], Mapping[str, Source]]) -> Snapshot:
     try:
-        body = downloaded.from_body(snapstore.download(context, function), function)
+        body = snapshots.from_body(snapshots.download(context, function), function)
     except CutoverError as error:
         empty = Source(function.slug, "", {})
         return Snapshot(
             function.slug, function, empty, None, "no", empty.digest, f"its source cannot be read: {error.message}"
         )
     base = past().get(function.slug)
-    if base is not None and downloaded.same_files(base, body):
+    if base is not None and snapshots.same_files(base, body):
         return Snapshot(function.slug, function, body, base, "git", body.digest)
-    usable, why = downloaded.usable(body, context.state)
+    usable, why = snapshots.usable(body, context.state)
     if usable is None:
         return Snapshot(function.slug, function, body, None, "no", body.digest, why)
     return Snapshot(function.slug, function, usable, usable, "snapshot", usable.digest)

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from migration.deploy.plan import PlanItem
-from migration.source import graph, importmap
+from migration.source import deno, graph, importmap
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -66,8 +66,8 @@ class TypeCheck:
         app = self.context.app.resolve()
         options = graph.map_options(importmap.load(app / path) if path else None, self.context.state)
         entrypoints = [str(app / item.source.entrypoint) for item in items]
-        argv = [graph.deno(), "check", "--quiet", "--no-lock", *options, *entrypoints]
-        env = graph.environment(self.context.state / "deno")
+        argv = [deno.executable(), "check", "--quiet", "--no-lock", *options, *entrypoints]
+        env = deno.environment(self.context.state / "deno")
         child = subprocess.Popen(
             argv, env=env, cwd=app, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, start_new_session=True,

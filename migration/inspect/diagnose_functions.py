@@ -11,7 +11,7 @@ from migration.base.finding import Finding, then
 from migration.clients.supabase_types import Function
 from migration.deploy.plan import PlanItem
 from migration.inspect.look import Look
-from migration.source import differences, downloaded, functions_config, snapstore, source
+from migration.source import differences, functions_config, reader, snapshots
 from migration.source.differences import Unchanged
 from migration.source.source import Source
 
@@ -91,7 +91,7 @@ def _changed(look: Look) -> Iterator[Finding]:
     repository = look.context.repository
     if not base or repository.revision(base) is None:
         return
-    past = source.at_revision(repository, base, slugs, look.context.state)
+    past = reader.reader(look.context).at(base, slugs)
     for told in look.plan.unchanged:
         if told.changed and told.slug in past:
             yield _in_git(look, told, base, past[told.slug])
@@ -103,7 +103,7 @@ def _changed(look: Look) -> Iterator[Finding]:
 
 def _in_git(look: Look, told: Unchanged, base: str, past: Source) -> Finding:
     slug, files = told.slug, told.files
-    now = source.working(look.context.repository, [slug], look.context.state)[slug]
+    now = reader.reader(look.context).working([slug])[slug]
     fix = _restore(look, slug, base, sorted(set(files) & set(past.files)), sorted(set(now.files) - set(past.files)))
     why = _told(f"against {base[:12]}: {', '.join(files) or 'its settings'}", differences.text(now, past))
     return Finding(
@@ -124,10 +124,10 @@ def _restore(look: Look, slug: str, base: str, changed: list[str], added: list[s
 
 
 def _deployed(look: Look, live: Function, past: Source, base: str) -> Iterator[Finding]:
-    body = downloaded.from_body(snapstore.download(look.context, live), live)
-    if downloaded.same_files(past, body):
+    body = snapshots.from_body(snapshots.download(look.context, live), live)
+    if snapshots.same_files(past, body):
         return
-    now = source.working(look.context.repository, [live.slug], look.context.state)[live.slug]
+    now = reader.reader(look.context).working([live.slug])[live.slug]
     fix = cli(look, live.slug)
     if now.digest != past.digest:
         fix = f"{_git(look)} checkout {base[:12]} -- {shlex.join(sorted(past.files))} && {fix}"

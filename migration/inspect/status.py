@@ -13,7 +13,7 @@ from migration.base.parallel import every
 from migration.deploy import drift, recovery
 from migration.deploy.recovery import Recovery
 from migration.ledger.deployments import UNDONE, Deployment, History, agrees
-from migration.source import source
+from migration.source import reader
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -106,7 +106,7 @@ def _known(history: History) -> list[str]:
 def _git(context: Context, slugs: Sequence[str]) -> Mapping[str, str] | None:
     """Digest by function of the checked-out commit; None where git cannot be read."""
     try:
-        found = source.at_revision(context.repository, context.repository.head(), slugs, context.state)
+        found = reader.reader(context).at(context.repository.head(), slugs)
     except CutoverError:
         return None
     return {slug: one.digest for slug, one in found.items()}

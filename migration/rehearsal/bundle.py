@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from migration.source.graph import deno, environment
+from migration.source import deno
 
 _AT_ONCE = 2
 _SEPARATE = {".ts": ".ts", ".mts": ".ts", ".cts": ".ts", ".js": ".ts", ".mjs": ".ts", ".cjs": ".ts"}
@@ -78,8 +78,8 @@ class Bundler:
 
     async def _deno(self, arguments: Sequence[str], folder: Path) -> tuple[int, bytes, str]:
         process = await asyncio.create_subprocess_exec(
-            deno(), *arguments, cwd=folder, env=environment(self._cache), stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            deno.executable(), *arguments, cwd=folder, env=deno.environment(self._cache),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()
         return process.returncode or 0, out, err.decode(errors="replace")

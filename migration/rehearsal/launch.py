@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from migration.base import durable
-from migration.source.graph import deno
+from migration.source import deno
 
 from . import remap
 from .identity import Identity
@@ -51,7 +51,15 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
     preload = PRELOAD_NODE if remap.node(live.tree, config) else PRELOAD
     return Launch(
-        run=[deno(), "run", *common, *_permissions(sandbox, live.tree), "--preload", str(preload), str(entry)],
+        run=[
+            deno.executable(),
+            "run",
+            *common,
+            *_permissions(sandbox, live.tree),
+            "--preload",
+            str(preload),
+            str(entry),
+        ],
         env=env | inner | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env))},
         cwd=live.tree,
         fetch=_fetch(common, entry) if remap.remote(live.tree, config) else None,
@@ -123,7 +131,7 @@ def _permissions(sandbox: Sandbox, tree: Path) -> list[str]:
 
 
 def _fetch(common: list[str], entry: Path) -> list[str]:
-    return [deno(), "cache", "--quiet", "--allow-import", *common, str(entry)]
+    return [deno.executable(), "cache", "--quiet", "--allow-import", *common, str(entry)]
 
 
 def _path(value: object) -> Path | None:

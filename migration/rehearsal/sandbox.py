@@ -16,7 +16,7 @@ from migration.base.progress import Observer
 from migration.base.secrets_type import Secret
 from migration.config import load as configuration
 from migration.config.settings import Config
-from migration.source import source
+from migration.source import reader
 
 from .. import context as contexts
 from ..context import Context
@@ -118,7 +118,7 @@ def slugs(config: Config) -> list[str]:
 
 def functions(context: Context, clone: Clone, wanted: Iterable[str]) -> list[str]:
     """Deploy these functions as they are before the migration; one that it creates is not there yet."""
-    found = source.at_revision(context.repository, clone.base, wanted, context.state)
+    found = reader.reader(context).at(clone.base, wanted)
     for each in found.values():
         context.supabase.deploy(each.upload())
     return list(found)

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from migration.base.errors import Refused
-from migration.source.graph import deno
+from migration.source import deno
 
 from . import auth, gateway, logs_api, providers, running, serving
 from . import identity as identities
@@ -82,7 +82,7 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
 
 async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdin: bool) -> None:
     """Until a signal or, if asked, the end of stdin. Refused without Deno, or when the folder or the port is taken."""
-    deno()
+    deno.executable()
     with running.held(folder), serving.listening(port) as held:
         running.forget(folder)  # the note of one that was killed
         target: list[serving.Server] = []

@@ -10,7 +10,7 @@ from migration.clients.supabase_types import Function
 from migration.git import reversal, revert
 from migration.git.reverted import Reverted, Target, at
 from migration.rollback.target import Target as Goal
-from migration.source import downloaded, snapstore, source
+from migration.source import reader, snapshots, source
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -52,11 +52,11 @@ def _named(context: Context, named: str, where: Target) -> tuple[str, str]:
 
 def _wrong(context: Context, revision: str, slugs: Sequence[str], live: Mapping[str, Function]) -> list[str]:
     """The functions of which git at this revision is not, file for file, what is live."""
-    there = source.at_revision(context.repository, revision, slugs, context.state)
+    there = reader.reader(context).at(revision, slugs)
     return [slug for slug in slugs if not _same(context, there.get(slug), live.get(slug))]
 
 
 def _same(context: Context, ours: source.Source | None, live: Function | None) -> bool:
     if ours is None or live is None:
         return ours is None and live is None
-    return downloaded.same_files(ours, downloaded.from_body(snapstore.download(context, live), live))
+    return snapshots.same_files(ours, snapshots.from_body(snapshots.download(context, live), live))

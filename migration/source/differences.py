@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from migration.base.errors import Refused
 from migration.base.parallel import every
 from migration.clients.supabase_types import Function
-from migration.source import downloaded, source
+from migration.source import reader, snapshots
 from migration.source.source import Source
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def settings(wanted: Source, live: Function | None, left: bool | None = None) -> Iterator[str]:
-    """Settings of the deployed function that a deploy would change, or that somebody else has changed, in words.
+    """Settings of the deployed function that a deploy would change, or that was changed outside Cutover, in words.
 
     `left`: `verify_jwt` as it was last deployed from here.
     """
@@ -28,7 +28,7 @@ def settings(wanted: Source, live: Function | None, left: bool | None = None) ->
     if wanted.verify_jwt is None and left is not None and live.verify_jwt is (not left):
         opened = ": anyone may call it" if not live.verify_jwt else ""
         yield (
-            f"verify_jwt: somebody else made it {_word(live.verify_jwt)}, it was {_word(left)} when last deployed"
+            f"verify_jwt: changed outside Cutover to {_word(live.verify_jwt)}, it was {_word(left)} when last deployed"
             f"{opened}; config.toml does not say, so a deploy leaves it so"
         )
     if wanted.verify_jwt is not None and live.verify_jwt is not None and wanted.verify_jwt != live.verify_jwt:
@@ -38,9 +38,9 @@ def settings(wanted: Source, live: Function | None, left: bool | None = None) ->
         ("entrypoint", wanted.entrypoint, live.entrypoint_path),
         ("import_map", wanted.import_map, live.import_map_path),
     ):
-        told = downloaded.cut(old or "")
-        if (old or name == "import_map") and new != told and not new.endswith(f"/{told}" if told else "\0"):
-            yield f"{name}: {told or 'none'} → {new or 'none'}"
+        now = snapshots.cut(old or "")
+        if (old or name == "import_map") and new != now and not new.endswith(f"/{now}" if now else "\0"):
+            yield f"{name}: {now or 'none'} → {new or 'none'}"
 
 
 def text(wanted: Source, live: Source) -> str:
@@ -73,7 +73,7 @@ def unchanged(context: Context, slugs: Sequence[str], past: Mapping[str, Source]
 
 def _measure(context: Context, slug: str, then: Source | None) -> Unchanged:
     try:
-        now = source.working(context.repository, [slug], context.state)[slug]
+        now = reader.reader(context).working([slug])[slug]
     except Refused as error:
         return Unchanged(slug, True, (), error.message)
     if then is None:

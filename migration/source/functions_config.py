@@ -1,14 +1,18 @@
-"""What `supabase/config.toml` says about one function, and where it is wrong, by file and line."""
+"""What `supabase/config.toml` says about one function, where it is wrong, and the files that `static_files` matches."""
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
+from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -19,6 +23,9 @@ _TYPES: dict[str, tuple[type, str]] = {
     "import_map": (str, "a path in quotes"),
     "static_files": (list, "a list of paths in quotes"),
 }
+_FIX = Do("fix that line"), AGAIN
+_MAGIC = re.compile(r"[*?\[]")
+_TOKENS = re.compile(r"\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,10 @@ def parse(app: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{_where(path, _position(error))}: not valid TOML: {_text(error)}", "Mend that line.") from None
+        raise Refused(f"{_where(path, _position(error))}: not valid TOML: {_text(error)}", *_FIX) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise Refused(f"{_where(path, f'{line}')}: not UTF-8 text.", "Save the file as UTF-8.") from None
+        raise Refused(f"{_where(path, f'{line}')}: not UTF-8 text.", Do("save the file as UTF-8"), AGAIN) from None
 
 
 @lru_cache(maxsize=8)
@@ -81,7 +88,7 @@ def _check(app: Path, slug: str, key: str, value: Any) -> None:
 def _wrong(app: Path, slug: str, key: str, words: str) -> Refused:
     path = _path(app)
     name = f"functions.{slug}" + (f".{key}" if key else "")
-    return Refused(f"{_where(path, str(_line(path, slug, key)))}: {name} must be {words}.", "Mend that line.")
+    return Refused(f"{_where(path, str(_line(path, slug, key)))}: {name} must be {words}.", *_FIX)
 
 
 def _line(path: Path, slug: str, key: str) -> int:
@@ -112,3 +119,60 @@ def _position(error: tomllib.TOMLDecodeError) -> str:
 
 def _text(error: tomllib.TOMLDecodeError) -> str:
     return re.sub(r"\s*\(at .*\)$", "", str(error))
+
+
+# Static files: glob patterns with the meaning that the CLI gives them
+
+
+def patterns(app: Path, written: tuple[str, ...]) -> list[str]:
+    """Patterns of `static_files` relative to the app, as the platform gets them. Refused for one outside the app."""
+    return [_inside(app, pattern) for pattern in written]
+
+
+def match(app: Path, pattern: str) -> list[Path]:
+    """The files under the app that a pattern names, sorted; a folder among them is refused, as the CLI does."""
+    if not _MAGIC.search(pattern):
+        found = [app / pattern] if os.path.lexists(app / pattern) else []
+    else:
+        wanted = re.compile(_regex(pattern), re.DOTALL)
+        found = [app / name for name in sorted(_below(app, _fixed(pattern))) if wanted.fullmatch(name)]
+    folders = [path for path in found if path.is_dir()]
+    if folders and "**" not in pattern:
+        shown = folders[0].relative_to(app)
+        text = f"{shown} is a folder, and static_files must match files only."
+        raise Refused(text, Do(f'write "{shown}/**/*" instead'), AGAIN)
+    return [path for path in found if path not in folders]
+
+
+def _inside(app: Path, pattern: str) -> str:
+    path = normpath(app / "supabase" / pattern)
+    if not path.startswith(f"{app}{os.sep}"):
+        text = f"supabase/config.toml: the static file {pattern} lies outside the app."
+        raise Refused(text, Do("move it into the app"), AGAIN)
+    return Path(path).relative_to(app).as_posix()
+
+
+def _fixed(pattern: str) -> str:
+    """The folder above the first wildcard: nothing outside it can match."""
+    return pattern[: _MAGIC.search(pattern).start()].rpartition("/")[0]  # type: ignore[union-attr]
+
+
+def _below(app: Path, folder: str) -> Iterator[str]:
+    """Everything below a folder by its path from the app; a name with a backslash is no file to the CLI."""
+    for root, folders, files in os.walk(app / folder):
+        for name in (*files, *folders):
+            path = (Path(root) / name).relative_to(app).as_posix()
+            if "\\" not in path:
+                yield path
+
+
+def _regex(pattern: str) -> str:
+    return "".join(_part(token) for token in _TOKENS.findall(pattern))
+
+
+def _part(token: str) -> str:
+    if token in ("**", "*", "?"):
+        return {"**": ".*", "*": "[^/]*", "?": "[^/]"}[token]
+    if token.startswith("[") and len(token) > 1:
+        return token.replace("[!", "[^").replace("\\", "\\\\")
+    return re.escape(token)

@@ -1,26 +1,36 @@
-"""The module graph of one entrypoint as Deno itself resolves it, without network and without npm."""
+"""Module graphs as Deno itself resolves them, without network and without npm; known ones are not resolved again."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import subprocess
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from migration.base.errors import Refused
-from migration.base.secrets_type import spare
+from migration.source import deno
+from migration.source.deno import shown
 from migration.source.importmap import DENO_CONFIG, ImportMap
 
-_SECONDS = 60
-_LOOKING = threading.Lock()  # two threads at once find Python's own sysconfig half made
 _LOCAL = ("./", "../", "/", "file:")
+_CACHED = 400
+_DYNAMIC = re.compile(rb"\bimport\s*(?:/\*.*?\*/\s*)?\(", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entrypoint:
+    """Where a graph starts: the file, the app's folder, and the import map that applies."""
+
+    path: Path
+    app: Path
+    imports: ImportMap | None = None
 
 
 @dataclass(frozen=True)
@@ -35,84 +45,56 @@ class Graph:
     local: bool = True
 
 
-@lru_cache(maxsize=1)
-def deno() -> str:
-    """The path of the deno program; Refused when it is not installed."""
-    try:
-        with _LOOKING:
-            import deno as package  # type: ignore[import-untyped]
-
-            return str(package.find_deno_bin())
-    except (ImportError, FileNotFoundError):
-        raise Refused("Deno is not installed.", "uv sync") from None
+def resolve(entry: Entrypoint, state: Path) -> Graph:
+    """The graph of one entrypoint; `state` is the folder for caches. Refused where Deno cannot make one."""
+    known = _known(entry, state)
+    if known is None:
+        report = deno.info(entry.path, map_options(entry.imports, state), entry.app, state)
+        known = read({module["specifier"]: module for module in report["modules"]}, entry)
+        _remember(entry, state, known)
+    return known
 
 
-def environment(cache: Path) -> dict[str, str]:
-    """What a deno child gets: its own cache folder, no look-up of newer versions, no package.json."""
-    wanted = {"DENO_DIR": str(cache), "DENO_NO_PACKAGE_JSON": "1", "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
-    return {**spare(os.environ), **wanted}
+def resolve_all(entries: Sequence[Entrypoint], state: Path) -> dict[Path, Graph]:
+    """Graphs by entrypoint from one run of Deno per import map: starting it takes longer than reading a graph.
 
-
-def resolve(entrypoint: Path, app: Path, imports: ImportMap | None, state: Path) -> Graph:
-    """Runs `deno info`; `state` is the folder for Deno's cache. Paths in messages are relative to the app."""
-    report = info(command(entrypoint, map_options(imports, state)), app, state)
-    return read({module["specifier"]: module for module in report["modules"]}, entrypoint, app)
-
-
-def read(modules: dict[str, Any], entrypoint: Path, app: Path) -> Graph:
-    """What Deno's report says of one entrypoint; `modules` by specifier."""
-    importers = _importers(modules.values(), app)
-    files = [Path(module["local"]) for module in modules.values() if module.get("local") and "error" not in module]
-    problems = [_problem(module, importers, app) for module in modules.values() if _is_local_error(module)]
-    ordered = sorted(dict.fromkeys(files), key=lambda path: (path != entrypoint, str(path)))
-    local = all(str(specifier).startswith(("file:", "node:", "data:")) for specifier in modules)
-    blocked, bare = _blocked(modules, app), _bare(modules, app)
-    return Graph(tuple(ordered), tuple(problems + blocked), tuple(bare), local)
-
-
-def command(entrypoint: Path, options: list[str]) -> list[str]:
-    fixed = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", "--unstable-raw-imports"]
-    return [deno(), *fixed, *options, str(entrypoint)]
+    Left out, and for `resolve` alone: an entry with a problem (its message should name the first importer of that
+    function, not of another), and what one graph cannot show: the same file imported as code here and as text there.
+    """
+    groups: dict[tuple[str, ...], list[Entrypoint]] = {}
+    for entry in entries:
+        groups.setdefault(tuple(map_options(entry.imports, state)), []).append(entry)
+    found: dict[Path, Graph] = {}
+    for options, group in groups.items():
+        unknown = [entry for entry in group if _known(entry, state) is None]
+        if len(unknown) > 1:
+            found |= _together(unknown, list(options), state)
+    return found
 
 
 def map_options(imports: ImportMap | None, state: Path) -> list[str]:
-    """A deno.json is Deno's own format; any other map is handed over as plain JSON with file URLs."""
+    """Deno's options for a map: a deno.json is its own format; any other map becomes plain JSON with file URLs."""
     if imports is None:
         return ["--no-config"]
     if imports.files[0].name in DENO_CONFIG:
         return ["--config", str(imports.files[0])]
-    return ["--no-config", "--import-map", str(_plain(imports, state))]
+    plain = _written(json.dumps(imports.absolute(), ensure_ascii=False), state / "maps", ".json")
+    return ["--no-config", "--import-map", str(plain)]
 
 
-def _plain(imports: ImportMap, state: Path) -> Path:
-    return kept(json.dumps(imports.absolute(), ensure_ascii=False), state / "maps", ".json")
+# Reading Deno's report
 
 
-def kept(text: str, folder: Path, suffix: str) -> Path:
-    """A file with this text, named by it and written once."""
-    target = folder / (hashlib.sha256(text.encode()).hexdigest()[:16] + suffix)
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        draft.write_text(text, "utf-8")
-        draft.replace(target)
-    return target
-
-
-def info(argv: list[str], app: Path, state: Path) -> dict[str, Any]:
-    """Deno's report as it prints it; Refused when Deno ends with an error or takes too long."""
-    options: Mapping[str, Any] = {"capture_output": True, "text": True, "cwd": app, "timeout": _SECONDS}
-    try:
-        result = subprocess.run(argv, env=environment(state / "deno"), stdin=subprocess.DEVNULL, **options)
-    except subprocess.TimeoutExpired:
-        raise Refused(f"{_shown(argv[-1], app)}: Deno did not resolve its imports within {_SECONDS} s.") from None
-    if result.returncode:
-        reason = " ".join(
-            line.strip() for line in result.stderr.split("Stack backtrace")[0].splitlines() if line.strip()
-        )
-        raise Refused(f"{_shown(argv[-1], app)}: Deno cannot read its imports: {reason}", "Mend it, then `inv plan`.")
-    report: dict[str, Any] = json.loads(result.stdout)
-    return report
+def read(modules: Mapping[str, Any], entry: Entrypoint) -> Graph:
+    """What Deno's report says of one entrypoint; `modules` by specifier."""
+    app = entry.app
+    importers = _importers(modules.values(), app)
+    files = [Path(module["local"]) for module in modules.values() if module.get("local") and "error" not in module]
+    problems = [_problem(module, importers, app) for module in modules.values() if _is_local_error(module)]
+    ordered = sorted(dict.fromkeys(files), key=lambda path: (path != entry.path, str(path)))
+    local = all(str(specifier).startswith(("file:", "node:", "data:")) for specifier in modules)
+    blocked, bare = _blocked(modules, app), _bare(modules, app)
+    return Graph(tuple(ordered), tuple(problems + blocked), tuple(bare), local)
 
 
 def _importers(modules: Any, app: Path) -> dict[str, str]:
@@ -124,7 +106,7 @@ def _importers(modules: Any, app: Path) -> dict[str, str]:
     return found
 
 
-def _edges(modules: Any) -> Any:
+def _edges(modules: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     for module in modules:
         for dependency in module.get("dependencies", ()):
             for kind in ("code", "type"):
@@ -132,46 +114,159 @@ def _edges(modules: Any) -> Any:
                     yield module, {**dependency[kind], "written": dependency["specifier"]}
 
 
-def _place(module: dict[str, Any], edge: dict[str, Any], app: Path) -> str:
+def _place(module: Mapping[str, Any], edge: Mapping[str, Any], app: Path) -> str:
     start = edge.get("span", {}).get("start", {"line": 0, "character": 0})
-    return f"{_shown(module['specifier'], app)}:{start['line'] + 1}:{start['character'] + 1}"
+    return f"{shown(module['specifier'], app)}:{start['line'] + 1}:{start['character'] + 1}"
 
 
-def _is_local_error(module: dict[str, Any]) -> bool:
+def _is_local_error(module: Mapping[str, Any]) -> bool:
     return "error" in module and str(module["specifier"]).startswith("file:")
 
 
-def _problem(module: dict[str, Any], importers: dict[str, str], app: Path) -> str:
+def _problem(module: Mapping[str, Any], importers: Mapping[str, str], app: Path) -> str:
     specifier, text = module["specifier"], str(module["error"])
-    shown = _shown(specifier, app)
-    place = importers.get(specifier, shown)
+    name = shown(specifier, app)
+    place = importers.get(specifier, name)
     if text.startswith("SyntaxError"):
-        return f"{_syntax(text, shown)}: syntax error: {text.split(chr(10))[0].removeprefix('SyntaxError: ')}"
+        return f"{_syntax(text, name)}: syntax error: {text.split(chr(10))[0].removeprefix('SyntaxError: ')}"
     if "Module not found" in text:
-        return f"{place}: {shown} does not exist."
+        return f"{place}: {name} does not exist."
     if "Directory import" in text:
-        return f"{place}: {shown} is a folder; name the file."
-    return f"{place}: {shown}: {text.split(chr(10))[0]}"
+        return f"{place}: {name} is a folder; name the file."
+    return f"{place}: {name}: {text.split(chr(10))[0]}"
 
 
-def _syntax(text: str, shown: str) -> str:
+def _syntax(text: str, name: str) -> str:
     tail = text.rsplit(":", 2)[-2:]
-    return f"{shown}:{tail[0]}:{tail[1]}" if all(part.strip().isdigit() for part in tail) else shown
+    return f"{name}:{tail[0]}:{tail[1]}" if all(part.strip().isdigit() for part in tail) else name
 
 
-def _blocked(modules: dict[str, Any], app: Path) -> list[str]:
+def _blocked(modules: Mapping[str, Any], app: Path) -> list[str]:
     """Local imports that never became a module, such as one that the import map forbids."""
     edges = [(module, edge) for module, edge in _edges(modules.values()) if "error" in edge]
     local = [(module, edge) for module, edge in edges if edge["written"].startswith(_LOCAL)]
     return [f"{_place(module, edge, app)}: {edge['error']}" for module, edge in local]
 
 
-def _bare(modules: dict[str, Any], app: Path) -> list[str]:
+def _bare(modules: Mapping[str, Any], app: Path) -> list[str]:
     edges = [(module, edge) for module, edge in _edges(modules.values()) if "error" in edge]
     bare = [(module, edge) for module, edge in edges if not edge["written"].startswith(_LOCAL)]
     return [f'{_place(module, edge, app)}: nothing here explains "{edge["written"]}".' for module, edge in bare]
 
 
-def _shown(place: str, app: Path) -> str:
-    path = unquote(urlsplit(place).path) if place.startswith("file:") else place
-    return str(Path(path).relative_to(app)) if Path(path).is_relative_to(app) else path
+# Many entrypoints in one run
+
+
+def _together(entries: Sequence[Entrypoint], options: list[str], state: Path) -> dict[Path, Graph]:
+    try:
+        report = deno.info(_root(entries, state), options, entries[0].app, state)
+    except Refused:
+        return {}
+    modules = {module["specifier"]: module for module in report["modules"]}
+    if any(_typed(module) for module in modules.values()):
+        return {}
+    found: dict[Path, Graph] = {}
+    for entry in entries:
+        part = _reach(entry.path.as_uri(), modules, report.get("redirects") or {})
+        graph = read(part, entry) if part else None
+        if graph and not graph.problems:
+            found[entry.path] = graph
+            _remember(entry, state, graph)
+    return found
+
+
+def _root(entries: Sequence[Entrypoint], state: Path) -> Path:
+    """A module that imports every entrypoint, in the folder for caches."""
+    text = "".join(f"import {json.dumps(entry.path.as_uri())};\n" for entry in entries)
+    return _written(text, state / "roots", ".ts").resolve()
+
+
+def _typed(module: Mapping[str, Any]) -> bool:
+    """Whether it imports something as text, bytes or css: then the same file may be two modules."""
+    kinds = {edge.get("assertionType") or edge.get("attributeType") for edge in module.get("dependencies", ())}
+    return bool(kinds - {None, "json"})
+
+
+def _reach(start: str, modules: Mapping[str, Any], redirects: Mapping[str, str]) -> dict[str, Any]:
+    """The modules that one entrypoint leads to, itself among them; nothing when it is not there."""
+    found: dict[str, Any] = {}
+    waiting = [start]
+    while waiting:
+        name = redirects.get(waiting[-1], waiting[-1])
+        waiting.pop()
+        if name in modules and name not in found:
+            found[name] = modules[name]
+            waiting += _specifiers(modules[name])
+    return found
+
+
+def _specifiers(value: Any) -> Iterator[str]:
+    """Every specifier in a module's report, of code and of types."""
+    if isinstance(value, dict):
+        if isinstance(value.get("specifier"), str):
+            yield value["specifier"]
+        for part in value.values():
+            yield from _specifiers(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _specifiers(part)
+
+
+# The cache: the text of the modules determines what they import, so equal text needs no Deno
+
+
+def _known(entry: Entrypoint, state: Path) -> Graph | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        cached: dict[str, Any] = json.loads(_cache_file(entry, state).read_bytes())
+        files = {entry.app / name: digest for name, digest in cached["files"].items()}
+        if all(_digest(path) == digest for path, digest in files.items()):
+            return Graph(tuple(files), (), tuple(cached["unmapped"]), bool(cached["local"]))
+    return None
+
+
+def _remember(entry: Entrypoint, state: Path, graph: Graph) -> None:
+    """Cache a graph, unless it has problems or `import(…)`, which may mean whole folders."""
+    if graph.problems or any(not path.is_relative_to(entry.app) or _dynamic(path) for path in graph.files):
+        return
+    files = {path.relative_to(entry.app).as_posix(): _digest(path) for path in graph.files}
+    target = _cache_file(entry, state)
+    draft = target.with_suffix(f".{os.getpid()}-{id(graph)}")
+    with contextlib.suppress(OSError):  # a cache that cannot be written is not a reason to stop
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps({"files": files, "unmapped": graph.unmapped, "local": graph.local}))
+        draft.replace(target)
+        _prune(target.parent)
+
+
+def _cache_file(entry: Entrypoint, state: Path) -> Path:
+    maps = [path.read_text("utf-8-sig") for path in entry.imports.files] if entry.imports else []
+    head = [entry.path.relative_to(entry.app).as_posix(), _digest(entry.path), *maps]
+    return state / "graphs" / f"{hashlib.sha256(chr(0).join(head).encode()).hexdigest()[:32]}.json"
+
+
+def _dynamic(path: Path) -> bool:
+    return _DYNAMIC.search(path.read_bytes()) is not None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _written(text: str, folder: Path, suffix: str) -> Path:
+    """A file with this text, named by it and written once."""
+    target = folder / (hashlib.sha256(text.encode()).hexdigest()[:16] + suffix)
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        draft.write_text(text, "utf-8")
+        draft.replace(target)
+    return target
+
+
+@cache
+def _prune(folder: Path) -> None:
+    """Once a process: looking through the folder takes longer than one graph does."""
+    found = list(folder.glob("*.json"))
+    if len(found) > 2 * _CACHED:
+        for old in sorted(found, key=lambda path: path.stat().st_mtime)[:-_CACHED]:
+            old.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
+from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
 from migration.source.functions_config import Settings
 
@@ -48,8 +49,9 @@ def find(app: Path, settings: Settings, entrypoint: Path) -> ImportMap | None:
             return load(entrypoint.parent / name)
     if (entrypoint.parent / "import_map.json").is_file():
         where = f"{(entrypoint.parent / 'import_map.json').relative_to(app)}"
-        hint = f"Rename it to deno.json, or name it as functions.{settings.slug}.import_map in supabase/config.toml."
-        raise Refused(f"{where}: the platform no longer reads an import_map.json beside a function.", hint)
+        fix = f"rename it to deno.json, or name it as functions.{settings.slug}.import_map in supabase/config.toml"
+        text = f"{where}: the platform no longer reads an import_map.json beside a function."
+        raise Refused(text, Do(fix), AGAIN)
     shared = functions / "import_map.json"
     return load(shared, fallback=True) if shared.is_file() else None
 
@@ -64,7 +66,7 @@ def load(path: Path, fallback: bool = False) -> ImportMap:
             break
         following = _normal(chain[-1].parent / onward)
         if following in chain:
-            raise Refused(f"{path}: its importMap leads back to itself.", "Remove one importMap entry.")
+            raise Refused(f"{path}: its importMap leads back to itself.", Do("remove one importMap entry"), AGAIN)
         chain.append(following)
     imports = _strings(chain[-1], "imports", document.get("imports", {}))
     scopes = _scopes(chain[-1], document.get("scopes", {}))
@@ -75,7 +77,7 @@ def load(path: Path, fallback: bool = False) -> ImportMap:
 
 
 def parse(text: str) -> Any:
-    """JSON with comments and trailing commas; json.JSONDecodeError tells the position in the text as it stands."""
+    """JSON with comments and trailing commas; json.JSONDecodeError has the position in the text as it stands."""
     return json.loads(_TOKENS.sub(_blank, text))
 
 
@@ -88,10 +90,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = parse(path.read_text("utf-8-sig"))
     except OSError:
-        raise Refused(f"{path}: the import map cannot be read.", "Create it, or mend the path that names it.") from None
+        fix = Do("create it, or correct the path that names it"), AGAIN
+        raise Refused(f"{path}: the import map cannot be read.", *fix) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         spot = f":{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise Refused(f"{path}{spot}: not valid JSON.", "Mend that line.") from None
+        raise Refused(f"{path}{spot}: not valid JSON.", Do("fix that line"), AGAIN) from None
     if not isinstance(document, dict):
         raise Refused(f"{path}: an import map must be a JSON object.")
     return document

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migration.base.errors import CutoverError
 from migration.clients.supabase_types import Function
 from migration.git import reversal
-from migration.git.repository import Repository
 from migration.git.reversal import Range
-from migration.source import downloaded, snapstore, source
+from migration.source import snapshots
+from migration.source.reader import Reader, reader
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -33,10 +32,10 @@ def of(
     context: Context, base: str, revision: str, slugs: Sequence[str], live: Mapping[str, Function],
     deployment: str, whole: bool,
 ) -> Scope:  # fmt: skip
-    """The files of these functions before and after. Refused when a commit of the range is not to be had."""
+    """The files of these functions before and after. Refused when a commit of the range cannot be fetched."""
     repository = context.repository
     reversal.have(repository, remote(context), [base, revision])
-    files = sources(repository, base, revision, slugs, context.state)[0]
+    files = sources(reader(context), base, revision, slugs)[0]
     changed = set(repository.changed(base, revision, sorted(files))) if files else set()
     kept = _kept(context, changed, revision, slugs, live)
     paths = tuple(sorted(files - set(kept)))
@@ -44,11 +43,9 @@ def of(
     return Scope(Range(base, revision, paths, commits, whole, tuple(slugs), deployment), kept)
 
 
-def sources(
-    repository: Repository, base: str, revision: str, slugs: Sequence[str], state: Path
-) -> tuple[set[str], set[str]]:
+def sources(own: Reader, base: str, revision: str, slugs: Sequence[str]) -> tuple[set[str], set[str]]:
     """The files of these functions before and after, the settings too where they differ; and who is there after."""
-    before, after = (source.at_revision(repository, commit, slugs, state) for commit in (base, revision))
+    before, after = (own.at(commit, slugs) for commit in (base, revision))
     files = {path for side in (before, after) for one in side.values() for path in one.files}
     if any(_settings(before.get(slug)) != _settings(after.get(slug)) for slug in slugs):
         files.add(CONFIG)
@@ -57,7 +54,7 @@ def sources(
 
 def differing(context: Context, commit: str, restored: Mapping[str, Source | None]) -> list[str]:
     """The functions for which git at this commit is not what is live again: there `plan` would not say same."""
-    there = source.at_revision(context.repository, commit, list(restored), context.state)
+    there = reader(context).at(commit, list(restored))
     return [slug for slug, wanted in restored.items() if _digest(there.get(slug)) != _digest(wanted)]
 
 
@@ -74,7 +71,7 @@ def _kept(
     if not changed or not others:
         return {}
     found: dict[str, str] = {}
-    for slug, theirs in source.at_revision(context.repository, revision, others, context.state).items():
+    for slug, theirs in reader(context).at(revision, others).items():
         shared = changed & set(theirs.files)
         held = _hashes(context, live[slug]) if shared else set()
         found |= {path: slug for path in shared if theirs.hashes[path] in held}
@@ -84,7 +81,7 @@ def _kept(
 def _hashes(context: Context, function: Function) -> set[str]:
     """SHA-256 of each file that is live, wherever the platform put it; nothing where it cannot be read."""
     try:
-        return set(downloaded.from_body(snapstore.download(context, function), function).hashes.values())
+        return set(snapshots.from_body(snapshots.download(context, function), function).hashes.values())
     except CutoverError:
         return set()
 

@@ -13,7 +13,7 @@ from queue import Empty, Queue
 from typing import Any, Literal
 
 from migration.base.errors import ServiceFailed
-from migration.source import graph
+from migration.source import deno
 
 SCRIPT = Path(__file__).with_suffix(".ts")
 _OPTIONS = ("--no-check", "--no-remote", "--no-npm", "--no-config", "--no-lock", "--no-prompt")
@@ -75,8 +75,8 @@ class Parser:
         if self._child is None or self._child.poll() is not None:
             self._stop()
             self._child = subprocess.Popen(
-                [graph.deno(), "test", *_OPTIONS, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, env=graph.environment(self._cache), encoding="utf-8", start_new_session=True,
+                [deno.executable(), "test", *_OPTIONS, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, env=deno.environment(self._cache), encoding="utf-8", start_new_session=True,
             )  # fmt: skip
             self._answers = Queue()
             threading.Thread(target=_read, args=(self._child, self._answers), daemon=True).start()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from checks.evidence import Missing, Unchanged
 from migration.base.errors import CutoverError, ServiceFailed
-from migration.source import downloaded, source
+from migration.source import reader, snapshots
 from migration.source.source import Source
 from migration.verify.samples import Sample
 
@@ -55,25 +54,19 @@ def _one(
 def _base(context: Context, revision: str, slugs: Sequence[str]) -> dict[str, Source]:
     if not revision or context.repository.revision(revision) is None:
         return {}
-    return source.at_revision(context.repository, revision, slugs, context.state)
+    return reader.reader(context).at(revision, slugs)
 
 
 def _compare(context: Context, live: Function, base: Source | None) -> tuple[bool | None, tuple[str, ...]]:
     """Whether what is deployed is file for file what git held before the migration; None without a base."""
     if base is None:
         return None, ()
-    found = downloaded.from_body(context.supabase.body(live.slug), live)
-    if downloaded.same_files(found, base):
+    found = snapshots.from_body(context.supabase.body(live.slug), live)
+    if snapshots.same_files(found, base):
         return True, ()
-    live_files, base_files = _seen(found), _seen(base)
+    live_files, base_files = found.from_entrypoint, base.from_entrypoint
     paths = sorted({*live_files, *base_files})
     return False, tuple(path for path in paths if live_files.get(path) != base_files.get(path))
-
-
-def _seen(found: Source) -> dict[str, str]:
-    """Hashes by path as seen from the entrypoint: the platform may have cut the folders above."""
-    folder = posixpath.dirname(found.entrypoint) or "."
-    return {posixpath.relpath(path, folder): value for path, value in found.hashes.items()}
 
 
 def _as_before(about: Subject, live: Function) -> bool | None:

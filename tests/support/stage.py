@@ -13,7 +13,7 @@ from migration.base.progress import Collected
 from migration.clients.http import Http
 from migration.config import load as configuration
 from migration.rehearsal.phases import RehearsalStage
-from migration.source import source
+from migration.source import reader
 from tests.support.project import ROOT
 
 
@@ -32,7 +32,7 @@ class Moved(RehearsalStage):
         ]
         intent = {"record": "intent", "kind": "deploy", "revision": self.clone.head, "base_revision": self.clone.base}
         self.context.ledger.append({**intent, "deployment": self.deployment, "functions": functions})
-        for each in source.at_revision(self.context.repository, self.clone.head, migrated, self.context.state).values():
+        for each in reader.reader(self.context).at(self.clone.head, migrated).values():
             self.context.supabase.deploy(each.upload())
         after = [{"slug": slug, "after": {"version": one.version + 1}} for slug, one in before.items()]
         outcome = {"record": "outcome", "deployment": self.deployment, "outcome": "live", "functions": after}
@@ -40,7 +40,7 @@ class Moved(RehearsalStage):
 
     def mutate(self, slug: str, *edits: tuple[str, str, str]) -> None:
         """Deploy the code after the migration with texts replaced: (path below functions/, old, new)."""
-        found = source.at_revision(self.context.repository, self.clone.head, [slug], self.context.state)[slug]
+        found = reader.reader(self.context).at(self.clone.head, [slug])[slug]
         files = dict(found.files)
         for name, old, new in edits:
             path = f"supabase/functions/{name}"

@@ -149,7 +149,7 @@ def test_a_verify_jwt_that_somebody_else_changed_is_named_where_the_config_is_si
     assert http.request("PATCH", f"/v1/projects/{ref}/functions/alpha", json={"verify_jwt": False}).ok
     found = {item.slug: item for item in plan.make(stage.context()).functions}["alpha"]
     (said,) = found.settings
-    assert "somebody else made it false, it was true" in said and "anyone may call it" in said
+    assert "changed outside Cutover to false, it was true" in said and "anyone may call it" in said
 
 
 def test_unchanged_functions_are_measured_file_by_file_against_base(stage: Scene) -> None:

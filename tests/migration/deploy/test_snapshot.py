@@ -11,7 +11,7 @@ from migration.clients.supabase_types import Upload
 from migration.deploy import deploy, snapshot
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
-from migration.source import snapstore
+from migration.source import snapshots
 from migration.source.source import Source
 from tests.support import crash, repos, scene
 from tests.support.scene import Scene, index, text
@@ -36,17 +36,17 @@ def _texts(stage: Scene) -> set[str]:
 
 def test_a_kept_snapshot_is_the_same_from_another_clone(live: Scene, tmp_path: Path) -> None:
     kept = Source("alpha", index("alpha"), {index("alpha"): b"x", "a b/ü.png": PNG}, "", ("a b/*",), False)
-    ref = snapstore.keep(live.context(), kept.digest, kept)
-    assert snapstore.keep(live.context(), kept.digest, kept) == ref
+    ref = snapshots.keep(live.context(), kept.digest, kept)
+    assert snapshots.keep(live.context(), kept.digest, kept) == ref
     other = live.context(app=repos.clone(live.folder / "remote.git", tmp_path / "elsewhere/app"), root="elsewhere-root")
-    found = snapstore.stored(other, kept.digest)
+    found = snapshots.stored(other, kept.digest)
     assert found == kept
     assert dict(found.files) == dict(kept.files)
 
 
 def test_a_snapshot_that_was_never_kept_is_refused(live: Scene) -> None:
     with pytest.raises(Refused, match="neither in git nor in"):
-        snapstore.stored(live.context(), "0" * 64)
+        snapshots.stored(live.context(), "0" * 64)
 
 
 def test_drift_that_was_overwritten_comes_back_from_a_machine_without_any_state(live: Scene, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_body_is_downloaded_once_for_each_version(live: Scene) -> None:
     function = context.supabase.function("alpha")
     assert function is not None
     before = len(live.running.history(operation="body"))
-    assert snapstore.download(context, function) == snapstore.download(live.context(), function)
+    assert snapshots.download(context, function) == snapshots.download(live.context(), function)
     assert len(live.running.history(operation="body")) == before + 1
 
 

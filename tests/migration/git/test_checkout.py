@@ -12,7 +12,7 @@ import pytest
 from migration.base.errors import Refused
 from migration.git import checkout
 from migration.git.repository import AUTHOR, Repository
-from migration.source import source
+from migration.source import reader
 
 QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", **AUTHOR}
 
@@ -44,7 +44,7 @@ def test_a_revision_reads_as_it_was_and_nothing_of_the_user_moves(below: str, tm
     (app / "staged.txt").write_text("staged")
     _git(app, "add", "staged.txt")
     before = _git(top, "status", "--porcelain", "-b"), (top / ".git/index").read_bytes()
-    found = source.at_revision(Repository(app, QUIET), first, ["hello", "missing"], tmp_path / "state")
+    found = reader.Reader(Repository(app, QUIET), tmp_path / "state").at(first, ["hello", "missing"])
     assert found["hello"].files == {"supabase/functions/hello/index.ts": b"export const a = 1;"}
     assert "missing" not in found
     assert (_git(top, "status", "--porcelain", "-b"), (top / ".git/index").read_bytes()) == before

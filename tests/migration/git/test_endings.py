@@ -8,7 +8,7 @@ import pytest
 
 from migration.git import checkout, endings
 from migration.git.repository import Repository
-from migration.source import source
+from migration.source import reader
 from tests.support.repos import QUIET, clone, commit, git, pair
 
 INDEX, MAP, PICTURE = (f"supabase/functions/hello/{name}" for name in ("index.ts", "deno.json", "a.png"))
@@ -39,8 +39,8 @@ def test_a_clone_with_other_line_ends_reads_as_git_does(settings: tuple[str, ...
     git(first.path, "push", "--quiet", "origin", "HEAD:refs/heads/main")
     repository, state = _clone(remote, *settings), remote.parent / "state"
     assert b"\r\n" in _files(repository)[INDEX]
-    now = source.working(repository, ["hello"], state)["hello"]
-    past = source.at_revision(repository, "HEAD", ["hello"], state)["hello"]
+    now = reader.Reader(repository, state).working(["hello"])["hello"]
+    past = reader.Reader(repository, state).at("HEAD", ["hello"])["hello"]
     assert now.files[INDEX] == past.files[INDEX] == b"export const a = 1;\n" and now.digest == past.digest
 
 

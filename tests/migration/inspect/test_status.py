@@ -69,9 +69,9 @@ def test_what_is_live_by_whom_and_that_git_says_the_same(stage: Scene, monkeypat
 def test_somebody_else_s_deployment_is_named(stage: Scene) -> None:
     _deploy(stage.context())
     context = stage.context()
-    from migration.source import source
+    from migration.source import reader
 
-    context.supabase.deploy(source.read(context.app, "alpha", context.state).upload())
+    context.supabase.deploy(reader.read(context.app, "alpha", context.state).upload())
     found = status.run(stage.context())
     assert "alpha by another road" in found.message and found.functions[0].drifted and found.exit_code == 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.source import graph
+from migration.source import deno
 
 SAMPLE = Path(__file__).parents[3] / "migration" / "rehearsal" / "app"
 TREES = ("before", "after")
@@ -29,8 +29,8 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, state: Path, *arguments: str) -> str:
     """Run Deno in a folder, without remote modules; its output, once it has succeeded."""
-    env = graph.environment(state / "deno")
-    done = subprocess.run([graph.deno(), *arguments], cwd=folder, env=env, capture_output=True, text=True)
+    env = deno.environment(state / "deno")
+    done = subprocess.run([deno.executable(), *arguments], cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -14,7 +14,7 @@ from migration.base.errors import Refused
 from migration.rehearsal import launch
 from migration.rehearsal.launch import NotBootable, prepare
 from migration.rehearsal.types import LiveFunction, Sandbox
-from migration.source.graph import deno
+from migration.source import deno
 from tests.support.edge import IDENTITY, Deployed, NoFaults, Rows
 
 URL = "http://127.0.0.1:5555"
@@ -36,7 +36,7 @@ def test_the_worker_may_read_its_own_tree_and_call_the_sandbox_and_nothing_else(
     live = functions.deploy("a", "")
     config = tmp_path / "run" / f"a-{live.id}-1" / "deno.json"
     assert prepare(sandbox, live, "e1").run == [
-        deno(), "run", "--no-lock", "--node-modules-dir=none", "--config", str(config),
+        deno.executable(), "run", "--no-lock", "--node-modules-dir=none", "--config", str(config),
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--unstable-no-legacy-abort", "--allow-env",
         "--allow-net=127.0.0.1:5555,127.0.0.1:0", f"--allow-read={live.tree}", "--v8-flags=--max-old-space-size=256",
         "--preload", str(launch.PRELOAD), str(live.tree / live.entrypoint),
@@ -58,7 +58,7 @@ def test_what_must_be_fetched_is_fetched_with_this_machines_own_environment(
 ) -> None:
     assert prepare(sandbox, functions.deploy("a", "'./local.ts'"), "e1").fetch is None
     prepared = prepare(sandbox, functions.deploy("a", "import 'npm:x@1'"), "e1")
-    assert prepared.fetch is not None and prepared.fetch[:2] == [deno(), "cache"]
+    assert prepared.fetch is not None and prepared.fetch[:2] == [deno.executable(), "cache"]
     assert prepared.fetch_env.items() >= {"PATH": os.environ["PATH"], "DENO_NO_PACKAGE_JSON": "1"}.items()
 
 

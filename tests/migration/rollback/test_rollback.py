@@ -24,7 +24,7 @@ from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from migration.rollback.forecast import Half
 from migration.rollback.rolled import RollbackResult
-from migration.source import snapstore, source
+from migration.source import reader, snapshots
 from tests.support import crash, git_http, repos, scene
 from tests.support.scene import Scene, index, text
 
@@ -109,7 +109,7 @@ def test_the_first_deployment_goes_back_to_app_base(tmp_path: Path, sandbox: Run
     base = repos.git(stage.app, "rev-parse", "HEAD")
     stage.settings = {**stage.settings, "app": {"path": str(stage.app), "base": base}}
     context = stage.context()
-    for one in source.read_all(context.app, stage.functions, context.state).values():
+    for one in reader.whole(reader.attempts(context.app, stage.functions, context.state)).values():
         context.supabase.deploy(one.upload())
     stage.change(2)
     _deploy(stage.context())
@@ -123,7 +123,7 @@ def _first(stage: Scene) -> str:
     """A first deployment over code that the ledger knows nothing of, without app.base; the revision before it."""
     base = repos.git(stage.app, "rev-parse", "HEAD")
     context = stage.context()
-    for one in source.read_all(context.app, stage.functions, context.state).values():
+    for one in reader.whole(reader.attempts(context.app, stage.functions, context.state)).values():
         context.supabase.deploy(one.upload())
     stage.change(2)
     _deploy(stage.context())
@@ -442,7 +442,7 @@ def test_a_conflict_leaves_git_alone_and_the_service_restored(stage: Scene) -> N
     assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text("2, later")
     assert any("checkout" in line for line in result.next)
     context = stage.context()
-    context.supabase.deploy(source.read(context.app, "alpha", context.state).upload())
+    context.supabase.deploy(reader.read(context.app, "alpha", context.state).upload())
     told = status.run(stage.context()).message
     assert "git has still to follow" in told and "Somebody deployed alpha by another road" in told
 
@@ -666,7 +666,7 @@ def test_a_file_shared_with_a_function_that_is_live_with_the_new_text_stays_and_
     _deploy(stage.context(), only=["alpha"])
     stage.commit({shared: "export const x = 2;\n", index("alpha"): text(2, extra)}, "Change the shared file")
     context = stage.context()
-    context.supabase.deploy(source.read(context.app, "other", context.state).upload())
+    context.supabase.deploy(reader.read(context.app, "other", context.state).upload())
     _deploy(stage.context(), only=["alpha"])
     result = _rollback(stage.context())
     assert _file(stage, shared) == "export const x = 2;\n" and _file(stage, index("alpha")) == text(1, extra)
@@ -704,7 +704,7 @@ def test_somebody_else_s_code_is_named_kept_and_not_replaced_by_a_plain_yes(stag
     assert _live(stage)["alpha"] == text(1)
     kept = next(note for note in result.notes if "somebody else deployed" in note)
     digest = kept.rstrip(".").rpartition("/")[2]
-    assert "theirs" in snapstore.stored(stage.context(), digest).files[index("alpha")].decode()
+    assert "theirs" in snapshots.stored(stage.context(), digest).files[index("alpha")].decode()
 
 
 def test_naming_what_shall_be_live_replaces_somebody_else_s_code_too(stage: Scene) -> None:

@@ -145,11 +145,11 @@ def test_any_value_reaches_the_function_unchanged(sick: Clinic) -> None:
 
 
 def deploy(found: Clinic, text: str, slug: str = "alpha") -> None:
-    from migration.source import source
+    from migration.source import reader
 
     found.scene.commit({index(slug): text}, f"Change {slug}")
     context = found.context()
-    context.supabase.deploy(source.read(context.app, slug, context.state).upload(False))
+    context.supabase.deploy(reader.read(context.app, slug, context.state).upload(False))
 
 
 def test_a_hidden_prompt_stands_in_for_a_missing_value(sick: Clinic) -> None:

@@ -1,33 +1,132 @@
-"""Deno is found, whoever asks first."""
+"""Graphs are Deno's own, from one run for many entrypoints, or from the cache."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from pathlib import Path
+from typing import Any
 
-from tests.support.project import ROOT
+import pytest
 
-AT_ONCE = """
-import sys, threading
-from migration.source import graph
+from migration.source import deno, graph, importmap
+from migration.source.graph import Entrypoint, Graph
 
-found = []
-
-def look():
-    try:
-        found.append(graph.deno())
-    except BaseException as error:
-        found.append(error)
-
-threads = [threading.Thread(target=look) for _ in range(16)]
-[each.start() for each in threads]
-[each.join() for each in threads]
-print(next((repr(one) for one in found if not isinstance(one, str)), "found by all"))
-"""
+APP = {
+    "a/index.ts": 'import "../shared.ts"; import { z } from "npm:zod"; import "https://example.com/x.ts";',
+    "b/index.ts": 'import type { T } from "../shared.ts"; const m = await import("./lazy.ts"); import "unmapped";',
+    "b/lazy.ts": "export const lazy = 1;",
+    "c/index.js": '// @ts-types="./types.d.ts"\nimport * as it from "./it.js";\nimport d from "./d.json" with {type: "json"};',  # noqa: E501
+    "c/it.js": "export {};",
+    "c/types.d.ts": "export {};",
+    "c/d.json": "{}",
+    "shared.ts": 'export type T = 1; import "./deep.ts";',
+    "deep.ts": 'import "./a/index.ts";',
+}
 
 
-def test_sixteen_threads_that_ask_first_at_once_all_find_deno() -> None:
-    """Python's sysconfig, which the deno package asks, shows other threads what it has half made."""
-    for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", AT_ONCE], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert done.stdout == "found by all\n"
+def _write(app: Path, **files: str) -> Path:
+    app.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (app / name).write_text(text)
+    return app / "index.ts"
+
+
+def _app(folder: Path, **more: str) -> Path:
+    for name, text in {**APP, **more}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder.resolve()
+
+
+def _resolve(entry: Path, state: Path) -> Graph:
+    return graph.resolve(Entrypoint(entry, entry.parent), state)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The modules that Deno was started for; Deno itself runs."""
+    started: list[Path] = []
+    real = deno.info
+
+    def counted(entrypoint: Path, *rest: Any) -> dict[str, Any]:
+        started.append(entrypoint)
+        return real(entrypoint, *rest)
+
+    monkeypatch.setattr(deno, "info", counted)
+    return started
+
+
+def test_the_same_text_is_resolved_once_wherever_it_lies(tmp_path: Path, runs: list[Path]) -> None:
+    files = {"index.ts": 'import "./a.ts";', "a.ts": "export {}"}
+    one, two = _write(tmp_path / "one", **files), _write(tmp_path / "two", **files)
+    first = _resolve(one, tmp_path / "state")
+    second = _resolve(two, tmp_path / "state")
+    assert len(runs) == 1
+    assert [path.name for path in second.files] == [path.name for path in first.files]
+    assert second.files[0] == two
+
+
+def test_a_change_anywhere_in_the_graph_is_seen(tmp_path: Path, runs: list[Path]) -> None:
+    entry = _write(tmp_path / "app", **{"index.ts": 'import "./a.ts";', "a.ts": "export {}"})
+    _resolve(entry, tmp_path / "state")
+    _write(tmp_path / "app", **{"a.ts": 'import "./b.ts";', "b.ts": ""})
+    found = _resolve(entry, tmp_path / "state")
+    assert {path.name for path in found.files} == {"index.ts", "a.ts", "b.ts"}
+    assert len(runs) == 2
+
+
+@pytest.mark.parametrize("text", ['import "./gone.ts";', "await import(`./x/${name}.ts`);"])
+def test_graphs_that_may_change_without_their_text_are_not_kept(text: str, tmp_path: Path, runs: list[Path]) -> None:
+    entry = _write(tmp_path / "app", **{"index.ts": text})
+    for _ in range(2):
+        _resolve(entry, tmp_path / "state")
+    assert len(runs) == 2
+
+
+def test_a_file_that_is_gone_makes_the_kept_graph_worthless(tmp_path: Path) -> None:
+    entry = _write(tmp_path / "app", **{"index.ts": 'import "./a.ts";', "a.ts": ""})
+    _resolve(entry, tmp_path / "state")
+    (tmp_path / "app/a.ts").unlink()
+    assert _resolve(entry, tmp_path / "state").problems
+
+
+def test_it_says_of_each_what_a_run_of_its_own_says(tmp_path: Path, runs: list[Path]) -> None:
+    app, state = _app(tmp_path / "app"), tmp_path / "state"
+    paths = [app / "a/index.ts", app / "b/index.ts", app / "c/index.js"]
+    found = graph.resolve_all([Entrypoint(path, app) for path in paths], state)
+    assert len(runs) == 1
+    assert found == {path: graph.resolve(Entrypoint(path, app), tmp_path / "other") for path in paths}
+    assert app / "b/lazy.ts" in found[paths[1]].files
+    assert app / "b/lazy.ts" not in found[paths[0]].files
+
+
+def test_a_function_with_a_mistake_is_left_out_and_the_others_are_not(tmp_path: Path) -> None:
+    more = {"d/index.ts": 'import "./gone.ts";', "e/index.ts": "let a = ;"}
+    app = _app(tmp_path / "app", **more)
+    paths = [app / name for name in ("a/index.ts", "b/index.ts", "d/index.ts", "e/index.ts")]
+    found = graph.resolve_all([Entrypoint(path, app) for path in paths], tmp_path / "state")
+    assert set(found) == set(paths[:2])
+
+
+def test_a_file_that_is_code_here_and_text_there_is_asked_for_alone(tmp_path: Path) -> None:
+    app = _app(tmp_path / "app", **{"d/index.ts": 'import text from "../shared.ts" with {type: "text"};'})
+    paths = [app / "a/index.ts", app / "d/index.ts"]
+    assert graph.resolve_all([Entrypoint(path, app) for path in paths], tmp_path / "state") == {}
+
+
+def test_each_import_map_is_a_run_of_its_own_and_what_is_known_is_not_asked_again(
+    tmp_path: Path, runs: list[Path]
+) -> None:
+    more = {f"{slug}/index.ts": 'import "x";' for slug in ("d", "e", "f", "g")}
+    maps = {"one.json": '{"imports": {"x": "./shared.ts"}}', "two.json": '{"imports": {"x": "./c/it.js"}}'}
+    app, state = _app(tmp_path / "app", **more, **maps), tmp_path / "state"
+    one, two = importmap.load(app / "one.json"), importmap.load(app / "two.json")
+    entries = [
+        Entrypoint(app / f"{slug}/index.ts", app, found)
+        for slug, found in zip("defg", (one, one, two, two), strict=True)
+    ]
+    found = graph.resolve_all(entries, state)
+    assert len(runs) == 2
+    assert app / "shared.ts" in found[app / "d/index.ts"].files
+    assert app / "c/it.js" in found[app / "f/index.ts"].files
+    assert graph.resolve_all(entries, state) == {}
+    assert len(runs) == 2

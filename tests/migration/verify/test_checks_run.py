@@ -20,7 +20,7 @@ from migration.base.secrets_type import Secret
 from migration.clients.http import Http
 from migration.config.cases import SmokeCase
 from migration.config.settings import CRITERIA, CriterionSettings
-from migration.source import downloaded
+from migration.source import snapshots
 from migration.verify import checks_run, samples, smoke, soak, usage
 from migration.verify.checks_run import ChecksResult
 from tests.support.stage import Moved, open_
@@ -82,7 +82,7 @@ def test_criteria_from_no_traffic_to_a_pass_and_then_to_a_changed_neighbour(stag
     one = stage.context.supabase.function("chat")
     assert one is not None
     found = stage.context.supabase.body("chat")
-    changed = downloaded.from_body(found, one)
+    changed = snapshots.from_body(found, one)
     files = {
         path: data + (b"\n// mended\n" if path.endswith("chat/index.ts") else b"")
         for path, data in changed.files.items()
@@ -92,7 +92,7 @@ def test_criteria_from_no_traffic_to_a_pass_and_then_to_a_changed_neighbour(stag
     assert (chat.verdict, chat.evidence) == (FAIL, ("index.ts",))
     moved = judge(stage, gate=True, smoke=smoked.samples, before=[one])
     assert result(moved, "chat_unchanged").got == "another version is live"
-    stage.context.supabase.deploy(downloaded.from_body(found, one).upload())
+    stage.context.supabase.deploy(snapshots.from_body(found, one).upload())
 
 
 def test_logs_that_cannot_be_read_are_an_error_of_measuring_and_no_verdict(stage: Moved) -> None:

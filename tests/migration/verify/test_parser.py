@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from migration.base.errors import ServiceFailed
-from migration.source import graph
+from migration.source import deno
 from migration.verify.parser import SCRIPT, Parser
 
 
@@ -134,6 +134,6 @@ def test_a_child_that_died_is_told_and_the_next_request_has_a_new_one(deno_state
 @pytest.mark.parametrize("verb", ["check", "lint"])
 def test_the_script_itself_passes_check_and_lint(deno_state: Path, verb: str) -> None:
     """What reads others' TypeScript is held to the same."""
-    command = [graph.deno(), verb, "--no-config" if verb == "lint" else "--no-remote", str(SCRIPT)]
-    done = subprocess.run(command, env=graph.environment(deno_state / "deno"), capture_output=True, text=True)
+    command = [deno.executable(), verb, "--no-config" if verb == "lint" else "--no-remote", str(SCRIPT)]
+    done = subprocess.run(command, env=deno.environment(deno_state / "deno"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

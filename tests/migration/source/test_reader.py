@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from migration.base.errors import Refused
-from migration.source import source
+from migration.source import reader, source
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data/recorded/inputs.json").read_text())
 RECORDED.pop("_readme")
@@ -62,7 +62,7 @@ def _plant(root: Path, files: dict[str, Any]) -> None:
 
 
 def _app(root: Path, case: dict[str, Any]) -> Path:
-    """The tree of a scenario; what the CLI was told by a flag stands in config.toml, our only place for it."""
+    """The tree of a scenario; what the CLI was stated by a flag stands in config.toml, our only place for it."""
     _plant(root, case["files"])
     app = root / "app" if case.get("cwd") == "app" else root
     flags = case["command"]
@@ -88,7 +88,7 @@ def _remote(case: dict[str, Any], slug: str) -> bool | None:
 def test_uploads_what_the_real_cli_uploads(name: str, tmp_path: Path, deno_state: Path) -> None:
     case = RECORDED[name]
     app = _app(tmp_path, case)
-    found = source.read_all(app, _slugs(case), deno_state)
+    found = reader.whole(reader.attempts(app, _slugs(case), deno_state))
     for slug, sent in case["expect"]["uploads"].items():
         files = {path.replace('"', "%22").replace("\n", "%0A") for path in found[slug].files}
         expected = set(sent) - set(LESS.get(name, ())) | set(MORE.get(name, ()))
@@ -102,7 +102,7 @@ def test_refuses_what_could_not_run(name: str, tmp_path: Path, deno_state: Path)
     case = RECORDED[name]
     app = _app(tmp_path, case)
     with pytest.raises(Refused) as caught:
-        source.read_all(app, ["alpha"] if name.startswith("multi") else _slugs(case), deno_state)
+        reader.whole(reader.attempts(app, ["alpha"] if name.startswith("multi") else _slugs(case), deno_state))
     assert REFUSED[name] in caught.value.message
 
 
@@ -124,20 +124,20 @@ def test_sends_what_the_regular_expression_of_the_cli_misses(tmp_path: Path, den
     index += 'await import(/* why */ "./d.ts");'
     app = _write(tmp_path, **{"index.ts": index, "e.ts": "export const e=1", "f.ts": "", "g.ts": "export const g=1"})
     _write(tmp_path, **{"t.ts": "", "d.ts": "", "unrelated.ts": ""})
-    found = source.read(app, "hello", deno_state)
+    found = reader.read(app, "hello", deno_state)
     assert {Path(path).name for path in found.files} == {"index.ts", "e.ts", "f.ts", "g.ts", "t.ts", "d.ts"}
 
 
 def test_a_syntax_error_is_refused_with_file_and_line(tmp_path: Path, deno_state: Path) -> None:
     app = _write(tmp_path, **{"index.ts": 'import "./bad.ts";\n', "bad.ts": "\nimport ???\n"})
     with pytest.raises(Refused, match=r"supabase/functions/hello/bad\.ts:2:8: syntax error"):
-        source.read(app, "hello", deno_state)
+        reader.read(app, "hello", deno_state)
 
 
 def test_a_missing_import_is_refused_with_the_line_that_names_it(tmp_path: Path, deno_state: Path) -> None:
     app = _write(tmp_path, **{"index.ts": '\nimport "./gone.ts";\n'})
     with pytest.raises(Refused, match=r"hello/index\.ts:2:8: supabase/functions/hello/gone\.ts does not exist"):
-        source.read(app, "hello", deno_state)
+        reader.read(app, "hello", deno_state)
 
 
 def test_a_symlink_that_leaves_the_app_is_refused(tmp_path: Path, deno_state: Path) -> None:
@@ -145,14 +145,14 @@ def test_a_symlink_that_leaves_the_app_is_refused(tmp_path: Path, deno_state: Pa
     app = _write(tmp_path / "app", **{"index.ts": 'import "./link.ts";'})
     (app / "supabase/functions/hello/link.ts").symlink_to(tmp_path / "outside.ts")
     with pytest.raises(Refused, match="lies outside the app"):
-        source.read(app, "hello", deno_state)
+        reader.read(app, "hello", deno_state)
 
 
 def test_a_file_and_a_symlink_to_it_are_both_sent(tmp_path: Path, deno_state: Path) -> None:
     """The CLI sends only the first of the two, and the other import then fails on the platform."""
     app = _write(tmp_path, **{"index.ts": 'import "./a.ts"; import "./b.ts";', "a.ts": "export {}"})
     (app / "supabase/functions/hello/b.ts").symlink_to("a.ts")
-    assert len(source.read(app, "hello", deno_state).files) == 3
+    assert len(reader.read(app, "hello", deno_state).files) == 3
 
 
 def test_more_than_20_mb_is_refused_and_more_than_5_mb_is_a_warning(tmp_path: Path, deno_state: Path) -> None:
@@ -160,28 +160,28 @@ def test_more_than_20_mb_is_refused_and_more_than_5_mb_is_a_warning(tmp_path: Pa
     (tmp_path / "supabase/config.toml").write_text('[functions.hello]\nstatic_files = ["./functions/hello/*.bin"]\n')
     heavy = app / "supabase/functions/hello/heavy.bin"
     heavy.write_bytes(b"\0" * 5_000_001)
-    assert "5.0 MB" in source.read(app, "hello", deno_state).warnings[0]
+    assert "5.0 MB" in reader.read(app, "hello", deno_state).warnings[0]
     with heavy.open("wb") as file:
         file.truncate(20_000_001)
     with pytest.raises(Refused, match=r"at most 20 MB\. The largest is supabase/functions/hello/heavy\.bin"):
-        source.read(app, "hello", deno_state)
+        reader.read(app, "hello", deno_state)
 
 
 def test_the_digest_moves_with_files_and_settings_and_nothing_else(tmp_path: Path, deno_state: Path) -> None:
     app = _write(tmp_path, **{"index.ts": "export {}", "unused.ts": "1"})
-    first = source.read(app, "hello", deno_state).digest
+    first = reader.read(app, "hello", deno_state).digest
     _write(tmp_path, **{"unused.ts": "2"})
-    assert source.read(app, "hello", deno_state).digest == first
+    assert reader.read(app, "hello", deno_state).digest == first
     (tmp_path / "supabase/config.toml").write_text("[functions.hello]\nverify_jwt = false\n")
-    second = source.read(app, "hello", deno_state).digest
+    second = reader.read(app, "hello", deno_state).digest
     _write(tmp_path, **{"index.ts": "export {};"})
-    assert len({first, second, source.read(app, "hello", deno_state).digest}) == 3
+    assert len({first, second, reader.read(app, "hello", deno_state).digest}) == 3
 
 
-def test_all_refusals_are_told_at_once(tmp_path: Path, deno_state: Path) -> None:
+def test_all_refusals_are_stated_at_once(tmp_path: Path, deno_state: Path) -> None:
     _write(tmp_path, **{"index.ts": 'import "./gone.ts"'})
     with pytest.raises(Refused) as caught:
-        source.read_all(tmp_path, ["hello", "other"], deno_state)
+        reader.whole(reader.attempts(tmp_path, ["hello", "other"], deno_state))
     assert "gone.ts" in caught.value.message
     assert "other" in caught.value.message
 
@@ -199,7 +199,7 @@ def test_a_wrong_setting_is_named_by_file_and_line(text: str, message: str, tmp_
     app = _write(tmp_path, **{"index.ts": ""})
     (tmp_path / "supabase/config.toml").write_text(text)
     with pytest.raises(Refused) as caught:
-        source.read(app, "hello", deno_state)
+        reader.read(app, "hello", deno_state)
     assert message in caught.value.message
 
 
@@ -207,11 +207,11 @@ def test_comments_and_trailing_commas_are_allowed_in_any_import_map(tmp_path: Pa
     app = _write(tmp_path, **{"index.ts": 'import "lib/a.ts"', "a.ts": ""})
     (tmp_path / "supabase/functions/map.jsonc").write_text('{ // "x"\n "imports": {"lib/": "./hello/",}, /* , } */ }\n')
     (tmp_path / "supabase/config.toml").write_text('[functions.hello]\nimport_map = "./functions/map.jsonc"\n')
-    assert "supabase/functions/hello/a.ts" in source.read(app, "hello", deno_state).files
+    assert "supabase/functions/hello/a.ts" in reader.read(app, "hello", deno_state).files
 
 
 def test_a_source_written_out_reads_back_the_same(tmp_path: Path, deno_state: Path) -> None:
     app = _write(tmp_path / "one", **{"index.ts": 'import "./a.ts"', "a.ts": "export {}"})
-    first = source.read(app, "hello", deno_state)
+    first = reader.read(app, "hello", deno_state)
     source.write(first, tmp_path / "two")
-    assert source.read(tmp_path / "two", "hello", deno_state).digest == first.digest
+    assert reader.read(tmp_path / "two", "hello", deno_state).digest == first.digest

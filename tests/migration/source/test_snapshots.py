@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from migration.clients.supabase_types import Body, Function
-from migration.source import downloaded
+from migration.source import snapshots
 
 INDEX = b'import { x } from "../_shared/x.ts"; Deno.serve(() => new Response(x));'
 FILES = {"supabase/functions/hello/index.ts": INDEX, "supabase/functions/_shared/x.ts": b'export const x = "";'}
@@ -22,12 +22,14 @@ def _body(before: str, **metadata: object) -> Body:
 
 
 @pytest.mark.parametrize("before", ["source/", "file:///tmp/user_fn_ab12_3/source/", "/tmp/user_fn/source/", ""])
-@pytest.mark.parametrize("told", ["metadata", "deno2", "function"])
-def test_every_known_layout_gives_the_same_source(before: str, told: str, deno_state: Path) -> None:
+@pytest.mark.parametrize("named", ["metadata", "deno2", "function"])
+def test_every_known_layout_gives_the_same_source(before: str, named: str, deno_state: Path) -> None:
     entry = f"{before}supabase/functions/hello/index.ts"
-    metadata = {"metadata": {"entrypoint_path": entry}, "deno2": {"deno2_entrypoint_path": entry}, "function": {}}[told]
+    metadata = {"metadata": {"entrypoint_path": entry}, "deno2": {"deno2_entrypoint_path": entry}, "function": {}}[
+        named
+    ]
     body = _body(before, **metadata)
-    found, why = downloaded.usable(downloaded.from_body(body, _function(entry)), deno_state)
+    found, why = snapshots.usable(snapshots.from_body(body, _function(entry)), deno_state)
     assert why == ""
     assert found is not None
     assert dict(found.files) == FILES
@@ -35,53 +37,52 @@ def test_every_known_layout_gives_the_same_source(before: str, told: str, deno_s
     assert found.metadata()["verify_jwt"] is False
 
 
-def test_a_bare_name_below_a_told_path_is_found(deno_state: Path) -> None:
+def test_a_bare_name_below_a_named_path_is_found(deno_state: Path) -> None:
     body = Body({}, {"index.ts": b"export {}"})
-    found = downloaded.from_body(body, _function("file:///tmp/user_fn/source/supabase/functions/hello/index.ts"))
+    found = snapshots.from_body(body, _function("file:///tmp/user_fn/source/supabase/functions/hello/index.ts"))
     assert set(found.files) == {"supabase/functions/hello/index.ts"}
-    assert downloaded.usable(found, deno_state)[1] == ""
+    assert snapshots.usable(found, deno_state)[1] == ""
 
 
 def test_a_body_without_its_entrypoint_is_not_usable(deno_state: Path) -> None:
     body = Body({"entrypoint_path": "source/main.ts"}, {"source/index.ts": b""})
     assert (
-        "main.ts is not in the download"
-        in downloaded.usable(downloaded.from_body(body, _function(None)), deno_state)[1]
+        "main.ts is not in the download" in snapshots.usable(snapshots.from_body(body, _function(None)), deno_state)[1]
     )
 
 
 def test_a_body_with_an_import_that_does_not_resolve_is_not_usable(deno_state: Path) -> None:
     body = Body({"entrypoint_path": "source/supabase/functions/hello/index.ts"}, {})
     body = Body(body.metadata, {"source/supabase/functions/hello/index.ts": INDEX})
-    assert "does not exist" in downloaded.usable(downloaded.from_body(body, _function(None)), deno_state)[1]
+    assert "does not exist" in snapshots.usable(snapshots.from_body(body, _function(None)), deno_state)[1]
 
 
 def test_a_path_that_leads_out_is_not_usable_and_writes_nothing(tmp_path: Path) -> None:
     body = Body({"entrypoint_path": "index.ts"}, {"index.ts": b"", "../../escaped.ts": b""})
-    found, why = downloaded.usable(downloaded.from_body(body, _function(None)), tmp_path)
+    found, why = snapshots.usable(snapshots.from_body(body, _function(None)), tmp_path)
     assert found is None
     assert "outside the app" in why
     assert not list(tmp_path.rglob("escaped.ts"))
 
 
 def test_a_folder_of_the_app_called_source_is_kept() -> None:
-    assert downloaded.cut("supabase/functions/hello/source/a.ts") == "supabase/functions/hello/source/a.ts"
-    assert downloaded.cut("source/source/a.ts") == "source/a.ts"
-    assert downloaded.cut("file:///tmp/user_fn/source/lib/source/a.ts") == "lib/source/a.ts"
+    assert snapshots.cut("supabase/functions/hello/source/a.ts") == "supabase/functions/hello/source/a.ts"
+    assert snapshots.cut("source/source/a.ts") == "source/a.ts"
+    assert snapshots.cut("file:///tmp/user_fn/source/lib/source/a.ts") == "lib/source/a.ts"
 
 
 def test_a_file_that_nothing_imports_is_restored_as_a_static_file(deno_state: Path) -> None:
     entry = "supabase/functions/hello/index.ts"
     body = Body({"entrypoint_path": entry}, {entry: b"", "supabase/functions/hello/logo.svg": b"<svg/>"})
-    found, _ = downloaded.usable(downloaded.from_body(body, _function(None)), deno_state)
+    found, _ = snapshots.usable(snapshots.from_body(body, _function(None)), deno_state)
     assert found is not None
     assert found.static_patterns == ("supabase/functions/hello/logo.svg",)
 
 
 def test_sameness_is_seen_from_the_entrypoint() -> None:
     """`hello/index.ts` beside `_shared/x.ts` is the same function wherever the platform puts the two."""
-    full = downloaded.from_body(_body(""), _function("supabase/functions/hello/index.ts"))
+    full = snapshots.from_body(_body(""), _function("supabase/functions/hello/index.ts"))
     short = Body({}, {"hello/index.ts": INDEX, "_shared/x.ts": FILES["supabase/functions/_shared/x.ts"]})
-    assert downloaded.same_files(full, downloaded.from_body(short, _function("hello/index.ts")))
+    assert snapshots.same_files(full, snapshots.from_body(short, _function("hello/index.ts")))
     other = Body({}, {"hello/index.ts": INDEX + b" ", "_shared/x.ts": b'export const x = "";'})
-    assert not downloaded.same_files(full, downloaded.from_body(other, _function("hello/index.ts")))
+    assert not snapshots.same_files(full, snapshots.from_body(other, _function("hello/index.ts")))

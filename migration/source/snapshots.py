@@ -1,0 +1,195 @@
+"""What is live of a function: downloaded, made into a source that can be sent again, and kept where git cannot
+give it back."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import posixpath
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from migration.base import durable
+from migration.base.command import inv
+from migration.base.errors import Refused
+from migration.clients.supabase_types import Body, Function
+from migration.git.refs import Move
+from migration.source import graph, importmap, source
+from migration.source.source import Source
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+_DOWNLOADS = 100
+
+
+# Downloads
+
+
+def download(context: Context, function: Function) -> Body:
+    """The deployed body. A version never changes, so one that was fetched before is not fetched again."""
+    name = f"{function.slug}-{function.id}-{function.version}-{function.updated_at}.json"
+    path = context.state / "bodies" / context.supabase.ref / name
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return _body(json.loads(path.read_bytes()))
+    body = context.supabase.body(function.slug)
+    with contextlib.suppress(OSError):  # a cache that cannot be written is not a reason to stop
+        durable.write(path, json.dumps(_plain(body)).encode(), sync=False)
+        _prune(path.parent)
+    return body
+
+
+def _plain(body: Body) -> dict[str, Any]:
+    files = {path: base64.b64encode(data).decode() for path, data in body.files.items()}
+    return {"metadata": dict(body.metadata), "files": files}
+
+
+def _body(cached: Mapping[str, Any]) -> Body:
+    return Body(cached["metadata"], {path: base64.b64decode(data) for path, data in cached["files"].items()})
+
+
+@cache
+def _prune(folder: Path) -> None:
+    """Once a process."""
+    for old in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)[:-_DOWNLOADS]:
+        old.unlink(missing_ok=True)
+
+
+# A download as a source
+
+
+def cut(path: str) -> str:
+    """A path without what the platform puts before the app: `source/`, `file:///tmp/user_fn…/source/`, or nothing.
+
+    A folder of the app that is called `source` stays: only the beginning is cut.
+    """
+    plain = unquote(urlsplit(path).path) if path.startswith("file:") else path
+    if plain.startswith("/"):
+        _, found, rest = plain.partition("/source/")
+        return rest if found else plain.lstrip("/")
+    return plain.removeprefix("source/")
+
+
+def from_body(body: Body, function: Function) -> Source:
+    """The source as it would be sent again, in the paths it was sent with; `verify_jwt` is always named."""
+    files = {cut(path): data for path, data in body.files.items()}
+    entrypoint = _entrypoint(body.metadata, function)
+    files = _below(files, entrypoint)
+    mapped = cut(function.import_map_path or "")
+    patterns = [str(each) for each in body.metadata.get("static_patterns") or ()]
+    import_map = mapped if mapped in files else ""
+    return Source(function.slug, entrypoint, files, import_map, tuple(patterns), function.verify_jwt)
+
+
+def usable(live: Source, state: Path) -> tuple[Source | None, str]:
+    """The source, ready to restore, or None and why not: no entrypoint, or an import that does not resolve.
+
+    Files that no import reaches are static ones: the platform does not return their patterns, so their paths serve.
+    """
+    if live.entrypoint not in live.files:
+        return None, f"its entrypoint {live.entrypoint} is not in the download"
+    try:
+        reached, problems = _reach(live, state)
+    except (Refused, OSError) as error:
+        return None, str(error)
+    if problems:
+        return None, problems[0]
+    loose = sorted(set(live.files) - reached)
+    patterns = live.static_patterns or tuple(loose)
+    return Source(live.slug, live.entrypoint, live.files, live.import_map, patterns, live.verify_jwt), ""
+
+
+def same_files(one: Source, other: Source) -> bool:
+    """File for file the same, seen from the entrypoint: the platform may have cut the folders above."""
+    return one.from_entrypoint == other.from_entrypoint
+
+
+def _entrypoint(metadata: Mapping[str, object], function: Function) -> str:
+    named = metadata.get("deno2_entrypoint_path") or metadata.get("entrypoint_path") or function.entrypoint_path
+    return cut(str(named or "file:///source/index.ts"))
+
+
+def _below(files: dict[str, bytes], entrypoint: str) -> dict[str, bytes]:
+    """Bare names: the entrypoint's path ends in one of them, and the rest of it goes before all."""
+    if entrypoint in files:
+        return files
+    ends = [path for path in files if entrypoint.endswith(f"/{path}")]
+    if len(ends) != 1:
+        return files
+    before = entrypoint.removesuffix(ends[0])
+    return {posixpath.normpath(before + path): data for path, data in files.items()}
+
+
+def _reach(live: Source, state: Path) -> tuple[set[str], Sequence[str]]:
+    """The files that imports or the import map lead to, and what does not resolve."""
+    (state / "check").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=state / "check") as name:
+        folder = Path(name).resolve()
+        entrypoint = source.write(live, folder)
+        imports = importmap.load(folder / live.import_map) if live.import_map else None
+        resolved = graph.resolve(graph.Entrypoint(entrypoint, folder, imports), state)
+        paths = [*resolved.files, *(imports.files if imports else ()), *(imports.targets if imports else ())]
+        reached = {path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)}
+    return reached, resolved.problems
+
+
+# Snapshots in git's remote
+
+
+def keep(context: Context, digest: str, snapshot: Source) -> str:
+    """Write the source as a commit and put it on a ref of the ledger's remote; returns the ref. Repeating is harmless.
+
+    Raises git's answer when the remote refuses it: a change does not begin then.
+    """
+    ref = _ref(context, digest)
+    repository, refs = context.repository, context.ledger.refs
+    if ref in refs.read():
+        return ref
+    commit = repository.commit(json.dumps(_about(snapshot), ensure_ascii=False), tree=_tree(context, snapshot))
+    error = refs.move([Move(ref, None, commit)])
+    if error is not None and ref not in refs.read():
+        raise error
+    return ref
+
+
+def stored(context: Context, digest: str) -> Source:
+    """A snapshot that any machine kept. Refused when it is not there."""
+    ref = _ref(context, digest)
+    refs, repository = context.ledger.refs, context.repository
+    commit = refs.read().get(ref)
+    if commit is None:
+        raise Refused(f"The snapshot {digest[:12]} is neither in git nor in {refs.place}.", inv("status"))
+    refs.bring(ref, commit)
+    header = repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
+    about = json.loads(header)
+    entries = repository.git("ls-tree", "-r", "-z", "--full-tree", commit).names
+    blobs = {entry.split("\t", 1)[1]: entry.split("\t", 1)[0].split(" ")[2] for entry in entries}
+    files = {path: repository.git("cat-file", "blob", blob).out for path, blob in blobs.items()}
+    patterns = tuple(about["static_patterns"])
+    return Source(about["slug"], about["entrypoint"], files, about["import_map"], patterns, about["verify_jwt"])
+
+
+def _ref(context: Context, digest: str) -> str:
+    return f"{context.ledger.prefix}/snapshots/{context.environment.name}/{digest}"
+
+
+def _tree(context: Context, snapshot: Source) -> str:
+    """The files as a tree object, by way of an index of our own."""
+    repository = context.repository
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        hashing = "hash-object", "-w", "--stdin"
+        blobs = {path: repository.git(*hashing, stdin=data).text for path, data in snapshot.files.items()}
+        lines = "".join(f"100644 {blob}\t{path}\0" for path, blob in blobs.items())
+        repository.git("update-index", "-z", "--index-info", stdin=lines.encode(), env=index)
+        return repository.git("write-tree", env=index).text
+
+
+def _about(snapshot: Source) -> dict[str, Any]:
+    names = ("slug", "entrypoint", "import_map", "static_patterns", "verify_jwt")
+    return {name: getattr(snapshot, name) for name in names}
