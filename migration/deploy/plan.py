@@ -391,7 +391,9 @@ def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str
 def _hold(context: Context, history: History, head: str, changing: Sequence[PlanItem]) -> dict[str, Any] | None:
     """What stands in the way of this deploy, if it was rolled back before."""
     digests = {item.slug: item.source.digest for item in changing}
-    found = hold.check(context.repository, history, head, digests, context.remote, reader.reader(context)) if digests else None
+    if not digests:
+        return None
+    found = hold.check(context.repository, history, head, digests, context.remote, reader.reader(context))
     return found.as_json() if found else None
 
 
