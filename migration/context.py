@@ -14,6 +14,7 @@ from migration.base.command import Do
 from migration.base.errors import ConfigError, Refused
 from migration.base.limiter import RateLimiter
 from migration.base.progress import Observer
+from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.config import load as configuration
 from migration.config.environment import Environment, embedded, hosted, sandbox
@@ -67,7 +68,7 @@ class Context:
     def supabase(self) -> Supabase:
         from migration.clients.supabase import Supabase
 
-        return Supabase(self.management, self.project()[0])
+        return Supabase(self.management, self.project()[0], Retry(self.clock))
 
     @cached_property
     def management(self) -> Metered:
@@ -95,7 +96,8 @@ class Context:
         own = self.environment
         setting = own.provider_key or self.config.provider.key  # the latter names the variable without a value
         key = configuration.need(setting, "provider.key", "the provider")
-        return OpenRouter(self._http(own.provider_url, "OpenRouter", {}), key, own.management_key)
+        http = self._http(own.provider_url, "OpenRouter", {})
+        return OpenRouter(http, key, own.management_key, Retry(self.clock))
 
     def check_provider(self) -> list[Finding]:
         """Problems of the provider, present and near; an unreachable one is a finding, not an error."""

@@ -27,7 +27,6 @@ HEAVY = (
     "msgspec",
     "jinja2",
     "dotenv",
-    "stamina",
     "migration.clients",
     "migration.config.load",
 )

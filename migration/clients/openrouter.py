@@ -1,35 +1,157 @@
-"""OpenRouter's side of the migration: keys, credit, catalogue and what was charged. Completions are the functions'."""
+"""OpenRouter's account API: keys, credit, models and spend. Completions are the functions' own business.
+
+Money is in USD, prices in USD per million tokens as in config.yaml. https://openrouter.ai/docs/api-reference/overview
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from migration.base.clock import Clock
+import msgspec
+
+from migration.base.command import Do, inv
 from migration.base.errors import Refused, Unknown
+from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 
-from .again import retrying
+from . import reading
 from .http import Answer, Http, retry_after
 from .openrouter_errors import ProviderError, refusal, trouble
-from .openrouter_types import Activity, Credits, Endpoint, Generation, KeyInfo, ListedKey, Model
 
 T = TypeVar("T")
 PAGE = 100
-PATIENCE = 15.0  # seconds in which a generation that was just made must be found
+MILLION = 1_000_000
+
+
+class _Key(msgspec.Struct, frozen=True, rename={"remaining": "limit_remaining", "reset": "limit_reset"}):
+    label: str = ""
+    limit: float | None = None  # None: the key has no limit of its own
+    remaining: float | None = None
+    reset: str | None = None  # daily, weekly, monthly; None: never
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.expires_at is not None and self.expires_at.tzinfo is None:
+            msgspec.structs.force_setattr(self, "expires_at", self.expires_at.replace(tzinfo=UTC))
+
+
+class KeyInfo(
+    _Key,
+    frozen=True,
+    kw_only=True,
+    rename={"remaining": "limit_remaining", "reset": "limit_reset", "free_tier": "is_free_tier"},
+):
+    """A key as `GET /key` describes it to its owner."""
+
+    usage: float
+    usage_daily: float | None = None
+    usage_weekly: float | None = None
+    usage_monthly: float | None = None
+    free_tier: bool = False
+    is_management_key: bool = False
+    is_provisioning_key: bool = False  # the older name of the same
+
+    @property
+    def management(self) -> bool:
+        """Whether it manages keys; completions refuse such a key."""
+        return self.is_management_key or self.is_provisioning_key
+
+
+class ListedKey(_Key, frozen=True, kw_only=True, rename={"remaining": "limit_remaining", "reset": "limit_reset"}):
+    """A key as the account lists it. `hash` is its name in `activity`, and cannot be computed from the key."""
+
+    hash: str
+    name: str = ""
+    disabled: bool = False
+    usage: float = 0.0
+
+    def shows(self, value: str) -> bool:
+        """Whether the label ("sk-or-v1-abc...123") is that of this key."""
+        head, dots, tail = self.label.partition("...")
+        return bool(dots and head and tail) and value.startswith(head) and value.endswith(tail)
+
+
+class Prices(msgspec.Struct, frozen=True):
+    """USD per million tokens; `cached_input` None where none is listed."""
+
+    input: float
+    cached_input: float | None
+    output: float
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A listed model; `expiration_date` is the first day without it."""
+
+    id: str
+    name: str = ""
+    pricing: dict[str, Any] = {}
+    expiration_date: str | None = None
+
+    @property
+    def price(self) -> Prices | None:
+        """None where the list shows none that can be read."""
+        try:
+            cached = self.pricing.get("input_cache_read")
+            return Prices(
+                _million(self.pricing["prompt"]),
+                None if cached in (None, "") else _million(cached),
+                _million(self.pricing["completion"]),
+            )
+        except (KeyError, InvalidOperation, ValueError, OverflowError):
+            return None
+
+    @property
+    def expires(self) -> date | None:
+        try:
+            return date.fromisoformat((self.expiration_date or "")[:10])
+        except ValueError:
+            return None
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One company that serves a model; status 0 is healthy, below it is trouble."""
+
+    provider_name: str = ""
+    status: int | None = None
+
+
+class Activity(msgspec.Struct, frozen=True, rename={"provider": "provider_name"}):
+    """Spend of one UTC day on one model at one provider; completion tokens include reasoning."""
+
+    day: date
+    model: str
+    provider: str
+    usage: float
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Credits(msgspec.Struct, frozen=True, rename={"total": "total_credits", "used": "total_usage"}):
+    """The account's credit."""
+
+    total: float
+    used: float
+
+    @property
+    def left(self) -> float:
+        return self.total - self.used
 
 
 class OpenRouter:
-    """One account, asked with an inference key and, where that is not enough, a management key. Reads are retried."""
+    """One account, read with an inference key and, where that is not enough, a management key. Reads are retried."""
 
     def __init__(
-        self, http: Http, key: Secret, management_key: Secret | None = None, clock: Clock | None = None
+        self, http: Http, key: Secret, management_key: Secret | None = None, retry: Retry | None = None
     ) -> None:
         self._http = http
         self._key = key
         self._management = management_key
-        self._clock = clock or Clock()
+        self._retry = retry or Retry()
 
     @property
     def manages(self) -> bool:
@@ -37,85 +159,66 @@ class OpenRouter:
         return bool(self._management)
 
     def key(self) -> KeyInfo:
-        """What the key knows of itself: limit, usage, expiry; USD."""
-        return self._one("asking about the key", "/key", KeyInfo.of)
-
-    def management(self) -> KeyInfo:
-        """The same of the management key: whether it lives, and is one."""
-        return self._one("asking about the management key", "/key", KeyInfo.of, key=self._manager("the management key"))
+        """The key's own limit, usage and expiry."""
+        return self._read("reading the key", "/key", lambda data: reading.row(KeyInfo, data))
 
     def keys(self) -> list[ListedKey]:
         """All keys of the default workspace, disabled ones too, newest first. Needs the management key."""
-        found: list[ListedKey] = []
+        listed: list[ListedKey] = []
         key = self._manager("listing the keys")
         while True:
-            params = {"include_disabled": "true", "offset": str(len(found))}
-            page = self._many("listing the keys", "/keys", ListedKey.of, key=key, params=params)
-            found += page
+            params = {"include_disabled": "true", "offset": str(len(listed))}
+            page = self._rows("listing the keys", "/keys", ListedKey, key=key, params=params)
+            listed += page
             if len(page) < PAGE:
-                return found
+                return listed
 
     def models(self) -> list[Model]:
-        return self._many("listing the models", "/models", Model.of)
+        return self._rows("listing the models", "/models", Model)
 
     def model(self, name: str) -> Model | None:
         """None when OpenRouter does not list that model."""
         return next((each for each in self.models() if each.id == name), None)
 
     def endpoints(self, model: str) -> list[Endpoint]:
-        """Who serves a model now, each with its own price; empty when nobody does."""
+        """The companies that serve a model now; empty when none does."""
+        operation = f"listing the endpoints of {model}"
         try:
-            data = self._data(f"listing who serves {model}", f"/models/{model}/endpoints")
+            return self._read(operation, f"/models/{model}/endpoints", _endpoints)
         except ProviderError as error:
             if error.status == 404:
                 return []
             raise
-        rows = data.get("endpoints") if isinstance(data, Mapping) else None
-        return _each(f"listing who serves {model}", rows, Endpoint.of)
 
     def activity(self, day: date | None = None, key_hash: str | None = None) -> list[Activity]:
         """Spend by completed UTC day and model, for the last 30 days or one of them. Needs the management key."""
-        wanted = {"date": day.isoformat() if day else None, "api_key_hash": key_hash}
-        params = {name: value for name, value in wanted.items() if value}
+        given = {"date": day.isoformat() if day else None, "api_key_hash": key_hash}
+        params = {name: value for name, value in given.items() if value}
         key = self._manager("reading the activity")
-        return self._many("reading the activity", "/activity", Activity.of, key=key, params=params)
+        return self._read("reading the activity", "/activity", _activity, key=key, params=params)
 
     def credits(self) -> Credits:
-        """Bought and used credit of the account, USD. Needs the management key."""
-        return self._one("reading the credit", "/credits", Credits.of, key=self._manager("reading the credit"))
-
-    def generation(self, name: str, patience: float = PATIENCE) -> Generation:
-        """What one generation cost; it may be unknown for a moment after the call, so 404 is asked again."""
-        end = self._clock.monotonic() + patience
-        wait = 0.2
-        while True:
-            try:
-                return self._one("looking up a generation", "/generation", Generation.of, params={"id": name})
-            except ProviderError as error:
-                if error.status != 404 or self._clock.monotonic() + wait > end:
-                    raise
-            self._clock.sleep(wait)
-            wait = min(wait * 2, 2.0)
+        """Bought and used credit of the account. Needs the management key."""
+        key = self._manager("reading the credit")
+        return self._read("reading the credit", "/credits", lambda data: reading.row(Credits, data), key=key)
 
     def _manager(self, what: str) -> Secret:
         if not self._management:
-            raise Refused(f"{what} needs a management key of OpenRouter", "set OPENROUTER_MANAGEMENT_KEY in .env")
+            steps = Do("set OPENROUTER_MANAGEMENT_KEY in .env:"), inv("init")
+            raise Refused(f"{what} needs a management key of OpenRouter", *steps)
         return self._management
 
-    def _one(self, operation: str, path: str, make: Callable[[Mapping[str, Any]], T], **more: Any) -> T:
-        return _make(operation, self._data(operation, path, **more), make)
+    def _rows(self, operation: str, path: str, kind: type[T], **more: Any) -> list[T]:
+        return self._read(operation, path, lambda data: reading.rows(kind, data), **more)
 
-    def _many(self, operation: str, path: str, make: Callable[[Mapping[str, Any]], T], **more: Any) -> list[T]:
-        return _each(operation, self._data(operation, path, **more), make)
+    def _read(self, operation: str, path: str, make: Callable[[Any], T], **more: Any) -> T:
+        answer = self._retry(lambda: self._get(operation, path, **more))
+        try:
+            return make(_data(answer))
+        except ValueError as error:
+            raise Unknown(f"{operation}: unexpected response from OpenRouter: {error}") from None
 
-    def _data(self, operation: str, path: str, **more: Any) -> Any:
-        answer = retrying(lambda: self._ask(operation, path, **more))
-        found = _json(operation, answer)
-        if not isinstance(found, Mapping) or "data" not in found:
-            raise Unknown(f"{operation}: OpenRouter answered {answer.status} without data: {_short(answer)}")
-        return found["data"]
-
-    def _ask(
+    def _get(
         self, operation: str, path: str, key: Secret | None = None, params: Mapping[str, str] | None = None
     ) -> Answer:
         headers = {"Authorization": f"Bearer {(key or self._key).reveal()}", "Accept": "application/json"}
@@ -126,32 +229,46 @@ class OpenRouter:
         return answer
 
 
-def _json(operation: str, answer: Answer) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        raise Unknown(f"{operation}: OpenRouter answered {answer.status}, but no JSON: {_short(answer)}") from None
+def _data(answer: Answer) -> Any:
+    content = reading.decoded(answer)
+    if not isinstance(content, dict) or "data" not in content:
+        raise ValueError(f"status {answer.status} without data: {reading.short(answer)}")
+    return content["data"]
 
 
 def _leniently(answer: Answer) -> Any:
     try:
-        return answer.json()
+        return reading.decoded(answer)
     except ValueError:
         return answer.text
 
 
-def _each(operation: str, rows: Any, make: Callable[[Mapping[str, Any]], T]) -> list[T]:
-    if not isinstance(rows, list):
-        raise Unknown(f"{operation}: OpenRouter answered no list: {str(rows)[:120]!r}")
-    return [_make(operation, row, make) for row in rows]
+def _endpoints(data: Any) -> list[Endpoint]:
+    return reading.rows(Endpoint, data.get("endpoints") if isinstance(data, dict) else data)
 
 
-def _make(operation: str, row: Any, make: Callable[[Mapping[str, Any]], T]) -> T:
-    try:
-        return make(row)
-    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise Unknown(f"{operation}: OpenRouter answered in a form that we do not know ({error})") from None
+def _activity(data: Any) -> list[Activity]:
+    """`date` may carry a time of day, and `model` may be missing where `model_permaslug` is there."""
+    if not isinstance(data, list):
+        raise ValueError(f"expected a list, got {reading.cut(repr(data))}")
+    plain = [each if isinstance(each, dict) else {} for each in data]
+    return [
+        reading.row(
+            Activity,
+            {
+                **each,
+                "day": str(each.get("date"))[:10],
+                "model": str(each.get("model") or each.get("model_permaslug") or ""),
+                "provider_name": str(each.get("provider_name") or ""),
+            },
+        )
+        for each in plain
+    ]
 
 
-def _short(answer: Answer) -> str:
-    return repr(" ".join(answer.text.split())[:120])
+def _million(value: Any) -> float:
+    """Listed prices are strings for one token."""
+    found = Decimal(str(value)) * MILLION
+    if not found.is_finite():
+        raise ValueError(f"not a price: {value}")
+    return float(found)

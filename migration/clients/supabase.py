@@ -1,60 +1,55 @@
-"""The Management API: one method a call, frozen answers, failures in our words plus the server's own."""
+"""The Management API: one method a call, typed answers, failures in our words and the platform's own.
+
+https://api.supabase.com/api/v1
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
+from migration.base.command import AGAIN, Do, Step
 from migration.base.errors import ApiError, Unknown
+from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 
-from .again import retrying
+from . import reading
 from .http import Answer, Http, retry_after
 from .multipart import parts
 from .supabase_types import Body, Function, SecretDigest, Upload
 
 T = TypeVar("T")
-_AGAIN = "then run the command again"
-_HINTS = {
-    401: f"check SUPABASE_ACCESS_TOKEN, {_AGAIN}",
-    402: f"the organization's plan or spend cap does not allow it: see the dashboard's billing page, {_AGAIN}",
-    403: f"give the access token the permission that this call needs, {_AGAIN}",
-    404: f"check project_ref in config.yaml and whether the token's account can see that project, {_AGAIN}",
-    413: f"make the function smaller (the platform takes 20 MB), {_AGAIN}",
-    429: f"wait a minute, {_AGAIN}",
+_REMEDIES = {
+    401: Do("check SUPABASE_ACCESS_TOKEN in .env"),
+    402: Do("the organization's plan or spend cap does not allow it: see the billing page of the dashboard"),
+    403: Do("give the access token the missing permission"),
+    404: Do("check project_ref in config.yaml, and that the token's account can see that project"),
+    413: Do("make the function smaller (the platform accepts 20 MB)"),
+    429: Do("wait a minute"),
 }
-_REFUSED = f"the platform refused it: mend what it names, {_AGAIN}"
-_FAILED = f"the platform failed: look at its status page, {_AGAIN}"
+_REFUSED = Do("fix what the platform names")
+_FAILED = Do("see https://status.supabase.com")
 _ACTIVATE_DEADLINE = 25.0
 
 
-class Again(Protocol):
-    """How a read is repeated; `clients.again.retrying` is one."""
-
-    def __call__(self, call: Callable[[], T], /) -> T: ...
-
-
 class Supabase:
-    """One project of the Management API. Reads are retried here, by `again`; changes never are."""
+    """One project of the Management API. Reads are retried here; changes never are: their callers read back first."""
 
-    def __init__(self, http: Http, ref: str, again: Again = retrying) -> None:
+    def __init__(self, http: Http, ref: str, retry: Retry | None = None) -> None:
         self._http = http
-        self._again = again
+        self._retry = retry or Retry()
         self.ref = ref
         self._base = f"/v1/projects/{ref}"
 
     # reads
 
-    def project(self) -> Mapping[str, Any]:
-        return self._read("reading the project", "", _object)
-
     def functions(self) -> list[Function]:
-        return self._read("listing the functions", "/functions", lambda it: [Function.of(row) for row in _array(it)])
+        return self._read("listing the functions", "/functions", _functions)
 
     def function(self, slug: str) -> Function | None:
-        """None when the platform has no function of that slug."""
+        """None when the platform has no function with that slug."""
         try:
             return self._read(f"reading function {slug}", f"/functions/{slug}", _function)
         except ApiError as error:
@@ -67,22 +62,17 @@ class Supabase:
         return self._read(f"downloading function {slug}", f"/functions/{slug}/body", _body, **request)
 
     def secrets(self) -> list[SecretDigest]:
-        rows = self._read("listing the secrets", "/secrets", _array)
-        return [SecretDigest(str(row["name"]), str(row["value"]), row.get("updated_at")) for row in rows]
+        return self._read("listing the secrets", "/secrets", _secrets)
 
     def logs(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
-        """Rows of one query, 24 hours and 1,000 rows at most; an error inside HTTP 200 is raised as status 500.
+        """Rows of one query, at most 24 hours and 1,000 rows. An error inside HTTP 200 is raised as status 500.
 
-        Not retried here: the log route has a tight rate limit, and its reader keeps the budget.
+        Not retried here: the log route has a tight rate limit, which its reader keeps.
         """
         params = {"sql": sql, "iso_timestamp_start": _iso(start), "iso_timestamp_end": _iso(end)}
         operation = "reading the logs"
         answer = self._call(operation, "GET", "/analytics/endpoints/logs", params=params, deadline=60.0)
-        found = _parsed(operation, answer, _object)
-        if found.get("error") is not None:
-            said = found["error"] if isinstance(found["error"], str) else json.dumps(found["error"])
-            raise ApiError(f"{operation}: {said}", _FAILED, status=500, body=said, operation=operation)
-        return list(found.get("result") or [])
+        return _parsed(operation, answer, _rows)
 
     # changes
 
@@ -91,11 +81,11 @@ class Supabase:
         return self._deploy(f"staging {upload.slug}", upload, {"slug": upload.slug, "bundleOnly": "true"}, deadline)
 
     def deploy(self, upload: Upload, deadline: float = 60.0) -> Function:
-        """Upload, bundle and go live at once: for exactly one function."""
+        """Upload, bundle and go live at once, for exactly one function."""
         return self._deploy(f"deploying {upload.slug}", upload, {"slug": upload.slug}, deadline)
 
     def activate(self, functions: Sequence[Mapping[str, Any]]) -> None:
-        """One PUT makes all of them live; repeating the same one is harmless."""
+        """One PUT makes all of them live. Repeating the same one changes nothing more."""
         self._call("activating", "PUT", "/functions", (200,), json=list(functions), deadline=_ACTIVATE_DEADLINE)
 
     def delete(self, slug: str) -> None:
@@ -104,9 +94,6 @@ class Supabase:
     def set_secrets(self, values: Mapping[str, Secret]) -> None:
         body = [{"name": name, "value": value.reveal()} for name, value in values.items()]
         self._call("setting secrets", "POST", "/secrets", json=body)
-
-    def unset_secrets(self, names: Sequence[str]) -> None:
-        self._call("removing secrets", "DELETE", "/secrets", json=list(names))
 
     def _deploy(self, operation: str, upload: Upload, params: Mapping[str, str], deadline: float) -> Function:
         metadata = json.dumps(upload.metadata, ensure_ascii=False, separators=(",", ":")).encode()
@@ -117,68 +104,78 @@ class Supabase:
         return _parsed(operation, answer, _function)
 
     def _read(self, operation: str, path: str, parse: Callable[[Answer], T], **request: Any) -> T:
-        return self._again(lambda: _parsed(operation, self._call(operation, "GET", path, **request), parse))
+        return self._retry(lambda: _parsed(operation, self._call(operation, "GET", path, **request), parse))
 
     def _call(self, operation: str, method: str, path: str, good: Sequence[int] = (), **request: Any) -> Answer:
         answer = self._http.request(method, self._base + path, **request)
         if answer.status in good or (not good and answer.ok):
             return answer
-        if answer.ok:  # somebody on the way may have given it
-            raise Unknown(f"{operation}: the Management API answered {answer.status}, which says nothing", _FAILED)
+        if answer.ok:  # a proxy may have given it
+            text = f"{operation}: unexpected status {answer.status} from the Management API"
+            raise Unknown(text, _FAILED, AGAIN)
         raise _error(operation, answer)
 
 
 def _error(operation: str, answer: Answer) -> ApiError:
-    said = _message(answer)
-    wait = retry_after(answer)
-    hint = _HINTS.get(answer.status, _REFUSED if answer.status < 500 else _FAILED)
-    text = f"{operation}: the Management API answered {answer.status}" + (f": {said}" if said else "")
-    return ApiError(text, hint, status=answer.status, body=answer.text, operation=operation, retry_after=wait)
+    message = _message(answer)
+    text = f"{operation}: the Management API answered {answer.status}" + (f": {message}" if message else "")
+    remedy: Step = _REMEDIES.get(answer.status, _REFUSED if answer.status < 500 else _FAILED)
+    return ApiError(
+        text, remedy, AGAIN,
+        status=answer.status, body=answer.text, operation=operation, retry_after=retry_after(answer),
+    )  # fmt: skip
 
 
 def _message(answer: Answer) -> str:
+    """The platform's own words; the beginning of the body where it has another form."""
     try:
-        found = answer.json()
+        content = reading.decoded(answer)
     except ValueError:
-        return " ".join(answer.text.split())[:200]
-    if not isinstance(found, dict):
-        return answer.text[:200]
-    said = str(found.get("message") or found.get("error") or answer.text[:200])
-    missing = found.get("missing_permissions")
-    return f"{said} (missing: {', '.join(map(str, missing))})" if isinstance(missing, list) and missing else said
+        content = None
+    if not isinstance(content, dict):
+        return " ".join(answer.text[:1000].split())[:200]
+    message = str(content.get("message") or content.get("error") or answer.text[:200])
+    missing = content.get("missing_permissions")
+    return f"{message} (missing: {', '.join(map(str, missing))})" if isinstance(missing, list) and missing else message
 
 
 def _parsed(operation: str, answer: Answer, parse: Callable[[Answer], T]) -> T:
     try:
         return parse(answer)
-    except (ValueError, AttributeError) as error:
-        said = f"an answer {answer.status} that cannot be read ({error})"
-        raise Unknown(f"{operation}: the Management API gave {said}", _FAILED) from None
+    except ValueError as error:
+        text = f"{operation}: unexpected response {answer.status} from the Management API: {error}"
+        raise Unknown(text, _FAILED, AGAIN) from None
 
 
-def _array(answer: Answer) -> list[Any]:
-    found = _json(answer)
-    if not isinstance(found, list):
-        raise ValueError(f"not the array that we expect: {answer.text[:120]!r}")
-    return found
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    found = _json(answer)
-    if not isinstance(found, dict):
-        raise ValueError(f"not the object that we expect: {answer.text[:120]!r}")
-    return found
-
-
-def _json(answer: Answer) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        raise ValueError(f"not JSON: {' '.join(answer.text.split())[:120]!r}") from None
+def _functions(answer: Answer) -> list[Function]:
+    data = reading.decoded(answer)
+    if not isinstance(data, list):
+        raise ValueError(f"expected a list, got {reading.short(answer)}")
+    return [Function.of(each) for each in data]
 
 
 def _function(answer: Answer) -> Function:
-    return Function.of(_object(answer))
+    return Function.of(reading.decoded(answer))
+
+
+def _secrets(answer: Answer) -> list[SecretDigest]:
+    return reading.rows(SecretDigest, reading.decoded(answer))
+
+
+def _rows(answer: Answer) -> list[dict[str, Any]]:
+    """Rows of a log query; an error inside HTTP 200 is raised as status 500."""
+    data = reading.decoded(answer)
+    if not isinstance(data, dict):
+        raise ValueError(f"expected an object, got {reading.short(answer)}")
+    if data.get("error") is not None:
+        message = data["error"] if isinstance(data["error"], str) else json.dumps(data["error"])
+        operation = "reading the logs"
+        text = f"{operation}: {message}"
+        raise ApiError(text, _FAILED, AGAIN, status=500, body=message, operation=operation)
+    rows = data.get("result") or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"expected a list of rows, got {reading.short(answer)}")
+    return rows
 
 
 def _body(answer: Answer) -> Body:

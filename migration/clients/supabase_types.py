@@ -1,4 +1,4 @@
-"""What the Management API's answers and requests are made of. No part of HTTP is imported for them."""
+"""The objects of the Management API. Importing them imports nothing of HTTP, which takes long."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from migration.base.secrets_type import Secret
 
@@ -32,22 +34,17 @@ class Function:
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> Function:
-        """ValueError when a key that must be there is not, or has another type."""
-        try:
-            known: dict[str, Any] = {name: raw.get(name) for name in cls.__dataclass_fields__ if name != "raw"}
-            known["name"] = raw.get("name") or raw["slug"]
-            if not isinstance(raw["version"], int) or not isinstance(raw["id"], str):
-                raise TypeError("version must be an integer and id a string")
-            known["slug"], known["status"] = str(raw["slug"]), str(raw["status"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a function: {error}") from None
-        return cls(**known, raw=dict(raw))
+    def of(cls, row: Any) -> Function:
+        """ValueError when id, slug, status or version is missing or has another type."""
+        from .reading import row as read
+
+        if not isinstance(row, dict):
+            return read(cls, row)
+        return read(cls, {**row, "name": row.get("name") or row.get("slug"), "raw": row})
 
 
-@dataclass(frozen=True)
-class SecretDigest:
-    """What the platform shows of a secret: the hex SHA-256 of its value, never the value."""
+class SecretDigest(msgspec.Struct, frozen=True, rename={"digest": "value"}):
+    """A secret as the platform lists it: the hex SHA-256 of its value, never the value."""
 
     name: str
     digest: str
@@ -55,12 +52,12 @@ class SecretDigest:
 
     @property
     def comparable(self) -> bool:
-        """Whether it is the SHA-256 that we take it for."""
+        """Whether it has the form of a SHA-256."""
         return bool(_SHA256.fullmatch(self.digest))
 
 
 def same(listed: SecretDigest | None, local: Secret | None, known: str | None) -> bool | None:
-    """Whether the listed digest is that of the value, or the known one; None where there is nothing to compare."""
+    """Whether the listed digest equals that of the value, or the known one; None where it cannot be compared."""
     expected = hashlib.sha256(local.reveal().encode()).hexdigest() if local else known
     if listed is None or expected is None or not listed.comparable:
         return None

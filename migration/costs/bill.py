@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from migration.base.errors import CutoverError
 
 if TYPE_CHECKING:
-    from migration.clients.openrouter_types import Activity, KeyInfo
+    from migration.clients.openrouter import Activity, KeyInfo
     from migration.context import Context
 
 REPORTED_DAYS = 30  # completed days that the provider reports (https://openrouter.ai/docs/api-reference/analytics)

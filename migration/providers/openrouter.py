@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from migration.base.errors import Refused, ServiceFailed
 from migration.base.finding import Finding, then, unmeasured
 from migration.base.secrets_type import Secret
-from migration.clients.openrouter import OpenRouter
+from migration.clients.openrouter import KeyInfo, Model, OpenRouter, Prices
 from migration.clients.openrouter_errors import CREDITS, KEYS, ProviderError
-from migration.clients.openrouter_types import KeyInfo, Model, Prices
 from migration.config.settings import Config, Price
 
 MILLION = 1_000_000
@@ -229,6 +228,10 @@ def _expiry(model: Model, now: datetime, choose: str) -> Iterator[Finding]:
 def drift(price: Price, model: Model, tokens: Tokens, volumes: Mapping[str, int]) -> Iterator[Finding]:
     """The listed price against the configured one, and what the difference does to the monthly bill."""
     listed = model.price
+    if listed is None:
+        why = "the list of models shows no price that can be read"
+        yield Finding("unmeasured", f"the price of {model.id} could not be checked", why, "inv doctor", "warning")
+        return
     same = _equal(price.input, listed.input) and _equal(price.output, listed.output)
     if same and (listed.cached_input is None or _equal(price.cached_input, listed.cached_input)):
         return

@@ -11,10 +11,10 @@ from typing import Any
 from migration.base.command import Steps
 from migration.base.errors import ServiceFailed
 from migration.base.finding import Finding, addressed
+from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
-from migration.clients.openrouter import OpenRouter
+from migration.clients.openrouter import KeyInfo, OpenRouter
 from migration.clients.openrouter_errors import ProviderError
-from migration.clients.openrouter_types import KeyInfo
 from migration.clients.supabase_types import SecretDigest, same
 from migration.config.settings import SecretSettings
 from migration.context import Context
@@ -165,7 +165,7 @@ def _client(context: Context, value: Secret) -> OpenRouter:
     from migration.clients.http import Http
 
     http = Http(context.environment.provider_url, name="OpenRouter")
-    return OpenRouter(http, value, context.environment.management_key, context.clock)
+    return OpenRouter(http, value, context.environment.management_key, Retry(context.clock))
 
 
 def shape(settings: SecretSettings, local: Secret | None) -> bool | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from migration.clients.openrouter_types import KeyInfo
+    from migration.clients.openrouter import KeyInfo
     from migration.context import Context
 
 _KEPT = 500

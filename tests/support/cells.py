@@ -8,12 +8,11 @@ import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from migration.base.errors import CutoverError
-from migration.clients.again import retrying
+from migration.base.retry import Retry
 from migration.clients.http import Answer, Http
 from migration.clients.supabase import Supabase
 from migration.context import Context
@@ -98,8 +97,8 @@ class Trapped(Supabase):
 
     def __init__(self, running: Running, cell: Cell) -> None:
         headers = {"Authorization": f"Bearer {running.access_token}", "Accept": "application/json"}
-        again = partial(retrying, attempts=3, seconds=3.0, wait=0.02)
-        super().__init__(Hasty(running.api_url, headers, name="the Management API"), running.project_ref, again)
+        retry = Retry(attempts=3, seconds=3.0, first=0.02, longest=0.3)
+        super().__init__(Hasty(running.api_url, headers, name="the Management API"), running.project_ref, retry)
         self.running, self.cell = running, cell
         self.waits = {"read back": 0, "ending": 1}.get(cell.where, -1)
 

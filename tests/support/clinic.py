@@ -73,6 +73,12 @@ class Clinic:
     def management_key(self) -> str:
         return str(self.running.info["openrouter_management_key"])
 
+    def unset(self, *names: str) -> None:
+        """Remove secrets from the project."""
+        context = self.context()
+        path = f"/v1/projects/{context.project()[0]}/secrets"
+        assert context.management.request("DELETE", path, json=list(names)).ok
+
     def context(self, clock: Clock | None = None, secrets: Mapping[str, str] | None = None, **changed: Any) -> Context:
         """As a new process would have it; `secrets` are the local values, by default the right key."""
         made = self.scene.context(clock=clock)

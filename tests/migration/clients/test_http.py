@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-import stamina
 from pytest_httpserver import HTTPServer
 
-from migration.base.errors import ApiError, Refused, ServiceFailed, Unknown, Unreachable
-from migration.clients.again import retrying
+from migration.base.errors import Refused, ServiceFailed, Unknown, Unreachable
 from migration.clients.http import Http, retry_after
 
 
@@ -121,45 +119,11 @@ def test_calls_from_several_threads_go_out_at_once() -> None:
     assert seen == ["ok"] * 4
 
 
-def _failing(*errors: ServiceFailed) -> Callable[[], int]:
-    left = list(errors)
-
-    def call() -> int:
-        if left:
-            raise left.pop(0)
-        return 7
-
-    return call
-
-
-def _status(status: int, wait: float | None = None) -> ApiError:
-    return ApiError("no", status=status, body="", operation="x", retry_after=wait)
-
-
-@pytest.mark.parametrize("error", [_status(429), _status(502), _status(429, 0.01), Unreachable("x"), Unknown("y")])
-def test_a_read_is_repeated_when_it_may_help(error: ServiceFailed) -> None:
-    with stamina.set_testing(True, attempts=3):
-        assert retrying(_failing(error, error)) == 7
-
-
-def test_a_repeated_read_says_nothing_on_its_own(caplog: pytest.LogCaptureFixture) -> None:
-    """The library's own warning would reach the user's terminal, who cannot do anything with it."""
-    with stamina.set_testing(True, attempts=3):
-        assert retrying(_failing(_status(502))) == 7
-    assert caplog.records == []
-
-
 @pytest.mark.parametrize("value", ["Bearer a\nb", "Bearer caf\u00e9", "Bearer sbp_\u2026"])
 def test_a_key_that_no_header_can_hold_is_refused_before_anything_is_sent(httpserver: HTTPServer, value: str) -> None:
     with pytest.raises(Refused, match="Authorization") as caught:
         Http(httpserver.url_for(""), {"Authorization": value}).request("GET", "/x")
     assert value not in caught.value.message and not httpserver.log
-
-
-@pytest.mark.parametrize("error", [_status(401), _status(404), _status(429, 3600.0), ServiceFailed("z")])
-def test_a_read_is_not_repeated_when_it_cannot_help(error: ServiceFailed) -> None:
-    with stamina.set_testing(True, attempts=3), pytest.raises(ServiceFailed):
-        retrying(_failing(error), seconds=60)
 
 
 def test_retry_after_is_seconds_or_a_date(httpserver: HTTPServer) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from migration.base.errors import ConfigError
-from migration.clients.openrouter_types import Activity, KeyInfo
+from migration.clients.openrouter import Activity, KeyInfo
 from migration.costs import bill
 
 SUNDAY = date(2026, 11, 22)
@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 def context(activity: list[Activity] | None = None) -> Any:
     """A provider whose key spent $1 today, $2 this week and $3 this month."""
-    key = KeyInfo("k", None, None, None, 100.0, 1.0, 2.0, 3.0, False, False, None)
+    key = KeyInfo(label="k", usage=100.0, usage_daily=1.0, usage_weekly=2.0, usage_monthly=3.0)
     provider = SimpleNamespace(key=lambda: key, manages=activity is not None, activity=lambda: activity)
     return SimpleNamespace(provider=provider)
 

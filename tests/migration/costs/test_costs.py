@@ -12,7 +12,7 @@ from msgspec import structs
 
 from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, ConfigError, Unreachable
-from migration.clients.openrouter_types import Activity, KeyInfo
+from migration.clients.openrouter import Activity, KeyInfo
 from migration.context import Context
 from migration.costs import costs
 from migration.rehearsal.logstore import LogStore
@@ -47,7 +47,7 @@ class Provider:
 
     def key(self) -> KeyInfo:
         weekly, monthly = self.usage.get("weekly"), self.usage.get("monthly")
-        return KeyInfo("k", None, None, None, 100.0, self.daily, weekly, monthly, False, False, None)
+        return KeyInfo(label="k", usage=100.0, usage_daily=self.daily, usage_weekly=weekly, usage_monthly=monthly)
 
     def activity(self) -> Sequence[Activity]:
         return self.rows

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stamina
 
 from migration.base.errors import CutoverError, Refused
 from migration.base.finding import Finding
@@ -34,6 +33,7 @@ from migration.source import reader
 from tests.support import long, repos
 from tests.support.clinic import ARTIFACT, KIMI, MODEL, NAME, SPEAKER, Clinic, clinic
 from tests.support.project import ROOT
+from tests.support.retries import repeating
 from tests.support.scene import index
 from tests.support.typist import Elsewhere, Typist, commands, typing
 
@@ -66,7 +66,7 @@ def sick(shared: Clinic) -> Iterator[Clinic]:
         heal(shared)
     shared.notes["spoilt"] = True
     yield shared
-    stamina.set_testing(False)
+    repeating(True)
     shared.running.heal()
     shared.ask("DELETE", "/_sandbox/providers")
 
@@ -205,7 +205,7 @@ def test_of_a_remedy_the_command_is_typed() -> None:
 
 @mends("absent")
 def test_a_missing_key_is_found_and_set(sick: Clinic, typist: Typist) -> None:
-    sick.context().supabase.unset_secrets([NAME])
+    sick.unset(NAME)
     found = look(sick, "secrets and the provider")["absent"]
     assert (found.severity, found.fix) == ("error", "inv secret --set && inv deploy")
     typist.mend(found)
@@ -284,7 +284,7 @@ def test_a_digest_that_cannot_be_compared_is_proven_by_use(sick: Clinic, typist:
 @mends("unreachable")
 def test_a_provider_out_of_reach_is_found(sick: Clinic, typist: Typist) -> None:
     """It comes back by itself; the printed command shows that it did."""
-    stamina.set_testing(True)
+    repeating(False)
     typist.config["provider"]["url"] = "http://127.0.0.1:9"
     typist.save()
     found = keys(typist)["unreachable"]
@@ -417,7 +417,7 @@ def test_refusals_are_read_from_the_functions_own_lines(
 
 @mends("not_configured")
 def test_a_function_without_its_key_is_found(sick: Clinic, typist: Typist) -> None:
-    sick.context().supabase.unset_secrets([NAME])
+    sick.unset(NAME)
     say(sick, f"❌ Failed: {NAME} not configured")
     found = look(sick, "logs")["not_configured"]
     assert found.fix == "inv secret --set && inv deploy"
@@ -594,7 +594,7 @@ def test_the_old_route_of_a_version_that_should_be_gone_passes(
 
 @mends("logs")
 def test_a_failing_log_endpoint_is_a_finding_not_an_end(sick: Clinic, typist: Typist) -> None:
-    stamina.set_testing(True)
+    repeating(False)
     sick.running.fault("logs", "status", status=403, body={"message": "Forbidden"}, times=0)
     run = doctor.run(sick.context())
     found = {each.kind: each for each in run.findings}["logs"]
@@ -828,7 +828,7 @@ def test_records_that_never_left_are_found_and_pushed(sick: Clinic, typist: Typi
 
 @mends("ledger_offline")
 def test_a_remote_that_is_gone_is_found(sick: Clinic, typist: Typist) -> None:
-    stamina.set_testing(True)
+    repeating(False)
     url = repos.git(sick.scene.app, "remote", "get-url", "origin")
     repos.git(sick.scene.app, "remote", "set-url", "origin", f"{url}-gone")
     found = look(sick, "ledger")["ledger_offline"]
@@ -872,7 +872,7 @@ def test_an_env_that_git_would_take_in_is_found(sick: Clinic, typist: Typist) ->
 
 @mends("unmeasured")
 def test_one_probe_that_cannot_look_does_not_stop_the_others(sick: Clinic, typist: Typist) -> None:
-    stamina.set_testing(True)
+    repeating(False)
     sick.running.fault("secrets_list", "status", status=403, body={"message": "no"}, times=0)
     sick.running.fault("logs", "status", status=403, body={"message": "no"}, times=0)
     run = doctor.run(sick.context())

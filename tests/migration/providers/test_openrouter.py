@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import stamina
 
 from migration.base.clock import VirtualClock
 from migration.base.finding import Finding, addressed, worst_first
 from migration.base.secrets_type import Secret
-from migration.clients.openrouter_types import Model
+from migration.clients.openrouter import Model
 from migration.config.settings import Price
 from migration.providers import openrouter
 from migration.providers.openrouter import Tokens
 from tests.support.clinic import MODEL, Clinic, clinic
+from tests.support.retries import repeating
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 @pytest.fixture
 def sick(shared: Clinic) -> Iterator[Clinic]:
     yield shared
-    stamina.set_testing(False)
+    repeating(True)
     shared.reset()
 
 
@@ -76,9 +76,10 @@ def test_another_price_shows_both_and_the_monthly_bill(sick: Clinic) -> None:
 def test_a_cached_price_that_is_not_listed_is_no_drift() -> None:
     """Where no cached price is listed there is nothing to compare; cached input costs what input costs then."""
     pricing = {"prompt": "0.0000006", "completion": "0.0000025"}
-    model = Model.of({"id": "m", "pricing": pricing})
+    model = Model("m", pricing=pricing)
     price = Price(input=0.60, cached_input=0.15, output=2.50)
     assert list(openrouter.drift(price, model, Tokens(), {})) == []
+    assert model.price is not None
     assert Tokens(1000, 400, 0).cost(model.price) == pytest.approx(0.0006)
     assert Tokens(1000, 400, 0).cost(price) == pytest.approx(0.00042)
 
@@ -139,7 +140,7 @@ def test_no_local_key_is_told_without_a_call(sick: Clinic) -> None:
 
 
 def test_a_provider_out_of_reach_is_a_warning(sick: Clinic) -> None:
-    stamina.set_testing(True)
+    repeating(False)
     found = preflight(sick, provider_url="http://127.0.0.1:9")
     assert [(each.kind, each.severity) for each in found.values()] == [("unreachable", "warning")]
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import stamina
 from msgspec import structs
 
 from migration.base.errors import Failed, Refused
@@ -16,6 +15,7 @@ from migration.deploy import plan
 from migration.setup import secret, secret_set
 from migration.setup.secret import State
 from tests.support.clinic import NAME, SPEAKER, Clinic, clinic
+from tests.support.retries import repeating
 from tests.support.scene import index
 from tests.support.typist import typing
 
@@ -31,7 +31,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 @pytest.fixture
 def sick(shared: Clinic) -> Iterator[Clinic]:
     yield shared
-    stamina.set_testing(False)
+    repeating(True)
     shared.reset()
 
 
@@ -110,7 +110,7 @@ def test_the_providers_word_is_part_of_the_proof(sick: Clinic) -> None:
     sick.programs({"dead_key": True})
     assert verify(sick).provider_ok is False
     sick.programs({})
-    stamina.set_testing(True)
+    repeating(False)
     unasked = secret.verify(sick.context(provider_url="http://127.0.0.1:9"))
     assert (unasked.secrets[0].provider_ok, unasked.exit_code, unasked.next) == (None, 4, ("inv secret",))
 

@@ -12,7 +12,7 @@ import pytest
 from checks.evidence import Missing, Month, Provider, Traffic
 from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, Unreachable
-from migration.clients.openrouter_types import KeyInfo
+from migration.clients.openrouter import KeyInfo
 from migration.clients.supabase_types import Function
 from migration.context import Context
 from migration.rehearsal.logstore import LogStore

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from migration.base.clock import VirtualClock
-from migration.clients.openrouter_types import KeyInfo
+from migration.clients.openrouter import KeyInfo
 from migration.config.load import Config
 from migration.context import Context, Environment
 from migration.verify import usage
