@@ -36,10 +36,10 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
 
 def _checked(settings: Any) -> Mapping[str, Any]:
     if not isinstance(settings, Mapping):
-        raise Refused("rehearsal.database must be a mapping.", f"Use {', '.join(_KINDS)}.")
+        raise Refused(f"rehearsal.database must be a mapping of {', '.join(_KINDS)}")
     for name, value in settings.items():
         if name not in _KINDS:
-            raise Refused(f"rehearsal.database.{name} is not known.", f"Use one of {', '.join(_KINDS)}.")
+            raise Refused(f"rehearsal.database.{name} is unknown: it knows {', '.join(_KINDS)}")
         if not isinstance(value, _KINDS[name]):
             raise Refused(f"rehearsal.database.{name} must be {_SHOWN[_KINDS[name]]}.")
     return settings

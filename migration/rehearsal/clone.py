@@ -1,4 +1,4 @@
-"""The sandbox's own copy of the app and a bare remote beside it: nobody else's repository is ever written to."""
+"""The sandbox's own copy of the app and a bare remote beside it: the user's repository is never written to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from migration.base.command import Do, inv, sh
 from migration.base.errors import Refused
 from migration.git.repository import Repository
 
@@ -61,11 +62,14 @@ class Clone:
         self.repository.git("checkout", "--quiet", "--force", *detach, wanted)
 
     def sync(self) -> str:
-        """Take over what others pushed to the remote's branch (a rollback's revert, say). The new tip."""
+        """Check out what was pushed to the remote's branch (a rollback's revert, say). Returns the new tip."""
         repository = self.repository
         tip = repository.tracked("origin", self.branch)
         if tip is None:
-            raise Refused(f"{self.remote} has no branch {self.branch}: the sandbox is broken.", "inv sandbox --fresh")
+            raise Refused(
+                f"{self.remote} has no branch {self.branch}: the sandbox's clone is damaged.",
+                inv("sandbox", fresh=True),
+            )
         repository.git("checkout", "--quiet", "--force", "-B", self.branch, tip)
         return tip
 
@@ -82,7 +86,7 @@ class Clone:
 
 
 def make(folder: Path, app_path: Path, *, fresh: bool = False, branch: str = "main", base: str | None = None) -> Clone:
-    """The clone in `folder`, made when there is none yet (or `fresh`). Refused when `app_path` is no repository.
+    """The clone in `folder`, made when there is none yet (or `fresh`). Refused when `app_path` is not a repository.
 
     The shipped sample app becomes two commits on `branch`; any other app is cloned with the history of that branch,
     and `base` (its first parent where none is named) is the revision before the migration.
@@ -116,7 +120,7 @@ def _found(folder: Path, app_path: Path) -> Clone | None:
     if settings["cutover.source"] != str(app_path.resolve()):
         raise Refused(
             f"The sandbox in {folder} holds a clone of {settings['cutover.source']}, not of {app_path}.",
-            "inv sandbox --fresh",
+            inv("sandbox", fresh=True),
         )
     Repository(top, ISOLATED).git("remote", "set-url", "origin", str(folder / "app.git"))  # the folder may have moved
     app = top / settings["cutover.prefix"]
@@ -126,10 +130,16 @@ def _found(folder: Path, app_path: Path) -> Clone | None:
 
 def _source(app_path: Path) -> Repository:
     if not app_path.is_dir():
-        raise Refused(f"There is no folder {app_path}.", "set app.path in config.yaml to the app's git repository")
+        raise Refused(
+            f"app.path names a folder that does not exist: {app_path}.",
+            Do("set app.path in config.yaml to the app's git repository"),
+        )
     source = Repository(app_path, ISOLATED)
     if source.git("rev-parse", "--is-inside-work-tree").text != "true":
-        raise Refused(f"{app_path} is a bare git repository: app.path needs one with its files checked out.")
+        raise Refused(
+            f"app.path is a bare git repository: {app_path}.",
+            Do("set app.path in config.yaml to a clone with its files checked out"),
+        )
     source.head()
     return source
 
@@ -156,7 +166,9 @@ def _copy(folder: Path, source: Repository, branch: str) -> None:
     names = (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}")
     found = next((name for name in names if source.revision(name)), None)
     if found is None:
-        raise Refused(f"{source.path} has no branch {branch}.", "set app.branch in config.yaml to the deployed branch")
+        raise Refused(
+            f"{source.path} has no branch {branch}.", Do("set app.branch in config.yaml to the deployed branch")
+        )
     top = source.git("rev-parse", "--show-toplevel").text
     refspec = f"{found}:refs/heads/{branch}"
     command = ["fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head", top, refspec]
@@ -180,7 +192,9 @@ def _base(repository: Repository, head: str, base: str | None) -> str:
         return next(iter(repository.parents(head)), head)
     found = repository.revision(base)
     if found is None:
-        raise Refused(f"app.base names {base}, which the app's history does not hold.", "git fetch --unshallow")
+        raise Refused(
+            f"app.base names {base}, which the app's history does not hold.", sh("git", "fetch", "--unshallow")
+        )
     return found
 
 

@@ -146,5 +146,5 @@ class Gateway:
 
 
 def _uncaught(upstream: Upstream) -> bool:
-    """Whether the preload module answered for a request that died of an error nobody caught."""
+    """Whether the preload module answered for a request that died of an uncaught error."""
     return any(name == b"x-sandbox-fate" for name, _ in upstream.headers)

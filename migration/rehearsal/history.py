@@ -1,4 +1,4 @@
-"""Everything the sandbox was asked, what it changed and what it answered, for tests that replay it against a model."""
+"""The requests that the sandbox received, what each changed and how it was answered, for tests with a model."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class RequestHistory:
 
 
 def summary(operation: str, content_type: str, body: bytes) -> Any:
-    """What a body said, without the values of secrets and without the files of an upload."""
+    """The content of a body, without the values of secrets and without the files of an upload."""
     if not body:
         return None
     shown = "json" in content_type and len(body) <= _SHOWN and operation not in _BULKY

@@ -1,4 +1,4 @@
-"""The made-up project: keys, tokens and a user that nobody else has, kept for as long as its folder is."""
+"""The sandbox's project: keys, tokens and a user of its own, and the gateway's check of who may call a function."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 import jwt
 
 from migration.base import durable
+from migration.base.command import inv
 from migration.base.errors import Refused
 
 _ISSUED, _EXPIRES = 1_700_000_000, 2_200_000_000
@@ -88,7 +89,7 @@ def _read(path: Path) -> Identity:
         found["google_keys"] = tuple(found["google_keys"])
         return Identity(**{each.name: found[each.name] for each in fields(Identity)})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refused(f"{path} is damaged ({error}): delete the folder of the sandbox and start it again") from None
+        raise Refused(f"{path} is damaged: {error}", inv("sandbox", fresh=True)) from None
 
 
 def _claims(ref: str, role: str) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def bearer(authorization: str) -> str | None:
 
 
 def algorithm(token: str) -> str | None:
-    """What the token says it is signed with; None when it is no JWT."""
+    """The algorithm in the token's header; None when it is not a JWT."""
     try:
         named = jwt.get_unverified_header(token).get("alg")
     except jwt.PyJWTError:

@@ -133,7 +133,7 @@ class Isolate:
         """Until it is gone: pass on what it says, then write down how it ended."""
         try:
             await asyncio.gather(self._listen(process), self._complaints(process))
-        except ValueError:  # it wrote what nobody can read
+        except ValueError:  # a line longer than the limit
             self.kill("")
         await process.wait()
         self._reaper.remove(process.pid)
@@ -142,7 +142,7 @@ class Isolate:
             self.fate = "Memory"
         if not self._ready.done():
             self._ready.set_exception(NotBootable(_cause(self._complaint)))
-            self._ready.exception()  # a boot that gave up before will not look
+            self._ready.exception()  # a boot that timed out does not read it
         elif self.fate or process.returncode == 0:
             self.reporter.shutdown(self.fate or self._reason, self._cpu, self._memory, self.execution)
 
@@ -150,7 +150,7 @@ class Isolate:
         assert process.stdout
         async for line in process.stdout:
             if line.startswith(_MARK):
-                self._heard(json.loads(line[1:]))
+                self._take(json.loads(line[1:]))
             else:  # what the function wrote to stdout itself
                 self.reporter.log(now(), line.decode("utf-8", "replace"), 1, self.execution)
 
@@ -159,7 +159,7 @@ class Isolate:
         async for line in process.stderr:
             self._complaint = (self._complaint + line)[-(2**16) :]
 
-    def _heard(self, event: dict[str, Any]) -> None:
+    def _take(self, event: dict[str, Any]) -> None:
         at, execution = event["at"], event.get("id") or self.execution
         self._beat()
         match event["event"]:

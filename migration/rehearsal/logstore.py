@@ -2,7 +2,7 @@
 
 One process owns one data directory. Rows are written by a thread of the store's own within about 50 ms; a query
 writes what is due first, so that whoever appended can read. A row leaves the queue once it is written and never
-before: what the engine refuses to take is tried again, told to whoever asks meanwhile, and an error at the end.
+before: what the engine refuses is tried again, fails the queries made meanwhile, and is an error at the end.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class LazyLogStore:
         self._store: LogStore | None = None
 
     def open(self) -> None:
-        """Load the engine now, so that nobody waits for it later."""
+        """Load the engine now, so that no request waits for it."""
         assert self.store
 
     @property

@@ -32,7 +32,7 @@ _OF_ONE = {"GET": "get", "PATCH": "update", "DELETE": "delete"}
 
 
 def operation(method: str, path: str, query: Mapping[str, list[str]]) -> tuple[str, str | None]:
-    """The operation's name and the slug it is for; `other` for what nobody asks of the platform."""
+    """The operation's name and the slug it is for; `other` for what no client of the platform sends."""
     if path.startswith("/functions/v1/"):
         return "edge", unquote(path.split("/")[3]) or None
     for prefix, name in _PREFIXES.items():

@@ -16,7 +16,7 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 @dataclass(frozen=True)
 class PlatformOptions:
-    """What the hosted platform does, unless told otherwise.
+    """What the hosted platform does, by default.
 
     body_layout: how downloads name their files. harsh: a staged version is settled only by who knows its digest.
     bundle_check: Deno looks for what a bundler would refuse. tokens: further ones with their permissions.
@@ -94,7 +94,7 @@ class Limits:
         known = {field.name: type(field.default) for field in fields(cls)}
         for name, value in given.items():
             if name not in known:
-                raise Refused(f"rehearsal.edge.{name} is not known.", f"Use one of {', '.join(known)}.")
+                raise Refused(f"rehearsal.edge.{name} is unknown: it knows {', '.join(known)}")
             if isinstance(value, bool) != (known[name] is bool) or not isinstance(value, int | float):
                 kind = "true or false" if known[name] is bool else "a number"
                 raise Refused(f"rehearsal.edge.{name} must be {kind}.")

@@ -278,7 +278,7 @@ class RehearsalStage:
 
 
 class QuietObserver(Observer):
-    """Inside a phase only its steps are told, as details of the phase; its own lines would bury the story."""
+    """Passes warnings on and nothing else: the lines of a verb inside a phase would bury the rehearsal's own."""
 
     def __init__(self, outer: Observer) -> None:
         self._outer = outer

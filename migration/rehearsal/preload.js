@@ -39,7 +39,7 @@ export function boot() {
   listenForEnd();
 }
 
-// Half of a surrogate pair is no text to anyone else.
+// Half of a surrogate pair cannot be written as UTF-8.
 function kept(text) {
   return text.slice(0, LONGEST).toWellFormed();
 }
@@ -61,7 +61,7 @@ async function listenForEnd() {
   original.exit(0);
 }
 
-// An error that nobody caught ends the request it belongs to, and the worker takes no new one, as if each request
+// An uncaught error ends the request it belongs to, and the worker takes no new one, as if each request
 // had an isolate of its own. Without a request to blame, the worker ends.
 function uncaught(event, reason, prefix) {
   const store = current();

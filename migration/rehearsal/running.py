@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migration.base import durable
+from migration.base.command import Do, Shell, sh
 from migration.base.errors import CutoverError, Failed, Refused
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Running:
         return Path(self.info["profile"])
 
     def fault(self, operation: str, do: str, **more: Any) -> None:
-        """Arm one fault (`migration.rehearsal.faults` has the words)."""
+        """Arm one fault; `migration.rehearsal.faults` lists operations and kinds."""
         self._ask("POST", "faults", {"operation": operation, "do": do, **more})
 
     def heal(self) -> None:
@@ -146,11 +147,16 @@ def _ready(process: subprocess.Popen[bytes], folder: Path) -> Running:
 
 
 def _failure(code: int, folder: Path) -> CutoverError:
-    said = (folder / "server.log").read_text(errors="replace").strip().splitlines()
-    last = said[-1] if said else "it said nothing"
+    lines = (folder / "server.log").read_text(errors="replace").strip().splitlines()
+    last = lines[-1] if lines else "no output"
     if last.startswith("ModuleNotFoundError"):
-        return Refused(f"The parts that the sandbox runs on are not installed ({last.partition(': ')[2]}).", "uv sync")
-    return Refused(last) if code == Refused.exit_code else Failed(f"the sandbox ended with {code}: {last}")
+        return Refused(
+            f"The parts that the sandbox runs on are not installed ({last.partition(': ')[2]}).", sh("uv", "sync")
+        )
+    if code != Refused.exit_code:
+        return Failed(f"the sandbox ended with {code}: {last}")
+    refusal = json.loads(last)  # as `server.main` wrote it
+    return Refused(refusal["refused"], *((Do if step["do"] else Shell)(step["text"]) for step in refusal["steps"]))
 
 
 INFO, PROFILE, LOCK = "sandbox.json", "profile.yaml", "server.lock"
@@ -158,12 +164,12 @@ INFO, PROFILE, LOCK = "sandbox.json", "profile.yaml", "server.lock"
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Own the folder for as long as this process lives; the kernel lets go even after kill -9."""
+    """Hold the folder's lock while this process lives; the kernel releases it even after kill -9."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+")
     except OSError as error:
-        raise Refused(f"the sandbox's folder {folder} cannot be written ({error.strerror}): name another one") from None
+        raise Refused(f"cannot write the sandbox's folder {folder}: {error.strerror}") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,7 +181,7 @@ def held(folder: Path) -> Iterator[None]:
 def _taken(folder: Path) -> str:
     known = read(folder) or {}
     where = f" at {known['url']} (process {known['pid']})" if known else ""
-    return f"a sandbox is running in {folder} already{where}: use that one, or stop it first"
+    return f"a sandbox is already running in {folder}{where}"
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import structs
 
+from migration.base.command import inv
 from migration.base.errors import Interrupted, ServiceFailed
 from migration.base.interrupts import between
 from migration.base.progress import Observer
@@ -81,14 +82,12 @@ def described(running: Running) -> dict[str, Any]:
 
 
 def _wait(running: Running) -> None:
-    between("The sandbox has stopped; its state is kept.", exit_code=0)
+    between("Sandbox stopped. Its state is kept.", exit_code=0)
     try:
         running.process.wait()
     except Interrupted:
         return
-    raise ServiceFailed(
-        f"the sandbox ended by itself: see {running.folder / 'server.log'}", "start it again: inv sandbox"
-    )
+    raise ServiceFailed(f"the sandbox stopped unexpectedly: see {running.folder / 'server.log'}", inv("sandbox"))
 
 
 def _forget(folder: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from migration.base.command import CURRENT, Do, started
 from migration.base.errors import Refused
 from migration.source import deno
 
@@ -114,11 +116,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, help="file whose section `rehearsal` holds the settings")
     parser.add_argument("--watch-stdin", action="store_true", help="stop at the end of stdin")
     given = parser.parse_args(arguments)
+    CURRENT.prefix = started()
     try:
         settings = running.settings(given.config)
         asyncio.run(serve(given.dir.absolute(), given.port, settings, given.watch_stdin))
     except Refused as refusal:
-        sys.stderr.write(f"{refusal.message}\n")
+        steps = [{"do": isinstance(step, Do), "text": str(step)} for step in refusal.steps]
+        sys.stderr.write(json.dumps({"refused": refusal.message, "steps": steps}) + "\n")
         return refusal.exit_code
     return 0
 

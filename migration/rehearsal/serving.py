@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from migration.base.command import inv
 from migration.base.errors import Refused
 
 HOST = "127.0.0.1"
@@ -77,7 +78,7 @@ def listening(port: int) -> socket.socket:
         held.bind((HOST, port))
     except OSError as error:
         held.close()
-        raise Refused(f"port {port} on {HOST} cannot be used ({error.strerror}): name another one or 0") from None
+        raise Refused(f"cannot listen on {HOST}:{port}: {error.strerror}", inv("sandbox", port="0")) from None
     return held
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from migration.base import durable
+from migration.base.command import inv
 from migration.base.errors import Refused
 
 from .types import FaultSource, LiveFunction
@@ -201,8 +202,7 @@ class ProjectState:
             self.functions = {slug: _record(raw) for slug, raw in found["functions"].items()}
             self.vault = {name: StoredSecret(**raw) for name, raw in found["secrets"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            text = f"{self._path} is damaged ({error}): delete the folder of the sandbox and start it again"
-            raise Refused(text) from None
+            raise Refused(f"{self._path} is damaged: {error}", inv("sandbox", fresh=True)) from None
         return None
 
     def _promote(self, record: FunctionRecord, staged: Version) -> None:

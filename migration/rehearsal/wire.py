@@ -74,11 +74,11 @@ class Wire:
 
     async def _plainly(self, call: Call) -> None:
         began = asyncio.get_running_loop().time()
-        said = await _asked(call)
+        answer = await _handled(call)
         rest = self._wait(call.entry) - (asyncio.get_running_loop().time() - began)
         if rest > 0:
             await asyncio.sleep(rest)
-        await call.reply(said)
+        await call.reply(answer)
 
     async def _stream(self, call: Call) -> None:
         async def passed(message: Any) -> None:
@@ -92,19 +92,19 @@ class Wire:
         return float(self.latency.get(entry.operation, 0)) / 1000
 
 
-async def _asked(call: Call) -> AppAnswer:
+async def _handled(call: Call) -> AppAnswer:
     """The app's own answer, written down."""
-    said = await call.answer()
+    answer = await call.answer()
     kind = header(call.scope, b"content-type") or ""
     call.entry.request = summary(call.entry.operation, kind, await call.body())
-    call.entry.answer = summary(call.entry.operation, said.content_type, said.body)
-    return said
+    call.entry.answer = summary(call.entry.operation, answer.content_type, answer.body)
+    return answer
 
 
 async def _before(call: Call) -> None:
     """What happens before a request goes wrong: nothing, or its effect."""
     if call.fault.get("applied"):
-        await _asked(call)
+        await _handled(call)
     else:
         await call.body()
 
@@ -112,7 +112,7 @@ async def _before(call: Call) -> None:
 async def _status(call: Call) -> None:
     await _before(call)
     status = int(call.fault["status"])
-    body = call.fault.get("body", {"message": f"the sandbox was told to answer {status}"})
+    body = call.fault.get("body", {"message": f"the sandbox answers {status} because of a fault"})
     await call.reply(json_answer(status, body, call.fault.get("headers")))
 
 
@@ -123,22 +123,22 @@ async def _html(call: Call) -> None:
 
 
 async def _empty(call: Call) -> None:
-    await call.reply((await _asked(call)).with_body(b""))
+    await call.reply((await _handled(call)).with_body(b""))
 
 
 async def _json(call: Call) -> None:
-    said = await _asked(call)
-    await call.reply(said.with_body(json.dumps(call.fault.get("body")).encode()))
+    answer = await _handled(call)
+    await call.reply(answer.with_body(json.dumps(call.fault.get("body")).encode()))
 
 
 async def _patch(call: Call) -> None:
-    said = await _asked(call)
-    await call.reply(said.with_body(json.dumps(patched(json.loads(said.body), call.fault)).encode()))
+    answer = await _handled(call)
+    await call.reply(answer.with_body(json.dumps(patched(json.loads(answer.body), call.fault)).encode()))
 
 
 async def _delay(call: Call) -> None:
     await asyncio.sleep(float(call.fault.get("ms", 1000)) / 1000)
-    await call.reply(await _asked(call))
+    await call.reply(await _handled(call))
 
 
 async def _reset(call: Call) -> None:
@@ -161,21 +161,21 @@ async def _hang(call: Call) -> None:
 
 
 async def _trickle(call: Call) -> None:
-    said = await _asked(call)
+    answer = await _handled(call)
     size = int(call.fault.get("bytes", 1))
-    await call.start(said, len(said.body))
-    for at in range(0, len(said.body), size):
+    await call.start(answer, len(answer.body))
+    for at in range(0, len(answer.body), size):
         await asyncio.sleep(float(call.fault.get("ms", 100)) / 1000)
-        await call.piece(said.body[at : at + size])
+        await call.piece(answer.body[at : at + size])
     await call.send({"type": "http.response.body", "body": b""})
-    call.entry.status = said.status
+    call.entry.status = answer.status
 
 
 async def _cut(call: Call) -> None:
-    said = await _asked(call)
-    kept = int(len(said.body) * float(call.fault.get("share", 0.5)))
-    await call.start(said, None if call.fault.get("chunked") else max(len(said.body), kept + 1))
-    await call.piece(said.body[:kept])
+    answer = await _handled(call)
+    kept = int(len(answer.body) * float(call.fault.get("share", 0.5)))
+    await call.start(answer, None if call.fault.get("chunked") else max(len(answer.body), kept + 1))
+    await call.piece(answer.body[:kept])
     await call.drop(reset=bool(call.fault.get("reset")))
 
 
@@ -185,7 +185,7 @@ async def _error(call: Call) -> None:
 
 async def _garbage(call: Call) -> None:
     await _before(call)
-    call.transport.write(b"\x16\x03\x01\x02 this is no HTTP\r\n\r\n")
+    call.transport.write(b"\x16\x03\x01\x02 this is not HTTP\r\n\r\n")
     await call.drop(reset=False)
 
 
@@ -254,11 +254,11 @@ class Call:
 
     async def answer(self) -> AppAnswer:
         """Let the app handle the request, effect included, and keep what it says."""
-        said = AppAnswer(500, [], b"")
-        await self.app(self.scope, _replay(await self.body(), self.receive), _collect(said))
+        answer = AppAnswer(500, [], b"")
+        await self.app(self.scope, _replay(await self.body(), self.receive), _collect(answer))
         self.entry.effect = self.scope["state"].get("effect")
         self.history.acted(self.entry)
-        return said
+        return answer
 
     async def reply(self, answer: AppAnswer) -> None:
         await self.start(answer, len(answer.body))
@@ -305,12 +305,12 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return read
 
 
-def _collect(said: AppAnswer) -> Send:
+def _collect(answer: AppAnswer) -> Send:
     async def keep(message: Message) -> None:
         if message["type"] == "http.response.start":
-            said.status, said.headers = message["status"], [tuple(pair) for pair in message.get("headers", [])]
+            answer.status, answer.headers = message["status"], [tuple(pair) for pair in message.get("headers", [])]
         else:
-            said.body += message.get("body", b"")
+            answer.body += message.get("body", b"")
 
     return keep
 

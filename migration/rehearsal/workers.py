@@ -101,7 +101,7 @@ class Pool:
             self._keeper = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
-        """Until no worker is left: end what hangs in a loop, what is outdated and what nobody asks for."""
+        """Until no worker is left: end what hangs in a loop, what is outdated and what stays unused."""
         while self._all:
             for isolate in list(self._all):
                 self._look(isolate)

@@ -1,4 +1,4 @@
-"""One generation: its text, its tokens, its price, and the shapes in which it is told."""
+"""One generation: its text, its tokens, its price, and the shapes of its answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FULL = 1000  # cached prefixes that are remembered
 
 @dataclass(frozen=True)
 class Completion:
-    """A finished generation; `cost` is what is charged, `told` whether the answer says so."""
+    """A finished generation; `cost` is what is charged, `priced` whether the answer names it."""
 
     id: str
     created: int
@@ -31,7 +31,7 @@ class Completion:
     finish: str
     usage: Usage
     price: TokenPrice
-    told: bool
+    priced: bool
     seconds: float
     streamed: bool
 
@@ -64,26 +64,26 @@ class Completion:
     def charges(self) -> dict[str, Any]:
         """The object `usage`."""
         usage = self.usage
-        told = float(self.cost) if self.told else None
+        cost = float(self.cost) if self.priced else None
         return {
             "prompt_tokens": usage.prompt,
             "completion_tokens": usage.completion,
             "total_tokens": usage.prompt + usage.completion,
-            "cost": told,
+            "cost": cost,
             "is_byok": False,
             "cost_details": {
                 "upstream_inference_cost": None,
                 "upstream_inference_prompt_cost": float(usage.input_cost(self.price)),
                 "upstream_inference_completions_cost": float(usage.output_cost(self.price)),
             }
-            if self.told
+            if self.priced
             else None,
             "prompt_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0, "audio_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
         }
 
     def record(self) -> dict[str, Any]:
-        """What `/generation` tells of it."""
+        """What `/generation` answers about it."""
         usage = self.usage
         return {
             "id": self.id,
@@ -132,19 +132,19 @@ def complete(
     if turn.outcome == "length":
         thoughts, text = THOUGHT * (limit * 4 // len(THOUGHT) + 1), ""
     thinking = min(tokens(thoughts), limit)
-    said = min(tokens(text), limit - thinking)
-    cut = turn.outcome == "length" or said < tokens(text)
+    written = min(tokens(text), limit - thinking)
+    cut = turn.outcome == "length" or written < tokens(text)
     hidden = (wanted.get("reasoning") or {}).get("exclude") is True
     return Completion(
         id=f"gen-{int(time.time())}-{uuid.uuid4().hex[:20]}",
         created=int(time.time()),
         model=str(wanted["model"]),
-        text=text[: said * 4],
+        text=text[: written * 4],
         thoughts="" if hidden else thoughts[: thinking * 4],
         finish="length" if cut else "stop",
-        usage=Usage(_prompt(wanted), _cached(system, prefixes), thinking + said, thinking),
+        usage=Usage(_prompt(wanted), _cached(system, prefixes), thinking + written, thinking),
         price=price,
-        told=turn.outcome != "null-cost",
+        priced=turn.outcome != "null-cost",
         seconds=turn.seconds,
         streamed=bool(wanted.get("stream")),
     )
@@ -156,10 +156,10 @@ def tokens(text: str) -> int:
 
 
 def _parts(messages: list[Any]) -> tuple[str, str]:
-    told = [(each.get("role"), answers.text(each.get("content"))) for each in messages if isinstance(each, Mapping)]
-    system = "\n".join(text for role, text in told if role in ("system", "developer"))
-    said = [text for role, text in told if role == "user"]
-    return system, said[-1] if said else ""
+    turns = [(each.get("role"), answers.text(each.get("content"))) for each in messages if isinstance(each, Mapping)]
+    system = "\n".join(text for role, text in turns if role in ("system", "developer"))
+    prompts = [text for role, text in turns if role == "user"]
+    return system, prompts[-1] if prompts else ""
 
 
 def _prompt(wanted: Mapping[str, Any]) -> int:
@@ -169,7 +169,7 @@ def _prompt(wanted: Mapping[str, Any]) -> int:
 
 
 def _cached(system: str, prefixes: MutableMapping[str, int]) -> int:
-    """Tokens of a system instruction that was sent before: the provider caches a prefix without being asked."""
+    """Tokens of a system instruction that was sent before: the provider caches a prefix without being prompts."""
     mark = hashlib.sha256(system.encode()).hexdigest()
     seen = prefixes.get(mark, 0)
     if len(prefixes) < FULL:

@@ -50,7 +50,7 @@ def refuse(
 
 
 def unavailable(model: str, code: str = "no_endpoints") -> JSONResponse:
-    """404 for a model that nobody serves any more."""
+    """404 for a model without a provider that serves it."""
     content = body(404, f"No endpoints found for {model}.")
     content["error"]["availability"] = {"code": code, "retryable": False}
     return JSONResponse(content, 404)

@@ -142,9 +142,9 @@ def _answer(model: str, wanted: Mapping[str, Any], outcome: str) -> dict[str, An
     limit = (wanted.get("generationConfig") or {}).get("maxOutputTokens") or 65_536
     if outcome == "length" or thoughts >= limit:
         return _body(model, [], "MAX_TOKENS", tokens(prompt + system), 0, limit)
-    said = min(tokens(text), limit - thoughts)
-    finish = "MAX_TOKENS" if said < tokens(text) else "STOP"
-    return _body(model, [{"text": text[: said * 4]}], finish, tokens(prompt + system), said, thoughts)
+    written = min(tokens(text), limit - thoughts)
+    finish = "MAX_TOKENS" if written < tokens(text) else "STOP"
+    return _body(model, [{"text": text[: written * 4]}], finish, tokens(prompt + system), written, thoughts)
 
 
 def _picture(model: str, wanted: Mapping[str, Any], prompt: str, *, refused: bool) -> dict[str, Any]:
@@ -158,11 +158,15 @@ def _picture(model: str, wanted: Mapping[str, Any], prompt: str, *, refused: boo
 
 
 def _body(
-    model: str, parts: list[dict[str, Any]], finish: str, prompt: int, said: int, thoughts: int
+    model: str, parts: list[dict[str, Any]], finish: str, prompt: int, written: int, thoughts: int
 ) -> dict[str, Any]:
     """A candidate and its usage; without parts the content is empty, as when thoughts used the budget up."""
     content = {"role": "model", "parts": parts} if parts else {"role": "model"}
-    usage = {"promptTokenCount": prompt, "candidatesTokenCount": said, "totalTokenCount": prompt + said + thoughts}
+    usage = {
+        "promptTokenCount": prompt,
+        "candidatesTokenCount": written,
+        "totalTokenCount": prompt + written + thoughts,
+    }
     if thoughts:
         usage["thoughtsTokenCount"] = thoughts
     return {

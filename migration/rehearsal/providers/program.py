@@ -16,7 +16,7 @@ Latency = tuple[float, float] | Mapping[str, float]
 
 
 class BadProgram(ValueError):
-    """A fault program that nobody can carry out; the message says which key and what would be right."""
+    """A fault program that is wrong; the message names the key and what would be right."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Turn:
 
     @property
     def status(self) -> int | None:
-        """The HTTP status to refuse with, None when the outcome is no plain status."""
+        """The HTTP status to refuse with, None when the outcome is not a status."""
         return int(self.outcome) if self.outcome.isdigit() else None
 
 

@@ -162,7 +162,7 @@ def test_the_database_can_be_made_to_fail(tmp_path: Path) -> None:
     ("database", "said"),
     [
         (["profiles"], "must be a mapping"),
-        ({"table": {}}, "rehearsal.database.table is not known"),
+        ({"table": {}}, "rehearsal.database.table is unknown"),
         ({"tables": []}, "rehearsal.database.tables must be a mapping"),
         ({"status": "503"}, "rehearsal.database.status must be a whole number"),
     ],

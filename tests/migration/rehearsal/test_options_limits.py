@@ -22,7 +22,7 @@ def test_each_limit_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("edge", "said"),
     [
-        ({"idel": 1}, "rehearsal.edge.idel is not known"),
+        ({"idel": 1}, "rehearsal.edge.idel is unknown"),
         ({"idle": "1"}, "rehearsal.edge.idle must be a number"),
         ({"idle": True}, "rehearsal.edge.idle must be a number"),
         ({"new_keys": 1}, "rehearsal.edge.new_keys must be true or false"),

@@ -89,9 +89,9 @@ def test_its_files_are_private_and_the_profile_has_the_four_keys_of_the_cli(sand
 def test_a_second_sandbox_in_the_folder_and_a_taken_port_are_refused_in_one_sentence(
     sandbox: Running, tmp_path: Path
 ) -> None:
-    with pytest.raises(Refused, match=f"running in .* already at {sandbox.url}"):
+    with pytest.raises(Refused, match=f"already running in .* at {sandbox.url}"):
         start(sandbox.folder)
-    with pytest.raises(Refused, match=f"port {sandbox.info['port']} on 127.0.0.1 cannot be used"):
+    with pytest.raises(Refused, match=f"cannot listen on 127.0.0.1:{sandbox.info['port']}"):
         start(tmp_path / "other", port=int(sandbox.info["port"]))
     assert api(sandbox).functions() == []
 
