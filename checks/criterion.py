@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from .evidence import Evidence, Missing, Offender
-from .result import Finding, Options, Result, Verdict
+from .result import CriterionOptions, CriterionResult, Judgement, Verdict
 
 T = TypeVar("T")
-Gate = Literal["decides", "vetoes", "reports"]
+GateRole = Literal["decides", "vetoes", "reports"]
 Register = Callable[["Judge"], "Judge"]
 _SHOWN = 5
 
@@ -19,7 +19,7 @@ class Unmeasured(Exception):
     """Raised inside a criterion when a part of the evidence is missing; `Criterion.judge` turns it into a result."""
 
 
-Judge = Callable[[Evidence, Options], Finding]
+Judge = Callable[[Evidence, CriterionOptions], Judgement]
 
 
 @dataclass(frozen=True)
@@ -28,29 +28,32 @@ class Criterion:
 
     name: str
     measures: str
-    gate: Gate
+    gate: GateRole
     function: Judge
 
-    def judge(self, evidence: Evidence, options: Options | None = None) -> Result:
+    def judge(self, evidence: Evidence, options: CriterionOptions | None = None) -> CriterionResult:
         """Never raises for missing evidence: unmeasured is inconclusive, with the reason."""
-        chosen = options or Options()
+        chosen = options or CriterionOptions()
         try:
-            found = self.function(evidence, chosen)
+            judgement = self.function(evidence, chosen)
         except Unmeasured as error:
-            found = Finding(Verdict.INCONCLUSIVE, "to be measured", f"not measured: {error}")
-            return self._result(found, evidence, chosen, str(error))
-        except Exception as error:  # noqa: BLE001 - a mistake in a user's own criterion is no verdict on the service
-            words = f"the criterion itself broke: {type(error).__name__}: {error}"
-            return self._result(Finding(Verdict.INCONCLUSIVE, "a verdict", words), evidence, chosen, words)
-        return self._result(found, evidence, chosen)
+            judgement = Judgement(Verdict.INCONCLUSIVE, "to be measured", f"not measured: {error}")
+            return self._result(judgement, evidence, chosen, str(error))
+        except Exception as error:  # noqa: BLE001 - a bug in a user's own criterion says nothing about the service
+            words = f"the criterion raised {type(error).__name__}: {error}"
+            return self._result(Judgement(Verdict.INCONCLUSIVE, "a verdict", words), evidence, chosen, words)
+        return self._result(judgement, evidence, chosen)
 
-    def _result(self, found: Finding, evidence: Evidence, options: Options, error: str = "") -> Result:
-        advisory = options.advisory or (evidence.gate and not self._binds(found.verdict, options))
-        window = str(evidence.window)
-        parts = (found.expected, found.got, found.evidence, advisory, self.measures, window, error)
-        return Result(self.name, found.verdict, *parts)
+    def _result(
+        self, judgement: Judgement, evidence: Evidence, options: CriterionOptions, error: str = ""
+    ) -> CriterionResult:
+        advisory = options.advisory or (evidence.gate and not self._binds(judgement.verdict, options))
+        return CriterionResult(
+            self.name, judgement.verdict, judgement.expected, judgement.got, judgement.evidence, advisory,
+            self.measures, str(evidence.window), error, judgement.settle,
+        )  # fmt: skip
 
-    def _binds(self, verdict: Verdict, options: Options) -> bool:
+    def _binds(self, verdict: Verdict, options: CriterionOptions) -> bool:
         if options.gate is not None:
             return options.gate
         return self.gate == "decides" or (self.gate == "vetoes" and verdict is Verdict.FAIL)
@@ -59,8 +62,8 @@ class Criterion:
 REGISTRY: dict[str, Criterion] = {}
 
 
-def criterion(name: str, *, gate: Gate = "reports", registry: dict[str, Criterion] = REGISTRY) -> Register:
-    """Make a function a criterion. Its docstring's first line is what it measures. A name is taken once."""
+def criterion(name: str, *, gate: GateRole = "reports", registry: dict[str, Criterion] = REGISTRY) -> Register:
+    """Make a function a criterion. Its docstring's first line is what it measures. ValueError for a name in use."""
 
     def register(function: Judge) -> Judge:
         if name in registry and registry[name].function.__code__.co_filename != function.__code__.co_filename:
@@ -79,20 +82,21 @@ def need(part: T | Missing | None, what: str = "") -> T:
     if isinstance(part, Missing):
         raise Unmeasured(part.why)
     if part is None:
-        raise Unmeasured(f"{what or 'this'} was not looked at")
+        raise Unmeasured(f"{what or 'this'} was not measured")
     return part
 
 
-def passed(expected: str, got: str, *evidence: str) -> Finding:
-    return Finding(Verdict.PASS, expected, got, evidence)
+def passed(expected: str, got: str, *evidence: str) -> Judgement:
+    return Judgement(Verdict.PASS, expected, got, evidence)
 
 
-def failed(expected: str, got: str, *evidence: str) -> Finding:
-    return Finding(Verdict.FAIL, expected, got, evidence)
+def failed(expected: str, got: str, *evidence: str, settle: Iterable[str] = ()) -> Judgement:
+    return Judgement(Verdict.FAIL, expected, got, evidence, tuple(settle))
 
 
-def unclear(expected: str, got: str, *evidence: str) -> Finding:
-    return Finding(Verdict.INCONCLUSIVE, expected, got, evidence)
+def unclear(expected: str, got: str, *evidence: str, settle: Iterable[str] = ()) -> Judgement:
+    """`settle`: verbs that would settle it, such as `smoke`."""
+    return Judgement(Verdict.INCONCLUSIVE, expected, got, evidence, tuple(settle))
 
 
 def named(offenders: Iterable[Offender]) -> tuple[str, ...]:

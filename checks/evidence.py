@@ -1,4 +1,4 @@
-"""What the phases gather and the criteria judge: counts, figures and the ids of what stood out. Nothing here acts."""
+"""What the phases gather and the criteria judge: counts, figures and the ids of offending requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-# Answers that are the caller's own doing. The other 4xx (402, 408, 429) tell him that we could not serve him.
+# 4xx answers are the caller's own doing, except these, which say that the service could not serve the caller.
 _SERVED_BADLY = frozenset({402, 408, 429})
 
 
@@ -124,7 +124,7 @@ class Artifacts:
 
 
 @dataclass(frozen=True)
-class Provider:
+class ProviderEvidence:
     """What the provider booked on the key (USD) in a span, beside what our functions did in the same span.
 
     `ripe` of the successes are old enough to be booked by now.
@@ -148,8 +148,8 @@ class Month:
 
 
 @dataclass(frozen=True)
-class Unchanged:
-    """A function that the migration must leave alone; None is "not looked at" and needs no measuring in a gate."""
+class UnchangedEvidence:
+    """A function that the migration must leave alone; None stands for not measured."""
 
     function: str
     same_source: bool | None = None
@@ -172,7 +172,7 @@ class Evidence:
     faults: Faults | Missing = Missing("the logs were not read")
     artifacts: Artifacts | Missing = Missing("no smoke case was run")
     artifacts_before: Artifacts | Missing = Missing("no smoke case was run before")
-    provider: Provider | Missing = Missing("the provider was not asked")
+    provider: ProviderEvidence | Missing = Missing("the provider was not asked")
     month: Month | Missing = Missing("the provider was not asked")
-    unchanged: Mapping[str, Unchanged | Missing] = field(default_factory=dict)
+    unchanged: Mapping[str, UnchangedEvidence | Missing] = field(default_factory=dict)
     gate: bool = False

@@ -9,14 +9,14 @@ from checks import stats
 
 from .criterion import criterion, failed, need, passed, unclear
 from .evidence import Evidence, together
-from .result import Finding, Options, Verdict
+from .result import CriterionOptions, Judgement, Verdict
 
 _P95 = 8.0
-_LEAST = 20  # with fewer, the 95th percentile is no more than the slowest request
+_LEAST = 20  # with fewer, the 95th percentile is the slowest request
 
 
 @criterion("response_time", gate="vetoes")
-def response_time(evidence: Evidence, options: Options) -> Finding:
+def response_time(evidence: Evidence, options: CriterionOptions) -> Judgement:
     """Seconds that served requests to the migrated functions took, as the gateway logged them.
 
     Reads `p50`, `p95`, `p99` and `mean` (each a limit in seconds; p95 8 when none is given) and `requests` (20).
@@ -29,19 +29,21 @@ def response_time(evidence: Evidence, options: Options) -> Finding:
     count, least = sum(seconds.values()), _LEAST if options.requests is None else options.requests
     if not count:
         return unclear(expected, "no traffic")
-    found = [_mean(seconds, limit) if name == "mean" else _tail(seconds, name, limit) for name, limit in limits.items()]
-    verdicts = [verdict for verdict, _ in found]
-    got = f"{', '.join(words for _, words in found)} over {count} requests"
+    judged = [
+        _mean(seconds, limit) if name == "mean" else _tail(seconds, name, limit) for name, limit in limits.items()
+    ]
+    verdicts = [verdict for verdict, _ in judged]
+    got = f"{', '.join(words for _, words in judged)} over {count} requests"
     if Verdict.FAIL in verdicts:
         return failed(expected, got, *_before(evidence))
     if count < least or Verdict.INCONCLUSIVE in verdicts:
         few = (f"{least} requests are needed, {least - count} more",) if count < least else ()
-        return unclear(expected, got, *few, *_before(evidence))
+        return unclear(expected, got, *few, *_before(evidence), settle=("soak",) if few else ())
     return passed(expected, got, *_before(evidence))
 
 
 def spread(seconds: Mapping[float, int], name: str) -> tuple[float, float, float]:
-    """A percentile (`p50`, `p95`, `p99`) and the bounds of its 95 % interval, by order statistics; inf for none."""
+    """A percentile (`p50`, `p95`, `p99`) and the bounds of its 95% interval, by order statistics; inf for none."""
     wanted = float(name[1:]) / 100
     count = sum(seconds.values())
     below = stats.first(lambda k: stats.exact(k, count).high >= wanted, count)  # so many at or below may be enough
@@ -69,9 +71,9 @@ def _tail(seconds: Mapping[float, int], name: str, limit: float) -> tuple[Verdic
 
 
 def _mean(seconds: Mapping[float, int], limit: float) -> tuple[Verdict, str]:
-    found = average(seconds)
-    verdict = Verdict.FAIL if found.low > limit else Verdict.PASS if found.high <= limit else Verdict.INCONCLUSIVE
-    return verdict, f"mean {found.estimate:.2f} s"
+    mean = average(seconds)
+    verdict = Verdict.FAIL if mean.low > limit else Verdict.PASS if mean.high <= limit else Verdict.INCONCLUSIVE
+    return verdict, f"mean {mean.estimate:.2f} s"
 
 
 def _before(evidence: Evidence) -> tuple[str, ...]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from checks import stats
 
+from .answers import percent
 from .criterion import criterion, failed, named, need, passed, unclear
 from .evidence import Evidence
-from .rate import percent
-from .result import Finding, Options
+from .result import CriterionOptions, Judgement
 
 _MEAN = 0.005
 _MOST_UNSEEN = 0.5  # the provider's figure may lag or hold other calls, but not by half
 
 
 @criterion("cost_logged", gate="decides")
-def cost_logged(evidence: Evidence, options: Options) -> Finding:
+def cost_logged(evidence: Evidence, options: CriterionOptions) -> Judgement:
     """Share of successful requests to the migrated functions whose cost is in the logs.
 
     Reads `at_least` (1: all of them). A usage line that may still be on its way is not yet missing.
@@ -29,54 +29,59 @@ def cost_logged(evidence: Evidence, options: Options) -> Finding:
     if spend.successes - spend.missing < wanted * spend.successes:
         return failed(expected, got, *named(spend.offenders))
     if spend.lines < wanted * spend.successes:
-        return unclear(expected, got, f"{spend.late} may still come: the platform delivers log lines late")
+        return unclear(
+            expected, got, f"{spend.late} may still come: the platform delivers log lines late", settle=("checks",)
+        )
     return passed(expected, got, *named(spend.offenders))
 
 
 @criterion("provider_sees_requests")
-def provider_sees_requests(evidence: Evidence, options: Options) -> Finding:  # noqa: ARG001
+def provider_sees_requests(evidence: Evidence, options: CriterionOptions) -> Judgement:  # noqa: ARG001
     """What the provider booked on our key while the functions answered: nothing booked means another route.
 
     Passes when at least half of what the logs claim is booked; less than that may be late and is inconclusive, and so
     is nothing at all while every request is so young that the provider may not have booked it yet.
     """
-    found = need(evidence.provider)
+    provider = need(evidence.provider)
     expected = "usage on the provider's key"
-    got = f"${found.spent:.4f} booked ({found.source}), ${found.logged:.4f} logged by {found.successes} requests"
-    if not found.successes:
+    booked = f"${provider.spent:.4f} booked ({provider.source})"
+    got = f"{booked}, ${provider.logged:.4f} logged by {provider.successes} requests"
+    if not provider.successes:
         return unclear(expected, f"no successful request; {got}")
-    if found.spent <= 0 and not found.ripe:
-        return unclear(expected, got, "nothing is booked so far: the provider may be late, ask again in two minutes")
-    if found.spent <= 0:
-        return failed(expected, got, "the functions use another key, or another provider: inv doctor")
-    if found.spent < _MOST_UNSEEN * found.logged:
-        return unclear(expected, got, "less than half of it is booked so far: the provider may be late, ask again")
+    if provider.spent <= 0 and not provider.ripe:
+        return unclear(expected, got, "nothing is booked yet: the provider may be late", settle=("checks",))
+    if provider.spent <= 0:
+        return failed(expected, got, "the functions use another key or another provider", settle=("doctor",))
+    if provider.spent < _MOST_UNSEEN * provider.logged:
+        return unclear(
+            expected, got, "less than half of it is booked yet: the provider may be late", settle=("checks",)
+        )
     return passed(expected, got)
 
 
 @criterion("cost_per_artifact")
-def cost_per_artifact(evidence: Evidence, options: Options) -> Finding:
-    """Mean cost in USD of a request with a usage line, by its 95 % interval.
+def cost_per_artifact(evidence: Evidence, options: CriterionOptions) -> Judgement:
+    """Mean cost in USD of a request with a usage line, by its 95% interval.
 
-    Reads `mean` or `at_most` (0.005): passes when the whole interval is at or below it, fails when all is above.
+    Reads `mean` or `at_most` (0.005): passes when the whole interval is at or below it, fails when it lies above.
     """
     spend = need(evidence.spend)
     limit = options.mean if options.mean is not None else _MEAN if options.at_most is None else options.at_most
     expected = f"mean at most ${limit:g}"
     if not spend.lines:
         return unclear(expected, "no usage line")
-    found = stats.mean(spend.mean, spend.deviation, spend.lines)
-    got = f"mean ${found.estimate:.5f} over {spend.lines} requests"
+    mean = stats.mean(spend.mean, spend.deviation, spend.lines)
+    got = f"mean ${mean.estimate:.5f} over {spend.lines} requests"
     if spend.lines < 2:
         return unclear(expected, got, "one request has no interval")
-    words = f"95 % interval ${max(found.low, 0):.5f} to ${found.high:.5f}, ${spend.total:.4f} in all"
-    if found.low > limit:
+    words = f"95% interval ${max(mean.low, 0):.5f} to ${mean.high:.5f}, ${spend.total:.4f} in all"
+    if mean.low > limit:
         return failed(expected, got, words)
-    return passed(expected, got, words) if found.high <= limit else unclear(expected, got, words)
+    return passed(expected, got, words) if mean.high <= limit else unclear(expected, got, words)
 
 
 @criterion("budget")
-def budget(evidence: Evidence, options: Options) -> Finding:
+def budget(evidence: Evidence, options: CriterionOptions) -> Judgement:
     """Spend of the calendar month and what it comes to at its end, against the budget's warning and critical line.
 
     Reads the section `budget`. Passes below the warning, fails at the critical line; between them a person decides.
@@ -91,5 +96,5 @@ def budget(evidence: Evidence, options: Options) -> Finding:
     if worst >= critical:
         return failed(expected, got, *volumes)
     if worst >= warning:
-        return unclear(expected, got, f"over the warning of ${warning:g}: inv costs", *volumes)
+        return unclear(expected, got, f"over the warning of ${warning:g}", *volumes, settle=("costs",))
     return passed(expected, got, *volumes)

@@ -1,10 +1,11 @@
-"""Exact intervals for shares, and intervals for means: pure arithmetic, nothing imported but `math`."""
+"""Exact intervals for shares, and intervals for means: pure arithmetic."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 _TINY = 1e-300
 
@@ -35,7 +36,7 @@ def exact(successes: int, trials: int, level: float = 0.95) -> Interval:
 def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
     """Wilson's score interval: shorter than the exact one and right on average, for figures that decide nothing."""
     _check(successes, trials, level)
-    z = normal_quantile(1 - (1 - level) / 2)
+    z = NormalDist().inv_cdf(1 - (1 - level) / 2)
     share = successes / trials
     scale = 1 + z * z / trials
     centre = (share + z * z / (2 * trials)) / scale
@@ -52,13 +53,6 @@ def mean(average: float, deviation: float, count: int, level: float = 0.95) -> I
         return Interval(average, -math.inf, math.inf, level)
     half = student_quantile(1 - (1 - level) / 2, count - 1) * deviation / math.sqrt(count)
     return Interval(average, average - half, average + half, level)
-
-
-def needed(share: float, level: float = 0.95) -> int:
-    """How many requests, none of them failing, bring the exact interval's lower bound to `share`."""
-    if not 0 <= share < 1:
-        raise ValueError("no number of requests proves a share of 1")
-    return 1 if share == 0 else max(1, math.ceil(math.log((1 - level) / 2) / math.log(share) - 1e-9))
 
 
 def more(successes: int, trials: int, decided: Callable[[int, int], bool], most: int = 100_000) -> int | None:
@@ -112,15 +106,6 @@ def student_quantile(share: float, freedom: int) -> float:
     """The quantile of Student's t for 0.5 <= share < 1, through the beta distribution."""
     x = _solve(lambda p: beta_cdf(p, freedom / 2, 0.5), 2 * (1 - share))
     return math.sqrt(freedom * (1 - x) / x) if x > 0 else math.inf
-
-
-def normal_quantile(share: float) -> float:
-    """The quantile of the standard normal distribution, 0 < share < 1."""
-    low, high = -40.0, 40.0
-    while high - low > 1e-13 * max(1.0, abs(low)):
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.erfc(-middle / math.sqrt(2)) / 2 < share else (low, middle)
-    return (low + high) / 2
 
 
 def _fraction(x: float, a: float, b: float) -> float:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from checks import stats
 
+from .answers import share
 from .evidence import Artifacts, Evidence, Missing, Spend, Traffic, together
 from .latency import spread
-from .rate import share
-from .result import Options
+from .result import CriterionOptions
 
 NONE = "not measured"
-_UNTRIED = f"{NONE}: inv smoke or inv soak before a deploy"  # afterwards, nobody can ask the old code any more
+_UNTRIED = f"{NONE}: smoke cases must run before a deploy"  # afterwards the old code no longer answers
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line: measured figures with their intervals, and beside them what the plan expected."""
+class TableRow:
+    """One line: measured figures with their intervals, and what the plan expected of them."""
 
     name: str
     before: str
@@ -28,7 +28,7 @@ class Row:
     expected_after: str = ""
 
 
-def table(evidence: Evidence, options: Mapping[str, Options] | None = None) -> list[Row]:
+def table(evidence: Evidence, options: Mapping[str, CriterionOptions] | None = None) -> list[TableRow]:
     """Rows success rate, response time, cost an artifact and code quality; `options` by criterion, for `expected`."""
     chosen = options or {}
     rows = (
@@ -37,12 +37,12 @@ def table(evidence: Evidence, options: Mapping[str, Options] | None = None) -> l
         ("cost an artifact", "cost_per_artifact", _cost(evidence)),
         ("code quality, valid", "code_quality", _quality(evidence)),
     )
-    return [_row(name, figures, chosen.get(key, Options())) for name, key, figures in rows]
+    return [_row(name, figures, chosen.get(key, CriterionOptions())) for name, key, figures in rows]
 
 
-def _row(name: str, figures: tuple[str, str, str], options: Options) -> Row:
+def _row(name: str, figures: tuple[str, str, str], options: CriterionOptions) -> TableRow:
     plan = options.expected
-    return Row(name, *figures, plan.get("before", ""), plan.get("after", ""))
+    return TableRow(name, *figures, plan.get("before", ""), plan.get("after", ""))
 
 
 def _rate(evidence: Evidence) -> tuple[str, str, str]:
@@ -68,7 +68,7 @@ def _shares(before: tuple[int, int], after: tuple[int, int]) -> tuple[str, str, 
 
 
 def difference(before: tuple[int, int], after: tuple[int, int]) -> tuple[float, float, float]:
-    """after - before of two shares with its 95 % interval, by Newcombe's method over Wilson's intervals."""
+    """after - before of two shares with its 95% interval, by Newcombe's method over Wilson's intervals."""
     first, second = stats.wilson(*before), stats.wilson(*after)
     middle = second.estimate - first.estimate
     down = ((second.estimate - second.low) ** 2 + (first.high - first.estimate) ** 2) ** 0.5
@@ -116,18 +116,3 @@ def _dollars(found: stats.Interval) -> str:
 
 def _traffic(parts: tuple[Traffic, ...] | Missing) -> Traffic:
     return Traffic("", {}) if isinstance(parts, Missing) else together(parts)
-
-
-def lines(rows: Iterable[Row]) -> list[str]:
-    """The table as text with aligned columns, what the plan expected in brackets."""
-    cells = [("", "before", "after", "improvement"), *(_cells(row) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-
-
-def _cells(row: Row) -> tuple[str, str, str, str]:
-    return row.name, _with(row.before, row.expected_before), _with(row.after, row.expected_after), row.improvement
-
-
-def _with(measured: str, expected: str) -> str:
-    return f"{measured} [{expected}]" if expected else measured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migration.base.command import Command
 from migration.cli.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
 from migration.cli.figures import folded
 
@@ -55,9 +56,9 @@ def _case(row: Data, canvas: Canvas) -> None:
 def soak(data: Data, canvas: Canvas) -> None:
     low, high = data["interval"]
     style = {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE)
-    about = "the success rate is " if data["stopped"] == "boundary" else ""
-    canvas.say(f"{data['verdict']}: {about}{data['decision']}", style)
-    canvas.say(f"{data['successes']} of {data['requests']} succeeded; the rate lies between {low:.1%} and {high:.1%}.")
+    words = {"pass": "passed", "fail": "failed"}.get(data["verdict"], data["verdict"])
+    canvas.say(f"{words}: {data['decision']}", style)
+    canvas.say(f"The success rate is between {low:.1%} and {high:.1%}.")
     for line in (*data["reasons"], *data["failures"]):
         canvas.say(f"  {line}", "dim")
     times = [f"{name} {data[name]:.1f} s" for name in ("p50", "p95", "p99") if data.get(name) is not None]
@@ -74,7 +75,7 @@ def checks(data: Data, canvas: Canvas) -> None:
     canvas.table(rows, "verdict", "criterion", "expected", "got")
     for row in data["criteria"]:
         for line in row["evidence"] if row["verdict"] != "pass" else ():
-            canvas.say(f"  {row['name']}: {line}", "dim")
+            canvas.hint(line, "  ") if isinstance(line, Command) else canvas.say(f"  {row['name']}: {line}", "dim")
     if data.get("table"):
         lines = [[row["name"], row["before"], row["after"], row["improvement"]] for row in data["table"]]
         canvas.table(lines, "of the runbook", "before", "after", "improvement")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.ledger.deployments import Deployment
-    from migration.verify.gate import Gated
+    from migration.verify.gate import GateResult
 
 
 SHORTEST_HASH = 8  # hex digits of a plan's hash that confirm it
@@ -394,7 +394,7 @@ class DeployRun:
             return self.ending.close(Outcome("unproven", text, 4, versions, gate=found))
         return self._take_back(released.sent_at, previous, versions, found)
 
-    def _judge(self, activated: Mapping[str, tuple[str, int]]) -> Gated:
+    def _judge(self, activated: Mapping[str, tuple[str, int]]) -> GateResult:
         from migration.verify import gate
 
         env = self.context.environment.name
@@ -407,7 +407,11 @@ class DeployRun:
         return found
 
     def _take_back(
-        self, sent_at: float | None, previous: Mapping[str, FunctionSpec], versions: Mapping[str, int], found: Gated
+        self,
+        sent_at: float | None,
+        previous: Mapping[str, FunctionSpec],
+        versions: Mapping[str, int],
+        found: GateResult,
     ) -> DeployResult:
         """The gate did not pass: what was live goes live again, and the change is held."""
         self.context.observer.failed("gate", detail=found.why)

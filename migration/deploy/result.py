@@ -18,7 +18,7 @@ from migration.ledger.deployments import Deployment
 if TYPE_CHECKING:
     from migration.context import Context
     from migration.ledger.deployments import Deployment
-    from migration.verify.gate import Gated
+    from migration.verify.gate import GateResult
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Outcome:
     versions: Mapping[str, int | None] = field(default_factory=dict)
     back: bool = False
     seen: bool = True
-    gate: Gated | None = None
+    gate: GateResult | None = None
     answered: float = 0.0
     restored: float | None = None
     hold: dict[str, Any] | None = None
@@ -139,7 +139,7 @@ class OutcomeWriter:
             "outcome": end.outcome,
             "functions": functions,
             "steps": [step.record() for step in self.steps],
-            "gate": _gate(end.gate) if end.gate else {},
+            "gate": end.gate.record() if end.gate else {},
             "new_code_seconds": round(end.answered, 3),
             "waited": [one.record() for one in self.waited],
             "message": end.message,
@@ -246,11 +246,3 @@ class OutcomeWriter:
             "unproven": (f"inv checks{env}", f"inv rollback{env}"),
         }
         return tuple(dict.fromkeys((*first, *following.get(end.outcome, ()))))
-
-
-def _gate(found: Gated) -> dict[str, Any]:
-    """What the ledger keeps of a gate."""
-    from migration.verify import past
-
-    counted = past.counted(found.details.get("smoke"))
-    return {"verdict": found.verdict, "why": found.why} | ({"artifacts": counted} if counted.get("tried") else {})

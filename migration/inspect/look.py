@@ -12,7 +12,7 @@ from migration.context import Context
 from migration.deploy import plan as plans
 from migration.deploy.plan import Plan, PlanItem
 from migration.logs.reader import LogReader
-from migration.verify.readings import Scope
+from migration.verify.readings import LiveVersions
 
 
 @dataclass
@@ -48,10 +48,10 @@ class Look:
         """As far back as the criteria look."""
         return self.now - timedelta(seconds=self.context.config.criteria.window)
 
-    def scope(self) -> Scope:
+    def scope(self) -> LiveVersions:
         """The live versions of the migrated functions, over the criteria's window."""
         live = {each.slug: (each.id, each.version) for each in self.migrated}
-        return Scope(live, self.since, self.now + timedelta(minutes=1))
+        return LiveVersions(live, self.since, self.now + timedelta(minutes=1))
 
     def item(self, slug: str) -> PlanItem | None:
         return next((each for each in self.plan.functions if each.slug == slug), None)

@@ -47,7 +47,7 @@ def code(text: str, kind: Kind, parser: Parser, forbidden: Sequence[str] = ()) -
 
 
 @dataclass(frozen=True)
-class _Read:
+class _Reading:
     problems: list[str]
     imports: Sequence[str] = ()
 
@@ -58,14 +58,14 @@ def _why_no_wrapper(text: str) -> str:
     return "its <artifact> is never closed" if "</artifact>" not in text else "there is text around its <artifact>"
 
 
-def _react(text: str, parser: Parser) -> _Read:
+def _react(text: str, parser: Parser) -> _Reading:
     module = parser.parse(text)
     if module.error:
-        return _Read([f"Deno cannot parse it: {module.error}"], module.imports)
-    return _Read([] if module.default_export else ["it has no default export"], module.imports)
+        return _Reading([f"Deno cannot parse it: {module.error}"], module.imports)
+    return _Reading([] if module.default_export else ["it has no default export"], module.imports)
 
 
-def _html(text: str, parser: Parser) -> _Read:
+def _html(text: str, parser: Parser) -> _Reading:
     page = _Page()
     page.feed(text)
     page.close()
@@ -75,41 +75,41 @@ def _html(text: str, parser: Parser) -> _Read:
     return _with_scripts(problems, page, parser)
 
 
-def _svg(text: str, parser: Parser) -> _Read:
+def _svg(text: str, parser: Parser) -> _Reading:
     if re.search(r"<!(DOCTYPE|ENTITY)", text, re.IGNORECASE):
-        return _Read(["it declares a document type, which an SVG artifact may not"])
+        return _Reading(["it declares a document type, which an SVG artifact may not"])
     try:
         root = ElementTree.fromstring(text.strip())
     except ElementTree.ParseError as error:
-        return _Read([f"it is not well-formed XML: {error}"])
+        return _Reading([f"it is not well-formed XML: {error}"])
     if root.tag.removeprefix(_SVG) != "svg":
-        return _Read([f"its root is <{root.tag}>, not <svg>"])
+        return _Reading([f"its root is <{root.tag}>, not <svg>"])
     page = _Page()
     page.feed(text)
     return _with_scripts([] if len(root) else ["it draws nothing"], page, parser)
 
 
-def _with_scripts(problems: list[str], page: _Page, parser: Parser) -> _Read:
+def _with_scripts(problems: list[str], page: _Page, parser: Parser) -> _Reading:
     modules: list[Module] = [
         parser.parse(script, "tsx" if kind in _TYPED else "javascript") for kind, script in page.scripts
     ]
     problems += [f"Deno cannot parse its script: {module.error}" for module in modules if module.error]
-    return _Read(problems, [*page.sources, *(name for module in modules for name in module.imports)])
+    return _Reading(problems, [*page.sources, *(name for module in modules for name in module.imports)])
 
 
 @dataclass
-class _Found:
+class _Elements:
     elements: int = 0
     open: list[str] = field(default_factory=list)
     scripts: list[tuple[str, str]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
 
 
-class _Page(_Found, HTMLParser):
+class _Page(_Elements, HTMLParser):
     """Counts elements, notes those left open, takes the scripts out."""
 
     def __init__(self) -> None:
-        _Found.__init__(self)
+        _Elements.__init__(self)
         HTMLParser.__init__(self)
         self._script: str | None = None
         self._text = ""

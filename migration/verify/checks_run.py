@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,10 +14,11 @@ from msgspec import structs
 import checks
 from checks.criterion import Criterion
 from checks.evidence import Evidence, Missing
-from checks.result import Options, Result, Verdict, overall, streak
-from checks.table import Row, table
+from checks.result import CriterionOptions, CriterionResult, Verdict, overall, streak
+from checks.table import TableRow, table
+from migration.base.command import AGAIN, Command, Do, inv
 from migration.base.errors import ConfigError, Refused
-from migration.base.finding import Finding, addressed, named
+from migration.base.finding import Finding
 from migration.logs.reader import LogReader
 from migration.verify import measure, subject
 
@@ -34,11 +35,11 @@ _POLL, _POLL_QUICK = 30.0, 0.5  # seconds; a hosted project allows about ten log
 
 @dataclass(frozen=True)
 class ChecksResult:
-    """Every criterion's verdict, the plan's table with measured figures, and what it comes to."""
+    """Every criterion's verdict, the plan's table with measured figures, and the verdict of all of them."""
 
-    criteria: tuple[Result, ...]
+    criteria: tuple[CriterionResult, ...]
     verdict: Verdict
-    table: tuple[Row, ...] = ()
+    table: tuple[TableRow, ...] = ()
     window: str = ""
     evidence: Evidence | None = field(default=None, repr=False)
     provider: tuple[Finding, ...] = ()
@@ -47,7 +48,7 @@ class ChecksResult:
     def exit_code(self) -> int:
         return _CODES[self.verdict]
 
-    def result(self, name: str) -> Result | None:
+    def result(self, name: str) -> CriterionResult | None:
         return next((one for one in self.criteria if one.name == name), None)
 
     def as_json(self) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def run(
     smoke: Sequence[Sample] | None = None,
     before: Sequence[Function] | None = None,
     patience: float = 0.0,
-    readings: Mapping[str, Sequence[Result]] | None = None,
+    readings: Mapping[str, Sequence[CriterionResult]] | None = None,
 ) -> ChecksResult:
     """Judge the criteria of config.yaml over a window, or over the rows of one deployment.
 
@@ -89,43 +90,51 @@ def run(
             break
         context.clock.sleep(_POLL if context.environment.log_queries else _POLL_QUICK)
     results = [streak([*(readings or {}).get(one.name, ()), one], options[one.name]) for one in fresh]
-    results = [replace(one, evidence=tuple(named(line, context.environment.name) for line in one.evidence))
-               for one in results]  # fmt: skip
-    findings = () if gate else tuple(addressed(context.check_provider(), context.environment.name))
+    results = [replace(one, evidence=(*one.evidence, *_steps(one, context.environment.name))) for one in results]
+    findings = () if gate else tuple(context.check_provider())
     return replace(_sum(context, results, evidence, options), provider=findings)
 
 
+def _steps(result: CriterionResult, environment: str) -> Iterator[Command]:
+    """The commands that would settle a result which does not pass."""
+    if result.verdict is not Verdict.PASS:
+        yield from (inv(verb, env=environment) for verb in result.settle)
+
+
 def criteria(config: Config) -> dict[str, Criterion]:
-    """The criteria that config.yaml names, and those of its own files. Refused for a name that nothing defines."""
+    """The criteria that config.yaml names, and those of its files. ConfigError for an unknown name."""
     own = [name for file in config.criteria.files for name in _load(config.folder / file)]
     names = list(dict.fromkeys([*config.criteria.named, *own]))
     unknown = [name for name in names if name not in checks.REGISTRY]
     if unknown:
         known = ", ".join(sorted(checks.REGISTRY))
-        raise ConfigError(f"criteria.{unknown[0]}: no criterion of this name; known are {known}", "mend config.yaml")
+        raise ConfigError(f"criteria.{unknown[0]}: unknown criterion", Do(f"use one of: {known}"))
     return {name: checks.REGISTRY[name] for name in names}
 
 
-def option(config: Config, name: str) -> Options:
-    """What config.yaml tells one criterion, the budget included."""
-    given = config.criteria.named.get(name)
-    told = structs.asdict(given) if given is not None else {}
-    told = {key: value for key, value in told.items() if key in Options.__dataclass_fields__}
-    budget = config.budget
-    return Options(**{**told, "monthly_warning": budget.monthly_warning, "monthly_critical": budget.monthly_critical})
+def option(config: Config, name: str) -> CriterionOptions:
+    """What config.yaml sets for one criterion, the budget included."""
+    settings = config.criteria.named.get(name)
+    values = structs.asdict(settings) if settings is not None else {}
+    known = {key: value for key, value in values.items() if key in CriterionOptions.__dataclass_fields__}
+    limits = {"monthly_warning": config.budget.monthly_warning, "monthly_critical": config.budget.monthly_critical}
+    return CriterionOptions(**{**known, **limits})
 
 
 def _load(file: Path) -> list[str]:
-    """The names of the criteria that a file of the user's defines."""
+    """The names of the criteria that a file of the user defines."""
     if not file.is_file():
-        raise ConfigError(f"criteria.files names {file.name}, which does not exist", "mend config.yaml")
+        raise ConfigError(
+            f"criteria.files: {file.name} does not exist", Do("correct criteria.files in config.yaml"), AGAIN
+        )
     spec = importlib.util.spec_from_file_location(f"criteria_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"criteria.files: {file.name} is not a Python file", "mend config.yaml")
+        raise ConfigError(f"criteria.files: {file.name} is not a Python file", Do("correct criteria.files"), AGAIN)
     try:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
     except Exception as error:
-        raise ConfigError(f"{file.name} cannot be loaded: {type(error).__name__}: {error}", "mend it") from error
+        text = f"cannot load {file.name}: {type(error).__name__}: {error}"
+        raise ConfigError(text, Do(f"correct {file.name}"), AGAIN) from error
     return [name for name, one in checks.REGISTRY.items() if Path(one.function.__code__.co_filename) == file]
 
 
@@ -134,12 +143,12 @@ def _deployment(context: Context, wanted: str | Deployment | None) -> Deployment
         return wanted
     found = context.ledger.history().find(wanted)
     if found is None:
-        raise Refused(f"the ledger has no deployment {wanted}", "inv history")
+        raise Refused(f"the ledger has no deployment {wanted}", inv("history"))
     return found
 
 
-def _settled(results: Sequence[Result], evidence: Evidence, smoke: Sequence[Sample] | None) -> bool:
-    """Whether waiting for log rows could change anything: all requests are in the log, and nothing is open."""
+def _settled(results: Sequence[CriterionResult], evidence: Evidence, smoke: Sequence[Sample] | None) -> bool:
+    """Whether more log rows would change nothing: all requests are in the logs, and no criterion is open."""
     if overall(results) is Verdict.FAIL:
         return True
     wanted = dict.fromkeys(evidence.window.versions, 0)
@@ -152,12 +161,14 @@ def _settled(results: Sequence[Result], evidence: Evidence, smoke: Sequence[Samp
     return overall(results) is Verdict.PASS and all(seen.get(name, 0) >= count for name, count in wanted.items())
 
 
-def _sum(context: Context, results: list[Result], evidence: Evidence, options: Mapping[str, Options]) -> ChecksResult:
+def _sum(
+    context: Context, results: list[CriterionResult], evidence: Evidence, options: Mapping[str, CriterionOptions]
+) -> ChecksResult:
     deciding = [one for one in results if not one.advisory]
     verdict = Verdict.INCONCLUSIVE if evidence.gate and not deciding else overall(results)
     counted = {one: sum(result.verdict is one for result in results) for one in Verdict}
     context.observer.done("checks", detail=", ".join(f"{n} {one.value}" for one, n in counted.items() if n))
     if not results:
-        context.observer.warn("config.yaml names no criterion, and nothing that was not checked passes")
-    rows = tuple(replace(row, before=named(row.before, context.environment.name)) for row in table(evidence, options))
+        context.observer.warn("config.yaml names no criteria, so there is nothing to pass")
+    rows = tuple(table(evidence, options))
     return ChecksResult(tuple(results), verdict, rows, str(evidence.window), evidence)

@@ -23,8 +23,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-class Answered(Protocol):
-    """An answer as the clients give it."""
+class AnswerLike(Protocol):
+    """What is read of an answer, so that tests can make one."""
 
     @property
     def status(self) -> int: ...
@@ -56,8 +56,8 @@ class Checker:
     def __init__(self, parser: Parser) -> None:
         self._parser = parser
 
-    def check(self, expect: Expect, answer: Answered) -> tuple[Failure, ...]:
-        """Every expectation that fails. A wrong status is told alone: the rest was said of another answer."""
+    def check(self, expect: Expect, answer: AnswerLike) -> tuple[Failure, ...]:
+        """Every expectation that fails. A wrong status is reported alone: the rest describes another answer."""
         if answer.status not in expect.statuses:
             wanted = " or ".join(str(status) for status in expect.statuses)
             return (Failure("status", wanted, f"{answer.status}: {cut(answer.text)}"),)
@@ -72,7 +72,7 @@ class Checker:
             )
         )
 
-    def code(self, expect: Expect, answer: Answered) -> Iterator[Failure]:
+    def code(self, expect: Expect, answer: AnswerLike) -> Iterator[Failure]:
         """Failures of the artifact and the code alone."""
         for name, wanted, at, judge in _codes(expect):
             text = code_at(answer.body, at)
@@ -83,8 +83,8 @@ class Checker:
                 yield Failure(name, f"valid {wanted.type} code at {at}", f"code that is not: {problem}")
 
 
-def delivers(expect: Expect, answer: Answered) -> bool:
-    """Whether the answer holds the code that was asked for, good or bad."""
+def delivers(expect: Expect, answer: AnswerLike) -> bool:
+    """Whether the answer holds the expected code, valid or not."""
     found = [code_at(answer.body, at) for _, _, at, _ in _codes(expect)]
     return answer.status in expect.statuses and bool(found) and all(found)
 
@@ -171,7 +171,7 @@ def _unmet(match: Match, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _wish(match: Match) -> str:
-    """Everything that is asked of a value, in words."""
+    """Everything that is expected of a value, in words."""
     parts = [cut(_json_of(match.equals))] if match.equals is not UNSET else []
     parts += [f"a value of type {match.type}"] if match.type else []
     parts += [f"text that matches {match.matches}"] if match.matches is not None else []

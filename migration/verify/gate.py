@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from migration.base.errors import CutoverError
 from migration.clients.supabase_types import Function
 from migration.logs.reader import LogReader
-from migration.verify import checks_run, proof, smoke
+from migration.verify import checks_run, proof, samples, smoke
 from migration.verify.proof import Proof
 from migration.verify.smoke import SmokeResult
 
@@ -21,7 +21,7 @@ _PATIENCE = 180.0
 
 
 @dataclass(frozen=True)
-class Gated:
+class GateResult:
     """`verdict`: pass, fail or inconclusive. `keep`: whether inconclusive leaves the new code live."""
 
     verdict: str
@@ -29,13 +29,19 @@ class Gated:
     keep: bool
     details: Mapping[str, Any]
 
+    def record(self) -> dict[str, Any]:
+        """What the ledger keeps of it."""
+        cases = self.details.get("smoke")
+        counted = samples.counts(cases.samples) if isinstance(cases, SmokeResult) else {}
+        return {"verdict": self.verdict, "why": self.why} | ({"artifacts": counted} if counted.get("tried") else {})
+
 
 def run(
     context: Context,
     deployment: Deployment,
     activated: Mapping[str, tuple[str, int]],
     before: Sequence[Function],
-) -> Gated:
+) -> GateResult:
     """Judges what this deployment made live, by its own rows alone. `activated`: slug to (function id, version)."""
     clock, settings = context.clock, context.config.gate
     context.observer.step("gate", detail="proof of life")
@@ -44,10 +50,10 @@ def run(
     alive = proof.prove(context, activated, reader)
     details: dict[str, Any] = {"proof": alive.as_json()}
     if alive.verdict == "fail":
-        return Gated("fail", alive.why, False, details)
+        return GateResult("fail", alive.why, False, details)
     answers, smoked = _smoke(context, activated, details)
     if smoked == "fail":
-        return Gated("fail", _failed_cases(answers), False, details)
+        return GateResult("fail", _failed_cases(answers), False, details)
     if alive.verdict == "inconclusive":
         alive = _by_smoke(context, alive, answers, reader, began)
         details["proof"] = alive.as_json()
@@ -56,16 +62,16 @@ def run(
     return _sum(context, alive, smoked, judged, why, details)
 
 
-def _sum(context: Context, alive: Proof, smoked: str, judged: str, why: str, details: Mapping[str, Any]) -> Gated:
+def _sum(context: Context, alive: Proof, smoked: str, judged: str, why: str, details: Mapping[str, Any]) -> GateResult:
     """Fail wins over inconclusive, inconclusive over pass."""
-    said = {"proof of life": (alive.verdict, alive.why), "criteria": (judged, why)}
-    said["smoke cases"] = (smoked, "no smoke case could be run" if smoked == "inconclusive" else "")
+    parts = {"proof of life": (alive.verdict, alive.why), "criteria": (judged, why)}
+    parts["smoke cases"] = (smoked, "no smoke case could be run" if smoked == "inconclusive" else "")
     for verdict in ("fail", "inconclusive"):
-        found = [f"{name}: {reason}" for name, (each, reason) in said.items() if each == verdict]
-        if found:
+        reasons = [f"{name}: {reason}" for name, (each, reason) in parts.items() if each == verdict]
+        if reasons:
             keep = smoked == "pass" and context.config.gate.inconclusive == "keep"
-            return Gated(verdict, "; ".join(found), keep and verdict == "inconclusive", details)
-    return Gated("pass", "", True, details)
+            return GateResult(verdict, "; ".join(reasons), keep and verdict == "inconclusive", details)
+    return GateResult("pass", "", True, details)
 
 
 def _smoke(context: Context, activated: Mapping[str, Any], details: dict[str, Any]) -> tuple[SmokeResult | None, str]:

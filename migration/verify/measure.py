@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import calendar
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from checks.evidence import Evidence, Missing, Month, Provider, Spend, Traffic, Window
+from checks.evidence import Evidence, Missing, Month, ProviderEvidence, Spend, Traffic, Window
 from migration.base.errors import CutoverError
 from migration.config import signals
 from migration.logs.reader import LogReader
-from migration.verify import past, readings, samples, usage, watched
-from migration.verify.readings import Scope
+from migration.verify import readings, samples, unchanged
+from migration.verify.readings import LiveVersions
 from migration.verify.samples import Sample
 from migration.verify.subject import Subject
 
 if TYPE_CHECKING:
+    from migration.clients.openrouter import KeyInfo
     from migration.clients.supabase_types import Function
     from migration.context import Context
 
 T = TypeVar("T")
 BASELINE = timedelta(hours=23, minutes=30)  # how far back the version before is looked at
 _SETTLED_DAYS = 3  # earlier in the month a projection says nothing
+_READINGS = 500  # of the key, kept on this machine
 
 
 def gather(context: Context, about: Subject, reader: LogReader | None = None) -> Evidence:
-    """Everything the criteria may ask for. In a gate, what only history can tell is left out."""
+    """Everything that the criteria read. In a gate, what only history shows is left out."""
     reader = reader or LogReader.of(context)
     migrated = _scope(about, context.config.migration.functions)
     traffic = tried(lambda: readings.traffic(reader, migrated))
@@ -45,10 +50,10 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
         spend_before=spend_before,
         faults=faults if isinstance(faults, Missing) else faults[0],
         artifacts=samples.artifacts(answers),
-        artifacts_before=past.artifacts(context, about.past),
+        artifacts_before=samples.artifacts_before(context, about.past),
         provider=tried(lambda: _provider(context, about, spend)),
         month=tried(lambda: _month(context, spend)),
-        unchanged=watched.all_of(context, about, answers, lines),
+        unchanged=unchanged.all_of(context, about, answers, lines),
         gate=about.gate,
     )
 
@@ -61,12 +66,12 @@ def tried(measure: Callable[[], T]) -> T | Missing:
         return Missing(error.message)
 
 
-def _scope(about: Subject, slugs: Sequence[str]) -> Scope:
+def _scope(about: Subject, slugs: Sequence[str]) -> LiveVersions:
     found = {slug: about.live[slug] for slug in slugs if slug in about.live}
-    return Scope({slug: (one.id, one.version) for slug, one in found.items()}, about.since, about.until)
+    return LiveVersions({slug: (one.id, one.version) for slug, one in found.items()}, about.since, about.until)
 
 
-def _spend(context: Context, reader: LogReader, scope: Scope) -> Spend:
+def _spend(context: Context, reader: LogReader, scope: LiveVersions) -> Spend:
     provider = context.config.provider
     pattern = signals.usage(context.config)
     grace = timedelta(seconds=5) if context.environment.embedded else readings.GRACE
@@ -80,7 +85,7 @@ def _baseline(
     found = {slug: (about.live[slug].id, version) for slug, version in about.before.items() if slug in about.live}
     if not found:
         return Missing("no earlier version is recorded"), Missing("no earlier version is recorded")
-    scope = Scope(found, about.changed - BASELINE, about.changed + timedelta(minutes=10))
+    scope = LiveVersions(found, about.changed - BASELINE, about.changed + timedelta(minutes=10))
     return tried(lambda: readings.traffic(reader, scope)), tried(lambda: _spend(context, reader, scope))
 
 
@@ -95,18 +100,18 @@ def activated(function: Function | None) -> datetime:
     return datetime.fromtimestamp((function.updated_at or 0) / 1000 if function else 0, UTC)
 
 
-def _provider(context: Context, about: Subject, spend: Spend | Missing) -> Provider | Missing:
+def _provider(context: Context, about: Subject, spend: Spend | Missing) -> ProviderEvidence | Missing:
     if isinstance(spend, Missing):
         return spend
-    booked, source = usage.since(context, about.since)
-    return Provider(booked, source, spend.successes, spend.total, spend.ripe)
+    booked, source = booked_since(context, about.since)
+    return ProviderEvidence(booked, source, spend.successes, spend.total, spend.ripe)
 
 
 def _month(context: Context, spend: Spend | Missing) -> Month | Missing:
     """The key's own month so far, and the configured volumes at the measured mean cost."""
-    info = usage.read(context)
+    info = read_key(context)
     if info.usage_monthly is None:
-        return Missing("the provider does not say what this month has cost")
+        return Missing("the provider does not report what this month has cost")
     now = context.clock.now()
     passed = now.day - 1 + now.hour / 24 + now.minute / 1440
     days = calendar.monthrange(now.year, now.month)[1]
@@ -114,3 +119,53 @@ def _month(context: Context, spend: Spend | Missing) -> Month | Missing:
     mean = 0.0 if isinstance(spend, Missing) else spend.mean
     volumes = {name: a_day * 30 * mean for name, a_day in context.config.budget.volumes.items()} if mean else {}
     return Month(info.usage_monthly, ahead, "the key's own figure", volumes)
+
+
+# What the provider booked on the key since a moment, from readings of its counters that each run leaves behind.
+
+
+def read_key(context: Context) -> KeyInfo:
+    """The key's counters now; the reading is kept, so that a later run knows what was booked since."""
+    info = context.provider.key()
+    known = [*_readings(context), (context.clock.now(), info.usage, info.label)]
+    path = _file(context)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps([(at.isoformat(), spent, label) for at, spent, label in known[-_READINGS:]]))
+        new.replace(path)
+    return info
+
+
+def booked_since(context: Context, start: datetime) -> tuple[float, str]:
+    """(USD, where from) booked in a span that covers start to now, as tight as the readings allow."""
+    known = _readings(context)
+    info = read_key(context)
+    earlier = [(at, spent) for at, spent, label in known if at <= start and label == info.label]
+    if earlier:
+        at, spent = earlier[-1]
+        return max(info.usage - spent, 0.0), f"since our reading of {at:%H:%M:%S} UTC"
+    now = context.clock.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    spans = (
+        (midnight, info.usage_daily, "today, UTC"),
+        (midnight - timedelta(days=now.weekday()), info.usage_weekly, "this week"),
+        (midnight.replace(day=1), info.usage_monthly, "this month"),
+    )
+    for begins, spent_, words in spans:
+        if begins <= start and spent_ is not None:
+            return spent_, words
+    return info.usage, "in the key's lifetime"
+
+
+def _file(context: Context) -> Path:
+    return context.state / "usage" / f"{context.environment.name}.json"
+
+
+def _readings(context: Context) -> list[tuple[datetime, float, str]]:
+    """(when, USD in the key's lifetime, its label), oldest first."""
+    try:
+        rows = json.loads(_file(context).read_text())
+        return [(datetime.fromisoformat(at), float(spent), str(label)) for at, spent, label in rows]
+    except (OSError, ValueError, TypeError):
+        return []

@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Literal
 
+from migration.base.command import inv
 from migration.base.errors import ServiceFailed
 from migration.source import deno
 
@@ -67,9 +68,9 @@ class Parser:
             answer = None
         if answer is None:
             self._stop()
-            raise ServiceFailed("Deno could not parse an artifact: it ended or did not answer.", "inv smoke")
-        found: dict[str, Any] = json.loads(answer)
-        return found
+            raise ServiceFailed("Deno could not parse an artifact: it ended or did not answer.", inv("smoke"))
+        module: dict[str, Any] = json.loads(answer)
+        return module
 
     def _running(self) -> subprocess.Popen[str]:
         if self._child is None or self._child.poll() is not None:

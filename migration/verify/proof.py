@@ -85,7 +85,7 @@ class Proof:
 
 
 def prove(context: Context, activated: Mapping[str, tuple[str, int]], reader: LogReader) -> Proof:
-    """Asks until every function answers with its new version everywhere, or `gate.within` is over.
+    """Sends until every function answers with its new version everywhere, or `gate.within` is over.
 
     `activated`: slug to (function id, version). Never raises for an outage: what was not seen is inconclusive.
     """
@@ -110,8 +110,8 @@ def prove(context: Context, activated: Mapping[str, tuple[str, int]], reader: Lo
 
 
 def judge(probes: Sequence[Probe], outage: str = "") -> Proof:
-    """Fail: something else answers, or nothing can. Inconclusive: nobody could see who answers."""
-    failed = [f"{_name(probe)}: {_told(probe)}" for probe in probes if _bad(probe)]
+    """Fail: another version answers, or the code cannot start. Inconclusive: the version was not seen."""
+    failed = [f"{_name(probe)}: {_seen(probe)}" for probe in probes if _bad(probe)]
     if failed:
         return Proof("fail", tuple(probes), "; ".join(failed))
     unseen = [_name(probe) for probe in probes if not probe.proven]
@@ -140,11 +140,11 @@ def _bad(probe: Probe) -> bool:
     )
 
 
-def _told(probe: Probe) -> str:
+def _seen(probe: Probe) -> str:
     if probe.refuted:
         return "the new code does not start (BOOT_ERROR)"
     if probe.version is not None:
-        return f"version {probe.version} answers, and not {probe.wanted}"
+        return f"v{probe.version} answers; v{probe.wanted} was expected"
     return f"it answers {probe.status}"
 
 

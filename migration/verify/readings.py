@@ -1,6 +1,6 @@
 """What the logs say of some versions of some functions, counted where the logs lie: one query a question and day.
 
-Rows are taken once by their id. Only rows whose function and version are asked for count, never a span of time alone.
+Rows are taken once by their id. Only rows of the given functions and versions count, never a span of time alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ERROR = {
 
 
 @dataclass(frozen=True)
-class Scope:
+class LiveVersions:
     """Versions of functions in a span of time: `functions` by slug as (function id, version)."""
 
     functions: Mapping[str, tuple[str, int]]
@@ -56,7 +56,7 @@ class Scope:
         )  # fmt: skip
 
 
-def traffic(reader: LogReader, scope: Scope) -> tuple[Traffic, ...]:
+def traffic(reader: LogReader, scope: LiveVersions) -> tuple[Traffic, ...]:
     """Answers by function, preflights left out; a function without a request has an empty one."""
     columns = (
         f"{_FID} as fid, {_STATUS} as status, {_SERVED} as served, {_EXECUTION} as execution, {_SECONDS} as took, "
@@ -100,10 +100,12 @@ class _Tally:
         return Traffic(self.slug, dict(self.statuses), dict(self.seconds), tuple(self.bad))
 
 
-def spend(reader: LogReader, scope: Scope, usage: Pattern, settled: datetime, price: Price | None = None) -> Spend:
-    """Usage lines against successful requests, joined by execution, and what they cost by their own word.
+def spend(
+    reader: LogReader, scope: LiveVersions, usage: Pattern, settled: datetime, price: Price | None = None
+) -> Spend:
+    """Usage lines against successful requests, joined by execution, and what they cost by their own figure.
 
-    Of requests after `settled` a line that is not there may still come: log lines are delivered late.
+    After `settled` a missing line may still come: log lines are delivered late.
     A line without a cost is priced by its tokens, at zero without a price. What failed requests cost is part of the
     total, so the mean is the price of one success, waste included.
     """
@@ -115,17 +117,17 @@ def spend(reader: LogReader, scope: Scope, usage: Pattern, settled: datetime, pr
         ):
             total.update({name: float(row[name] or 0) for name in row if name != "without"})
             parts = (str(text).split(" ", 1) for text in row["without"])
-            without += [Offender(execution, scope.slug(fid), "served, and no usage line") for fid, execution in parts]
+            without += [Offender(execution, scope.slug(fid), "served without a usage line") for fid, execution in parts]
     return _spend(total, tuple(without))
 
 
-def _stories(scope: Scope, cost: str, usage: Pattern, start: datetime, end: datetime, settled: datetime) -> str:
+def _stories(scope: LiveVersions, cost: str, usage: Pattern, start: datetime, end: datetime, settled: datetime) -> str:
     """One row an execution, then one row in all. Answers count from `start`; their lines may be older."""
     line = logsql.both(logsql.source(logsql.FUNCTION), usage.sql)
-    asked = logsql.both(logsql.source(logsql.EDGE), f"{logsql.attribute('method')} != 'OPTIONS'")
-    answer = logsql.both(asked, logsql.span(start, end))
+    edge = logsql.both(logsql.source(logsql.EDGE), f"{logsql.attribute('method')} != 'OPTIONS'")
+    answer = logsql.both(edge, logsql.span(start, end))
     columns = (
-        f"{_FID} as fid, {_EXECUTION} as execution, ({asked} and {_SERVED}) as served, ({line}) as used, "
+        f"{_FID} as fid, {_EXECUTION} as execution, ({edge} and {_SERVED}) as served, ({line}) as used, "
         f"{logsql.MICROSECONDS} as us, if(used, {cost}, 0) as cost, "
         f"if(used, {_group(usage, 'total')}, 0) as tokens"
     )
@@ -155,14 +157,16 @@ def _spend(total: Mapping[str, float], without: tuple[Offender, ...]) -> Spend:
     return Spend(*counts, total["total"], mean, math.sqrt(variance), without, round(total["ripe"]))
 
 
-def faults(reader: LogReader, scope: Scope, watched: Mapping[str, Pattern | None]) -> tuple[Faults, dict[str, int]]:
+def faults(
+    reader: LogReader, scope: LiveVersions, watched: Mapping[str, Pattern | None]
+) -> tuple[Faults, dict[str, int]]:
     """Rows that report an error, and the lines of their own route of the functions in `watched`, by slug.
 
     Errors of the watched ones are not counted: they are not what the migration brought.
     """
     figures = (
         "fid, kind, count() as n, countIf(routed) as routes, "
-        f"groupArrayIf({_SHOWN})(concat(execution, ' ', said), kind != '') as bad"
+        f"groupArrayIf({_SHOWN})(concat(execution, ' ', message), kind != '') as bad"
     )
     where = logsql.both(logsql.source(logsql.FUNCTION), scope.where)
     kinds: Counter[str] = Counter()
@@ -180,24 +184,24 @@ def faults(reader: LogReader, scope: Scope, watched: Mapping[str, Pattern | None
     return Faults(sum(kinds.values()), dict(kinds), tuple(bad)), lines
 
 
-def _kinds(scope: Scope, watched: Mapping[str, Pattern | None]) -> str:
+def _kinds(scope: LiveVersions, watched: Mapping[str, Pattern | None]) -> str:
     """Columns: which kind of error a row is, "" for none, and whether it is a line of the function's own route."""
     kind = "multiIf(" + ", ".join(f"{test}, {logsql.literal(name)}" for name, test in _ERROR.items()) + ", '')"
     known = {slug: route for slug, route in watched.items() if route is not None and slug in scope.functions}
     own = (
         logsql.both(logsql.equal("function_id", scope.functions[slug][0]), route.sql) for slug, route in known.items()
     )
-    said = "substring(event_message, 1, 160) as said"
-    return f"{_FID} as fid, {_EXECUTION} as execution, {kind} as kind, ({logsql.either(*own)}) as routed, {said}"
+    message = "substring(event_message, 1, 160) as message"
+    return f"{_FID} as fid, {_EXECUTION} as execution, {kind} as kind, ({logsql.either(*own)}) as routed, {message}"
 
 
 def _complaint(slug: str, text: str) -> Offender:
-    execution, _, said = text.partition(" ")
-    return Offender(execution, slug, " ".join(said.split()))
+    execution, _, message = text.partition(" ")
+    return Offender(execution, slug, " ".join(message.split()))
 
 
-def _days(scope: Scope) -> list[tuple[datetime, datetime]]:
-    """Spans that one query may take with what lies before; none where there is no function to ask about."""
+def _days(scope: LiveVersions) -> list[tuple[datetime, datetime]]:
+    """Spans that fit into one query together with the time before; none without functions."""
     spans, start = [], scope.since
     while scope.functions and start < scope.until:
         spans.append((start, min(start + _DAY, scope.until)))
@@ -211,7 +215,7 @@ def _once(columns: str, where: str) -> str:
 
 
 def _cost(usage: Pattern, price: Price | None) -> str:
-    """What a line says it cost in USD, else what its tokens come to."""
+    """The USD that a line names, else what its tokens come to."""
     claimed = _group(usage, "cost")
     if price is None:
         return claimed

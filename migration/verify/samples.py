@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from checks.evidence import Artifacts, Offender
+from checks.evidence import Artifacts, Missing, Offender
+from migration.ledger.deployments import UNDONE
 
 if TYPE_CHECKING:
     from migration.context import Context
+    from migration.ledger.deployments import Deployment, History
 
-_KEPT = 5_000
-_ROOM = 2_000_000
+_KEPT = 5_000  # samples
+_ROOM = 2_000_000  # bytes of the file before the oldest are dropped
+LONGEST = timedelta(days=30)
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One answer: `ok` says that it met every expectation, `artifact` whether it held a valid one (None: not asked)."""
+    """One answer: `ok`: it met every expectation. `artifact`: it held a valid one (None: the case expects none)."""
 
     at: datetime
     function: str
@@ -39,7 +43,7 @@ class Sample:
 
 
 def record(context: Context, samples: Iterable[Sample]) -> None:
-    """Append; the oldest are forgotten. A machine that cannot keep them only judges with less evidence."""
+    """Append; the oldest are dropped. A file that cannot be written only means less evidence later."""
     path = file(context)
     lines = [json.dumps(asdict(one) | {"at": one.at.isoformat()}, ensure_ascii=False) for one in samples]
     with suppress(OSError):
@@ -51,13 +55,13 @@ def record(context: Context, samples: Iterable[Sample]) -> None:
 
 
 def recent(context: Context, since: datetime, until: datetime) -> list[Sample]:
-    """Samples of a span of time, oldest first; lines that cannot be read are passed over."""
+    """Samples of a span of time, oldest first; unreadable lines are skipped."""
     try:
         lines = file(context).read_text().splitlines()
     except OSError:
         return []
-    found = [sample for line in lines if (sample := _read(line)) is not None]
-    return [sample for sample in found if since <= sample.at < until]
+    known = [sample for line in lines if (sample := _read(line)) is not None]
+    return [sample for sample in known if since <= sample.at < until]
 
 
 def file(context: Context) -> Path:
@@ -65,13 +69,16 @@ def file(context: Context) -> Path:
 
 
 def artifacts(samples: Iterable[Sample]) -> Artifacts:
-    """The samples that asked for an artifact, counted."""
-    asked = [sample for sample in samples if sample.artifact is not None]
-    bad = tuple(Offender(one.execution, one.function, f"{one.case}: {one.detail or one.status}")
-                for one in asked if not one.ok or not one.artifact)  # fmt: skip
-    delivered = [one for one in asked if one.delivered]
+    """The samples of cases that expect an artifact, counted."""
+    tried = [sample for sample in samples if sample.artifact is not None]
+    bad = tuple(
+        Offender(one.execution, one.function, f"{one.case}: {one.detail or one.status}")
+        for one in tried
+        if not one.ok or not one.artifact
+    )
+    delivered = [one for one in tried if one.delivered]
     valid = sum(bool(one.artifact) for one in delivered)
-    return Artifacts(len(asked), sum(one.ok for one in asked), len(delivered), valid, bad)
+    return Artifacts(len(tried), sum(one.ok for one in tried), len(delivered), valid, bad)
 
 
 def _write(path: Path, lines: list[str]) -> None:
@@ -82,7 +89,63 @@ def _write(path: Path, lines: list[str]) -> None:
 
 def _read(line: str) -> Sample | None:
     try:
-        found = json.loads(line)
-        return Sample(**{**found, "at": datetime.fromisoformat(found["at"])})
+        fields = json.loads(line)
+        return Sample(**{**fields, "at": datetime.fromisoformat(fields["at"])})
     except (ValueError, TypeError, KeyError):
         return None
+
+
+# What callers got from the code that was live before: samples of this machine, else what its own gate counted.
+
+
+@dataclass(frozen=True)
+class PastCode:
+    """When the code before was live and nothing was being changed, and what the gate that let it in counted."""
+
+    spans: tuple[Span, ...] = ()
+    gate: Mapping[str, Any] = field(default_factory=dict)
+
+
+def past(history: History, deployment: Deployment) -> PastCode:
+    """The code before one deployment, without the time in which other code was tried and restored."""
+    before = history.live_before(deployment.id)
+    spans = tuple(_spans(history, deployment, before.id if before else None))
+    return PastCode(spans, before.gate if before else {})
+
+
+def artifacts_before(context: Context, code: PastCode) -> Artifacts | Missing:
+    """The artifacts that the code before delivered."""
+    if not code.spans:
+        return Missing("no earlier version is recorded")
+    last = code.spans[-1][1]
+    known = recent(context, last - LONGEST, last)
+    counted = artifacts([one for one in known if any(start <= one.at < end for start, end in code.spans)])
+    return counted if counted.delivered else _of_gate(code.gate) or Missing("no smoke case was run before")
+
+
+def counts(samples: Iterable[Sample]) -> dict[str, int]:
+    """What a gate's smoke cases delivered, for the ledger: other machines read it there."""
+    return {name: count for name, count in asdict(artifacts(samples)).items() if isinstance(count, int)}
+
+
+def _of_gate(gate: Mapping[str, Any]) -> Artifacts | None:
+    known = gate.get("artifacts")
+    if not known:
+        return None
+    tried, worked, delivered, valid = (int(known.get(name, 0)) for name in ("tried", "worked", "delivered", "valid"))
+    return Artifacts(tried, worked, delivered, valid)
+
+
+def _spans(history: History, deployment: Deployment, wanted: str | None) -> Iterator[Span]:
+    live, since = None, datetime.min.replace(tzinfo=UTC)
+    for one in history.deployments:
+        begins = datetime.fromisoformat(one.at)
+        if live == wanted and since < begins:
+            yield since, begins
+        if one.id == deployment.id:
+            return
+        since = datetime.fromisoformat(one.outcome_at) if one.outcome_at else datetime.max.replace(tzinfo=UTC)
+        if one.kind == "rollback" and one.outcome in UNDONE:
+            live = one.to
+        elif one.stayed:
+            live = one.id

@@ -1,13 +1,15 @@
-"""Wald's sequential test between two success rates: it stops as soon as the answers so far settle the question."""
+"""Wald's sequential test between two success rates, and requests whose answers count in the order of their numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from queue import Empty, SimpleQueue
+from typing import Generic, Literal, TypeVar
 
-from checks import stats
+from migration.base.command import Do
 from migration.base.errors import Refused
 
 Decision = Literal["accept", "reject"]
@@ -15,7 +17,7 @@ Decision = Literal["accept", "reject"]
 
 @dataclass(frozen=True)
 class Sprt:
-    """Is the success rate rather `accept` than `reject`? At most `most` requests.
+    """Is the success rate at least `accept`, or at most `reject`? At most `most` requests.
 
     The bounds are 1/alpha and beta, not Wald's approximations: with them a rate at or below `reject` is accepted at
     most `alpha` of the time and one at or above `accept` rejected at most `beta`, whatever the overshoot.
@@ -31,7 +33,7 @@ class Sprt:
         if not 0 < self.reject < self.accept < 1:
             raise Refused(
                 f"a soak cannot tell {self.accept:g} from {self.reject:g}: both must lie between 0 and 1, reject below",
-                "set soak.accept and soak.reject in config.yaml",
+                Do("set soak.accept and soak.reject in config.yaml"),
             )
 
     @property
@@ -50,16 +52,6 @@ class Sprt:
         if ratio >= -math.log(self.alpha):
             return "accept"
         return "reject" if ratio <= math.log(self.beta) else None
-
-    def run(self, answers: Iterable[bool]) -> tuple[Decision | None, int, int]:
-        """(decision, successes, failures) of answers in order, read no further than needed."""
-        successes = failures = 0
-        for answer in answers:
-            successes, failures = successes + answer, failures + (not answer)
-            decision = self.decide(successes, failures)
-            if decision or successes + failures >= self.most:
-                return decision, successes, failures
-        return None, successes, failures
 
 
 @dataclass(frozen=True)
@@ -96,24 +88,71 @@ def _step(test: Sprt, rate: float, sent: int, paths: dict[int, float], ends: dic
     return going
 
 
-def fixed(test: Sprt) -> tuple[int, int]:
-    """The smallest test of a fixed size with the same error rates: (requests, failures allowed)."""
-    for requests in range(1, 100_000):
-        allowed = _allowed(requests, test.reject, test.alpha)
-        if allowed >= 0 and 1 - _at_most(allowed, requests, 1 - test.accept) <= test.beta:
-            return requests, allowed
-    raise AssertionError("two different rates can be told apart")
+# A sequential test looks at its answers one after another. Taken as they come, quick failures would overtake slow
+# successes and decide first; so an answer counts only when all before it have counted.
+
+T = TypeVar("T")
 
 
-def _allowed(requests: int, rate: float, alpha: float) -> int:
-    """How many failures a fixed test may accept so that `rate` is accepted at most `alpha` of the time; -1: none."""
-    allowed, chance, reached = -1, rate**requests, 0.0
-    while reached + chance <= alpha:
-        reached += chance
-        allowed += 1
-        chance *= (requests - allowed) / (allowed + 1) * (1 - rate) / rate
-    return allowed
+class Pursuit(Generic[T]):
+    """Calls `ask(number)` for 0, 1, 2, … on `width` threads, as long as `more()` says so.
 
+    Iterating yields the answers in order. Leaving early starts nothing new; the threads are daemons, so that an
+    answer that never comes does not hold the process. An exception of `ask` is raised here in its turn.
+    """
 
-def _at_most(failures: int, requests: int, chance: float) -> float:
-    return 1 - stats.beta_cdf(chance, failures + 1, requests - failures)
+    def __init__(self, ask: Callable[[int], T], width: int, more: Callable[[int], bool]) -> None:
+        self._ask = ask
+        self._width = width
+        self._more = more
+        self._todo: SimpleQueue[int | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[int, T | Exception]] = SimpleQueue()
+        self._early: dict[int, T | Exception] = {}
+        self.sent = 0
+        self.flying = 0
+        self._counted = 0
+
+    def __iter__(self) -> Iterator[T]:
+        for _ in range(self._width):
+            threading.Thread(target=self._work, daemon=True).start()
+        try:
+            while self._launch():
+                self._take(*self._done.get())
+                while self._counted in self._early:
+                    answer = self._early.pop(self._counted)
+                    self._counted += 1
+                    if isinstance(answer, Exception):
+                        raise answer
+                    yield answer
+        finally:
+            for _ in range(self._width):
+                self._todo.put(None)
+
+    def drain(self, seconds: float) -> list[T]:
+        """What was still under way when the pursuit ended, as far as it comes within so many seconds each."""
+        while self.flying:
+            try:
+                self._take(*self._done.get(timeout=seconds))
+            except Empty:
+                break
+        return [self._early[number] for number in sorted(self._early) if not isinstance(self._early[number], Exception)]  # type: ignore[misc]
+
+    def _launch(self) -> bool:
+        """Fill the free threads; an answer that is late holds back the numbers after it. False: all is done."""
+        ahead = 2 * self._width
+        while self.flying < self._width and self.sent < self._counted + ahead and self._more(self.sent):
+            self._todo.put(self.sent)
+            self.sent += 1
+            self.flying += 1
+        return self.flying > 0
+
+    def _take(self, number: int, answer: T | Exception) -> None:
+        self.flying -= 1
+        self._early[number] = answer
+
+    def _work(self) -> None:
+        while (number := self._todo.get()) is not None:
+            try:
+                self._done.put((number, self._ask(number)))
+            except Exception as error:  # noqa: BLE001 - raised again in the main thread, in its turn
+                self._done.put((number, error))

@@ -1,4 +1,4 @@
-"""`inv smoke`: sends the smoke cases at once, checks every answer, and shows what each failure had to do with."""
+"""`inv smoke`: sends the smoke cases at once, checks every answer, and shows the log lines of each failure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from migration.base import parallel
+from migration.base.command import inv
 from migration.base.errors import CutoverError, ServiceFailed
 from migration.base.secrets_type import mask
 from migration.clients.http import Answer
@@ -18,11 +19,11 @@ from migration.config.cases import SmokeCase
 from migration.config.signals import request_id
 from migration.context import Context
 from migration.logs.reader import LogReader
-from migration.verify import captures, curl, samples
+from migration.verify import samples, smoke_cases
 from migration.verify.expect import Checker, Failure, delivers, find
 from migration.verify.parser import parser
 from migration.verify.samples import Sample
-from migration.verify.smoke_cases import body_of, check, choose
+from migration.verify.smoke_cases import body_of, check, choose, fill, used
 
 LIMIT = 64  # requests at once: as many as the client has connections
 
@@ -33,7 +34,7 @@ Delivered = Literal["missing", "invalid", "valid"]
 class CaseResult:
     """One case. `status` is None without an answer; `seconds` from the first byte sent to the last one received.
 
-    `artifact` says what became of the code that was asked for, None where none was. A skipped case is not ok.
+    `artifact`: whether the expected code was delivered, None where the case expects none. A skipped case is not ok.
     """
 
     name: str
@@ -85,15 +86,15 @@ def run(context: Context, cases: Sequence[str] | None = None, lines: bool = True
 
     `lines`: wait for the log lines of failed cases (a gate does not: the failing code answers callers meanwhile).
 
-    Refused before anything is sent: no such case, none at all, a key or user that is missing, captures in a circle.
+    Refused before anything is sent: an unknown case, no cases, a missing key or user, captures in a circle.
     """
     chosen = choose(context.config.smoke, cases, context.config.folder)
     check(context, chosen)
     sender = Sender(context)
     threading.Thread(target=_warm, args=(sender, chosen), daemon=True).start()
     runner = _Run(sender, chosen)
-    found = {case.name: runner.told(case, result) for case, result in parallel.each(chosen, runner.one, LIMIT)}
-    named = [found[case.name] for case in context.config.smoke if case.name in found]
+    results = {case.name: runner.report(case, result) for case, result in parallel.each(chosen, runner.one, LIMIT)}
+    named = [results[case.name] for case in context.config.smoke if case.name in results]
     result = SmokeResult(tuple(lines_of(context, named) if lines else named))
     samples.record(context, result.samples)
     return result
@@ -109,16 +110,16 @@ class Sender:
 
     def send(self, case: SmokeCase, captured: Mapping[str, Any] | None = None) -> CaseResult:
         """One request. A service that does not answer is a failure of the case; a missing key is raised."""
-        body = captures.fill(body_of(case, self.context.config.folder), captured or {})
-        headers = captures.fill(case.headers, captured or {})
+        body = fill(body_of(case, self.context.config.folder), captured or {})
+        headers = fill(case.headers, captured or {})
         url = f"{self.context.environment.url.rstrip('/')}/functions/v1/{case.function}"
-        shell = curl.line(url, case.method, case.auth, headers, body)
+        shell = smoke_cases.curl(url, case.method, case.auth, headers, body)
         at = self.context.clock.now()
         result = CaseResult(case.name, case.function, False, curl=shell, artifact=_asks(case, None), at=at)
         try:
             return self._judged(case, result, self._call(case, headers, body))
         except ServiceFailed as error:
-            failure = Failure("answer", f"one within {case.timeout:g} s", mask(error.message))
+            failure = Failure("answer", f"an answer within {case.timeout:g} s", mask(error.message))
             return replace(result, status=getattr(error, "status", None), failures=(failure,))
 
     def _call(self, case: SmokeCase, headers: Mapping[str, str], body: Any) -> Answer:
@@ -132,7 +133,7 @@ class Sender:
 
     def _judged(self, case: SmokeCase, result: CaseResult, answer: Answer) -> CaseResult:
         failures = list(self._checker.check(case.expect, answer))
-        captured, lost = captures.take(case.capture, answer.body) if not failures else ({}, [])
+        captured, lost = smoke_cases.take(case.capture, answer.body) if not failures else ({}, [])
         failures += lost
         return replace(
             result,
@@ -166,8 +167,8 @@ class _Run:
         finally:
             self._over[case.name].set()
 
-    def told(self, case: SmokeCase, result: CaseResult | Exception) -> CaseResult:
-        """The result, once the observer has heard of it; what a thread raised is raised here."""
+    def report(self, case: SmokeCase, result: CaseResult | Exception) -> CaseResult:
+        """The result, reported to the observer; what a thread raised is raised here."""
         observer = self._sender.context.observer
         if isinstance(result, Exception):
             observer.failed("smoke", case.name, result.message if isinstance(result, CutoverError) else repr(result))
@@ -180,19 +181,19 @@ class _Run:
 
     def _after_others(self, case: SmokeCase) -> CaseResult:
         captured: dict[str, Any] = {}
-        for name in captures.used(case.headers, body_of(case, self._folder)):
-            other = captures.maker(self._cases, name)
+        for name in used(case.headers, body_of(case, self._folder)):
+            other = smoke_cases.maker(self._cases, name)
             self._over[other].wait()
-            found = self._results.get(other)
-            if found is None or name not in found.captured:
-                why = f"it needs {name} of the case {other}, which did not deliver it"
+            source = self._results.get(other)
+            if source is None or name not in source.captured:
+                why = f"it needs {name} from the case {other}, which did not deliver it"
                 return CaseResult(case.name, case.function, False, skipped=why, artifact=_asks(case, None))
-            captured[name] = found.captured[name]
+            captured[name] = source.captured[name]
         return self._sender.send(case, captured)
 
 
 def _warm(sender: Sender, cases: Sequence[SmokeCase]) -> None:
-    """Start the parser while the requests are under way; what goes wrong is told when it is needed."""
+    """Start the parser while the requests are under way; an error is reported when the parser is needed."""
     if any(case.expect.artifact or case.expect.code for case in cases):
         try:
             sender.parser.warm()
@@ -201,7 +202,7 @@ def _warm(sender: Sender, cases: Sequence[SmokeCase]) -> None:
 
 
 def _asks(case: SmokeCase, answer: Answer | None, broken: bool = False) -> Delivered | None:
-    """What became of the code that a case asks for."""
+    """Whether the code that a case expects was delivered."""
     if not (case.expect.artifact or case.expect.code):
         return None
     if answer is None or not delivers(case.expect, answer):
@@ -212,33 +213,33 @@ def _asks(case: SmokeCase, answer: Answer | None, broken: bool = False) -> Deliv
 def _request_id(answer: Answer) -> str | None:
     """The id that the function's own log lines carry, else the gateway's."""
     own = answer.headers.get("x-request-id") or next(iter(find(answer.body, "$.requestId")), None)
-    found = own if isinstance(own, str) else answer.headers.get("sb-request-id")
-    return re.sub(r"[^\w.:-]", "", found)[:80] if found else None
+    name = own if isinstance(own, str) else answer.headers.get("sb-request-id")
+    return re.sub(r"[^\w.:-]", "", name)[:80] if name else None
 
 
-# The log lines of the executions that failed, so that a failure can be understood where it is read.
+# The log lines of the executions that failed.
 
-PATIENCE = 10.0  # seconds: rows come late, and a smoke test is not the place to wait for all of them
+PATIENCE = 10.0  # seconds: rows can arrive minutes late
 _POLL = 0.5
 _SPAN = timedelta(minutes=15)
 
 
 def lines_of(context: Context, results: Sequence[CaseResult]) -> list[CaseResult]:
-    """The results, each failed one with the lines of its execution, where the environment has logs that we may read."""
+    """The results, each failed one with the log lines of its execution, where the environment has logs to read."""
     wanted = {result.execution_id for result in results if not result.ok and result.execution_id}
     if not wanted or not context.environment.project_ref or not context.environment.access_token:
         return list(results)
     try:
         rows = _rows(context, sorted(filter(None, wanted)))
     except CutoverError as error:
-        context.observer.note(f"the logs of the failed cases could not be read: {error.message}")
+        context.observer.note(f"cannot read the logs of the failed cases: {error.message}")
         return list(results)
-    found = [result if result.ok else replace(result, log_lines=tuple(_own(rows, result))) for result in results]
-    for result in found:
+    with_lines = [result if result.ok else replace(result, log_lines=tuple(_own(rows, result))) for result in results]
+    for result in with_lines:
         if result.execution_id in wanted and not result.log_lines:
-            where = f"inv logs --request {result.request_id or result.execution_id} --env {context.environment.name}"
-            context.observer.note(f"{result.name}: no log line so far, they come late: {where}")
-    return found
+            look = inv("logs", request=result.request_id or result.execution_id, env=context.environment.name)
+            context.observer.note(f"{result.name}: no log lines yet (they can arrive minutes late): {look}")
+    return with_lines
 
 
 def _rows(context: Context, executions: Sequence[str]) -> list[tuple[str, str]]:

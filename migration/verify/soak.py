@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from checks import stats
-from checks.rate import percent, share
-from migration.base import durations
+from checks.answers import percent, share
+from migration.base.command import Step, inv
 from migration.base.errors import Refused
 from migration.base.numbers import count
 from migration.config.schema import Problems, build
 from migration.config.settings import Soak
-from migration.verify import samples, sequential, spending
-from migration.verify.pursuit import Pursuit
+from migration.verify import samples, sequential, soak_requests
 from migration.verify.samples import Sample
-from migration.verify.sequential import Decision, Sprt
+from migration.verify.sequential import Decision, Pursuit, Sprt
+from migration.verify.soak_requests import SpendMeter, StopReason
 
 if TYPE_CHECKING:
     from migration.context import Context
-    from migration.verify.spending import Meter
 
 _DRAIN = 15.0  # seconds given to requests that are under way when the verdict stands
 _VERDICTS: dict[Decision | None, str] = {"accept": "pass", "reject": "fail", None: "inconclusive"}
@@ -32,13 +31,13 @@ _ENDS = {
     "requests": "the request limit was reached",
     "cost": "the dollar limit was reached",
     "time": "the time limit was reached",
-    "abandoned": "it was given up because going on was pointless",
+    "abandoned": "stopped early",
 }
 
 
 @dataclass(frozen=True)
 class SoakResult:
-    """What was decided and on what. Times in seconds, cost in USD, `interval` the exact 95 % one of the share.
+    """What was decided, and on what. Times in seconds, cost in USD, `interval` the exact 95% one of the share.
 
     `stopped`: boundary, requests, cost, time, or abandoned. `sent` also counts requests under way when it was settled.
     """
@@ -59,6 +58,7 @@ class SoakResult:
     reasons: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     test: Sprt = field(default_factory=Sprt)
+    next: tuple[Step, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -67,7 +67,7 @@ class SoakResult:
 
 @dataclass(frozen=True)
 class Quote:
-    """What a soak may come to: at most, and if the rate is as good as `accept`."""
+    """The most that a soak may come to, and what it takes if the rate is as good as `accept`."""
 
     requests: int
     cost: float
@@ -77,7 +77,7 @@ class Quote:
     def __str__(self) -> str:
         return (
             f"At most {count(self.requests, 'request')} and ${self.cost:.2f}; about {self.expected_requests:.0f} "
-            f"if {percent(self.test.accept)} of them succeed"
+            f"requests if {percent(self.test.accept)} of them succeed"
         )
 
 
@@ -101,18 +101,18 @@ class _Run:
 
 
 Ask = Callable[[int], Sample]
-Hopeless = Callable[[Sample], str]
+Stop = Callable[[Sample], str]  # why more requests cannot help, "" when they can
 
 
 def limited(settings: Soak, **limits: float | None) -> Soak:
-    """The settings with other caps. Refused for a cap that is none."""
+    """The settings with other caps. Refused for a value that is not a cap."""
     given = {name: value for name, value in limits.items() if value is not None}
     problems: Problems = []
     found: Soak = build(Soak, {**structs.asdict(settings), **given}, (), problems)
     if problems:
         (name, *_), why = problems[0]
         flag, words = str(name).replace("_", "-"), why.partition(", got ")[0]
-        raise Refused(f"--{flag} {given[str(name)]}: {words}", "inv --help soak")
+        raise Refused(f"--{flag} {given[str(name)]}: {words}", inv("soak", help=True, env=""))
     return found
 
 
@@ -135,19 +135,17 @@ def run(
     concurrency: int | None = None,
 ) -> SoakResult:
     """Send smoke cases of the migrated functions until the test is settled or a cap is met. Refused without a case."""
-    from migration.verify import soak_cases  # the smoke cases and their clients, for a real soak only
-
     settings = limited(context.config.soak, max_requests=max_requests, max_cost=max_cost, concurrency=concurrency)
-    ask = soak_cases.asker(context, settings)
+    ask = soak_requests.asker(context, settings)
     offer = quote(settings)
     context.observer.note(f"{offer}.")
     if confirm is not None and not confirm(f"{offer}. Soak {context.environment.name}"):
-        raise Refused("the soak was not confirmed: nothing was sent", "inv soak --yes")
-    meter = spending.of(context)
-    return pursue(context, settings, ask, meter, soak_cases.Hopeless(context))
+        raise Refused("not confirmed: nothing was sent", inv("soak", yes=True))
+    meter = soak_requests.meter(context)
+    return pursue(context, settings, ask, meter, StopReason(context))
 
 
-def pursue(context: Context, settings: Soak, ask: Ask, meter: Meter, hopeless: Hopeless) -> SoakResult:
+def pursue(context: Context, settings: Soak, ask: Ask, meter: SpendMeter, stop: Stop) -> SoakResult:
     """The test itself: `ask(n)` sends request n. Answers count in the order of their numbers."""
     so_far = _Run(sprt(settings))
     clock = context.clock
@@ -156,7 +154,7 @@ def pursue(context: Context, settings: Soak, ask: Ask, meter: Meter, hopeless: H
     def more(number: int) -> bool:
         pending = pursuit.sent - so_far.requests
         if number >= settings.max_requests or so_far.test.decide(so_far.successes + pending, so_far.failures):
-            return False  # what is under way may settle it: nothing is paid for in vain
+            return False  # what is under way may settle it
         if not meter.covers(settings.max_cost, pursuit.sent - meter.requests):
             so_far.stopped = "cost"
         elif clock.monotonic() - began > settings.max_time:
@@ -166,7 +164,7 @@ def pursue(context: Context, settings: Soak, ask: Ask, meter: Meter, hopeless: H
     pursuit: Pursuit[Sample] = Pursuit(ask, settings.concurrency, more)
     late: list[Sample] = []
     try:
-        reason = _follow(context, pursuit, so_far, meter, hopeless)
+        reason = _follow(context, pursuit, so_far, meter, stop)
         late = pursuit.drain(_DRAIN)
     finally:  # an interrupted soak was paid for like any other
         samples.record(context, [*so_far.seen, *late])
@@ -176,14 +174,14 @@ def pursue(context: Context, settings: Soak, ask: Ask, meter: Meter, hopeless: H
     return _result(context, so_far, meter, clock.monotonic() - began, pursuit.sent, reason)
 
 
-def _follow(context: Context, pursuit: Pursuit[Sample], so_far: _Run, meter: Meter, hopeless: Hopeless) -> str:
-    """Count answers until they settle it; returns why going on is pointless, if it is."""
+def _follow(context: Context, pursuit: Pursuit[Sample], so_far: _Run, meter: SpendMeter, stop: Stop) -> str:
+    """Count answers until they settle it; returns why it was stopped early, if it was."""
     for sample in pursuit:
         meter.count()
         meter.refresh()
         _count(so_far, sample)
         context.observer.step("soak", detail=_progress(so_far, meter))
-        reason = "" if sample.ok else hopeless(sample)
+        reason = "" if sample.ok else stop(sample)
         if reason:
             so_far.stopped = "abandoned"
         if reason or so_far.decision:
@@ -199,22 +197,22 @@ def _count(so_far: _Run, sample: Sample) -> None:
         so_far.failures += 1
 
 
-def _progress(so_far: _Run, meter: Meter) -> str:
-    found = stats.exact(so_far.successes, so_far.requests)
-    return f"{so_far.successes} of {so_far.requests} succeeded, {share(found)}, ${meter.cost:.2f}"
+def _progress(so_far: _Run, meter: SpendMeter) -> str:
+    interval = stats.exact(so_far.successes, so_far.requests)
+    return f"{so_far.successes} of {so_far.requests} succeeded, {share(interval)}, ${meter.cost:.2f}"
 
 
-def _result(context: Context, so_far: _Run, meter: Meter, seconds: float, sent: int, reason: str) -> SoakResult:
+def _result(context: Context, so_far: _Run, meter: SpendMeter, seconds: float, sent: int, reason: str) -> SoakResult:
     decision = None if so_far.stopped == "abandoned" else so_far.decision
     stopped = "boundary" if decision else so_far.stopped or "requests"
-    found = stats.exact(so_far.successes, so_far.requests) if so_far.requests else stats.Interval(0, 0, 1)
+    interval = stats.exact(so_far.successes, so_far.requests) if so_far.requests else stats.Interval(0, 0, 1)
     result = SoakResult(
         verdict=_VERDICTS[decision],
-        decision=_words(so_far.test, decision, stopped),
+        decision=_words(so_far, decision, stopped),
         stopped=stopped,
         requests=so_far.requests,
         successes=so_far.successes,
-        interval=(found.low, found.high),
+        interval=(interval.low, interval.high),
         **_latency(so_far.seen),
         cost=round(meter.cost, 6),
         cost_measured=meter.measured,
@@ -223,17 +221,21 @@ def _result(context: Context, so_far: _Run, meter: Meter, seconds: float, sent: 
         reasons=(reason,) if reason else (),
         failures=_failures(so_far.seen),
         test=so_far.test,
+        next=(inv("doctor"),) if reason else (),
     )
-    said = f"{result.decision}; {count(result.requests, 'request')} in {durations.show(seconds)}"
-    context.observer.done("soak", detail=said, seconds=seconds)
+    context.observer.done("soak", detail=result.decision, seconds=seconds)
     return result
 
 
-def _words(test: Sprt, decision: Decision | None, stopped: str) -> str:
-    good, bad = percent(test.accept), percent(test.reject)
+def _words(so_far: _Run, decision: Decision | None, stopped: str) -> str:
+    good, bad = percent(so_far.test.accept), percent(so_far.test.reject)
+    counted = f"{so_far.successes} of {so_far.requests} succeeded"
     if decision == "accept":
-        return f"rather {good} than {bad}"
-    return f"rather {bad} than {good}" if decision else f"not settled between {good} and {bad}: {_ENDS[stopped]}"
+        return f"{counted}; a rate below {bad} is ruled out"
+    if decision:
+        below = so_far.successes < so_far.test.reject * so_far.requests
+        return f"{counted}, below the {bad} floor" if below else f"{counted}; a rate of {good} is ruled out"
+    return f"{counted}, not settled between {good} and {bad}: {_ENDS[stopped]}"
 
 
 def _latency(seen: Sequence[Sample]) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from migration.base.errors import CutoverError
-from migration.verify import past
-from migration.verify.past import Past
-from migration.verify.samples import Sample
+from migration.verify import samples
+from migration.verify.samples import PastCode, Sample
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -32,7 +31,7 @@ class Subject:
     samples: Sequence[Sample] | None = None
     listed: Mapping[str, Function] | None = None
     words: str = field(default="")
-    past: Past = field(default_factory=Past)
+    past: PastCode = field(default_factory=PastCode)
 
 
 def subject(
@@ -57,7 +56,7 @@ def subject(
     start = changed if deployment else since
     known = {one.slug: one for one in listed} if listed is not None else None
     words = f"deployment {deployment.id}" if deployment else ""
-    then = past.of(history, found) if history and found else Past()
+    then = samples.past(history, found) if history and found else PastCode()
     return Subject(live, before, start, now + timedelta(seconds=1), changed, base, gate, given, known, words, then)
 
 
@@ -65,5 +64,5 @@ def _history(context: Context) -> History | None:
     try:
         return context.ledger.history()
     except CutoverError as error:
-        context.observer.warn(f"the ledger cannot be read, so nothing is compared with before: {error.message}")
+        context.observer.warn(f"cannot read the ledger, so nothing is compared with before: {error.message}")
         return None

@@ -14,13 +14,13 @@ from checks.evidence import (
     Missing,
     Month,
     Offender,
-    Provider,
+    ProviderEvidence,
     Spend,
     Traffic,
-    Unchanged,
+    UnchangedEvidence,
     Window,
 )
-from checks.result import Options, Verdict
+from checks.result import CriterionOptions, Verdict
 from migration.config.settings import CRITERIA
 
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -36,11 +36,11 @@ def traffic(statuses, seconds=None, offenders=()):
 
 def alike(function, **facts):
     known = {"same_source": True, "same_version": True, "answers": True, "status": 200, "route_lines": 3, **facts}
-    return replace(BLANK, unchanged={function: Unchanged(function, **known)})
+    return replace(BLANK, unchanged={function: UnchangedEvidence(function, **known)})
 
 
 SPEND = Spend(20, 20, total=0.04, mean=0.002, deviation=0.0005)
-BOOKED = Provider(0.04, "usage of the key", 20, 0.04, 20)
+BOOKED = ProviderEvidence(0.04, "usage of the key", 20, 0.04, 20)
 FAULTLESS = replace(BLANK, faults=Faults(0), traffic=(Traffic("generate-artifact", {200: 9}),))
 
 CASES = [
@@ -89,7 +89,7 @@ CASES = [
     ("provider_sees_requests", replace(BLANK, provider=BOOKED), {}, PASS),
     ("provider_sees_requests", replace(BLANK, provider=replace(BOOKED, spent=0.0)), {}, FAIL),
     ("provider_sees_requests", replace(BLANK, provider=replace(BOOKED, spent=0.01)), {}, OPEN),
-    ("provider_sees_requests", replace(BLANK, provider=Provider(0.04, "usage", 0, 0.0, 0)), {}, OPEN),
+    ("provider_sees_requests", replace(BLANK, provider=ProviderEvidence(0.04, "usage", 0, 0.0, 0)), {}, OPEN),
     ("provider_sees_requests", replace(BLANK, provider=replace(BOOKED, spent=0.0, ripe=0)), {}, OPEN),
     ("cost_per_artifact", replace(BLANK, spend=SPEND), {}, PASS),
     ("cost_per_artifact", replace(BLANK, spend=replace(SPEND, mean=0.009)), {}, FAIL),
@@ -124,7 +124,7 @@ for name, function in (("chat_unchanged", "chat"), ("images_unchanged", "generat
 
 @pytest.mark.parametrize(("name", "evidence", "options", "verdict"), CASES)
 def test_the_criterion_comes_to_this_verdict_and_says_what_it_expected_and_got(name, evidence, options, verdict):
-    found = checks.REGISTRY[name].judge(evidence, Options(**options))
+    found = checks.REGISTRY[name].judge(evidence, CriterionOptions(**options))
     assert found.verdict is verdict, found
     assert found.expected and found.got and found.measures and found.window
 
@@ -153,10 +153,10 @@ def test_a_failing_criterion_names_the_offending_requests_and_how_many_more_ther
 
 
 def test_an_open_success_rate_says_how_many_more_requests_would_settle_it():
-    found = checks.REGISTRY["success_rate"].judge(traffic({200: 10}), Options(reject=0.95))
+    found = checks.REGISTRY["success_rate"].judge(traffic({200: 10}), CriterionOptions(reject=0.95))
     more = int(re.search(r"about (\d+) more", found.evidence[0])[1])
     assert more == 62
-    settled = checks.REGISTRY["success_rate"].judge(traffic({200: 10 + more}), Options(reject=0.95))
+    settled = checks.REGISTRY["success_rate"].judge(traffic({200: 10 + more}), CriterionOptions(reject=0.95))
     assert settled.verdict is PASS
 
 

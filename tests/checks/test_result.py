@@ -8,10 +8,10 @@ import pytest
 import checks
 from checks.criterion import Criterion, criterion, passed
 from checks.evidence import Evidence, Missing, Traffic, Window
-from checks.result import Options, Result, Verdict, overall, streak
+from checks.result import CriterionOptions, CriterionResult, Verdict, overall, streak
 
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
-GOOD = Result("no_503", PASS, "none", "none")
+GOOD = CriterionResult("no_503", PASS, "none", "none")
 BAD = replace(GOOD, verdict=FAIL)
 OPENED = replace(GOOD, verdict=OPEN)
 ERROR = replace(OPENED, error="the logs cannot be read")
@@ -55,22 +55,22 @@ def test_a_list_passes_only_when_something_decided_and_all_that_decided_passed(r
     ],
 )
 def test_readings_tolerate_what_they_are_told_to_and_ask_for_as_many_good_ones_in_a_row(readings, options, verdict):
-    assert streak(readings, Options(**options)).verdict is verdict
+    assert streak(readings, CriterionOptions(**options)).verdict is verdict
 
 
 def test_errors_of_measuring_have_a_limit_of_their_own_and_never_fail():
-    found = streak([GOOD, ERROR, ERROR, ERROR], Options(errors=2, failures=0))
+    found = streak([GOOD, ERROR, ERROR, ERROR], CriterionOptions(errors=2, failures=0))
     assert found.verdict is OPEN
     assert found.evidence[-1] == "could not be measured 3 times in a row; 2 are tolerated"
 
 
 def test_no_reading_is_no_verdict():
     with pytest.raises(ValueError, match="no readings"):
-        streak([], Options())
+        streak([], CriterionOptions())
 
 
 def test_an_advisory_criterion_reports_its_verdict_and_does_not_decide():
-    found = checks.REGISTRY["no_503"].judge(EVIDENCE, Options(advisory=True))
+    found = checks.REGISTRY["no_503"].judge(EVIDENCE, CriterionOptions(advisory=True))
     assert (found.verdict, found.advisory) == (FAIL, True)
 
 
@@ -85,7 +85,7 @@ def test_an_advisory_criterion_reports_its_verdict_and_does_not_decide():
     ],
 )
 def test_in_a_gate_what_so_few_requests_cannot_settle_does_not_hold_the_deploy_back(name, options, advisory):
-    assert checks.REGISTRY[name].judge(replace(EVIDENCE, gate=True), Options(**options)).advisory is advisory
+    assert checks.REGISTRY[name].judge(replace(EVIDENCE, gate=True), CriterionOptions(**options)).advisory is advisory
 
 
 def test_in_a_gate_a_rate_that_is_surely_too_low_fails_the_deploy():
@@ -100,7 +100,7 @@ def test_a_mistake_in_a_user_s_criterion_is_told_and_is_no_verdict_on_the_servic
 
     found = Criterion("mine", "x", "decides", broken).judge(EVIDENCE)
     assert found.verdict is OPEN
-    assert found.error == "the criterion itself broke: ZeroDivisionError: division by zero"
+    assert found.error == "the criterion raised ZeroDivisionError: division by zero"
 
 
 def test_a_user_s_criterion_takes_its_name_measure_and_place_from_the_decorator():

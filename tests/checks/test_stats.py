@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from checks import stats
 
-# successes, trials, low, high at 95 %, computed with SciPy's beta quantiles
+# successes, trials, low, high at 95%, computed with SciPy's beta quantiles
 CLOPPER_PEARSON = [
     (0, 1, 0.0, 0.975),
     (1, 1, 0.025, 1.0),
@@ -52,11 +52,6 @@ def test_student_quantiles_are_those_of_the_tables(freedom, value):
     assert stats.student_quantile(0.975, freedom) == pytest.approx(value, rel=1e-11)
 
 
-def test_the_normal_quantile_is_that_of_the_tables():
-    assert stats.normal_quantile(0.975) == pytest.approx(1.959963984540054, rel=1e-12)
-    assert stats.normal_quantile(0.5) == pytest.approx(0, abs=1e-12)
-
-
 @pytest.mark.parametrize(("n", "level"), [(1, 0.95), (10, 0.95), (72, 0.95), (368, 0.95), (299, 0.90)])
 def test_without_a_failure_the_lower_bound_is_the_nth_root_of_the_tail(n, level):
     assert stats.exact(n, n, level).low == pytest.approx(((1 - level) / 2) ** (1 / n), rel=1e-12)
@@ -86,14 +81,6 @@ def test_the_exact_interval_covers_the_truth_at_least_as_often_as_it_promises(n,
 def test_a_mean_of_one_value_has_no_bounds_and_of_two_it_has():
     assert stats.mean(3.0, 0.0, 1).high == math.inf
     assert stats.mean(3.0, 1.0, 4).high == pytest.approx(3.0 + 3.182446305284263 / 2)
-
-
-@pytest.mark.parametrize(("share", "count"), [(0.95, 72), (0.99, 368), (0.5, 6), (0.0, 1)])
-def test_needed_is_the_smallest_number_without_failure_that_reaches_the_share(share, count):
-    assert stats.needed(share) == count
-    assert stats.exact(count, count).low >= share
-    if count > 1:
-        assert stats.exact(count - 1, count - 1).low < share
 
 
 def test_more_finds_the_number_of_further_requests_and_gives_up_when_none_would_do():

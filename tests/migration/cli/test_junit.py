@@ -10,7 +10,7 @@ import pytest
 import xmlschema
 from junitparser import Error, Failure, JUnitXml, Skipped
 
-from checks.result import Result, Verdict
+from checks.result import CriterionResult, Verdict
 from migration.base.errors import Refused
 from migration.base.secrets_type import Secret
 from migration.cli.junit import junit, write_checks, write_smoke
@@ -122,7 +122,7 @@ def test_what_was_not_measured_is_an_error_and_never_a_pass(
     tmp_path: Path, verdict: Verdict, advisory: bool, kind: type | None
 ) -> None:
     """An advisory criterion reports and does not decide."""
-    result = SimpleNamespace(criteria=(Result("no_503", verdict, "none", "3", ("at 12:00",), advisory),))
+    result = SimpleNamespace(criteria=(CriterionResult("no_503", verdict, "none", "3", ("at 12:00",), advisory),))
     write_checks(tmp_path / "checks.xml", result)
     case = next(iter(read((tmp_path / "checks.xml").read_text())))
     assert [type(found) for found in case.result] == ([kind] if kind else [])

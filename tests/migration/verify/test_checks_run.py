@@ -14,14 +14,14 @@ import pytest
 from msgspec import structs
 
 import checks
-from checks.result import Result, Verdict
+from checks.result import CriterionResult, Verdict
 from migration.base.errors import ConfigError, Refused
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
 from migration.config.cases import SmokeCase
 from migration.config.settings import CRITERIA, CriterionSettings
 from migration.source import snapshots
-from migration.verify import checks_run, samples, smoke, soak, usage
+from migration.verify import checks_run, measure, samples, smoke, soak
 from migration.verify.checks_run import ChecksResult
 from tests.support.stage import Moved, open_
 
@@ -50,7 +50,7 @@ def verdicts(found: ChecksResult) -> dict[str, Verdict]:
     return {one.name: one.verdict for one in found.criteria}
 
 
-def result(found: ChecksResult, name: str) -> Result:
+def result(found: ChecksResult, name: str) -> CriterionResult:
     one = found.result(name)
     assert one is not None
     return one
@@ -77,7 +77,7 @@ def test_criteria_from_no_traffic_to_a_pass_and_then_to_a_changed_neighbour(stag
     rate = result(good, "success_rate")
     assert "more requests like these would settle it" in rate.evidence[0]
     row = next(row for row in good.table if row.name == "success rate")
-    assert (row.before.startswith("50 %"), row.after.startswith("100 %")) == (True, True)
+    assert (row.before.startswith("50%"), row.after.startswith("100%")) == (True, True)
 
     one = stage.context.supabase.function("chat")
     assert one is not None
@@ -124,12 +124,12 @@ def test_what_smoke_cases_got_is_kept_and_judged_later(stage: Moved) -> None:
 
 def test_a_user_s_own_criterion_is_judged_with_the_others(stage: Moved, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "from checks import criterion, Finding, Verdict\n\n"
+        "from checks import criterion, Judgement, Verdict\n\n"
         "@criterion('enough_traffic')\n"
         "def enough_traffic(evidence, options):\n"
         "    'Requests in the window.'\n"
         "    seen = sum(part.requests for part in evidence.traffic)\n"
-        "    return Finding(Verdict.PASS if seen >= (options.at_least or 1) else Verdict.FAIL, 'some', str(seen))\n"
+        "    return Judgement(Verdict.PASS if seen >= (options.at_least or 1) else Verdict.FAIL, 'some', str(seen))\n"
     )
     context = stage.fresh()
     criteria = structs.replace(context.config.criteria, files=["mine.py"])
@@ -144,8 +144,8 @@ def test_a_user_s_own_criterion_is_judged_with_the_others(stage: Moved, tmp_path
 @pytest.mark.parametrize(
     "text,words",
     [
-        (None, "mine.py, which does not exist"),
-        ("1 +", "mine.py cannot be loaded: SyntaxError"),
+        (None, "mine.py does not exist"),
+        ("1 +", "cannot load mine.py: SyntaxError"),
         ("1/0", "ZeroDivision"),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_file_of_criteria_that_cannot_be_used_is_refused(
 def test_a_name_that_neither_we_nor_their_files_define_is_refused(stage: Moved, tmp_path: Path) -> None:
     (tmp_path / "none.py").write_text("")
     own = structs.replace(stage.config.criteria, files=["none.py"], named={"no_504": CriterionSettings()})
-    with pytest.raises(ConfigError, match=r"criteria\.no_504: no criterion of this name"):
+    with pytest.raises(ConfigError, match=r"criteria\.no_504: unknown criterion"):
         checks_run.criteria(structs.replace(stage.config, criteria=own, folder=tmp_path))
 
 
@@ -216,7 +216,7 @@ def drives(**verdicts: Verdict) -> Callable[[Scene], Scene]:
 def since_now(stage: Moved, **criteria: Any) -> Judged:
     """What `inv checks` says of what happens from here on, with options of some criteria replaced."""
     context = stage.fresh()
-    usage.read(context)
+    measure.read_key(context)
     start = context.clock.now()
 
     def judged() -> ChecksResult:
@@ -336,7 +336,7 @@ def another_key_pays_and_no_usage_is_logged(stage: Moved) -> ChecksResult:
     finally:
         context.supabase.set_secrets(context.environment.secrets)
         stage.mutate("generate-artifact")
-    assert result(found, "cost_logged").evidence[0].endswith("served, and no usage line")
+    assert result(found, "cost_logged").evidence[0].endswith("served without a usage line")
     assert "another key" in result(found, "provider_sees_requests").evidence[0]
     return found
 

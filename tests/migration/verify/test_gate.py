@@ -72,7 +72,7 @@ def test_an_old_version_that_goes_on_answering_fails_the_gate(stage: Scene) -> N
     result = _deploy(stage.context(clock=scene.Hurried()))
     stage.running.heal()
     assert (result.deployment.outcome, result.exit_code) == ("restored", 1), result.message
-    assert "version 1 answers, and not 2" in result.message
+    assert "v1 answers; v2 was expected" in result.message
 
 
 def test_one_stale_region_fails_the_gate_and_is_named(tmp_path: Path, sandbox: Running) -> None:
@@ -84,7 +84,7 @@ def test_one_stale_region_fails_the_gate_and_is_named(tmp_path: Path, sandbox: R
     result = _deploy(stage.context(clock=scene.Hurried()))
     sandbox.heal()
     assert result.deployment.outcome == "restored", result.message
-    assert "beta in us-east-1: version 1 answers" in result.message
+    assert "beta in us-east-1: v1 answers" in result.message
     assert "eu-central-1" not in result.message
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from checks.evidence import Missing, Month, Provider, Traffic
+from checks.evidence import Missing, Month, ProviderEvidence, Traffic
 from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, Unreachable
 from migration.clients.openrouter import KeyInfo
@@ -73,7 +73,7 @@ def test_every_part_is_there_or_says_why_it_is_not(own: Context) -> None:
     assert isinstance(found.traffic, tuple) and isinstance(found.traffic[0], Traffic)
     assert found.traffic[0].statuses == {200: 1}
     assert found.before == Missing("no earlier version is recorded")
-    assert isinstance(found.provider, Provider) and isinstance(found.month, Month)
+    assert isinstance(found.provider, ProviderEvidence) and isinstance(found.month, Month)
     assert found.window.versions == {"artifact": 2}
 
 
@@ -109,7 +109,7 @@ def test_a_month_is_projected_once_three_days_of_it_have_passed(
 
 def test_a_provider_that_does_not_tell_the_month_is_not_measured(own: Context) -> None:
     own.__dict__["provider"] = Key(usage_monthly=None)
-    assert measure.gather(own, about()).month == Missing("the provider does not say what this month has cost")
+    assert measure.gather(own, about()).month == Missing("the provider does not report what this month has cost")
 
 
 def test_an_untouched_function_that_is_not_deployed_or_does_not_answer_is_told(own: Context) -> None:

@@ -18,7 +18,7 @@ from migration.logs.reader import LogReader
 from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import LogRow
 from migration.verify import readings
-from migration.verify.readings import Scope
+from migration.verify.readings import LiveVersions
 from tests.support.logs import NOON, Direct, row
 
 USAGE = (
@@ -27,7 +27,7 @@ USAGE = (
 )
 PATTERN = Pattern("usage", USAGE, ("make",))
 ROUTE = Pattern("chat_route", r"Chat, \d+ turns", ("chat",))
-SCOPE = Scope({"make": ("f-make", 7), "chat": ("f-chat", 3)}, NOON, NOON + timedelta(hours=1))
+SCOPE = LiveVersions({"make": ("f-make", 7), "chat": ("f-chat", 3)}, NOON, NOON + timedelta(hours=1))
 LATER = NOON + timedelta(hours=1)
 Fill = Callable[..., LogReader]
 
@@ -85,7 +85,7 @@ def test_only_the_versions_asked_for_count_and_each_row_once(fill: Fill) -> None
 
 
 def test_days_are_added_up(fill: Fill) -> None:
-    days = Scope(SCOPE.functions, NOON, NOON + timedelta(days=3))
+    days = LiveVersions(SCOPE.functions, NOON, NOON + timedelta(days=3))
     reader = fill(*(answer(hour * 3600) for hour in range(0, 72, 6)), *(usage(hour * 3600) for hour in range(0, 72, 6)))
     assert together(readings.traffic(reader, days)).statuses == {200: 12}
     spend = readings.spend(reader, days, PATTERN, NOON + timedelta(days=3))
@@ -118,7 +118,7 @@ def test_a_served_request_without_a_usage_line_is_missing_and_a_young_one_only_l
     reader = fill(answer(1), usage(1), answer(2), answer(3500), answer(4, 503), answer(5, 400))
     found = readings.spend(reader, SCOPE, PATTERN, NOON + timedelta(seconds=3400))
     assert (found.successes, found.lines, found.missing, found.late, found.ripe) == (3, 1, 1, 1, 2)
-    assert [str(offender) for offender in found.offenders] == ["make e2: served, and no usage line"]
+    assert [str(offender) for offender in found.offenders] == ["make e2: served without a usage line"]
 
 
 def test_what_retries_cost_is_in_the_total_and_counts_as_one_request(fill: Fill) -> None:
@@ -177,7 +177,7 @@ def test_a_route_is_the_signal_that_names_the_function_as_its_own() -> None:
 
 
 def test_without_functions_nothing_is_asked(fill: Fill) -> None:
-    nobody = Scope({}, NOON, LATER)
+    nobody = LiveVersions({}, NOON, LATER)
     reader = fill(answer(1))
     assert readings.traffic(reader, nobody) == ()
     assert readings.spend(reader, nobody, PATTERN, LATER).successes == 0
@@ -185,5 +185,5 @@ def test_without_functions_nothing_is_asked(fill: Fill) -> None:
 
 
 def test_a_function_name_or_id_cannot_leave_its_quotes(fill: Fill) -> None:
-    hostile = Scope({"x": ("f' or 1=1 --", 1)}, NOON, LATER)
+    hostile = LiveVersions({"x": ("f' or 1=1 --", 1)}, NOON, LATER)
     assert readings.traffic(fill(answer(1)), hostile)[0].requests == 0

@@ -180,7 +180,7 @@ def test_a_case_that_takes_too_long_fails_when_its_time_is_up(make: Make, httpse
     result = smoke.run(make([{"name": "slow", "method": "PUT", "timeout": "200ms"}, {"name": "quick"}]))
     over.set()
     assert [case.ok for case in result.cases] == [False, True]
-    assert says(result)["slow"][0].startswith("answer: expected one within 0.2 s, got ")
+    assert says(result)["slow"][0].startswith("answer: expected an answer within 0.2 s, got ")
     assert result.cases[0].status is None
 
 
@@ -237,7 +237,7 @@ def test_a_case_without_its_capture_is_skipped_and_not_ok(make: Make, httpserver
     result = smoke.run(make([MAKER, FIX]))
     fix = result.cases[1]
     assert (result.ok, fix.ok, fix.sample, len(seen)) == (False, False, None, 1)
-    assert fix.skipped == "it needs made of the case maker, which did not deliver it"
+    assert fix.skipped == "it needs made from the case maker, which did not deliver it"
 
 
 def test_a_capture_that_is_not_there_is_a_failure_of_its_maker(make: Make, httpserver: HTTPServer) -> None:
@@ -267,7 +267,7 @@ def test_what_became_of_an_artifact_is_told_apart(
         ({"auth": "${TOKEN_THAT_IS_NOT_SET}"}, "TOKEN_THAT_IS_NOT_SET is not set"),
         ({"body": {"a": ["${VALUE_THAT_IS_NOT_SET}"]}}, "VALUE_THAT_IS_NOT_SET is not set"),
         ({"headers": {"x": "${VALUE_THAT_IS_NOT_SET}"}}, "VALUE_THAT_IS_NOT_SET is not set"),
-        ({"body_file": "nothing.json"}, "cannot be read"),
+        ({"body_file": "nothing.json"}, "cannot read"),
         ({"body": "{{capture.nothing}}"}, "no case captures nothing"),
     ],
 )

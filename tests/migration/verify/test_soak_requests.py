@@ -20,11 +20,11 @@ from migration.base.progress import Collected
 from migration.config.load import Config
 from migration.context import Context, Environment
 from migration.rehearsal.providers.program import OK, Dice
-from migration.verify import soak, soak_cases
+from migration.verify import soak, soak_requests
 from migration.verify.samples import Sample
 from migration.verify.sequential import Sprt, odds
 from migration.verify.soak import SoakResult
-from tests.migration.verify.test_sequential import provider
+from tests.migration.verify.test_sequential import provider, run
 from tests.support.built import built
 from tests.support.long import report
 from tests.support.stage import Moved, open_
@@ -134,7 +134,7 @@ def test_soaks_of_the_sandbox_end_as_the_fate_of_its_provider_says(stage: Moved,
         stage.misbehave(openrouter={"error_rate": dict(program.error_rate), "seed": program.seed})
         found = soak.run(stage.fresh(), concurrency=1)
         dice = Dice(program)
-        decision, good, bad = Sprt().run(dice.turn().outcome == OK for _ in range(300))
+        decision, good, bad = run(Sprt(), (dice.turn().outcome == OK for _ in range(300)))
         assert (found.verdict, found.successes, found.requests) == (_VERDICTS[decision], good, good + bad), found
         ends[found.verdict] += 1
     report("Soak", f"soaks of the sandbox at {rate:.0%}", 6, time.monotonic() - began, ends)
@@ -146,11 +146,11 @@ _VERDICTS = {"accept": "pass", "reject": "fail", None: "inconclusive"}
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (502, {"code": "PROVIDER_KEY", "error": "OpenRouter 401"}, "make: 502 PROVIDER_KEY (inv doctor)"),
-        (502, {"code": "PROVIDER_CREDIT", "error": "OpenRouter 402"}, "make: 502 PROVIDER_CREDIT (inv doctor)"),
+        (502, {"code": "PROVIDER_KEY", "error": "OpenRouter 401"}, "make: 502 PROVIDER_KEY"),
+        (502, {"code": "PROVIDER_CREDIT", "error": "OpenRouter 402"}, "make: 502 PROVIDER_CREDIT"),
         (500, {"error": "OPENROUTER_K2T_KEY not configured"}, "make: 500 OPENROUTER_K2T_KEY not configured"),
         (401, {"code": 401, "message": "Invalid JWT"}, "the caller is refused: make answered 401 Invalid JWT"),
-        (404, {"code": "NOT_FOUND"}, "the function is not there: make answered 404 NOT_FOUND"),
+        (404, {"code": "NOT_FOUND"}, "the function is not deployed: make answered 404 NOT_FOUND"),
     ],
 )
 def test_a_dead_key_spent_credit_or_a_closed_door_ends_it_at_once(
@@ -178,7 +178,7 @@ def test_what_was_not_confirmed_is_not_sent(tmp_path: Path) -> None:
     asked: list[str] = []
     with pytest.raises(Refused, match="nothing was sent"):
         soak.run(context("http://127.0.0.1:9", tmp_path), confirm=lambda what: bool(asked.append(what)))
-    assert asked == ["At most 300 requests and $2.00; about 113 if 99 % of them succeed. Soak local"]
+    assert asked == ["At most 300 requests and $2.00; about 113 requests if 99% of them succeed. Soak local"]
 
 
 def test_cases_that_should_succeed_by_themselves_are_sent_in_turn(tmp_path: Path) -> None:
@@ -188,14 +188,14 @@ def test_cases_that_should_succeed_by_themselves_are_sent_in_turn(tmp_path: Path
     maker = {**CASE, "name": "maker", "capture": {"broken": {"at": "$.success"}}}
     slow = {**CASE, "name": "slow", "expect": {"max_seconds": 1}}
     cases = [CASE, negative, other, fed, maker, slow]
-    found = soak_cases.cases(context("http://127.0.0.1:9", tmp_path, *cases), soak.Soak())
+    found = soak_requests.cases(context("http://127.0.0.1:9", tmp_path, *cases), soak.Soak())
     assert [case.name for case in found] == ["counter", "maker", "slow"]
     assert [case.expect.max_seconds for case in found if case.name == "slow"] == [None]
 
 
 def test_without_a_case_to_send_it_is_refused(tmp_path: Path) -> None:
     nothing = context("http://127.0.0.1:9", tmp_path, {**CASE, "expect": {"status": 400}})
-    with pytest.raises(Refused, match="nothing to soak with"):
+    with pytest.raises(Refused, match="can be soaked"):
         soak.run(nothing)
 
 
@@ -207,4 +207,4 @@ def test_failures_of_one_kind_are_counted_together(tmp_path: Path) -> None:
 def test_a_passing_trouble_is_no_reason_to_give_up(tmp_path: Path) -> None:
     own = context("http://127.0.0.1:9", tmp_path)
     sample = Sample(own.clock.now(), "make", "counter", False, 503, 1.0, None, "e1", "503 PROVIDER_OVERLOADED")
-    assert soak_cases.Hopeless(own)(sample) == ""
+    assert soak_requests.StopReason(own)(sample) == ""

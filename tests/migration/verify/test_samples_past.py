@@ -13,7 +13,7 @@ from migration.base.clock import VirtualClock
 from migration.context import Context
 from migration.ledger.deployments import History, fold
 from migration.rehearsal.logstore import LogStore
-from migration.verify import past, samples
+from migration.verify import samples
 from migration.verify.samples import Sample
 from migration.verify.smoke import CaseResult, SmokeResult
 from tests.support.logs import NOON, Direct, context
@@ -50,7 +50,7 @@ def own(tmp_path: Path) -> Context:
 def judged(own: Context, records: History, name: str) -> Artifacts | Missing:
     found = records.find(name)
     assert found is not None
-    return past.artifacts(own, past.of(records, found))
+    return samples.artifacts_before(own, samples.past(records, found))
 
 
 def counts(found: Artifacts | Missing) -> tuple[int, int]:
@@ -92,13 +92,13 @@ def test_without_answers_here_the_gate_of_the_code_before_tells(own: Context) ->
 
 def test_where_nothing_is_known_it_says_so(own: Context) -> None:
     assert judged(own, history(deployment("one", 2)), "one") == Missing("no smoke case was run before")
-    assert past.artifacts(own, past.Past()) == Missing("no earlier version is recorded")
+    assert samples.artifacts_before(own, samples.PastCode()) == Missing("no earlier version is recorded")
 
 
 def test_a_gate_counts_what_its_smoke_cases_got() -> None:
     good = CaseResult("a", "make", True, 200, artifact="valid", at=NOON)
     broken = CaseResult("b", "make", False, 200, artifact="invalid", at=NOON)
     refused = CaseResult("c", "make", False, 503, artifact="missing", at=NOON)
-    found = past.counted(SmokeResult((good, broken, refused, CaseResult("d", "chat", True, 200, at=NOON))))
+    found = samples.counts(SmokeResult((good, broken, refused, CaseResult("d", "chat", True, 200, at=NOON))).samples)
     assert found == {"tried": 3, "worked": 1, "delivered": 2, "valid": 1}
-    assert past.counted({"error": "there is no anon key"}) == past.counted(None) == {}
+    assert samples.counts([])["tried"] == 0

@@ -12,7 +12,7 @@ from migration.base.clock import VirtualClock
 from migration.clients.openrouter import KeyInfo
 from migration.config.load import Config
 from migration.context import Context, Environment
-from migration.verify import usage
+from migration.verify import measure
 from tests.support.built import built
 
 
@@ -58,25 +58,25 @@ def context(tmp_path: Path, key: Key) -> Context:
 
 
 def test_from_an_earlier_reading_it_is_exactly_what_came_since(context: Context, key: Key) -> None:
-    usage.read(context)
+    measure.read_key(context)
     context.clock.sleep(60)
     key.usage = 5.25
-    assert usage.since(context, context.clock.now()) == (0.25, "since our reading of 12:00:00 UTC")
+    assert measure.booked_since(context, context.clock.now()) == (0.25, "since our reading of 12:00:00 UTC")
 
 
 def test_the_newest_reading_before_the_span_is_taken_and_none_within_it(context: Context, key: Key) -> None:
     for spent in (5.0, 5.1, 5.2):
         key.usage = spent
-        usage.read(context)
+        measure.read_key(context)
         context.clock.sleep(600)
     start = context.clock.now() - timedelta(seconds=900)
-    assert usage.since(context, start)[0] == pytest.approx(0.1)
+    assert measure.booked_since(context, start)[0] == pytest.approx(0.1)
 
 
 def test_a_reading_of_another_key_is_none_of_this_one(context: Context, key: Key) -> None:
-    usage.read(context)
+    measure.read_key(context)
     key.label, key.usage, key.daily = "sk-or-v1-def...456", 0.3, 0.3
-    assert usage.since(context, context.clock.now()) == (0.3, "today, UTC")
+    assert measure.booked_since(context, context.clock.now()) == (0.3, "today, UTC")
 
 
 @pytest.mark.parametrize(
@@ -86,19 +86,19 @@ def test_without_a_reading_the_provider_s_own_spans_serve(
     context: Context, hours: float, expected: tuple[float, str]
 ) -> None:
     """The clock stands at noon of Sunday, November 22."""
-    assert usage.since(context, context.clock.now() - timedelta(hours=hours)) == expected
+    assert measure.booked_since(context, context.clock.now() - timedelta(hours=hours)) == expected
 
 
 def test_a_span_that_begins_before_all_of_them_is_covered_by_the_key_s_lifetime(context: Context) -> None:
-    assert usage.since(context, context.clock.now() - timedelta(days=60)) == (5.0, "in the key's lifetime")
+    assert measure.booked_since(context, context.clock.now() - timedelta(days=60)) == (5.0, "in the key's lifetime")
 
 
 def test_a_span_the_provider_does_not_tell_is_covered_by_the_next_longer_one(context: Context, key: Key) -> None:
     key.daily = None
-    assert usage.since(context, context.clock.now() - timedelta(hours=1)) == (2.0, "this week")
+    assert measure.booked_since(context, context.clock.now() - timedelta(hours=1)) == (2.0, "this week")
 
 
 def test_a_torn_file_of_readings_is_no_reading(context: Context) -> None:
-    usage.read(context)
+    measure.read_key(context)
     next((context.state / "usage").iterdir()).write_text("[[")
-    assert usage.since(context, context.clock.now() - timedelta(hours=1))[1] == "today, UTC"
+    assert measure.booked_since(context, context.clock.now() - timedelta(hours=1))[1] == "today, UTC"

@@ -9,7 +9,7 @@ import pytest
 
 from migration.base.errors import ConfigError
 from migration.config.cases import SmokeCase
-from migration.verify import captures
+from migration.verify import smoke_cases
 from tests.support.built import built
 
 
@@ -18,25 +18,25 @@ def case(name: str, body: Any = None, **more: Any) -> SmokeCase:
 
 
 def order(*cases: SmokeCase) -> list[str]:
-    needs = {each.name: captures.used(each.headers, each.body) for each in cases}
-    return [each.name for each in captures.ordered(cases, needs)]
+    needs = {each.name: smoke_cases.used(each.headers, each.body) for each in cases}
+    return [each.name for each in smoke_cases.ordered(cases, needs)]
 
 
 def test_a_text_that_is_one_capture_becomes_its_value_and_others_hold_its_text() -> None:
     """Numbers and lists stay what they are when nothing stands beside them."""
     body = {"id": "{{capture.id}}", "list": ["{{ capture.tags }}", 1], "text": "no. {{capture.id}} of {{capture.tags}}"}
-    assert captures.fill(body, {"id": 7, "tags": ["a"]}) == {"id": 7, "list": [["a"], 1], "text": 'no. 7 of ["a"]'}
+    assert smoke_cases.fill(body, {"id": 7, "tags": ["a"]}) == {"id": 7, "list": [["a"], 1], "text": 'no. 7 of ["a"]'}
 
 
 def test_other_braces_stay_as_they_are() -> None:
     """JSX in a body is full of braces."""
     text = "<p style={{color: c}}>{{x}} {capture.id} ${a}</p>"
-    assert captures.fill(text, {}) == text and captures.used(text) == set()
+    assert smoke_cases.fill(text, {}) == text and smoke_cases.used(text) == set()
 
 
 def test_names_are_found_anywhere_in_a_body() -> None:
     """In keys of keys, in lists, in headers."""
-    assert captures.used({"x-id": "{{capture.a}}"}, {"b": [{"c": "{{capture.d}}"}]}) == {"a", "d"}
+    assert smoke_cases.used({"x-id": "{{capture.a}}"}, {"b": [{"c": "{{capture.d}}"}]}) == {"a", "d"}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_names_are_found_anywhere_in_a_body() -> None:
 def test_a_value_is_taken_by_path_and_narrowed_by_pattern(capture: Any, value: Any) -> None:
     """What cannot be found is a failure that names the capture."""
     body = json.dumps({"code": "<a>x</a>", "items": [{"n": 1}, {"n": 2}]}).encode()
-    kept, missing = captures.take(case("a", capture={"it": capture}).capture, body)
+    kept, missing = smoke_cases.take(case("a", capture={"it": capture}).capture, body)
     assert kept == ({} if value is None else {"it": value})
     assert [failure.what for failure in missing] == (["capture it"] if value is None else [])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from checks.evidence import Missing, Unchanged
+from checks.evidence import Missing, UnchangedEvidence
 from migration.base.errors import CutoverError, ServiceFailed
 from migration.source import reader, snapshots
 from migration.source.source import Source
@@ -22,14 +22,14 @@ def all_of(
     about: Subject,
     answers: Sequence[Sample],
     lines: Mapping[str, int] | Missing,
-) -> dict[str, Unchanged | Missing]:
+) -> dict[str, UnchangedEvidence | Missing]:
     """Evidence for each of migration.unchanged, by slug."""
     slugs = context.config.migration.unchanged
     try:
         base = {} if about.gate else _base(context, about.base, slugs)
     except CutoverError as error:
         return dict.fromkeys(slugs, Missing(error.message))
-    found: dict[str, Unchanged | Missing] = {}
+    found: dict[str, UnchangedEvidence | Missing] = {}
     for slug in slugs:
         own = [answer for answer in answers if answer.function == slug]
         count = None if isinstance(lines, Missing) else lines.get(slug)
@@ -42,13 +42,13 @@ def all_of(
 
 def _one(
     context: Context, about: Subject, slug: str, base: Source | None, own: Sequence[Sample], lines: int | None
-) -> Unchanged:
+) -> UnchangedEvidence:
     live = about.live.get(slug)
     if live is None:
-        return Unchanged(slug, False, ("it is not deployed",), False, False, 404, lines)
+        return UnchangedEvidence(slug, False, ("it is not deployed",), False, False, 404, lines)
     answers, status = _answers(context, slug, own)
     same, differs = (None, ()) if about.gate else _compare(context, live, base)
-    return Unchanged(slug, same, differs, _as_before(about, live), answers, status, lines)
+    return UnchangedEvidence(slug, same, differs, _as_before(about, live), answers, status, lines)
 
 
 def _base(context: Context, revision: str, slugs: Sequence[str]) -> dict[str, Source]:

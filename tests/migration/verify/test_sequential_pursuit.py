@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from migration.verify.pursuit import Pursuit
+from migration.verify.sequential import Pursuit
 
 
 def test_answers_come_in_order_though_the_later_ones_are_quicker() -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from migration.base.clock import VirtualClock
-from migration.verify.spending import LAG, Meter
+from migration.verify.soak_requests import LAG, SpendMeter
 
 
-def meter(*readings: float | None, unit: float = 0.01) -> tuple[Meter, VirtualClock]:
+def meter(*readings: float | None, unit: float = 0.01) -> tuple[SpendMeter, VirtualClock]:
     """Each reading is given once, the last one for ever."""
     left = list(readings)
     clock = VirtualClock()
-    return Meter(lambda: left.pop(0) if len(left) > 1 else left[0], unit, clock), clock
+    return SpendMeter(lambda: left.pop(0) if len(left) > 1 else left[0], unit, clock), clock
 
 
-def spend(found: Meter, limit: float) -> int:
+def spend(found: SpendMeter, limit: float) -> int:
     """How many requests go out one after another before the meter says stop."""
     sent = 0
     while found.covers(limit, 0) and sent < 10_000:
@@ -67,7 +67,7 @@ def test_a_provider_that_is_not_heard_changes_nothing() -> None:
 def test_it_is_not_asked_at_every_request() -> None:
     readings = iter(range(100))
     clock = VirtualClock()
-    found = Meter(lambda: float(next(readings)), 0.01, clock)
+    found = SpendMeter(lambda: float(next(readings)), 0.01, clock)
     for _ in range(50):
         found.count()
         found.refresh()

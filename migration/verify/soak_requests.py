@@ -1,0 +1,193 @@
+"""What a soak sends, what it has spent so far, and when an answer says that sending more cannot help."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from migration.base.clock import Clock
+from migration.base.command import AGAIN, Do
+from migration.base.errors import CutoverError, Refused
+from migration.base.secrets_type import mask
+from migration.clients.openrouter_errors import ProviderError
+from migration.config.cases import SmokeCase
+from migration.config.settings import Soak
+from migration.verify import smoke_cases
+from migration.verify.samples import Sample
+from migration.verify.smoke import CaseResult, Sender
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+_PAUSE = 5.0  # seconds between two readings of the key
+_DEAD = re.compile(
+    r"not.?configured|provider_key|provider_credit|insufficient credits|limit exceeded|user not found|"
+    r"no auth credentials|cannot be reached",
+    re.IGNORECASE,
+)
+_CLOSED = {401: "the caller is refused", 403: "the caller is refused", 404: "the function is not deployed",
+           540: "the project is paused"}  # fmt: skip
+_KEY = {"no_key", "unknown_key", "disabled_key", "expired_key", "wrong_kind", "key_limit", "no_credit"}
+
+
+def cases(context: Context, settings: Soak) -> list[SmokeCase]:
+    """The smoke cases of the migrated functions that should succeed, or the one that soak.case names.
+
+    How long an answer took is not held against it: the criterion response_time judges that. Refused without any.
+    """
+    known = context.config.smoke
+    if settings.case:
+        chosen = smoke_cases.choose(known, [settings.case], context.config.folder)[-1:]
+    else:
+        chosen = [case for case in known if _suits(context, case)]
+    if not chosen:
+        raise Refused(
+            "no smoke case of migration.functions can be soaked: it must expect success and use no capture",
+            Do("add one to the section smoke of config.yaml"),
+            AGAIN,
+        )
+    smoke_cases.check(context, chosen)
+    return [structs.replace(case, expect=structs.replace(case.expect, max_seconds=None)) for case in chosen]
+
+
+def asker(context: Context, settings: Soak) -> Callable[[int], Sample]:
+    """A function that sends request n: the cases in turn."""
+    chosen, sender = cases(context, settings), Sender(context)
+
+    def ask(number: int) -> Sample:
+        result = sender.send(chosen[number % len(chosen)])
+        sample = result.sample or Sample(context.clock.now(), result.function, result.name, False, 0, 0.0)
+        return sample if sample.ok else replace(sample, detail=_why(result))
+
+    return ask
+
+
+def _why(result: CaseResult) -> str:
+    """The answer's own error text, short, so that failures of one kind look alike."""
+    if result.answer is None or result.answer.ok:
+        return mask(str(result.failures[0])) if result.failures else ""
+    try:
+        text = result.answer.json()
+    except ValueError:
+        text = result.answer.text
+    if isinstance(text, dict):
+        text = next((text[key] for key in ("code", "error", "message", "msg") if isinstance(text.get(key), str)), "")
+    return f"{result.status} {' '.join(mask(str(text)).split())[:120]}".strip()
+
+
+class StopReason:
+    """Why more requests cannot help after a failed answer; empty when they can."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._asked = float("-inf")
+
+    def __call__(self, sample: Sample) -> str:
+        if sample.status in _CLOSED:
+            return f"{_CLOSED[sample.status]}: {sample.function} answered {sample.detail}"
+        if _DEAD.search(sample.detail):
+            return f"{sample.function}: {sample.detail}"
+        return self._provider()
+
+    def _provider(self) -> str:
+        """Whether the provider still accepts the key, read every few seconds."""
+        clock, own = self._context.clock, self._context.environment
+        if not own.provider_key or self._context.config.provider is None or clock.monotonic() - self._asked < _PAUSE:
+            return ""
+        self._asked = clock.monotonic()
+        try:
+            key = self._context.provider.key()
+        except ProviderError as error:
+            return f"{error.message}" if error.kind in _KEY else ""
+        except CutoverError:
+            return ""
+        used_up = key.remaining is not None and key.remaining <= 0
+        return "the provider's key has reached its limit" if used_up else ""
+
+
+def _suits(context: Context, case: SmokeCase) -> bool:
+    if case.function not in context.config.migration.functions:
+        return False
+    needs = smoke_cases.used(case.headers, smoke_cases.body_of(case, context.config.folder))
+    return not needs and all(200 <= status < 300 for status in case.expect.statuses)
+
+
+# What it has spent: by the provider's own counter, and by a cautious estimate for what that may not hold yet.
+
+LAG = 60.0  # seconds until the provider has booked a request
+_EVERY = 3.0  # seconds between two readings
+_UNIT = 0.005  # USD a request, without cost_per_artifact in config.yaml
+
+
+class SpendMeter:
+    """`read` gives the key's lifetime spend in USD, None without a key; `unit` is the estimate for one request."""
+
+    def __init__(self, read: Callable[[], float | None], unit: float, clock: Clock) -> None:
+        self._read = read
+        self._unit = unit
+        self._clock = clock
+        self._first = read()
+        self._asked = clock.monotonic()
+        self._young: deque[float] = deque()
+        self._old = 0
+        self.booked = 0.0
+
+    @property
+    def measured(self) -> bool:
+        """Whether the provider has booked anything since the soak began."""
+        return self.booked > 0
+
+    @property
+    def requests(self) -> int:
+        return self._old + len(self._young)
+
+    @property
+    def cost(self) -> float:
+        """USD spent: what is booked, else the estimate."""
+        return self.booked if self.measured else self.requests * self._unit
+
+    def count(self) -> None:
+        """A request was answered."""
+        self._young.append(self._clock.monotonic())
+
+    def covers(self, limit: float, flying: int) -> bool:
+        """Whether one more request stays within the limit, with `flying` ones not yet answered."""
+        self._age()
+        unbooked = len(self._young) if self.measured else self.requests
+        return max(self.booked, 0.0) + (unbooked + flying + 1) * self._unit <= limit + 1e-9
+
+    def refresh(self, now: bool = False) -> None:
+        """Read the counter again, at most every three seconds unless `now`."""
+        if self._first is None or (not now and self._clock.monotonic() - self._asked < _EVERY):
+            return
+        self._asked = self._clock.monotonic()
+        lifetime = self._read()
+        if lifetime is not None:
+            self.booked = max(self.booked, lifetime - self._first)
+
+    def _age(self) -> None:
+        old = self._clock.monotonic() - LAG
+        while self._young and self._young[0] <= old:
+            self._young.popleft()
+            self._old += 1
+
+
+def meter(context: Context) -> SpendMeter:
+    """The meter of a run: the provider's key if there is one, else an estimate for every request."""
+    wanted = context.config.criteria.named.get("cost_per_artifact")
+    unit = (wanted.mean or wanted.at_most) if wanted else None
+
+    def read() -> float | None:
+        if not context.environment.provider_key or context.config.provider is None:
+            return None
+        try:
+            return context.provider.key().usage
+        except CutoverError:
+            return None
+
+    return SpendMeter(read, unit or _UNIT, context.clock)
