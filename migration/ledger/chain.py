@@ -13,14 +13,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from migration.base import durable
 from migration.base.secrets_type import mask
 from migration.git.repository import Repository
+from migration.ledger.records import Record, parse
 
-Record = dict[str, Any]
 MANY = 500  # new records before the cache file is worth writing again
+FORM = "2"  # of the cache file; another one is read from git again
 
 
 def encode(record: Record) -> str:
@@ -44,7 +44,7 @@ def read(repository: Repository, tip: str, since: str | None = None) -> list[Rec
     batch = repository.git("cat-file", "--batch", "--buffer", stdin=commits, timeout=120.0).out
     unique: dict[str, Record] = {}
     for commit, message in reversed(_messages(batch)):
-        record = _decode(message, commit)
+        record = parse(message, commit)
         unique.setdefault(record["id"], record)
     return list(unique.values())
 
@@ -65,18 +65,6 @@ def _messages(batch: bytes) -> list[tuple[str, bytes]]:
         found.append((commit.decode(), body.partition(b"\n\n")[2]))
         position = end + 2 + int(size)
     return found
-
-
-def _decode(message: bytes, commit: str) -> Record:
-    """A record; text that is not one is kept as `unreadable`, never dropped."""
-    line = message.split(b"\n", 1)[0].decode("utf-8", "replace")
-    try:
-        record = json.loads(line)
-    except ValueError:
-        record = None
-    if not isinstance(record, dict) or not isinstance(record.get("record"), str):
-        return {"record": "unreadable", "id": commit, "at": "", "text": line}
-    return {"id": commit, "at": "", **record}
 
 
 class ChainReader:
@@ -116,14 +104,14 @@ class ChainReader:
         """The cached tip and records, where the file is intact."""
         with contextlib.suppress(OSError, ValueError):
             head, _, body = self.file.read_bytes().partition(b"\n")
-            tip, digest = head.decode().split(" ")
-            if hashlib.sha256(body).hexdigest() == digest and self.repository.revision(tip):
+            tip, digest, form = head.decode().split(" ")
+            if form == FORM and hashlib.sha256(body).hexdigest() == digest and self.repository.revision(tip):
                 return tip, json.loads(body)
         return None, []
 
     def _store(self) -> None:
         body = json.dumps(self._records, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        head = f"{self._tip} {hashlib.sha256(body).hexdigest()}\n".encode()
+        head = f"{self._tip} {hashlib.sha256(body).hexdigest()} {FORM}\n".encode()
         with contextlib.suppress(OSError):  # reading works without the cache
             durable.write(self.file, head + body, sync=False)
             self._kept = len(self._records)

@@ -8,7 +8,8 @@ restored revision as `revision` and the one taken back as `base_revision`, says 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 Record = Mapping[str, Any]
@@ -112,18 +113,13 @@ class History:
 
     def live_before(self, deployment: str | None) -> Deployment | None:
         """The deployment that was live when this one began (now, for None)."""
-        found: Deployment | None = None
-        for one in self.deployments:
-            if one.id == deployment:
-                break
-            if one.kind == "rollback" and one.outcome in UNDONE:
-                found = self.find(one.to) if one.to else None
-            elif one.stayed:
-                found = one
-        return found
+        place = self._places.get(deployment or "", len(self.deployments))
+        live = self._live[place]
+        return None if live is None else self.deployments[live]
 
     def find(self, deployment: str | None) -> Deployment | None:
-        return next((one for one in self.deployments if one.id == deployment), None)
+        place = self._places.get(deployment or "")
+        return None if place is None else self.deployments[place]
 
     def base(self, default: str, slugs: Iterable[str] = ()) -> str:
         """The base revision of a deployment of these functions made now; `default` (app.base) when none is live.
@@ -140,19 +136,52 @@ class History:
 
     def undone(self, deployment: str) -> Deployment | None:
         """The rollback that took this deployment back, if one did."""
-        for one in reversed(self.deployments):
-            if one.kind == "rollback" and one.outcome in UNDONE and deployment in undoes(self, one):
-                return one
-        return None
+        return self._undone.get(deployment)
 
     def left(self, slug: str, before: str = "") -> KnownVersion | None:
         """The last recorded live version of a function, by a deployment or a rollback; `before` that one began."""
-        known = [one.id for one in self.deployments]
-        for one in reversed(self.deployments[: known.index(before)] if before in known else self.deployments):
-            change = one.change(slug)
-            if change and change.after and one.outcome != "abandoned":
-                return KnownVersion(slug, change.after.get("version"), change.after.get("source_digest"), one.id)
-        return None
+        end = self._places.get(before, len(self.deployments))
+        return next((known for place, known in reversed(self._left.get(slug, ())) if place < end), None)
+
+    # Indexes, so that each question takes the same time however long the ledger is
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {one.id: place for place, one in enumerate(self.deployments)}
+
+    @cached_property
+    def _live(self) -> list[int | None]:
+        """For each deployment the place of the one that was live when it began, and last: of the one that is now.
+
+        A rollback makes an earlier one live; one that names a later one, or itself, makes none live that we know of.
+        """
+        live: int | None = None
+        found = []
+        for place, one in enumerate(self.deployments):
+            found.append(live)
+            if one.kind == "rollback" and one.outcome in UNDONE:
+                live = self._places.get(one.to or "")
+                live = live if live is not None and live < place else None
+            elif one.stayed:
+                live = place
+        return [*found, live]
+
+    @cached_property
+    def _undone(self) -> dict[str, Deployment]:
+        rollbacks = (one for one in self.deployments if one.kind == "rollback" and one.outcome in UNDONE)
+        return {name: one for one in rollbacks for name in undoes(self, one)}
+
+    @cached_property
+    def _left(self) -> dict[str, list[tuple[int, KnownVersion]]]:
+        found: dict[str, list[tuple[int, KnownVersion]]] = {}
+        for place, one in enumerate(self.deployments):
+            for change in one.functions if one.outcome != "abandoned" else ():
+                if change.after:
+                    known = KnownVersion(
+                        change.slug, change.after.get("version"), change.after.get("source_digest"), one.id
+                    )
+                    found.setdefault(change.slug, []).append((place, known))
+        return found
 
 
 def agrees(revert: Record | None) -> bool:
@@ -164,7 +193,7 @@ def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
     """The deployments that a rollback takes back, newest first: all that were live after its `to`."""
     found: list[str] = []
     current = history.live_before(rollback.id)
-    while current is not None and current.id != rollback.to and current.id not in found:
+    while current is not None and current.id != rollback.to:  # each began before the last: this ends
         found.append(current.id)
         current = history.live_before(current.id)
     return tuple(found)
@@ -173,16 +202,16 @@ def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
 def fold(records: Iterable[Record]) -> History:
     """The records of one environment, oldest first, as history. Records of unknown kinds are kept and passed over."""
     known = tuple(records)
-    found: dict[str, Deployment] = {}
+    found: dict[str, tuple[Record, list[Record]]] = {}
     holds: dict[str, Record] = {}
     for record in known:
-        name = _text(record, "deployment")
-        if record["record"] == "intent" and name not in found:
-            found[name] = _begin(record)
-        elif name in found and record["record"] in _STEPS:
-            found[name] = _STEPS[record["record"]](found[name], record)
+        kind, name = record["record"], _text(record, "deployment")
+        if kind == "intent" and name not in found:
+            found[name] = (record, [])
+        elif kind in _LATER and name in found:
+            found[name][1].append(record)
         _hold(holds, record)
-    return History(_ordered(found.values()), tuple(holds.values()), known)
+    return History(_ordered(_deployment(*parts) for parts in found.values()), tuple(holds.values()), known)
 
 
 def _ordered(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
@@ -219,54 +248,61 @@ def _hold(holds: dict[str, Record], record: Record) -> None:
             del holds[key]
 
 
-def _begin(record: Record) -> Deployment:
+_LATER = frozenset({"staged", "outcome", "git"})
+
+
+def _deployment(intent: Record, later: Iterable[Record]) -> Deployment:
+    """One deployment from its intent and what was recorded of it since.
+
+    Of each function the newest staging answer and the newest `after` count; of everything else the newest record.
+    """
+    answers: dict[Any, Record] = {}
+    after: dict[str, Record | None] = {}
+    perhaps: tuple[str, ...] = ()
+    hold, end, revert = intent.get("hold"), None, None
+    for record in later:
+        if record["record"] == "staged":
+            answers |= {answer.get("slug"): answer for answer in record.get("answers") or ()}
+            perhaps = tuple(record.get("perhaps_stranded") or ())
+        elif record["record"] == "outcome":
+            end, hold = record, record.get("hold") or hold
+            after |= {one["slug"]: one.get("after") for one in record.get("functions") or ()}
+        else:
+            revert = record.get("revert")
     changes = tuple(
-        Change(one["slug"], one.get("action", ""), one.get("before"), one.get("wanted") or {})
-        for one in record.get("functions") or ()
+        Change(one["slug"], one.get("action") or "", one.get("before"), one.get("wanted") or {}, after.get(one["slug"]))
+        for one in intent.get("functions") or ()
     )
+    last: Record = end or {}
     return Deployment(
-        id=record["deployment"],
-        kind=_text(record, "kind"),
-        at=_text(record, "at"),
-        who=_text(record, "who"),
-        where=record.get("where") or {},
-        environment=_text(record, "environment"),
-        project_ref=_text(record, "project_ref"),
-        revision=_text(record, "revision"),
-        base_revision=_text(record, "base_revision"),
-        plan_hash=_text(record, "plan_hash"),
-        partial=bool(record.get("partial")),
-        to=record.get("to"),
+        id=intent["deployment"],
+        kind=_text(intent, "kind"),
+        at=_text(intent, "at"),
+        who=_text(intent, "who"),
+        where=intent.get("where") or {},
+        environment=_text(intent, "environment"),
+        project_ref=_text(intent, "project_ref"),
+        revision=_text(intent, "revision"),
+        base_revision=_text(intent, "base_revision"),
+        plan_hash=_text(intent, "plan_hash"),
+        partial=bool(intent.get("partial")),
+        to=intent.get("to"),
         functions=changes,
-        secrets=record.get("secrets") or {},
-        snapshots=record.get("snapshots") or {},
-        without_lock=_text(record, "without_lock"),
-        hold=record.get("hold"),
+        secrets=intent.get("secrets") or {},
+        snapshots=intent.get("snapshots") or {},
+        without_lock=_text(intent, "without_lock"),
+        hold=hold,
+        outcome=last.get("outcome"),
+        outcome_at=_text(last, "at"),
+        message=_text(last, "message"),
+        new_code_seconds=last.get("new_code_seconds"),
+        steps=tuple(last.get("steps") or ()),
+        gate=last.get("gate") or {},
+        answers=tuple(answers.values()),
+        perhaps_stranded=perhaps,
+        revert=revert,
     )
 
 
 def _text(record: Record, key: str) -> str:
     return str(record.get(key) or "")
-
-
-def _staged(found: Deployment, record: Record) -> Deployment:
-    """The newest staging answer of each function, and what may have been staged without one."""
-    newest = {answer.get("slug"): answer for answer in (*found.answers, *(record.get("answers") or ()))}
-    return replace(found, answers=tuple(newest.values()), perhaps_stranded=tuple(record.get("perhaps_stranded") or ()))
-
-
-def _ended(found: Deployment, record: Record) -> Deployment:
-    after = {one["slug"]: one.get("after") for one in record.get("functions") or ()}
-    changes = tuple(replace(one, after=after.get(one.slug, one.after)) for one in found.functions)
-    return replace(
-        found, functions=changes, outcome=record.get("outcome"), outcome_at=_text(record, "at"),
-        message=_text(record, "message"), new_code_seconds=record.get("new_code_seconds"),
-        steps=tuple(record.get("steps") or ()), gate=record.get("gate") or {}, hold=record.get("hold") or found.hold,
-    )  # fmt: skip
-
-
-def _reverted(found: Deployment, record: Record) -> Deployment:
-    return replace(found, revert=record.get("revert"))
-
-
-_STEPS = {"staged": _staged, "outcome": _ended, "git": _reverted}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from migration.base import durable
 from migration.base.failpoint import failpoint
-from migration.ledger.chain import Record, encode
+from migration.base.filename import filename
+from migration.ledger.chain import encode
+from migration.ledger.records import Record, parse
 
 
 class Emergency:
@@ -21,7 +22,10 @@ class Emergency:
 
     def save(self, record: Record) -> Path:
         """Write the record to a file of its own, synced."""
-        path = self.folder / f"{record['at'].replace(':', '')}-{record['id']}.json"
+        path = (
+            self.folder
+            / f"{filename(record['at'].replace(':', ''), 'the time')}-{filename(record['id'], 'the id')}.json"
+        )
         failpoint("emergency.save")
         durable.write(path, encode(record).encode())
         failpoint("emergency.saved")
@@ -32,12 +36,15 @@ class Emergency:
 
     def records(self) -> list[Record]:
         """The queued records, oldest first; a file that cannot be read is skipped."""
-        found = []
+        return list(self._read().values())
+
+    def _read(self) -> dict[Path, Record]:
+        found = {}
         for path in self.waiting():
-            with contextlib.suppress(OSError, ValueError):
-                record = json.loads(path.read_bytes())
-                if isinstance(record, dict) and "id" in record and "record" in record:
-                    found.append(record)
+            with contextlib.suppress(OSError):
+                record = parse(path.read_bytes(), "")
+                if record["record"] != "unreadable" and record["id"]:
+                    found[path] = record
         return found
 
     def deliver(self, known: Callable[[], Sequence[Record]], write: Callable[[Sequence[Record]], None]) -> int:
@@ -64,7 +71,6 @@ class Emergency:
         """Delete the files of records that are in the ledger now."""
         failpoint("emergency.pushed")
         known = {record["id"] for record in records}
-        for path in self.waiting():
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads(path.read_bytes()).get("id") in known:
-                    path.unlink()
+        for path, record in self._read().items():
+            if record["id"] in known:
+                path.unlink(missing_ok=True)

@@ -29,9 +29,9 @@ from migration.ledger.chain import ChainReader
 from migration.ledger.deployments import History, fold
 from migration.ledger.emergency import Emergency
 from migration.ledger.mirror import Mirror
+from migration.ledger.records import Record
 from migration.ledger.tries import FAILURES, Tries
 
-Record = chain.Record
 PATIENCE = 120.0  # seconds of losing races before giving up
 PREFIX = "refs/cutover"
 
@@ -78,6 +78,7 @@ class Ledger:
         self._reader = ChainReader(repository, address.state / "ledger" / f"{self.environment}.json")
         self._down = False  # a record could not be written: the next one does not wait as long
         self._once = False  # and is not tried at all
+        self._unreadable = 0  # records that the user was warned about
         self._expected: tuple[str | None] | None = None  # the remote's tip as last read
 
     @property
@@ -113,8 +114,21 @@ class Ledger:
         if fresh and self.outage is None and self.emergency.waiting():
             self._offer()
         known = self._reader.upto(self.mirror.tip)
+        self._name_unreadable(known)
         seen = {record["id"] for record in known}
         return known + [record for record in self.emergency.records() if record["id"] not in seen]
+
+    def _name_unreadable(self, known: Sequence[Record]) -> None:
+        """Once a run: how many records are passed over, and why the newest one is."""
+        bad = [record for record in known if record["record"] == "unreadable"]
+        if bad and len(bad) != self._unreadable:
+            many = count(len(bad), "record") + (" is" if len(bad) == 1 else " are")
+            why = bad[-1].get("why") or "it is not a record"
+            self.observer.warn(
+                f"{many} unreadable in the ledger of {self.environment} and passed over; the newest is commit "
+                f"{bad[-1]['id'][:12]}: {why}."
+            )
+        self._unreadable = len(bad)
 
     def _offer(self) -> None:
         """One try of a reading command to push queued records; silent on failure: the next command tries again."""

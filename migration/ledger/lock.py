@@ -13,7 +13,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from migration.git import process
 from migration.git.giterrors import GitFailed, HostRefuses
 from migration.git.refs import HEADS, Move, Raced
 from migration.ledger import actor
+from migration.ledger.records import LockCard
 from migration.ledger.tries import Tries
 
 if TYPE_CHECKING:
@@ -67,15 +68,12 @@ class LockHolder:
     released: bool
 
     @classmethod
-    def of(cls, commit: str, card: Mapping[str, Any], silent: float) -> LockHolder:
-        where = card.get("where")
-        place: dict[str, Any] = where if isinstance(where, dict) else {}
-        text = {key: str(card.get(key) or "") for key in ("who", "since", "doing", "deployment", "machine", "started")}
+    def of(cls, commit: str, card: LockCard, silent: float) -> LockHolder:
+        texts = {key: getattr(card, key) for key in ("who", "since", "doing", "deployment", "machine", "started")}
         return cls(
-            commit, str(card.get("id") or commit[:8]), host=str(place.get("host") or "unknown host"),
-            kind=str(place.get("class") or ""), run_url=place.get("run_url"), pid=int(card.get("pid") or 0),
-            heartbeat=float(card.get("heartbeat") or HEARTBEAT), silent=silent,
-            released=bool(card.get("released")), **text,
+            commit, card.id or commit[:8], host=card.where.host or "unknown host", kind=card.where.class_ or "",
+            run_url=card.where.run_url, pid=card.pid, heartbeat=card.heartbeat, silent=silent, released=card.released,
+            **texts,
         )  # fmt: skip
 
     def dead(self) -> bool:
@@ -235,11 +233,7 @@ class Lock:
     def _describe(self, commit: str) -> LockHolder:
         self.ledger.refs.bring(self.ref, commit)
         message = self.ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
-        try:
-            card = json.loads(message.split(b"\n", 1)[0])
-        except ValueError:
-            card = {}
-        return LockHolder.of(commit, card if isinstance(card, dict) else {}, self._watch(commit))
+        return LockHolder.of(commit, LockCard.parse(message), self._watch(commit))
 
     def _watch(self, commit: str) -> float:
         """Seconds for which this machine has seen the same commit, over all its commands since it started."""
