@@ -30,7 +30,7 @@ class Key:
         self.counters = {"usage": 9.0, "usage_daily": 0.5, "usage_monthly": 3.0} | counters
 
     def key(self) -> KeyInfo:
-        return KeyInfo.of(self.counters)
+        return KeyInfo(label="k", **self.counters)  # type: ignore[arg-type]
 
 
 class Edge:

@@ -33,7 +33,7 @@ class Key:
             "usage_weekly": self.weekly,
             "usage_monthly": 4.0,
         }
-        return KeyInfo.of(raw)
+        return KeyInfo(**raw)  # type: ignore[arg-type]
 
 
 @pytest.fixture
