@@ -10,7 +10,7 @@ import re
 from migration.base.errors import Refused
 
 LONGEST = 120  # characters; a file name may have 255 bytes, and ours get endings
-PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"  # no separator, no leading dot or dash, no `..`
+PATTERN = r"\A[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\Z"  # no separator, no leading dot or dash, no `..`
 _ALLOWED = re.compile(PATTERN)
 
 

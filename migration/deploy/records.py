@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import Unfinished, Unreachable
 from migration.base.failpoint import failpoint
+from migration.base.filename import filename
 from migration.ledger.deployments import fold
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Journal:
     """One deployment's file, `.cutover/journal/<environment>/<deployment>.jsonl`. Safe from several threads."""
 
     def __init__(self, state: Path, environment: str, deployment: str) -> None:
-        self.path = state / "journal" / environment / f"{deployment}.jsonl"
+        self.path = state / "journal" / environment / f"{filename(deployment, 'The deployment id')}.jsonl"
         self._guard, self._syncing = threading.Lock(), threading.Lock()
         self._handle: FileIO | None = None
         self._written = self._synced = 0

@@ -23,8 +23,8 @@ LARGEST = 4_000_000  # bytes of a record
 SHOWN = 500  # characters of an unreadable record that are kept
 
 Name = Annotated[str, Meta(pattern=PATTERN, max_length=LONGEST)]
-Digest = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]*$", max_length=LONGEST)]
-Revision = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._/@^~+-]*)?$", max_length=200)]  # no option of git
+Digest = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]*\Z", max_length=LONGEST)]
+Revision = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._/@^~+-]*)?\Z", max_length=200)]  # no option of git
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Line = Annotated[str, Meta(max_length=4_000)]
@@ -189,7 +189,7 @@ class Costs(Common, kw_only=True):
 
 
 Number = Annotated[int, Meta(ge=-(2**62), le=2**62)]
-Digits = Annotated[str, Meta(pattern="^-?[0-9]{1,18}$")]
+Digits = Annotated[str, Meta(pattern=r"\A-?[0-9]{1,18}\Z")]
 
 
 class CostRow(Struct):

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from migration.base import durable
 from migration.base.command import inv
 from migration.base.errors import Refused
+from migration.base.filename import filename
 from migration.clients.supabase_types import Body, Function
 from migration.git.refs import Move
 from migration.source import graph, importmap, source
@@ -33,7 +34,8 @@ _DOWNLOADS = 100
 
 def download(context: Context, function: Function) -> Body:
     """The deployed body. A version never changes, so one that was fetched before is not fetched again."""
-    name = f"{function.slug}-{function.id}-{function.version}-{function.updated_at}.json"
+    parts = filename(function.slug, "The function"), filename(function.id, "The function id")
+    name = "-".join([*parts, f"{function.version:d}", f"{function.updated_at or 0:d}.json"])
     path = context.state / "bodies" / context.supabase.ref / name
     with contextlib.suppress(OSError, ValueError, KeyError):
         return _body(json.loads(path.read_bytes()))

@@ -72,6 +72,8 @@ def test_our_own_records_fit(record: dict[str, Any]) -> None:
         ({"id": "../../x"}, "id"),
         ({"deployment": "../../victim/zzz"}, "deployment"),
         ({"deployment": ["x"]}, "deployment"),
+        ({"deployment": "x\n"}, "deployment"),
+        ({"revision": "main\n"}, "revision"),
         ({"revision": "--upload-pack=touch x"}, "revision"),
         ({"at": "yesterday"}, "RFC3339"),
         ({"at": "0001-01-01T00:00:00Z"}, "its time is"),
