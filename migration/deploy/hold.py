@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from migration.base.clock import minute
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.failpoint import failpoint
-from migration.git import trace
+from migration.git import revert as git_revert
 from migration.git.repository import Repository
-from migration.git.reverted import at
 from migration.ledger.deployments import Deployment, History, Record
 from migration.ledger.ledger import Ledger
 from migration.source import scope
@@ -128,11 +127,11 @@ def _taken_back(reader: Reader, record: Record, revision: str) -> bool:
     repository = reader.repository
     tip, base, slugs = str(record["tip"]), str(record["base"]), list(record.get("digests") or ())
     try:
-        if not slugs or not trace.touched(repository, base, tip, revision):
+        if not slugs or not git_revert.touched(repository, base, tip, revision):
             return False
         files, there = scope.sources(reader, base, tip, slugs)
         known = there.issuperset(slugs)
-        return known and bool(trace.revert(repository, base, tip, revision, sorted(files)))
+        return known and bool(git_revert.find(repository, base, tip, revision, sorted(files)))
     except CutoverError:
         return False
 
@@ -156,7 +155,7 @@ def _digest(before: Mapping[str, Any] | None) -> str | None:
 
 def roll_forward(context: Context, revert: str) -> str:
     """Revert the revert, push, lift the hold. The revert may have been made elsewhere, so it is fetched first."""
-    git, remote = at(context.repository), scope.remote(context)
+    git, remote = str(context.repository.typed()), scope.remote(context)
     steps = [f"{git} revert --no-edit {revert[:12]}"]
     if remote:
         name, branch = shlex.quote(remote), shlex.quote(context.config.app.branch)

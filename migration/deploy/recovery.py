@@ -13,7 +13,7 @@ from migration.base.finding import flag, named
 from migration.clients.supabase_types import Function
 from migration.deploy import records
 from migration.deploy.records import Journal, left_waiting
-from migration.git import reversal
+from migration.git import revert
 from migration.ledger.deployments import Change, Deployment, History
 from migration.source import reader, scope, snapshots
 
@@ -246,7 +246,7 @@ def has_revision(context: Context, revision: str) -> bool:
     """Whether this clone has the revision, after asking the remote for it."""
     if context.repository.revision(revision) is None and not context.ledger.offline:
         with contextlib.suppress(CutoverError):
-            reversal.have(context.repository, scope.remote(context), [revision])
+            revert.have(context.repository, scope.remote(context), [revision])
     return context.repository.revision(revision) is not None
 
 

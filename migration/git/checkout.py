@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from migration.base.command import AGAIN
 from migration.base.errors import Refused
 from migration.git import endings
 from migration.git.repository import QUIET, Repository
@@ -20,7 +21,7 @@ _trees: dict[tuple[Path, str], str] = {}
 
 
 def tree(repository: Repository, revision: str, state: Path) -> Path:
-    """The app's folder as it was at a revision, below `state`; made once for each tree, then found again and checked.
+    """The app's folder as it was at a revision, below `state`; written once for each tree, then checked and reused.
 
     Refused for an unknown revision.
     """
@@ -35,9 +36,8 @@ def _named(repository: Repository, revision: str) -> str:
     """The id of a revision's tree; of a commit named in full it is kept, since it cannot change."""
     found = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
     if not found.ok:
-        raise Refused(
-            f"There is no commit {revision} here.", "git fetch --unshallow" if repository.shallow() else "git fetch"
-        )
+        fetch = repository.typed("fetch", *(["--unshallow"] if repository.shallow() else []))
+        raise Refused(f"Commit {revision} is not in this clone.", *([fetch, AGAIN] if repository.remotes() else []))
     if len(revision) >= _FULL:
         _trees[repository.path, revision] = found.text
     return found.text
@@ -46,7 +46,7 @@ def _named(repository: Repository, revision: str) -> str:
 def _whole(repository: Repository, top: Path) -> bool:
     """Whether the folder still holds what was written: git compares it with its index, by size and times mostly.
 
-    Looked at once a process. A file that was changed, added or removed there would make a plan say what is not true.
+    Checked once a process: a file that was changed, added or removed there would make a plan wrong.
     """
     if (repository.path, top) not in _proven:
         command = ["ls-files", "-z", "--modified", "--deleted", "--others"]
@@ -60,7 +60,7 @@ def _whole(repository: Repository, top: Path) -> bool:
 
 
 def _at(top: Path) -> dict[str, str]:
-    """git's environment for a work tree and an index of our own; nobody's index or working copy is touched."""
+    """git's environment for a work tree and an index of our own; the user's stay untouched."""
     return {"GIT_INDEX_FILE": str(top / INDEX), "GIT_WORK_TREE": str(top / FILES)}
 
 
@@ -78,7 +78,7 @@ def _make(repository: Repository, tree: str, top: Path) -> None:
 
 
 def _settle(repository: Repository, draft: Path, top: Path) -> None:
-    """Rename is the last step: a folder that is there was whole. Somebody else's may have come first."""
+    """Rename is the last step, so a folder that exists is whole. Another process may have been first."""
     for _ in range(3):
         try:
             draft.rename(top)

@@ -1,80 +1,88 @@
-"""What git says when it fails, in one sentence of ours and with the next command."""
+"""git's failures translated: one sentence of ours and what to type next."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 
+from migration.base.command import Do, Step, sh
 from migration.base.errors import CutoverError, Refused, ServiceFailed, Unknown, Unreachable
 from migration.base.secrets_type import mask
 
 
 class GitFailed(ServiceFailed):
-    """git ended with an error that has no better name; `.data["stderr"]` holds its own words."""
+    """git ended with an error that has no better name; `.data["stderr"]` holds git's own words."""
 
 
 class Denied(Refused):
-    """The remote knows us, or does not, and will not let us do this."""
+    """The remote refuses us: no credentials, wrong ones, or no right to do this."""
 
 
 class HostRefuses(Refused):
     """The git host does not take refs of this name."""
 
 
-SHUT = (ServiceFailed, Denied, HostRefuses)  # no lock and no record are to be had from a remote that answers so
+SHUT = (ServiceFailed, Denied, HostRefuses)  # a remote that answers so gives neither lock nor ledger
 
 
 class TimedOut(Unknown):
-    """git did not end in time and was stopped: what the remote did is not known."""
+    """git did not end in time and was stopped: what the remote did is unknown."""
 
 
 @dataclass(frozen=True)
 class Meaning:
+    """What a pattern in git's words means. `words` are git's arguments to type next, in the repository; `steps` come
+    before them."""
+
     pattern: str
     error: type[CutoverError]
     message: str
-    hint: str = ""
+    words: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
-# The first that matches wins. {path} is the repository, {quoted} the same for a shell, {remote} who was asked.
+_FALLBACK = Do("set `app.ledger: refs/heads/cutover` in config.yaml")
+
+# The first that matches wins. {path} is the repository, {remote} the remote that answered.
 MEANINGS = (
     Meaning(
         r"dubious ownership",
         Refused,
         "git does not trust {path}, because it belongs to another user.",
-        "git config --global --add safe.directory {quoted}",
+        ("config", "--global", "--add", "safe.directory", "{path}"),
     ),
     Meaning(
         r"not a git repository|must be run in a work tree",
         Refused,
-        "{path} is not inside a git repository: set app.path in config.yaml to the app's clone.",
+        "{path} is not inside a git repository.",
+        steps=(Do("set app.path in config.yaml to the app's clone"),),
     ),
     Meaning(
         r"No such remote|'[^']*' does not appear to be a git repository|repository .* (not found|does not exist)"
         r"|Repository not found|error: 404",
         Unreachable,
-        "The git remote {remote} leads to no repository: check its address.",
-        "git -C {quoted} remote -v",
+        "There is no repository at the address of the git remote {remote}.",
+        ("remote", "-v"),
     ),
     Meaning(
         r"receiving end does not support --atomic",
         HostRefuses,
-        "The git host of {remote} has no atomic pushes: set `app.ledger: refs/heads/cutover` in config.yaml.",
+        "The git host of {remote} does not support atomic pushes.",
+        steps=(_FALLBACK,),
     ),
     Meaning(
         r"error: 401|Authentication failed|could not read (Username|Password)|terminal prompts disabled"
         r"|HTTP Basic: Access denied|Invalid username or|Permission denied \([a-z,-]+\)",
         Denied,
         "The git remote {remote} does not accept our credentials: sign in to it, or give CI a token that may push.",
-        "git -C {quoted} push --dry-run {remote}",
+        ("push", "--dry-run", "{remote}"),
     ),
     Meaning(
         r"error: 403|[Pp]ermission (to \S+ )?denied|not allowed to push|read.only|[Ww]rite access .*not granted"
         r"|insufficient permission|service not enabled|access denied or repository not exported",
         Denied,
         "The git remote {remote} lets us read but not push: give the token or key the right to push.",
-        "git -C {quoted} push --dry-run {remote}",
+        ("push", "--dry-run", "{remote}"),
     ),
     Meaning(
         r"Could not resolve|[Cc]onnection (refused|reset|timed out|closed)|unable to access|Operation too slow"
@@ -82,13 +90,13 @@ MEANINGS = (
         r"|Could not read from remote|timed out|Empty reply|SSL|expected flush|invalid server response"
         r"|the remote end|unable to connect",
         Unreachable,
-        "The git remote {remote} cannot be reached.",
-        "git -C {quoted} ls-remote {remote}",
+        "Cannot reach the git remote {remote}.",
+        ("ls-remote", "{remote}"),
     ),
     Meaning(
         r"No space left|Disk quota exceeded",
         ServiceFailed,
-        "There is no room left on the disk for git to write to {path}.",
+        "The disk is full: git cannot write to {path}.",
     ),
     Meaning(
         r"Permission denied|Read-only file system|insufficient permission",
@@ -103,7 +111,9 @@ def translate(command: str, stderr: str, path: object, remote: str = "") -> Cuto
     words = mask(stderr.strip())
     for meaning in MEANINGS:
         if re.search(meaning.pattern, words):
-            names = {"path": path, "quoted": shlex.quote(str(path)), "remote": remote or "of the app"}
-            return meaning.error(meaning.message.format(**names), meaning.hint.format(**names), stderr=words)
+            names = {"path": path, "remote": remote or "of the app"}
+            typed = [word.format(path=path, remote=remote) for word in meaning.words]
+            steps = [sh("git", "-C", str(path), *filter(None, typed))] if typed else []
+            return meaning.error(meaning.message.format(**names), *meaning.steps, *steps, stderr=words)
     last = next((line for line in reversed(words.splitlines()) if line.strip()), "it gave no reason")
-    return GitFailed(f"git {command} failed: {last}.", "", stderr=words)
+    return GitFailed(f"git {command} failed: {last}.", stderr=words)

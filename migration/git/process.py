@@ -1,4 +1,4 @@
-"""Run git: one child at a time, in a session of its own, ended in an orderly way when time is up or we are."""
+"""Run git: one child at a time, in a session of its own, ended in an orderly way at a timeout or an interruption."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
 from migration.base.secrets_type import spare
 from migration.git.giterrors import TimedOut
@@ -72,7 +73,7 @@ class Done:
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment git runs in: ours, without our secrets and what misleads it, no prompt, plain English."""
+    """The environment of git: ours, without our secrets and what would mislead it; no prompt, plain English."""
     kept = {key: value for key, value in spare(os.environ).items() if key not in _DROPPED}
     return {**kept, **_FIXED, **extra}
 
@@ -88,8 +89,8 @@ def run(
         )  # fmt: skip
     except FileNotFoundError as error:
         if not cwd.exists():
-            raise Refused(f"There is no folder {cwd}: nothing was done.", "set app.path in config.yaml") from error
-        raise Refused("git is not installed: nothing was done.", "git --version") from error
+            raise Refused(f"There is no folder {cwd}.", Do("set app.path in config.yaml")) from error
+        raise Refused("git is not installed.", Do("install git"), AGAIN) from error
     _live[threading.get_ident()] = child
     try:
         out, err = child.communicate(stdin, timeout)
@@ -116,7 +117,7 @@ def verb(arguments: Sequence[str]) -> str:
 
 
 def end(child: subprocess.Popen[bytes], patience: float = 1.0) -> None:
-    """Ask first: git takes its lock files with it on SIGTERM, also those of a receiver on a file remote."""
+    """SIGTERM first: then git removes its lock files, also those of a receiver on a file remote."""
     for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, patience)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)

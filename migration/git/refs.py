@@ -1,12 +1,11 @@
-"""The shared refs that ledger and lock live on: moved by compare-and-swap, in the remote or, without one, here.
+"""The shared refs that hold ledger and lock: moved by compare-and-swap, in the remote or, without one, here.
 
-`move` says why it failed, never what happened instead: a failed push may have landed. Ask `read` before deciding.
+`move` returns why it failed, never what happened instead: a failed push may have landed. Call `read` before deciding.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -102,7 +101,7 @@ class Local:
         """Nothing to bring."""
 
     def check(self) -> None:
-        """Our own repository: the write itself will tell."""
+        """Our own repository: the write itself shows whether we may."""
 
 
 class Remote:
@@ -119,7 +118,7 @@ class Remote:
         self._atomic = True
 
     def read(self) -> dict[str, str]:
-        """Every ref below the prefix, as the remote has them now; the same answer tells of the app's branch."""
+        """Every ref below the prefix, as the remote has them now; with the tip of the app's branch."""
         return self.repository.ls_remote(self.remote, *self._wanted)
 
     def move(self, moves: Sequence[Move]) -> CutoverError | None:
@@ -135,7 +134,7 @@ class Remote:
         self.repository.bring(self.remote, ref, commit)
 
     def check(self) -> None:
-        """A push that is only rehearsed: the remote looks at who we are and changes nothing."""
+        """A dry-run push: the remote checks our credentials and changes nothing."""
         probe = f"{self.repository.commit('probe')}:{self.prefix}/probe"
         done = self.repository.push(self.remote, probe, options=["--dry-run", "--force"])
         if not done.ok:
@@ -165,13 +164,14 @@ def _command(move: Move) -> str:
 
 
 def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
-    """A lost race, a host that takes no such refs, or what the translation of git's words says."""
+    """A lost race, a host that refuses such refs, or the translation of git's words."""
     if re.search(r"'(refs/\S+)' exists; cannot create", words):
         taken = re.search(r"'(refs/\S+)' exists; cannot create", words)
         name = taken.group(1) if taken else ""
         return HostRefuses(
-            f"{name} is in the way of our refs: set `app.ledger` in config.yaml to a free name.",
-            f"git -C {shlex.quote(str(repository.path))} ls-remote {remote}",
+            f"The ref {name} is in the way of Cutover's refs.",
+            repository.typed("ls-remote", *filter(None, [remote])),
+            Do("set app.ledger in config.yaml to a free name"),
             stderr=words,
         )
     if _RACE.search(words):
@@ -180,8 +180,8 @@ def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
     refused = re.search(r"^!.*:(\S+)\t\[remote rejected\] \((.*)\)", words, re.MULTILINE)
     if refused:
         return HostRefuses(
-            f"The git host refuses {refused.group(1)} ({refused.group(2)}): set `app.ledger: refs/heads/cutover` "
-            "in config.yaml, or allow the ref.",
+            f"The git host refuses {refused.group(1)} ({refused.group(2)}).",
+            Do("allow that ref on the host, or set `app.ledger: refs/heads/cutover` in config.yaml"),
             stderr=words,
         )
     return translate("push" if remote else "update-ref", words, repository.path, remote)
@@ -193,5 +193,6 @@ def choose(repository: Repository, remote: str, prefix: str, branch: str = "") -
     if remote in names:
         return Remote(repository, remote, prefix, branch)
     if names:
-        raise Refused(f"The app has no remote {remote}, but {', '.join(names)}: set app.remote in config.yaml.")
+        text = f"The app has no git remote {remote}; its remotes are {', '.join(names)}."
+        raise Refused(text, Do("set app.remote in config.yaml"))
     return Local(repository, "refs/cutover")

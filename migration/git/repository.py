@@ -1,7 +1,7 @@
 """The app's git repository: what the phases ask of it and the few things they do to it.
 
 Paths given and returned are relative to the app's folder, which may lie below the top of its repository.
-Nothing here touches anybody's index, working copy or checked-out branch.
+Nothing here touches the user's index, working copy or checked-out branch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from migration.base.command import AGAIN, Do, Shell, sh
 from migration.base.errors import Refused
 from migration.git import process
 from migration.git.giterrors import translate
@@ -56,6 +57,10 @@ class Repository:
             raise translate(process.verb(arguments), done.err, self.path, remote)
         return done
 
+    def typed(self, *words: str) -> Shell:
+        """A git command for a person to type, wherever they are."""
+        return sh("git", "-C", str(self.path), *words)
+
     # What is where
 
     @cached_property
@@ -84,13 +89,8 @@ class Repository:
         found = self.revision("HEAD")
         if found is None:
             self.git("rev-parse", "--git-dir")
-            raise Refused(f"{self.path} has no commit yet: commit the app before deploying it.", "git commit")
+            raise Refused(f"{self.path} has no commit yet.", Do("commit the app"), AGAIN)
         return found
-
-    def branch(self) -> str | None:
-        """The branch that is checked out; None on a detached head."""
-        done = self.run("symbolic-ref", "--quiet", "--short", "HEAD")
-        return done.text if done.ok else None
 
     def parents(self, revision: str) -> list[str]:
         return self.git("rev-list", "--parents", "-n1", revision).text.split()[1:]
@@ -107,17 +107,6 @@ class Repository:
         return self.git("rev-list", *options, f"{base}..{tip}", "--", *paths).text.split()
 
     # Files
-
-    def show(self, revision: str, path: str) -> bytes | None:
-        """A file's bytes at a revision, or None."""
-        done = self.run("cat-file", "blob", f"{revision}:{self.prefix}{path}")
-        return done.out if done.ok else None
-
-    def files(self, revision: str, under: str = "") -> list[str]:
-        """The files at a revision below a folder (or that one file)."""
-        wanted = (self.prefix + under).rstrip("/")
-        done = self.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, "--", *([wanted] * bool(wanted)))
-        return self._below(done.names)
 
     def blobs(self, revision: str, paths: Sequence[str] = ()) -> dict[str, str]:
         """Path to the id of its content at a revision, of the files named (of all without any)."""

@@ -1,149 +1,226 @@
-"""The git half of a rollback: make the branch agree with what is live again, and push it, or say how.
+"""The revert commit of a rollback: made on top of the branch's tip, or found where someone else made it.
 
-Whatever happens here, nobody's working copy, index or checked-out branch changes.
+Kept to files, the range base..revision is first reduced to one commit that changes just those files, and git reverts
+that: a three-way merge, with renames and with whatever came later on the branch. It is made in a temporary worktree;
+nothing is pushed and no ref moves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from migration.base.command import AGAIN, Step
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.failpoint import failpoint
-from migration.base.secrets_type import mask
-from migration.git import byhand, reversal, review, trace
+from migration.base.numbers import count
 from migration.git.giterrors import translate
-from migration.git.repository import Repository
-from migration.git.reversal import Made, Range
-from migration.git.reverted import Reverted, Target, at
+from migration.git.repository import AUTHOR, QUIET, Repository
 
-__all__ = ["Reverted", "Target", "run", "tip"]
-TRIES = 5
-
-
-class NoBranch(Refused):
-    """There is no branch to revert on: the config names another one."""
+TRAILER = "Cutover-Rollback"
+SEARCHED = 200  # the newest commits that touch the files; an older revert is not found
+_LINE = ("--first-parent", "--diff-merges=first-parent")
+_NO_GUESS = "-c", "user.useConfigOnly=true"
 
 
-def run(repository: Repository, found: Range, target: Target, state: Path) -> Reverted:
-    """Revert and push, again on the new tip when somebody else pushed first. Raises nothing but signals."""
+@dataclass(frozen=True)
+class RevertRange:
+    """What to take back: base..revision, kept to `files` (relative to the app), or, if `whole`, its `commits`.
+
+    `names` are the functions it is about, `deployment` the rollback that does it.
+    """
+
+    base: str
+    revision: str
+    files: tuple[str, ...]
+    commits: tuple[str, ...]
+    whole: bool
+    names: tuple[str, ...]
+    deployment: str
+
+
+@dataclass(frozen=True)
+class RevertCommit:
+    """A revert on `tip`. `commit` is None when the tip already has the former files, or when there are `conflicts`."""
+
+    tip: str
+    commit: str | None
+    conflicts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def have(repository: Repository, remote: str | None, commits: Sequence[str], parents: bool = False) -> None:
+    """Bring these commits into this clone, with their parents if wanted. Refused when the remote does not give them.
+
+    The boundary commit of a shallow clone looks like a first commit: reverting it would delete every file.
+    """
+    if not _missing(repository, commits, parents):
+        return
     try:
-        return _run(repository, found, target, state)
-    except NoBranch as error:
-        return Reverted("impossible", error.message, commands=(f"{at(repository)} branch --all", target.again))
-    except CutoverError as error:
-        return byhand.manual(repository, found, target, "impossible", error.message)
+        if remote and repository.shallow():
+            repository.deepen(remote)
+        elif remote:
+            repository.fetch_heads(remote)
+    except ServiceFailed as error:
+        text = f"The commits to revert are not in this clone. {error.message}"
+        raise Refused(text, *how_to_fetch(repository)) from error
+    if missing := _missing(repository, commits, parents):
+        text = f"Commit {missing[0][:9]}{' or its parent' * parents} is not in this clone. Nothing was reverted."
+        raise Refused(text, *how_to_fetch(repository))
 
 
-def _run(repository: Repository, found: Range, target: Target, state: Path) -> Reverted:
-    reversal.have(repository, target.remote, [found.base, found.revision])
-    if found.whole:
-        reversal.have(repository, target.remote, found.commits, parents=True)
-    elif not repository.changed(found.base, found.revision, found.files):
-        return Reverted("nothing", "Git needs no revert: the range changed none of these functions' files.")
-    for _ in range(TRIES):
-        start = tip(repository, target)
-        reversal.have(repository, target.remote, [start, found.base, found.revision])
-        failpoint("revert.make")
-        made = reversal.make(repository, found, start, state)
-        failpoint("revert.made")
-        if made.conflicts:
-            return byhand.conflict(repository, found, target, made)
-        if made.commit is None:
-            return _already(repository, found, target, start)
-        if target.remote is None or not target.push:
-            return _keep(repository, found, target, made, "")
-        ended = _push(repository, found, target, made)
-        if ended is not None:
-            return _noted(ended, made)
-    raise ServiceFailed(f"The revert lost {TRIES} races for {target.branch}: others push all the time.", target.again)
+def how_to_fetch(repository: Repository) -> tuple[Step, ...]:
+    """What to type so that missing commits arrive; nothing where there is no remote to fetch from."""
+    if not repository.remotes():
+        return ()
+    return repository.typed("fetch", "--unshallow" if repository.shallow() else "--all"), AGAIN
 
 
-def tip(repository: Repository, target: Target) -> str:
-    """The commit that the branch is at now, brought here. Refused when there is no such branch."""
-    if target.remote is None:
-        found = repository.revision(f"refs/heads/{target.branch}")
-        where = f"There is no branch {target.branch} here"
-    else:
-        found = repository.tracked(target.remote, target.branch)
-        where = f"The remote {target.remote} has no branch {target.branch}"
-    if found is None:
-        raise NoBranch(f"{where}: set app.branch in config.yaml. Nothing was reverted.", "git branch --all")
-    return found
+def _missing(repository: Repository, commits: Sequence[str], parents: bool) -> list[str]:
+    boundary = repository.boundary() if parents else set()
+    return [commit for commit in commits if commit in boundary or repository.revision(commit) is None]
 
 
-def _already(repository: Repository, found: Range, target: Target, start: str) -> Reverted:
-    """The branch has the former files, from the commit on that can be found, or somehow."""
-    text = f"Git needs no revert: {target.branch} already holds the former files."
-    commit = trace.revert(repository, found.base, found.revision, start, () if found.whole else found.files)
-    return Reverted("already", text, commit or start, target.branch, found.commits, revert=commit)
+def make(repository: Repository, wanted: RevertRange, tip: str, state: Path) -> RevertCommit:
+    """Revert on top of `tip`. Refused for a revert that would delete files which the range did not add."""
+    with repository.worktree(tip, state / "worktrees") as tree:
+        failpoint("revert.tree")
+        commits = list(wanted.commits) if wanted.whole else [_reduced(repository, wanted)]
+        for commit in commits:
+            conflicts = _revert(repository, commit, tree)
+            if conflicts:
+                return RevertCommit(tip, None, tuple(conflicts))
+        result = repository.git("write-tree", at=tree).text
+    if result == repository.tree(tip):
+        return RevertCommit(tip, None)
+    _refuse_deletions(repository, wanted, tip, result)
+    commit, note = _commit(repository, message(repository, wanted), result, tip)
+    return RevertCommit(tip, commit, notes=(note,) if note else ())
 
 
-def _push(repository: Repository, found: Range, target: Target, made: Made) -> Reverted | None:
-    """Push to the branch, or for review where that is protected; None when somebody else was first."""
-    assert target.remote and made.commit
-    failpoint("revert.push")
-    error, words = _send(repository, target.remote, made.commit, f"refs/heads/{target.branch}")
-    failpoint("revert.pushed")
+def message(repository: Repository, wanted: RevertRange) -> str:
+    """git's usual words, and which files the revert was kept to."""
+    commits = list(wanted.commits) or [wanted.revision]
+    more = f" and {len(commits) - 1} more" if len(commits) > 1 else ""
+    kept = "" if wanted.whole else f", kept to the files of {', '.join(wanted.names)}"
+    lines = [f"This reverts commit {commit}{kept}." for commit in commits]
+    head = f'Revert "{repository.subject(commits[0])}"{more}'
+    return "\n".join([head, "", *lines, "", f"{TRAILER}: {wanted.deployment}", ""])
+
+
+def listed(repository: Repository, base: str, revision: str, files: Sequence[str]) -> tuple[str, ...]:
+    """The commits of the deployed line that touch the files, newest first."""
     try:
-        now = repository.tracked(target.remote, target.branch)
-    except ServiceFailed:
-        return _keep(repository, found, target, made, "Nobody knows whether the push arrived.")
-    if now and (now == made.commit or repository.is_ancestor(made.commit, now)):
-        text = f"Reverted by {made.commit[:9]}, pushed to {target.branch}."
-        hint = (f"{at(repository)} pull --ff-only {target.remote} {target.branch}",)
-        return Reverted("pushed", text, made.commit, target.branch, found.commits, commands=hint, revert=made.commit)
-    if now != made.tip or error is None:
-        return None
-    if "[remote rejected]" in words:
-        return _review(repository, found, target, made)
-    return _keep(repository, found, target, made, error.message)
+        return tuple(repository.commits(base, revision, files, *_LINE))
+    except CutoverError:
+        return (revision,)
 
 
-def _send(
-    repository: Repository, remote: str, commit: str, ref: str, options: Sequence[str] = ()
-) -> tuple[CutoverError | None, str]:
-    try:
-        done = repository.push(remote, f"{commit}:{ref}", options=options)
-    except CutoverError as error:
-        return error, ""
-    words = mask(f"{done.text}\n{done.err}")
-    return (None if done.ok else translate("push", done.err, repository.path, remote)), words if not done.ok else ""
+def _reduced(repository: Repository, wanted: RevertRange) -> str:
+    """A commit on base that changes the files to what they are at the revision, and nothing else."""
+    before, after = (_entries(repository, commit, wanted.files) for commit in (wanted.base, wanted.revision))
+    zero = "0" * len(repository.empty_tree)
+    lines = [f"0 {zero}\t{path}\0" for path in before if path not in after]
+    lines += [f"{entry}\t{path}\0" for path, entry in after.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        repository.git("read-tree", wanted.base, env=index)
+        script = "".join(lines).encode("utf-8", "surrogateescape")
+        repository.git("update-index", "-z", "--index-info", stdin=script, env=index)
+        tree = repository.git("write-tree", env=index).text
+    return repository.commit(message(repository, wanted), tree=tree, parents=[wanted.base])
 
 
-def _review(repository: Repository, found: Range, target: Target, made: Made) -> Reverted:
-    """The branch is protected: the revert goes to a branch of its own, or waits there since an earlier rollback."""
-    assert target.remote and made.commit
-    name = review.name(found)
-    ref = f"refs/heads/{name}"
-    there, fate = review.waiting(repository, found, target, made)
-    if there and fate == "stays":
-        return review.ended(repository, found, target, there)
-    if fate == "replaced":
-        lease = f"--force-with-lease={ref}:{there or ''}"
-        error, _ = _send(repository, target.remote, made.commit, ref, [lease])
-        if repository.ls_remote(target.remote, ref).get(ref) == made.commit:
-            return review.ended(repository, found, target, made.commit)
-        why, onto = error.message if error else f"{name} moved meanwhile.", name
-    else:
-        why, onto = f"its {name} is somebody else's.", f"{name}-again"
-    told = f"{target.branch} is protected, and {target.remote} took the revert on no branch for review: {why}"
-    return _keep(repository, found, target, made, told, onto)
+def _entries(repository: Repository, revision: str, files: Sequence[str]) -> dict[str, str]:
+    """Path from the top of the repository to `mode sha` at a revision, of the files that exist there."""
+    if not files:
+        return {}
+    paths = [repository.prefix + path for path in files]
+    names = repository.git("ls-tree", "-r", "-z", "--full-tree", revision, "--", *paths).names
+    split = [entry.split("\t", 1) for entry in names]
+    return {path: " ".join(head.split(" ")[::2]) for head, path in split if path in paths}
 
 
-def _keep(repository: Repository, found: Range, target: Target, made: Made, why: str, onto: str = "") -> Reverted:
-    """The revert stays on a local branch of its own; `onto` is where to push it, if not to the branch itself."""
-    assert made.commit
-    name = review.name(found)
-    repository.move(f"refs/heads/{name}", made.commit)
-    text = f"{why} The revert {made.commit[:9]} is on the local branch {name}.".strip()
-    way = f"push {target.remote} {made.commit}:refs/heads/{onto or target.branch}"
-    again = f"when it is merged, type: {target.again}" if onto else target.again
-    commands = (f"{at(repository)} {way if target.remote else f'merge --ff-only {name}'}", again)
-    kept = Reverted("local", text, made.commit, name, found.commits, commands=commands, revert=made.commit)
-    return _noted(kept, made)
+def _revert(repository: Repository, commit: str, tree: Path) -> list[str]:
+    """git revert in the worktree; conflicts that are only line endings are resolved. Returns the files in conflict."""
+    parent = ["-m", "1"] if len(repository.parents(commit)) > 1 else []
+    for option in ([], ["-X", "ignore-cr-at-eol"]):
+        hooks = [*QUIET, "-c", "commit.gpgSign=false"]
+        words = [*hooks, "revert", "--no-commit", *parent, *option, commit]
+        done = repository.run(*words, at=tree, timeout=120, env=AUTHOR)
+        if done.ok:
+            return []
+        conflicts = repository.git("diff", "--name-only", "--diff-filter=U", "-z", at=tree).names
+        if not conflicts:
+            raise translate("revert", done.err or done.text, repository.path)
+        if not option:
+            repository.git(*hooks, "reset", "--quiet", "--hard", at=tree)
+    return conflicts
 
 
-def _noted(ended: Reverted, made: Made) -> Reverted:
-    return replace(ended, message=" ".join([ended.message, *made.notes]))
+def _refuse_deletions(repository: Repository, wanted: RevertRange, tip: str, result: str) -> None:
+    """A revert removes what the range added and no more, whatever git makes of it."""
+    removed = set(_changed(repository, "D", tip, result))
+    added = set(_changed(repository, "A", wanted.base, wanted.revision))
+    extra = sorted(removed - added)
+    if extra:
+        raise Refused(
+            f"The revert would delete {count(len(extra), 'file')} that the range did not add, {extra[0]} among them. "
+            "Nothing was committed."
+        )
+
+
+def _changed(repository: Repository, kind: str, old: str, new: str) -> list[str]:
+    """Paths from the top of the repository that differ in this way (a diff filter) between two trees."""
+    return repository.git("diff", "--no-renames", "--name-only", f"--diff-filter={kind}", "-z", old, new).names
+
+
+def _commit(repository: Repository, text: str, tree: str, tip: str) -> tuple[str, str]:
+    """The commit, by the user if git knows one, else by Cutover; signed if the user signs and that works."""
+    env = author(repository)
+    signs = repository.run("config", "--type=bool", "commit.gpgsign").text == "true"
+    if signs and not env:
+        try:
+            return repository.commit(text, tree, [tip], env={}, sign=True), ""
+        except CutoverError:
+            return repository.commit(text, tree, [tip], env={}), "The revert is not signed: git could not sign it."
+    return repository.commit(text, tree, [tip], env=env), ""
+
+
+def author(repository: Repository) -> Mapping[str, str]:
+    """Nothing when git knows who the user is, else Cutover's own name."""
+    idents = ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")
+    known = all(repository.run(*_NO_GUESS, "var", ident).ok for ident in idents)
+    return {} if known else AUTHOR
+
+
+# A revert that no record names: it was squash-merged, or someone reverted by hand.
+
+
+def find(repository: Repository, base: str, revision: str, tip: str, files: Sequence[str] = ()) -> str:
+    """The oldest commit on the line of `tip`, after `revision`, at which the files (all without any) that
+    base..revision changed are what they were at base; empty when there is none, or it cannot be determined."""
+    changed = repository.changed(base, revision, files)
+    if not changed or any("\n" in path for path in changed):
+        return ""
+    later = repository.commits(revision, tip, changed, *_LINE, f"--max-count={SEARCHED}")
+    wanted, *rows = _contents(repository, [base, *later], changed)
+    reverts = [commit for commit, row in zip(later, rows, strict=True) if row == wanted]
+    return next((commit for commit in reversed(reverts) if repository.is_ancestor(revision, commit)), "")
+
+
+def touched(repository: Repository, base: str, revision: str, tip: str) -> bool:
+    """Whether a commit after `revision` touches any file that base..revision changed: else there is no revert."""
+    changed = repository.changed(base, revision)
+    return bool(changed and repository.commits(revision, tip, changed, *_LINE, "--max-count=1"))
+
+
+def _contents(repository: Repository, commits: Sequence[str], paths: Sequence[str]) -> list[list[bytes]]:
+    """For each commit the ids of the files' contents, empty for a missing file; one call of git for all."""
+    names = "".join(f"{commit}:{repository.prefix}{path}\n" for commit in commits for path in paths)
+    stdin = names.encode("utf-8", "surrogateescape")
+    rows = repository.git("cat-file", "--batch-check=%(objectname)", stdin=stdin, timeout=120).out.split(b"\n")[:-1]
+    ids = [b"" if row.endswith(b" missing") else row for row in rows]
+    return [ids[start : start + len(paths)] for start in range(0, len(ids), len(paths))]

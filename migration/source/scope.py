@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from migration.base.errors import CutoverError
 from migration.clients.supabase_types import Function
-from migration.git import reversal
-from migration.git.reversal import Range
+from migration.git import revert
+from migration.git.revert import RevertRange
 from migration.source import snapshots
 from migration.source.reader import Reader, reader
 
@@ -24,7 +24,7 @@ CONFIG = "supabase/config.toml"
 class Scope:
     """The range, and the shared files that stay because another function's live source holds their new text."""
 
-    found: Range
+    found: RevertRange
     kept: Mapping[str, str]
 
 
@@ -34,13 +34,13 @@ def of(
 ) -> Scope:  # fmt: skip
     """The files of these functions before and after. Refused when a commit of the range cannot be fetched."""
     repository = context.repository
-    reversal.have(repository, remote(context), [base, revision])
+    revert.have(repository, remote(context), [base, revision])
     files = sources(reader(context), base, revision, slugs)[0]
     changed = set(repository.changed(base, revision, sorted(files))) if files else set()
     kept = _kept(context, changed, revision, slugs, live)
     paths = tuple(sorted(files - set(kept)))
-    commits = reversal.listed(repository, base, revision, sorted(changed)) if changed else ()
-    return Scope(Range(base, revision, paths, commits, whole, tuple(slugs), deployment), kept)
+    commits = revert.listed(repository, base, revision, sorted(changed)) if changed else ()
+    return Scope(RevertRange(base, revision, paths, commits, whole, tuple(slugs), deployment), kept)
 
 
 def sources(own: Reader, base: str, revision: str, slugs: Sequence[str]) -> tuple[set[str], set[str]]:
