@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from migration.inspect.history import HistoryResult, UnlockResult
     from migration.inspect.status import StatusResult
     from migration.rehearsal.rehearse import RehearsalResult
-    from migration.rollback.rolled import RollbackResult
+    from migration.rollback.result import RollbackResult
     from migration.setup.init import InitResult
     from migration.setup.secret import SecretResult
     from migration.verify.checks_run import ChecksResult
@@ -233,23 +233,22 @@ def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
     from migration.rollback import rollback as phase
 
     context = _context(out, env)
-    again = inv("rollback", **{name: value for name, value in flags._asdict().items() if name != "yes"})
-
-    def confirm(made: phase.RollbackPlan) -> bool:
-        out.show("rollback_plan", made)
-        return agree(out, context, "Roll back", flags.yes, again)
-
-    return phase.run(
-        context,
+    options = phase.RollbackOptions(
         to=flags.to or None,
         scope=flags.scope or None,
         restore_only=flags.restore_only,
         push=not flags.no_push,
         wait=_seconds(flags.wait),
         without_lock=flags.without_lock,
-        asked=context.environment.confirm and not flags.yes,
-        confirm=confirm,
+        overwrites=context.environment.confirm and not flags.yes,
     )
+    again = inv("rollback", **{name: value for name, value in flags._asdict().items() if name != "yes"})
+
+    def confirm(plan: phase.RollbackPlan) -> bool:
+        out.show("rollback_plan", plan)
+        return agree(out, context, "Roll back", flags.yes, again)
+
+    return phase.run(context, options, confirm)
 
 
 def status(out: Output, env: str, limit: str) -> StatusResult:

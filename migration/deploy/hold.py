@@ -7,16 +7,16 @@ is part of the rollback's intent (or of the outcome of a deploy whose gate faile
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from migration.base.clock import minute
+from migration.base.command import Chain, Command, Do, Step, chain, inv
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.failpoint import failpoint
-from migration.git import revert as git_revert
 from migration.git.repository import Repository
+from migration.git.revert import find_revert, touched_since
 from migration.ledger.deployments import Deployment, History, Record
 from migration.ledger.ledger import Ledger
 from migration.source import scope
@@ -75,10 +75,10 @@ def check(
 def refuse(found: Hold, context: Context) -> Refused:
     """The error for a hold, with the commands that lift it."""
     if found.revert:
-        hint = f"to deploy it again: {roll_forward(context, found.revert)}"
+        steps: tuple[Step, ...] = (Do("to deploy it again:"), roll_forward(context, found.revert))
     else:
-        hint = f"inv rollback{context.environment.flag}\nto deploy it as it is: {lift_command(context)}"
-    return Refused(f"Not deployed: this is {found}.", hint, hold=found.as_json())
+        steps = (inv("rollback"), Do("to deploy it as it is:"), lift_command())
+    return Refused(f"Not deployed: this is {found}.", *steps, hold=found.as_json())
 
 
 def undoing(record: Record) -> str:
@@ -91,7 +91,7 @@ def undoing(record: Record) -> str:
 def lift(ledger: Ledger, history: History, reason: str) -> list[str]:
     """Lift every hold for good, recording who and why; returns their ids."""
     if not reason.strip():
-        raise Refused("A hold is lifted with a reason.", "inv deploy --lift-hold 'why it is good now'")
+        raise Refused("A hold is lifted with a reason.", lift_command())
     ids = [str(record["id"]) for record in history.holds]
     for name in ids:
         failpoint("record.lift")
@@ -127,11 +127,11 @@ def _taken_back(reader: Reader, record: Record, revision: str) -> bool:
     repository = reader.repository
     tip, base, slugs = str(record["tip"]), str(record["base"]), list(record.get("digests") or ())
     try:
-        if not slugs or not git_revert.touched(repository, base, tip, revision):
+        if not slugs or not touched_since(repository, base, tip, revision):
             return False
         files, there = scope.sources(reader, base, tip, slugs)
         known = there.issuperset(slugs)
-        return known and bool(git_revert.find(repository, base, tip, revision, sorted(files)))
+        return known and bool(find_revert(repository, base, tip, revision, sorted(files)))
     except CutoverError:
         return False
 
@@ -153,16 +153,16 @@ def _digest(before: Mapping[str, Any] | None) -> str | None:
     return before.get("source_digest") if before else None
 
 
-def roll_forward(context: Context, revert: str) -> str:
+def roll_forward(context: Context, revert: str) -> Chain:
     """Revert the revert, push, lift the hold. The revert may have been made elsewhere, so it is fetched first."""
-    git, remote = str(context.repository.typed()), scope.remote(context)
-    steps = [f"{git} revert --no-edit {revert[:12]}"]
+    typed, remote, branch = context.repository.typed, scope.remote(context), context.config.app.branch
+    steps = [typed("revert", "--no-edit", revert[:12])]
     if remote:
-        name, branch = shlex.quote(remote), shlex.quote(context.config.app.branch)
-        steps = [f"{git} pull --ff-only {name} {branch}", *steps, f"{git} push {name} HEAD:{branch}"]
-    return " && ".join([*steps, lift_command(context)])
+        pull, push = typed("pull", "--ff-only", remote, branch), typed("push", remote, f"HEAD:{branch}")
+        steps = [pull, *steps, push]
+    return chain(*steps, lift_command())
 
 
-def lift_command(context: Context) -> str:
-    """Deploys what is held."""
-    return f"inv deploy{context.environment.flag} --lift-hold 'why it is good now'"
+def lift_command() -> Command:
+    """Deploys what is on hold."""
+    return inv("deploy", lift_hold="why it is good now")

@@ -37,7 +37,8 @@ def _named(repository: Repository, revision: str) -> str:
     found = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
     if not found.ok:
         fetch = repository.typed("fetch", *(["--unshallow"] if repository.shallow() else []))
-        raise Refused(f"Commit {revision} is not in this clone.", *([fetch, AGAIN] if repository.remotes() else []))
+        steps = (fetch, AGAIN) if repository.remotes() else ()
+        raise Refused(f"Commit {revision} is not in this clone.", *steps)
     if len(revision) >= _FULL:
         _trees[repository.path, revision] = found.text
     return found.text

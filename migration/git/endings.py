@@ -11,7 +11,7 @@ _CRLF = b"\r\n"
 
 
 def committed(repository: Repository, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files as they are; those that differ from HEAD in line endings alone, and are clean to git, as HEAD has them."""
+    """The files; those that differ from HEAD in line endings alone, and that git calls clean, as HEAD has them."""
     crossed = [path for path, data in files.items() if _CRLF in data]
     if not crossed or repository.revision() is None:
         return dict(files)

@@ -41,8 +41,6 @@ class Meaning:
     steps: tuple[Step, ...] = ()
 
 
-_FALLBACK = Do("set `app.ledger: refs/heads/cutover` in config.yaml")
-
 # The first that matches wins. {path} is the repository, {remote} the remote that answered.
 MEANINGS = (
     Meaning(
@@ -67,8 +65,7 @@ MEANINGS = (
     Meaning(
         r"receiving end does not support --atomic",
         HostRefuses,
-        "The git host of {remote} does not support atomic pushes.",
-        steps=(_FALLBACK,),
+        "The git host of {remote} does not support atomic pushes: set `app.ledger: refs/heads/cutover` in config.yaml.",
     ),
     Meaning(
         r"error: 401|Authentication failed|could not read (Username|Password)|terminal prompts disabled"

@@ -20,6 +20,7 @@ from migration.git.repository import Repository
 from migration.git.revert import TRAILER, RevertCommit, RevertRange
 
 TRIES = 5
+AGAIN = inv("rollback")
 
 
 class NoBranch(Refused):
@@ -34,7 +35,7 @@ class RevertBranch:
     remote: str | None
     branch: str
     push: bool = True
-    again: Command = inv("rollback")
+    again: Command = AGAIN
 
     @property
     def ref(self) -> str:
@@ -57,7 +58,7 @@ class RevertResult:
     branch: str = ""
     reverts: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step | str, ...] = ()
     revert: str = ""
 
     @property
@@ -147,7 +148,7 @@ class _Publication:
         wanted = self.wanted
         text = f"Git needs no revert: {self.branch.branch} already holds the former files."
         files = () if wanted.whole else wanted.files
-        commit = revert.find(self.repository, wanted.base, wanted.revision, start, files)
+        commit = revert.find_revert(self.repository, wanted.base, wanted.revision, start, files)
         return RevertResult("already", text, commit or start, self.branch.branch, wanted.commits, revert=commit)
 
     # Pushing
@@ -174,9 +175,7 @@ class _Publication:
             return self._for_review(made, remote)
         return self._kept(made, error.message)
 
-    def _send(
-        self, remote: str, commit: str, ref: str, options: Sequence[str] = ()
-    ) -> tuple[CutoverError | None, str]:
+    def _send(self, remote: str, commit: str, ref: str, options: Sequence[str] = ()) -> tuple[CutoverError | None, str]:
         """The error of a push, if it had one, and git's words."""
         try:
             done = self.repository.push(remote, f"{commit}:{ref}", options=options)
@@ -196,7 +195,8 @@ class _Publication:
             finish = self.repository.typed("push", remote, f"{made.commit}:refs/heads/{onto or self.branch.branch}")
         else:
             finish = self.repository.typed("merge", "--ff-only", name)
-        steps = (finish, *([Do("when it is merged:")] if onto else []), self.branch.again)
+        merged = (Do("when it is merged:"),) if onto else ()
+        steps = (finish, *merged, self.branch.again)
         commits = self.wanted.commits
         return _noted(RevertResult("local", text, made.commit, name, commits, steps=steps, revert=made.commit), made)
 
@@ -276,9 +276,9 @@ class _Publication:
         """Nothing was committed; the commands that do it by hand. `start` is the branch's tip, where it is known."""
         repository, wanted, branch = self.repository, self.wanted, self.branch
         if not all(map(repository.revision, (wanted.base, wanted.revision))):
-            steps = [step for step in revert.how_to_fetch(repository) if not isinstance(step, Do)]
-            return RevertResult(state, text, steps=(*steps, branch.again))
-        fetch = [repository.typed("fetch", branch.remote, branch.branch)] if branch.remote else []
+            known = [step for step in revert.how_to_fetch(repository) if not isinstance(step, Do)]
+            return RevertResult(state, text, steps=(*known, branch.again))
+        fetch = (repository.typed("fetch", branch.remote, branch.branch),) if branch.remote else ()
         switch = repository.typed(
             "switch", "--create", f"rollback-{wanted.deployment}", "FETCH_HEAD" if branch.remote else branch.branch
         )

@@ -180,8 +180,8 @@ def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
     refused = re.search(r"^!.*:(\S+)\t\[remote rejected\] \((.*)\)", words, re.MULTILINE)
     if refused:
         return HostRefuses(
-            f"The git host refuses {refused.group(1)} ({refused.group(2)}).",
-            Do("allow that ref on the host, or set `app.ledger: refs/heads/cutover` in config.yaml"),
+            f"The git host refuses {refused.group(1)} ({refused.group(2)}): set `app.ledger: refs/heads/cutover` "
+            "in config.yaml, or allow that ref on the host.",
             stderr=words,
         )
     return translate("push" if remote else "update-ref", words, repository.path, remote)

@@ -199,7 +199,7 @@ def author(repository: Repository) -> Mapping[str, str]:
 # A revert that no record names: it was squash-merged, or someone reverted by hand.
 
 
-def find(repository: Repository, base: str, revision: str, tip: str, files: Sequence[str] = ()) -> str:
+def find_revert(repository: Repository, base: str, revision: str, tip: str, files: Sequence[str] = ()) -> str:
     """The oldest commit on the line of `tip`, after `revision`, at which the files (all without any) that
     base..revision changed are what they were at base; empty when there is none, or it cannot be determined."""
     changed = repository.changed(base, revision, files)
@@ -211,7 +211,7 @@ def find(repository: Repository, base: str, revision: str, tip: str, files: Sequ
     return next((commit for commit in reversed(reverts) if repository.is_ancestor(revision, commit)), "")
 
 
-def touched(repository: Repository, base: str, revision: str, tip: str) -> bool:
+def touched_since(repository: Repository, base: str, revision: str, tip: str) -> bool:
     """Whether a commit after `revision` touches any file that base..revision changed: else there is no revert."""
     changed = repository.changed(base, revision)
     return bool(changed and repository.commits(revision, tip, changed, *_LINE, "--max-count=1"))

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from migration.base.clock import minute
+from migration.base.command import Steps
 from migration.base.errors import CutoverError
 from migration.base.finding import Finding, then
 from migration.deploy import hold as holds
@@ -81,7 +82,7 @@ def _lock(look: Look, holder: LockHolder) -> Finding:
 def _hold(look: Look, hold: Record) -> Finding:
     commit = holds.undoing(hold)
     evidence = f"set {minute(str(hold.get('at', '')))} UTC by {hold.get('who', '')} with {hold['id']}"
-    fix = holds.roll_forward(look.context, commit) if commit else holds.lift_command(look.context)
+    fix = Steps((holds.roll_forward(look.context, commit) if commit else holds.lift_command(),))
     return Finding("hold", "a range that was rolled back is held", evidence, fix, "warning", str(hold["id"]))
 
 

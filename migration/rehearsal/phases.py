@@ -148,7 +148,7 @@ def drill(stage: RehearsalStage) -> str:
 def rollback(stage: RehearsalStage) -> str:
     """Back to the baseline: the old code answers, git holds the revert, the remote has it."""
     target = stage.results["baseline"].id
-    result = undoing.run(stage.fresh(), to=target, confirm=lambda _: True)
+    result = undoing.run(stage.fresh(), undoing.RollbackOptions(to=target))
     stage.results["rollback"] = result
     tip = stage.clone.sync()
     statuses = stage.ask(6)

@@ -1,201 +1,189 @@
-"""Rollback: say what will be live and what stays undone, ask, lock, put back what was live, then make git agree."""
+"""Rollback: show what will be live and what stays undone, ask, lock, restore what was live, then make git agree."""
 
 from __future__ import annotations
 
-import contextlib
-import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from migration.base.errors import CutoverError, Refused, Unreachable
-from migration.base.finding import named
-from migration.deploy import drift, records
-from migration.deploy.records import LocklessRecording
+from migration.base import interrupts
+from migration.base.command import Step, inv
+from migration.base.errors import CutoverError, Refused, ServiceFailed, Unreachable
+from migration.deploy import records
+from migration.deploy.records import LocklessRecording, Recording
 from migration.deploy.recovery import close_abandoned
+from migration.deploy.release import TimedStep
 from migration.deploy.staging import Pace
-from migration.git import reversal
 from migration.git.giterrors import SHUT
-from migration.ledger.deployments import History
-from migration.rollback import aim, forecast
-from migration.rollback import target as targets
-from migration.rollback.aim import Aim
-from migration.rollback.rolled import RollbackResult
-from migration.rollback.target import BASE, Target
-from migration.rollback.undo import Undo
-from migration.source import scope
+from migration.git.publish import RevertResult
+from migration.rollback import plan as plans
+from migration.rollback.plan import RollbackOptions, RollbackPlan
+from migration.rollback.proof import Restored, RollbackProof, prove
+from migration.rollback.restore import Restore, RestoreFailure
+from migration.rollback.result import RollbackResult, RollbackSummary
+from migration.rollback.revert import GitHalf
 
 if TYPE_CHECKING:
-    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.ledger.lock import LockHold
 
-__all__ = ["RollbackPlan", "RollbackResult", "run"]
-BRIEF = 5.0  # seconds for the git remote's one chance to be heard before a service is put back without the lock
-
-
-@dataclass(frozen=True)
-class RollbackPlan:
-    """What a rollback made now would do. `message` says so in a sentence, `notes` what it will not undo."""
-
-    work: str
-    to: str | None
-    undone: tuple[str, ...]
-    base: str
-    revision: str
-    functions: tuple[Aim, ...]
-    files: tuple[str, ...]
-    message: str
-    notes: tuple[str, ...]
-    target: Target = field(repr=False)
-    history: History = field(repr=False)
-    live: dict[str, Function] = field(repr=False)
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What must not have moved between the question and the lock."""
-        versions = [(one.slug, one.action, one.live.version if one.live else None) for one in self.functions]
-        return self.work, self.to, self.undone, tuple(versions)
+__all__ = ["RollbackOptions", "RollbackPlan", "RollbackResult", "run"]
+BRIEF = 5.0  # seconds for the git remote's one chance to answer before a service is restored without the lock
 
 
 def run(
     context: Context,
-    *,
-    to: str | None = None,
-    scope: str | None = None,
-    restore_only: bool = False,
-    push: bool = True,
-    wait: float = 0.0,
-    without_lock: str | None = None,
-    asked: bool = False,
+    options: RollbackOptions | None = None,
     confirm: Callable[[RollbackPlan], bool] = lambda _: True,
     pace: Pace | None = None,
 ) -> RollbackResult:
-    """Takes back the newest deployment, or all after `to` (`base`: all). Service first, then git (unless
-    `restore_only`).
+    """Takes back the newest deployment, or all after `options.to` (`base`: all). Service first, then git.
 
-    `scope`: `functions` (only their files go back in git) or `commit` (whole commits); None as the config says.
-    `confirm` shows the plan and says whether the person agrees (`asked`: by typing the project ref, so that somebody
-    else's code may be replaced); nobody holds the lock meanwhile. `without_lock` is the reason to go on when the lock
-    cannot be had. Refused: nothing was changed. The result's `exit_code` says the rest.
+    `confirm` shows the plan and says whether the person agrees; the lock is free meanwhile. Refused: nothing was
+    changed. The result's `exit_code` says the rest.
     """
-    whole = _whole(scope or context.config.rollback.scope)
-    reason = None if without_lock is None else _reason(without_lock)
-    if reason is not None:
-        context.ledger.brief(BRIEF)
-    else:
-        try:
-            context.ledger.announce()
-        except SHUT as error:
-            raise _cut_off(error, to) from error
-    half = forecast.Half(whole, restore_only)
-    made = plan(context, to, half)
-    if made.work == "none":
-        return _closed(context, made, wait)
-    _clean(context, made)
-    if not (asked or to):
-        aim.refuse(made.functions, made.to or BASE)
-    if not confirm(made):
-        raise Refused("Not confirmed: nothing was changed.", "inv rollback")
-    undo = Undo(context, made.target, whole, restore_only, push, pace or Pace())
-    name = made.target.resumes.id if made.target.resumes else records.name(context.clock.now())
-    if reason is not None:
-        free = LocklessRecording(context, name, None, made.history, reason=reason)
-        return undo.run(free, made.functions, made.live)
-    had: list[LockHold] = []
+    options = options or RollbackOptions()
+    options.whole(context.config.rollback.scope)
+    _reach_ledger(context, options)
+    plan = plans.make(context, options)
+    if plan.work == "none":
+        return _nothing_to_do(context, plan, options)
+    _refuse_dirty(context, plan, options)
+    if not (options.overwrites or options.to):
+        plan.refuse_foreign()
+    if not confirm(plan):
+        raise Refused("Not confirmed: nothing was changed.", options.command)
+    deployment = plan.target.resumes.id if plan.target.resumes else records.name(context.clock.now())
+    if options.without_lock is not None:
+        lockless = LocklessRecording(context, deployment, None, plan.history, reason=options.without_lock.strip())
+        return _Rollback(context, plan, options, lockless, pace).run()
+    locks: list[LockHold] = []
     try:
-        with context.lock.held("rollback", wait, name) as held:
-            had.append(held)
-            again = plan(context, to, half)
-            if again.key != made.key:
-                raise Refused("Not rolled back: something has moved since you were asked.", "inv rollback")
-            recording = records.begin(context, name, held, again.history)
-            return undo.run(recording, again.functions, again.live)
+        with context.lock.held("rollback", options.wait, deployment) as held:
+            locks.append(held)
+            again = plans.make(context, options)
+            if again.key != plan.key:
+                raise Refused("Not rolled back: what it would do has changed since it was shown.", options.command)
+            recording = records.begin(context, deployment, held, again.history)
+            return _Rollback(context, again, options, recording, pace).run()
     except SHUT as error:
-        if not had:
-            raise _cut_off(error, to) from error
+        if not locks:
+            raise _no_lock(error, options) from error
         raise
 
 
-def plan(context: Context, to: str | None = None, half: forecast.Half | None = None) -> RollbackPlan:
-    """What a rollback would do. Reads, and changes nothing."""
-    history = context.ledger.history()
-    live = {function.slug: function for function in context.supabase.functions()}
-    target = targets.choose(context, history, live, to)
-    _deepen(context, target)
-    aims = tuple(aim.aims(context, history, live, target)) if target.work == "service" else ()
-    files, notes = forecast.git(context, target, _remote(context), half or forecast.Half())
-    if target.work == "service":
-        notes = [*forecast.strangers(aims), *notes, *forecast.secrets(context, target)]
-    notes += forecast.around(context, history, live, target)
-    said = _sentence(target, aims, aim.restored(history, aims), context.environment.name)
-    return RollbackPlan(
-        target.work, target.to.id if target.to else None, tuple(one.id for one in target.undone), target.base,
-        target.revision, aims, tuple(files), said, tuple(notes), target, history, live,
-    )  # fmt: skip
+def _reach_ledger(context: Context, options: RollbackOptions) -> None:
+    """Without the lock the remote has one short chance; else a remote that refuses us is named before anything."""
+    if options.without_lock is None:
+        try:
+            context.ledger.announce()
+        except SHUT as error:
+            raise _no_lock(error, options) from error
+        return
+    if not options.without_lock.strip():
+        raise Refused("--without-lock needs a reason.", inv("rollback", to=options.to, without_lock="reason"))
+    context.ledger.brief(BRIEF)
 
 
-def _deepen(context: Context, target: Target) -> None:
-    """A clone of CI is shallow, and what was live before lies beyond its edge. What stays away may be in a snapshot."""
-    wanted = {one.base_revision for one in target.origins.values()} | {target.base, target.revision}
-    with contextlib.suppress(CutoverError):
-        reversal.have(context.repository, _remote(context), sorted(wanted - {""}))
+def _no_lock(error: CutoverError, options: RollbackOptions) -> CutoverError:
+    """Why there is no lock, and how to restore the service without it. The exit code stays the error's own."""
+    text = f"Could not acquire the lock: {error.message} The service can be restored without it."
+    kind = type(error) if isinstance(error, Refused) else Unreachable
+    return kind(text, *error.steps, inv("rollback", to=options.to, without_lock="reason"), **error.data)
 
 
-def _remote(context: Context) -> str | None:
-    """The git remote, unless it did not answer just now: nobody waits for it twice."""
-    return None if context.ledger.offline else scope.remote(context)
+def _nothing_to_do(context: Context, plan: RollbackPlan, options: RollbackOptions) -> RollbackResult:
+    """An interrupted deployment of which nothing went live gets its end on record."""
+    pending = plan.target.pending
+    if pending is not None and pending.verdict == "abandoned" and pending.deployment.interrupted:
+        close_abandoned(context, pending, options.wait)
+    return RollbackResult(None, message=plan.message, next=plan.next)
 
 
-def _sentence(target: Target, aims: tuple[Aim, ...], strangers: Mapping[str, int], environment: str) -> str:
-    if target.message:
-        return named(target.message, environment)
-    whose = f"the code of {target.to.id}" if target.to else "the code from before the first deployment"
-    if strangers:
-        others = any(one.action == "restore" and one.slug not in strangers for one in aims)
-        whose = f"{f'{whose} and ' if others else ''}{drift.named(strangers)}, which was not Cutover's,"
-    taken = ", ".join(one.id for one in target.undone) or "nothing"
-    deleted = [one.slug for one in aims if one.action == "delete"]
-    if target.work == "git":
-        return f"The service is put back already; git still has to take back {taken}."
-    ends = f" It deletes {', '.join(deleted)}, which did not exist before." if deleted else ""
-    return f"This takes back {taken} and makes {whose} live again.{ends}"
-
-
-def _clean(context: Context, made: RollbackPlan) -> None:
+def _refuse_dirty(context: Context, plan: RollbackPlan, options: RollbackOptions) -> None:
     """Unsaved work in the very files that go back would be mistaken for what is live; other files do not matter."""
-    dirty = context.repository.dirty(made.files) if made.files else []
+    dirty = context.repository.dirty(plan.files) if plan.files else []
     if dirty:
         names = ", ".join(dirty[:3]) + (" and others" if len(dirty) > 3 else "")
-        aside = f"git -C {shlex.quote(str(context.app))} stash push --include-untracked -- {shlex.join(dirty)}"
         text = f"Not rolled back: {names} differs from the last commit. Commit it, or set it aside."
-        raise Refused(text, f"{aside}\ninv rollback")
+        stash = context.repository.typed("stash", "push", "--include-untracked", "--", *dirty)
+        raise Refused(text, stash, options.command)
 
 
-def _whole(scope: str) -> bool:
-    """Whether whole commits go back, not only the functions' files."""
-    if scope not in ("functions", "commit"):
-        raise Refused(f"--scope {scope} is not known.", "inv rollback --scope functions\ninv rollback --scope commit")
-    return scope == "commit"
+class _Rollback:
+    """One rollback on its way: restore, revert, proof."""
 
+    def __init__(
+        self, context: Context, plan: RollbackPlan, options: RollbackOptions, recording: Recording, pace: Pace | None
+    ) -> None:
+        self.context, self.plan, self.options, self.recording = context, plan, options, recording
+        self.began = context.clock.now()
+        self.restore = Restore(context, plan, recording, pace or Pace(), options.command)
+        self.steps: list[TimedStep] = []
 
-def _cut_off(error: CutoverError, to: str | None) -> CutoverError:
-    """The lock is not to be had, and why; the service can be put back all the same. The exit code stays its own."""
-    text = f"The lock cannot be had: {error.message} The service can be put back without it."
-    free = f"inv rollback{f' --to {to}' if to else ''} --without-lock 'why'"
-    kind = type(error) if isinstance(error, Refused) else Unreachable
-    return kind(text, "\n".join(filter(None, (error.hint, free))), **error.data)
+    def run(self) -> RollbackResult:
+        """Restore (unless that is done), then git, then the proof."""
+        started = self.context.clock.monotonic()
+        seconds: float | None = None
+        if self.plan.work == "service":
+            failure = self.restore.run(release_lock=self.options.restore_only)
+            if failure is not None:
+                return self._failed(failure)
+            seconds = self.context.clock.monotonic() - started
+        self.context.ledger.patient()
+        carrier = self.recording.history.find(self._carrier)
+        git = GitHalf(self.context, self.plan, self.options, self._carrier, carrier.revert if carrier else None)
+        revert = None if self.options.restore_only else git.run()
+        if revert is not None:
+            self.steps.append(TimedStep("git", git.seconds, revert.message))
+        interrupts.settled()
+        return self._result(git, revert, seconds)
 
+    def _failed(self, failure: RestoreFailure) -> RollbackResult:
+        return RollbackResult(
+            self._summary(failure.outcome), phases=self._phases(), message=failure.message,
+            notes=tuple(self.restore.notes), next=failure.steps, exit_code=failure.exit_code,
+        )  # fmt: skip
 
-def _reason(text: str) -> str:
-    if not text.strip():
-        raise Refused("--without-lock needs the reason.", "inv rollback --without-lock 'why'")
-    return text.strip()
+    def _result(self, git: GitHalf, revert: RevertResult | None, seconds: float | None) -> RollbackResult:
+        differing = git.differing(revert)
+        proof = self._proof()
+        waits = revert is not None and not revert.agrees and (self.options.push or revert.state != "local")
+        code = 5 if waits or differing else {"pass": 0, "fail": 1}.get(proof.verdict, 4)
+        texts = (self.restore.message(seconds) if seconds is not None else "", revert.message if revert else "")
+        differs = [f"{slug} in git differs from what is live again." for slug in differing]
+        steps: list[Step | str] = [*(revert.steps if revert else ()), *proof.steps, *git.forward(revert)]
+        if differing:
+            steps.insert(0, inv("plan", diff=True))
+        return RollbackResult(
+            self._summary(self.restore.outcome), seconds, revert, proof.details, self._phases(),
+            " ".join(filter(None, (*texts, proof.why))),
+            (*self.restore.notes, *git.notes, *differs, *proof.notes), tuple(steps), code,
+        )  # fmt: skip
 
+    def _proof(self) -> RollbackProof:
+        try:
+            return prove(self.context, self._restored() if self.restore.versions else {}, self.began)
+        except ServiceFailed as error:
+            return RollbackProof("inconclusive", {}, f"Not proven: {error.message}", steps=(inv("status"),))
 
-def _closed(context: Context, made: RollbackPlan, wait: float) -> RollbackResult:
-    """Nothing to do; an interrupted deployment of which nothing went live gets its end on record."""
-    pending = made.target.pending
-    if pending is not None and pending.verdict == "abandoned" and pending.deployment.interrupted:
-        close_abandoned(context, pending, wait)
-    return RollbackResult(None, message=made.message)
+    def _restored(self) -> Restored:
+        live = {function.slug: function for function in self.context.supabase.functions()}
+        present = [slug for slug, version in self.restore.versions.items() if version and slug in live]
+        return {slug: (live[slug].id, live[slug].version) for slug in present}
+
+    @property
+    def _carrier(self) -> str:
+        """The deployment whose record the revert goes to: the rollback, or what its gate had restored already."""
+        newest = self.recording.history.newest
+        return newest.id if self.plan.work == "git" and newest else self.recording.deployment
+
+    def _summary(self, outcome: str) -> RollbackSummary:
+        plan = self.plan
+        functions = self.restore.results(untouched=outcome == "abandoned")
+        return RollbackSummary(
+            self._carrier, outcome, plan.base, plan.revision, functions, self.began, self.context.clock.now(), plan.to,
+            plan.undone,
+        )  # fmt: skip
+
+    def _phases(self) -> tuple[dict[str, Any], ...]:
+        return tuple({**step.record(), "ok": True} for step in (*self.restore.steps, *self.steps))

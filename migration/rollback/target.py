@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from migration.base.command import Do, Step, inv
 from migration.base.errors import Refused
 from migration.clients.supabase_types import Function
 from migration.deploy import drift, recovery
@@ -20,7 +21,8 @@ BASE = "base"  # `--to base`: the code from before the first deployment
 
 @dataclass(frozen=True)
 class Target:
-    """`work`: service (restore, then git), git (only that half is left) or none, and `message` says why.
+    """`work`: service (restore, then git), git (only that half is left) or none; then `message` says why and `steps`
+    what to type.
 
     `undone`: the deployments taken back, newest first; `to`: the one live again, None for the code before the first.
     `base`..`revision` is the range that git takes back.
@@ -35,6 +37,7 @@ class Target:
     pending: Recovery | None = None
     resumes: Deployment | None = None
     message: str = ""
+    steps: tuple[Step, ...] = ()
 
     @property
     def slugs(self) -> tuple[str, ...]:
@@ -42,8 +45,8 @@ class Target:
 
 
 def choose(context: Context, history: History, live: Mapping[str, Function], to: str | None) -> Target:
-    """Which deployments to take back. Refused without any, or for an unknown `to`; Unfinished when what is live is
-    somebody else's."""
+    """Which deployments to take back. Refused without any, or for an unknown `to`; Unfinished when what is live after
+    an interruption was deployed outside Cutover."""
     newest = history.newest
     if newest is None:
         raise _empty(context)
@@ -53,18 +56,18 @@ def choose(context: Context, history: History, live: Mapping[str, Function], to:
     if newest.kind == "rollback" and newest.interrupted and pending and pending.verdict != "abandoned":
         return _resumed(history, newest, pending)
     found = _further(history, to, pending) if to else _newest(history, newest, pending, live)
-    strangers = drift.versions(history, live, found.slugs) if found.work == "none" and pending is None else {}
-    if strangers:
-        text = f"{found.message} But {drift.named(strangers)} is live, which somebody else deployed since."
-        raise Refused(f"{text} Nothing was changed.", "inv plan --diff")
+    foreign = drift.versions(history, live, found.slugs) if found.work == "none" and pending is None else {}
+    if foreign:
+        text = f"{found.message} But {drift.named(foreign)} was deployed outside Cutover since. Nothing was changed."
+        raise Refused(text, inv("plan", diff=True))
     return found if found.base else replace(found, base=_first(context))
 
 
 def _empty(context: Context) -> Refused:
     if context.ledger.offline:
-        text = "This clone has never read the ledger, so that nobody here knows what was live before."
-        return Refused(f"{text} {context.ledger.offline}", "inv status")
-    return Refused("There is nothing to roll back: nothing was ever deployed here by Cutover.", "inv status")
+        text = "This clone has never read the ledger: what was live before is unknown."
+        return Refused(f"{text} {context.ledger.offline}", inv("status"))
+    return Refused("Nothing to roll back: nothing was ever deployed here with Cutover.", inv("status"))
 
 
 def _first(context: Context) -> str:
@@ -80,11 +83,11 @@ def _newest(history: History, newest: Deployment, pending: Recovery | None, live
     origins = {change.slug: newest for change in newest.functions}
     target = Target("service", (newest,), before, newest.base_revision, newest.revision, origins, pending)
     if (pending and pending.verdict == "abandoned") or newest.outcome == "abandoned":
-        text = f"Nothing of {newest.id} ever went live: there is nothing to roll back."
+        text = f"Nothing to roll back: nothing of {newest.id} went live."
         waits = pending.waits if pending else recovery.waiting_note(recovery.waiting_slugs(history, live))
-        return _with(target, "none", f"{text} {waits}".rstrip() + _onward(history))
+        return replace(target, work="none", message=f"{text} {waits}".rstrip(), steps=_further_back(history))
     if newest.outcome == "restored":
-        return _half(target, newest, f"{newest.id} was already put back, and git agrees.")
+        return _git_half(target, newest, f"{newest.id} is rolled back already, and git agrees.")
     return target
 
 
@@ -95,28 +98,29 @@ def _again(history: History, newest: Deployment) -> Target:
     to = history.find(newest.to)
     target = Target("service", undone, to, newest.revision, newest.base_revision, origins)
     if newest.outcome not in UNDONE:  # "unfinished" before anything was sent has put nothing back either
-        return _with(target, "service", "")
-    _, strangers = drift.put_back(history)
-    if strangers:
-        what = f"it put back {drift.named(strangers)}, which was not Cutover's and not in git then"
-        return _half(target, newest, f"{newest.id} has rolled back already: {what}; inv plan --diff shows it.")
-    return _half(target, newest, f"{newest.id} has rolled back already, and git agrees.{_onward(history)}")
+        return target
+    _, foreign = drift.put_back(history)
+    if foreign:
+        text = f"The rollback {newest.id} is done already. It restored {drift.named(foreign)}, deployed outside Cutover"
+        return _git_half(target, newest, f"{text} and not in git then.", inv("plan", diff=True))
+    text = f"The rollback {newest.id} is done already, and git agrees."
+    return _git_half(target, newest, text, *_further_back(history))
 
 
-def _onward(history: History) -> str:
+def _further_back(history: History) -> tuple[Step, ...]:
     """How to take back what is live now, by name: no rollback goes that far by itself."""
     live = history.live
     if live is None:
-        return ""
+        return ()
     before = history.live_before(live.id)
-    return f" What is live is {live.id}; to take that back too: inv rollback --to {before.id if before else BASE}"
+    return Do(f"to take back {live.id}, which is live, too:"), inv("rollback", to=before.id if before else BASE)
 
 
-def _half(target: Target, carrier: Deployment, done: str) -> Target:
+def _git_half(target: Target, carrier: Deployment, done: str, *steps: Step) -> Target:
     """Only git is left to do, if even that."""
     if agrees(carrier.revert):
-        return _with(target, "none", done)
-    return _with(target, "git", "")
+        return replace(target, work="none", message=done, steps=steps)
+    return replace(target, work="git")
 
 
 def _resumed(history: History, newest: Deployment, pending: Recovery) -> Target:
@@ -127,8 +131,8 @@ def _resumed(history: History, newest: Deployment, pending: Recovery) -> Target:
     )  # fmt: skip
 
 
-def _goal(history: History, to: str) -> Deployment | None:
-    """The deployment whose code shall be live again; None for the code from before the first one."""
+def _named(history: History, to: str) -> Deployment | None:
+    """The deployment whose code is to be live again; None for the code from before the first one."""
     if to == BASE:
         return None
     exact = [one for one in history.deployments if one.id == to]
@@ -137,12 +141,12 @@ def _goal(history: History, to: str) -> Deployment | None:
         return found[0]
     known = ", ".join(one.id for one in history.deployments if one.stayed) or "none"
     if len(found) > 1:
-        raise Refused(f"{to} may be {' or '.join(one.id for one in found)}: write more of it.", "inv history")
-    raise Refused(f"There is no deployment {to} whose code was live. Known: {known}, and {BASE}.", "inv history")
+        raise Refused(f"{to} matches {' and '.join(one.id for one in found)}: give more of the id.", inv("history"))
+    raise Refused(f"There is no deployment {to} whose code was live. Known: {known}, and {BASE}.", inv("history"))
 
 
 def _further(history: History, to: str, pending: Recovery | None) -> Target:
-    goal, current = _goal(history, to), history.live
+    goal, current = _named(history, to), history.live
     if pending and pending.verdict != "abandoned" and goal != history.live_before(pending.deployment.id):
         raise pending.unfinished()
     later = history.deployments[history.deployments.index(goal) + 1 :] if goal else history.deployments
@@ -157,8 +161,8 @@ def _further(history: History, to: str, pending: Recovery | None) -> Target:
     base = (bases.pop() if len(bases) == 1 else "") or first
     target = Target("service", undone, goal, base, revision, origins, pending)
     if current == goal and not (pending and pending.verdict != "abandoned"):
-        name = goal.id if goal else "The code from before the first deployment"
-        return _with(target, "none", f"{name} is what is live: there is nothing to roll back.")
+        name = goal.id if goal else "the code from before the first deployment"
+        return replace(target, work="none", message=f"Nothing to roll back: {name} is live.")
     return target
 
 
@@ -180,9 +184,5 @@ def _origin(history: History, rollback: Deployment, slug: str) -> Deployment:
     change = rollback.change(slug)
     found = history.find(str(change.wanted.get("of"))) if change else None
     if found is None:
-        raise Refused(f"The record of {rollback.id} does not say what {slug} was before.", "inv history")
+        raise Refused(f"The record of {rollback.id} does not name the former code of {slug}.", inv("history"))
     return found
-
-
-def _with(target: Target, work: str, message: str) -> Target:
-    return replace(target, work=work, message=message)

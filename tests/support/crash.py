@@ -20,6 +20,7 @@ from migration.context import Context
 from migration.deploy import deploy, typecheck
 from migration.deploy.staging import Pace
 from migration.rollback import rollback
+from migration.rollback.rollback import RollbackOptions
 from migration.verify import gate
 from tests.support.scene import Hurried, Scene
 from tests.support.unchecked import Unchecked
@@ -137,5 +138,5 @@ def carried(context: Context, verb: str, options: dict[str, Any]) -> Any:
         context.ledger.flush()
         return Ended(0)
     if verb == "rollback":
-        return rollback.run(context, **{"pace": QUICK, **options})
+        return rollback.run(context, RollbackOptions(**options), pace=QUICK)
     return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **options})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from migration.base import command
 from migration.base.errors import Refused
 from migration.deploy import hold
 from migration.git.repository import Repository
@@ -98,16 +99,16 @@ def test_lifting_ends_every_hold_and_records_who_and_why(ground: Ground) -> None
         hold.lift(own, own.history(), " ")
 
 
-def around(ground: Ground, flag: str = "") -> Any:
+def around(ground: Ground) -> Any:
     config = SimpleNamespace(app=SimpleNamespace(branch="main"))
-    environment = SimpleNamespace(flag=flag)
-    return SimpleNamespace(repository=ground.repository, remote="origin", config=config, environment=environment)
+    return SimpleNamespace(repository=ground.repository, remote="origin", config=config)
 
 
-def test_the_refusal_says_who_rolled_back_and_how_to_go_on(ground: Ground) -> None:
+def test_the_refusal_says_who_rolled_back_and_how_to_go_on(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command.CURRENT, "env", "staging")
     found = ground.check(ground.history(), ground.bad)
     assert found is not None
-    error = hold.refuse(found, around(ground, " --env staging"))
+    error = hold.refuse(found, around(ground))
     assert error.exit_code == 2 and "rolled back by ada" in error.message
     assert "inv rollback --env staging" in error.hint and "inv deploy --env staging --lift-hold" in error.hint
 

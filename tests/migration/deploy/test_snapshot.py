@@ -11,6 +11,7 @@ from migration.clients.supabase_types import Upload
 from migration.deploy import deploy, snapshot
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
+from migration.rollback.rollback import RollbackOptions
 from migration.source import snapshots
 from migration.source.source import Source
 from tests.support import crash, repos, scene
@@ -56,7 +57,7 @@ def test_drift_that_was_overwritten_comes_back_from_a_machine_without_any_state(
     assert deploy.run(live.context(), plan_hash=made.hash, gate=False, pace=crash.QUICK).exit_code == 0
     assert _texts(live) == {text(2)}
     other = live.context(app=repos.clone(live.folder / "remote.git", tmp_path / "elsewhere/app"), root="elsewhere-root")
-    rollback.run(other, restore_only=True, pace=crash.QUICK)
+    rollback.run(other, RollbackOptions(restore_only=True), pace=crash.QUICK)
     assert _texts(live) == {text("theirs"), text(1)}
 
 
@@ -93,6 +94,6 @@ def test_a_kill_in_the_middle_of_a_restore_is_finished_by_rollback(tmp_path: Pat
     with pytest.raises(Unfinished, match="putting back") as caught:
         deploy.run(stage.context(), yes=True, pace=crash.QUICK)
     assert caught.value.hint == "inv rollback"
-    rollback.run(stage.context(), restore_only=True, pace=crash.QUICK)
+    rollback.run(stage.context(), RollbackOptions(restore_only=True), pace=crash.QUICK)
     assert _texts(stage) == {text(1)}
     assert stage.context().ledger.history().interrupted is None

@@ -53,7 +53,7 @@ def test_a_revision_reads_as_it_was_and_nothing_of_the_user_moves(below: str, tm
 
 def test_an_unknown_revision_is_refused(tmp_path: Path) -> None:
     _git(tmp_path, "init", "-q")
-    with pytest.raises(Refused, match="no commit feedbeef"):
+    with pytest.raises(Refused, match="Commit feedbeef is not in this clone"):
         checkout.tree(Repository(tmp_path, QUIET), "feedbeef", tmp_path / "state")
 
 

@@ -29,10 +29,10 @@ def test_files_and_changes_are_told_relative_to_the_app(tmp_path: Path) -> None:
     tip = commit(folder, {"apps/one/a.ts": "2\n", "apps/one/größe [1].ts": "x\n", "b.ts": "2\n"})
     own = repository(folder / "apps/one")
     assert own.prefix == "apps/one/"
-    assert own.files(tip) == ["a.ts", "größe [1].ts"] and own.show(tip, "a.ts") == b"2\n"
+    assert list(own.blobs(tip)) == ["a.ts", "größe [1].ts"]
     assert sorted(own.changed(base, tip)) == ["a.ts", "größe [1].ts"]
     assert own.changed(base, tip, only="A") == ["größe [1].ts"]
-    assert set(own.blobs(tip, ["a.ts"])) == {"a.ts"} and own.show(base, "größe [1].ts") is None
+    assert set(own.blobs(tip, ["a.ts"])) == {"a.ts"}
     (folder / "apps/one/a.ts").write_text("3\n")
     (folder / "apps/one/new.ts").write_text("3\n")
     (folder / "b.ts").write_text("3\n")
@@ -44,18 +44,16 @@ def test_revisions_branches_and_descent(tmp_path: Path) -> None:
     first = git(folder, "rev-parse", "HEAD")
     second = commit(folder, {"a": "1\n"}, "Second")
     own = repository(folder)
-    assert own.head() == second and own.branch() == "main" and own.revision("main~1") == first
+    assert own.head() == second and own.revision("main~1") == first
     assert own.revision("nothing") is None and own.revision("--help") is None
     assert own.is_ancestor(first, second) and not own.is_ancestor(second, first)
     assert not own.is_ancestor("0" * 40, second)
     assert own.parents(second) == [first] and own.subject(second) == "Second"
-    git(folder, "checkout", "--quiet", "--detach")
-    assert own.branch() is None
 
 
 def test_a_folder_without_a_repository_or_without_a_commit_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
-    with pytest.raises(Refused, match=r"not inside a git repository: set app\.path"):
+    with pytest.raises(Refused, match=r"not inside a git repository"):
         repository(tmp_path / "plain").head()
     with pytest.raises(Refused, match="There is no folder"):
         repository(tmp_path / "missing").head()
@@ -132,7 +130,7 @@ def test_credentials_are_never_asked_for_and_a_refusal_is_named(tmp_path: Path) 
 def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
     folder = alone(tmp_path / "app")
     git(folder, "remote", "add", "origin", "http://127.0.0.1:1/x.git")
-    with pytest.raises(Unreachable, match="The git remote origin cannot be reached"):
+    with pytest.raises(Unreachable, match="Cannot reach the git remote origin"):
         repository(folder).ls_remote("origin")
 
 
@@ -144,9 +142,9 @@ def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
         ("remote: Permission to acme/app.git denied to bot.\nfatal: ... error: 403", Denied, "not push"),
         ("git@example.com: Permission denied (publickey).", Denied, "credentials"),
         ("fatal: could not read Username for 'https://x': terminal prompts disabled", Denied, "credentials"),
-        ("fatal: unable to access 'https://x/': Could not resolve host: x", Unreachable, "cannot be reached"),
-        ("error: RPC failed; HTTP 502 curl 22", Unreachable, "cannot be reached"),
-        ("fatal: sha1 file write error: No space left on device", CutoverError, "no room left"),
+        ("fatal: unable to access 'https://x/': Could not resolve host: x", Unreachable, "Cannot reach"),
+        ("error: RPC failed; HTTP 502 curl 22", Unreachable, "Cannot reach"),
+        ("fatal: sha1 file write error: No space left on device", CutoverError, "The disk is full"),
         ("fatal: something new", giterrors.GitFailed, "git push failed: fatal: something new."),
         ("", giterrors.GitFailed, "it gave no reason"),
     ],

@@ -13,6 +13,7 @@ from migration.git.giterrors import Denied, HostRefuses
 from migration.inspect import history, status
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
+from migration.rollback.rollback import RollbackOptions
 from tests.support import git_http, repos, scene
 from tests.support.git_http import Faults
 from tests.support.scene import Scene, text
@@ -80,8 +81,8 @@ def test_a_rollback_names_the_way_without_the_lock_and_goes_it(
     with pytest.raises(Denied, match=words) as caught:
         rollback.run(stage.context())
     assert caught.value.exit_code == 2 and _live(stage) == text(2)
-    assert caught.value.hint.splitlines()[-1] == "inv rollback --without-lock 'why'"
-    result = rollback.run(stage.context(), without_lock="the token has expired")
+    assert caught.value.hint.splitlines()[-1] == "inv rollback --without-lock reason"
+    result = rollback.run(stage.context(), RollbackOptions(without_lock="the token has expired"))
     assert result.exit_code == 5 and _live(stage) == text(1) and result.restored_seconds is not None
     faults.deny = ""
     assert rollback.run(stage.context()).exit_code == 0
@@ -99,9 +100,9 @@ def test_a_host_that_takes_no_such_refs_does_not_stop_a_rollback_either(
         raise HostRefuses("The git host refuses refs/cutover/probe.")
 
     monkeypatch.setattr(context.ledger.refs, "check", check)
-    with pytest.raises(HostRefuses, match="The service can be put back without it") as caught:
-        rollback.run(context, to=goal)
-    assert caught.value.hint == f"inv rollback --to {goal} --without-lock 'why'"
+    with pytest.raises(HostRefuses, match="The service can be restored without it") as caught:
+        rollback.run(context, RollbackOptions(to=goal))
+    assert caught.value.hint == f"inv rollback --to {goal} --without-lock reason"
     assert isinstance(caught.value, CutoverError) and caught.value.exit_code == 2
 
 

@@ -193,7 +193,7 @@ def test_sync_takes_over_what_others_pushed(copy: Clone, tmp_path: Path) -> None
 def test_files_can_be_deleted_by_a_commit(copy: Clone) -> None:
     """None as a text deletes the file."""
     copy.commit({FUNCTION: None, "supabase/config.toml": "project_id = 'x'\n"}, "Move things")
-    assert copy.repository.files(copy.repository.head()) == ["supabase/config.toml"]
+    assert list(copy.repository.blobs(copy.repository.head())) == ["supabase/config.toml"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "no repository", "no commit", "bare"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from migration.deploy.staging import Pace
 from migration.git.giterrors import Denied
 from migration.inspect import status
 from migration.rehearsal.server import Running
+from migration.rollback import plan as rollback_plan
 from migration.rollback import rollback
-from migration.rollback.forecast import Half
-from migration.rollback.rolled import RollbackResult
+from migration.rollback.result import RollbackResult
+from migration.rollback.rollback import RollbackOptions
 from migration.source import reader, snapshots
 from tests.support import crash, git_http, repos, scene
 from tests.support.scene import Scene, index, text
@@ -56,8 +58,14 @@ def _deploy(context: Context, **more: Any) -> DeployResult:
     return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **more})
 
 
-def _rollback(context: Context, **more: Any) -> RollbackResult:
-    return rollback.run(context, pace=QUICK, **more)
+def _rollback(
+    context: Context, confirm: Callable[[rollback.RollbackPlan], bool] = lambda _: True, **options: Any
+) -> RollbackResult:
+    return rollback.run(context, RollbackOptions(**options), confirm, QUICK)
+
+
+def _next(result: RollbackResult) -> list[str]:
+    return [str(step) for step in result.next]
 
 
 def _live(stage: Scene) -> dict[str, str]:
@@ -94,8 +102,8 @@ def test_the_former_code_is_live_again_and_git_agrees(stage: Scene) -> None:
     assert result.deployment is not None and result.deployment.to == first.deployment.id
     assert result.revert is not None and result.revert.pushed
     assert _file(stage, index("alpha")) == text(1)
-    assert f"revert --no-edit {str(result.revert.commit)[:12]} && git -C" in result.next[-1]
-    assert "inv deploy --lift-hold" in result.next[-1]
+    assert f"revert --no-edit {str(result.revert.commit)[:12]} && git -C" in _next(result)[-1]
+    assert "inv deploy --lift-hold" in _next(result)[-1]
     told = json.loads(one_line(result))
     assert told["revert"]["pushed"] and told["revert"]["commit"] and told["restored_seconds"] > 0
     assert [row["after"]["version"] for row in told["deployment"]["functions"]] == [3, 3]
@@ -138,11 +146,9 @@ def test_an_app_base_that_comes_late_ends_the_rollback_of_a_first_deployment(sta
     base = _first(stage)
     result = _rollback(stage.context())
     assert result.exit_code == 5 and _live(stage) == {"alpha": text(1), "beta": text(1)}
-    assert result.revert is not None and "nobody knows which revision was live before" in result.revert.message
-    assert result.next[-1] == (
-        "set app.base in config.yaml to the revision that was live before, then type: inv rollback"
-    )
-    for wrong, why in (("HEAD", "does not hold what is live again of alpha, beta"), ("v0", "is no commit of")):
+    assert result.revert is not None and "the revision that was live before is unknown" in result.revert.message
+    assert _next(result)[-2:] == ["set app.base in config.yaml to the revision that was live before", "inv rollback"]
+    for wrong, why in (("HEAD", "does not hold what is live again of alpha, beta"), ("v0", "is not a commit of")):
         _with_base(stage, wrong)
         again = _rollback(stage.context())
         assert again.exit_code == 5 and again.revert is not None and why in again.revert.message
@@ -202,7 +208,7 @@ def test_only_the_migrated_functions_files_go_back(stage: Scene) -> None:
     migrations = {"supabase/migrations/1_init.sql": "select 1;\n"}
     stage.commit({index("alpha"): text(2), index("other"): text(2), **pages, **migrations}, "Everything at once")
     _deploy(stage.context())
-    made = rollback.plan(stage.context())
+    made = rollback_plan.make(stage.context())
     assert made.files == (index("alpha"),)
     assert any("supabase/migrations/1_init.sql" in note for note in made.notes)
     assert any("51 other files" in note for note in made.notes)
@@ -226,7 +232,7 @@ def test_twice_in_a_row_the_second_finds_its_work_done(stage: Scene) -> None:
     _rollback(stage.context())
     before = stage.context().ledger.records()
     result = _rollback(stage.context())
-    assert result.exit_code == 0 and "already" in result.message and "--to" in result.message
+    assert result.exit_code == 0 and "already" in result.message and "--to" in _next(result)[-1]
     assert stage.context().ledger.records() == before and _live(stage)["alpha"] == text(1)
 
 
@@ -256,7 +262,7 @@ def test_to_an_unknown_deployment_is_refused_with_those_that_exist(stage: Scene)
     with pytest.raises(Refused, match=first.deployment.id):
         _rollback(stage.context(), to="20200101-000000-0000")
     result = _rollback(stage.context(), to=second.deployment.id)
-    assert result.exit_code == 0 and result.deployment is None and "nothing to roll back" in result.message
+    assert result.exit_code == 0 and result.deployment is None and "Nothing to roll back" in result.message
 
 
 def test_to_a_deployment_that_was_rolled_back_points_forward_to_a_deploy(stage: Scene) -> None:
@@ -289,7 +295,8 @@ def test_ci_cannot_deploy_the_same_commit_again_until_the_hold_is_lifted(stage: 
 def test_the_line_for_rolling_forward_works_as_it_is_printed(stage: Scene) -> None:
     _twice(stage)
     app = repos.clone(stage.folder / "remote.git", stage.folder / "an app's clone")
-    line = _rollback(stage.context(app, root="elsewhere")).next[-1].removeprefix("to roll forward: ")
+    *_, label, line = _next(_rollback(stage.context(app, root="elsewhere")))
+    assert label == "to roll forward:"
     command, _, lift = line.rpartition(" && ")
     subprocess.run(command, shell=True, check=True, cwd=stage.folder, env={**os.environ, **repos.QUIET})
     assert lift == "inv deploy --lift-hold 'why it is good now'"
@@ -313,7 +320,7 @@ def test_a_revert_that_waits_for_review_is_kept_until_it_is_merged_and_then_clos
     hook = _protect(stage)
     first, second = _rollback(stage.context()), _rollback(stage.context())
     assert first.exit_code == second.exit_code == 5 and first.revert == second.revert is not None
-    assert first.revert.state == "review" and first.revert.commands[-1].endswith("type: inv rollback")
+    assert first.revert.state == "review" and str(first.revert.steps[-1]) == "inv rollback"
     hook.unlink()
     stage.change("in the way")
     hook = _protect(stage)
@@ -327,7 +334,7 @@ def test_a_revert_that_waits_for_review_is_kept_until_it_is_merged_and_then_clos
     repos.git(stage.app, "push", "--quiet", "--force", "origin", "HEAD:refs/heads/main")
     closed = _rollback(stage.context())
     assert closed.exit_code == 0 and closed.revert is not None and closed.revert.state == "already"
-    assert f"revert --no-edit {str(first.revert.commit)[:12]} && " in closed.next[-1]
+    assert f"revert --no-edit {str(first.revert.commit)[:12]} && " in _next(closed)[-1]
     assert "git agrees" in _rollback(stage.context()).message
 
 
@@ -372,7 +379,7 @@ def test_a_created_function_is_deleted_and_the_plan_says_so(stage: Scene) -> Non
     first = _deploy(stage.context(), only=["alpha"])
     second = _deploy(stage.context())
     assert first.exit_code == second.exit_code == 0 and set(_live(stage)) == {"alpha", "beta"}
-    made = rollback.plan(stage.context())
+    made = rollback_plan.make(stage.context())
     assert "deletes beta, which did not exist before" in made.message
     result = _rollback(stage.context())
     assert set(_live(stage)) == {"alpha"} and result.deployment is not None
@@ -395,7 +402,7 @@ def test_a_created_function_that_someone_else_deployed_since_is_not_deleted(stag
     context = stage.context()
     upload = plan.make(context).functions[0].source.upload()
     context.supabase.deploy(upload)
-    with pytest.raises(Refused, match="is not the one that we left: it is not deleted"):
+    with pytest.raises(Refused, match=r"deployed outside Cutover since\. It is not deleted"):
         _rollback(stage.context())
     assert set(_live(stage)) == {"alpha", "beta"}
 
@@ -407,7 +414,7 @@ def test_after_a_failed_gate_only_git_is_left(tmp_path: Path, sandbox: Running) 
     stage.change("broken")
     failed = _deploy(stage.context(), gate=True)
     assert failed.deployment.outcome == "restored" and failed.exit_code == 1, failed
-    made = rollback.plan(stage.context())
+    made = rollback_plan.make(stage.context())
     assert made.work == "git"
     before = len(sandbox.history(operation="stage")) + len(sandbox.history(operation="deploy"))
     result = _rollback(stage.context())
@@ -440,7 +447,7 @@ def test_a_conflict_leaves_git_alone_and_the_service_restored(stage: Scene) -> N
     result = _rollback(stage.context())
     assert result.exit_code == 5 and result.revert is not None and result.revert.state == "conflict"
     assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text("2, later")
-    assert any("checkout" in line for line in result.next)
+    assert any("checkout" in line for line in _next(result))
     context = stage.context()
     context.supabase.deploy(reader.read(context.app, "alpha", context.state).upload())
     told = status.run(stage.context()).message
@@ -485,7 +492,7 @@ def test_what_moved_while_the_person_was_asked_is_not_rolled_back(stage: Scene) 
         _deploy(stage.context())
         return True
 
-    with pytest.raises(Refused, match="something has moved"):
+    with pytest.raises(Refused, match="has changed since it was shown"):
         _rollback(stage.context(), confirm=confirm)
     assert _live(stage)["alpha"] == text(3)
 
@@ -506,7 +513,7 @@ def test_without_the_git_remote_the_service_can_be_put_back_with_a_recorded_reas
     result = _rollback(stage.context(), without_lock="the git host is down")
     assert result.exit_code == 5 and _live(stage) == {"alpha": text(1), "beta": text(1)}
     assert result.revert is not None and result.revert.state == "impossible"
-    assert "wait in" in result.revert.message and result.next == ("inv rollback",)
+    assert "queued in" in result.revert.message and _next(result) == ["inv rollback"]
     assert "wait in" in " ".join(status.run(stage.context()).notes)
     (stage.folder / "gone.git").rename(remote)
     told_now = status.run(stage.context())
@@ -671,7 +678,7 @@ def test_a_file_shared_with_a_function_that_is_live_with_the_new_text_stays_and_
     result = _rollback(stage.context())
     assert _file(stage, shared) == "export const x = 2;\n" and _file(stage, index("alpha")) == text(1, extra)
     assert any("_shared/say.ts stays: other is live with its new text" in note for note in result.notes)
-    assert result.exit_code == 5 and any("alpha in git at" in note for note in result.notes)
+    assert result.exit_code == 5 and any("alpha in git differs" in note for note in result.notes)
 
 
 @pytest.mark.long
@@ -681,7 +688,7 @@ def test_secrets_that_changed_since_are_named(stage: Scene) -> None:
     stage.change(2)
     _deploy(stage.context())
     stage.context().supabase.set_secrets({"NEW_KEY": Secret("another-value")})
-    assert any("secrets that have changed since: NEW_KEY" in note for note in rollback.plan(stage.context()).notes)
+    assert any("secrets that have changed since: NEW_KEY" in note for note in rollback_plan.make(stage.context()).notes)
 
 
 def _foreign(stage: Scene, slug: str, version: str) -> None:
@@ -694,15 +701,15 @@ def test_somebody_else_s_code_is_named_kept_and_not_replaced_by_a_plain_yes(stag
     stage.change(2)
     _deploy(stage.context())
     _foreign(stage, "alpha", "theirs")
-    with pytest.raises(Refused, match="version 3 of alpha is live, which somebody else deployed since") as refused:
+    with pytest.raises(Refused, match="version 3 of alpha was deployed outside Cutover since") as refused:
         _rollback(stage.context())
     assert "--to 2" in refused.value.hint
     assert "theirs" in _live(stage)["alpha"]
     seen: list[rollback.RollbackPlan] = []
-    result = _rollback(stage.context(), asked=True, confirm=lambda made: not seen.append(made))
-    assert "Somebody else deployed version 3 of alpha since" in " ".join(seen[0].notes)
+    result = _rollback(stage.context(), overwrites=True, confirm=lambda made: not seen.append(made))
+    assert "Version 3 of alpha was deployed outside Cutover since" in " ".join(seen[0].notes)
     assert _live(stage)["alpha"] == text(1)
-    kept = next(note for note in result.notes if "somebody else deployed" in note)
+    kept = next(note for note in result.notes if "deployed outside Cutover" in note)
     digest = kept.rstrip(".").rpartition("/")[2]
     assert "theirs" in snapshots.stored(stage.context(), digest).files[index("alpha")].decode()
 
@@ -722,7 +729,7 @@ def test_what_was_rolled_back_and_deployed_over_since_is_not_called_done(stage: 
     _deploy(stage.context())
     _rollback(stage.context())
     _foreign(stage, "beta", "theirs")
-    with pytest.raises(Refused, match="version 4 of beta is live, which somebody else deployed since"):
+    with pytest.raises(Refused, match="version 4 of beta was deployed outside Cutover since"):
         _rollback(stage.context())
 
 
@@ -732,15 +739,15 @@ def test_code_that_was_not_cutovers_is_not_called_a_deployments_own(stage: Scene
     _foreign(stage, "alpha", "theirs")
     stage.change(2)
     bad = _deploy(stage.context(), yes=False, plan_hash=plan.make(stage.context()).hash).deployment.id
-    said = rollback.plan(stage.context()).message
-    assert f"takes back {bad} and makes the code of {first} and version 2 of alpha, which was not Cutover's," in said
+    said = rollback_plan.make(stage.context()).message
+    assert f"takes back {bad} and restores the code of {first} and version 2 of alpha, deployed outside Cutover" in said
     done = _rollback(stage.context())
     assert _live(stage) == {"alpha": text("theirs"), "beta": text(1)}
     told = status.run(stage.context()).message
     assert done.deployment is not None and done.deployment.id in told
     assert f"{first} is live" in told and "but for version 2 of alpha, which was not Cutover's" in told
     again = _rollback(stage.context()).message
-    assert "git agrees" not in again and "put back version 2 of alpha, which was not Cutover's" in again
+    assert "git agrees" not in again and "restored version 2 of alpha, deployed outside Cutover" in again
     repos.git(stage.app, "pull", "--quiet", "--ff-only")
     stage.commit({index("alpha"): text(3), index("beta"): text(3)})
     assert _deploy(stage.context()).exit_code == 0
@@ -753,7 +760,7 @@ def test_where_all_of_it_was_not_cutovers_no_deployment_is_named(stage: Scene) -
         _foreign(stage, slug, "theirs")
     stage.change(2)
     _deploy(stage.context(), yes=False, plan_hash=plan.make(stage.context()).hash)
-    assert first not in rollback.plan(stage.context()).message
+    assert first not in rollback_plan.make(stage.context()).message
     _rollback(stage.context())
     told = status.run(stage.context()).message
     assert told.startswith("Version 2 of alpha, version 2 of beta, which was not Cutover's, is live again")
@@ -774,7 +781,7 @@ def test_base_names_the_code_from_before_the_first_deployment(tmp_path: Path, sa
     _rollback(stage.context())
     again = _rollback(stage.context())
     assert again.deployment is None
-    assert f"What is live is {bad.deployment.id}" in again.message and "inv rollback --to base" in again.message
+    assert f"take back {bad.deployment.id}" in _next(again)[-2] and _next(again)[-1] == "inv rollback --to base"
     result = _rollback(stage.context(), to="base")
     assert result.exit_code == 0, result.message
     assert set(_live(stage).values()) == {text(1)}
@@ -795,11 +802,11 @@ def test_the_plan_says_what_scope_and_restore_only_make_of_git(stage: Scene) -> 
     stage.commit({"pure.md": "y"})
     _deploy(stage.context())
     context = stage.context()
-    assert rollback.plan(context).files == (index("alpha"),)
-    whole = rollback.plan(context, half=Half(whole=True))
+    assert rollback_plan.make(context).files == (index("alpha"),)
+    whole = rollback_plan.make(context, RollbackOptions(scope="commit"))
     assert set(whole.files) == {index("alpha"), "docs.md", "supabase/migrations/1.sql"}
     assert any("1 other file changed" in note for note in whole.notes)
-    later = rollback.plan(context, half=Half(later=True))
+    later = rollback_plan.make(context, RollbackOptions(restore_only=True))
     assert later.files == () and any("--restore-only" in note for note in later.notes)
 
 
@@ -808,7 +815,7 @@ def test_without_the_lock_the_plan_still_says_who_holds_it(stage: Scene) -> None
     stage.change(2)
     _deploy(stage.context())
     with stage.context().lock.held("deploy"):
-        assert any("The lock is held by" in note for note in rollback.plan(stage.context()).notes)
+        assert any("The lock is held by" in note for note in rollback_plan.make(stage.context()).notes)
 
 
 def test_what_a_killed_rollback_had_seen_is_not_somebody_else_s(stage: Scene) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from migration.base.command import Step, inv
 from migration.base.errors import CutoverError
 from migration.logs import logs
 from migration.logs.reader import LogReader
@@ -18,58 +19,60 @@ from migration.verify import proof, smoke
 if TYPE_CHECKING:
     from migration.context import Context
 
-_PATIENCE = 120.0
+_PATIENCE = 120.0  # seconds for a line of the old route
 SIGNAL = "old_route"
+Restored = Mapping[str, tuple[str, int]]  # slug to (function id, live version)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """`verdict` is pass, fail or inconclusive; `why` is empty when it passed."""
+class RollbackProof:
+    """`verdict` is pass, fail or inconclusive; `why` is empty when it passed, and `steps` are what to type."""
 
     verdict: str
     details: Mapping[str, Any]
     why: str = ""
     notes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
-def prove(context: Context, restored: Mapping[str, tuple[str, int]], since: datetime) -> Shown:
-    """Looks until it is seen or time is up. `restored`: slug to (function id, version). Never raises for an outage."""
+def prove(context: Context, restored: Restored, since: datetime) -> RollbackProof:
+    """Looks until it is seen or time is up. Never raises for an outage: that is inconclusive."""
     if not restored:
-        return Shown("pass", {})
+        return RollbackProof("pass", {})
     context.observer.step("proof")
     try:
         alive = proof.prove(context, restored, LogReader.of(context))
     except CutoverError as error:
-        return Shown("inconclusive", {}, f"Whether the restored code answers could not be seen: {error.message}")
+        return RollbackProof("inconclusive", {}, f"Not proven: {error.message}", steps=(inv("status"),))
     details: dict[str, Any] = {"proof": alive.as_json()}
     if alive.verdict == "fail":
-        return Shown("fail", details, f"The restored code does not answer: {alive.why}.")
+        return RollbackProof("fail", details, f"The restored code does not answer: {alive.why}.")
     notes = _smoke(context, restored, details)
     if alive.verdict != "pass":
-        return Shown("inconclusive", details, f"Not proven yet: {alive.why}. Type: inv status", notes)
-    seen = _old_route(context, restored, since)
-    details[SIGNAL] = seen
-    if seen is False:
-        return Shown("inconclusive", details, "No line of the old route was seen in time. Type: inv logs", notes)
+        return RollbackProof("inconclusive", details, f"Not proven yet: {alive.why}.", notes, (inv("status"),))
+    details[SIGNAL] = _old_route(context, restored, since)
+    if details[SIGNAL] is False:
+        why = "Not proven yet: no log line of the old route (they can arrive minutes late)."
+        return RollbackProof("inconclusive", details, why, notes, (inv("logs", signal=SIGNAL),))
     context.observer.done("proof")
-    return Shown("pass", details, "", notes)
+    return RollbackProof("pass", details, "", notes)
 
 
-def _smoke(context: Context, restored: Mapping[str, Any], details: dict[str, Any]) -> tuple[str, ...]:
-    """The cases of the functions put back: they also make the traffic that the old route's line comes from."""
+def _smoke(context: Context, restored: Restored, details: dict[str, Any]) -> tuple[str, ...]:
+    """The cases of the restored functions: they also make the traffic that the line of the old route comes from."""
     names = [case.name for case in context.config.smoke if case.function in restored]
     if not names:
         return ()
     try:
-        found = smoke.run(context, cases=names)
+        result = smoke.run(context, cases=names)
     except CutoverError as error:
-        return (f"The smoke cases could not be run: {error.message}",)
-    good = sum(case.ok for case in found.cases)
-    details["smoke"] = [{"name": case.name, "ok": case.ok, "status": case.status} for case in found.cases]
-    return (f"{good} of {len(found.cases)} smoke cases pass on the old code (they decide nothing here).",)
+        return (f"The smoke cases could not run: {error.message}",)
+    passed = sum(case.ok for case in result.cases)
+    details["smoke"] = [{"name": case.name, "ok": case.ok, "status": case.status} for case in result.cases]
+    return (f"{passed} of {len(result.cases)} smoke cases pass on the old code (they decide nothing here).",)
 
 
-def _old_route(context: Context, restored: Mapping[str, tuple[str, int]], since: datetime) -> bool | None:
+def _old_route(context: Context, restored: Restored, since: datetime) -> bool | None:
     """Whether a line of the old route came from a restored version; None where the config names no such signal."""
     carried = tuple(slug for slug in restored if slug in context.config.migration.functions)
     if SIGNAL not in context.config.signals or not carried:
@@ -87,7 +90,7 @@ def _old_route(context: Context, restored: Mapping[str, tuple[str, int]], since:
 
 def _lines(context: Context, functions: tuple[str, ...], since: datetime) -> list[logs.Event]:
     try:
-        found = logs.history(context, logs.Query(since=since, functions=functions, signal=SIGNAL))
-        return [event for event in found if event.function in functions]
+        events = logs.history(context, logs.Query(since=since, functions=functions, signal=SIGNAL))
+        return [event for event in events if event.function in functions]
     except CutoverError:
         return []
