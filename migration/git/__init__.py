@@ -1,1 +1,1 @@
-"""Running git, reading trees, reversal and revert."""
+"""Running git, reading trees, the revert and its push."""

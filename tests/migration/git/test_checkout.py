@@ -120,6 +120,6 @@ def test_line_endings_submodules_and_odd_names_do_not_make_a_tree_look_tampered_
     _app(inner, "export {};")
     _git(top, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "sub")
     revision, repository = _app(top, "export const a = 1;"), Repository(top, QUIET)
-    made = checkout.tree(repository, revision, tmp_path / "state").stat()
+    made = checkout.tree(repository, revision, tmp_path / "state").stat().st_ino
     checkout._proven.clear()
-    assert checkout.tree(repository, revision, tmp_path / "state").stat() == made
+    assert checkout.tree(repository, revision, tmp_path / "state").stat().st_ino == made
