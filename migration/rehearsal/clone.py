@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -107,14 +108,75 @@ def make(folder: Path, app_path: Path, *, fresh: bool = False, branch: str = "ma
     return _finish(folder, app_path, "" if source is None else source.prefix, branch, base)
 
 
+def update(clone: Clone, app_path: Path, *, branch: str, base: str | None = None) -> tuple[Clone, list[str]]:
+    """Take over what the app gained since the clone was made; what was done in the sandbox stays. A line a change.
+
+    New commits are put on the remote's branch, merged where the sandbox has commits of its own (a rollback's revert).
+    Refused when they conflict.
+    """
+    known = _settings(clone.repository)
+    if app_path.resolve() == SAMPLE.resolve():
+        changed = known.get("cutover.sample", _sample_digest()) != _sample_digest()
+        return clone, [f"the sample app has changed: {inv('sandbox', fresh=True)} takes it over"] if changed else []
+    source = _source(app_path)
+    tip, lines = source.revision(_branch_of(source, branch)) or "", []
+    if tip != known.get("cutover.tip", clone.head) or branch != clone.branch:
+        lines += _advance(clone, source, branch, tip, known.get("cutover.tip", clone.head))
+    before = clone.base if base is None else _base(clone.repository, tip, base)
+    if before != clone.base:
+        lines.append(f"app.base: {clone.base[:9]} → {before[:9]}")
+    head = Repository(clone.remote, ISOLATED).revision(f"refs/heads/{branch}") or tip
+    for name, value in {"branch": branch, "base": before, "tip": tip, "head": head}.items():
+        clone.repository.git("config", "--local", f"cutover.{name}", value)
+    return Clone(clone.app, clone.remote, before, head, branch), lines
+
+
+def _advance(clone: Clone, source: Repository, branch: str, tip: str, seen: str) -> list[str]:
+    """Put the app's new tip on the remote's branch, and show it in the clone where nothing would be lost."""
+    remote = Repository(clone.remote, ISOLATED)
+    ours = remote.revision(f"refs/heads/{branch}")
+    _bring(remote, source, tip)
+    if ours is None or ours == seen or remote.is_ancestor(ours, tip):
+        target = tip
+    elif remote.is_ancestor(tip, ours):
+        return []
+    else:
+        target = _merged(remote, branch, ours, tip)
+    remote.git("update-ref", f"refs/heads/{branch}", target)
+    line = f"{branch}: {seen[:9]} → {tip[:9]}" + (f", merged as {target[:9]}" if target != tip else "")
+    return [line, *_show(clone, branch, ours, target)]
+
+
+def _merged(remote: Repository, branch: str, ours: str, tip: str) -> str:
+    done = remote.run("merge-tree", "--write-tree", "--name-only", ours, tip)
+    if not done.ok:
+        files = ", ".join(done.text.split("\n\n")[0].splitlines()[1:])
+        raise Refused(
+            f"The app's new commits conflict with the sandbox's own commits on {branch}: {files}.",
+            inv("sandbox", fresh=True),
+        )
+    message = f"Merge the app's {branch} into the sandbox's"
+    tree = done.text.splitlines()[0]
+    return remote.git("commit-tree", tree, "-p", ours, "-p", tip, "-m", message).text
+
+
+def _show(clone: Clone, branch: str, old: str | None, target: str) -> list[str]:
+    """Check the target out, unless the clone holds edits or commits that the remote does not have."""
+    repository = clone.repository
+    repository.tracked("origin", branch)
+    mine = repository.revision(f"refs/heads/{branch}")
+    if repository.dirty() or (mine and mine != old and not repository.is_ancestor(mine, target)):
+        return [f"the clone has changes of its own and stays as it is: {sh('git', '-C', str(clone.app), 'pull')}"]
+    repository.git("checkout", "--quiet", "--force", "-B", branch, target)
+    return []
+
+
 def _found(folder: Path, app_path: Path) -> Clone | None:
     """The clone that is there, when it was finished. Refused when it is another app's."""
     top = folder / "app"
     if not (top / ".git").is_dir() or not (folder / "app.git").is_dir():
         return None
-    settings = dict(
-        line.split("=", 1) for line in Repository(top, ISOLATED).git("config", "--local", "--list").text.splitlines()
-    )
+    settings = _settings(Repository(top, ISOLATED))
     if "cutover.head" not in settings:
         return None
     if settings["cutover.source"] != str(app_path.resolve()):
@@ -126,6 +188,11 @@ def _found(folder: Path, app_path: Path) -> Clone | None:
     app = top / settings["cutover.prefix"]
     names = ("cutover.base", "cutover.head", "cutover.branch")
     return Clone(app, folder / "app.git", *(settings[name] for name in names))
+
+
+def _settings(repository: Repository) -> dict[str, str]:
+    lines = repository.git("config", "--local", "--list").text.splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _source(app_path: Path) -> Repository:
@@ -163,24 +230,41 @@ def _write_sample(folder: Path, branch: str) -> None:
 
 def _copy(folder: Path, source: Repository, branch: str) -> None:
     """Fetch one branch out of the source, by path: no remote in the copy leads back to it."""
+    _bring(Repository(folder / "app.git", ISOLATED), source, f"{_branch_of(source, branch)}:refs/heads/{branch}")
+    Repository(folder, ISOLATED).git("clone", "--quiet", str(folder / "app.git"), str(folder / "app"), timeout=600)
+
+
+def _bring(remote: Repository, source: Repository, refspec: str) -> None:
+    top = source.git("rev-parse", "--show-toplevel").text
+    command = ["fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head", top, refspec]
+    remote.git(*command, timeout=600)
+
+
+def _branch_of(source: Repository, branch: str) -> str:
+    """The ref of the source that holds the branch: its own, else what it knows of its remote's."""
     names = (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}")
     found = next((name for name in names if source.revision(name)), None)
     if found is None:
         raise Refused(
             f"{source.path} has no branch {branch}.", Do("set app.branch in config.yaml to the deployed branch")
         )
-    top = source.git("rev-parse", "--show-toplevel").text
-    refspec = f"{found}:refs/heads/{branch}"
-    command = ["fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head", top, refspec]
-    Repository(folder / "app.git", ISOLATED).git(*command, timeout=600)
-    Repository(folder, ISOLATED).git("clone", "--quiet", str(folder / "app.git"), str(folder / "app"), timeout=600)
+    return found
+
+
+def _sample_digest() -> str:
+    total = hashlib.sha256()
+    for path in sorted(path for path in SAMPLE.rglob("*") if path.is_file()):
+        total.update(f"{path.relative_to(SAMPLE)}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()
 
 
 def _finish(folder: Path, app_path: Path, prefix: str, branch: str, base: str | None) -> Clone:
     repository = Repository(folder / "app", ISOLATED)
     head = repository.head()
     before = _base(repository, head, base)
-    ours = {"source": str(app_path.resolve()), "prefix": prefix, "branch": branch, "base": before, "head": head}
+    ours = {"source": str(app_path.resolve()), "prefix": prefix, "branch": branch, "base": before, "tip": head}
+    ours |= {"sample": _sample_digest()} if app_path.resolve() == SAMPLE.resolve() else {}
+    ours |= {"head": head}
     # `head` comes last and says that the clone is whole.
     for key, value in {**_SETTINGS, **{f"cutover.{name}": value for name, value in ours.items()}}.items():
         repository.git("config", "--local", key, value)

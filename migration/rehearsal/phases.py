@@ -249,8 +249,6 @@ class RehearsalStage:
         self.running = start(self.folder, settings=settings(self.config, self.root))
         self.fresh()
         sandbox.functions(self.context, self.clone, self.config.migration.unchanged)
-        if variables := sandbox.variables(self.config):
-            self.context.supabase.set_secrets(variables)
 
     def fresh(self) -> Context:
         """A context that remembers nothing, as the next command would have."""

@@ -14,7 +14,6 @@ from migration.base.command import inv
 from migration.base.errors import Interrupted, ServiceFailed
 from migration.base.interrupts import between
 from migration.base.progress import Observer
-from migration.base.secrets_type import Secret
 from migration.config import load as configuration
 from migration.config.settings import Config
 from migration.source import reader
@@ -44,10 +43,13 @@ def boot(
     if fresh:
         _forget(folder)
     clone = clones.make(folder, app, fresh=fresh, branch=config.app.branch, base=config.app.base)
+    clone, news = clones.update(clone, app, branch=config.app.branch, base=config.app.base)
     note(folder, clone)
-    observer.done("clone", detail=str(clone.app))
+    observer.done("clone", detail="; ".join([str(clone.app), *news]))
     observer.step("start", detail="Management API, gateway, log store, providers")
-    running = start(folder, port, settings(config, root))
+    wanted = settings(config, root)
+    news = changes(folder, wanted)
+    running = start(folder, port, wanted)
     try:
         context = contexts.attach(root, config, folder, observer)
         if not context.supabase.functions():
@@ -56,7 +58,7 @@ def boot(
     except BaseException:
         running.stop()
         raise
-    observer.done("start", detail=running.url)
+    observer.done("start", detail="; ".join([running.url, *news]))
     return running
 
 
@@ -66,6 +68,27 @@ def settings(config: Config, root: Path) -> dict[str, Any]:
     if config.rehearsal.import_map:
         found["import_map"] = str((config.folder / config.rehearsal.import_map).resolve())
     return {"deno_dir": str(root / ".cutover" / "deno"), **found}
+
+
+def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:
+    """The keys of `rehearsal` that differ from the last start in this folder; empty at the first one."""
+    try:
+        before: dict[str, Any] = json.loads((folder / "settings.json").read_text())["rehearsal"]
+    except (OSError, ValueError, KeyError):
+        return []
+    after = json.loads(json.dumps(wanted))
+    differ = sorted(
+        key for name in (before.keys() | after.keys()) - {"deno_dir"} for key in _differ(name, before, after)
+    )
+    return [f"changed since the last start: {', '.join(differ)}"] if differ else []
+
+
+def _differ(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    one, other = before.get(name), after.get(name)
+    if isinstance(one or {}, dict) and isinstance(other or {}, dict):
+        keys = (one or {}).keys() | (other or {}).keys()
+        return [f"rehearsal.{name}.{key}" for key in keys if (one or {}).get(key) != (other or {}).get(key)]
+    return [f"rehearsal.{name}"] if one != other else []
 
 
 def described(running: Running) -> dict[str, Any]:
@@ -124,9 +147,6 @@ def functions(context: Context, clone: Clone, wanted: Iterable[str]) -> list[str
 
 
 def secrets(context: Context) -> None:
-    """The secrets that the migration needs, and the variables that make a rehearsal quick."""
-    context.supabase.set_secrets({**context.environment.secrets, **variables(context.config)})
-
-
-def variables(config: Config) -> dict[str, Secret]:
-    return {name: Secret(str(value)) for name, value in config.rehearsal.variables.items()}
+    """The secrets that the migration needs."""
+    if wanted := context.environment.secrets:
+        context.supabase.set_secrets(wanted)

@@ -54,8 +54,9 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
     """The app and what its parts share. Refused for settings it cannot use; set `sandbox.url` before serving."""
     own = PlatformOptions.of(settings.get("management") or {})
     identity = identities.load(folder)
+    variables = {name: str(value) for name, value in (settings.get("variables") or {}).items()}
     faults, history = FaultBox(), RequestHistory()
-    state = ProjectState(folder, PartFaults(faults), first_secrets(identity))
+    state = ProjectState(folder, PartFaults(faults), first_secrets(identity), variables)
     logs = LazyLogStore(folder / "logs", settings.get("logs") or {})
     sandbox = Sandbox(folder, identity, state, logs, PartFaults(faults), settings, region=own.region)
 

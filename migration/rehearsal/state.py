@@ -66,15 +66,24 @@ class StoredSecret:
 
 
 class ProjectState:
-    """Functions and secrets of one project. Not thread-safe: only the server's event loop changes it."""
+    """Functions and secrets of one project. Not thread-safe: only the server's event loop changes it.
+
+    secrets: what an empty project has. variables: the settings' own, set again at each start where they changed.
+    """
 
     def __init__(
-        self, folder: Path, faults: FaultSource | None = None, secrets: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        faults: FaultSource | None = None,
+        secrets: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._path = folder / "state.json"
         self.bundles = folder / "bundles"
         self._faults = faults
         self._first = dict(secrets or {})
+        self._variables = dict(variables or {})
+        self._given: dict[str, str] = {}  # the variables as they were last set from the settings
         self.functions: dict[str, FunctionRecord] = {}
         self.vault: dict[str, StoredSecret] = {}
         self._load()
@@ -183,6 +192,8 @@ class ProjectState:
         self.vault.clear()
         shutil.rmtree(self.bundles, ignore_errors=True)
         self.set_secrets(self._first)
+        self._given = {}
+        self._take_variables()
 
     # disk
 
@@ -190,20 +201,32 @@ class ProjectState:
         """Not synced, because twenty uploads at once each wait for it: it outlives a kill, not a power cut."""
         functions = {slug: _raw(record) for slug, record in self.functions.items()}
         vault = {name: vars(stored) for name, stored in self.vault.items()}
-        whole = json.dumps({"functions": functions, "secrets": vault}, ensure_ascii=False)
+        whole = json.dumps({"functions": functions, "secrets": vault, "variables": self._given}, ensure_ascii=False)
         durable.write(self._path, whole.encode(), sync=False)
 
     def _load(self) -> None:
         """Refused when the file is damaged; the first secrets when there is none."""
         if not self._path.exists():
-            return self.set_secrets(self._first)
+            self.set_secrets(self._first)
+            return self._take_variables()
         try:
             found = json.loads(self._path.read_text())
             self.functions = {slug: _record(raw) for slug, raw in found["functions"].items()}
             self.vault = {name: StoredSecret(**raw) for name, raw in found["secrets"].items()}
+            self._given = dict(found.get("variables", {}))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Refused(f"{self._path} is damaged: {error}", inv("sandbox", fresh=True)) from None
-        return None
+        return self._take_variables()
+
+    def _take_variables(self) -> None:
+        """Set the variables that changed in the settings since they were last set, and unset those that left them."""
+        changed = {name: value for name, value in self._variables.items() if self._given.get(name) != value}
+        for name in self._given.keys() - self._variables.keys():
+            if name in self.vault and self.vault[name].value == self._given[name]:
+                del self.vault[name]
+        if changed or self._given != self._variables:
+            self._given = dict(self._variables)
+            self.set_secrets(changed)
 
     def _promote(self, record: FunctionRecord, staged: Version) -> None:
         if record.live is not None:

@@ -208,3 +208,70 @@ def test_what_is_no_repository_is_refused_in_one_sentence(kind: str, tmp_path: P
         clone.make(tmp_path / "sandbox", path)
     assert isinstance(caught.value, Refused) and str(path) in caught.value.message
     assert not (tmp_path / "sandbox").exists()
+
+
+def commit(where: Path, path: str, text: str) -> str:
+    (where / path).parent.mkdir(parents=True, exist_ok=True)
+    (where / path).write_text(text)
+    git(where, "add", "--", path)
+    git(where, "commit", "--quiet", "--message", text[:20], "--", path)
+    return git(where, "rev-parse", "HEAD")
+
+
+def test_new_commits_are_taken_over(copy: Clone, theirs: Path, tmp_path: Path) -> None:
+    """A restart shows the app's new tip in the clone and its remote, and says so once."""
+    new = commit(theirs, FUNCTION, "three")
+    found = clone.make(tmp_path / "sandbox", theirs)
+    updated, news = clone.update(found, theirs, branch="main")
+    assert news == [f"main: {copy.head[:9]} → {new[:9]}"]
+    assert git(copy.app, "rev-parse", "HEAD") == git(copy.remote, "rev-parse", "main") == new == updated.head
+    assert clone.update(updated, theirs, branch="main") == (clone.make(tmp_path / "sandbox", theirs), [])
+
+
+def test_new_commits_join_the_sandboxs_own(copy: Clone, theirs: Path) -> None:
+    """A revert that the sandbox pushed stays; the app's commit is merged with it."""
+    mine = copy.commit({"other.txt": "of the sandbox"}, "Mine")
+    new = commit(theirs, FUNCTION, "three")
+    _, news = clone.update(copy, theirs, branch="main")
+    tip = git(copy.app, "rev-parse", "HEAD")
+    assert set(git(copy.app, "rev-list", "--parents", "-n1", tip).split()[1:]) == {mine, new}
+    assert news == [f"main: {copy.head[:9]} → {new[:9]}, merged as {tip[:9]}"]
+    assert git(copy.remote, "rev-parse", "main") == tip and not copy.repository.dirty()
+
+
+def test_conflicting_commits_change_nothing(copy: Clone, theirs: Path) -> None:
+    """The files are named, and the sandbox stays as it was."""
+    mine = copy.commit({FUNCTION: "of the sandbox"}, "Mine")
+    commit(theirs, FUNCTION, "three")
+    with pytest.raises(Refused, match=f"conflict with the sandbox's own commits on main: app/{FUNCTION}") as caught:
+        clone.update(copy, theirs, branch="main")
+    assert caught.value.hint == "inv sandbox --fresh"
+    assert git(copy.app, "rev-parse", "HEAD") == git(copy.remote, "rev-parse", "main") == mine
+
+
+def test_a_rewritten_branch_replaces_the_old_one(copy: Clone, theirs: Path) -> None:
+    """An amended commit takes the place of the one that the clone was made with."""
+    git(theirs, "commit", "--quiet", "--amend", "--message", "two, amended")
+    new = git(theirs, "rev-parse", "HEAD")
+    clone.update(copy, theirs, branch="main")
+    assert git(copy.app, "rev-parse", "main") == git(copy.remote, "rev-parse", "main") == new
+
+
+def test_edits_in_the_clone_stay(copy: Clone, theirs: Path) -> None:
+    """The remote gets the new commit; the clone, which has an edit, is left alone and says how to follow."""
+    (copy.app / FUNCTION).write_text("being edited")
+    new = commit(theirs, "readme.txt", "three")
+    _, news = clone.update(copy, theirs, branch="main")
+    assert (copy.app / FUNCTION).read_text() == "being edited"
+    assert git(copy.remote, "rev-parse", "main") == new and git(copy.app, "rev-parse", "HEAD") == copy.head
+    assert news[1].endswith(f"git -C {copy.app} pull")
+
+
+def test_another_branch_and_base_are_taken_over(copy: Clone, theirs: Path) -> None:
+    """`app.branch` and `app.base` of config.yaml may change between two starts."""
+    git(theirs, "checkout", "--quiet", "-b", "release")
+    new = commit(theirs, FUNCTION, "three")
+    updated, news = clone.update(copy, theirs, branch="release", base=copy.head)
+    assert (updated.branch, updated.head, updated.base) == ("release", new, copy.head)
+    assert git(copy.app, "branch", "--show-current") == "release"
+    assert news == [f"release: {copy.head[:9]} → {new[:9]}", f"app.base: {copy.base[:9]} → {copy.head[:9]}"]

@@ -90,3 +90,12 @@ def test_a_damaged_file_is_named_and_not_replaced(tmp_path: Path, text: str) -> 
     with pytest.raises(Refused, match=r"state.json is damaged"):
         ProjectState(tmp_path)
     assert (tmp_path / "state.json").read_text() == text
+
+
+def test_variables_follow_the_settings(tmp_path: Path) -> None:
+    """A restart takes changed variables over and unsets removed ones; a value set by hand since then stays."""
+    first = ProjectState(tmp_path, variables={"A": "1", "B": "1", "C": "1"})
+    first.set_secrets({"B": "by hand", "C": "by hand"})
+    again = ProjectState(tmp_path, variables={"A": "2", "B": "1"})
+    assert again.secrets() == {"A": "2", "B": "by hand", "C": "by hand"}
+    assert ProjectState(tmp_path, variables={}).secrets() == {"B": "by hand", "C": "by hand"}

@@ -1,0 +1,74 @@
+"""`inv sandbox` with other apps than the sample, and its second start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from migration.base.progress import Collected
+from migration.clients.http import Http
+from migration.config import load as configuration
+from migration.context import attach
+from migration.git.repository import Repository
+from migration.rehearsal import sandbox
+from migration.rehearsal.clone import ISOLATED
+
+
+def project(folder: Path, slugs: list[str], more: str = "") -> Path:
+    """A project of these functions and nothing else: no secrets, no provider, no signals, no smoke cases."""
+    app = folder / "app"
+    for slug in slugs:
+        source = app / "supabase" / "functions" / slug / "index.ts"
+        source.parent.mkdir(parents=True)
+        source.write_text("Deno.serve(() => new Response(Deno.env.get('GREETING') ?? 'hello'));\n")
+    repository = Repository(folder, ISOLATED)
+    repository.git("init", "--quiet", "--initial-branch=main", "app")
+    Repository(app, ISOLATED).git("add", "--all")
+    Repository(app, ISOLATED).git("commit", "--quiet", "--message", "one")
+    configure(folder, slugs, more)
+    return app
+
+
+def configure(folder: Path, slugs: list[str], more: str = "") -> None:
+    (folder / "config.yaml").write_text(
+        f"migration: {{name: m, functions: [{', '.join(slugs)}]}}\n"
+        f"app: {{path: app}}\nenvironments: {{sandbox: {{embedded: true}}}}\n{more}"
+    )
+
+
+def boot(folder: Path) -> tuple[list[str], list[str], str]:
+    """Live functions, the details of the two steps, and what the first function answers."""
+    observer = Collected()
+    config = configuration.load(folder)
+    state = folder / ".cutover" / "sandbox"
+    with sandbox.boot(folder, config, state, observer) as running:
+        live = [function.slug for function in attach(folder, config, state, observer).supabase.functions()]
+        key = {"Authorization": f"Bearer {running.anon_key}"}
+        answer = Http(running.url, key, name="edge").request("GET", f"/functions/v1/{live[0]}")
+    return live, [event[3] for event in observer.events if event[0] == "done"], answer.text
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_a_bare_config_starts(tmp_path: Path, count: int) -> None:
+    """Without secrets, provider and signals, with one function as with fifty."""
+    slugs = [f"f{number}" for number in range(count)]
+    project(tmp_path, slugs, "rehearsal: {management: {bundle_check: false}}\n")
+    live, _, answer = boot(tmp_path)
+    assert sorted(live) == sorted(slugs) and answer == "hello"
+
+
+def test_a_restart_takes_commits_and_settings_over(tmp_path: Path) -> None:
+    """What is live stays; the new commit is in the clone, the variable in the function, and both are named."""
+    app = project(tmp_path, ["greet"], "rehearsal: {variables: {GREETING: one}}\n")
+    assert boot(tmp_path)[2] == "one"
+    repository = Repository(app, ISOLATED)
+    (app / "notes.txt").write_text("two")
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message", "two")
+    configure(tmp_path, ["greet"], "rehearsal: {variables: {GREETING: two}, edge: {memory: 200}}\n")
+    _, details, answer = boot(tmp_path)
+    assert answer == "two"
+    assert repository.head()[:9] in details[0]
+    assert "rehearsal.edge.memory, rehearsal.variables.GREETING" in details[1]
+    assert (tmp_path / ".cutover" / "sandbox" / "app" / "notes.txt").read_text() == "two"
