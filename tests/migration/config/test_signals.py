@@ -66,7 +66,8 @@ def usage() -> Pattern:
 def test_a_usage_line_is_read_alike_here_and_in_the_log_engine(store: LogStore, name: str) -> None:
     text, expected = LINES[name]
     assert usage().groups(text) == expected
-    names = list(usage().regex.groupindex)
+    index = usage().regex.groupindex
+    names = sorted(index, key=index.__getitem__)
     sql = f"select {logsql.groups(signals.portable(USAGE))} as g from logs where id = {logsql.literal(name)}"
     [found] = store.query(sql, NOON, NOON + timedelta(hours=1))
     taken = {key: value.rstrip(",") for key, value in zip(names, found["g"], strict=True)} if found["g"] else None
@@ -162,3 +163,10 @@ def test_the_sample_app_logs_what_the_shipped_pattern_takes() -> None:
     client = Path("migration/rehearsal/app/after/supabase/functions/_shared/openrouter-client.ts").read_text()
     keys = re.findall(r"^\s+(?:\.\.\.\(.*\{ )?(input|output|total|cached|estimatedCost)\b", client, re.MULTILINE)
     assert keys[-5:] == ["input", "output", "total", "cached", "estimatedCost"]
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|aa)+$", r"(.*a){20}$", r"^(\w+\s?)*$"])
+def test_slow_patterns_stay_fast(pattern: str) -> None:
+    """A pattern that would hang a backtracking engine on one line is answered at once."""
+    line = "a" * 30_000 + "!"
+    assert isinstance(Pattern("failure", pattern, ("a",)).matches(line), bool)
