@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from migration.base import durable
+from migration.base.clock import Clock
+from migration.base.durations import show
+from migration.base.errors import ServiceFailed
 from migration.base.failpoint import failpoint
 from migration.base.filename import filename
 from migration.ledger.chain import encode
 from migration.ledger.records import Record, parse
 
+PATIENCE = 10.0  # seconds to wait for another process that pushes the same records
+
+
+class QueueBusy(ServiceFailed):
+    """Another process of this machine is pushing the queued records and does not finish."""
+
 
 class Emergency:
     """The queued records of one environment on this machine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self.folder = folder
+        self.clock = clock or Clock()
 
     def save(self, record: Record) -> Path:
         """Write the record to a file of its own, synced."""
@@ -47,11 +59,15 @@ class Emergency:
                     found[path] = record
         return found
 
-    def deliver(self, known: Callable[[], Sequence[Record]], write: Callable[[Sequence[Record]], None]) -> int:
-        """Write the records that are not known yet and delete the files; returns how many records were written."""
+    def deliver(self, known: Callable[[], Sequence[Record]], write: Callable[[Sequence[Record]], None],
+                patience: float = PATIENCE) -> int:  # fmt: skip
+        """Write the records that are not known yet and delete the files; returns how many records were written.
+
+        QueueBusy when another process has been at it for longer than `patience` seconds: it may be suspended.
+        """
         if not self.waiting():
             return 0
-        with self._claim() as waiting:
+        with self._claim(patience) as waiting:
             there = {record["id"] for record in known()}
             late = [record for record in waiting if record["id"] not in there]
             if late:
@@ -60,11 +76,17 @@ class Emergency:
             return len(late)
 
     @contextlib.contextmanager
-    def _claim(self) -> Iterator[list[Record]]:
+    def _claim(self, patience: float) -> Iterator[list[Record]]:
         """The records, while no other process of this machine pushes them too."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with (self.folder / "lock").open("a+") as handle:
+            until = self.clock.monotonic() + patience
+            while not _locked(handle):
+                if self.clock.monotonic() >= until:
+                    raise QueueBusy(_busy(handle, patience))
+                self.clock.sleep(0.1)
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
             yield self.records()
 
     def _clear(self, records: Sequence[Record]) -> None:
@@ -74,3 +96,19 @@ class Emergency:
         for path, record in self._read().items():
             if record["id"] in known:
                 path.unlink(missing_ok=True)
+
+
+def _locked(handle: IO[str]) -> bool:
+    """Whether the lock on the file is ours now; the kernel releases it when its process ends."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _busy(handle: IO[str], patience: float) -> str:
+    handle.seek(0)
+    pid = handle.read(20).strip()
+    who = f"Process {pid}" if pid.isdecimal() else "Another process"
+    return f"{who} is still pushing the queued records after {show(patience)}; it may be suspended. They stay queued."

@@ -27,12 +27,14 @@ from migration.git.repository import NETWORK, Repository
 from migration.ledger import actor, chain
 from migration.ledger.chain import ChainReader
 from migration.ledger.deployments import History, fold
-from migration.ledger.emergency import Emergency
+from migration.ledger.emergency import PATIENCE as PUSHING
+from migration.ledger.emergency import Emergency, QueueBusy
 from migration.ledger.mirror import Mirror
 from migration.ledger.records import Record
 from migration.ledger.tries import FAILURES, Tries
 
 PATIENCE = 120.0  # seconds of losing races before giving up
+GLANCE = 2.0  # seconds that a reading command waits for another one that pushes queued records
 PREFIX = "refs/cutover"
 
 
@@ -71,13 +73,14 @@ class Ledger:
         self.prefix = address.prefix if refs.shared else PREFIX
         self.ref = f"{self.prefix}/ledger/{self.environment}"
         self.mirror = Mirror(repository, self.environment, self.refs.place, self.observer, refs.shared)
-        self.emergency = Emergency(address.state / "emergency" / self.environment)
+        self.emergency = Emergency(address.state / "emergency" / self.environment, self.clock)
         self.outage: CutoverError | None = None
         self.remote_refs: dict[str, str] | None = None  # our refs and the app's branch, as last read
         self.fence: Fence | None = None
         self._reader = ChainReader(repository, address.state / "ledger" / f"{self.environment}.json")
         self._down = False  # a record could not be written: the next one does not wait as long
         self._once = False  # and is not tried at all
+        self._busy = False  # another process pushes the queued records and does not finish
         self._unreadable = 0  # records that the user was warned about
         self._expected: tuple[str | None] | None = None  # the remote's tip as last read
 
@@ -133,7 +136,7 @@ class Ledger:
     def _offer(self) -> None:
         """One try of a reading command to push queued records; silent on failure: the next command tries again."""
         with contextlib.suppress(ServiceFailed, Refused):
-            if late := self.flush(failures=1):
+            if late := self.flush(failures=1, patience=GLANCE):
                 self.observer.note(f"Pushed {count(late, 'queued record')} to the ledger.")
 
     def history(self, fresh: bool = True) -> History:
@@ -178,10 +181,19 @@ class Ledger:
             )
             return path
 
-    def flush(self, failures: int = FAILURES) -> int:
-        """Push the queued records; returns how many."""
-        known = lambda: self._reader.upto(self.tip())  # noqa: E731
-        return self.emergency.deliver(known, lambda late: self._write(late, failures=failures))
+    def flush(self, failures: int = FAILURES, patience: float = PUSHING) -> int:
+        """Push the queued records; returns how many. They stay queued where another process is at it for `patience`
+        seconds: what this machine reads holds them all the same."""
+        patience = 0.0 if self._busy else min(patience, self.repository.patience)
+        try:
+            return self.emergency.deliver(
+                lambda: self._reader.upto(self.tip()), lambda late: self._write(late, failures=failures), patience
+            )
+        except QueueBusy as busy:
+            if not self._busy:
+                self.observer.warn(busy.message)
+            self._busy = True
+            return 0
 
     def hurry(self, timeout: float = 2.0) -> None:
         """From now on wait no longer than this for an answer, in seconds: we are being stopped."""

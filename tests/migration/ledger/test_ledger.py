@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from migration.base.clock import VirtualClock
 from migration.base.errors import CutoverError, Refused, ServiceFailed, Unreachable
 from migration.base.progress import Collected
 from migration.base.secrets_type import Secret
@@ -273,3 +277,31 @@ def test_a_lock_file_that_a_dying_git_left_behind_hides_no_record(tmp_path: Path
     own.append({"record": "note", "text": "after"})
     assert [record["text"] for record in own.records()] == ["before", "after"]
     assert [record["text"] for record in ledger(folder).records()] == ["before", "after"]
+
+
+def test_suspended_pusher_blocks_no_other(tmp_path: Path) -> None:
+    """A command that was suspended while it pushes queued records: others wait a moment, name it, and go on."""
+    _, folder = pair(tmp_path)
+    own = ledger(folder, clock=VirtualClock())
+    own.emergency.save(own.stamp({"record": "note", "text": "queued"}))
+    code = (
+        "import fcntl, os, sys, time; handle = open(sys.argv[1], 'a+'); fcntl.flock(handle, fcntl.LOCK_EX);"
+        "handle.write(str(os.getpid())); handle.flush(); print('locked', flush=True); time.sleep(600)"
+    )
+    suspended = subprocess.Popen(
+        [sys.executable, "-c", code, str(own.emergency.folder / "lock")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert suspended.stdout is not None and suspended.stdout.readline() == "locked\n"
+        suspended.send_signal(signal.SIGSTOP)
+        assert texts(own) == ["queued"] and own.clock.monotonic() < 3
+        with lock(own).held("deploy"):
+            note(own, "after")
+        assert sorted(texts(own)) == ["after", "queued"] and own.clock.monotonic() < 15
+        assert isinstance(own.observer, Collected)
+        [warning] = [event[3] for event in own.observer.events if "queued" in event[3]]
+        assert f"Process {suspended.pid} is still pushing the queued records" in warning
+    finally:
+        suspended.kill()
+        suspended.wait()
+    assert sorted(texts(ledger(folder))) == ["after", "queued"] and not own.emergency.waiting()
