@@ -138,7 +138,7 @@ def test_a_ledger_that_was_local_moves_to_a_remote_added_later(tmp_path: Path) -
 def test_a_remote_name_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
     folder = alone(tmp_path / "app")
     git(folder, "remote", "add", "upstream", "nowhere")
-    with pytest.raises(Refused, match=r"no remote origin, but upstream: set app\.remote"):
+    with pytest.raises(Refused, match=r"no git remote origin; its remotes are upstream"):
         ledger(folder)
 
 
