@@ -15,7 +15,7 @@ from migration.clients.supabase_types import Function, SecretDigest, same
 from migration.deploy import hold, recovery, snapshot
 from migration.deploy.snapshot import Snapshot
 from migration.deploy.staging import FunctionSpec
-from migration.source import differences, functions_config, reader
+from migration.source import differences, reader
 from migration.source.differences import Unchanged
 from migration.source.reader import Absent
 from migration.source.source import Source, canonical
@@ -220,9 +220,8 @@ def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]
     strangers = [slug for slug in only if slug not in known]
     if strangers:
         raise Refused(f"{strangers[0]} is not one of migration.functions ({', '.join(known)}).", "inv plan")
-    document = functions_config.parse(context.app)
     wanted = [slug for slug in known if not only or slug in only]
-    enabled = [slug for slug in wanted if functions_config.settings(document, context.app, slug).enabled]
+    enabled = [slug for slug, settings in reader.reader(context).settings(wanted).items() if settings.enabled]
     skipped = [
         f"{slug} is not deployed: supabase/config.toml says enabled = false." for slug in wanted if slug not in enabled
     ]

@@ -11,7 +11,7 @@ from migration.base.finding import Finding, then
 from migration.clients.supabase_types import Function
 from migration.deploy.plan import PlanItem
 from migration.inspect.look import Look
-from migration.source import differences, functions_config, reader, snapshots
+from migration.source import differences, reader, snapshots
 from migration.source.differences import Unchanged
 from migration.source.source import Source
 
@@ -72,11 +72,10 @@ def _item(look: Look, item: PlanItem) -> Iterator[Finding]:
 
 def _doors(look: Look) -> Iterator[Finding]:
     """verify_jwt as config.toml writes it, against what is deployed."""
-    document = functions_config.parse(look.context.app)
     migration = look.context.config.migration
-    for slug in [*migration.functions, *migration.unchanged]:
-        live = look.functions.get(slug)
-        wanted = functions_config.settings(document, look.context.app, slug).verify_jwt
+    settings = reader.reader(look.context).settings([*migration.functions, *migration.unchanged])
+    for slug, written in settings.items():
+        live, wanted = look.functions.get(slug), written.verify_jwt
         if live is None or wanted is None or live.verify_jwt is None or wanted == live.verify_jwt:
             continue
         effect = "callers without a token get 401" if live.verify_jwt else "anyone may call it"

@@ -1,13 +1,16 @@
-"""What `supabase/config.toml` says about one function, where it is wrong, and the files that `static_files` matches."""
+"""What `supabase/config.toml` says about one function, where it is wrong, and the files that `static_files` matches.
+
+The meaning of each key was compared with what the Supabase CLI 3.1.0 uploads and prints.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from os.path import normpath
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+CONFIG = "supabase/config.toml"
 _TYPES: dict[str, tuple[type, str]] = {
     "verify_jwt": (bool, "true or false"),
     "enabled": (bool, "true or false"),
@@ -23,6 +27,11 @@ _TYPES: dict[str, tuple[type, str]] = {
     "import_map": (str, "a path in quotes"),
     "static_files": (list, "a list of paths in quotes"),
 }
+_KNOWN = {*_TYPES, "env"}  # `env` is read by `supabase functions serve` alone
+_ENV = re.compile(r"env\((\w+)\)")
+_REF = re.compile(r"[a-z]{20}")
+_BOOLEANS = {**dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+             **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)}  # fmt: skip
 _FIX = Do("fix that line"), AGAIN
 _MAGIC = re.compile(r"[*?\[]")
 _TOKENS = re.compile(r"\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
@@ -30,33 +39,73 @@ _TOKENS = re.compile(r"\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
 
 @dataclass(frozen=True)
 class Settings:
-    """One `[functions.SLUG]` table. Paths are as written, relative to `supabase/`; None means nothing is written."""
+    """One function's table. Paths are as written, relative to `supabase/`; None means nothing is written."""
 
     slug: str
     verify_jwt: bool | None = None
     entrypoint: str | None = None
     import_map: str | None = None
-    static_files: tuple[str, ...] = field(default=())
+    static_files: tuple[str, ...] = ()
     enabled: bool = True
+    warnings: tuple[str, ...] = ()
 
 
-def load(app: Path, slug: str) -> Settings:
+@dataclass(frozen=True)
+class Project:
+    """What decides which settings apply: the ref that selects `[remotes.NAME]`, and the values of `env(NAME)`.
+
+    `folder` is the app's working copy: git ignores its `.env` files, so no revision holds them.
+    """
+
+    ref: str = ""
+    folder: Path | None = None
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """The environment, then the files that the CLI reads; the first that has a name wins."""
+        return {**self._from_files(), **{name: value for name, value in os.environ.items() if value}}
+
+    def _from_files(self) -> Mapping[str, str]:
+        from dotenv import dotenv_values
+
+        stage = os.environ.get("SUPABASE_ENV") or "development"
+        names = (f".env.{stage}.local", ".env.local", f".env.{stage}", ".env")
+        found: dict[str, str] = {}
+        for path in [folder / name for folder in self._folders() for name in names]:
+            try:
+                values = dotenv_values(path, encoding="utf-8-sig") if path.is_file() else {}
+            except (OSError, UnicodeDecodeError):
+                raise Refused(f"{path} cannot be read.", Do("save it as UTF-8 text that you can read"), AGAIN) from None
+            found = {**{name: value for name, value in values.items() if value}, **found}
+        return found
+
+    def _folders(self) -> tuple[Path, ...]:
+        return (self.folder, self.folder / "supabase") if self.folder else ()
+
+
+NO_PROJECT = Project()
+
+
+def load(app: Path, slug: str, project: Project = NO_PROJECT) -> Settings:
     """Raises Refused for a name that no function can have, for broken TOML and for values of the wrong type."""
-    return settings(parse(app), app, slug)
+    return settings(parse(app), slug, project, app)
 
 
 def parse(app: Path) -> dict[str, Any]:
     """The whole file as a mapping, empty where there is none."""
-    path = _path(app)
     try:
-        return _read(path.read_text("utf-8"))
+        return _read(_path(app).read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{_where(path, _position(error))}: not valid TOML: {_text(error)}", *_FIX) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise Refused(f"{_where(path, f'{line}')}: not UTF-8 text.", Do("save the file as UTF-8"), AGAIN) from None
+        raise Refused(f"{CONFIG}:{line}: not UTF-8 text.", Do("save the file as UTF-8"), AGAIN) from None
+    except OSError as error:
+        raise Refused(f"{CONFIG} cannot be read: {error.strerror}.", Do("make it a readable file"), AGAIN) from None
+    except RecursionError:
+        raise Refused(f"{CONFIG}: nested too deeply.", Do("remove that nesting"), AGAIN) from None
+    except ValueError as error:  # TOMLDecodeError, and numbers and dates that Python has no value for
+        raise Refused(f"{CONFIG}:{_position(error)}: not valid TOML: {_text(error)}", *_FIX) from None
 
 
 @lru_cache(maxsize=8)
@@ -65,59 +114,116 @@ def _read(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def settings(document: dict[str, Any], app: Path, slug: str) -> Settings:
+def settings(document: Mapping[str, Any], slug: str, project: Project, app: Path) -> Settings:
+    """One function's settings; `[remotes.NAME]` of this project lies over `[functions]`, key by key."""
     if not NAME.fullmatch(slug):
         raise Refused(f"{slug!r} cannot be a function's name: letters, digits, _ and -, beginning with a letter.")
-    table = document.get("functions", {})
-    table = table.get(slug, {}) if isinstance(table, dict) else table
-    if not isinstance(table, dict):
-        raise _wrong(app, slug, "", "a table")
-    known = {key: value for key, value in table.items() if key in _TYPES}
-    for key, value in known.items():
-        _check(app, slug, key, value)
-    return Settings(slug, **known | {"static_files": tuple(known.get("static_files", ()))})
+    remote = _remote(document, project)
+    values: dict[str, Any] = {}
+    warnings = [f"{CONFIG}: {key} is not a setting, so it is ignored." for key in document if _mistyped(key)]
+    for prefix in ("", f"remotes.{remote}.") if remote else ("",):
+        place = Place(app, f"{prefix}functions.{slug}")
+        table = _table(document["remotes"][remote] if prefix else document, slug, place)
+        unknown = [key for key in table if key not in _KNOWN]
+        warnings += [f"{CONFIG}:{place.line(key)}: {place.table}.{key} is not a setting, so it is ignored."
+                     for key in unknown]  # fmt: skip
+        values |= {key: _value(place, key, value, project) for key, value in table.items() if key in _TYPES}
+    return Settings(slug, **values, warnings=tuple(warnings))
 
 
-def _check(app: Path, slug: str, key: str, value: Any) -> None:
-    wanted, words = _TYPES[key]
-    items = value if wanted is list and isinstance(value, list) else []
-    if not isinstance(value, wanted) or any(not isinstance(item, str) for item in items):
-        raise _wrong(app, slug, key, words)
+@dataclass(frozen=True)
+class Place:
+    """A table of config.toml, for messages that name the line."""
+
+    app: Path
+    table: str
+
+    def line(self, key: str = "") -> int:
+        """The line a key is on: tomllib does not keep it, so it is searched below its table's head."""
+        parts = [rf"[\"']?{re.escape(part)}[\"']?" for part in self.table.split(".")]
+        dot = r"\s*\.\s*"
+        head = re.compile(rf"\s*\[\s*{dot.join(parts)}\s*\]")
+        entry = re.compile(rf"\s*(?:{re.escape(self.table)}\.)?[\"']?{re.escape(key)}[\"']?\s*=")
+        found = 0
+        for number, text in enumerate(_path(self.app).read_text("utf-8-sig").splitlines(), 1):
+            if head.match(text):
+                found = number
+            elif key and entry.match(text) and (found or "functions." in text):
+                return number
+        return found or 1
+
+    def wrong(self, key: str, text: str) -> Refused:
+        """An error about a key, or about the table itself."""
+        name = self.table + (f".{key}" if key else "")
+        return Refused(f"{CONFIG}:{self.line(key)}: {name} {text}.", *_FIX)
 
 
-def _wrong(app: Path, slug: str, key: str, words: str) -> Refused:
-    path = _path(app)
-    name = f"functions.{slug}" + (f".{key}" if key else "")
-    return Refused(f"{_where(path, str(_line(path, slug, key)))}: {name} must be {words}.", *_FIX)
+def _remote(document: Mapping[str, Any], project: Project) -> str:
+    """The name of the remote whose project_id is ours, or nothing. Refused where the CLI refuses the file."""
+    remotes = document.get("remotes", {})
+    if not isinstance(remotes, dict) or not all(isinstance(table, dict) for table in remotes.values()):
+        raise Refused(f"{CONFIG}: every remote must be a table.", *_FIX)
+    names: dict[str, str] = {}
+    for name, table in remotes.items():
+        ref = str(table.get("project_id", ""))
+        variable = _ENV.fullmatch(ref)
+        if not _REF.fullmatch(project.variables.get(variable[1], "") if variable else ref):
+            raise Refused(f"{CONFIG}: remotes.{name}.project_id must be a project ref, 20 lower-case letters.", *_FIX)
+        if ref in names:
+            raise Refused(f"{CONFIG}: remotes {names[ref]} and {name} have the same project_id.", *_FIX)
+        names[ref] = name
+    return names.get(project.ref, "")
 
 
-def _line(path: Path, slug: str, key: str) -> int:
-    """The line a key stands on: tomllib does not say, so it is looked for below its table's head."""
-    head = re.compile(rf"\s*\[\s*functions\s*\.\s*[\"']?{re.escape(slug)}[\"']?\s*\]")
-    entry = re.compile(rf"\s*(?:functions\.{re.escape(slug)}\.)?{re.escape(key)}\s*=")
-    found = 0
-    for number, text in enumerate(path.read_text("utf-8").splitlines(), 1):
-        if head.match(text):
-            found = number
-        elif key and entry.match(text) and (found or "functions." in text):
-            return number
-    return found or 1
+def _table(document: Mapping[str, Any], slug: str, place: Place) -> Mapping[str, Any]:
+    functions = document.get("functions", {})
+    if not isinstance(functions, dict):
+        raise Refused(f"{CONFIG}: {place.table.removesuffix(f'.{slug}')} must be a table.", *_FIX)
+    for name, table in functions.items():
+        if not isinstance(table, dict):
+            raise Place(place.app, place.table.removesuffix(slug) + name).wrong("", "must be a table")
+    found: Mapping[str, Any] = functions.get(slug, {})
+    return found
+
+
+def _value(place: Place, key: str, value: Any, project: Project) -> Any:
+    """The value with `env(NAME)` replaced, and in the type it must have."""
+    kind, words = _TYPES[key]
+    value = _replaced(place, key, value, project)
+    if key == "static_files":
+        parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
+        value = [_replaced(place, key, part, project) for part in parts] if isinstance(parts, list) else parts
+    texts = value if isinstance(value, list) else [value] if kind is str else []
+    if not isinstance(value, kind) or any(not isinstance(text, str) or "\0" in text for text in texts):
+        raise place.wrong(key, f"must be {words}")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _replaced(place: Place, key: str, value: Any, project: Project) -> Any:
+    variable = _ENV.fullmatch(value) if isinstance(value, str) else None
+    if variable is None:
+        return value
+    text = project.variables.get(variable[1])
+    if not text:
+        raise place.wrong(key, f"is env({variable[1]}), and {variable[1]} is not set")
+    return _BOOLEANS.get(text, text) if _TYPES[key][0] is bool else text
+
+
+def _mistyped(key: str) -> bool:
+    """A key at the top that was meant to be a function's table, such as `["functions.x"]`."""
+    return key.lower().startswith("function") and key != "functions"
 
 
 def _path(app: Path) -> Path:
-    return app / "supabase" / "config.toml"
+    return app / CONFIG
 
 
-def _where(path: Path, position: str) -> str:
-    return f"{path.parent.name}/{path.name}:{position}"
-
-
-def _position(error: tomllib.TOMLDecodeError) -> str:
+def _position(error: ValueError) -> str:
     found = re.search(r"line (\d+), column (\d+)", str(error))
     return f"{found[1]}:{found[2]}" if found else "end of file"
 
 
-def _text(error: tomllib.TOMLDecodeError) -> str:
+def _text(error: ValueError) -> str:
     return re.sub(r"\s*\(at .*\)$", "", str(error))
 
 

@@ -17,10 +17,14 @@ from typing import Any
 from migration.base.errors import Refused
 from migration.source import deno
 from migration.source.deno import shown
-from migration.source.importmap import DENO_CONFIG, ImportMap
+from migration.source.functions_config import CONFIG
+from migration.source.importmap import DENO_CONFIG, ImportMap, load, parse
 
 _LOCAL = ("./", "../", "/", "file:")
 _CACHED = 400
+# The Deno of the hosted runtime: https://github.com/supabase/edge-runtime/blob/main/Cargo.lock
+PLATFORM = "2.1.4"
+_PHASES = re.compile(rb"\bimport\s+defer\s+\*|\bimport\s+source\s+[\w$]+\s+from\b|\bimport\.(?:defer|source)\s*\(")
 _DYNAMIC = re.compile(rb"\bimport\s*(?:/\*.*?\*/\s*)?\(", re.DOTALL)
 
 
@@ -35,13 +39,12 @@ class Entrypoint:
 
 @dataclass(frozen=True)
 class Graph:
-    """`files`: every local module, entrypoint first. `problems`: what stops a deploy. `unmapped`: bare imports that
-    neither a path nor the import map explains (the platform may know them, this machine does not). `local`: nothing
-    comes from the network or from npm."""
+    """`files`: every local module, entrypoint first. `problems`: what stops a deploy. `warnings`: what may fail when
+    the function runs. `local`: nothing comes from the network or from npm."""
 
     files: tuple[Path, ...]
-    problems: tuple[str, ...]
-    unmapped: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     local: bool = True
 
 
@@ -73,12 +76,17 @@ def resolve_all(entries: Sequence[Entrypoint], state: Path) -> dict[Path, Graph]
 
 
 def map_options(imports: ImportMap | None, state: Path) -> list[str]:
-    """Deno's options for a map: a deno.json is its own format; any other map becomes plain JSON with file URLs."""
+    """Deno's options for a map, as a file of our own with file URLs.
+
+    A deno.json becomes a workspace root without members: Deno would else read a workspace above it, or its members,
+    and neither the Supabase CLI nor we upload those.
+    """
     if imports is None:
         return ["--no-config"]
     if imports.files[0].name in DENO_CONFIG:
-        return ["--config", str(imports.files[0])]
-    plain = _written(json.dumps(imports.absolute(), ensure_ascii=False), state / "maps", ".json")
+        config = {**imports.options, **imports.absolute(), "workspace": []}
+        return ["--config", str(_written(json.dumps(config), state / "configs", "/deno.json"))]
+    plain = _written(json.dumps(imports.absolute()), state / "maps", ".json")
     return ["--no-config", "--import-map", str(plain)]
 
 
@@ -86,47 +94,67 @@ def map_options(imports: ImportMap | None, state: Path) -> list[str]:
 
 
 def read(modules: Mapping[str, Any], entry: Entrypoint) -> Graph:
-    """What Deno's report says of one entrypoint; `modules` by specifier."""
-    app = entry.app
-    importers = _importers(modules.values(), app)
+    """What Deno's report says of one entrypoint; `modules` by specifier.
+
+    The hosted bundler follows code alone, and lets a dynamic import fail when it runs (GraphKind::CodeOnly, eszip's
+    from_graph: https://github.com/supabase/edge-runtime). So only what code needs statically stops a deploy.
+    """
     files = [Path(module["local"]) for module in modules.values() if module.get("local") and "error" not in module]
-    problems = [_problem(module, importers, app) for module in modules.values() if _is_local_error(module)]
     ordered = sorted(dict.fromkeys(files), key=lambda path: (path != entry.path, str(path)))
     local = all(str(specifier).startswith(("file:", "node:", "data:")) for specifier in modules)
-    blocked, bare = _blocked(modules, app), _bare(modules, app)
-    return Graph(tuple(ordered), tuple(problems + blocked), tuple(bare), local)
+    needed = _needed(entry.path.as_uri(), modules)
+    problems = list(_faults(modules, needed, entry, dynamic=False))
+    late = [f"{fault} The import fails when it runs." for fault in _faults(modules, needed, entry, dynamic=True)]
+    return Graph(tuple(ordered), tuple(problems), (*late, *_newer(modules, entry.app)), local)
 
 
-def _importers(modules: Any, app: Path) -> dict[str, str]:
-    """For each specifier the first place that imports it, as file:line:column."""
-    found: dict[str, str] = {}
-    for module, edge in _edges(modules):
-        if "specifier" in edge:
-            found.setdefault(edge["specifier"], _place(module, edge, app))
+def _needed(start: str, modules: Mapping[str, Any]) -> set[str]:
+    """The modules that code reaches from the entrypoint by static imports."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            edges = _edges(modules[name], dynamic=False) if name in modules else ()
+            waiting += [edge["specifier"] for edge in edges if "specifier" in edge]
     return found
 
 
-def _edges(modules: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    for module in modules:
-        for dependency in module.get("dependencies", ()):
-            for kind in ("code", "type"):
-                if kind in dependency:
-                    yield module, {**dependency[kind], "written": dependency["specifier"]}
+def _edges(module: Mapping[str, Any], dynamic: bool) -> Iterator[dict[str, Any]]:
+    """A module's imports of code, static or dynamic ones."""
+    for dependency in module.get("dependencies", ()):
+        if "code" in dependency and bool(dependency.get("isDynamic")) is dynamic:
+            yield {**dependency["code"], "written": dependency["specifier"]}
 
 
-def _place(module: Mapping[str, Any], edge: Mapping[str, Any], app: Path) -> str:
+def _faults(modules: Mapping[str, Any], needed: set[str], entry: Entrypoint, dynamic: bool) -> Iterator[str]:
+    """What is wrong with imports of needed modules: where they lead, or that they lead nowhere."""
+    start = modules.get(entry.path.as_uri(), {})
+    if not dynamic and "error" in start:
+        yield _problem(start, shown(start["specifier"], entry.app), entry.app)
+    seen: set[str] = set()
+    for name in [name for name in modules if name in needed]:
+        for edge in _edges(modules[name], dynamic):
+            place, target = _place(name, edge, entry.app), modules.get(edge.get("specifier", ""), {})
+            if "error" in edge:
+                yield _unresolved(place, edge, entry)
+            elif _is_local_error(target) and target["specifier"] not in seen:
+                seen.add(target["specifier"])
+                yield _problem(target, place, entry.app)
+
+
+def _place(name: str, edge: Mapping[str, Any], app: Path) -> str:
     start = edge.get("span", {}).get("start", {"line": 0, "character": 0})
-    return f"{shown(module['specifier'], app)}:{start['line'] + 1}:{start['character'] + 1}"
+    return f"{shown(name, app)}:{start['line'] + 1}:{start['character'] + 1}"
 
 
 def _is_local_error(module: Mapping[str, Any]) -> bool:
     return "error" in module and str(module["specifier"]).startswith("file:")
 
 
-def _problem(module: Mapping[str, Any], importers: Mapping[str, str], app: Path) -> str:
-    specifier, text = module["specifier"], str(module["error"])
-    name = shown(specifier, app)
-    place = importers.get(specifier, name)
+def _problem(module: Mapping[str, Any], place: str, app: Path) -> str:
+    text, name = str(module["error"]), shown(module["specifier"], app)
     if text.startswith("SyntaxError"):
         return f"{_syntax(text, name)}: syntax error: {text.split(chr(10))[0].removeprefix('SyntaxError: ')}"
     if "Module not found" in text:
@@ -141,17 +169,45 @@ def _syntax(text: str, name: str) -> str:
     return f"{name}:{tail[0]}:{tail[1]}" if all(part.strip().isdigit() for part in tail) else name
 
 
-def _blocked(modules: Mapping[str, Any], app: Path) -> list[str]:
-    """Local imports that never became a module, such as one that the import map forbids."""
-    edges = [(module, edge) for module, edge in _edges(modules.values()) if "error" in edge]
-    local = [(module, edge) for module, edge in edges if edge["written"].startswith(_LOCAL)]
-    return [f"{_place(module, edge, app)}: {edge['error']}" for module, edge in local]
+def _unresolved(place: str, edge: Mapping[str, Any], entry: Entrypoint) -> str:
+    """A local import that the map forbids, or a bare one that no uploaded map has."""
+    written = edge["written"]
+    if written.startswith(_LOCAL):
+        return f"{place}: {edge['error']}"
+    return f'{place}: "{written}" is in no import map that is uploaded{_elsewhere(written, entry)}.'
 
 
-def _bare(modules: Mapping[str, Any], app: Path) -> list[str]:
-    edges = [(module, edge) for module, edge in _edges(modules.values()) if "error" in edge]
-    bare = [(module, edge) for module, edge in edges if not edge["written"].startswith(_LOCAL)]
-    return [f'{_place(module, edge, app)}: nothing here explains "{edge["written"]}".' for module, edge in bare]
+def _elsewhere(written: str, entry: Entrypoint) -> str:
+    """The file on this machine that has it, and is not uploaded: a deno.json above, or a workspace of our own."""
+    above = [folder for folder in entry.path.parents if folder.is_relative_to(entry.app)]
+    own = entry.imports.files if entry.imports else ()
+    for path in [folder / name for folder in above for name in DENO_CONFIG if folder / name not in own]:
+        with contextlib.suppress(Refused):
+            if path.is_file() and any(_matches(written, key) for key in load(path).imports):
+                fix = f"name it as import_map in {CONFIG}, or copy the entry into the function's own deno.json"
+                return f" ({path.relative_to(entry.app).as_posix()} has it, and is not: {fix})"
+    node = entry.path.parent / "package.json"
+    if node.is_file():
+        return f" ({shown(str(node), entry.app)} is not, either: write npm:{written}, or map it in a deno.json)"
+    if own and "workspace" in parse(own[0].read_text("utf-8-sig")):
+        return " (the members of a workspace are not: map the name to its file in imports)"
+    return ""
+
+
+def _matches(written: str, key: str) -> bool:
+    return written == key or (key.endswith("/") and written.startswith(key))
+
+
+def _newer(modules: Mapping[str, Any], app: Path) -> Iterator[str]:
+    """Syntax that this machine's Deno knows and the platform's does not."""
+    for name, module in modules.items():
+        path = Path(module.get("local") or "")
+        if module.get("kind") != "esm" or not path.is_file():
+            continue
+        kinds = {each.get("assertionType") or each.get("attributeType") for each in module.get("dependencies", ())}
+        found = [f'an import with {{ type: "{kind}" }}' for kind in sorted(kinds - {None, "json"})]
+        found += [f"`{' '.join(match[0].decode().split())}`" for match in _PHASES.finditer(path.read_bytes())]
+        yield from (f"{shown(name, app)}: {each} is newer than the platform's Deno {PLATFORM}." for each in found)
 
 
 # Many entrypoints in one run
@@ -183,7 +239,7 @@ def _root(entries: Sequence[Entrypoint], state: Path) -> Path:
 
 def _typed(module: Mapping[str, Any]) -> bool:
     """Whether it imports something as text, bytes or css: then the same file may be two modules."""
-    kinds = {edge.get("assertionType") or edge.get("attributeType") for edge in module.get("dependencies", ())}
+    kinds = {each.get("assertionType") or each.get("attributeType") for each in module.get("dependencies", ())}
     return bool(kinds - {None, "json"})
 
 
@@ -220,7 +276,7 @@ def _known(entry: Entrypoint, state: Path) -> Graph | None:
         cached: dict[str, Any] = json.loads(_cache_file(entry, state).read_bytes())
         files = {entry.app / name: digest for name, digest in cached["files"].items()}
         if all(_digest(path) == digest for path, digest in files.items()):
-            return Graph(tuple(files), (), tuple(cached["unmapped"]), bool(cached["local"]))
+            return Graph(tuple(files), (), tuple(cached["warnings"]), bool(cached["local"]))
     return None
 
 
@@ -233,7 +289,7 @@ def _remember(entry: Entrypoint, state: Path, graph: Graph) -> None:
     draft = target.with_suffix(f".{os.getpid()}-{id(graph)}")
     with contextlib.suppress(OSError):  # a cache that cannot be written is not a reason to stop
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps({"files": files, "unmapped": graph.unmapped, "local": graph.local}))
+        draft.write_text(json.dumps({"files": files, "warnings": graph.warnings, "local": graph.local}))
         draft.replace(target)
         _prune(target.parent)
 
@@ -256,7 +312,7 @@ def _written(text: str, folder: Path, suffix: str) -> Path:
     """A file with this text, named by it and written once."""
     target = folder / (hashlib.sha256(text.encode()).hexdigest()[:16] + suffix)
     if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         draft.write_text(text, "utf-8")
         draft.replace(target)

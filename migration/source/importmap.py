@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os.path import normpath
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from migration.base.errors import Refused
 from migration.source.functions_config import Settings
 
 DENO_CONFIG = ("deno.json", "deno.jsonc")
+_OPTIONS = ("compilerOptions", "unstable")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _TOKENS = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.DOTALL)
 
@@ -24,6 +25,7 @@ class ImportMap:
     """`files`: the map itself, then each file it leads to by `importMap`; the last one holds the entries.
 
     `imports` and `scopes` are as written there; `targets` are the local paths they name, in order, once each.
+    `options` are the keys of a deno.json besides them that decide what a module imports.
     """
 
     files: tuple[Path, ...]
@@ -31,6 +33,7 @@ class ImportMap:
     scopes: dict[str, dict[str, str]]
     targets: tuple[Path, ...]
     fallback: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
 
     def absolute(self) -> dict[str, Any]:
         """The same map with file URLs in place of relative paths, so that it means the same from any folder."""
@@ -59,8 +62,11 @@ def find(app: Path, settings: Settings, entrypoint: Path) -> ImportMap | None:
 def load(path: Path, fallback: bool = False) -> ImportMap:
     """Follows `importMap` from file to file; Refused for a missing file, bad JSON, a wrong shape or a circle."""
     chain = [path]
+    options: dict[str, Any] = {}
     while True:
         document = _read(chain[-1])
+        if chain[-1] == path and path.name in DENO_CONFIG:
+            options = {name: document[name] for name in _OPTIONS if name in document}
         onward = document.get("importMap")
         if not isinstance(onward, str) or "imports" in document or "scopes" in document:
             break
@@ -73,7 +79,7 @@ def load(path: Path, fallback: bool = False) -> ImportMap:
     base = chain[-1].parent
     values = [*imports.values(), *(value for entries in scopes.values() for value in entries.values())]
     targets = dict.fromkeys(_normal(base / value) for value in values if value and not _URL.match(value))
-    return ImportMap(tuple(chain), imports, scopes, tuple(targets), fallback)
+    return ImportMap(tuple(chain), imports, scopes, tuple(targets), fallback, options)
 
 
 def parse(text: str) -> Any:
@@ -92,7 +98,9 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError:
         fix = Do("create it, or correct the path that names it"), AGAIN
         raise Refused(f"{path}: the import map cannot be read.", *fix) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise Refused(f"{path}: nested too deeply.", Do("remove that nesting"), AGAIN) from None
+    except ValueError as error:  # bad JSON, bad UTF-8, or a number that Python does not read
         spot = f":{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise Refused(f"{path}{spot}: not valid JSON.", Do("fix that line"), AGAIN) from None
     if not isinstance(document, dict):
@@ -106,7 +114,17 @@ def _strings(path: Path, name: str, entries: Any) -> dict[str, str]:
     for key, value in entries.items():
         if not isinstance(value, str):
             raise Refused(f"{path}: {name}.{key} must be a string.")
+        if not _encodable(key + value):
+            raise Refused(f"{path}: {name}.{key!r} holds a character that no path can have.", Do("fix it"), AGAIN)
     return entries
+
+
+def _encodable(text: str) -> bool:
+    """Whether a file system takes it: neither NUL nor half of a surrogate pair."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _scopes(path: Path, scopes: Any) -> dict[str, dict[str, str]]:

@@ -16,7 +16,7 @@ from migration.base.errors import Refused
 from migration.git import checkout, endings
 from migration.git.repository import Repository
 from migration.source import functions_config, graph, importmap
-from migration.source.functions_config import Settings
+from migration.source.functions_config import NO_PROJECT, Project, Settings
 from migration.source.graph import Entrypoint, Graph
 from migration.source.importmap import ImportMap
 from migration.source.source import Source
@@ -38,10 +38,11 @@ class Absent(Refused):
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the functions of one app; `state` is the folder for caches."""
+    """Reads the functions of one app for one project; `state` is the folder for caches."""
 
     repository: Repository
     state: Path
+    project: Project = NO_PROJECT
 
     def working(self, slugs: Iterable[str]) -> dict[str, Source]:
         """Several from the working copy; all refusals together. Line ends are git's, whatever this clone does."""
@@ -49,13 +50,18 @@ class Reader:
 
     def tried(self, slugs: Iterable[str]) -> dict[str, Attempt]:
         """The same, each with its own source or refusal."""
-        found = attempts(self.repository.path, slugs, self.state)
+        found = attempts(self.repository.path, slugs, self.state, self.project)
         return {slug: self._as_git_has_it(result) for slug, result in found.items()}
 
     def at(self, revision: str, slugs: Iterable[str]) -> dict[str, Source]:
         """What git holds for these functions at a revision, without those that are absent or broken there."""
         folder = checkout.tree(self.repository, revision, self.state)
-        return {slug: found for slug, found in attempts(folder, slugs, self.state).items() if isinstance(found, Source)}
+        found = attempts(folder, slugs, self.state, self.project)
+        return {slug: result for slug, result in found.items() if isinstance(result, Source)}
+
+    def settings(self, slugs: Iterable[str]) -> dict[str, Settings]:
+        """What config.toml of the working copy says of each."""
+        return {slug: functions_config.load(self.repository.path, slug, self.project) for slug in slugs}
 
     def _as_git_has_it(self, found: Attempt) -> Attempt:
         if isinstance(found, Refused):
@@ -64,16 +70,18 @@ class Reader:
 
 
 def reader(context: Context) -> Reader:
-    """The reader of a run's app."""
-    return Reader(context.repository, context.state)
+    """The reader of a run's app, for the project of its environment."""
+    project = Project(context.environment.project_ref or "", context.app)
+    return Reader(context.repository, context.state, project)
 
 
-def attempts(app: Path, slugs: Iterable[str], state: Path) -> dict[str, Attempt]:
+def attempts(app: Path, slugs: Iterable[str], state: Path, project: Project = NO_PROJECT) -> dict[str, Attempt]:
     """Several as they stand on the disk, each with its own source or refusal: the time goes into Deno's processes."""
     names = list(slugs)
-    graphs = _graphs(app.resolve(), names, state)
+    graphs = _graphs(app.resolve(), names, state, project)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return dict(zip(names, pool.map(lambda slug: _attempt(app, slug, state, graphs), names), strict=True))
+        results = pool.map(lambda slug: _attempt(app, slug, state, project, graphs), names)
+        return dict(zip(names, results, strict=True))
 
 
 def whole(found: Mapping[str, Attempt]) -> dict[str, Source]:
@@ -86,14 +94,16 @@ def whole(found: Mapping[str, Attempt]) -> dict[str, Source]:
     return {slug: result for slug, result in found.items() if isinstance(result, Source)}
 
 
-def read(app: Path, slug: str, state: Path, graphs: Mapping[Path, Graph] | None = None) -> Source:
+def read(
+    app: Path, slug: str, state: Path, project: Project = NO_PROJECT, graphs: Mapping[Path, Graph] | None = None
+) -> Source:
     """Read one function from the files under `app`; `state` is the folder for caches, `graphs` those known already.
 
     Refused for what must not be deployed: broken settings, a syntax error, a local import that does not resolve, a
     file outside the app, more than 20 MB.
     """
     app = app.resolve()
-    settings = functions_config.load(app, slug)
+    settings = functions_config.load(app, slug, project)
     entry = _entrypoint(app, slug, settings)
     imports = entry.imports
     modules = (graphs or {}).get(entry.path) or graph.resolve(entry, state)
@@ -104,25 +114,25 @@ def read(app: Path, slug: str, state: Path, graphs: Mapping[Path, Graph] | None 
     paths = [*(imports.files if imports else ()), *(path for matched in assets.values() for path in matched)]
     paths += [*modules.files, *mapped, *(path for each in extra for path in each.files)]
     files = _load(app, slug, paths)
-    warnings = [*modules.unmapped, *_weight(files), *_unmatched(assets), *_shared(imports)]
+    warnings = [*settings.warnings, *modules.warnings, *_weight(files), *_unmatched(assets), *_shared(imports)]
     map_path = imports.files[0].relative_to(app).as_posix() if imports else ""
     start = entry.path.relative_to(app).as_posix()
     return Source(slug, start, files, map_path, tuple(patterns), settings.verify_jwt, tuple(warnings), modules.local)
 
 
-def _attempt(app: Path, slug: str, state: Path, graphs: Mapping[Path, Graph]) -> Attempt:
+def _attempt(app: Path, slug: str, state: Path, project: Project, graphs: Mapping[Path, Graph]) -> Attempt:
     try:
-        return read(app, slug, state, graphs)
+        return read(app, slug, state, project, graphs)
     except Refused as error:
         return error
 
 
-def _graphs(app: Path, slugs: Sequence[str], state: Path) -> dict[Path, Graph]:
+def _graphs(app: Path, slugs: Sequence[str], state: Path, project: Project) -> dict[Path, Graph]:
     """One run of Deno over all of them; what stands in the way of one of them, `read` says."""
     entries = []
     for slug in slugs:
         with contextlib.suppress(Refused):
-            entries.append(_entrypoint(app, slug, functions_config.load(app, slug)))
+            entries.append(_entrypoint(app, slug, functions_config.load(app, slug, project)))
     return graph.resolve_all(entries, state)
 
 

@@ -11,13 +11,12 @@ from migration.clients.supabase_types import Function
 from migration.git import revert
 from migration.git.revert import RevertRange
 from migration.source import snapshots
+from migration.source.functions_config import CONFIG
 from migration.source.reader import Reader, reader
 
 if TYPE_CHECKING:
     from migration.context import Context
     from migration.source.source import Source
-
-CONFIG = "supabase/config.toml"
 
 
 @dataclass(frozen=True)

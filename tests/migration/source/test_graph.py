@@ -12,7 +12,7 @@ from migration.source.graph import Entrypoint, Graph
 
 APP = {
     "a/index.ts": 'import "../shared.ts"; import { z } from "npm:zod"; import "https://example.com/x.ts";',
-    "b/index.ts": 'import type { T } from "../shared.ts"; const m = await import("./lazy.ts"); import "unmapped";',
+    "b/index.ts": 'import type { T } from "../shared.ts"; const m = await import("./lazy.ts"); await import("late");',
     "b/lazy.ts": "export const lazy = 1;",
     "c/index.js": '// @ts-types="./types.d.ts"\nimport * as it from "./it.js";\nimport d from "./d.json" with {type: "json"};',  # noqa: E501
     "c/it.js": "export {};",
@@ -130,3 +130,61 @@ def test_each_import_map_is_a_run_of_its_own_and_what_is_known_is_not_asked_agai
     assert app / "c/it.js" in found[app / "f/index.ts"].files
     assert graph.resolve_all(entries, state) == {}
     assert len(runs) == 2
+
+
+def test_types_and_dynamic_imports_never_stop(tmp_path: Path) -> None:
+    """The hosted bundler follows code alone, and a dynamic import fails only when it runs."""
+    index = """/// <reference types="./gone.d.ts" />
+import type { A } from "./types.ts";
+export type { C } from "./gone-too.ts";
+// @ts-types="./absent.d.ts"
+import { j } from "./j.js";
+/** @type {import("./nowhere.ts").D} */
+export const d = j;
+try { await import("./gone.ts") } catch {}
+try { await import("nothing") } catch {}
+try { await import("./broken.ts") } catch {}
+"""
+    more = {"types.ts": 'import { B } from "./gone"; export type A = B;', "j.js": "export const j = 1;"}
+    files = {"index.ts": index, "broken.ts": 'import "./gone2.ts"; let a = ;', **more}
+    entry = _write(tmp_path / "app", **files)
+    found = _resolve(entry, tmp_path / "state")
+    assert found.problems == ()
+    assert {path.name for path in found.files} == {"index.ts", "types.ts", "j.js"}
+    late = [text.split(" The import")[0] for text in found.warnings]
+    assert late == [
+        "index.ts:8:20: gone.ts does not exist.",
+        'index.ts:9:20: "nothing" is in no import map that is uploaded.',
+        "broken.ts:1:30: syntax error: Expression expected",
+    ]
+
+
+def test_a_static_import_behind_code_still_stops(tmp_path: Path) -> None:
+    """What only looks like a type is code: the bundler loads it."""
+    entry = _write(tmp_path / "app", **{"index.ts": 'import { A } from "./a.ts"; let x: A;', "a.ts": 'import "./b.ts"'})
+    assert _resolve(entry, tmp_path / "state").problems == ("a.ts:1:8: b.ts does not exist.",)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('import t from "./t.txt" with { type: "text" };', 'with { type: "text" }'),
+        ('import defer * as d from "./a.ts";', "import defer *"),
+        ('import source w from "./a.ts";', "import source w from"),
+        ('const d = import.defer("./a.ts");', "import.defer("),
+    ],
+)
+def test_syntax_newer_than_the_platform(text: str, word: str, tmp_path: Path) -> None:
+    """Deno 2.1.4 refuses it, this machine's Deno does not: a warning that names the version."""
+    entry = _write(tmp_path / "app", **{"index.ts": text, "t.txt": "t", "a.ts": "export {}"})
+    (warning,) = _resolve(entry, tmp_path / "state").warnings
+    assert word in warning and "newer than the platform's Deno 2.1.4" in warning
+
+
+@pytest.mark.parametrize(
+    "text", ['import defer from "./a.ts";', 'import source from "./a.ts";', "export const source = 1;"]
+)
+def test_old_syntax_is_no_warning(text: str, tmp_path: Path) -> None:
+    """`defer` and `source` are also plain names."""
+    entry = _write(tmp_path / "app", **{"index.ts": text, "a.ts": "export default 1"})
+    assert _resolve(entry, tmp_path / "state").warnings == ()

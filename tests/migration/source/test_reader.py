@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from migration.base.errors import Refused
+from migration.git.repository import Repository
 from migration.source import reader, source
+from migration.source.functions_config import Project
+from tests.support import repos
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data/recorded/inputs.json").read_text())
 RECORDED.pop("_readme")
@@ -44,6 +47,8 @@ REFUSED = {
     "import_map_flag_missing": "the import map cannot be read",
     "config_invalid": "supabase/config.toml:1:14: not valid TOML",
     "invalid_slug": "'9bad' cannot be a function's name",
+    "remote_specifiers": '"bare/sub.ts" is in no import map that is uploaded',
+    "entry_override_with_deno_in_default_dir": "supabase/functions/hello/deno.json has it, and is not",
 }
 # The CLI's business alone: nothing of a source is read.
 APART = {"no_functions", "jobs_without_use_api", "disabled_only", "disabled_named"}
@@ -184,6 +189,92 @@ def test_all_refusals_are_stated_at_once(tmp_path: Path, deno_state: Path) -> No
         reader.whole(reader.attempts(tmp_path, ["hello", "other"], deno_state))
     assert "gone.ts" in caught.value.message
     assert "other" in caught.value.message
+
+
+REF = "abcdefghijklmnopqrst"
+ROOT_CONFIG = '{"workspace":["./supabase/functions/hello"],"imports":{"tidy/":"./packages/tidy/"}}'
+MEMBER = '{"name":"@a/b","version":"1.0.0","exports":"./mod.ts"}'
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"deno.json": ROOT_CONFIG, "supabase/functions/hello/deno.json": '{"imports":{}}'},
+            '"tidy/t.ts" is in no import map that is uploaded (deno.json has it, and is not:',
+        ),
+        ({"deno.json": ROOT_CONFIG}, "(deno.json has it, and is not:"),
+        (
+            {"supabase/functions/deno.json": '{"imports":{"tidy/":"../../packages/tidy/"}}'},
+            "(supabase/functions/deno.json has it, and is not: name it as import_map in supabase/config.toml",
+        ),
+        (
+            {"supabase/functions/deno.jsonc": '{"imports":{"tidy/":"../../packages/tidy/"}, /* . */}'},
+            "(supabase/functions/deno.jsonc has it",
+        ),
+        ({"supabase/functions/hello/package.json": "{}"}, "package.json is not, either: write npm:tidy/t.ts"),
+        (
+            {
+                "supabase/functions/hello/deno.json": '{"workspace":["./b"]}',
+                "supabase/functions/hello/b/deno.json": MEMBER,
+                "supabase/functions/hello/b/mod.ts": "export {}",
+                "supabase/functions/hello/index.ts": 'import "@a/b";',
+            },
+            '"@a/b" is in no import map that is uploaded (the members of a workspace are not',
+        ),
+    ],
+)
+def test_refuses_what_is_found_only_here(files: dict[str, str], message: str, tmp_path: Path, deno_state: Path) -> None:
+    """The real CLI uploads none of these files either, and the bundler then refuses the import."""
+    _write(tmp_path, **{"index.ts": 'import "tidy/t.ts";'})
+    _plant(tmp_path, {"packages/tidy/t.ts": "export {}", **files})
+    with pytest.raises(Refused) as caught:
+        reader.read(tmp_path, "hello", deno_state)
+    assert message in caught.value.message
+
+
+def test_a_workspace_above_changes_nothing(tmp_path: Path, deno_state: Path) -> None:
+    """A root deno.json of which the function is a member, or is not: its own deno.json is what counts."""
+    for members in ('"./supabase/functions/hello"', '"./packages/tidy"'):
+        root = f'{{"workspace":[{members}],"imports":{{"x":"./elsewhere.ts"}}}}'
+        _write(tmp_path, **{"index.ts": 'import "x";', "x.ts": "", "deno.json": '{"imports":{"x":"./x.ts"}}'})
+        _plant(tmp_path, {"deno.json": root, "elsewhere.ts": "", "packages/tidy/deno.json": "{}"})
+        files = reader.read(tmp_path, "hello", deno_state).files
+        assert {Path(path).name for path in files} == {"index.ts", "x.ts", "deno.json"}
+
+
+def test_keeps_what_a_deno_json_says_of_jsx_and_packages(tmp_path: Path, deno_state: Path) -> None:
+    """The factory of JSX is an import, and `jsr:` entries map their submodules too."""
+    config = {
+        "compilerOptions": {"jsx": "react-jsx", "jsxImportSource": "jsx"},
+        "imports": {"jsx/": "./jsx/", "@std/x": "jsr:@std/x@1", "zod": "npm:zod@3"},
+        "lock": False,
+        "nodeModulesDir": "auto",
+    }
+    toml = '[functions.hello]\nentrypoint = "./functions/hello/index.tsx"\n'
+    text = 'import "@std/x/y"; import "zod/v4"; export const a = <a />;'
+    _write(tmp_path, **{"index.tsx": text, "deno.json": json.dumps(config), "jsx/jsx-runtime": "export const jsx = 1;"})
+    _plant(tmp_path, {"supabase/config.toml": toml})
+    found = reader.read(tmp_path, "hello", deno_state)
+    assert found.warnings == ()
+    assert "supabase/functions/hello/jsx/jsx-runtime" in found.files
+
+
+OPEN = "[functions.hello]\nverify_jwt = false\n"
+OURS = f'[remotes.p]\nproject_id = "{REF}"\n[remotes.p.functions.hello]\n'
+
+
+def test_a_past_revision_has_its_remotes_too(tmp_path: Path, deno_state: Path) -> None:
+    """A restore from git must not open a function either."""
+    repos.alone(tmp_path / "app")
+    app = tmp_path / "app"
+    first = repos.commit(
+        app, {"supabase/functions/hello/index.ts": "", "supabase/config.toml": OPEN + OURS + "verify_jwt = true\n"}
+    )
+    repos.commit(app, {"supabase/config.toml": OPEN})
+    own = reader.Reader(Repository(app, repos.QUIET), deno_state, Project(REF, app))
+    assert own.at(first, ["hello"])["hello"].metadata(False)["verify_jwt"] is True
+    assert own.working(["hello"])["hello"].metadata(True)["verify_jwt"] is False
 
 
 @pytest.mark.parametrize(
