@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from migration.source import deno
+from migration.source.graph import needed
 
 _AT_ONCE = 2
 _SEPARATE = {".ts": ".ts", ".mts": ".ts", ".cts": ".ts", ".js": ".ts", ".mjs": ".ts", ".cjs": ".ts"}
@@ -51,11 +52,14 @@ class Bundler:
     async def _graph(self, root: Path, entrypoint: str, import_map: str) -> tuple[list[Path], str | None]:
         """Local modules that Deno reaches from the entrypoint, and what it cannot load."""
         command = ["info", "--json", *_OFFLINE, *_mapped(root, import_map), str(root / entrypoint)]
-        code, out, err = await self._deno(command, root)
-        if code:
+        failed, out, err = await self._deno(command, root)
+        if failed:
             return [], _reason(err)
         modules: list[dict[str, Any]] = json.loads(out)["modules"]
-        local = [module for module in modules if str(module["specifier"]).startswith("file:")]
+        # What types alone need, and what is behind a dynamic import, is not loaded: GraphKind::CodeOnly.
+        static = needed((root / entrypoint).as_uri(), {module["specifier"]: module for module in modules})
+        code = [module for module in modules if module["specifier"] in static]
+        local = [module for module in code if str(module["specifier"]).startswith("file:")]
         broken = [str(module["error"]).rstrip(".") for module in local if "error" in module]
         broken += [fault for module in local for fault in _unresolved(module)]
         return [_path(module["specifier"]) for module in local], broken[0] if broken else None

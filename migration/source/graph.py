@@ -102,13 +102,13 @@ def read(modules: Mapping[str, Any], entry: Entrypoint) -> Graph:
     files = [Path(module["local"]) for module in modules.values() if module.get("local") and "error" not in module]
     ordered = sorted(dict.fromkeys(files), key=lambda path: (path != entry.path, str(path)))
     local = all(str(specifier).startswith(("file:", "node:", "data:")) for specifier in modules)
-    needed = _needed(entry.path.as_uri(), modules)
-    problems = list(_faults(modules, needed, entry, dynamic=False))
-    late = [f"{fault} The import fails when it runs." for fault in _faults(modules, needed, entry, dynamic=True)]
+    static = needed(entry.path.as_uri(), modules)
+    problems = list(_faults(modules, static, entry, dynamic=False))
+    late = [f"{fault} The import fails when it runs." for fault in _faults(modules, static, entry, dynamic=True)]
     return Graph(tuple(ordered), tuple(problems), (*late, *_newer(modules, entry.app)), local)
 
 
-def _needed(start: str, modules: Mapping[str, Any]) -> set[str]:
+def needed(start: str, modules: Mapping[str, Any]) -> set[str]:
     """The modules that code reaches from the entrypoint by static imports."""
     found: set[str] = set()
     waiting = [start]
@@ -128,13 +128,13 @@ def _edges(module: Mapping[str, Any], dynamic: bool) -> Iterator[dict[str, Any]]
             yield {**dependency["code"], "written": dependency["specifier"]}
 
 
-def _faults(modules: Mapping[str, Any], needed: set[str], entry: Entrypoint, dynamic: bool) -> Iterator[str]:
+def _faults(modules: Mapping[str, Any], static: set[str], entry: Entrypoint, dynamic: bool) -> Iterator[str]:
     """What is wrong with imports of needed modules: where they lead, or that they lead nowhere."""
     start = modules.get(entry.path.as_uri(), {})
     if not dynamic and "error" in start:
         yield _problem(start, shown(start["specifier"], entry.app), entry.app)
     seen: set[str] = set()
-    for name in [name for name in modules if name in needed]:
+    for name in [name for name in modules if name in static]:
         for edge in _edges(modules[name], dynamic):
             place, target = _place(name, edge, entry.app), modules.get(edge.get("specifier", ""), {})
             if "error" in edge:

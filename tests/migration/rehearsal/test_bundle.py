@@ -27,8 +27,12 @@ def refusal(state: Path, files: dict[str, str], import_map: str = "") -> str | N
          "supabase/functions/a/view.tsx": "export const View = () => <p>hi</p>;"},
         {ENTRY: "const wrong: number = 'typed'; wrong;"},
         {ENTRY: 'await import("bare").catch(() => {});'},
+        {ENTRY: 'try { await import("./gone.ts") } catch {}'},
+        {ENTRY: 'import type { A } from "./types.ts"; import type { B } from "./gone.ts";',
+         "supabase/functions/a/types.ts": 'import { C } from "./gone"; export type A = C;'},
+        {ENTRY: '/// <reference types="./gone.d.ts" />\nexport {};'},
     ],
-    ids=["remote", "shared", "json", "scripts", "types", "dynamic"],
+    ids=["remote", "shared", "json", "scripts", "types", "dynamic", "late", "types-only", "reference"],
 )  # fmt: skip
 def test_what_can_be_loaded_passes_types_and_remote_modules_included(deno_state: Path, files: dict[str, str]) -> None:
     assert refusal(deno_state, files) is None
