@@ -120,6 +120,18 @@ def anchor(pattern: str) -> str:
     return max(re.split(r"[\0^$.?*+{}\[\]()]+", rest), key=len).strip()
 
 
+MOST = 1e9  # of tokens or dollars in one line: a larger number is a mistake in the line and counts as this
+
+
+def number(usage: Pattern, name: str) -> str:
+    """SQL for the number that a group captures, without separators; 0 where the pattern has no such group."""
+    index = usage.regex.groupindex.get(name)
+    if not index:
+        return "0"
+    text = f"{logsql.groups(portable(usage.pattern))}[{index}]"
+    return f"least(toFloat64OrZero(replaceRegexpAll({text}, '[,_]', '')), {MOST:.0f})"
+
+
 def named(config: Config) -> dict[str, Pattern]:
     """Every signal by its name; one without functions of its own is about the migration's."""
     migrated = config.migration.functions

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from migration.base.errors import ApiError, ConfigError
+from migration.base.numbers import count
 from migration.config import logsql, signals
 from migration.config.settings import Price
 from migration.config.signals import Pattern
@@ -21,6 +22,7 @@ from migration.costs.bill import Bill
 from migration.costs.projection import gauge, project
 from migration.costs.report import CostReport, Line, RequestCost, SourceSpan, TokenCounts
 from migration.costs.totals import Totals, total
+from migration.costs.usage_query import MOST_DOLLARS, MOST_TOKENS
 from migration.logs.names import Names
 from migration.logs.reader import WINDOW, LogReader, Row, windows
 
@@ -227,10 +229,13 @@ def _notes(found: Totals, told: Bill) -> tuple[str, ...]:
     notes = list(told.notes)
     if told.others > 0:
         notes.append(f"the account also spent ${told.others:.2f} on other models in these days")
+    if found.implausible:
+        most = f"more than {MOST_TOKENS:,} tokens or ${MOST_DOLLARS:,}"
+        notes.append(f"{count(found.implausible, 'usage line')} left out: {most} in one request cannot be right")
     if found.tokenless:
-        notes.append(f"{found.tokenless} usage lines hold no token counts: they count as what they claim")
+        notes.append(f"{count(found.tokenless, 'usage line')} without token counts: taken at the cost they log")
     if not found.requests and not found.lines:
-        notes.append("no request of the migrated functions in this time")
+        notes.append("no requests of the migrated functions in this time")
     return tuple(notes)
 
 

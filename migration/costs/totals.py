@@ -19,6 +19,7 @@ class Totals:
     """What one query adds up. Money as billionths of a dollar; `sizes` counts costs by steps of half a percent.
 
     `lines` are usage lines (several a request when attempts were repeated), `unmatched` lines that look like one,
+    `implausible` those with numbers that no request has, which count nowhere else,
     `tokenless` those without token counts, whose claimed cost (`assumed`) stands in; `decimals` of the claimed cost.
     """
 
@@ -29,6 +30,7 @@ class Totals:
     unmatched: int = 0
     tokenless: int = 0
     unpriced: int = 0
+    implausible: int = 0
     input: int = 0
     cached: int = 0
     output: int = 0

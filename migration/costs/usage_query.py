@@ -18,6 +18,10 @@ STEPS = 200  # sizes of a cost: steps of half a percent
 NANO = 1_000_000_000  # claimed costs are added up as whole billionths of a dollar
 FIRST = ("input", "output", "cached", "cost")  # RE2's quick engine takes four groups at once
 SECOND = ("total", "reasoning")
+# One request above these is a mistake in the line, not a cost: such lines are counted, and left out of every sum.
+MOST_TOKENS = 100_000_000
+MOST_DOLLARS = 10_000
+LONGEST = 16  # characters of a number, separators included: longer ones would overflow
 
 SUMS: Mapping[str, str] = {
     "requests": "request",
@@ -27,6 +31,7 @@ SUMS: Mapping[str, str] = {
     "unmatched": "alike",
     "tokenless": "line and tokens = 0",
     "unpriced": "line and cost = ''",
+    "implausible": "matched and not line",
     "input": "i",
     "cached": "c",
     "output": "o",
@@ -66,10 +71,10 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"if(request, {_STATUS} < 400, 0) as good",
         f"{logsql.PLAIN} as message",
         f"if(said, {_groups(usage, first)}, []) as g1",
-        "notEmpty(g1) as line",
+        "notEmpty(g1) as matched",
         f"if({_needed(usage, taken)}, {_groups(usage, second)}, []) as g2",
-        f"said and not line and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
-        f"if(said and not line, {_matches(retry)}, 0) as retry",
+        f"said and not matched and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
+        f"if(said and not matched, {_matches(retry)}, 0) as retry",
         *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST + SECOND),
     ]
     where = logsql.both(logsql.span(*span), logsql.either(own, edge), logsql.equal("function_id", *functions))
@@ -92,25 +97,37 @@ def _needed(usage: Pattern, taken: Mapping[str, str]) -> str:
     before = re.search(r"(\w[\w: ]*)\(\?P<reasoning>", usage.pattern)
     said = f"position(event_message, {logsql.literal(before[1])}) > 0" if before and before[1] else "1"
     told = said if before else "0"
-    return f"line and ({taken.get('input', _NONE)} = '' or {taken.get('output', _NONE)} = '' or {told})"
+    return f"matched and ({taken.get('input', _NONE)} = '' or {taken.get('output', _NONE)} = '' or {told})"
 
 
 def _numbers(texts: str, price: Price) -> str:
     """A row a line with its numbers: a missing count is what the total leaves for it."""
     dollars = f"(i - c) * {price.input} + c * {price.cached_input} + o * {price.output}"
     columns = [
-        f"{_KEY}, request, good, retry, line, alike, cost",
+        f"{_KEY}, request, good, retry, matched, alike, cost",
+        f"matched and {_plausible()} as line",
         f"{_count('input')} as said_i, {_count('output')} as said_o, {_count('total')} as t",
         "input = '' and output = '' as neither",
-        "if(input = '' and not neither, greatest(t - said_o, 0), said_i) as i",
-        "if(output = '' and not neither, greatest(t - said_i, 0), said_o) as o",
-        f"least({_count('cached')}, i) as c, {_count('reasoning')} as r, i + o as tokens",
-        f"toInt64(round(toFloat64OrZero(replaceAll(cost, ',', '')) * {NANO})) as claimed",
+        "multiIf(not line, 0, input = '' and not neither, greatest(t - said_o, 0), said_i) as i",
+        "multiIf(not line, 0, output = '' and not neither, greatest(t - said_i, 0), said_o) as o",
+        f"if(line, least({_count('cached')}, i), 0) as c, if(line, {_count('reasoning')}, 0) as r, i + o as tokens",
+        f"if(line, toInt64(round({_DOLLARS} * {NANO})), 0) as claimed",
         "if(position(cost, '.') > 0, length(cost) - position(cost, '.'), 0) as digits",
         f"if(tokens = 0, claimed / {NANO}, ({dollars}) / 1000000) as paid",
         f"if(line, toInt32(floor(log(greatest(paid, 1e-9)) * {STEPS})), 0) as size",
     ]
     return f"select {', '.join(columns)} from ({texts})"
+
+
+_DOLLARS = "toFloat64OrZero(replaceAll(cost, ',', ''))"
+
+
+def _plausible() -> str:
+    """Whether every number of a line is one that a request can have."""
+    names = ("input", "output", "total", "cached", "reasoning")
+    short = " and ".join(f"length({name}) <= {LONGEST}" for name in (*names, "cost"))
+    few = f"greatest(said_i, said_o, t) <= {MOST_TOKENS}"
+    return f"{short} and {few} and {_DOLLARS} <= {MOST_DOLLARS}"
 
 
 def _count(name: str) -> str:

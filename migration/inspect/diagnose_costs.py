@@ -10,7 +10,6 @@ from migration.base.errors import CutoverError, ServiceFailed
 from migration.base.finding import Finding, then
 from migration.config import logsql, signals
 from migration.config.settings import Price
-from migration.config.signals import Pattern
 from migration.inspect.look import Look
 from migration.providers.openrouter import MILLION, SAMPLE, Tokens
 from migration.verify import readings
@@ -93,7 +92,7 @@ def bill(look: Look) -> Bill | None:
     usage = signals.usage(look.context.config)
     scope = look.scope()
     line = logsql.both(logsql.source(logsql.FUNCTION), scope.where, usage.sql)
-    sums = ", ".join(f"sum({_group(usage, name)}) as {name}" for name in NAMES)
+    sums = ", ".join(f"sum({signals.number(usage, name)}) as {name}" for name in NAMES)
     total: dict[str, float] = dict.fromkeys(("lines", *NAMES), 0.0)
     until = look.now + timedelta(minutes=1)
     for row in look.reader.aggregate(f"count() as lines, {sums}", line, look.since, until):
@@ -150,12 +149,3 @@ def _thought(look: Look, output: float) -> float | None:
 
 def _served(statuses: Mapping[int, int]) -> int:
     return sum(count for status, count in statuses.items() if 200 <= status < 400)
-
-
-def _group(usage: Pattern, name: str) -> str:
-    """A number that the pattern captures, without separators; 0 where it has no such group."""
-    index = usage.regex.groupindex.get(name)
-    if not index:
-        return "0"
-    text = f"{logsql.groups(signals.portable(usage.pattern))}[{index}]"
-    return f"toFloat64OrZero(replaceRegexpAll({text}, '[,_]', ''))"

@@ -129,7 +129,7 @@ def _stories(scope: LiveVersions, cost: str, usage: Pattern, start: datetime, en
     columns = (
         f"{_FID} as fid, {_EXECUTION} as execution, ({edge} and {_SERVED}) as served, ({line}) as used, "
         f"{logsql.MICROSECONDS} as us, if(used, {cost}, 0) as cost, "
-        f"if(used, {_group(usage, 'total')}, 0) as tokens"
+        f"if(used, {signals.number(usage, 'total')}, 0) as tokens"
     )
     either = logsql.either(answer, logsql.both(line, logsql.span(start - BEFOREHAND, end)))
     rows = _once(columns, logsql.both(scope.where, either))
@@ -216,21 +216,14 @@ def _once(columns: str, where: str) -> str:
 
 def _cost(usage: Pattern, price: Price | None) -> str:
     """The USD that a line names, else what its tokens come to."""
-    claimed = _group(usage, "cost")
+    claimed = signals.number(usage, "cost")
     if price is None:
         return claimed
-    input_, cached, output = (_group(usage, name) for name in ("input", "cached", "output"))
+    input_, cached, output = (signals.number(usage, name) for name in ("input", "cached", "output"))
     rest = (
         f"(({input_}) - ({cached})) * {price.input} + ({cached}) * {price.cached_input} + ({output}) * {price.output}"
     )
     return f"if({claimed} > 0, {claimed}, ({rest}) / 1000000)"
-
-
-def _group(usage: Pattern, name: str) -> str:
-    """A number that the pattern captures, without separators; 0 where it has no such group."""
-    index = usage.regex.groupindex.get(name)
-    text = f"{logsql.groups(signals.portable(usage.pattern))}[{index}]"
-    return f"toFloat64OrZero(replaceRegexpAll({text}, '[,_]', ''))" if index else "0"
 
 
 def _map(value: Any) -> Mapping[str, Any]:

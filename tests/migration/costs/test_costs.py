@@ -92,6 +92,26 @@ OLDER = row("the logs reach back further", -40 * 3600)
 BY_TOKENS = (1234 * 0.6 + 567 * 2.5) / 1e6
 
 
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        '{ input: 1, output: 1, total: 2, estimatedCost: "$99999999999999999999" }',
+        '{ input: 1, output: 1, total: 2, estimatedCost: "$10001" }',
+        '{ input: 99999999999999999999999, output: 1, total: 2, estimatedCost: "$0.1" }',
+        '{ input: 900000000, output: 1, total: 2, estimatedCost: "$0.1" }',
+        "{ total: 18446744073709551616 }",
+        "{ input: 9_223_372_036_854_775_807, output: 9, total: 1 }",
+    ],
+)
+def test_absurd_line_left_out(absurd: str, store: LogStore, tmp_path: Path) -> None:
+    """A number that no request has is named and added to nothing: no sum overflows, no budget reads as fine."""
+    store.append([asked(), line(USAGE), asked(1), line(absurd, 1)])
+    report = costs.run(surroundings(store, tmp_path), NOON)
+    assert (report.lines, report.tokens) == (1, costs.TokenCounts(1234, 0, 567, 0))
+    assert report.cost == pytest.approx(BY_TOKENS) and report.logged_cost == pytest.approx(0.0022)
+    assert any("1 usage line left out" in note for note in report.notes)
+
+
 def test_a_request_is_counted_with_its_tokens_and_both_costs(store: LogStore, tmp_path: Path) -> None:
     store.append([asked(), line(USAGE), line("[retry] Retry 1 of 2"), asked(method="OPTIONS"), asked(status="503")])
     store.append([asked(function="id-c"), line(USAGE, function="id-c")])
@@ -134,7 +154,7 @@ def test_a_line_without_tokens_counts_as_what_it_claims(store: LogStore, tmp_pat
     store.append([line('{ estimatedCost: "$0.0022" }')])
     report = costs.run(surroundings(store, tmp_path), NOON)
     assert report.cost == report.logged_cost == pytest.approx(0.0022)
-    assert any("no token counts" in note for note in report.notes)
+    assert any("without token counts" in note for note in report.notes)
 
 
 def test_a_prompt_that_looks_like_a_usage_line_costs_nothing(store: LogStore, tmp_path: Path) -> None:
@@ -332,4 +352,4 @@ def test_the_budget_gauge_takes_the_worse_of_spent_and_expected(store: LogStore,
 def test_an_empty_log_says_so(store: LogStore, tmp_path: Path) -> None:
     report = costs.run(surroundings(store, tmp_path), NOON - DAY)
     assert report.cost == 0 and report.per_request.mean is None and report.retry_share is None
-    assert "no request of the migrated functions in this time" in report.notes
+    assert "no requests of the migrated functions in this time" in report.notes
