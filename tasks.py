@@ -1,4 +1,4 @@
-"""Cutover's verbs. Each one parses, calls and leaves; `inv --help VERB` shows its flags."""
+"""The verbs of Cutover, one task each. `inv --help VERB` shows the flags of one."""
 
 from __future__ import annotations
 
@@ -10,53 +10,57 @@ from invoke.tasks import task
 
 from migration.cli import dispatch, verbs
 
-JSON = {"json": "one JSON object on stdout, prose on stderr"}
-ENV = {"env": "environment of config.yaml; without it prod", **JSON}
-YES = {"yes": "do not ask"}
+JSON = {"json": "print one JSON object on stdout, everything else on stderr"}
+ENV = {"env": "environment of config.yaml (default: prod)", **JSON}
+YES = {"yes": "skip the confirmation"}
+ONLY = "only these functions, separated by commas"
+WAIT = "wait this long for the lock, for example 10m"
+SPAN = "a time, or how far back, for example 2h"
+JUNIT = "write a JUnit file here"
 
 
 def verb(*positional: str, **help: str) -> Callable[[Callable[..., None]], Any]:  # noqa: A002
-    """An Invoke task without one-letter flags: two verbs would give the same letter two meanings."""
+    """An Invoke task without one-letter flags, which would mean different things in different verbs."""
     texts = {name.replace("_", "-"): text for name, text in help.items()}
     return task(auto_shortflags=False, positional=list(positional), help=texts)
 
 
-@verb(keep="leave the sandbox's folder", report="write report.json there", **JSON)
+@verb(keep="keep the folder of the sandbox", report="write report.json here", **JSON)
 def rehearse(_: Context, keep: bool = False, report: str = "", json: bool = False) -> None:
-    """Carry the whole migration through on a fresh sandbox, with a fault drill and a rollback."""
+    """Carry out the whole migration on a fresh sandbox, with a fault drill and a rollback."""
     dispatch.run(verbs.rehearse, json, keep=keep, report=report)
 
 
-@verb(port="0 takes a free one", fresh="forget the last state", **JSON)
+@verb(port="port to listen on; 0 for a free one", fresh="start from an empty state", **JSON)
 def sandbox(_: Context, port: str = "54999", fresh: bool = False, json: bool = False) -> None:
-    """Run the local stand-in for everything hosted, until Ctrl-C."""
+    """Run the local stand-in for everything hosted until Ctrl-C."""
     dispatch.run(verbs.sandbox, json, port=port, fresh=fresh)
 
 
 @verb(**ENV)
 def init(_: Context, env: str = "prod", json: bool = False) -> None:
-    """Write .env, asking only for what is missing."""
+    """Write .env; ask only for missing values."""
     dispatch.run(verbs.init, json, env=env)
 
 
 @verb(set="upload the configured secrets from .env or a hidden prompt", **YES, **ENV)
 def secret(_: Context, set: bool = False, yes: bool = False, env: str = "prod", json: bool = False) -> None:  # noqa: A002
-    """Prove that each configured secret is there, is the right one, and is accepted."""
+    """Verify every configured secret: present, equal to the local value, accepted by its provider."""
     dispatch.run(verbs.secret, json, env=env, upload=set, yes=yes)
 
 
-@verb(only="these functions, separated by commas", diff="show the lines that would change", **ENV)
+@verb(only=ONLY, diff="show the lines that would change", **ENV)
 def plan(_: Context, only: str = "", diff: bool = False, env: str = "prod", json: bool = False) -> None:
     """Show what a deploy would change, and why."""
     dispatch.run(verbs.plan, json, env=env, only=only, diff=diff)
 
 
 @verb(
-    plan="confirm the plan of this hash",
-    only="these functions, separated by commas",
-    no_gate="prove nothing afterwards",
-    wait="wait this long for the lock, e.g. 10m",
-    lift_hold="why a rolled-back change may go live again",
+    plan="confirm the plan with this hash",
+    only=ONLY,
+    no_gate="skip smoke cases and criteria afterwards",
+    wait=WAIT,
+    lift_hold="deploy a rolled-back change again, for this reason",
     **YES,
     **ENV,
 )
@@ -71,15 +75,15 @@ def deploy(
     env: str = "prod",
     json: bool = False,
 ) -> None:
-    """Make the change live, prove it, and put back what was live if the proof fails."""
+    """Deploy the change, prove it, and restore the previous code if the proof fails."""
     flags = verbs.DeployFlags(yes, plan, only, no_gate, wait, lift_hold)
     dispatch.run(verbs.deploy, json, flags, env=env)
 
 
 @verb(
-    case="only the case of this name",
-    junit="write a JUnit file there",
-    env="environment of config.yaml; without it local",
+    case="only the case with this name",
+    junit=JUNIT,
+    env="environment of config.yaml (default: local)",
     **JSON,
 )
 def smoke(_: Context, case: str = "", junit: str = "", env: str = "local", json: bool = False) -> None:
@@ -88,9 +92,9 @@ def smoke(_: Context, case: str = "", junit: str = "", env: str = "local", json:
 
 
 @verb(
-    max_requests="stop after so many requests",
-    max_cost="stop at so many dollars",
-    concurrency="requests at once",
+    max_requests="stop after this many requests",
+    max_cost="stop at this many dollars",
+    concurrency="requests sent at the same time",
     **YES,
     **ENV,
 )
@@ -103,22 +107,22 @@ def soak(
     env: str = "prod",
     json: bool = False,
 ) -> None:
-    """Repeat requests until the success rate is statistically settled."""
+    """Repeat the smoke cases until the success rate is statistically settled."""
     flags = verbs.SoakFlags(yes, max_requests, max_cost, concurrency)
     dispatch.run(verbs.soak, json, flags, env=env)
 
 
 @verb(
-    function="these functions, separated by commas",
-    since="a duration back, or a time",
-    until="a duration back, or a time",
-    follow="go on as new lines come",
-    grep="lines that hold this text",
-    signal="lines of this signal of config.yaml",
-    level="error, warn or info",
-    request="the whole story of one request",
+    function=ONLY,
+    since=SPAN,
+    until=SPAN,
+    follow="keep printing new lines",
+    grep="only lines with this text",
+    signal="only lines of this signal of config.yaml",
+    level="only this level: error, warn or info",
+    request="only lines of this request or execution",
     limit="maximum number of lines",
-    explain="show what the usage pattern takes from real lines",
+    explain="show what the usage pattern matches in real lines",
     **ENV,
 )
 def logs(
@@ -136,30 +140,30 @@ def logs(
     env: str = "prod",
     json: bool = False,
 ) -> None:
-    """Read the logs of the functions: any span, or as they come."""
+    """Show the logs of the functions: any span, or live."""
     flags = verbs.LogFlags(function, since, until, follow, grep, signal, level, request, limit, explain)
     dispatch.run(verbs.logs, json, flags, env=env)
 
 
-@verb(since="a duration back, or a time", by="day, function or hour", **ENV)
+@verb(since=SPAN, by="group by day, function or hour", **ENV)
 def costs(_: Context, since: str = "24h", by: str = "day", env: str = "prod", json: bool = False) -> None:
-    """Spend from the logs, against the provider's own figure, projected, against the budget."""
+    """Show the spend: from logs, as billed by the provider, projected, against the budget."""
     dispatch.run(verbs.costs, json, env=env, since=since, by=by)
 
 
-@verb(since="a duration back, or a time", junit="write a JUnit file there", **ENV)
+@verb(since=SPAN, junit=JUNIT, **ENV)
 def checks(_: Context, since: str = "", junit: str = "", env: str = "prod", json: bool = False) -> None:
-    """Judge the success criteria, with evidence."""
+    """Evaluate the success criteria, with evidence."""
     dispatch.run(verbs.checks, json, env=env, since=since, junit=junit)
 
 
 @verb(
-    to="make the code of this deployment live again; base: the code from before the first one",
-    scope="functions or commit",
-    restore_only="leave git alone",
+    to="restore the code of this deployment; base: the code before the first one",
+    scope="revert the functions' files (functions) or whole commits (commit)",
+    restore_only="restore only; do not revert in git",
     no_push="do not push the revert",
-    wait="wait this long for the lock, e.g. 10m",
-    without_lock="go on without the lock, for this reason",
+    wait=WAIT,
+    without_lock="proceed without the lock, for this reason",
     **YES,
     **ENV,
 )
@@ -175,30 +179,30 @@ def rollback(
     env: str = "prod",
     json: bool = False,
 ) -> None:
-    """Put back what was live, then make git agree, then prove that the old code answers."""
+    """Restore the previous code, revert the commit, and prove that the old code answers."""
     flags = verbs.RollbackFlags(yes, to, scope, restore_only, no_push, wait, without_lock)
     dispatch.run(verbs.rollback, json, flags, env=env)
 
 
 @verb(limit="number of deployments to show", **ENV)
 def status(_: Context, limit: str = "5", env: str = "prod", json: bool = False) -> None:
-    """Show what is live, who deployed it, and whether anything is half done."""
+    """Show what is live, who deployed it, and whether a deployment is in progress or interrupted."""
     dispatch.run(verbs.status, json, env=env, limit=limit)
 
 
-@verb(limit="number of deployments to show; 1 shows the newest in full", note="add a note to the ledger", **ENV)
+@verb(limit="number of deployments to show; 1 shows the newest in full", note="add this note to the ledger", **ENV)
 def history(_: Context, limit: str = "20", note: str | None = None, env: str = "prod", json: bool = False) -> None:
     """Show the ledger of deployments."""
     dispatch.run(verbs.history, json, env=env, limit=limit, note=note)
 
 
-@verb("id", id="the lock's id, as `inv status` shows it", **YES, **ENV)
+@verb("id", id="id of the lock, as `inv status` shows it", **YES, **ENV)
 def unlock(_: Context, id: str, yes: bool = False, env: str = "prod", json: bool = False) -> None:  # noqa: A002
-    """Take a lock away, by its id; recorded."""
+    """Break a lock by its id; recorded in the ledger."""
     dispatch.run(verbs.unlock, json, env=env, lock=id, yes=yes)
 
 
-@verb(fix="run the safe remedies, one by one, after asking", **YES, **ENV)
+@verb(fix="apply the safe fixes, one by one, after asking", **YES, **ENV)
 def doctor(_: Context, fix: bool = False, yes: bool = False, env: str = "prod", json: bool = False) -> None:
-    """Find out why it does not work: cause, evidence, and the command that mends it."""
+    """Diagnose problems: cause, evidence, and the command that fixes it."""
     dispatch.run(verbs.doctor, json, env=env, fix=fix, yes=yes)

@@ -125,5 +125,5 @@ def test_a_mistake_of_ours_is_one_sentence_with_the_details_in_a_file(project: P
     (project.folder / "migration" / "deploy" / "plan.py").write_text("raise ValueError('boom')\n")
     project.edit("path: migration/rehearsal/app", "path: .")
     done = project.inv("plan", env={"SUPABASE_ACCESS_TOKEN": "sbp_" + "0" * 40})
-    assert done.code == 3 and "A mistake in Cutover stopped it (ValueError: boom)" in done.err
+    assert done.code == 3 and "A bug in Cutover stopped it (ValueError: boom)" in done.err
     assert "Traceback" not in done.err and "ValueError: boom" in (project.folder / ".cutover" / "crash.txt").read_text()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 def minute(text: str) -> str:
-    """An ISO time to the minute, in UTC, as people are told of it."""
+    """An ISO time to the minute, in UTC, for people."""
     return text[:16].replace("T", " ")
 
 

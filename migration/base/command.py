@@ -110,6 +110,11 @@ class Steps:
 AGAIN = Do("then run the command again")
 
 
+def steps(*parts: Step | Steps) -> Steps:
+    """These steps, those of groups among them."""
+    return Steps(tuple(one for part in parts for one in (part.steps if isinstance(part, Steps) else (part,))))
+
+
 def inv(verb: str, *words: str, env: str | None = None, **flags: object) -> Command:
     """A verb of ours; flags that are None, False or empty are left out, and `_` in their names is `-`."""
     return Command(verb, words, _flags(flags), env)
@@ -129,20 +134,20 @@ def chain(*parts: Command | Shell) -> Chain:
     return Chain(parts)
 
 
-def typed(steps: Iterable[Step]) -> bool:
+def typed(some: Iterable[Step]) -> bool:
     """Whether there is a command among the steps."""
-    return any(not isinstance(step, Do) for step in steps)
+    return any(not isinstance(step, Do) for step in some)
 
 
-def then(steps: Sequence[Step], *commands: Step) -> tuple[Step, ...]:
-    """The steps, and what to type after them; steps that already hold a command keep their own."""
-    before = tuple(step for step in steps if step != AGAIN)
+def then(first: Sequence[Step], *commands: Step) -> tuple[Step, ...]:
+    """The first steps, and what to type after them; steps that already hold a command keep their own."""
+    before = tuple(step for step in first if step != AGAIN)
     return before if typed(before) else (*before, *commands)
 
 
-def lines(steps: Iterable[Step]) -> list[str]:
+def lines(some: Iterable[Step]) -> list[str]:
     """The steps as they are shown: what can be typed as it stands follows an arrow."""
-    return [str(step) if isinstance(step, Do) else f"→ {step}" for step in steps]
+    return [str(step) if isinstance(step, Do) else f"→ {step}" for step in some]
 
 
 def started() -> str:

@@ -1,4 +1,4 @@
-"""What can go wrong, drawn once.
+"""The errors of Cutover, in one picture.
 
 CutoverError
 ├── Failed          1  what was tested failed
@@ -6,7 +6,7 @@ CutoverError
 │   └── ConfigError    a mistake in config.yaml or .env
 ├── ServiceFailed   3  a service failed us, nothing changed or everything put back
 │   ├── Unreachable    nothing was sent
-│   ├── Unknown        bytes were sent, the effect is not known
+│   ├── Unknown        bytes were sent, the effect is unknown
 │   └── ApiError       the service answered with an error
 ├── Inconclusive    4  not enough evidence
 └── Unfinished      5  between two states: a person or the next command is needed

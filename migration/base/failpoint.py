@@ -1,4 +1,4 @@
-"""Places where a test can pull the plug: before and after every step that must survive it.
+"""Places where a test can kill the process: before and after every step that must survive it.
 
 `CUTOVER_FAILPOINT=name[:n][=kill|raise|sleep]` acts at the n-th visit (1 when left out; kill when left out).
 The name `*` stands for every visit to any of them. Unset, a failpoint does nothing at all.

@@ -1,4 +1,4 @@
-"""One thing that is wrong: what, how we know, and the command that mends it."""
+"""A problem: what it is, the evidence, and the steps that fix it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ _TYPED = re.compile(r"(inv|git|supabase|sleep|uv) ")
 _JOINT = re.compile(r",? ?(then )?\btype: ")
 _OTHER = re.compile(r"(?:, |^)((?:or|to) [^:,]*:) (?=inv |git )", re.MULTILINE)
 AGAIN = "then run the command again"
+AGAIN_STEP = command.AGAIN
 Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`fix` is the command to type, after "type: " where something must be done elsewhere before; another way stands
-    after ", or". `safe` ones can be carried out by `apply`, which returns what it did.
+    """`fix` is what to do and to type, in order; another way follows a label that begins with "or". A `safe` one can
+    be carried out by `apply`, which returns what it did.
 
-    kind: one word for the cause, the same for the same cause. subject: the function or secret that it is about.
+    kind: one word for the cause, the same for the same cause. subject: the function or secret concerned.
     """
 
     kind: str
@@ -80,9 +81,21 @@ def flag(environment: str) -> str:
 
 
 def unmeasured(what: str, error: CutoverError) -> Finding:
-    """A probe that could not look: not a clean bill of health."""
-    fix = then(error.hint, "inv doctor")
+    """A probe that could not look: its silence proves nothing."""
+    fix = Steps(command.then(values(error.steps), command.inv("doctor")))
     return Finding("unmeasured", f"{what} could not be checked", error.message, fix, "warning")
+
+
+def values(steps: Iterable[Step | str]) -> tuple[Step, ...]:
+    """Steps that are still text, as values."""
+    found: list[Step] = []
+    for step in steps:
+        if not isinstance(step, str):
+            found.append(step)
+            continue
+        for line in lines(step):
+            found.append(Shell(line[2:]) if line.startswith("→ ") else Do(line))
+    return tuple(AGAIN_STEP if step == Do(AGAIN) else step for step in found)
 
 
 def then(step: str, command: str) -> str:

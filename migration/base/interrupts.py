@@ -29,7 +29,7 @@ class Left:
 
 class _State:
     def __init__(self) -> None:
-        self.heard = ""
+        self.received = ""
         self.left = Left()
 
 
@@ -39,7 +39,7 @@ _state = _State()
 def install() -> None:
     """Take the three signals over; call it once, from the main thread."""
     for number in SIGNALS:
-        signal.signal(number, _heard)
+        signal.signal(number, _receive)
 
 
 def between(message: str, *steps: Step, exit_code: int = 5) -> None:
@@ -57,11 +57,11 @@ def left() -> Left:
     return _state.left
 
 
-def _heard(number: int, _frame: FrameType | None) -> None:
+def _receive(number: int, _frame: FrameType | None) -> None:
     name = signal.Signals(number).name
-    if _state.heard:
+    if _state.received:
         sys.stderr.write("\n".join(["", _state.left.message, *lines(_state.left.steps), ""]))
         sys.stderr.flush()
         os._exit(_state.left.exit_code)
-    _state.heard = name
+    _state.received = name
     raise Interrupted(name)

@@ -1,19 +1,19 @@
-"""How a phase says what it is doing; the console, plain lines and tests each listen in their own way."""
+"""How a phase reports progress; the terminal, plain lines and tests each observe it."""
 
 from __future__ import annotations
 
 
 class Observer:
-    """Hears of every step. This one is silent; `report.console` shows them, tests collect them."""
+    """Is called at every step. This one does nothing; `cli` prints the steps, tests collect them."""
 
     def step(self, name: str, subject: str = "", detail: str = "") -> None:
-        """A step begins, or has something new to say. `subject` is a function's slug, where it is about one."""
+        """A step begins, or its detail changes. `subject` is the slug of the function concerned, if any."""
 
     def done(self, name: str, subject: str = "", detail: str = "", seconds: float | None = None) -> None:
         """A step ended well."""
 
     def failed(self, name: str, subject: str = "", detail: str = "") -> None:
-        """A step ended badly; the error itself follows by the usual road."""
+        """A step failed; the error itself is raised as usual."""
 
     def note(self, text: str) -> None:
         """One sentence worth reading."""
@@ -23,7 +23,7 @@ class Observer:
 
 
 class Collected(Observer):
-    """Keeps what it hears as (kind, name, subject, detail)."""
+    """Collects its calls as (kind, name, subject, detail)."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str, str, str]] = []

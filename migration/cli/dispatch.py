@@ -1,4 +1,4 @@
-"""The one place where a verb begins and ends: signals, output, the one catch, the exit code."""
+"""Where a verb begins and ends: signals, output, the one catch, the exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 Flags = ParamSpec("Flags")
-atexit.register(gc.freeze)  # nothing is collected from a process that ends: that would take a tenth of a second
+atexit.register(gc.freeze)  # a last collection in a process that ends would take a tenth of a second
 
 
 def run(
@@ -32,22 +32,22 @@ def run(
     out = Output(verb.__name__, ROOT, json=json)
     interrupts.install()
     try:
-        code = _shown(out, verb(out, *args, **flags))
+        code = _result(out, verb(out, *args, **flags))
     except CutoverError as error:
-        code = _explain(out, error)
+        code = _error(out, error)
     except Interrupted as signal:
         code = _interrupted(out, signal)
     except BrokenPipeError:
-        code = _unread(out)
+        code = _closed(out)
     except OSError as error:
-        code = _explain(out, _machine(error))
+        code = _error(out, _local(error))
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _bug(out, error)
     out.close()
     raise SystemExit(code)
 
 
-def _shown(out: Output, result: object) -> int:
+def _result(out: Output, result: object) -> int:
     if result is None:
         return 0
     code = int(getattr(result, "exit_code", 0))
@@ -56,18 +56,18 @@ def _shown(out: Output, result: object) -> int:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise
-        _hush()  # the reader or the terminal has gone; how it ended is told all the same
+        _hush()  # the reader or the terminal is gone; the exit code still says how it ended
         return code or 141
     return code
 
 
 def _hush() -> None:
-    """Nobody reads any more: what is still to be written goes nowhere, instead of failing at the very end."""
+    """Send what is still to be written nowhere, instead of failing at the very end."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
 
 
-def _unread(out: Output) -> int:
-    """The reader has gone (`| head`). That decides nothing, unless something is left half done."""
+def _closed(out: Output) -> int:
+    """The reader left (`| head`). That decides nothing, unless something is left half done."""
     from migration.base import interrupts
 
     _hush()
@@ -75,11 +75,11 @@ def _unread(out: Output) -> int:
     if left.exit_code != 5:
         return 141
     out.json = False
-    out.error(f"Nobody reads the output any more. {left.message}", left.steps, left.exit_code, {})
+    out.error(f"The output was closed. {left.message}", left.steps, left.exit_code, {})
     return left.exit_code
 
 
-def _explain(out: Output, error: CutoverError) -> int:
+def _error(out: Output, error: CutoverError) -> int:
     out.error(error.message, error.steps, error.exit_code, error.data)
     return error.exit_code
 
@@ -92,24 +92,22 @@ def _interrupted(out: Output, signal: BaseException) -> int:
     return left.exit_code
 
 
-def _machine(error: OSError) -> CutoverError:
-    from migration.base.command import inv
+def _local(error: OSError) -> CutoverError:
+    """A full disk, a file that may not be read: an error of this machine."""
     from migration.base.errors import Refused, Unfinished
     from migration.base.interrupts import left
 
-    found = left()
-    kind = Unfinished if found.exit_code == 5 else Refused
+    state = left()
+    kind = Unfinished if state.exit_code == 5 else Refused
     where = f": {error.filename}" if error.filename else ""
-    steps = found.steps or (inv("status"),)
-    return kind(f"This machine failed us: {error.strerror or error}{where}. {found.message}", *steps)
+    return kind(f"Local error: {error.strerror or error}{where}. {state.message}", *state.steps)
 
 
 def _bug(out: Output, error: Exception) -> int:
-    """A mistake of ours: a sentence for the user, the details in a file for us."""
+    """A bug of ours: a sentence for the user, the traceback in a file."""
     import traceback
 
     from migration.base import interrupts
-    from migration.base.command import inv
     from migration.base.secrets_type import mask
 
     left = interrupts.left()
@@ -117,11 +115,11 @@ def _bug(out: Output, error: Exception) -> int:
     try:
         file.parent.mkdir(exist_ok=True)
         file.write_text(mask("".join(traceback.format_exception(error))))
-        details = f"Details are in {file.relative_to(ROOT)}."
+        details = f"Details: {file.relative_to(ROOT)}"
     except OSError:
         details = ""
-    said = mask(f"{type(error).__name__}: {error}")
-    text = f"A mistake in Cutover stopped it ({said}). {left.message} {details}".strip()
+    cause = mask(f"{type(error).__name__}: {error}")
+    text = f"A bug in Cutover stopped it ({cause}). {left.message} {details}".strip()
     code = 5 if left.exit_code == 5 else 3
-    out.error(text, left.steps or (inv("status"),), code, {})
+    out.error(text, left.steps, code, {})
     return code

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from xml.etree import ElementTree
 
+from migration.base.command import Do
 from migration.base.errors import Refused
 from migration.base.secrets_type import mask
 
@@ -34,8 +35,8 @@ def junit(suite_name: str, cases: Iterable[tuple[Any, ...]]) -> str:
     for case in listed:
         _add(suite, case)
     ElementTree.indent(suites)
-    found: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
-    return found.decode() + "\n"
+    xml: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return xml.decode() + "\n"
 
 
 def write_smoke(path: Path, result: Any) -> None:
@@ -44,7 +45,7 @@ def write_smoke(path: Path, result: Any) -> None:
 
 
 def write_checks(path: Path, result: Any) -> None:
-    """The file for the criteria's verdicts: what could not be settled is an error, an advisory failure is skipped."""
+    """The file for the verdicts of the criteria: inconclusive is an error, an advisory failure is skipped."""
     _write(path, junit("checks", map(_check, result.criteria)))
 
 
@@ -65,12 +66,12 @@ def _about(case: Any) -> Iterator[str]:
         yield case.curl
 
 
-def _check(found: Any) -> Case:
-    advisory = bool(getattr(found, "advisory", False))
+def _check(criterion: Any) -> Case:
+    advisory = bool(getattr(criterion, "advisory", False))
     outcomes: Any = {"pass": "pass", "fail": "skipped" if advisory else "fail"}
-    outcome = outcomes.get(str(found.verdict), "skipped" if advisory else "error")
-    message = f"{found.verdict}: expected {found.expected}, got {found.got}"
-    return Case(found.name, "checks", 0.0, outcome, message, "\n".join(str(line) for line in found.evidence))
+    outcome = outcomes.get(str(criterion.verdict), "skipped" if advisory else "error")
+    message = f"{criterion.verdict}: expected {criterion.expected}, got {criterion.got}"
+    return Case(criterion.name, "checks", 0.0, outcome, message, "\n".join(str(line) for line in criterion.evidence))
 
 
 def _counts(cases: list[Case]) -> dict[str, str]:
@@ -83,8 +84,8 @@ def _counts(cases: list[Case]) -> dict[str, str]:
 
 
 def _add(suite: ElementTree.Element, case: Case) -> None:
-    given = {"name": _text(case.name), "classname": _text(case.classname), "time": f"{case.seconds:.3f}"}
-    element = ElementTree.SubElement(suite, "testcase", given)
+    attributes = {"name": _text(case.name), "classname": _text(case.classname), "time": f"{case.seconds:.3f}"}
+    element = ElementTree.SubElement(suite, "testcase", attributes)
     tag = {"fail": "failure", "error": "error", "skipped": "skipped"}.get(case.outcome)
     if tag:
         ElementTree.SubElement(element, tag, message=_text(case.message)).text = _text(case.detail)
@@ -99,4 +100,4 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Refused(f"{path} cannot be written: {error.strerror}", "name another file with --junit") from None
+        raise Refused(f"cannot write {path}: {error.strerror}", Do("name another file with --junit")) from None

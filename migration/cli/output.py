@@ -1,4 +1,4 @@
-"""What a person, a pipe or a script gets to see of a verb."""
+"""What a verb prints: results, progress, questions and errors, for a person, a pipe or a script."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migration.base.command import CURRENT, Step
+from migration.base.command import CURRENT, Do, Step
 from migration.base.errors import Refused
 from migration.base.finding import lines, named
 from migration.base.plain import plain
-from migration.cli.lines import Lines
+from migration.cli.progress import Lines
 from migration.cli.sink import Masked, one_line
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Output:
 
     @cached_property
     def console(self) -> Console:
-        """Where people read; rich is imported when something is drawn there, and not for lines in a pipe."""
+        """Where people read. rich is imported when something is drawn there, not for lines in a pipe."""
         from migration.cli.terminal import console
 
         return console(self._stream)
@@ -49,15 +49,15 @@ class Output:
     @property
     def observer(self) -> Lines:
         if self._observer is None:
-            self._observer = self._board() if self._stream.isatty() or os.environ.get("FORCE_COLOR") else None
+            self._observer = self._live() if self._stream.isatty() or os.environ.get("FORCE_COLOR") else None
         if self._observer is None:
             self._observer = Lines(self._stream)
         return self._observer
 
-    def _board(self) -> Lines | None:
-        from migration.cli.live import Board
+    def _live(self) -> Lines | None:
+        from migration.cli.terminal import LiveLines
 
-        return Board(self.console) if self.console.is_terminal else None
+        return LiveLines(self.console) if self.console.is_terminal else None
 
     def result(self, result: Any) -> None:
         """The verb's result, drawn for a person or as one JSON object."""
@@ -69,7 +69,7 @@ class Output:
 
     @contextlib.contextmanager
     def unmasked(self) -> Iterator[None]:
-        """For the sandbox's own keys, made up to be used: the only ones that are printed."""
+        """For the sandbox's own keys, made up for use on this machine: the only ones that are printed."""
         self._stdout.masks = False
         try:
             yield
@@ -78,7 +78,7 @@ class Output:
 
     def show(self, kind: str, result: Any) -> None:
         """Draw something for a person; with `json` it goes to stderr, where prose goes."""
-        from migration.cli.console import draw
+        from migration.cli.results.draw import draw
 
         self.quiet()
         draw(kind, plain(result), self.console)
@@ -91,13 +91,13 @@ class Output:
             self.show(kind, event)
 
     def stream(self, kind: str, events: Iterable[Any]) -> None:
-        """Each event as it comes; that there was none is said beside what goes to a pipe."""
+        """Each event as it comes; without one, a line on stderr."""
         event = None
         for event in events:
             self.each(kind, event)
         if event is None:
             self.quiet()
-            self.errors.print("No line was found.")
+            self.errors.print("No lines found.")
 
     def line(self, value: Any) -> None:
         """One JSON object on a line of its own, at once."""
@@ -119,7 +119,7 @@ class Output:
         """A line from the terminal, not shown where `hidden`. Refused when there is none."""
         self.quiet()
         if not sys.stdin.isatty():
-            raise Refused("there is no terminal to ask on", "set it in .env" if hidden else "")
+            raise Refused("not a terminal", *([Do("set it in .env")] if hidden else []))
         if hidden:
             with contextlib.suppress(EOFError):
                 return getpass.getpass(f"{question} ", sys.stderr).strip()
@@ -146,7 +146,7 @@ class Output:
 
 
 def _forget_typed() -> None:
-    """What was typed before the question was there is no answer to it."""
+    """Discard what was typed before the question was shown: it cannot be the answer."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import termios
 

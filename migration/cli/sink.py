@@ -10,7 +10,7 @@ from migration.base.secrets_type import mask
 
 
 class Masked:
-    """A text stream that lets no registered secret through; what its encoding lacks goes out as JSON writes it."""
+    """A text stream without secrets; characters that its encoding lacks are written as JSON escapes."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -19,7 +19,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~])")
 
 
 def write(verb: str, result: Any, environ: Mapping[str, str] | None = None) -> bool:
-    """Append the result of `smoke`, `soak` or `checks`; False where no CI asks for it or its file cannot be written.
+    """Append the result; False outside GitHub Actions, or where its file cannot be written.
 
     A summary that cannot be written changes no verdict, so nothing is raised.
     """
@@ -33,7 +33,7 @@ def write(verb: str, result: Any, environ: Mapping[str, str] | None = None) -> b
 
 
 def markdown(verb: str, result: Any) -> str:
-    """The result as Markdown, secrets masked and nothing in it taken for markup."""
+    """The result as Markdown, secrets masked and markup characters escaped."""
     return mask(_WRITERS[verb](plain(result)))
 
 
@@ -46,16 +46,16 @@ def _smoke(data: Data) -> str:
     return _section(title, _table(("", "case", "function", "status", "seconds", "what failed"), rows))
 
 
-def _failure(found: Any) -> str:
-    if not isinstance(found, Mapping):
-        return str(found)
-    return f"{found.get('what', '')}: expected {found.get('expected', '')}, got {found.get('got', '')}"
+def _failure(failure: Any) -> str:
+    if not isinstance(failure, Mapping):
+        return str(failure)
+    return f"{failure.get('what', '')}: expected {failure.get('expected', '')}, got {failure.get('got', '')}"
 
 
 def _soak(data: Data) -> str:
     low, high = data["interval"]
-    share = f"{low * 100:.2f} % to {high * 100:.2f} %"
-    source = "booked by the provider" if data["cost_measured"] else "estimated"
+    share = f"{low:.2%} to {high:.2%}"
+    source = "billed by the provider" if data["cost_measured"] else "estimated"
     rows = [
         ["requests", f"{data['successes']} of {data['requests']} succeeded ({share}), {data['sent']} sent"],
         ["p50, p95, p99", ", ".join(_seconds(data[name]) for name in ("p50", "p95", "p99"))],
@@ -95,7 +95,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _text(value: Any) -> str:
-    """Plain text: markup characters escaped, line ends and controls made spaces."""
+    """Plain text: markup characters escaped, line breaks and control characters turned into spaces."""
     return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
 
 

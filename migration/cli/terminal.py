@@ -1,25 +1,66 @@
-"""rich's console as we use it: masked, nothing highlighted, and a reader who leaves is no failed test."""
+"""What a terminal shows: rich's console as we use it, and the steps that are under way, redrawn in place."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from migration.cli.progress import Lines, Parts, words
 
 if TYPE_CHECKING:
     from migration.cli.sink import Masked
 
-_WIDE = 400  # where there is no terminal nothing is wrapped to fit one
+_WIDE = 400  # without a terminal nothing is wrapped to fit one
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """The reader has gone (`| head`): rich would exit 1, which here means a test that failed."""
+        """The reader left (`| head`): rich would exit 1, which here means that a test failed."""
         raise BrokenPipeError
 
 
 def console(stream: Masked, soft_wrap: bool = False) -> Console:
-    """A console on this stream."""
+    """A console on this stream, nothing highlighted."""
     file: Any = stream
     width = None if stream.isatty() or soft_wrap else _WIDE
     return _Console(file=file, highlight=False, width=width, soft_wrap=soft_wrap)
+
+
+class LiveLines(Lines):
+    """The lines in colour, and below them one line per step and function that is under way."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console.file)
+        self._console = console
+        self._open: dict[tuple[str, str], str] = {}
+        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
+
+    def step(self, name: str, subject: str = "", detail: str = "") -> None:
+        super().step(name, subject, detail)
+        self._open[name, subject] = detail
+        self._live.start()
+
+    def close(self) -> None:
+        """Stop redrawing, so that a question or the result can be printed."""
+        self._open.clear()
+        self._live.stop()
+
+    def _line(self, kind: str, name: str, subject: str, detail: str, seconds: float | None) -> None:
+        self._open.pop((name, subject), None)
+        super()._line(kind, name, subject, detail, seconds)
+
+    def _print(self, parts: Parts) -> None:
+        self._console.print(Text.assemble(*parts), soft_wrap=True, highlight=False)
+
+    def _table(self) -> Table:
+        table: Any = Table.grid(padding=(0, 1))
+        now = time.monotonic()
+        for (name, subject), detail in list(self._open.items()):
+            elapsed = now - self._began.get((name, subject), now)
+            table.add_row(Text.assemble(("… ", "cyan"), *words(name, subject, detail, elapsed)))
+        return table  # type: ignore[no-any-return]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from migration.base.command import inv
+from migration.base.command import Do, inv
 from migration.base.durations import moment, parse
 from migration.base.errors import Refused
-from migration.cli.asking import agree, interactive
+from migration.cli.confirm import agree, interactive
 from migration.cli.flags import names, number, whole
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class DeployFlags(NamedTuple):
-    """What `inv deploy` was given."""
+    """The flags of `inv deploy`."""
 
     yes: bool
     plan: str
@@ -44,7 +44,7 @@ class DeployFlags(NamedTuple):
 
 
 class SoakFlags(NamedTuple):
-    """What `inv soak` was given."""
+    """The flags of `inv soak`."""
 
     yes: bool
     max_requests: str
@@ -53,7 +53,7 @@ class SoakFlags(NamedTuple):
 
 
 class LogFlags(NamedTuple):
-    """What `inv logs` was given."""
+    """The flags of `inv logs`."""
 
     function: str
     since: str
@@ -68,7 +68,7 @@ class LogFlags(NamedTuple):
 
 
 class RollbackFlags(NamedTuple):
-    """What `inv rollback` was given; a `without_lock` of no text is not the same as none."""
+    """The flags of `inv rollback`; an empty `without_lock` is not the same as None."""
 
     yes: bool
     to: str
@@ -98,9 +98,9 @@ def rehearse(out: Output, keep: bool, report: str) -> RehearsalResult:
 def sandbox(out: Output, port: str, fresh: bool) -> None:
     from migration.rehearsal import sandbox as phase
 
-    def ready(found: Any) -> None:
+    def ready(sandbox: Any) -> None:
         with out.unmasked():
-            out.result(found)
+            out.result(sandbox)
 
     phase.run(out.root, out.observer, port=whole("port", port) or 0, fresh=fresh, ready=ready)
 
@@ -134,10 +134,10 @@ def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
 
     context = _context(out, env)
 
-    def confirm(made: Plan) -> bool:
-        out.show("deploy_plan", made)
+    def confirm(plan: Plan) -> bool:
+        out.show("deploy_plan", plan)
         again = inv("deploy", only=flags.only, no_gate=flags.no_gate, wait=flags.wait, lift_hold=flags.lift_hold)
-        return agree(out, context, "Deploy this", flags.yes, again, again.plus(plan=made.hash[:12]))
+        return agree(out, context, "Deploy this", flags.yes, again, again.plus(plan=plan.hash[:12]))
 
     return phase.run(
         context,
@@ -168,8 +168,7 @@ def soak(out: Output, flags: SoakFlags, env: str) -> SoakResult:
     from migration.verify import soak as phase
 
     context = _context(out, env)
-    given = {"max_requests": flags.max_requests, "max_cost": flags.max_cost, "concurrency": flags.concurrency}
-    again = inv("soak", **given)
+    again = inv("soak", **{name: value for name, value in flags._asdict().items() if name != "yes"})
     result = phase.run(
         context,
         confirm=lambda what: agree(out, context, what, flags.yes, again),
@@ -198,9 +197,9 @@ def logs(out: Output, flags: LogFlags, env: str) -> None:
     )
     if query.until and query.until <= query.since:
         text = f"--until {flags.until} is not after --since {flags.since}"
-        raise Refused(text, "--since is the earlier one, for example 5m")
+        raise Refused(text, Do("--since is the earlier one, for example 5m"))
     if flags.follow and (query.until or query.limit or flags.explain):
-        raise Refused("--follow has no end: --until, --limit and --explain are for history", "leave out --follow")
+        raise Refused("--follow has no end: --until, --limit and --explain need one", Do("leave out --follow"))
     if flags.explain:
         out.each("explain", phase.explain(context, query))
         return
@@ -212,7 +211,7 @@ def costs(out: Output, env: str, since: str, by: str) -> CostReport:
 
     context = _context(out, env)
     if by not in ("day", "function", "hour"):
-        raise Refused(f"--by {by} is not known", "use --by day, --by function or --by hour")
+        raise Refused(f"--by {by} is not known", Do("use --by day, --by function or --by hour"))
     return phase.run(context, since=moment(since, context.clock.now()), by=by)
 
 

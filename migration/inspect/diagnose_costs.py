@@ -1,4 +1,4 @@
-"""Why an artifact costs more than it may: which share retries, thinking, long answers, cache misses and prices have."""
+"""Why requests cost more than they may: the share of retries, thinking, long answers, cache misses and prices."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from migration.base.command import Do, inv, steps
 from migration.base.errors import CutoverError, ServiceFailed
-from migration.base.finding import Finding, then
+from migration.base.finding import Finding
 from migration.config import logsql, signals
 from migration.config.settings import Price
-from migration.inspect.look import Look
+from migration.inspect.examination import Examination
 from migration.providers.openrouter import MILLION, SAMPLE, Tokens
 from migration.verify import readings
 
 NAMES = ("input", "cached", "output", "reasoning", "cost")
 PRICE = "set provider.price and criteria.cost_per_artifact in config.yaml to what it costs now"
-FEW = 3  # artifacts below which a mean says nothing
+FEW = 3  # successes; a mean of fewer says nothing
 
 
 @dataclass(frozen=True)
 class Bill:
-    """What the usage lines of a span add up to: tokens, USD by their own word; `good` successful requests."""
+    """Sums of the usage lines of a span: tokens, and USD as logged; `good` counts successful requests."""
 
     good: int
     lines: int
@@ -46,59 +47,59 @@ class Bill:
 
 @dataclass(frozen=True)
 class Cause:
-    """One reason: USD in the span, what it is, what the runbook says to do about it."""
+    """One reason: USD in the span, what it is, and what to do about it."""
 
     usd: float
     what: str
     fix: str
 
 
-def find(look: Look) -> Iterator[Finding]:
-    """Only where a mean is asked for, and only when it is exceeded by enough artifacts to say so."""
-    criterion = look.context.config.criteria.named.get("cost_per_artifact")
-    settings = look.context.config.provider
-    if criterion is None or criterion.mean is None or settings is None or not look.migrated:
+def find(exam: Examination) -> Iterator[Finding]:
+    """Only where a mean is configured, and only when enough requests exceed it."""
+    criterion = exam.context.config.criteria.named.get("cost_per_artifact")
+    settings = exam.context.config.provider
+    if criterion is None or criterion.mean is None or settings is None or not exam.migrated:
         return
-    found = bill(look)
-    if found is None or found.good < FEW or found.mean <= criterion.mean:
+    total = bill(exam)
+    if total is None or total.good < FEW or total.mean <= criterion.mean:
         return
-    reasons = sorted(causes(found, settings.price), key=lambda each: -each.usd)
+    reasons = sorted(causes(total, settings.price), key=lambda each: -each.usd)
     shares = [
-        f"{each.usd / found.cost:.0%} {each.what} (${each.usd:.4f})"
+        f"{each.usd / total.cost:.0%} {each.what} (${each.usd:.4f})"
         for each in reasons
-        if each.usd > 0.005 * found.cost
+        if each.usd > 0.005 * total.cost
     ]
-    counted = f"${found.mean:.4f} on average of {found.good} artifacts, at most ${criterion.mean:.4f} wanted"
-    evidence = f"{counted}; of ${found.cost:.4f}: {', '.join(shares) or 'nothing stands out'}"
-    worth = [each.fix for each in reasons[:2] if each.usd > 0.05 * found.cost]
-    again = "inv costs" if worth == [PRICE] else "inv deploy"
-    fix = then("; ".join(worth) + ("" if again == "inv costs" else ", git push"), again) if worth else "inv costs"
-    yield Finding("costs", "artifacts cost more than expected", evidence, fix, "warning")
+    mean = f"${total.mean:.4f} mean of {total.good} requests, at most ${criterion.mean:.4f} expected"
+    evidence = f"{mean}; of ${total.cost:.4f}: {', '.join(shares) or 'nothing stands out'}"
+    worth = [each.fix for each in reasons[:2] if each.usd > 0.05 * total.cost]
+    in_code = [Do("commit and push"), inv("deploy")] if set(worth) - {PRICE} else [inv("costs")]
+    fix = steps(*map(Do, worth), *in_code)
+    yield Finding("costs", "requests cost more than expected", evidence, fix, "warning")
 
 
-def measured(look: Look) -> Tokens:
-    """Tokens of one artifact as they were of late; the runbook's sample where nothing was measured."""
+def measured(exam: Examination) -> Tokens:
+    """Tokens of one successful request lately; the sample where nothing was measured."""
     try:
-        found = bill(look) if look.migrated else None
+        total = bill(exam) if exam.migrated else None
     except CutoverError:
         return SAMPLE
-    return found.tokens if found is not None and found.good >= FEW else SAMPLE
+    return total.tokens if total is not None and total.good >= FEW else SAMPLE
 
 
-def bill(look: Look) -> Bill | None:
+def bill(exam: Examination) -> Bill | None:
     """The sums over the live versions; None without a usable signal `usage`. Raises what the log endpoint does."""
-    if "usage" not in look.context.config.signals:
+    if "usage" not in exam.context.config.signals:
         return None
-    usage = signals.usage(look.context.config)
-    scope = look.scope()
+    usage = signals.usage(exam.context.config)
+    scope = exam.scope()
     line = logsql.both(logsql.source(logsql.FUNCTION), scope.where, usage.sql)
     sums = ", ".join(f"sum({signals.number(usage, name)}) as {name}" for name in NAMES)
     total: dict[str, float] = dict.fromkeys(("lines", *NAMES), 0.0)
-    until = look.now + timedelta(minutes=1)
-    for row in look.reader.aggregate(f"count() as lines, {sums}", line, look.since, until):
+    until = exam.now + timedelta(minutes=1)
+    for row in exam.reader.aggregate(f"count() as lines, {sums}", line, exam.since, until):
         total = {name: total[name] + float(row[name] or 0) for name in total}
-    good = sum(_served(each.statuses) for each in readings.traffic(look.reader, scope))
-    reasoning = total["reasoning"] if "reasoning" in usage.regex.groupindex else _thought(look, total["output"])
+    good = sum(_served(each.statuses) for each in readings.traffic(exam.reader, scope))
+    reasoning = total["reasoning"] if "reasoning" in usage.regex.groupindex else _thought(exam, total["output"])
     return Bill(
         good, int(total["lines"]), int(total["input"]), int(total["cached"]), int(total["output"]),
         None if reasoning is None else int(reasoning), total["cost"],
@@ -106,13 +107,12 @@ def bill(look: Look) -> Bill | None:
 
 
 def causes(found: Bill, price: Price) -> Iterator[Cause]:
-    """The parts of a bill that a healthy artifact would not have; they need not add up to all of it."""
+    """The parts of a bill that a healthy request would not have; they need not add up to all of it."""
     each = found.cost / found.lines if found.lines else 0.0
     wasted = max(found.lines - found.good, 0)
-    what = f"retries ({wasted} of {found.lines} answers gave no artifact)"
-    yield Cause(
-        wasted * each, what, "mend what makes the functions retry (inv logs --signal retry --since 1h shows it)"
-    )
+    what = f"retries ({wasted} of {found.lines} answers led to no success)"
+    shown = inv("logs", signal="retry", since="1h")
+    yield Cause(wasted * each, what, f"fix what makes the functions retry ({shown})")
     thought = found.reasoning or 0
     if found.reasoning is not None:
         dollars = thought * price.output / MILLION
@@ -122,7 +122,7 @@ def causes(found: Bill, price: Price) -> Iterator[Cause]:
     spoken = found.output - thought
     usual = found.lines * SAMPLE.output
     what = f"long answers ({spoken // max(found.lines, 1)} tokens each, {SAMPLE.output} expected)"
-    fix = "lower max_tokens if artifacts are too long, raise temperature slightly against verbosity"
+    fix = "lower max_tokens if answers are too long, raise temperature slightly against verbosity"
     yield Cause(max(spoken - usual, 0) * price.output / MILLION, what, fix)
     missed = (found.input - found.cached) * (price.input - price.cached_input) / MILLION
     yield Cause(
@@ -134,9 +134,9 @@ def causes(found: Bill, price: Price) -> Iterator[Cause]:
     yield Cause(max(drift, 0.0), what, PRICE)
 
 
-def _thought(look: Look, output: float) -> float | None:
-    """Where the lines do not say it: the share of thinking that the provider counted on the last completed days."""
-    client = look.context.provider
+def _thought(exam: Examination, output: float) -> float | None:
+    """Where the lines do not log it: the share of thinking that the provider counted on the last completed days."""
+    client = exam.context.provider
     if not client.manages:
         return None
     try:

@@ -1,16 +1,16 @@
-"""The functions: missing, not active, drifted, open or shut by mistake, and those that nobody should have touched."""
+"""The functions: missing, not active, drifted, open or closed by mistake, and those that must not change."""
 
 from __future__ import annotations
 
 import contextlib
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from migration.base.command import Chain, Do, Shell, Step, chain, inv, sh, steps
 from migration.base.errors import CutoverError
-from migration.base.finding import Finding, then
+from migration.base.finding import Finding
 from migration.clients.supabase_types import Function
 from migration.deploy.plan import PlanItem
-from migration.inspect.look import Look
+from migration.inspect.examination import Examination
 from migration.source import differences, reader, snapshots
 from migration.source.differences import Unchanged
 from migration.source.source import Source
@@ -18,124 +18,128 @@ from migration.source.source import Source
 LINES = 40  # of a diff that are shown
 
 
-def find(look: Look) -> Iterator[Finding]:
-    migration = look.context.config.migration
+def find(exam: Examination) -> Iterator[Finding]:
+    migration = exam.context.config.migration
     for slug in [*migration.functions, *migration.unchanged]:
-        yield from _presence(look, slug)
-    for item in look.plan.functions:
-        yield from _item(look, item)
-    yield from _doors(look)
-    yield from _changed(look)
+        yield from _presence(exam, slug)
+    for item in exam.plan.functions:
+        yield from _item(exam, item)
+    yield from _doors(exam)
+    yield from _changed(exam)
 
 
-def cli(look: Look, slug: str) -> str:
-    """The platform's own command for one function."""
-    where = shlex.quote(str(look.context.app))
-    return f"supabase functions deploy {slug} --use-api --remote={look.context.supabase.ref} --workdir {where}"
+def _deploy(exam: Examination, slug: str) -> Step:
+    """Our verb for a migrated function, the platform's own CLI for one that the migration leaves alone."""
+    return inv("deploy") if slug in exam.context.config.migration.functions else _supabase(exam, slug)
 
 
-def _git(look: Look) -> str:
-    return f"git -C {shlex.quote(str(look.context.app))}"
+def _supabase(exam: Examination, slug: str) -> Shell:
+    ref, app = exam.context.supabase.ref, str(exam.context.app)
+    return sh("supabase", "functions", "deploy", slug, "--use-api", f"--remote={ref}", "--workdir", app)
 
 
-def _presence(look: Look, slug: str) -> Iterator[Finding]:
-    ours = slug in look.context.config.migration.functions
-    live = look.functions.get(slug)
-    if live is None and not (ours and _nowhere(look, slug)):
-        fix = "inv deploy" if ours else cli(look, slug)
-        why = f"the project lists {', '.join(sorted(look.functions)) or 'no function'}"
-        yield Finding("missing", f"{slug} is not on the platform", why, fix, subject=slug)
+def _git(exam: Examination, *words: str) -> Shell:
+    return sh("git", "-C", str(exam.context.app), *words)
+
+
+def _presence(exam: Examination, slug: str) -> Iterator[Finding]:
+    ours = slug in exam.context.config.migration.functions
+    live = exam.functions.get(slug)
+    if live is None and not (ours and _nowhere(exam, slug)):
+        listed = ", ".join(sorted(exam.functions)) or "no function"
+        problem = f"{slug} is not on the platform"
+        yield Finding("missing", problem, f"the project lists {listed}", steps(_deploy(exam, slug)), subject=slug)
     elif live is not None and live.status != "ACTIVE":
-        fix = "inv deploy" if ours else cli(look, slug)
+        fix = steps(_deploy(exam, slug))
         if live.status == "THROTTLED":
-            fix = then("see the project's usage and billing pages", "inv doctor")
-        yield Finding("inactive", f"{slug} is {live.status}, not ACTIVE", f"version {live.version}", fix, subject=slug)
+            fix = steps(Do("see the project's usage and billing pages"), inv("doctor"))
+        yield Finding("inactive", f"{slug} is {live.status}, not ACTIVE", f"v{live.version}", fix, subject=slug)
 
 
-def _nowhere(look: Look, slug: str) -> bool:
+def _nowhere(exam: Examination, slug: str) -> bool:
     """Whether a rollback deleted it, and the app has no files of it either: then nothing is wrong."""
     with contextlib.suppress(CutoverError):
-        item = look.item(slug)
+        item = exam.item(slug)
         return item is not None and item.action == "same"
     return False
 
 
-def _item(look: Look, item: PlanItem) -> Iterator[Finding]:
+def _item(exam: Examination, item: PlanItem) -> Iterator[Finding]:
     if item.action == "drifted":
-        fix = f"inv plan --diff, then type: inv deploy --plan {look.plan.hash[:12]}"
-        yield Finding(
-            "drifted", f"{item.slug} was deployed by another road", _told(item.why, item.diff), fix, subject=item.slug
-        )
-    elif item.action == "update" and look.plan.history.live is not None:
-        yield Finding("undeployed", f"{item.slug} is not what git holds", item.why, "inv deploy", "warning", item.slug)
+        fix = steps(inv("plan", diff=True), inv("deploy", plan=exam.plan.hash[:12]))
+        problem = f"{item.slug} was deployed outside Cutover"
+        yield Finding("drifted", problem, _with_diff(item.why, item.diff), fix, subject=item.slug)
+    elif item.action == "update" and exam.plan.history.live is not None:
+        problem, fix = f"{item.slug} differs from what git holds", steps(inv("deploy"))
+        yield Finding("undeployed", problem, item.why, fix, "warning", item.slug)
 
 
-def _doors(look: Look) -> Iterator[Finding]:
+def _doors(exam: Examination) -> Iterator[Finding]:
     """verify_jwt as config.toml writes it, against what is deployed."""
-    migration = look.context.config.migration
-    settings = reader.reader(look.context).settings([*migration.functions, *migration.unchanged])
+    migration = exam.context.config.migration
+    settings = reader.reader(exam.context).settings([*migration.functions, *migration.unchanged])
     for slug, written in settings.items():
-        live, wanted = look.functions.get(slug), written.verify_jwt
+        live, wanted = exam.functions.get(slug), written.verify_jwt
         if live is None or wanted is None or live.verify_jwt is None or wanted == live.verify_jwt:
             continue
-        effect = "callers without a token get 401" if live.verify_jwt else "anyone may call it"
+        effect = "callers without a token get 401" if live.verify_jwt else "anyone can call it"
         why = f"deployed: {str(live.verify_jwt).lower()}, supabase/config.toml: {str(wanted).lower()}"
-        fix = "inv deploy" if slug in migration.functions else cli(look, slug)
-        yield Finding("verify_jwt", f"verify_jwt of {slug} is flipped: {effect}", why, fix, subject=slug)
+        problem = f"verify_jwt of {slug} is not what config.toml says: {effect}"
+        yield Finding("verify_jwt", problem, why, steps(_deploy(exam, slug)), subject=slug)
 
 
-def _changed(look: Look) -> Iterator[Finding]:
+def _changed(exam: Examination) -> Iterator[Finding]:
     """Functions that the migration must leave alone: in git, and as deployed, against the base revision."""
-    base, slugs = look.plan.base_revision, look.context.config.migration.unchanged
-    repository = look.context.repository
+    base, slugs = exam.plan.base_revision, exam.context.config.migration.unchanged
+    repository = exam.context.repository
     if not base or repository.revision(base) is None:
         return
-    past = reader.reader(look.context).at(base, slugs)
-    for told in look.plan.unchanged:
-        if told.changed and told.slug in past:
-            yield _in_git(look, told, base, past[told.slug])
+    past = reader.reader(exam.context).at(base, slugs)
+    for unchanged in exam.plan.unchanged:
+        if unchanged.changed and unchanged.slug in past:
+            yield _in_git(exam, unchanged, base, past[unchanged.slug])
     for slug in slugs:
-        live, was = look.functions.get(slug), past.get(slug)
-        if live is not None and was is not None:
-            yield from _deployed(look, live, was, base)
+        live, before = exam.functions.get(slug), past.get(slug)
+        if live is not None and before is not None:
+            yield from _deployed(exam, live, before, base)
 
 
-def _in_git(look: Look, told: Unchanged, base: str, past: Source) -> Finding:
-    slug, files = told.slug, told.files
-    now = reader.reader(look.context).working([slug])[slug]
-    fix = _restore(look, slug, base, sorted(set(files) & set(past.files)), sorted(set(now.files) - set(past.files)))
-    why = _told(f"against {base[:12]}: {', '.join(files) or 'its settings'}", differences.text(now, past))
-    return Finding(
-        "unchanged", f"{slug} must not change, and differs from the base revision in git", why, fix, "warning", slug
-    )
+def _in_git(exam: Examination, unchanged: Unchanged, base: str, past: Source) -> Finding:
+    slug, files = unchanged.slug, unchanged.files
+    now = reader.reader(exam.context).working([slug])[slug]
+    changed, added = sorted(set(files) & set(past.files)), sorted(set(now.files) - set(past.files))
+    where = f"against {base[:12]}: {', '.join(files) or 'its settings'}"
+    problem = f"{slug} must not change, and differs from the base revision in git"
+    fix = steps(*_restore(exam, slug, base, changed, added))
+    return Finding("unchanged", problem, _with_diff(where, differences.text(now, past)), fix, "warning", slug)
 
 
-def _restore(look: Look, slug: str, base: str, changed: list[str], added: list[str]) -> str:
+def _restore(exam: Examination, slug: str, base: str, changed: Sequence[str], added: Sequence[str]) -> tuple[Step, ...]:
     """The commands for exactly these files, whatever else is changed or staged; another way where only settings are."""
-    git = _git(look)
-    steps = [f"{git} checkout {base[:12]} -- {shlex.join(changed)}"] if changed else []
-    steps += [f"{git} rm --quiet -- {shlex.join(added)}"] if added else []
-    if not steps:
-        shows = f"{git} show {base[:12]}:./supabase/config.toml"
-        return f"write its settings as they were ({shows}), git commit, git push, then type: {cli(look, slug)}"
-    commit = f"{git} commit -m {shlex.quote(f'Restore {slug}')} -- {shlex.join([*changed, *added])}"
-    return " && ".join([*steps, commit, f"{git} push", cli(look, slug)])
+    parts = [_git(exam, "checkout", base[:12], "--", *changed)] if changed else []
+    parts += [_git(exam, "rm", "--quiet", "--", *added)] if added else []
+    if not parts:
+        shows = _git(exam, "show", f"{base[:12]}:./supabase/config.toml")
+        edit = Do("write its settings in supabase/config.toml as they were, commit and push:")
+        return shows, edit, _supabase(exam, slug)
+    commit = _git(exam, "commit", "-m", f"Restore {slug}", "--", *changed, *added)
+    return (Chain((*parts, commit, _git(exam, "push"), _supabase(exam, slug))),)
 
 
-def _deployed(look: Look, live: Function, past: Source, base: str) -> Iterator[Finding]:
-    body = snapshots.from_body(snapshots.download(look.context, live), live)
+def _deployed(exam: Examination, live: Function, past: Source, base: str) -> Iterator[Finding]:
+    body = snapshots.from_body(snapshots.download(exam.context, live), live)
     if snapshots.same_files(past, body):
         return
-    now = reader.reader(look.context).working([live.slug])[live.slug]
-    fix = cli(look, live.slug)
+    now = reader.reader(exam.context).working([live.slug])[live.slug]
+    fix: Step = _supabase(exam, live.slug)
     if now.digest != past.digest:
-        fix = f"{_git(look)} checkout {base[:12]} -- {shlex.join(sorted(past.files))} && {fix}"
-    why = _told(f"version {live.version} against {base[:12]}", differences.text(past, body))
-    yield Finding("unchanged_live", f"{live.slug} must not change, and another source of it is deployed", why, fix,
-                  subject=live.slug)  # fmt: skip
+        fix = chain(_git(exam, "checkout", base[:12], "--", *sorted(past.files)), _supabase(exam, live.slug))
+    evidence = _with_diff(f"v{live.version} against {base[:12]}", differences.text(past, body))
+    problem = f"{live.slug} must not change, and other code of it is deployed"
+    yield Finding("unchanged_live", problem, evidence, steps(fix), subject=live.slug)
 
 
-def _told(why: str, diff: str) -> str:
+def _with_diff(why: str, diff: str) -> str:
     lines = diff.splitlines()
-    more = [f"… {len(lines) - LINES} more lines: inv plan --diff"] if len(lines) > LINES else []
+    more = [f"… {len(lines) - LINES} more lines ({inv('plan', diff=True)})"] if len(lines) > LINES else []
     return "\n".join([why, *lines[:LINES], *more])

@@ -1,4 +1,4 @@
-"""`inv doctor`: what is wrong, how we know, and the command that mends it, the worst first. It reads only."""
+"""`inv doctor`: each problem with its evidence and the commands that fix it, the worst first. It reads only."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, Refused
 from migration.base.finding import Finding, addressed, unmeasured, worst_first
+from migration.base.numbers import count
 from migration.context import Context
 from migration.inspect import (
+    diagnose_access,
     diagnose_costs,
     diagnose_functions,
-    diagnose_keys,
     diagnose_ledger,
-    diagnose_quotas,
     diagnose_traffic,
 )
-from migration.inspect.look import Look
+from migration.inspect.examination import Examination
 
-Probe = Callable[[Look], Iterable[Finding]]
+Probe = Callable[[Examination], Iterable[Finding]]
 PROBES: dict[str, Probe] = {
-    "the secrets and the provider": diagnose_keys.find,
+    "the secrets and the provider": diagnose_access.find,
     "the ledger": diagnose_ledger.find,
     "the functions": diagnose_functions.find,
     "the logs": diagnose_traffic.find,
-    "the workers": diagnose_keys.stale,
+    "the workers": diagnose_access.stale,
     "the costs": diagnose_costs.find,
-    "the rate limits": diagnose_quotas.find,
+    "the rate limits": diagnose_access.quotas,
 }
 Confirm = Callable[[str], bool]
 
@@ -49,39 +50,41 @@ class DoctorResult:
 
 
 def run(context: Context, fix: Confirm | None = None) -> DoctorResult:
-    """Examine the environment. With `fix`, carry out what is safe, one by one, each after asking; then look again."""
+    """Examine the environment. With `fix`, apply the safe fixes, each after asking, and examine again."""
     probes = dict(PROBES)
     if fix is not None:
         probes["the refs"] = diagnose_ledger.takes_refs
     found = examine(context, probes)
     if fix is None:
         return DoctorResult(tuple(found), tuple(probes))
-    fixed = tuple(_mend(found, fix))
+    fixed = tuple(_apply(found, fix))
     return DoctorResult(tuple(examine(context, probes) if fixed else found), tuple(probes), fixed)
 
 
 def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:
-    """Every probe's findings; one that cannot look is a finding itself, and the others go on."""
+    """The findings of every probe; a probe that fails is a finding itself, and the others go on."""
     if not context.environment.project_ref:
-        raise Refused(f"{context.environment.name} has no project_ref: there is nothing to examine", "use --env prod")
-    look = Look(context)
+        raise Refused(
+            f"{context.environment.name} has no project_ref: there is nothing to examine", inv("doctor", env="prod")
+        )
+    exam = Examination(context)
     found: list[Finding] = []
     for name, probe in probes.items():
         context.observer.step("doctor", detail=name)
-        found += _probe(name, probe, look)
-    context.observer.done("doctor", detail=f"{len(found)} finding{'' if len(found) == 1 else 's'}")
+        found += _probe(name, probe, exam)
+    context.observer.done("doctor", detail=count(len(found), "finding"))
     return worst_first(addressed(found, context.environment.name))
 
 
-def _probe(name: str, probe: Probe, look: Look) -> Iterator[Finding]:
+def _probe(name: str, probe: Probe, exam: Examination) -> Iterator[Finding]:
     try:
-        yield from probe(look)
+        yield from probe(exam)
     except CutoverError as error:
         yield unmeasured(name, error)
 
 
-def _mend(found: Iterable[Finding], confirm: Confirm) -> Iterator[dict[str, Any]]:
-    for each in found:
+def _apply(findings: Iterable[Finding], confirm: Confirm) -> Iterator[dict[str, Any]]:
+    for each in findings:
         if each.apply is None or not each.safe or not confirm(f"{each.fix} ({each.problem})"):
             continue
         try:
@@ -89,5 +92,5 @@ def _mend(found: Iterable[Finding], confirm: Confirm) -> Iterator[dict[str, Any]
         except Interrupted:
             raise
         except (CutoverError, OSError) as error:
-            did = f"it did not work: {error}"
+            did = f"failed: {error}"
         yield {"problem": each.problem, "fix": each.fix, "did": did}

@@ -1,4 +1,4 @@
-"""The ledger for people: the table of deployments, one in full, notes, and taking a lock away."""
+"""The ledger for people: the table of deployments, one in full, notes, and breaking a lock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from migration.base.command import Step, inv
 from migration.base.errors import Refused
 from migration.ledger.deployments import Deployment, History, Record
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HistoryResult:
-    """Deployments and notes, newest first; `records` holds one deployment's records in full if just one was asked."""
+    """Deployments and notes, newest first; `records` holds all records of the newest where the limit is 1."""
 
     deployments: tuple[dict[str, Any], ...]
     notes: tuple[Record, ...]
@@ -26,16 +27,16 @@ class HistoryResult:
 
 @dataclass(frozen=True)
 class UnlockResult:
-    """The lock that was taken away."""
+    """The lock that was broken."""
 
     lock: dict[str, Any]
     message: str
-    next: tuple[str, ...]
+    next: tuple[Step, ...]
     exit_code: int = 0
 
 
 def run(context: Context, limit: int = 20, note: str | None = None) -> HistoryResult:
-    """The newest deployments and notes; with `note`, that is added first. `limit` counts deployments."""
+    """The newest deployments and notes; a `note` is added first. `limit` counts deployments."""
     if note is not None:
         _add(context, note)
     history = context.ledger.history()
@@ -67,20 +68,20 @@ def row(history: History, one: Deployment) -> dict[str, Any]:
 
 
 def unlock(context: Context, lock: str, confirm: Callable[[str], bool] = lambda _: True) -> UnlockResult:
-    """Take the lock with this id away, recorded. Refused when nobody holds it, or it has another id."""
-    found = context.lock.holder()
-    if found is None or found.id != lock:
+    """Break the lock with this id, recorded. Refused when it is free, or has another id."""
+    holder = context.lock.holder()
+    if holder is None or holder.id != lock:
         context.lock.unlock(lock)  # refuses, in its own words
-    if not confirm(f"Take the lock {lock} away from {found}"):
-        raise Refused("Not confirmed: the lock is as it was.", f"inv unlock {lock}")
-    taken = context.lock.unlock(lock)
-    following = (f"inv status{context.environment.flag}",)
-    return UnlockResult(taken.facts(), f"The lock {lock} was taken away from {taken}.", following)
+    if not confirm(f"Break the lock {lock} of {holder}"):
+        raise Refused("Not confirmed: the lock is as it was.", inv("unlock", lock))
+    broken = context.lock.unlock(lock)
+    following = (inv("status", env=context.environment.name),)
+    return UnlockResult(broken.facts(), f"Broke the lock {lock} of {broken}.", following)
 
 
 def _add(context: Context, note: str) -> None:
     if not note.strip():
-        raise Refused("A note needs some text.", "inv history --note 'what happened'")
+        raise Refused("A note needs some text.", inv("history", note="what happened"))
     context.ledger.append({"record": "note", "text": note.strip()})
 
 
@@ -88,7 +89,7 @@ def _note(record: Record) -> dict[str, Any]:
     texts = {
         "note": record.get("text"),
         "lift": f"lifted the hold of {record.get('hold')}: {record.get('reason')}",
-        "unlock": f"took the lock {record.get('lock')} from {(record.get('robbed') or {}).get('who') or 'somebody'}",
+        "unlock": f"broke the lock {record.get('lock')} of {(record.get('robbed') or {}).get('who') or 'unknown'}",
     }
     return {"at": record.get("at"), "who": record.get("who"), "text": texts[record["record"]]}
 
@@ -96,7 +97,7 @@ def _note(record: Record) -> dict[str, Any]:
 def _message(context: Context, history: History) -> str:
     ledger = context.ledger
     if ledger.offline:
-        return f"As last known to this clone. {ledger.offline}"
+        return f"As this clone last saw it. {ledger.offline}"
     if not history.records:
-        return "The ledger is empty: nothing was deployed here by Cutover yet."
-    return "" if ledger.shared else "The app has no git remote: this ledger is on this machine alone."
+        return "The ledger is empty: nothing was deployed with Cutover yet."
+    return "" if ledger.shared else "The app has no git remote: the ledger exists on this machine only."

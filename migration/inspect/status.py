@@ -1,4 +1,4 @@
-"""What is live, who made it so, whether git agrees, and whether anyone is at work or was interrupted. Reading only."""
+"""What is live, who deployed it, whether git agrees, and whether anyone is deploying or was interrupted. Reads only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from migration.base.command import Step, inv
 from migration.base.errors import CutoverError, ServiceFailed
-from migration.base.finding import named
+from migration.base.numbers import count
 from migration.base.parallel import every
 from migration.deploy import drift, recovery
 from migration.deploy.recovery import Recovery
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Row:
     """One function. `version` None: absent. `live_source`: the digest of what is live, None when the ledger does not
-    know it. `git`: same, differs, absent or unknown, of the checked-out commit; `drifted`: somebody else's version."""
+    know it. `git`: same, differs, absent or unknown, of the checked-out commit; `drifted`: deployed outside Cutover."""
 
     slug: str
     version: int | None
@@ -37,8 +38,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A deployment in short; `ended` is None for one without an end."""
+class Summary:
+    """A deployment in short; `ended` is None while it has no outcome."""
 
     id: str
     kind: str
@@ -52,17 +53,17 @@ class Told:
 
 @dataclass(frozen=True)
 class StatusResult:
-    """`exit_code` is 5 while a deployment has no end and nobody is working on it."""
+    """`exit_code` is 5 while a deployment has no outcome and its lock is free or stale."""
 
     environment: str
     functions: tuple[Row, ...]
     lock: dict[str, Any] | None
-    deployments: tuple[Told, ...]
+    deployments: tuple[Summary, ...]
     interrupted: dict[str, Any] | None
     holds: tuple[dict[str, Any], ...]
     message: str
     notes: tuple[str, ...]
-    next: tuple[str, ...]
+    next: tuple[Step | str, ...]
     exit_code: int = 0
 
 
@@ -73,7 +74,7 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     try:
         functions, history = every(tasks, lambda task: task())
     except ServiceFailed as error:
-        raise _unasked(context, error) from error
+        raise _ledger_only(context, error) from error
     live = {function.slug: function for function in functions}
     holder = context.lock.holder(fresh=False) if context.ledger.offline is None else None
     pending = recovery.look(context, history, live)
@@ -84,19 +85,20 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     message, following = _words(context, history, pending, stopped, rows)
     return StatusResult(
         context.environment.name, rows, holder.facts() if holder and not holder.stale else None,
-        tuple(_told(one) for one in list(reversed(history.deployments))[:limit]),
+        tuple(_summary(one) for one in list(reversed(history.deployments))[:limit]),
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
         (*_leftover(holder), *_notes(context, history, live, rows)), following, 5 if stopped else 0,
     )  # fmt: skip
 
 
-def _unasked(context: Context, error: ServiceFailed) -> ServiceFailed:
-    """The platform cannot be asked: what the ledger knows is said all the same."""
+def _ledger_only(context: Context, error: ServiceFailed) -> ServiceFailed:
+    """The platform does not answer: the error also says what the ledger knows."""
     history = context.ledger.history(fresh=False)
-    known = "As this clone last knew it, the ledger says" if context.ledger.offline else "The ledger says"
+    source = "The ledger, as this clone last saw it" if context.ledger.offline else "The ledger"
     open_ = history.interrupted
-    said = f"the {open_.kind} {open_.id} by {open_.who or 'somebody'} has no end." if open_ else standing(history)
-    return ServiceFailed(f"{error.message.rstrip('. ')}. {known}: {said}", error.hint or "inv status", **error.data)
+    state = f"{open_.kind} {open_.id} by {open_.who or 'unknown'} has no outcome." if open_ else standing(history)
+    steps = error.steps or (inv("status"),)
+    return ServiceFailed(f"{error.message.rstrip('. ')}. {source}: {state}", *steps, **error.data)
 
 
 def _known(history: History) -> list[str]:
@@ -120,11 +122,11 @@ def _row(history: History, slug: str, live: Function | None, digests: Mapping[st
     known = left.source_digest if left and ours else None
     return Row(
         slug, version, by.id if by else None, by.who if by else "", by.outcome_at if by else "", known,
-        _said(digests, slug, known, version), left is not None and not ours,
+        _in_git(digests, slug, known, version), left is not None and not ours,
     )  # fmt: skip
 
 
-def _said(digests: Mapping[str, str] | None, slug: str, known: str | None, version: int | None) -> str:
+def _in_git(digests: Mapping[str, str] | None, slug: str, known: str | None, version: int | None) -> str:
     if digests is None:
         return "unknown"
     if slug not in digests:
@@ -134,29 +136,31 @@ def _said(digests: Mapping[str, str] | None, slug: str, known: str | None, versi
     return "same" if digests[slug] == known else "differs"
 
 
-def _told(one: Deployment) -> Told:
+def _summary(one: Deployment) -> Summary:
     ended = datetime.fromisoformat(one.outcome_at) if one.outcome_at else None
-    return Told(one.id, one.kind, one.outcome, one.who, one.at, ended, one.revision, one.message)
+    return Summary(one.id, one.kind, one.outcome, one.who, one.at, ended, one.revision, one.message)
 
 
 def _words(
     context: Context, history: History, pending: Recovery | None, stopped: Recovery | None, rows: Sequence[Row]
-) -> tuple[str, tuple[str, ...]]:
-    env = context.environment.flag
+) -> tuple[str, tuple[Step | str, ...]]:
+    env = context.environment.name
     if stopped:
         return stopped.message, stopped.next
     if pending:
-        return f"The {pending.deployment.kind} {pending.deployment.id} is under way.", ()
+        return f"{pending.deployment.kind.capitalize()} {pending.deployment.id} is under way.", ()
     newest = history.newest
     drifted = [row.slug for row in rows if row.drifted]
-    other = f"Somebody deployed {', '.join(drifted)} by another road." if drifted else ""
+    other = (
+        f"{', '.join(drifted)} {'was' if len(drifted) == 1 else 'were'} deployed outside Cutover." if drifted else ""
+    )
     if newest and newest.outcome in (*UNDONE, "restored") and not agrees(newest.revert):
-        text = f"{newest.id} has put back what was live before; git has still to follow{_waits(newest)}."
-        return f"{text} {other}".rstrip(), (f"inv rollback{env}",)
+        text = f"{newest.id} restored what was live before; the commit is not reverted yet{_waits(newest)}."
+        return f"{text} {other}".rstrip(), (inv("rollback", env=env),)
     if drifted:
-        return other, (f"inv plan{env} --diff",)
+        return other, (inv("plan", env=env, diff=True),)
     further = "" if history.deployments and proven(history) else "checks" if history.deployments else "plan"
-    return standing(history), (f"inv {further}{env}",) if further else ()
+    return standing(history), (inv(further, env=env),) if further else ()
 
 
 def _waits(newest: Deployment) -> str:
@@ -167,50 +171,57 @@ def _waits(newest: Deployment) -> str:
 def _leftover(holder: LockHolder | None) -> list[str]:
     if holder is None or not holder.stale:
         return []
-    return [f"The lock {holder.id} of {holder} is left over: the next command takes it."]
+    return [f"Stale lock {holder.id} of {holder}: the next command takes it over."]
 
 
 def _notes(context: Context, history: History, live: Mapping[str, Function], rows: Sequence[Row]) -> list[str]:
-    env = context.environment.flag
     ledger, found = context.ledger, []
     if ledger.offline:
-        found.append(f"The ledger is as this clone last knew it: {ledger.offline}")
+        found.append(f"The ledger is as this clone last saw it: {ledger.offline}")
     if not ledger.shared:
-        found.append("The app has no git remote: ledger and lock are on this machine alone.")
+        found.append("The app has no git remote: ledger and lock exist on this machine only.")
     if unsent := ledger.emergency.waiting():
         place = ledger.emergency.folder
-        found.append(f"{len(unsent)} records wait in {place}: the next command that reaches the remote pushes them.")
+        queued = count(len(unsent), "queued record")
+        found.append(f"{queued} in {place}: the next command that reaches the remote pushes them.")
     if left := recovery.waiting_slugs(history, live):
-        found.append(named(recovery.waiting_note(left), context.environment.name))
+        found.append(recovery.waiting_note(left))
     if history.holds:
-        tips = ", ".join(dict.fromkeys(str(one.get("tip") or "")[:9] for one in history.holds))
-        found.append(f"Held: {tips} may not be deployed again until inv deploy{env} --lift-hold 'why'.")
+        found.append(_held(context, [str(one.get("tip") or "")[:9] for one in history.holds]))
     differing = [row.slug for row in rows if row.git == "differs" and not row.drifted]
     if differing:
-        found.append(f"The checked-out commit is not what is live of {', '.join(differing)}.")
+        found.append(f"Your checkout differs from the live {' and '.join(differing)}.")
     return found
 
 
+def _held(context: Context, tips: Sequence[str]) -> str:
+    """The newest rolled-back commit by name, and how many more there are."""
+    unique = list(dict.fromkeys(tips))
+    more = f" and {len(unique) - 1} more were" if len(unique) > 1 else " was"
+    lift = inv("deploy", env=context.environment.name, lift_hold="REASON")
+    return f"On hold: {unique[-1]}{more} rolled back. To deploy it anyway: {lift}"
+
+
 _FIRST = "The code from before the first deployment"
-_PROOF = {"unproven": " (not proven)", "ungated": " (without a gate: nothing was proven)"}
+_PROOF = {"unproven": " (not proven)", "ungated": " (deployed without a gate: not proven)"}
 
 
 def standing(history: History) -> str:
-    """What is live by the ledger, if nothing was deployed outside Cutover since."""
+    """What is live according to the ledger, unless something was deployed outside Cutover since."""
     if not history.deployments:
-        return "Nothing was deployed here by Cutover yet."
+        return "Nothing was deployed with Cutover yet."
     live, (rollback, found) = history.live, drift.put_back(history)
     whole = live is not None and set(live.slugs) <= set(found)
     if found and rollback and whole:
-        return f"{_capital(drift.named(found))}, which was not Cutover's, is live again: {rollback.id} put it back."
+        return f"{_capital(drift.named(found))}, deployed outside Cutover, is live again: {rollback.id} restored it."
     name = f"{live.id} is live{_PROOF.get(live.outcome or '', '')}" if live else f"{_FIRST} is live"
     if found and rollback:
-        return f"{name}, but for {drift.named(found)}, which was not Cutover's: {rollback.id} put it back."
+        return f"{name}, except {drift.named(found)}, deployed outside Cutover: {rollback.id} restored it."
     return f"{name}."
 
 
 def proven(history: History) -> bool:
-    """Whether nothing is live that a look at the evidence could still prove."""
+    """Whether what is live was proven, so that `inv checks` has nothing to add."""
     return history.live is None or history.live.outcome not in _PROOF
 
 

@@ -22,7 +22,8 @@ from invoke.program import Program
 
 from migration import context as contexts
 from migration.base.clock import Clock
-from migration.base.finding import Finding
+from migration.base.command import Do, Steps
+from migration.base.finding import Finding, values
 from migration.cli import dispatch, verbs
 from migration.cli.output import Output
 from migration.context import Context
@@ -92,14 +93,14 @@ class Typist:
 
     def mend(self, finding: Finding, elsewhere: Elsewhere | None = None, code: int = 0) -> None:
         """Do what `fix` says: the step elsewhere where it names one, then each command; `code` is the last one's."""
-        steps = commands(finding.fix)
-        assert (elsewhere is not None) == ("type: " in finding.fix), finding.fix
+        typed = commands(finding.fix)
+        assert (elsewhere is not None) == isinstance(_steps(finding.fix)[0], Do), finding.fix
         if elsewhere:
             elsewhere()
-        for number, words in enumerate(steps):
-            found = self.type(words)
+        for number, words in enumerate(typed):
+            ended = self.type(words)
             self.mended.add(finding.kind)
-            assert found == (code if number == len(steps) - 1 else 0), f"{shlex.join(words)}: {found}\n{self.said}"
+            assert ended == (code if number == len(typed) - 1 else 0), f"{shlex.join(words)}: {ended}\n{self.said}"
 
     def type(self, words: list[str]) -> int:
         """One command line; its exit code."""
@@ -139,15 +140,24 @@ class Typist:
         return 0
 
 
-def commands(fix: str) -> list[list[str]]:
-    """The commands of a remedy: those after "type: ", the first way of several."""
-    text = fix.rpartition("type: ")[2].split(", or ")[0]
-    found: list[list[str]] = [[]]
-    for word in shlex.split(text):
-        if word == "&&":
-            found.append([])
-        else:
-            found[-1].append(word)
+def _steps(fix: str | Steps) -> list[Any]:
+    return list(fix.steps if isinstance(fix, Steps) else values([fix]))
+
+
+def commands(fix: str | Steps) -> list[list[str]]:
+    """The commands of a fix, the first way of several."""
+    found: list[list[str]] = []
+    for step in _steps(fix):
+        if isinstance(step, Do):
+            if step.text.startswith("or ") and found:
+                break
+            continue
+        found.append([])
+        for word in shlex.split(str(step)):
+            if word == "&&":
+                found.append([])
+            else:
+                found[-1].append(word)
     return found
 
 

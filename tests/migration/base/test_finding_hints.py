@@ -15,7 +15,7 @@ from invoke.parser import Parser
 import tasks
 from migration.base.command import inv
 from migration.base.finding import lines
-from migration.cli import asking
+from migration.cli import confirm
 from migration.cli.output import Output
 from migration.context import Context
 from tests.support.project import ROOT
@@ -92,7 +92,7 @@ def test_a_refused_question_says_what_was_asked(monkeypatch: pytest.MonkeyPatch,
     environment = type("Environment", (), {"confirm": True, "project_ref": "abcd", "name": "prod"})
     context = Context(None, environment, ROOT, Path())  # type: ignore[arg-type]
     what = "Take the lock ab12 away from Ada on her laptop"
-    with pytest.raises(asking.Refused) as caught:
-        asking.agree(out, context, what, False, inv("unlock", "ab12"))
-    assert caught.value.hint == hint and "nothing was changed" in caught.value.message
+    with pytest.raises(confirm.Refused) as caught:
+        confirm.agree(out, context, what, False, inv("unlock", "ab12"))
+    assert caught.value.hint == hint and "Nothing was changed" in caught.value.message
     assert (what in caught.value.message) == (typed is None)

@@ -15,7 +15,7 @@ import pytest
 from migration.base import interrupts
 from migration.base.command import inv
 from migration.cli import dispatch
-from migration.cli.lines import Lines
+from migration.cli.progress import Lines
 from tests.support.project import ROOT
 from tests.support.streams import Gone
 
@@ -75,7 +75,7 @@ def test_a_reader_who_goes_while_something_is_half_done_hides_nothing(
 
     assert patched(verb) == 5
     shown = capsys.readouterr().err.splitlines()
-    assert shown == ["Nobody reads the output any more. Uploads had begun.", "→ inv deploy", "→ inv rollback"]
+    assert shown == ["The output was closed. Uploads had begun.", "→ inv deploy", "→ inv rollback"]
 
 
 @pytest.fixture

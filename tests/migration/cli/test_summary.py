@@ -52,7 +52,7 @@ def test_results_are_appended_to_the_file_that_github_names(tmp_path: Path) -> N
         "### ✅ Soak: 73 of 73 succeeded; a rate below 95% is ruled out",
     ]
     assert "| success rate | 50 % | 99 % | +49.0 points |" in text
-    assert "73 of 73 succeeded (95.07 % to 100.00 %), 75 sent" in text
+    assert "73 of 73 succeeded (95.07% to 100.00%), 75 sent" in text
 
 
 def test_a_file_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:

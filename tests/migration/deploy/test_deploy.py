@@ -9,7 +9,7 @@ import pytest
 from benchmarks import peer
 from migration.base import parallel
 from migration.base.errors import Refused, Unreachable
-from migration.cli.lines import Lines
+from migration.cli.progress import Lines
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan

@@ -14,8 +14,8 @@ from rich.console import Console
 from migration.base.errors import Refused
 from migration.base.plain import plain
 from migration.base.secrets_type import Secret
-from migration.cli import changes
-from migration.cli.canvas import Canvas
+from migration.cli.results import changes
+from migration.cli.results.canvas import Canvas
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan

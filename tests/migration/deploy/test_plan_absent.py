@@ -10,7 +10,7 @@ from migration.base.errors import Refused
 from migration.base.plain import plain
 from migration.deploy import deploy, plan
 from migration.inspect import diagnose_functions, status
-from migration.inspect.look import Look
+from migration.inspect.examination import Look
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from tests.support import repos, scene

@@ -1,4 +1,4 @@
-"""Each trouble of the runbook is made by a fault, found by doctor, mended by the command it prints, and then gone.
+"""Each problem of the plan document is made by a fault, found by doctor, fixed by what it prints, and then gone.
 
 `Typist.mend` types what the finding prints, word for word, into the real tasks. Where the remedy begins outside of our
 world (credit at the provider, another `.env`, code that must be mended), that step is done there first.
@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from migration.base.command import Do, chain, inv, sh, steps
 from migration.base.errors import CutoverError, Refused
 from migration.base.finding import Finding
 from migration.base.plain import plain
@@ -195,8 +196,10 @@ def kinds(file: Path) -> Iterator[str]:
             yield from (key.value for key in node.value.keys)  # type: ignore[union-attr,misc]
 
 
-def test_of_a_remedy_the_command_is_typed() -> None:
-    fix = "do this there, then type: inv a --b 'c d' && git -C /x push, or to take it back: inv rollback"
+def test_first_way_is_typed() -> None:
+    """Of a fix, the commands before the label of another way."""
+    both = chain(inv("a", b="c d"), sh("git", "-C", "/x", "push"))
+    fix = steps(Do("do this there"), both, Do("or to take it back:"), inv("rollback"))
     assert commands(fix) == [["inv", "a", "--b", "c d"], ["git", "-C", "/x", "push"]]
 
 
@@ -207,7 +210,7 @@ def test_of_a_remedy_the_command_is_typed() -> None:
 def test_a_missing_key_is_found_and_set(sick: Clinic, typist: Typist) -> None:
     sick.unset(NAME)
     found = look(sick, "secrets and the provider")["absent"]
-    assert (found.severity, found.fix) == ("error", "inv secret --set && inv deploy")
+    assert (found.severity, str(found.fix)) == ("error", "inv secret --set && inv deploy")
     typist.mend(found)
     assert look(sick) == {}
     mended(sick)
@@ -420,7 +423,7 @@ def test_a_function_without_its_key_is_found(sick: Clinic, typist: Typist) -> No
     sick.unset(NAME)
     say(sick, f"❌ Failed: {NAME} not configured")
     found = look(sick, "logs")["not_configured"]
-    assert found.fix == "inv secret --set && inv deploy"
+    assert str(found.fix) == "inv secret --set && inv deploy"
     typist.mend(found)
     assert look(sick, "logs") == {}
     mended(sick)
@@ -473,8 +476,8 @@ def test_a_deploy_by_another_road_is_found_and_taken_back(sick: Clinic, typist: 
     """Drift is shown with both versions and the diff; the printed hash accepts what the plan shows."""
     strange(sick, "alpha")
     found = look(sick, "functions")["drifted"]
-    assert "// by hand" in found.evidence and found.fix.startswith("inv plan --diff")
-    typist.mend(found, nothing)
+    assert "// by hand" in found.evidence and str(found.fix).startswith("inv plan --diff")
+    typist.mend(found)
     assert look(sick, "functions") == {}
     mended(sick)
 
@@ -498,7 +501,7 @@ def test_a_flipped_verify_jwt_is_found_and_set_right(sick: Clinic, typist: Typis
     headers = {"Authorization": f"Bearer {own.access_token}"}
     sick.ask("PATCH", f"/v1/projects/{own.project_ref}/functions/beta", {"verify_jwt": False}, headers)
     found = look(sick, "functions")["verify_jwt"]
-    assert "anyone may call it" in found.problem
+    assert "anyone can call it" in found.problem
     typist.mend(found)
     assert look(sick, "functions") == {}
 
@@ -569,7 +572,7 @@ def test_the_old_route_is_found_where_the_new_one_is_wanted(
     monkeypatch.setattr("migration.inspect.diagnose_traffic.SETTLING", 0)
     say(sick, "🔑 Using GOOGLE_KEY_3 (10 in the pool)")
     found = look(sick, "logs")["old_route"]
-    assert "GOOGLE_KEY_3" in found.evidence and "the live one" in found.evidence
+    assert "GOOGLE_KEY_3" in found.evidence and "the live version" in found.evidence
     typist.mend(found, lambda: another(sick))
     assert look(sick, "logs") == {}
     mended(sick)
@@ -622,7 +625,7 @@ def test_a_near_limit_of_the_management_api_is_read_from_its_answers(sick: Clini
     said = {"x-ratelimit-limit": "120", "x-ratelimit-remaining": "9", "x-ratelimit-reset": "37"}
     sick.running.fault("list", "status", status=200, body=rows, headers=said, times=0)
     found = look(sick)["api_limit"]
-    assert (found.subject, found.fix) == ("GET /v1/projects/…/functions", "sleep 37 && inv doctor")
+    assert (found.subject, str(found.fix)) == ("GET /v1/projects/…/functions", "sleep 37 && inv doctor")
     assert "9 of 120 calls are left" in found.evidence
     sick.running.heal()
     typist.mend(found)
@@ -728,7 +731,7 @@ def test_high_costs_are_explained_by_their_largest_share(
     found = look(sick, "costs")["costs"]
     share = re.search(r"of \$[\d.]+: \d+% ([^$]+)", found.evidence)
     assert share and share[1].startswith(first), found.evidence
-    assert fix in found.fix
+    assert fix in str(found.fix)
 
     def elsewhere() -> None:
         typist.config["criteria"]["cost_per_artifact"]["mean"] = 0.03 if "price" in fix else 0.005
@@ -759,7 +762,7 @@ def test_an_interrupted_deployment_is_found_and_finished(
     monkeypatch.undo()
     sick.running.heal()
     found = look(sick, "ledger")["interrupted"]
-    assert found.severity == "error" and "inv rollback" in found.fix
+    assert found.severity == "error" and "inv rollback" in str(found.fix)
     typist.mend(found)
     assert look(sick, "ledger") == {}
     mended(sick)
@@ -772,7 +775,7 @@ def test_a_hold_is_found_and_lifted(sick: Clinic, typist: Typist) -> None:
     renew(sick)
     assert typist.type(["inv", "rollback"]) == 4, "live again; these functions have no line of their own to prove it"
     found = look(sick, "ledger")["hold"]
-    assert "--lift-hold" in found.fix and found.severity == "warning"
+    assert "--lift-hold" in str(found.fix) and found.severity == "warning"
     typist.mend(found)
     assert look(sick, "ledger", "functions") == {}
     mended(sick)
@@ -782,7 +785,7 @@ def test_a_hold_is_found_and_lifted(sick: Clinic, typist: Typist) -> None:
 def test_a_lock_whose_owner_is_gone_is_found_and_taken(sick: Clinic, typist: Typist) -> None:
     dead_owner(sick)
     found = look(sick, "ledger")["stale_lock"]
-    assert found.fix.startswith("inv unlock ")
+    assert str(found.fix).startswith("inv unlock ")
     typist.mend(found)
     assert look(sick, "ledger") == {}
     mended(sick)

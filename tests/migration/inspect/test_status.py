@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from migration.base.errors import Refused
-from migration.cli.console import draw
+from migration.cli.results.draw import draw
 from migration.cli.sink import one_line
 from migration.context import Context
 from migration.deploy import deploy
@@ -39,13 +39,17 @@ def stage(tmp_path: Path, sandbox: Running) -> Scene:
     return scene.make(tmp_path, sandbox)
 
 
+def texts(steps: Any) -> list[str]:
+    return [str(step) for step in steps]
+
+
 def _deploy(context: Context, **more: Any) -> Any:
     return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **more})
 
 
 def test_an_empty_project_says_so(stage: Scene) -> None:
     found = status.run(stage.context())
-    assert found.exit_code == 0 and found.message == "Nothing was deployed here by Cutover yet."
+    assert found.exit_code == 0 and found.message == "Nothing was deployed with Cutover yet."
     assert [(row.slug, row.version) for row in found.functions] == [("alpha", None), ("beta", None)]
     assert "empty" in history.run(stage.context()).message
 
@@ -60,8 +64,8 @@ def test_what_is_live_by_whom_and_that_git_says_the_same(stage: Scene, monkeypat
             (1, done.deployment.id, "ada", "same")] * 2  # fmt: skip
         assert found.deployments[0].outcome == "ungated" and found.deployments[0].ended is not None
         assert found.lock is None and found.exit_code == 0
-        assert found.message == f"{done.deployment.id} is live (without a gate: nothing was proven)."
-        assert found.next == ("inv checks",)
+        assert found.message == f"{done.deployment.id} is live (deployed without a gate: not proven)."
+        assert texts(found.next) == ["inv checks"]
     stage.change(2, "beta")
     assert [row.git for row in status.run(stage.context()).functions] == ["same", "differs"]
 
@@ -73,7 +77,7 @@ def test_somebody_else_s_deployment_is_named(stage: Scene) -> None:
 
     context.supabase.deploy(reader.read(context.app, "alpha", context.state).upload())
     found = status.run(stage.context())
-    assert "alpha by another road" in found.message and found.functions[0].drifted and found.exit_code == 0
+    assert "alpha was deployed outside Cutover" in found.message and found.functions[0].drifted and found.exit_code == 0
 
 
 def test_a_lock_is_shown_with_who_and_what_for(stage: Scene) -> None:
@@ -88,7 +92,7 @@ def test_an_interrupted_deployment_exits_5_and_names_both_commands(stage: Scene)
     context = stage.context()
     context.lock.acquire("look").stop()
     found = status.run(stage.context())
-    assert found.exit_code == 5 and found.next == ("inv deploy", "inv rollback")
+    assert found.exit_code == 5 and texts(found.next) == ["inv deploy", "inv rollback"]
     assert found.interrupted is not None and "interrupted" in found.message
 
 
@@ -115,17 +119,17 @@ def _wanted(found: history.HistoryResult) -> str:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "words", "following"), [("live", "", ()), ("unproven", " (not proven)", ("inv checks",))]
+    ("outcome", "words", "following"), [("live", "", []), ("unproven", " (not proven)", ["inv checks"])]
 )
 def test_what_was_not_proven_is_not_called_live_as_if_it_were(
-    outcome: str, words: str, following: tuple[str, ...], stage: Scene
+    outcome: str, words: str, following: list[str], stage: Scene
 ) -> None:
     done = _deploy(stage.context())
     stage.context().ledger.append(
         {"record": "outcome", "deployment": done.deployment.id, "outcome": outcome, "functions": []}
     )
     found = status.run(stage.context())
-    assert found.message == f"{done.deployment.id} is live{words}." and found.next == following
+    assert found.message == f"{done.deployment.id} is live{words}." and texts(found.next) == following
 
 
 def test_an_empty_note_is_refused(stage: Scene) -> None:
@@ -138,8 +142,8 @@ def test_the_ledger_is_read_offline_and_says_so(stage: Scene) -> None:
     _deploy(stage.context())
     (stage.folder / "remote.git").rename(stage.folder / "gone.git")
     found = history.run(stage.context())
-    assert len(found.deployments) == 1 and found.message.startswith("As last known to this clone")
-    assert any("as this clone last knew it" in note for note in status.run(stage.context()).notes)
+    assert len(found.deployments) == 1 and found.message.startswith("As this clone last saw it")
+    assert any("as this clone last saw it" in note for note in status.run(stage.context()).notes)
 
 
 def test_unlock_asks_and_takes_only_the_lock_of_that_id(stage: Scene) -> None:
@@ -149,5 +153,5 @@ def test_unlock_asks_and_takes_only_the_lock_of_that_id(stage: Scene) -> None:
         with pytest.raises(Refused, match="There is no lock 00000000"):
             history.unlock(stage.context(), "00000000")
         done = history.unlock(stage.context(), held.id)
-        assert done.lock["id"] == held.id and "taken away" in done.message
-    assert "took the lock" in history.run(stage.context()).notes[0]["text"]
+        assert done.lock["id"] == held.id and "Broke the lock" in done.message
+    assert "broke the lock" in history.run(stage.context()).notes[0]["text"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from migration.cli.console import draw
+from migration.cli.results.draw import draw
 from migration.cli.sink import one_line
 
 

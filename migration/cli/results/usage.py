@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from migration.base.ids import shortened
-from migration.cli.canvas import BAD, GOOD, UNSURE, Canvas, Data, money
+from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money
 
 _LEVELS = {"error": "red", "warn": "yellow", "warning": "yellow", "debug": "dim"}
 _SIGNALS = {"failure": "red", "retry": "yellow", "usage": "green", "new_route": "cyan", "old_route": "magenta"}
@@ -20,7 +20,7 @@ _ESCAPES = re.compile(
 
 
 def folded(message: str) -> str:
-    """A message on one line, without colour codes or anything else that would steer a terminal."""
+    """A message on one line, without anything that would control a terminal."""
     return " ".join(_ESCAPES.sub("", message).split())
 
 
@@ -42,10 +42,10 @@ def event(data: Data, canvas: Canvas) -> None:
 def explained(data: Data, canvas: Canvas) -> None:
     for row in data["lines"]:
         canvas.say(folded(row["message"]), "dim")
-        taken = ", ".join(f"{name}={value}" for name, value in (row["taken"] or {}).items() if value)
-        canvas.say(f"  takes {taken}" if taken else "  takes nothing", GOOD if taken else UNSURE)
+        values = ", ".join(f"{name}={value}" for name, value in (row["taken"] or {}).items() if value)
+        canvas.say(f"  matches {values}" if values else "  no match", GOOD if values else UNSURE)
     if not data["lines"]:
-        canvas.say("No line was found to explain.", UNSURE)
+        canvas.say("No lines to explain.", UNSURE)
 
 
 def costs(data: Data, canvas: Canvas) -> None:
@@ -56,19 +56,23 @@ def costs(data: Data, canvas: Canvas) -> None:
     ]  # fmt: skip
     heads = ("requests", "retries", "input", "cached", "output", "by tokens", "as logged")
     canvas.table(rows, str(data["by"]), *heads)
-    billed = money(data["provider_cost"]) if data["provider_cost"] is not None else "not known"
-    canvas.say(f"{money(data['cost'])} by tokens, {money(data['logged_cost'])} as logged, {billed} by the provider.")
+    billed = money(data["provider_cost"]) if data["provider_cost"] is not None else "unknown"
+    canvas.say(f"{money(data['cost'])} by tokens, {money(data['logged_cost'])} as logged, {billed} billed.")
     each = data["per_request"]
     if each and each.get("mean") is not None:
-        canvas.say(
-            f"Per request: mean {money(each['mean'])}, median {money(each['median'])}, p95 {money(each['p95'])}."
-        )
+        canvas.say(f"Per request: {_each(each)}.")
     for row in data["differences"]:
         _difference(row, canvas)
     _projection(data, canvas)
-    told = _sources(data["sources"])
-    for note in ([told] if told else []) + list(data["notes"]):
+    sources = _sources(data["sources"])
+    for note in ([sources] if sources else []) + list(data["notes"]):
         canvas.say(note, "dim")
+
+
+def _each(each: Data) -> str:
+    if each["median"] is None:
+        return f"mean {money(each['mean'])} (too few for a median)"
+    return f"mean {money(each['mean'])}, median {money(each['median'])}, p95 {money(each['p95'])}"
 
 
 def _tokens(tokens: Data) -> list[str]:
@@ -84,7 +88,7 @@ def _difference(row: Data, canvas: Canvas) -> None:
         canvas.say(f"  {cause if isinstance(cause, str) else _cause(cause)}")
     rest = row.get("unexplained") or 0.0
     if abs(rest) > 0.01 * abs(row["cost"]):
-        canvas.say(f"  not explained, {money(rest)}")
+        canvas.say(f"  unexplained: {money(rest)}")
 
 
 def _cause(cause: Data) -> str:
@@ -101,9 +105,8 @@ def _projection(data: Data, canvas: Canvas) -> None:
     volumes = data["projection"]["volumes"]
     if volumes and data["requests"]:
         words = [f"{name} ({row['per_day']:,}/day) {money(row['cost'], 2)}" for name, row in volumes.items()]
-        canvas.say(
-            f"Projected per month: {', '.join(words)}; at the measured rate {money(data['projection']['trend'], 2)}."
-        )
+        trend = money(data["projection"]["trend"], 2)
+        canvas.say(f"Projected per month: {', '.join(words)}; at the measured rate {trend}.")
     budget = data["budget"]
     style = {"ok": GOOD, "warning": UNSURE}.get(budget["level"], BAD)
     limits = f"warning at {money(budget['warning'], 2)}, critical at {money(budget['critical'], 2)}"

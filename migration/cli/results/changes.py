@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 
+from migration.base.command import inv
 from migration.base.durations import show
-from migration.base.finding import named
 from migration.base.numbers import count, size
-from migration.cli.canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
+from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, short, when
 
 _FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
 _OUTCOMES = {
     "live": ("is live and proven", GOOD),
-    "ungated": ("is live; NOTHING WAS PROVEN (--no-gate)", UNSURE),
-    "unproven": ("is live; there was not enough evidence to prove it", UNSURE),
-    "restored": ("failed its gate; what was live before is live again", BAD),
+    "ungated": ("is live, NOT PROVEN (--no-gate)", UNSURE),
+    "unproven": ("is live, not proven: not enough evidence", UNSURE),
+    "restored": ("failed its gate; the previous code is live again", BAD),
     "rolled_back": ("is done", GOOD),
-    "deleted": ("is done: what had been created is gone again", GOOD),
+    "deleted": ("is done: the functions it had created are deleted", GOOD),
     "abandoned": ("was abandoned before anything changed", UNSURE),
     "unfinished": ("is half done", BAD),
 }
@@ -35,7 +35,7 @@ def plan(data: Data, canvas: Canvas) -> None:
         for text in (*row["settings"], *row["warnings"]):
             canvas.say(f"{row['slug']}: {text}", UNSURE)
         if row["restorable"] == "no":
-            canvas.say(f"{row['slug']} cannot be put back: {row['restorable_why']}", BAD)
+            canvas.say(f"{row['slug']} cannot be restored: {row['restorable_why']}", BAD)
     for row in data["unchanged"]:
         if row["changed"]:
             what = f" and differs in {', '.join(row['files'])}" if row["files"] else f": {row['why']}"
@@ -47,13 +47,13 @@ def plan(data: Data, canvas: Canvas) -> None:
 
 
 def _differences(data: Data, canvas: Canvas) -> None:
-    """Function by function; a shared file that changes alike in several is shown once."""
+    """Function by function; a shared file with the same change in several is shown once."""
     shown: dict[str, str] = {}
     for row in data["functions"]:
         pieces = [piece for piece in _FILE.split(row["diff"]) if piece]
         if pieces:
             live = _version(row["live_version"])
-            canvas.say(f"{row['slug']}: what is live ({live}) against what would be", "bold")
+            canvas.say(f"{row['slug']}: live ({live}) against this checkout", "bold")
         for piece in pieces:
             if first := shown.get(piece):
                 canvas.say(f"{' '.join(piece.splitlines()[:2])}  as in {first}")
@@ -62,42 +62,41 @@ def _differences(data: Data, canvas: Canvas) -> None:
             shown.setdefault(piece, row["slug"])
 
 
-def asked(data: Data, canvas: Canvas) -> None:
-    """The plan as a deploy shows it, before it asks."""
+def before_deploy(data: Data, canvas: Canvas) -> None:
+    """The plan as a deploy shows it before its question."""
     plan({**data, "next": ()}, canvas)
 
 
 def _around(data: Data, canvas: Canvas) -> None:
     for row in data["secrets"]:
+        name, env = row["name"], data["environment"]
         if row.get("present") is False:
-            canvas.say(named(f"secret {row['name']} is missing: inv secret --set", data["environment"]), BAD)
+            canvas.say(f"Secret {name} is missing on the platform", BAD)
+            canvas.hint(inv("secret", env=env, set=True))
         elif row.get("matches") is None:
-            canvas.say(
-                f"secret {row['name']} is there; whether it equals yours was not proven: inv secret says why", UNSURE
-            )
+            canvas.say(f"Secret {name} is set; not proven that it equals yours ({inv('secret', env=env)})", UNSURE)
         elif row.get("matches") is False:
-            canvas.say(
-                named(f"secret {row['name']} differs from the local value: inv secret --set", data["environment"]), BAD
-            )
+            canvas.say(f"Secret {name} on the platform differs from .env", BAD)
+            canvas.hint(inv("secret", env=env, set=True))
     if data["hold"]:
-        held = data["hold"]
-        canvas.say(f"held: {held['why']}, rolled back by {held['who'] or 'somebody'} on {when(held['at'])}", BAD)
+        hold = data["hold"]
+        canvas.say(f"On hold: {hold['why']}, rolled back by {hold['who'] or 'unknown'} on {when(hold['at'])} UTC", BAD)
     if data["lock"]:
-        canvas.say(f"locked by {data['lock'].get('who')} since {when(data['lock'].get('created'))}", UNSURE)
+        canvas.say(f"Locked by {data['lock'].get('who')} since {when(data['lock'].get('created'))} UTC", UNSURE)
     for note in data["notes"]:
         canvas.say(note)
 
 
 def deployment(data: Data, canvas: Canvas) -> None:
-    found = data.get("deployment")
-    if not found or found["outcome"] == "same":
-        canvas.say(data.get("message") or "Nothing to change: what is live is what the plan wants.", GOOD)
+    record = data.get("deployment")
+    if not record or record["outcome"] == "same":
+        canvas.say(data.get("message") or "Nothing to change: the code of this checkout is live.", GOOD)
         canvas.then(data)
         return
-    back = found.get("kind") == "rollback"
-    words, style = _rolled(data) if back else _deployed(data)
-    canvas.say(f"{'Rollback' if back else 'Deployment'} {found['id']} {words}.", style)
-    rows = [[row["slug"], _side(row["before"]), _now(row["after"])] for row in found["functions"]]
+    rollback = record.get("kind") == "rollback"
+    words, style = _rolled_back(data) if rollback else _deployed(data)
+    canvas.say(f"{'Rollback' if rollback else 'Deployment'} {record['id']} {words}.", style)
+    rows = [[row["slug"], _side(row["before"]), _now(row["after"])] for row in record["functions"]]
     canvas.table(rows, "function", "before", "live now")
     for text in _details(data):
         canvas.say(text)
@@ -105,42 +104,42 @@ def deployment(data: Data, canvas: Canvas) -> None:
 
 
 def _deployed(data: Data) -> tuple[str, str]:
-    """How a deploy ended; what was put back before any gate ran was not the gate's doing."""
+    """How a deploy ended. A restore before any gate ran is not a failed gate."""
     outcome = data["deployment"]["outcome"] or "unfinished"
     gated = data.get("gate") or any(step["name"] == "gate" for step in data.get("phases") or ())
     if outcome == "restored" and not gated:
-        return "did not go live as a whole; what was live before is live again", BAD
+        return "did not go live as a whole; the previous code is live again", BAD
     return _OUTCOMES.get(outcome, (outcome, ""))
 
 
-def _rolled(data: Data) -> tuple[str, str]:
-    """How a rollback ended: the service, git and the proof each have their say in that."""
+def _rolled_back(data: Data) -> tuple[str, str]:
+    """How a rollback ended: the service, git and the proof decide together."""
     outcome, code = data["deployment"]["outcome"] or "unfinished", data.get("exit_code", 0)
     if outcome not in ("rolled_back", "deleted") or code == 0:
         git_alone = data.get("restored_seconds") is None and outcome == "rolled_back"
-        return ("is done: git agrees now", GOOD) if git_alone else _OUTCOMES[outcome]
+        return ("is done: the commit is reverted", GOOD) if git_alone else _OUTCOMES[outcome]
     if code == 5:
-        return "is not finished: git does not agree yet", UNSURE
+        return "is not finished: the commit is not reverted yet", UNSURE
     if code == 4:
-        return "is done, and that the former code answers was not proven", UNSURE
-    return "is done, and the former code does not answer", BAD
+        return "is done, not proven: no answer of the old version seen yet", UNSURE
+    return "is done, and the old version does not answer", BAD
 
 
 def _details(data: Data) -> list[str]:
     if data["deployment"]["outcome"] == "live":
-        return list(data.get("notes") or ())  # the headline said it
-    found: list[str] = []
+        return list(data.get("notes") or ())  # the first line holds the message
+    details: list[str] = []
     if data["deployment"].get("kind") == "rollback" and data.get("message"):
         return [data["message"], *(data.get("notes") or ())]  # its own words hold the seconds and the revert
     if data.get("restored_seconds") is not None:
-        found.append(f"Restored in {show(data['restored_seconds'])}.")
+        details.append(f"Restored in {show(data['restored_seconds'])}.")
     if data.get("new_code_seconds"):
-        found.append(f"The new code answered for {show(data['new_code_seconds'])} before it was taken back.")
+        details.append(f"The new code was live for {show(data['new_code_seconds'])}.")
     revert = data.get("revert") or {}
     if revert.get("commit"):
         where = f"pushed to {revert.get('branch')}" if revert.get("pushed") else "not pushed"
-        found.append(f"Revert {short(revert['commit'])}, {where}.")
-    return [*found, *([data["message"]] if data.get("message") else []), *(data.get("notes") or ())]
+        details.append(f"Revert {short(revert['commit'])}, {where}.")
+    return [*details, *([data["message"]] if data.get("message") else []), *(data.get("notes") or ())]
 
 
 def rollback_plan(data: Data, canvas: Canvas) -> None:
@@ -149,20 +148,18 @@ def rollback_plan(data: Data, canvas: Canvas) -> None:
         canvas.table(rows, "function", "action", "live now", "will be live")
     canvas.say(data["message"], "bold")
     if data["files"]:
-        canvas.say(f"Git takes back {count(len(data['files']), 'file')}: {', '.join(data['files'])}")
+        canvas.say(f"Git reverts {count(len(data['files']), 'file')}: {', '.join(data['files'])}")
     for note in data.get("notes") or ():
         canvas.say(note)
 
 
 def status(data: Data, canvas: Canvas) -> None:
-    rows = [[row["slug"], _version(row["version"]), *_left(row)] for row in data["functions"]]
+    rows = [[row["slug"], _version(row["version"]), *_deployment(row)] for row in data["functions"]]
     canvas.table(rows, "function", "version", "deployment", "by", "when (UTC)", "git says")
     lock = data.get("lock")
     if lock:
-        canvas.say(
-            f"{lock.get('who')} is at work: {lock.get('doing', 'holding the lock')} since {when(lock.get('created'))}",
-            UNSURE,
-        )
+        doing = lock.get("doing") or "work in progress"
+        canvas.say(f"Locked by {lock.get('who')}: {doing} since {when(lock.get('created'))} UTC", UNSURE)
     if data.get("message"):
         canvas.say(data["message"], BAD if data.get("exit_code") == 5 else "")
     for note in data.get("notes") or ():
@@ -195,16 +192,16 @@ def _record(record: Data, canvas: Canvas) -> None:
 
 
 def _ended(row: Data) -> str:
-    """What came of it, and that it did not last."""
+    """The outcome, and whether it was rolled back or settled since."""
     outcome = row["outcome"] or "interrupted"
     if row.get("undone_by") and outcome in ("live", "ungated", "unproven"):
-        outcome += ", then undone"
+        outcome += ", then rolled back"
     if row.get("settled"):
         outcome += ", then settled"
     return f"{outcome} (without the lock: {row['without_lock']})" if row.get("without_lock") else outcome
 
 
-def _left(row: Data) -> list[str]:
+def _deployment(row: Data) -> list[str]:
     return [row.get("deployment") or "", row.get("who") or "", when(row.get("at")), row.get("git") or ""]
 
 
@@ -213,14 +210,14 @@ def _version(number: int | None) -> str:
 
 
 def _again(row: Data) -> str:
-    """What a rollback leaves live of a function: the code of a former version, under a new number."""
+    """What a rollback leaves live of a function: the code of an earlier version, under a new number."""
     if row["action"] == "same":
         return _side(row.get("live"))
     return f"code of {_side(row['restored'])}" if row.get("restored") else "absent"
 
 
 def _now(row: Data | None) -> str:
-    """What is live after it; nothing is known of it where the platform could not be read."""
+    """What is live afterwards; unknown where the platform could not be read."""
     return _side(row) if row else "?"
 
 

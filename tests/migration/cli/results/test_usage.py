@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from migration.cli.console import draw
+from migration.cli.results.draw import draw
 
 EVENT = {
     "id": "1", "timestamp": "2026-11-22T12:00:01.500000Z", "function": "generate-artifact", "level": "info",
@@ -53,4 +53,4 @@ def test_every_explained_line_says_what_is_taken() -> None:
     lines = [{"message": "a\nb", "taken": {"input": "1", "cost": ""}}, {"message": "c", "taken": None}]
     data = {"pattern": "^", "lines": lines}
     draw("explain", json.loads(json.dumps(data)), Console(file=stream, width=80, highlight=False))
-    assert stream.getvalue().splitlines() == ["a b", "  takes input=1", "c", "  takes nothing"]
+    assert stream.getvalue().splitlines() == ["a b", "  matches input=1", "c", "  no match"]

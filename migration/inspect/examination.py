@@ -1,4 +1,4 @@
-"""What the probes share, read once and only when one asks."""
+"""What the probes of doctor share, read once and only when one needs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from migration.verify.readings import LiveVersions
 
 
 @dataclass
-class Look:
+class Examination:
     """One examination of one environment."""
 
     context: Context
@@ -45,7 +45,7 @@ class Look:
 
     @property
     def since(self) -> datetime:
-        """As far back as the criteria look."""
+        """As far back as the criteria exam."""
         return self.now - timedelta(seconds=self.context.config.criteria.window)
 
     def scope(self) -> LiveVersions:

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from migration.cli.canvas import Canvas
-from migration.cli.console import draw
+from migration.cli.results.canvas import Canvas
+from migration.cli.results.draw import draw
 
 ROW = [
     "20261123-004824-32b4",

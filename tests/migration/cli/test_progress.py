@@ -6,7 +6,7 @@ import io
 import subprocess
 import sys
 
-from migration.cli.lines import Lines
+from migration.cli.progress import Lines
 from tests.support.project import ROOT
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from migration.base.command import Command
-from migration.cli.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
-from migration.cli.figures import folded
+from migration.base.command import Command, inv
+from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
+from migration.cli.results.usage import folded
 
 
 def secret(data: Data, canvas: Canvas) -> None:
-    asked = ("present", "matches", "format_ok", "provider_ok")
-    rows = [[row["name"], *(yes(row[name]) for name in asked), row["detail"]] for row in data["secrets"]]
+    keys = ("present", "matches", "format_ok", "provider_ok")
+    rows = [[row["name"], *(yes(row[key]) for key in keys), row["detail"]] for row in data["secrets"]]
     canvas.table(rows, "secret", "present", "equals yours", "format", "provider", "detail")
     if data.get("message"):
         canvas.say(data["message"])
@@ -28,15 +28,13 @@ def smoke(data: Data, canvas: Canvas) -> None:
     good, every = sum(bool(row["ok"]) for row in data["cases"]), len(data["cases"])
     canvas.say(f"{good} of {every} cases passed.", GOOD if good == every else BAD)
     if not any(row["status"] for row in data["cases"]):
-        canvas.say(
-            "Nothing answered. Without --env it is `supabase functions serve` that is asked, here on this machine."
-        )
-        canvas.say("→ for production: inv smoke --env prod", "cyan")
+        canvas.say("No answers. Without --env, smoke calls `supabase functions serve` on this machine. For production:")
+        canvas.hint(inv("smoke", env="prod"))
     canvas.then(data)
 
 
 def _case(row: Data, canvas: Canvas) -> None:
-    """What a failed case had to do with: why, its request, what the function said, and how to send it again."""
+    """A failed case: why, its request, what the function logged, and how to send it again."""
     if row["ok"]:
         return
     canvas.say(f"✗ {row['name']}", BAD)
@@ -50,20 +48,20 @@ def _case(row: Data, canvas: Canvas) -> None:
     for line in row.get("log_lines") or ():
         canvas.say(f"  log: {folded(line.removeprefix(own))}", "dim")
     if row.get("curl"):
-        canvas.say(f"  again: {row['curl']}", "dim")
+        canvas.say(f"  to repeat it: {row['curl']}", "dim")
 
 
 def soak(data: Data, canvas: Canvas) -> None:
     low, high = data["interval"]
     style = {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE)
-    words = {"pass": "passed", "fail": "failed"}.get(data["verdict"], data["verdict"])
-    canvas.say(f"{words}: {data['decision']}", style)
+    verdict = {"pass": "passed", "fail": "failed"}.get(data["verdict"], data["verdict"])
+    canvas.say(f"{verdict}: {data['decision']}", style)
     canvas.say(f"The success rate is between {low:.1%} and {high:.1%}.")
     for line in (*data["reasons"], *data["failures"]):
         canvas.say(f"  {line}", "dim")
     times = [f"{name} {data[name]:.1f} s" for name in ("p50", "p95", "p99") if data.get(name) is not None]
-    took = f"{', '.join(times)} of those that succeeded; " if times else ""
-    canvas.say(f"{took}spent {money(data['cost'])}{'' if data['cost_measured'] else ' by estimate'}.")
+    spent = f"spent {money(data['cost'])}{'' if data['cost_measured'] else ' (estimate)'}"
+    canvas.say(f"Successes took {', '.join(times)}; {spent}." if times else f"{spent.capitalize()}.")
     canvas.then(data)
 
 
@@ -78,7 +76,7 @@ def checks(data: Data, canvas: Canvas) -> None:
             canvas.hint(line, "  ") if isinstance(line, Command) else canvas.say(f"  {row['name']}: {line}", "dim")
     if data.get("table"):
         lines = [[row["name"], row["before"], row["after"], row["improvement"]] for row in data["table"]]
-        canvas.table(lines, "of the runbook", "before", "after", "improvement")
+        canvas.table(lines, "compared with the old code", "before", "after", "improvement")
     for row in data["provider"]:
         canvas.say(f"provider: {row['problem']} ({row['evidence']})", UNSURE)
         canvas.hint(row["fix"], "  ")
@@ -88,7 +86,7 @@ def checks(data: Data, canvas: Canvas) -> None:
 
 def doctor(data: Data, canvas: Canvas) -> None:
     if not data["findings"]:
-        canvas.say("Nothing is wrong that doctor knows how to find.", GOOD)
+        canvas.say("No problems found.", GOOD)
     for row in data["findings"]:
         canvas.say(f"{row['severity']}: {row['problem']}", BAD if row["severity"] == "error" else UNSURE)
         canvas.say(f"  evidence: {row['evidence']}")

@@ -1,4 +1,4 @@
-"""The few shapes that results are drawn with: a sentence, a table, the next command."""
+"""The shapes that results are drawn with: a sentence, a table, the next command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS = {
 
 
 class Canvas:
-    """Text in, lines out; nothing is wrapped when the output is no terminal."""
+    """Text in, lines out; without a terminal nothing is wrapped."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from migration.cli import changes
-from migration.cli.canvas import Canvas
+from migration.cli.results import changes
+from migration.cli.results.canvas import Canvas
 
 SHARED = "--- a/_shared/x.ts\n+++ b/_shared/x.ts\n@@ -1 +1 @@\n-const x = 1;\n+const x = 2;\n"
 
@@ -27,7 +27,7 @@ def test_each_diff_stands_below_its_function_and_what_is_shared_is_shown_once() 
     stream = io.StringIO()
     changes.plan(data, Canvas(Console(file=stream, width=120)))
     text = stream.getvalue()
-    assert text.index("alpha: what is live (v1)") < text.index("+const x = 2;") < text.index("beta: what is live (v1)")
+    assert text.index("alpha: live (v1)") < text.index("+const x = 2;") < text.index("beta: live (v1)")
     assert text.count("+const x = 2;") == 1
     assert "+++ b/_shared/x.ts  as in alpha" in text
     assert "--- old\n+++ new" in text
@@ -38,7 +38,7 @@ def test_a_rollback_counts_what_git_takes_back_as_people_do(files: list[str], wo
     stream = io.StringIO()
     data = {"functions": [], "message": "This takes back x.", "files": files, "notes": []}
     changes.rollback_plan(data, Canvas(Console(file=stream, width=120)))
-    assert f"Git takes back {words}" in stream.getvalue()
+    assert f"Git reverts {words}" in stream.getvalue()
 
 
 def test_only_a_deploy_that_had_a_gate_failed_it() -> None:

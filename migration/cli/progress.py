@@ -22,7 +22,7 @@ class Stream(Protocol):
 
 
 class Lines(Observer):
-    """Plain lines. rich is not even imported for them: twenty uploads end at once, and the activation waits behind."""
+    """Plain lines. rich is not imported for them: twenty uploads can end at once, and the activation waits for them."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -39,22 +39,22 @@ class Lines(Observer):
         self._line("failed", name, subject, detail, None)
 
     def note(self, text: str) -> None:
-        self._say([(text, "dim")])
+        self._show([(text, "dim")])
 
     def warn(self, text: str) -> None:
-        self._say([(f"! {text}", "yellow")])
+        self._show([(f"! {text}", "yellow")])
 
     def close(self) -> None:
-        """Nothing is shown that would be in the way of what comes."""
+        """Plain lines leave nothing to clear away."""
 
     def _line(self, kind: str, name: str, subject: str, detail: str, seconds: float | None) -> None:
         began = self._began.pop((name, subject), None)
-        took = seconds if seconds is not None else time.monotonic() - began if began is not None else None
+        elapsed = seconds if seconds is not None else time.monotonic() - began if began is not None else None
         mark, colour = _MARKS[kind]
-        self._say([(f"{mark} ", colour), *words(name, subject, detail, took)])
+        self._show([(f"{mark} ", colour), *words(name, subject, detail, elapsed)])
 
-    def _say(self, parts: Parts) -> None:
-        """A reader who has gone decides nothing: what was begun is carried on, and the result finds the same."""
+    def _show(self, parts: Parts) -> None:
+        """A reader who left decides nothing: the verb goes on, and its result meets the same closed pipe."""
         with self._guard, contextlib.suppress(OSError, ValueError):
             self._print(parts)
 
@@ -64,7 +64,7 @@ class Lines(Observer):
 
 
 def words(name: str, subject: str, detail: str, seconds: float | None) -> Parts:
-    """A step in words: what, of which function, how far, how long."""
+    """A step in words: its name, the function, the detail, the time."""
     parts = [(name, ""), (f" {subject}" * bool(subject), "bold"), (f"  {detail}" * bool(detail), "")]
     timed = seconds is not None and seconds >= 0.05
     return [*parts, (f"  {show(seconds)}" if timed and seconds else "", "dim")]

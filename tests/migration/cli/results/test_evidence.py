@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from migration.cli.console import draw
+from migration.cli.results.draw import draw
 
 CASE = {
     "name": "counter", "function": "generate-artifact", "ok": False, "status": 503, "seconds": 1.5,
@@ -42,7 +42,7 @@ def test_a_failed_case_shows_why_its_request_its_log_lines_and_how_to_send_it_ag
         "  request: 3f6c0d7e-5b1f-4a56-9d0e-0a6f0f2f5a11",
         "  log: 💰 Token usage: { input: 1, }",
         "  log: busy",
-        "  again: curl -i -X POST http://x",
+        "  to repeat it: curl -i -X POST http://x",
         "✗ fix-counter",
         "  not sent: it needs cut_off of the case counter",
         "0 of 2 cases passed.",
@@ -68,10 +68,10 @@ def test_a_soak_says_what_was_decided_with_the_exact_interval(more: dict[str, An
     assert found == [
         first,
         "The success rate is between 95.1% and 100.0%.",
-        "p50 2.0 s, p95 5.0 s, p99 6.1 s of those that succeeded; spent $0.0562.",
+        "Successes took p50 2.0 s, p95 5.0 s, p99 6.1 s; spent $0.0562.",
     ]
 
 
 def test_a_soak_in_which_nothing_succeeded_speaks_of_no_times() -> None:
     nothing = {"p50": None, "p95": None, "p99": None, "cost_measured": False}
-    assert shown("soak", SOAK | nothing)[-1] == "spent $0.0562 by estimate."
+    assert shown("soak", SOAK | nothing)[-1] == "Spent $0.0562 (estimate)."

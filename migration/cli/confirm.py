@@ -1,0 +1,39 @@
+"""Asking before something is changed, and the command to type where nobody could answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from migration.base.command import Command
+from migration.base.errors import Refused
+
+if TYPE_CHECKING:
+    from migration.cli.output import Output
+    from migration.context import Context
+
+
+def agree(
+    out: Output, context: Context, what: str, yes: bool, command: Command, unattended: Command | None = None
+) -> bool:
+    """Whether the person agrees: `--yes`, or the project ref typed where the environment demands that.
+
+    `command` leads to the same question again; `unattended` needs no terminal.
+    """
+    if yes or not context.environment.confirm:
+        return True
+    ref = context.environment.project_ref or context.environment.name
+    try:
+        typed = out.ask(f"{what}? Type {ref} to go on:")
+    except Refused as error:
+        text = f"{what}? {error.message[:1].upper()}{error.message[1:]}. Nothing was changed."
+        raise Refused(text, unattended or command.plus(yes=True)) from None
+    if typed != ref:
+        raise Refused(f"Not confirmed: {typed or 'nothing'} was typed, not {ref}. Nothing was changed.", command)
+    return True
+
+
+def interactive() -> bool:
+    """Whether someone sits at the terminal."""
+    return sys.stdin.isatty() and not os.environ.get("CI")
