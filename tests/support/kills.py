@@ -238,7 +238,7 @@ def interrupt(act: Act, point: str, number: signal.Signals, folder: Path, caches
     assert seconds < 15.0, f"{seconds:.0f} s, far more than the promised 5, for machines that are busy"
     assert stage.context().lock.holder() is None
     told = _told(act, stage, stage.context())
-    assert code == (5 if told.interrupted else 130) or "git has still to follow" in told.message, f"exit {code}, {told}"
+    assert code == (5 if told.interrupted else 130) or "not reverted yet" in told.message, f"exit {code}, {told}"
     assert code == 5 or _live(stage) == act.old
     _mended(act, stage, stage.context, told, act.verb, _begun(known, stage.context()))
     assert status.run(stage.context()).exit_code == 0
@@ -295,7 +295,7 @@ def _told(act: Act, stage: Scene, context: Context) -> StatusResult:
 
 
 _OLD = ("nothing of it went live", "uploaded and not live", "nothing was put back yet")
-_NEW = ("its code is live and was not proven", "the code from before is live again", "has put back what was live")
+_NEW = ("its code is live and was not proven", "the code from before is live again", "restored what was live before")
 
 
 def _true(act: Act, message: str, live: Live) -> None:
@@ -310,7 +310,7 @@ def _mended(act: Act, stage: Scene, context: Callable[[], Context], told: Status
     if way == "rollback" and act.verb == "deploy" and not began:
         assert _live(stage) == act.old or act.between
         way = "deploy"  # there is nothing of it to take back
-    named = [command.split()[1] for command in told.next if command.startswith("inv ")]
+    named = [text.split()[1] for text in map(str, told.next) if text.startswith("inv ")]
     if told.interrupted and way not in named:
         before = _live(stage)
         code = _type(act, context, way)

@@ -16,7 +16,7 @@ from migration.deploy import deploy, plan
 from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.rehearsal.server import Running, start
-from tests.support import repos, scene, told
+from tests.support import drawn, repos, scene
 from tests.support.scene import Scene, index, text
 from tests.support.streams import Gone
 
@@ -208,8 +208,8 @@ def test_one_upload_that_fails_takes_the_others_back_and_says_for_how_long_they_
     result = _deploy(live.context())
     assert (result.deployment.outcome, result.exit_code) == ("restored", 3)
     assert "Failed to bundle" in result.message
-    assert "did not go live as a whole; what was live before is live again" in told.drawn("deploy", result)
-    assert "gate" not in told.drawn("deploy", result)
+    assert "did not go live as a whole; the previous code is live again" in drawn.drawn("deploy", result)
+    assert "gate" not in drawn.drawn("deploy", result)
     assert result.deployment.new_code_seconds > 0
     assert _texts(live) == {text(1)}
     live.running.heal()

@@ -10,7 +10,7 @@ from migration.base.errors import Refused
 from migration.base.plain import plain
 from migration.deploy import deploy, plan
 from migration.inspect import diagnose_functions, status
-from migration.inspect.examination import Look
+from migration.inspect.examination import Examination
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from tests.support import repos, scene
@@ -40,7 +40,7 @@ def test_what_a_rollback_deleted_is_the_same_as_nothing(stage: Scene) -> None:
     assert beta["live_version"] is None and beta["restorable"] == ""
     assert deploy.run(stage.context(), yes=True, gate=False).exit_code == 0
     assert {row.slug: row.git for row in status.run(stage.context()).functions}["beta"] == "same"
-    assert "beta" not in {found.subject for found in diagnose_functions.find(Look(stage.context()))}
+    assert "beta" not in {found.subject for found in diagnose_functions.find(Examination(stage.context()))}
 
 
 def test_the_other_function_can_be_mended_and_the_deleted_one_created_again(stage: Scene) -> None:

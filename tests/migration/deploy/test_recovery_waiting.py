@@ -12,7 +12,7 @@ from migration.deploy import deploy
 from migration.deploy.result import DeployResult
 from migration.inspect import status
 from migration.rollback import rollback
-from tests.support import crash, scene, told
+from tests.support import crash, drawn, scene
 from tests.support.scene import Scene
 
 WAITS = (
@@ -94,7 +94,7 @@ def test_a_deploy_says_for_how_long_what_another_one_left_answered(stage: Scene)
     assert [note for note in done.notes if f"alpha, beta left waiting by {first.id} answered for " in note], done.notes
     record = _outcome(stage, done.deployment.id)
     assert record["new_code_seconds"] == 0 and record["waited"][0]["seconds"] > 0
-    assert done.notes[0] in told.drawn("deploy", done)
+    assert done.notes[0] in drawn.drawn("deploy", done)
 
 
 def _outcome(stage: Scene, name: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from migration.deploy import deploy
 from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.inspect import status
-from tests.support import told
+from tests.support import drawn
 from tests.support.scene import Scene
 
 BRIEF = Pace(upload=2.0, retry=0.5, activate=0.5, wait=0.02, longest=0.1)
@@ -28,7 +28,7 @@ def _unknown(result: DeployResult) -> None:
     rows = json.loads(one_line(result))["deployment"]["functions"]
     assert [(row["slug"], row["before"]["version"], row["after"]) for row in rows] == [
         ("alpha", 1, None), ("beta", 1, None)]  # fmt: skip
-    assert told.drawn("deploy", result).count("?") == 2
+    assert drawn.drawn("deploy", result).count("?") == 2
 
 
 @pytest.mark.parametrize("nth", [3, 4])
