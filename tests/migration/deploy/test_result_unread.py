@@ -68,7 +68,7 @@ def test_a_platform_that_goes_down_with_the_activation_is_named_once(
 def test_status_tells_what_the_ledger_knows_while_the_platform_cannot_be_asked(stage: Scene) -> None:
     stage.running.fault("list", "status", status=503, nth=4, times=0)
     name = _deploy(stage).deployment.id
-    with pytest.raises(ServiceFailed, match=f"503.* The ledger says: the deploy {name} by .* has no end") as caught:
+    with pytest.raises(ServiceFailed, match=f"503.* The ledger: deploy {name} by .* has no outcome") as caught:
         status.run(stage.context())
     assert caught.value.exit_code == 3 and caught.value.hint
     stage.running.heal()
