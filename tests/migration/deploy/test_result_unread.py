@@ -74,5 +74,5 @@ def test_status_tells_what_the_ledger_knows_while_the_platform_cannot_be_asked(s
     stage.running.heal()
     assert _deploy(stage).exit_code == 0
     stage.running.fault("list", "status", status=503, times=0)
-    with pytest.raises(ServiceFailed, match=f"The ledger says: {name} is live"):
+    with pytest.raises(ServiceFailed, match=f"The ledger: {name} is live"):
         status.run(stage.context())
