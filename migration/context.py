@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import structs
 
@@ -31,12 +33,27 @@ if TYPE_CHECKING:
     from migration.ledger.ledger import Ledger
     from migration.ledger.lock import Lock
 
+T = TypeVar("T")
 SAMPLE = Path(__file__).parent / "rehearsal" / "app"
+
+
+class made_once(cached_property[T]):
+    """A `cached_property` that several threads may ask for at once: the first makes it, the others wait."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        super().__init__(make)
+        self._making = threading.RLock()
+
+    if not TYPE_CHECKING:  # its types are those of its base
+
+        def __get__(self, instance, owner=None):
+            with self._making:
+                return super().__get__(instance, owner)
 
 
 @dataclass
 class Context:
-    """Everything a phase needs; clients are made when they are first asked for."""
+    """Everything a phase needs; clients are made when they are first needed, from any thread."""
 
     config: Config
     environment: Environment
@@ -64,13 +81,13 @@ class Context:
         key = f"environments.{own.name}.access_token"
         return own.project_ref, configuration.need(own.access_token, key, f"the project of {own.name}")
 
-    @cached_property
+    @made_once
     def supabase(self) -> Supabase:
         from migration.clients.supabase import Supabase
 
         return Supabase(self.management, self.project()[0], Retry(self.clock))
 
-    @cached_property
+    @made_once
     def management(self) -> Metered:
         """The Management API of this environment; it keeps the rate limit that the answers name."""
         from migration.clients.quota import Metered
@@ -79,7 +96,7 @@ class Context:
         headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
         return Metered(own.api_url, headers, name="the Management API")
 
-    @cached_property
+    @made_once
     def edge(self) -> Edge:
         from migration.clients.edge import Edge
 
@@ -87,7 +104,7 @@ class Context:
         http = self._http(own.url, "the project", {})
         return Edge(http, own.anon_key, own.user_email, own.user_password)
 
-    @cached_property
+    @made_once
     def provider(self) -> OpenRouter:
         from migration.clients.openrouter import OpenRouter
 
@@ -106,18 +123,18 @@ class Context:
         key = self.environment.provider_key
         return openrouter.preflight(self.config, lambda: self.provider, key, self.clock.now())
 
-    @cached_property
+    @made_once
     def log_limiter(self) -> RateLimiter:
         """The one budget of log queries that all readers of this run share."""
         return RateLimiter(self.clock, self.environment.log_queries)
 
-    @cached_property
+    @made_once
     def repository(self) -> Repository:
         from migration.git.repository import Repository
 
         return Repository(self.app)
 
-    @cached_property
+    @made_once
     def ledger(self) -> Ledger:
         from migration.git.refs import choose
         from migration.ledger.ledger import Ledger, LedgerAddress
@@ -127,7 +144,7 @@ class Context:
         address = LedgerAddress(own.name, own.project_ref or "", self._shared, app.ledger)
         return Ledger(self.repository, refs, address, self.observer, self.clock)
 
-    @cached_property
+    @made_once
     def lock(self) -> Lock:
         from migration.ledger.lock import Lock
 

@@ -139,8 +139,7 @@ def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
         again = inv("deploy", only=flags.only, no_gate=flags.no_gate, wait=flags.wait, lift_hold=flags.lift_hold)
         return agree(out, context, "Deploy this", flags.yes, again, again.plus(plan=plan.hash[:12]))
 
-    return phase.run(
-        context,
+    options = phase.DeployOptions(
         yes=flags.yes,
         plan_hash=flags.plan or None,
         only=names("only", flags.only),
@@ -149,6 +148,7 @@ def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
         lift_hold=flags.lift_hold or None,
         confirm=confirm,
     )
+    return phase.run(context, options)
 
 
 def smoke(out: Output, env: str, case: str, junit: str) -> SmokeResult:

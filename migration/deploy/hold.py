@@ -1,4 +1,4 @@
-"""A hold: what was rolled back may not be deployed again until somebody lifts it.
+"""A hold: what was rolled back may not be deployed again until someone lifts it.
 
 Held is a revision that descends from the held tip and from no revert of it, and any source whose digest was rolled
 back. A revert is the recorded one, or another commit that put the files back: squash-merged, or made by hand. The hold
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from migration.base.clock import minute
-from migration.base.command import Chain, Command, Do, Step, chain, inv
+from migration.base.command import Chain, Command, Do, Step, chain, inv, sh
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.failpoint import failpoint
 from migration.git.repository import Repository
@@ -25,10 +25,12 @@ from migration.source.reader import Reader
 if TYPE_CHECKING:
     from migration.context import Context
 
+REASON = "why it is good now"  # what the printed command says in place of the person's own words
+
 
 @dataclass(frozen=True)
 class Hold:
-    """A hold that stands in the way: `id` is the deployment whose record carries it, `why` a clause for a sentence,
+    """A hold that stands in the way: `id` is the deployment whose record carries it, `why` what is on hold, in words,
     `revert` the commit that took the change back, empty where the record knows none."""
 
     id: str
@@ -42,7 +44,8 @@ class Hold:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.why}, which was rolled back by {self.who or 'somebody'} on {minute(self.at) or 'an unknown day'}"
+        by = f" by {self.who}" if self.who else ""
+        return f"{self.why}; rolled back{by} on {minute(self.at) or 'an unknown day'}"
 
 
 def make(deployment: Deployment, base: str | None = None) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def refuse(found: Hold, context: Context) -> Refused:
         steps: tuple[Step, ...] = (Do("to deploy it again:"), roll_forward(context, found.revert))
     else:
         steps = (inv("rollback"), Do("to deploy it as it is:"), lift_command())
-    return Refused(f"Not deployed: this is {found}.", *steps, hold=found.as_json())
+    return Refused(f"Not deployed, on hold: {found}.", *steps, hold=found.as_json())
 
 
 def undoing(record: Record) -> str:
@@ -118,7 +121,7 @@ def _revision(repository: Repository, record: Record, revision: str, remote: str
         return ""
     if reader and base and _taken_back(reader, record, revision):
         return ""
-    return f"revision {revision[:9]}, which contains {tip[:9]} and no revert of it"
+    return f"revision {revision[:9]}, which contains {tip[:9]} but not its revert"
 
 
 def _taken_back(reader: Reader, record: Record, revision: str) -> bool:
@@ -144,8 +147,8 @@ def _have(repository: Repository, tip: str, remote: str) -> None:
         repository.deepen(remote or "origin")
     except ServiceFailed as error:
         raise Refused(
-            f"This shallow clone cannot tell whether {tip[:9]}, which was rolled back, is in it.",
-            "git fetch --unshallow",
+            f"This shallow clone lacks the history to decide whether it contains {tip[:9]}, which was rolled back.",
+            sh("git", "fetch", "--unshallow"),
         ) from error
 
 
@@ -165,4 +168,4 @@ def roll_forward(context: Context, revert: str) -> Chain:
 
 def lift_command() -> Command:
     """Deploys what is on hold."""
-    return inv("deploy", lift_hold="why it is good now")
+    return inv("deploy", lift_hold=REASON)

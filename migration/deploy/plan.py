@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from migration.base.command import Command, Do, inv, sh
 from migration.base.errors import Refused
-from migration.base.finding import flag
 from migration.base.parallel import begin
 from migration.clients.supabase_types import Function, SecretDigest, same
 from migration.deploy import hold, recovery, snapshot
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 CHANGES = ("create", "update", "drifted")
+SHORTEST_HASH = 8  # hex digits of a plan's hash that confirm it
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class PlanItem:
     why: str
     source: Source = field(repr=False)
     live: Function | None = field(repr=False)
-    kept: Snapshot | None = field(repr=False)
+    snapshot: Snapshot | None = field(repr=False)
     settings: tuple[str, ...] = ()
     diff: str = ""
     left_version: int | None = None
@@ -64,18 +65,18 @@ class PlanItem:
     def restorable(self) -> str:
         if self.live is None:
             return "delete" if self.changes else ""
-        return self.kept.restorable if self.kept else "git"
+        return self.snapshot.restorable if self.snapshot else "git"
 
     @property
     def lost(self) -> str:
-        """Why what is live could not be put back; empty where it could."""
-        return self.kept.why if self.kept and self.kept.restorable == "no" else ""
+        """Why what is live cannot be restored; empty where it can."""
+        return self.snapshot.why if self.snapshot and self.snapshot.restorable == "no" else ""
 
-    def wanted(self) -> FunctionSpec:
+    def spec(self) -> FunctionSpec:
         return FunctionSpec(self.slug, self.source, self.live, self.verify_jwt)
 
     def as_json(self) -> dict[str, Any]:
-        live, kept = self.live, self.kept
+        live, taken = self.live, self.snapshot
         return {
             "slug": self.slug,
             "action": self.action,
@@ -86,7 +87,7 @@ class PlanItem:
             "live_version": live.version if live else None,
             "left_version": self.left_version,
             "restorable": self.restorable,
-            "restorable_why": kept.why if kept else "",
+            "restorable_why": taken.why if taken else "",
             "settings": list(self.settings),
             "warnings": list(self.source.warnings),
             "diff": self.diff,
@@ -105,7 +106,7 @@ class PlanItem:
 class Plan:
     """What a deploy made now would do. `hash` is SHA-256 in hex, the same as long as nothing of it has moved.
 
-    `pending`: the deployment without an end, if there is one; `busy`: somebody is at work on it, or on another.
+    `pending`: the deployment without an outcome, if there is one; `busy`: someone holds the lock.
     """
 
     environment: str
@@ -140,77 +141,71 @@ class Plan:
 
     @property
     def irreversible(self) -> tuple[PlanItem, ...]:
-        """What would change and could not be put back."""
+        """What would change and cannot be restored."""
         return tuple(item for item in self.changes if item.lost)
 
     @property
-    def command(self) -> str:
+    def command(self) -> Command:
         """What carries out this very plan."""
-        lift = " --lift-hold 'why it is good now'" if self.hold else ""
-        return f"inv deploy{flag(self.environment)} {self.flags}{lift}"
+        lift = hold.REASON if self.hold else None
+        return inv("deploy", env=self.environment, plan=self.hash[:12], only=self.only, lift_hold=lift)
 
     def as_json(self) -> dict[str, Any]:
         names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")
-        told = {name: getattr(self, name) for name in names}
+        head = {name: getattr(self, name) for name in names}
         rest = {"hold": self.hold, "lock": self.lock, "notes": list(self.notes), "next": self._next()}
         rest["interrupted"] = self.pending.as_json() if self.pending and not self.busy else None
-        return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **told, **rest}
+        return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **head, **rest}
 
     @property
     def only(self) -> str:
-        """What limits `inv plan` and `inv deploy` to the same functions again."""
-        return f" --only {','.join(item.slug for item in self.functions)}" if self.partial else ""
+        """What limits `inv plan` and `inv deploy` to the same functions again; empty for all."""
+        return ",".join(item.slug for item in self.functions) if self.partial else ""
 
-    @property
-    def flags(self) -> str:
-        """What names this very plan to `inv deploy`."""
-        return f"--plan {self.hash[:12]}{self.only}"
-
-    def _next(self) -> list[str]:
-        pending, env, mine = self.pending, flag(self.environment), [self.command] if self.changes else []
+    def _next(self) -> list[Command]:
+        pending, mine = self.pending, [self.command] if self.changes else []
         if pending and (pending.verdict != "abandoned" or not self.changes):
             return [] if self.busy else [*pending.next, *(mine if pending.verdict == "foreign" else [])]
         if self.changes and any(not one["present"] or one["matches"] is False for one in self.secrets):
-            return [f"inv secret{env} --set", f"inv deploy{env} {self.flags}"]
+            return [inv("secret", env=self.environment, set=True), *mine]
         return mine
 
 
 def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked: bool = False) -> Plan:
     """Reads git, the platform and the ledger, and changes none of them. Refused for a source that cannot run.
 
-    `locked`: the lock is ours, so nobody asks who has it.
+    `locked`: the lock is ours, so its holder is not looked up.
     """
     slugs, notes = choose(context, only)
     context.observer.step("plan")
     watched = context.config.migration.unchanged
-    found, functions, history, digests, head, holder = _read(context, slugs, locked)
-    live = {function.slug: function for function in functions}
-    sources = reader.whole(_present(context, found, live, history))
-    base = history.base(_first_base(context), _fresh(sources, history))
-    reading = begin([lambda: _past(context, base, [*slugs, *watched])])
-    pending = recovery.look(context, history, live)
-    judged = _items(context, list(sources.values()), live, history, reading, diff, digests, pending)
-    items = [{one.slug: one for one in judged}.get(slug) or _nowhere(slug) for slug in slugs]
-    past = reading()[0]
-    settings = context.config.migration.functions
+    now = _read(context, slugs, locked)
+    sources = reader.whole(_present(context, now))
+    base = now.history.base(_first_base(context), _fresh(sources, now.history))
+    past = begin([lambda: _past(context, base, [*slugs, *watched])])
+    pending = recovery.look(context, now.history, now.live)
+    judged = {item.slug: item for item in _items(context, list(sources.values()), now, past, diff, pending)}
+    items = [judged.get(slug) or _nowhere(slug) for slug in slugs]
+    known = past()[0]
+    holder = now.holder
     context.observer.done("plan")
     return Plan(
         environment=context.environment.name,
         project_ref=context.supabase.ref,
-        revision=head,
+        revision=now.head,
         base_revision=base,
-        partial=bool(set(settings) - set(slugs)) and bool(only),
+        partial=bool(set(context.config.migration.functions) - set(slugs)) and bool(only),
         functions=tuple(items),
-        unchanged=tuple(differences.unchanged(context, watched, past, base)),
-        secrets=tuple(_secrets(context, digests)),
-        hold=_hold(context, history, head, [item for item in items if item.changes]),
-        lock=holder.facts() if holder and not holder.stale else None,
-        notes=(*notes, *_unheard(context), *_pending(pending, holder), *_notes(items, base, past is not None)),
-        history=history,
-        live=live,
-        digests={secret.name: secret.digest for secret in digests},
+        unchanged=tuple(differences.unchanged(context, watched, known, base)),
+        secrets=tuple(_secrets(context, now.secrets)),
+        hold=_hold(context, now.history, now.head, [item for item in items if item.changes]),
+        lock=holder.facts() if holder else None,
+        notes=(*notes, *_ledger_notes(context), *_pending(pending, holder), *_notes(items, base, known is not None)),
+        history=now.history,
+        live=now.live,
+        digests={secret.name: secret.digest for secret in now.secrets},
         pending=pending,
-        busy=holder is not None and not holder.stale,
+        busy=holder is not None,
     )
 
 
@@ -219,7 +214,7 @@ def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]
     known = context.config.migration.functions
     strangers = [slug for slug in only if slug not in known]
     if strangers:
-        raise Refused(f"{strangers[0]} is not one of migration.functions ({', '.join(known)}).", "inv plan")
+        raise Refused(f"{strangers[0]} is not one of migration.functions ({', '.join(known)}).", inv("plan"))
     wanted = [slug for slug in known if not only or slug in only]
     enabled = [slug for slug, settings in reader.reader(context).settings(wanted).items() if settings.enabled]
     skipped = [
@@ -228,31 +223,37 @@ def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]
     return enabled, skipped
 
 
-def _read(
-    context: Context, slugs: list[str], locked: bool
-) -> tuple[dict[str, Source | Refused], list[Function], History, list[SecretDigest], str, LockHolder | None]:
+@dataclass(frozen=True)
+class _Reading:
+    """What a plan is made of: the checkout, the platform and the ledger as they are now. `holder`: who works under
+    the lock, None where that is us or a stale lock."""
+
+    sources: Mapping[str, Source | Refused]
+    live: Mapping[str, Function]
+    secrets: Sequence[SecretDigest]
+    history: History
+    head: str
+    holder: LockHolder | None
+
+
+def _read(context: Context, slugs: list[str], locked: bool) -> _Reading:
     """All at once: the disk, the platform twice, the git remote (once, for ledger and lock alike), the clone."""
     context.project()  # refused before anything is begun
-    context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
     ours = begin(
         [
             lambda: reader.reader(context).tried(slugs),
             context.ledger.history,
-            lambda: _here(context),
+            context.repository.head,
+            lambda: (context.repository.prefix, context.ledger.who),  # kept by them: the first record needs both
         ]
     )
     platform = context.supabase  # HTTP is imported here, while git and Deno are at work
     theirs = begin([platform.functions, platform.secrets])
-    found, history, head = ours()
-    functions, digests = theirs()
-    holder = None if locked or context.ledger.offline else context.lock.holder(fresh=False)
-    return found, functions, history, digests, head, holder
-
-
-def _here(context: Context) -> str:
-    """The revision; asked with it is what a deploy will need to know of the clone soon."""
-    context.repository.prefix, context.ledger.who  # noqa: B018 - kept by them
-    return context.repository.head()
+    sources, history, head, _ = ours()
+    functions, secrets = theirs()
+    holder = None if locked or context.ledger.outage else context.lock.holder(fresh=False)
+    live = {function.slug: function for function in functions}
+    return _Reading(sources, live, secrets, history, head, None if holder is None or holder.stale else holder)
 
 
 def _fresh(sources: Mapping[str, Source], history: History) -> list[str]:
@@ -275,46 +276,46 @@ def _first_base(context: Context) -> str:
         return ""
     found = context.repository.revision(named)
     if found is None:
-        raise Refused(f"app.base {named} is no commit of {context.app}.", "mend app.base in config.yaml, or git fetch")
+        text = f"app.base {named} is not a commit of {context.app}."
+        raise Refused(text, Do("set app.base in config.yaml, or fetch it:"), sh("git", "-C", str(context.app), "fetch"))
     return found
 
 
 def _items(
     context: Context,
     sources: list[Source],
-    live: Mapping[str, Function],
-    history: History,
+    reading: _Reading,
     past: Callable[[], list[Any]],
     diff: bool,
-    digests: Sequence[SecretDigest],
     pending: Recovery | None,
 ) -> list[PlanItem]:
+    live, history = reading.live, reading.history
     judged = [(found, live.get(found.slug), history.left(found.slug)) for found in sources]
     actions = {
         found.slug: _ours(pending, found.slug, now)
-        or _action(found, now, left, _rotated(context, history, left, digests))
+        or _action(found, now, left, _rotated(context, history, left, reading.secrets))
         for found, now, left in judged
     }
     replaced = [now for found, now, _ in judged if now is not None and actions[found.slug][0] in CHANGES]
-    kept = snapshot.take(context, replaced, lambda: past()[0] or {})
+    snapshots = snapshot.take(context, replaced, lambda: past()[0] or {})
     return [
         PlanItem(
             found.slug,
             *actions[found.slug],
             found,
             now,
-            kept.get(found.slug),
+            snapshots.get(found.slug),
             tuple(differences.settings(found, now, _jwt(history, left))),
-            differences.text(found, kept[found.slug].body) if diff and found.slug in kept else "",
+            differences.text(found, snapshots[found.slug].body) if diff and found.slug in snapshots else "",
             left.version if left else None,
         )
         for found, now, left in judged
     ]
 
 
-def _unheard(context: Context) -> list[str]:
-    told = context.ledger.offline
-    return [f"The ledger is as this clone last knew it: {told}"] if told else []
+def _ledger_notes(context: Context) -> list[str]:
+    offline = context.ledger.offline
+    return [f"Cannot read the ledger, showing what this clone last knew: {offline}"] if offline else []
 
 
 def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[str, str] | None:
@@ -323,15 +324,15 @@ def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[s
     if pending is None or found is None or live is None or found.state not in ("live", "restored"):
         return None
     kind = "deployment" if pending.deployment.kind == "deploy" else "rollback"
-    did = "made" if found.state == "live" else "put back what was there before, and that made"
-    return "update", f"the unfinished {kind} {pending.deployment.id} {did} version {live.version} live"
+    did = "made" if found.state == "live" else "restored, as"
+    return "update", f"v{live.version} is what the unfinished {kind} {pending.deployment.id} {did}"
 
 
 def _pending(pending: Recovery | None, holder: LockHolder | None) -> list[str]:
     """What stands between two states, or is simply going on."""
     if pending is None:
         return []
-    if holder is not None and not holder.stale:
+    if holder is not None:
         return [f"The {pending.deployment.kind} {pending.deployment.id} is under way."]
     closed = " The next deploy closes it." if pending.verdict == "abandoned" else ""
     return [f"{pending.message}{closed}"]
@@ -360,21 +361,21 @@ def _action(
 ) -> tuple[str, str]:
     if live is None:
         gone = left is not None and left.version is not None
-        return "create", "it was deployed before, and someone deleted it" if gone else "it is not on the platform yet"
+        return "create", "it was deleted outside Cutover" if gone else "it is not on the platform yet"
     if left is None:
-        return "update", f"version {live.version} is live, and the ledger does not know it"
+        return "update", f"v{live.version} was not deployed with Cutover"
     if left.version != live.version:
-        was = f"left version {left.version}" if left.version else "deleted it"
-        return "drifted", f"{left.deployment} {was}, and someone else made version {live.version} live"
+        was = f"left v{left.version} live" if left.version else "deleted it"
+        return "drifted", f"v{live.version} was deployed outside Cutover; {left.deployment} {was}"
     if live.status not in ("ACTIVE", "THROTTLED"):
-        return "update", f"version {live.version} is {live.status}, not ACTIVE"
+        return "update", f"v{live.version} is {live.status}, not ACTIVE"
     if left.source_digest != found.digest:
-        return "update", f"its source differs from version {live.version}"
+        return "update", f"its source differs from v{live.version}"
     if found.verify_jwt is not None and found.verify_jwt != live.verify_jwt:
         return "update", "its settings differ from what is deployed"
     if rotated:
-        return "update", f"{', '.join(rotated)} was set after version {live.version} was deployed"
-    return "same", f"version {live.version} has this very source"
+        return "update", f"{', '.join(rotated)} was set after v{live.version} was deployed"
+    return "same", f"v{live.version} has this source"
 
 
 def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str, Any]]:
@@ -397,44 +398,65 @@ def _hold(context: Context, history: History, head: str, changing: Sequence[Plan
 
 
 def _notes(items: Sequence[PlanItem], base: str, known: bool) -> list[str]:
-    notes = [f"The base revision {base[:12]} is not in this clone: git fetch --unshallow"] if base and not known else []
+    notes = (
+        [f"The base revision {base[:12]} is not in this clone; {sh('git', 'fetch', '--unshallow')} brings it."]
+        if base and not known
+        else []
+    )
     if not base and any(item.live is not None for item in items):
         notes.append("The ledger is empty and app.base is not set: only downloads can be restored.")
     for item in items:
-        if item.kept is not None and item.kept.restorable == "no":
-            notes.append(f"{item.slug} could not be put back: {item.kept.why}.")
+        if item.lost:
+            notes.append(f"{item.slug} cannot be restored: {item.lost}.")
     return notes
 
 
-Read = Mapping[str, Source | Refused]
-
-
-def _present(
-    context: Context, found: Read, live: Mapping[str, Function], history: History
-) -> dict[str, Source | Refused]:
-    """What was read, without the functions that are nowhere; a refusal says so where a function is still live."""
-    judged: dict[str, Source | Refused] = {}
-    for slug, result in found.items():
-        if isinstance(result, Absent) and slug in live:
-            judged[slug] = _left_behind(context, result, live[slug])
-        elif not (isinstance(result, Absent) and _deleted(history, slug)):
-            judged[slug] = result
-    return judged
+def _present(context: Context, reading: _Reading) -> dict[str, Source | Refused]:
+    """What was read, without functions that are neither in the app nor live; where one is still live, a refusal."""
+    present: dict[str, Source | Refused] = {}
+    for slug, result in reading.sources.items():
+        if isinstance(result, Absent) and slug in reading.live:
+            present[slug] = _left_behind(context, result, reading.live[slug])
+        elif not (isinstance(result, Absent) and _deleted(reading.history, slug)):
+            present[slug] = result
+    return present
 
 
 def _nowhere(slug: str) -> PlanItem:
-    """A function that is nowhere, as the plan tells of it: there is nothing to do."""
+    """A function whose creation was rolled back: there is nothing to do."""
     return PlanItem(slug, "same", "it is neither in the app nor on the platform", Source(slug, "", {}), None, None)
 
 
 def _deleted(history: History, slug: str) -> bool:
-    """Whether the last thing that happened to it was that we deleted it, and not that its name was mistyped."""
+    """Whether we deleted it last; else its name may be mistyped."""
     left = history.left(slug)
     return left is not None and left.version is None
 
 
 def _left_behind(context: Context, error: Absent, live: Function) -> Absent:
     path = error.data["path"]
-    text = f"{live.slug}: {path} does not exist, and version {live.version} of {live.slug} is still on the platform."
-    mend = f"Put the file back, or take {live.slug} out of migration.functions in config.yaml."
-    return Absent(f"{text} {mend}", f"git -C {shlex.quote(str(context.app))} log --oneline -- {shlex.quote(path)}")
+    text = f"{live.slug}: {path} does not exist, and v{live.version} is still live."
+    way = Do(f"put the file back, or take {live.slug} out of migration.functions in config.yaml; its commits:")
+    return Absent(text, way, sh("git", "-C", str(context.app), "log", "--oneline", "--", path))
+
+
+# Confirming a plan by its hash
+
+
+def check_hash(given: str) -> None:
+    """Refused for what cannot be a plan's hash: fewer digits than `SHORTEST_HASH` could mean many plans."""
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST_HASH},64}}", given):
+        text = f"--plan takes the hash that plan shows, at least {SHORTEST_HASH} hex digits of it, not {given!r}."
+        raise Refused(f"Not deployed: {text}", inv("plan"))
+
+
+def matches(full: str, given: str) -> bool:
+    """Whether a checked hash of a command line names this plan."""
+    return full.startswith(given.lower())
+
+
+def expect(made: Plan, given: str) -> None:
+    """Refused where the plan is another one than the person has seen."""
+    if not matches(made.hash, given):
+        text = f"the plan is {made.hash[:12]} now, not {given}: something changed since."
+        raise Refused(f"Not deployed: {text}", inv("plan", only=made.only), made.command)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from migration.base.command import Shell, Steps, chain, inv, sh
 from migration.base.errors import Refused
 from migration.base.finding import Finding
 from migration.base.parallel import begin, every
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 def check(context: Context, made: Plan) -> None:
     """Refused with everything that stands in the way at once; what is only doubtful is a warning."""
     context.observer.step("preflight")
-    context.repository, context.config  # noqa: B018 - made once, before threads ask for them
     tasks: list[Callable[[], list[Finding]]] = [
         lambda: list(_unsaved(context, made)),
         lambda: list(_unpushed(context, made)),
@@ -48,20 +47,18 @@ def _unsaved(context: Context, made: Plan) -> Iterator[Finding]:
     dirty = [path for path in (*changed, *unknown) if path not in foreign]
     hidden = [path for path, blob in here.items() if known.get(path, blob) != blob and path not in changed]
     if hidden:
-        problem = "function files differ from the commit, and git was told not to look"
-        names = shlex.join(hidden)
-        look = " && ".join(
-            _git(context, f"update-index --no-{bit} {names}") for bit in ("skip-worktree", "assume-unchanged")
-        )
-        yield Finding("hidden", problem, f"{_some(hidden)} (skip-worktree or assume-unchanged)", look)
+        problem = "function files differ from the commit, and git is set to ignore that"
+        bits = ("--no-skip-worktree", "--no-assume-unchanged")
+        look = chain(*(_git(context, "update-index", bit, *hidden) for bit in bits))
+        yield Finding("hidden", problem, f"{_some(hidden)} (skip-worktree or assume-unchanged)", Steps((look,)))
     if foreign:
         problem = "files of a submodule cannot be part of a function's source"
         why = "a rollback could not take them back in git; copy them into the app and commit them"
-        yield Finding("submodule", problem, f"{_some(foreign)} ({why})", _git(context, "submodule status"))
+        yield Finding("submodule", problem, f"{_some(foreign)} ({why})", Steps((_git(context, "submodule", "status"),)))
     if dirty:
-        names = shlex.join(dict.fromkeys(dirty))
-        steps = [_git(context, command) for command in (f"add -- {names}", f"commit -- {names}", "push")]
-        yield Finding("dirty", "function files are not committed", _some(dirty), " && ".join(steps))
+        names = list(dict.fromkeys(dirty))
+        save = chain(_git(context, "add", "--", *names), _git(context, "commit", "--", *names), _git(context, "push"))
+        yield Finding("dirty", "function files are not committed", _some(dirty), Steps((save,)))
 
 
 def _foreign(context: Context, revision: str, paths: list[str]) -> list[str]:
@@ -75,21 +72,21 @@ def _some(paths: list[str]) -> str:
     return ", ".join(once[:5]) + (f" and {len(once) - 5} more" if len(once) > 5 else "")
 
 
-def _git(context: Context, command: str) -> str:
-    return f"git -C {shlex.quote(str(context.app))} {command}"
+def _git(context: Context, *words: str) -> Shell:
+    return sh("git", "-C", str(context.app), *words)
 
 
 def _unpushed(context: Context, made: Plan) -> Iterator[Finding]:
     if not context.ledger.shared:
-        shown = "ledger and lock stay here"
-        yield Finding("no_remote", "the app has no git remote", shown, _git(context, "remote --verbose"), "warning")
+        effect, look = "ledger and lock stay on this machine", Steps((_git(context, "remote", "--verbose"),))
+        yield Finding("no_remote", "the app has no git remote", effect, look, "warning")
     elif not _published(context, made.revision):
         where = f"{made.revision[:9]} is not in {context.remote}/{context.config.app.branch}"
-        yield Finding("unpushed", "the revision is not pushed", where, _git(context, "push"))
+        yield Finding("unpushed", "the revision is not pushed", where, Steps((_git(context, "push"),)))
 
 
 def _published(context: Context, revision: str) -> bool:
-    """Whether the remote's branch contains the revision; the ledger has just heard where that branch is."""
+    """Whether the remote's branch contains the revision; reading the ledger has just shown where that branch is."""
     repository, remote, branch = context.repository, context.remote, context.config.app.branch
     tip = (context.ledger.remote_refs or {}).get(f"refs/heads/{branch}") or repository.tracked(remote, branch)
     if tip in (None, revision):
@@ -99,18 +96,17 @@ def _published(context: Context, revision: str) -> bool:
 
 
 def _secrets(made: Plan) -> Iterator[Finding]:
+    upload = Steps((inv("secret", set=True),))
     for secret in made.secrets:
+        name = str(secret["name"])
         if not secret["present"]:
-            yield Finding(
-                "secret_absent", "a secret is missing", secret["name"], "inv secret --set", subject=secret["name"]
-            )
+            yield Finding("secret_absent", "a secret is missing", name, upload, subject=name)
         elif secret["matches"] is False:
-            told = f"{secret['name']} on the platform is another value than yours"
-            yield Finding("secret_differs", "a secret differs", told, "inv secret --set", subject=secret["name"])
+            evidence = f"{name} on the platform differs from .env"
+            yield Finding("secret_differs", "a secret differs", evidence, upload, subject=name)
 
 
 def _provider(context: Context) -> list[Finding]:
     if context.config.provider is None:
         return []
-
     return context.check_provider()

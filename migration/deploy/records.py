@@ -13,6 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migration.base.command import inv
 from migration.base.errors import Unfinished, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.filename import filename
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from migration.ledger.deployments import Deployment, History
     from migration.ledger.lock import LockHold
 
-
-KEPT = 20
+Record = dict[str, Any]
+KEPT = 20  # journals on this machine, of the newest deployments
 
 
 class Journal:
@@ -94,36 +95,33 @@ def _whole(line: str) -> bool:
         return False
 
 
-Record = dict[str, Any]
-
-
-def name(now: datetime) -> str:
+def new_id(now: datetime) -> str:
     """A deployment's id: when it began (UTC), and four hex digits that keep two apart."""
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def require_ledger(context: Context) -> None:
-    """Raises unless the ledger was just heard: under the lock, what this clone last knew may be an earlier story."""
-    if context.ledger.offline:
-        text = f"Nothing was changed: the ledger could not be read again. {context.ledger.offline}"
-        raise Unreachable(text, "inv status")
+    """Raises unless the ledger was just read from the remote: what this clone last knew may be older."""
+    if outage := context.ledger.outage:
+        text = f"Nothing was changed: the ledger could not be read again. {outage.message}"
+        raise Unreachable(text, *(outage.steps or (inv("status"),)))
 
 
-def begin(context: Context, deployment: str, held: LockHold, history: History) -> Recording:
+def begin(context: Context, deployment: str, lock: LockHold, history: History) -> Recording:
     """The records of a deployment that acts on this history, read under the lock."""
     require_ledger(context)
-    return Recording(context, deployment, held, history)
+    return Recording(context, deployment, lock, history)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The records of one deployment. `held` is the lock; None only for a rollback that was told to go without."""
+    """The records of one deployment. `lock` is None only for a rollback with --without-lock."""
 
     context: Context
     deployment: str
-    held: LockHold | None
+    lock: LockHold | None
     history: History
-    putting_back: bool = False
+    restores: bool = False
     _written: list[Record] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -131,12 +129,12 @@ class Recording:
         return Journal(self.context.state, self.context.environment.name, self.deployment)
 
     def restoring(self) -> Recording:
-        return replace(self, putting_back=True)
+        return replace(self, restores=True)
 
     def staged(self, answers: Sequence[Mapping[str, Any]], lost: Sequence[str]) -> None:
         """One record with all staging answers, before the activation."""
         failpoint("record.staged")
-        record: Record = {"record": "staged", "deployment": self.deployment, "restoring": self.putting_back}
+        record: Record = {"record": "staged", "deployment": self.deployment, "restoring": self.restores}
         self._append({**record, "answers": [dict(answer) for answer in answers], "perhaps_stranded": list(lost)})
         failpoint("record.staged.after")
 
@@ -151,21 +149,21 @@ class Recording:
         """The deployment as its intent describes it."""
         found = fold([*self.history.records, *self._written]).find(self.deployment)
         if found is None:
-            raise Unfinished("The ledger lost the record of this deployment.", "inv status")
+            raise Unfinished("The ledger has lost the record of this deployment.", inv("status"))
         return found
 
     def outcome(self, record: Record) -> None:
-        """What has already happened: it is kept in a file where the ledger cannot be written. Gives the lock back."""
+        """What has already happened: it is kept in a file where the ledger cannot be written. Releases the lock."""
         failpoint("record.outcome")
         whole = {"record": "outcome", "deployment": self.deployment, **record}
-        lost = self.held is None or self.held.lost
+        lost = self.lock is None or self.lock.lost
         self.context.ledger.keep(whole, release=not lost)
         failpoint("record.outcome.after")
 
     def confirm(self) -> None:
         """Raises unless the lock was surely ours within the last 15 seconds."""
-        if self.held is not None:
-            self.held.fresh()
+        if self.lock is not None:
+            self.lock.fresh()
 
     def explained(self, slug: str) -> bool:
         """Whether an earlier deployment of ours left, or may have left, a staged version of this function."""

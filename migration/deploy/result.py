@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
+from migration.base.command import AGAIN, Command, Step, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted
 from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
+from migration.deploy.recovery import Recovery
 from migration.deploy.release import ReleaseResult, TimedStep
-from migration.ledger.deployments import Deployment
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FunctionVersion:
-    """A function at one moment; `version` None: it was not there."""
+    """A function at one moment; `version` None: it did not exist."""
 
     version: int | None
     source_digest: str | None
@@ -31,7 +32,7 @@ class FunctionVersion:
 
 @dataclass(frozen=True)
 class FunctionResult:
-    """One function of it; `after` None: nobody could see what is live of it now."""
+    """One function of a deployment; `after` None: what is live of it now could not be read."""
 
     slug: str
     action: str
@@ -43,7 +44,7 @@ class FunctionResult:
 class DeploymentSummary:
     """One deployment. `outcome`: live, unproven, ungated, restored, abandoned, unfinished; same when nothing differed.
 
-    `new_code_seconds`: how long the new code answered before it was taken back. `restored_seconds`: how long that took.
+    `new_code_seconds`: how long the new code was live before the restore. `restored_seconds`: how long that took.
     """
 
     id: str
@@ -68,14 +69,14 @@ class DeployResult:
     phases: tuple[dict[str, Any], ...] = ()
     gate: dict[str, Any] = field(default_factory=dict)
     message: str = ""
-    next: tuple[str, ...] = ()
+    next: tuple[Step | str, ...] = ()
     exit_code: int = 0
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SettledVersions:
-    """What a deployment had left waiting was activated on the way, and answered callers until the wanted code did."""
+    """What an earlier deployment had staged: activated on the way, and live until the wanted code replaced it."""
 
     deployment: str
     functions: tuple[str, ...]
@@ -84,7 +85,7 @@ class SettledVersions:
     @property
     def note(self) -> str:
         names = ", ".join(self.functions)
-        return f"The version of {names} left waiting by {self.deployment} answered for {show(self.seconds)}."
+        return f"The version of {names} that {self.deployment} had staged was live for {show(self.seconds)}."
 
     def record(self) -> dict[str, Any]:
         return {**vars(self), "functions": list(self.functions), "seconds": round(self.seconds, 3)}
@@ -93,16 +94,31 @@ class SettledVersions:
 def settled_versions(seconds: Mapping[str, float], left_by: Callable[[str], str]) -> list[SettledVersions]:
     """By deployment. What a release settled of its own is the very code that it wants."""
     names = {slug: left_by(slug) for slug in seconds}
-    found = {name: tuple(slug for slug in sorted(seconds) if names[slug] == name) for name in names.values() if name}
-    return [SettledVersions(name, group, max(seconds[slug] for slug in group)) for name, group in found.items()]
+    groups = {name: tuple(slug for slug in sorted(seconds) if names[slug] == name) for name in names.values() if name}
+    return [SettledVersions(name, group, max(seconds[slug] for slug in group)) for name, group in groups.items()]
+
+
+def nothing_to_deploy(plan: Plan, closed: Recovery | None, now: datetime) -> DeployResult:
+    """The result where nothing differs; `closed`: the interrupted deployment that was closed on the way."""
+    live = plan.history.live
+    summary = DeploymentSummary(
+        live.id if live else "", "same", plan.revision, plan.base_revision, (), now, now, plan.hash
+    )
+    text = "Nothing to deploy: every function is live with this source." if plan.functions else "Nothing to deploy."
+    text = " ".join([text, *(note for note in plan.notes if "is not deployed" in note)])
+    if closed is None:
+        return DeployResult(summary, message=text)
+    kind, name = closed.deployment.kind, closed.deployment.id
+    text = f"{text} Closed the interrupted {kind} {name}: nothing of it had gone live. {closed.waits}".rstrip()
+    return DeployResult(summary, message=text, next=closed.next if kind == "rollback" else ())
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of it. `versions` are live now (None: not there), and `seen` is whether the rest is as it was before:
-    if not, nobody could look; `restored`: seconds that putting back took.
-
-    `back`: the functions are what they were before, so that their digests are the former ones.
+    """What became of a deployment. `versions` are live now (None: not there); `seen`: whether the rest is as before,
+    False where the platform could not be read. `back`: the functions are what they were before, so that their digests
+    are the former ones. `exposed`: seconds of new code before a restore. `restored`: seconds that the restore took.
+    `steps`: what removes the cause.
     """
 
     outcome: str
@@ -112,137 +128,149 @@ class Outcome:
     back: bool = False
     seen: bool = True
     gate: GateResult | None = None
-    answered: float = 0.0
+    exposed: float = 0.0
     restored: float | None = None
     hold: dict[str, Any] | None = None
-    hint: str = ""
+    steps: tuple[Step | str, ...] = ()
 
 
 @dataclass
 class OutcomeWriter:
-    """Writes the end of one deployment, once."""
+    """Writes the outcome of one deployment, once."""
 
     context: Context
-    made: Plan
+    plan: Plan
     recording: Recording
     began: datetime
     steps: list[TimedStep]
-    waited: list[SettledVersions] = field(default_factory=list)
+    settled: list[SettledVersions] = field(default_factory=list)
 
-    def close(self, end: Outcome) -> DeployResult:
-        """Records the outcome and gives the lock back in the same push."""
-        after = self._after(end)
-        functions = (
-            [] if end.outcome == "abandoned" else [{"slug": slug, "after": vars(side)} for slug, side in after.items()]
-        )
+    def close(self, outcome: Outcome) -> DeployResult:
+        """Records the outcome and releases the lock in the same push."""
+        after = {} if outcome.outcome == "abandoned" else self._after(outcome)
         record: dict[str, Any] = {
-            "outcome": end.outcome,
-            "functions": functions,
+            "outcome": outcome.outcome,
+            "functions": [{"slug": slug, "after": vars(version)} for slug, version in after.items()],
             "steps": [step.record() for step in self.steps],
-            "gate": end.gate.record() if end.gate else {},
-            "new_code_seconds": round(end.answered, 3),
-            "waited": [one.record() for one in self.waited],
-            "message": end.message,
+            "gate": outcome.gate.record() if outcome.gate else {},
+            "new_code_seconds": round(outcome.exposed, 3),
+            "waited": [one.record() for one in self.settled],
+            "message": outcome.message,
         }
-        deployment = self.record()
-        self.recording.outcome(record | ({"hold": end.hold} if end.hold else {}))
+        deployment = self.deployment()
+        self.recording.outcome(record | ({"hold": outcome.hold} if outcome.hold else {}))
         interrupts.settled()
-        details = {**end.gate.details, "verdict": end.gate.verdict, "why": end.gate.why} if end.gate else {}
-        phases = tuple({**step.record(), "ok": True} for step in self.steps)
-        ended = self._deployed(deployment, end, after)
-        notes = tuple(one.note for one in self.waited)
-        return DeployResult(ended, phases, details, end.message, self._next(end), end.code, notes)
+        gate = outcome.gate
+        return DeployResult(
+            self._summary(deployment, outcome, self._after(outcome)),
+            tuple({**step.record(), "ok": True} for step in self.steps),
+            {**gate.details, "verdict": gate.verdict, "why": gate.why} if gate else {},
+            outcome.message,
+            _next(outcome),
+            outcome.code,
+            tuple(one.note for one in self.settled),
+        )
 
     def failed(self, released: ReleaseResult, live: Mapping[str, int]) -> DeployResult:
-        """Not everything went live, and `release` has put right what it could. `live`: versions that an interrupted
-        run of it had made live before."""
+        """Not everything went live, and the release has restored what it could. `live`: versions that an interrupted
+        run of this deployment had made live before."""
         outcome = {"untouched": "abandoned", "restored": "restored"}.get(released.outcome, "unfinished")
         outcome = "unfinished" if outcome == "abandoned" and live else outcome
-        said = released.error.message if released.error else "The release failed."
-        seconds = released.new_code_seconds
-        more = {
+        error, exposed = released.error, released.new_code_seconds
+        cause = error.message.rstrip(". ") if error else "The release failed"
+        effect = {
             "abandoned": " Nothing went live.",
-            "restored": f" What was live before is live again; the new code answered for {seconds:.1f} s.",
-        }
+            "restored": f" What was live before is live again; the new code was live for {exposed:.1f}s.",
+        }.get(outcome, "")
         if released.lost:
-            self._lost(released.lost)
-        hint = released.error.hint if released.error else ""
-        code = 5 if outcome == "unfinished" else 3
-        text = f"{said.rstrip('. ')}.{more.get(outcome, '')}"
-        versions, back = {**live, **released.versions}, outcome == "restored"
-        seen = released.outcome != "unfinished"
-        return self.close(Outcome(outcome, text, code, versions, back, seen, answered=seconds, hint=hint))
+            self._staged(list(self.recording.journal.answers().values()), released.lost)
+        return self.close(
+            Outcome(
+                outcome,
+                f"{cause}.{effect}",
+                5 if outcome == "unfinished" else 3,
+                {**live, **released.versions},
+                back=outcome == "restored",
+                seen=released.outcome != "unfinished",
+                exposed=exposed,
+                steps=error.steps if error else (),
+            )
+        )
 
     def unseen(self, error: CutoverError) -> DeployResult:
-        """The new code was activated, and then the platform could not be asked any more."""
-        text = f"The new code is live as far as anyone could see, and not proven: {error.message}"
+        """The new code was activated, and then the platform could not be read any more."""
+        text = f"The new code was activated and not proven; then the platform could not be read: {error.message}"
         return self.close(Outcome("unfinished", text, 5, seen=False))
 
     def interrupted(self, error: BaseException) -> None:
-        """Within seconds: what was answered, what may be stranded, and that this is not the end."""
+        """Within seconds: which staging answers came, what may be stranded, and that this is not the end."""
         ledger, journal = self.context.ledger, self.recording.journal
         ledger.hurry()
         answers, sent = journal.answers(), journal.sent()
         begun = bool(sent) or self.recording.history.find(self.recording.deployment) is not None  # by another machine
         if sent:
             self._staged(list(answers.values()), sorted(sent - set(answers)), failures=1)
-        by = f"interrupted by {error}" if isinstance(error, Interrupted) else f"this machine failed: {error}"
-        self.recording.outcome({"outcome": "unfinished" if begun else "abandoned", "functions": [], "message": by})
+        cause = f"interrupted by {error}" if isinstance(error, Interrupted) else f"local error: {error}"
+        self.recording.outcome({"outcome": "unfinished" if begun else "abandoned", "functions": [], "message": cause})
         if not begun:
             interrupts.settled()
 
-    def record(self) -> Deployment:
+    def deployment(self) -> Deployment:
         """What the ledger knows of it so far."""
         return self.recording.begun()
-
-    def _lost(self, lost: Sequence[str]) -> None:
-        self._staged(list(self.recording.journal.answers().values()), lost)
 
     def _staged(self, answers: list[dict[str, Any]], lost: Sequence[str], failures: int = 12) -> None:
         record = {"record": "staged", "deployment": self.recording.deployment, "answers": answers}
         self.context.ledger.keep({**record, "perhaps_stranded": list(lost)}, failures=failures)
 
-    def _after(self, end: Outcome) -> dict[str, FunctionVersion]:
-        befores = {change.slug: change.before or {} for change in self.record().functions}
-        digests = {item.slug: item.source.digest for item in self.made.functions}
-        former = {slug: str(before.get("source_digest") or "") for slug, before in befores.items()}
-        as_before = {slug for slug, version in end.versions.items() if version == befores.get(slug, {}).get("version")}
-        digests |= {slug: digest for slug, digest in former.items() if end.back or slug in as_before}
-        sides = {slug: FunctionVersion(version, digests.get(slug)) for slug, version in end.versions.items()}
-        return {slug: side if side.version else FunctionVersion(None, None) for slug, side in sides.items()}
+    def _after(self, outcome: Outcome) -> dict[str, FunctionVersion]:
+        """What is live now, with the digest of its source."""
+        before = {change.slug: change.before or {} for change in self.deployment().functions}
+        digests = {item.slug: item.source.digest for item in self.plan.functions}
+        for slug, version in outcome.versions.items():
+            if slug in before and (outcome.back or version == before[slug].get("version")):
+                digests[slug] = str(before[slug].get("source_digest") or "")
+        return {
+            slug: FunctionVersion(version, digests.get(slug)) if version else FunctionVersion(None, None)
+            for slug, version in outcome.versions.items()
+        }
 
-    def _deployed(
-        self, deployment: Deployment, end: Outcome, after: Mapping[str, FunctionVersion]
+    def _summary(
+        self, deployment: Deployment, outcome: Outcome, after: Mapping[str, FunctionVersion]
     ) -> DeploymentSummary:
         before = {
-            change.slug: FunctionVersion(
-                (change.before or {}).get("version"), (change.before or {}).get("source_digest")
-            )
-            for change in deployment.functions
+            one.slug: FunctionVersion((one.before or {}).get("version"), (one.before or {}).get("source_digest"))
+            for one in deployment.functions
         }
-        rest = before if end.seen else {}
-        moved = tuple(
-            FunctionResult(
-                change.slug, change.action, before[change.slug], after.get(change.slug, rest.get(change.slug))
-            )
-            for change in deployment.functions
-        )
-        now = self.context.clock.now()
+        rest = before if outcome.seen else {}
         return DeploymentSummary(
-            deployment.id, end.outcome, deployment.revision, deployment.base_revision, moved, self.began, now,
-            deployment.plan_hash, deployment.partial, end.answered, end.restored, end.hold,
-        )  # fmt: skip
+            deployment.id,
+            outcome.outcome,
+            deployment.revision,
+            deployment.base_revision,
+            tuple(
+                FunctionResult(one.slug, one.action, before[one.slug], after.get(one.slug, rest.get(one.slug)))
+                for one in deployment.functions
+            ),
+            self.began,
+            self.context.clock.now(),
+            deployment.plan_hash,
+            deployment.partial,
+            outcome.exposed,
+            outcome.restored,
+            outcome.hold,
+        )
 
-    def _next(self, end: Outcome) -> tuple[str, ...]:
-        """What mends the cause, then the commands that go on; where somebody must look first, that alone."""
-        first = (end.hint,) if end.hint else ()
-        if end.hint.startswith("inv status"):
-            return first
-        env = self.context.environment.flag
-        following = {
-            "abandoned": (f"inv deploy{env}",),
-            "unfinished": (f"inv deploy{env}", f"inv rollback{env}"),
-            "restored": (f"inv rollback{env}",),
-            "unproven": (f"inv checks{env}", f"inv rollback{env}"),
-        }
-        return tuple(dict.fromkeys((*first, *following.get(end.outcome, ()))))
+
+def _next(outcome: Outcome) -> tuple[Step | str, ...]:
+    """What removes the cause, then the commands that go on; where a person must look first, that alone."""
+    first = tuple(step for step in outcome.steps if step != AGAIN)
+    if first and isinstance(first[0], Command) and first[0].verb == "status":
+        return first
+    following: dict[str, tuple[Step, ...]] = {
+        "abandoned": (inv("deploy"),),
+        "unfinished": (inv("deploy"), inv("rollback")),
+        "restored": (inv("rollback"),),
+        "unproven": (inv("checks"), inv("rollback")),
+    }
+    return tuple(dict.fromkeys((*first, *following.get(outcome.outcome, ()))))

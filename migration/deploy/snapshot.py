@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from migration.base.command import inv
 from migration.base.errors import CutoverError, Refused
 from migration.base.parallel import every
 from migration.clients.supabase_types import Function
@@ -44,10 +45,10 @@ class Snapshot:
             "function_id": live.id,
         }
 
-    def wanted(self, live: Function | None) -> FunctionSpec:
+    def spec(self, live: Function | None) -> FunctionSpec:
         """What a restore sends; it always names `verify_jwt`, because silence would keep the new value."""
         if self.source is None:
-            raise Refused(f"{self.slug} cannot be restored: {self.why}", "inv plan")
+            raise Refused(f"{self.slug} cannot be restored: {self.why}", inv("plan"))
         return FunctionSpec(self.slug, self.source, live, self.function.verify_jwt)
 
 
@@ -56,19 +57,19 @@ def take(
 ) -> dict[str, Snapshot]:
     """Downloads what is live, all at once, and judges it; `base` gives git's source before the change, by slug, and
     is asked when the download is there."""
-    kept = every(list(functions), lambda function: _take(context, function, base))
-    return {one.slug: one for one in kept}
+    taken = every(list(functions), lambda function: _take(context, function, base))
+    return {one.slug: one for one in taken}
 
 
 def details(context: Context, functions: Iterable[Function]) -> list[Function]:
-    """Each function as the platform tells it alone: the list may leave settings out."""
+    """Each function as the platform describes it alone: the list may leave settings out."""
     found = every(list(functions), lambda function: context.supabase.function(function.slug))
     return [function for function in found if function is not None]
 
 
-def keep(context: Context, kept: Iterable[Snapshot]) -> None:
+def keep(context: Context, taken: Iterable[Snapshot]) -> None:
     """Put what git cannot give back where every machine finds it."""
-    for one in kept:
+    for one in taken:
         if one.restorable == "snapshot" and one.source is not None:
             snapshots.keep(context, one.digest, one.source)
 
@@ -95,10 +96,10 @@ def _proven(deployment: Deployment, slug: str, found: Source | None) -> None:
     recorded = change.before.get("source_digest") if change and change.before else None
     if found is None and deployment.kind == "rollback":
         text = f"{slug}: the rollback {deployment.id} took that code back. Only git has it: deploy a commit with it."
-        raise Refused(text, "inv deploy --lift-hold 'why it is good now'")
+        raise Refused(text, inv("deploy", lift_hold="why it is good now"))
     if found is None or (recorded and found.digest != recorded):
-        what = "cannot be found again" if found is None else "is not what the record names"
-        raise Refused(f"{slug}: the source that was live before {deployment.id} {what}.", "inv status")
+        what = "cannot be found" if found is None else "differs from the recorded digest"
+        raise Refused(f"{slug}: the source that was live before {deployment.id} {what}.", inv("status"))
 
 
 def _take(context: Context, function: Function, past: Callable[[], Mapping[str, Source]]) -> Snapshot:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.base.clock import Clock
+from migration.base.command import Do, Step, inv, sh
 from migration.base.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function, Upload
@@ -19,39 +20,6 @@ from migration.source.source import Source
 
 if TYPE_CHECKING:
     from migration.context import Context
-
-
-class StrandedVersion(ServiceFailed):
-    """A staged version that nobody activated stands in the way, and it is not ours to activate."""
-
-
-def settling(live: Function) -> dict[str, Any]:
-    """Names the version that must be waiting, since staging answers 409 while this one is live."""
-    return {"id": live.id, "slug": live.slug, "name": live.name, "status": "ACTIVE", "version": live.version + 1}
-
-
-def settle(context: Context, live: Function) -> None:
-    """Activate a stranded version that is ours; StrandedVersion when the platform refuses that too."""
-    failpoint("settle.send")
-    try:
-        context.supabase.activate([settling(live)])
-    except ApiError as error:
-        if error.status in (408, 429) or error.status >= 500:
-            raise
-        raise StrandedVersion(
-            *way_out(context, live, f"and the platform will not activate it ({error.message})")
-        ) from None
-    failpoint("settle.sent")
-
-
-def way_out(context: Context, live: Function, why: str) -> tuple[str, str]:
-    """The message and the hint for a stranded version that we leave alone."""
-    base = f"{context.environment.api_url}/v1/projects/{context.environment.project_ref}/functions"
-    body = json.dumps([settling(live)])
-    text = f"{live.slug}: a staged version {live.version + 1} waits on the platform, {why}. Nothing was done about it."
-    ways = f"activate it with: PUT {base} {body}; or delete the function and deploy it again (it is away meanwhile)"
-    return text, ways
-
 
 Answer = dict[str, Any]
 _Call = Callable[[Upload, float], Function]
@@ -62,7 +30,8 @@ _LIVE = ("ACTIVE", "REMOVED", "THROTTLED")
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds: for one upload, for repeating failed uploads, for one activation and its repetition."""
+    """Seconds: for one upload, for repeating failed uploads, for one activation and its repetition; then how long to
+    wait before the first repetition, and at the longest."""
 
     upload: float = 60.0
     retry: float = 60.0
@@ -70,10 +39,14 @@ class Pace:
     wait: float = 0.5
     longest: float = 8.0
 
+    def backoff(self, tries: int) -> float:
+        """Seconds to wait after so many failed tries."""
+        return min(self.wait * 2.0 ** (tries - 1), self.longest)
+
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """What one function shall be: its source (None: deleted), what is live before, and the `verify_jwt` to send."""
+    """What one function is to become: its source (None: deleted), what is live before, the `verify_jwt` to send."""
 
     slug: str
     source: Source | None
@@ -88,8 +61,12 @@ class FunctionSpec:
 
     @property
     def expected(self) -> int:
-        """The version that staging will give, if nobody else deploys."""
+        """The version that staging gives, unless someone else deploys."""
         return (self.before.version if self.before else 0) + 1
+
+
+class StrandedVersion(ServiceFailed):
+    """A staged version that was never activated is in the way, and it is not ours to activate."""
 
 
 class Rate:
@@ -121,10 +98,8 @@ class Stager:
     explained: Callable[[str], bool] = lambda slug: False  # noqa: ARG005
     pace: Pace = field(default_factory=Pace)
     lost: set[str] = field(default_factory=set)
-    settled: dict[str, float] = field(default_factory=dict)  # when a version left by another deployment went live
-    after: dict[str, FunctionSpec] = field(
-        default_factory=dict
-    )  # what stood in the way was settled: another version is live
+    settled: dict[str, float] = field(default_factory=dict)  # when a version that another deployment staged went live
+    after: dict[str, FunctionSpec] = field(default_factory=dict)  # once that was settled, another version is live
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -135,7 +110,7 @@ class Stager:
         return self._until(wanted, self._post)
 
     def deploy(self, wanted: FunctionSpec) -> Answer:
-        """The one-step upload of a single function: a lost answer is looked up, since the live version tells."""
+        """The one-step upload of a single function: a lost answer is looked up, since the live version shows it."""
         return self._until(wanted, self._deploy)
 
     def _until(self, wanted: FunctionSpec, send: Callable[[FunctionSpec], Answer]) -> Answer:
@@ -143,7 +118,7 @@ class Stager:
         end = clock.monotonic() + self.pace.retry
         while True:
             if self.stopped.is_set():
-                raise ServiceFailed(f"{wanted.slug} was not sent, because another one failed")
+                raise ServiceFailed(f"{wanted.slug} was not sent, because another function failed")
             try:
                 self.rate.take()
                 return send(self.after.get(wanted.slug, wanted))
@@ -152,18 +127,17 @@ class Stager:
                 pause = self._pause(error, tries)
                 if pause is None or self.stopped.is_set() or clock.monotonic() + pause > end:
                     raise
-                self.context.observer.step("stage", wanted.slug, f"again in {pause:.1f} s: {error.message}")
+                self.context.observer.step("stage", wanted.slug, f"again in {pause:.1f}s: {error.message}")
                 clock.sleep(pause)
 
     def _pause(self, error: ServiceFailed, tries: int) -> float | None:
-        """Seconds until the next try, None when there is no point in one."""
+        """Seconds until the next try, None for an error that another try does not change."""
         again = isinstance(error, Unreachable | Unknown)
         if isinstance(error, ApiError):
             again = error.status in (408, 425, 429) or error.status >= 500
             if again and error.retry_after is not None:
                 return error.retry_after
-        backoff = min(self.pace.wait * 2 ** (tries - 1), self.pace.longest)
-        return backoff * random.uniform(0.7, 1.0) if again else None
+        return self.pace.backoff(tries) * random.uniform(0.7, 1.0) if again else None
 
     def _post(self, wanted: FunctionSpec) -> Answer:
         try:
@@ -172,7 +146,7 @@ class Stager:
             if error.status != 409:
                 raise
             if wanted.slug in self.lost:
-                return self._found(wanted)
+                return self._staged_before(wanted)
             return self._conflict(wanted, error, self.context.supabase.stage)
 
     def _deploy(self, wanted: FunctionSpec) -> Answer:
@@ -207,22 +181,20 @@ class Stager:
         try:
             self.journal.answered(wanted.slug, answer)
         except OSError as error:
-            self.context.observer.warn(f"the journal cannot be written ({error.strerror or error})")
+            self.context.observer.warn(f"The journal cannot be written ({error.strerror or error}).")
         self.lost.discard(wanted.slug)
         return answer
 
     def _live(self, wanted: FunctionSpec) -> Function | None:
         """What is live, as long as that is what was live when we began."""
         live = self.context.supabase.function(wanted.slug)
-        if (live.version if live else 0) != wanted.expected - 1:
-            raise Unfinished(
-                f"{wanted.slug}: version {live.version if live else 'none'} is live, and {wanted.expected - 1} was: "
-                "someone else is deploying.",
-                "inv status",
-            )
+        version, before = live.version if live else 0, wanted.expected - 1
+        if version != before:
+            text = f"{wanted.slug}: v{version} is live, v{before} was expected: someone else is deploying."
+            raise Unfinished(text, inv("status"))
         return live
 
-    def _found(self, wanted: FunctionSpec) -> Answer:
+    def _staged_before(self, wanted: FunctionSpec) -> Answer:
         """409 on repeating an upload whose answer was lost: it is there, and it is what we want."""
         live = self._live(wanted)
         if live is None:
@@ -230,11 +202,10 @@ class Stager:
         return self._keep(wanted, {**settling(live), "verify_jwt": wanted.upload.metadata.get("verify_jwt")})
 
     def _conflict(self, wanted: FunctionSpec, error: ApiError, call: _Call) -> Answer:
-        """409: a staged version is in the way. Ours: activate it, then send what is wanted, once. Somebody else's:
-        not to be touched."""
+        """409: a staged version is in the way. Ours: activate it, then send what is wanted, once. Else leave it."""
         live, ours = self._live(wanted), wanted.slug in self.lost or self.explained(wanted.slug)
         if live is not None and not ours:
-            raise StrandedVersion(*way_out(self.context, live, "and nothing in the ledger explains it"))
+            raise _stranded(self.context, live, "and nothing in the ledger explains it")
         if live is not None:
             if wanted.slug not in self.lost:
                 self.settled.setdefault(wanted.slug, self.context.clock.monotonic())
@@ -244,14 +215,15 @@ class Stager:
             return self._send(self.after[wanted.slug], call)
         if not ours:
             raise StrandedVersion(
-                f"{wanted.slug}: a version waits on the platform that was never made live, and nothing in the ledger "
-                f"explains it ({error.message}).",
-                f"supabase functions delete {wanted.slug}\ninv deploy",
+                f"{wanted.slug}: a staged version that was never activated is on the platform, and nothing in the "
+                f"ledger explains it ({error.message}).",
+                sh("supabase", "functions", "delete", wanted.slug),
+                inv("deploy"),
             )
         return self._clear(wanted, call)
 
     def _clear(self, wanted: FunctionSpec, call: _Call) -> Answer:
-        """A function that was never live can be taken away whole, since we put it there."""
+        """A function that was never live can be deleted, since we put it there."""
         self.lost.discard(wanted.slug)
         self.context.supabase.delete(wanted.slug)
         return self._send(wanted, call)
@@ -260,3 +232,32 @@ class Stager:
 def row(answer: Mapping[str, Any]) -> Answer:
     """What the activation says of one function: the staging answer's own words, without what it left out."""
     return {key: answer[key] for key in _ROW if answer.get(key) is not None}
+
+
+def settling(live: Function) -> dict[str, Any]:
+    """Names the version that must be staged, since staging answers 409 while this one is live."""
+    return {"id": live.id, "slug": live.slug, "name": live.name, "status": "ACTIVE", "version": live.version + 1}
+
+
+def settle(context: Context, live: Function) -> None:
+    """Activate a stranded version that is ours; StrandedVersion when the platform refuses that too."""
+    failpoint("settle.send")
+    try:
+        context.supabase.activate([settling(live)])
+    except ApiError as error:
+        if error.status in (408, 429) or error.status >= 500:
+            raise
+        why = f"and the platform refuses to activate it ({error.message})"
+        raise _stranded(context, live, why) from None
+    failpoint("settle.sent")
+
+
+def _stranded(context: Context, live: Function, why: str) -> StrandedVersion:
+    """Names the ways out of a stranded version that we leave alone."""
+    base = f"{context.environment.api_url}/v1/projects/{context.environment.project_ref}/functions"
+    text = f"{live.slug}: v{live.version + 1} is staged on the platform, {why}. Nothing was changed."
+    ways: list[Step] = [
+        Do(f"activate it with: PUT {base} {json.dumps([settling(live)])}"),
+        Do("or delete the function and deploy it again (callers get 404 meanwhile)"),
+    ]
+    return StrandedVersion(text, *ways)

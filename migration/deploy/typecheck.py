@@ -20,11 +20,11 @@ LATER = 0.5  # seconds in which a quick deploy is over: it would be slowed down 
 class TypeCheck:
     """Checks the functions whose imports are all local; one process for all that share an import map.
 
-    `asked`: a person will decide with its help, so it begins at once; else it begins later, in idle time.
+    `asks`: a person decides with its help, so it begins at once; else it begins later, in idle time.
     """
 
-    def __init__(self, context: Context, items: tuple[PlanItem, ...], asked: bool) -> None:
-        self.context, self.asked = context, asked
+    def __init__(self, context: Context, items: tuple[PlanItem, ...], asks: bool) -> None:
+        self.context, self.asks = context, asks
         self.running: list[subprocess.Popen[str]] = []
         self._over, self._guard = False, threading.Lock()
         self._groups: dict[str, list[PlanItem]] = {}
@@ -33,18 +33,18 @@ class TypeCheck:
                 self._groups.setdefault(item.source.import_map, []).append(item)
         self._timer = threading.Timer(LATER, self._begin)
         self._timer.daemon = True
-        if asked:
+        if asks:
             self._begin()
         else:
             self._timer.start()
 
     def wait(self, seconds: float) -> None:
-        """Let it come to an end, for somebody who is about to decide."""
+        """Let it come to an end, for a person who is about to decide."""
         for child in self.running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(seconds)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Warn of what was found so far, and end what still runs."""
         self._timer.cancel()
         with self._guard:
@@ -72,7 +72,7 @@ class TypeCheck:
             argv, env=env, cwd=app, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
         )  # fmt: skip
-        if not self.asked:
+        if not self.asks:
             _stand_back(child.pid)
         return child
 

@@ -312,6 +312,11 @@ class LockHold:
         """What people type to unlock it; the same through all renewals."""
         return str(self.card["id"])
 
+    @property
+    def deployment(self) -> str:
+        """The deployment that it is held for; empty for other work."""
+        return str(self.card.get("deployment") or "")
+
     def confirmed_age(self) -> float:
         """Seconds since the last renewal that the remote confirmed was sent; it goes on in a suspended machine."""
         return self.ledger.clock.monotonic() - self._confirmed

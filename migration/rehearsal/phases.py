@@ -163,16 +163,7 @@ BROKEN = 'throw new Error("a drill: this revision does not start");\n'
 
 
 def _deploy(stage: RehearsalStage, name: str, *, gate: bool, context: Context | None = None) -> Any:
-    result = deploying.run(
-        context or stage.fresh(),
-        yes=True,
-        plan_hash=None,
-        only=(),
-        gate=gate,
-        wait=0,
-        lift_hold=None,
-        confirm=lambda _: True,
-    )
+    result = deploying.run(context or stage.fresh(), deploying.DeployOptions(yes=True, gate=gate))
     stage.results[name] = result.deployment
     return result.deployment
 

@@ -14,7 +14,7 @@ from migration.base.failpoint import failpoint
 from migration.deploy import hold
 from migration.deploy.records import Record, Recording
 from migration.deploy.recovery import close
-from migration.deploy.release import ReleaseResult, TimedStep, activate, release
+from migration.deploy.release import Release, ReleaseResult, TimedStep, activate
 from migration.deploy.result import FunctionResult, SettledVersions, settled_versions
 from migration.deploy.staging import Pace
 from migration.rollback.plan import RollbackPlan, keep_foreign
@@ -128,10 +128,8 @@ class Restore:
         self.versions = {one.slug: one.live_version for one in self.plan.functions if one.action == "same"}
         if not todo:
             return ReleaseResult("live")
-        return release(
-            self.context, [one.wanted() for one in todo], self.recording, answers=answers if resumed else None,
-            pace=self.pace,
-        )  # fmt: skip
+        wanted = [one.wanted() for one in todo]
+        return Release(self.context, self.recording, wanted, answers=answers if resumed else {}, pace=self.pace).run()
 
     # The end
 

@@ -52,7 +52,7 @@ def run(
         plan.refuse_foreign()
     if not confirm(plan):
         raise Refused("Not confirmed: nothing was changed.", options.command)
-    deployment = plan.target.resumes.id if plan.target.resumes else records.name(context.clock.now())
+    deployment = plan.target.resumes.id if plan.target.resumes else records.new_id(context.clock.now())
     if options.without_lock is not None:
         lockless = LocklessRecording(context, deployment, None, plan.history, reason=options.without_lock.strip())
         return _Rollback(context, plan, options, lockless, pace).run()

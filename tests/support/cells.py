@@ -171,8 +171,8 @@ def _through(stage: Scene, cell: Cell) -> Ended:
     if cell.where not in ("read back", "ending"):
         arm(running, cell.where, cell)
     try:
-        result = deploy.run(context, yes=True, gate=gated, pace=QUICK)
-        said = result.message, " ".join(result.next)
+        result = deploy.run(context, deploy.DeployOptions(yes=True, gate=gated, pace=QUICK))
+        said = result.message, " ".join(map(str, result.next))
         ended = Ended(result.exit_code, result.deployment.outcome, result.deployment.id, *said)
     except CutoverError as error:
         ended = Ended(error.exit_code, "refused", "", error.message, error.hint)
@@ -202,7 +202,7 @@ def _tells(stage: Scene, cell: Cell, ended: Ended, is_new: bool) -> None:
     assert not any(row.drifted for row in told.functions) or ended.code == 5, told.message
     if ended.code == 5:
         assert ended.deployment in told.message, told.message
-        assert all(command.startswith("inv ") for command in told.next), told.next
+        assert all(str(command).startswith("inv ") for command in told.next), told.next
         assert told.next, told.message
     elif is_new:
         assert f"{ended.deployment} is live" in told.message, told.message
@@ -215,10 +215,13 @@ def _mends(stage: Scene, cell: Cell, ended: Ended, old: list[str], new: list[str
         assert result.exit_code == 0, f"rollback exits {result.exit_code}: {result.message} {result.notes}"
         assert _texts(stage) == old
     else:
-        again = deploy.run(context, yes=True, gate=False, pace=CALM)
+        again = deploy.run(context, deploy.DeployOptions(yes=True, gate=False, pace=CALM))
         assert again.exit_code == 0, f"deploy exits {again.exit_code}: {again.message}"
         assert _texts(stage) == new
-        assert deploy.run(stage.context(), yes=True, gate=False, pace=CALM).deployment.outcome == "same"
+        assert (
+            deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False, pace=CALM)).deployment.outcome
+            == "same"
+        )
     assert status.run(stage.context()).exit_code == 0
     assert stage.context().ledger.history().interrupted is None
     assert stage.context().lock.holder() is None

@@ -139,4 +139,4 @@ def carried(context: Context, verb: str, options: dict[str, Any]) -> Any:
         return Ended(0)
     if verb == "rollback":
         return rollback.run(context, RollbackOptions(**options), pace=QUICK)
-    return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **options})
+    return deploy.run(context, deploy.DeployOptions(**{"yes": True, "gate": False, "pace": QUICK, **options}))

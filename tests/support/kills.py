@@ -67,7 +67,7 @@ class Act:
 
 
 def _deploy(stage: Scene, **more: Any) -> Any:
-    return deploy.run(stage.context(), **{"yes": True, "gate": False, "pace": CALM, **more})
+    return deploy.run(stage.context(), deploy.DeployOptions(**{"yes": True, "gate": False, "pace": CALM, **more}))
 
 
 def _second(stage: Scene) -> None:
@@ -294,7 +294,7 @@ def _told(act: Act, stage: Scene, context: Context) -> StatusResult:
     return told
 
 
-_OLD = ("nothing of it went live", "uploaded and not live", "nothing was put back yet")
+_OLD = ("nothing of it went live", "uploaded and not live", "nothing was restored yet")
 _NEW = ("its code is live and was not proven", "the code from before is live again", "restored what was live before")
 
 

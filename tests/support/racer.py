@@ -56,7 +56,7 @@ def release(scene: Scene, folder: Path, name: str, number: str, wait: float) -> 
     tries: list[dict[str, object]] = []
     while not tries or (tries[-1]["code"] in (3, 5) and len(tries) < TRIES):
         try:
-            ended = phase.run(scene.context(folder, root=name), yes=True, gate=False, wait=wait)
+            ended = phase.run(scene.context(folder, root=name), phase.DeployOptions(yes=True, gate=False, wait=wait))
             tries.append({"outcome": ended.deployment.outcome, "code": ended.exit_code, "told": ended.message})
         except CutoverError as error:
             tries.append({"outcome": "", "code": error.exit_code, "told": error.message})

@@ -106,7 +106,7 @@ def deployed(folder: Path, running: Running, functions: tuple[str, ...] = FUNCTI
         first = Path(tempfile.mkdtemp(prefix="scene-"))
         atexit.register(shutil.rmtree, first, ignore_errors=True)
         original = make(first, running, functions)
-        deploy.run(original.context(), yes=True, gate=False)
+        deploy.run(original.context(), deploy.DeployOptions(yes=True, gate=False))
         for function in original.context().supabase.functions():
             original.context().supabase.delete(function.slug)
         _TEMPLATES[functions] = first

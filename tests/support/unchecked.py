@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Unchecked:
-    """Starts nothing and has nothing to tell."""
+    """Starts nothing and reports nothing."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -12,5 +12,5 @@ class Unchecked:
     def wait(self, seconds: float) -> None:
         pass
 
-    def tell(self) -> None:
+    def report(self) -> None:
         pass

@@ -84,7 +84,7 @@ def test_a_shallow_clone_that_cannot_be_deepened_refuses(ground: Ground) -> None
     git(ground.app, "push", "--quiet", "origin", "HEAD:refs/heads/main")
     shallow = Repository(clone(f"file://{ground.remote}", ground.app.parent / "shallow", "--depth=1"), QUIET)
     ground.remote.rename(ground.app.parent / "gone.git")
-    with pytest.raises(Refused, match="cannot tell whether") as caught:
+    with pytest.raises(Refused, match="lacks the history to decide whether") as caught:
         hold.check(shallow, ground.history(), later, {}, "origin")
     assert caught.value.hint == "git fetch --unshallow"
 

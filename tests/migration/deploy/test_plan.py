@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from migration.base.errors import Refused
-from migration.base.plain import plain
 from migration.base.secrets_type import Secret
 from migration.cli.results import changes
 from migration.cli.results.canvas import Canvas
+from migration.cli.sink import one_line
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan
@@ -63,8 +63,8 @@ def test_with_an_empty_ledger_a_function_on_the_platform_is_updated(stage: Scene
     _elsewhere(context, "alpha", text(0))
     made = plan.make(context)
     assert _actions(made) == {"alpha": "update", "beta": "create"}
-    assert made.functions[0].kept is not None
-    assert made.functions[0].kept.restorable == "snapshot"
+    assert made.functions[0].snapshot is not None
+    assert made.functions[0].snapshot.restorable == "snapshot"
 
 
 def test_same_needs_the_recorded_version_and_the_recorded_source(stage: Scene) -> None:
@@ -79,13 +79,13 @@ def test_same_needs_the_recorded_version_and_the_recorded_source(stage: Scene) -
 def test_a_secret_that_was_set_since_is_a_reason_to_deploy_the_same_source_again(stage: Scene) -> None:
     stage = replace(stage, settings={**stage.settings, "secrets": {"KEY": {}}})
     stage.context().supabase.set_secrets({"KEY": Secret("the first value")})
-    assert deploy.run(stage.context(), yes=True, gate=False).exit_code == 0
+    assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
     assert set(_actions(plan.make(stage.context())).values()) == {"same"}
     stage.context().supabase.set_secrets({"KEY": Secret("another value"), "OTHER": Secret("not configured")})
     made = plan.make(stage.context())
     assert set(_actions(made).values()) == {"update"}
-    assert "KEY was set after version 1 was deployed" in made.functions[0].why
-    assert deploy.run(stage.context(), yes=True, gate=False).exit_code == 0
+    assert "KEY was set after v1 was deployed" in made.functions[0].why
+    assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
     assert set(_actions(plan.make(stage.context())).values()) == {"same"}
 
 
@@ -96,8 +96,8 @@ def test_another_live_version_is_drift_and_is_shown_with_both_versions_and_the_d
     _elsewhere(context, "alpha", text("drift"))
     item = plan.make(stage.context(), diff=True).functions[0]
     assert item.action == "drifted"
-    assert "left version 1" in item.why
-    assert "version 2" in item.why
+    assert "left v1" in item.why
+    assert "v2 was deployed outside Cutover" in item.why
     assert '-Deno.serve(() => new Response("drift"));' in item.diff
     assert '+Deno.serve(() => new Response("1"));' in item.diff
 
@@ -108,7 +108,7 @@ def test_git_restores_what_is_file_for_file_in_it(stage: Scene) -> None:
     _record(context, "alpha", _elsewhere(context, "alpha", text(1)), "x", revision)
     stage.change(2)
     made = plan.make(stage.context())
-    kept = made.functions[0].kept
+    kept = made.functions[0].snapshot
     assert made.base_revision == revision
     assert kept is not None
     assert kept.restorable == "git"
@@ -119,7 +119,7 @@ def test_every_layout_of_a_download_can_be_restored(layout: str, stage: Scene) -
     context = stage.context()
     _elsewhere(context, "alpha", text(0))
     stage.running.fault("body", "layout", layout=layout)
-    kept = plan.make(context).functions[0].kept
+    kept = plan.make(context).functions[0].snapshot
     assert kept is not None
     assert (kept.restorable, kept.why) == ("snapshot", "")
 
@@ -138,13 +138,13 @@ def test_an_unwritten_verify_jwt_keeps_what_is_deployed(stage: Scene) -> None:
     _elsewhere(context, "alpha", text(0), verify_jwt=False)
     item = plan.make(context).functions[0]
     assert item.settings == ()
-    assert item.wanted().upload.metadata["verify_jwt"] is False
+    assert item.spec().upload.metadata["verify_jwt"] is False
 
 
 def test_a_verify_jwt_that_somebody_else_changed_is_named_where_the_config_is_silent(stage: Scene) -> None:
-    deploy.run(stage.context(), yes=True, gate=False)  # a creation leaves it to the platform
+    deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))  # a creation leaves it to the platform
     stage.change(2)
-    deploy.run(stage.context(), yes=True, gate=False)
+    deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
     http, ref = stage.context().management, stage.running.project_ref
     assert http.request("PATCH", f"/v1/projects/{ref}/functions/alpha", json={"verify_jwt": False}).ok
     found = {item.slug: item for item in plan.make(stage.context()).functions}["alpha"]
@@ -164,7 +164,7 @@ def test_unchanged_functions_are_measured_file_by_file_against_base(stage: Scene
 def _told(stage: Scene, app: Path | None = None) -> tuple[Unchanged, str]:
     made = plan.make(stage.context(app))
     stream = io.StringIO()
-    changes.plan(plain(made), Canvas(Console(file=stream, width=200)))
+    changes.plan(json.loads(one_line(made)), Canvas(Console(file=stream, width=200)))
     return made.unchanged[0], stream.getvalue()
 
 
@@ -230,7 +230,7 @@ def test_a_plan_changes_nothing_on_the_platform_or_in_git(stage: Scene) -> None:
 
 
 def test_the_json_has_the_promised_keys(stage: Scene) -> None:
-    found = json.loads(json.dumps(plain(plan.make(stage.context()))))
+    found = json.loads(one_line(plan.make(stage.context())))
     assert {"hash", "functions", "unchanged"} <= set(found)
     row = {"slug", "action", "files", "source_digest", "live_version", "restorable"}
     assert row <= set(found["functions"][0])

@@ -18,6 +18,6 @@ def test_a_file_that_git_was_told_not_to_look_at_is_looked_at(tmp_path: Path, sa
     stage = scene.make(tmp_path, sandbox, ("alpha",))
     repos.git(stage.app, "update-index", f"--{bit}", index("alpha"))
     (stage.app / index("alpha")).write_text(text("never committed"))
-    with pytest.raises(Refused, match=f"git was told not to look: {index('alpha')}") as refused:
-        deploy.run(stage.context(), yes=True, gate=False)
+    with pytest.raises(Refused, match=f"git is set to ignore that: {index('alpha')}") as refused:
+        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
     assert f"update-index --no-{bit}" in refused.value.hint

@@ -26,7 +26,7 @@ from tests.support import crash, repos, scene
 from tests.support.scene import Scene, index, text
 
 # In the order in which a deploy of two functions meets them.
-BEFORE_SENDING = ["snapshot.keep", "snapshot.kept", "record.intent", "record.intent.after", "journal.sending"]
+BEFORE_SENDING = ["snapshot.keep", "snapshot.snapshot", "record.intent", "record.intent.after", "journal.sending"]
 STAGING = ["stage.send", "stage.send:2", "journal.answered", "journal.answered:2", "journal.answered.after",
            "journal.answered.after:2", "record.staged", "record.staged.after", "activate.send"]  # fmt: skip
 LIVE = ["activate.sent", "record.outcome"]
@@ -44,7 +44,7 @@ def stage(tmp_path: Path, sandbox: Running) -> Scene:
 
 def _deploy(stage: Scene, root: str = "root", **more: object) -> DeployResult:
     options = {"yes": True, "gate": False, "pace": crash.QUICK, **more}
-    return deploy.run(stage.context(root=root), **options)  # type: ignore[arg-type]
+    return deploy.run(stage.context(root=root), deploy.DeployOptions(**options))  # type: ignore[arg-type]
 
 
 def _look(stage: Scene, root: str = "root") -> Recovery | None:
@@ -172,7 +172,7 @@ def test_each_state_is_told_from_what_is_live_and_recorded(failpoint: str, verdi
     found = _look(stage)
     assert found is not None
     assert found.verdict == verdict
-    assert "inv rollback" in " ".join(found.next)
+    assert "inv rollback" in " ".join(map(str, found.next))
 
 
 def test_some_live_and_some_not_repeats_the_activation(stage: Scene) -> None:
@@ -192,7 +192,7 @@ def test_somebody_elses_version_is_not_touched(stage: Scene) -> None:
     about = {"entrypoint_path": index("alpha"), "import_map_path": "", "static_patterns": [], "name": "alpha"}
     stage.context().supabase.deploy(Upload("alpha", about, [(index("alpha"), text("theirs").encode())]))
     requests = len(stage.running.history())
-    with pytest.raises(Unfinished, match="not its own") as caught:
+    with pytest.raises(Unfinished, match="was deployed outside Cutover meanwhile") as caught:
         _deploy(stage)
     assert {entry["method"] for entry in stage.running.history()[requests:]} == {"GET"}
     assert caught.value.hint == "inv plan --diff" and "by its hash" in caught.value.message
@@ -227,8 +227,8 @@ def test_with_nothing_to_deploy_what_was_interrupted_before_it_began_is_closed_a
     told = plan.make(stage.context())
     assert "nothing" in told.notes[0] and "The next deploy closes it" in told.notes[0]
     done = _deploy(stage)
-    assert done.exit_code == 0 and "Nothing to deploy" in done.message and "is closed" in done.message
-    assert done.next == again and status.run(stage.context()).exit_code == 0
+    assert done.exit_code == 0 and "Nothing to deploy" in done.message and "Closed the interrupted" in done.message
+    assert tuple(map(str, done.next)) == again and status.run(stage.context()).exit_code == 0
     _settled(stage)
 
 
@@ -248,10 +248,10 @@ def test_a_plan_tells_what_an_interrupted_deploy_left_and_which_commands_go_on(s
     assert crash.run(stage, "activate.sent") == -9
     made = plan.make(stage.context())
     name = made.history.interrupted.id if made.history.interrupted else ""
-    assert [item.why for item in made.functions] == [f"the unfinished deployment {name} made version 2 live"] * 2
+    assert [item.why for item in made.functions] == [f"v2 is what the unfinished deployment {name} made"] * 2
     assert {item.action for item in made.functions} == {"update"} and not made.drifted
     told = made.as_json()
-    assert told["next"] == ["inv deploy", "inv rollback"] and told["interrupted"]["verdict"] == "live"
+    assert list(map(str, told["next"])) == ["inv deploy", "inv rollback"] and told["interrupted"]["verdict"] == "live"
     assert "its code is live and was not proven" in told["notes"][0]
 
 
@@ -272,7 +272,7 @@ def test_a_download_that_fails_makes_nobody_a_stranger(verb: Callable[[Context],
     stage.commit({index("beta"): text(1)})
     assert crash.run(stage, "deploy.sent") == -9
     stage.running.fault("body", "status", status=503, times=0)
-    with pytest.raises(ServiceFailed, match=r"Whose version 2 of alpha is could not be told: .*503"):
+    with pytest.raises(ServiceFailed, match=r"Could not read the source of alpha v2: .*503"):
         verb(stage.context(root="elsewhere"))
     stage.running.heal()
     found = _look(stage, "elsewhere")
@@ -287,8 +287,8 @@ def test_a_clone_without_the_revision_does_not_call_it_somebody_elses(stage: Sce
     clone = repos.clone(f"file://{stage.folder / 'remote.git'}", tmp_path / "two")
     told = status.run(stage.context(clone, root="elsewhere"))
     assert told.exit_code == 5 and "interrupted: and" not in told.message
-    assert "what is live of alpha is its own cannot be told" in told.message and revision[:9] in told.message
-    assert told.next == ("inv status", "inv plan --diff")
+    assert "whether the live version of alpha is its own is unknown" in told.message and revision[:9] in told.message
+    assert tuple(map(str, told.next)) == ("inv status", "inv plan --diff")
 
 
 FULL = {"snapshot.keep": {1}, "record.intent": {1}, "journal.sending": {1}, "journal.answered": {1, 2},

@@ -16,13 +16,15 @@ from tests.support import crash, drawn, scene
 from tests.support.scene import Scene
 
 WAITS = (
-    "A version of alpha, beta may wait on the platform: the next inv deploy activates it first; the Supabase CLI is "
-    "refused until then."
+    "A version of alpha, beta may be staged on the platform: the next inv deploy activates it first; until then the "
+    "Supabase CLI gets 409."
 )
 
 
 def _deploy(stage: Scene, **more: Any) -> DeployResult:
-    return deploy.run(stage.context(), **{"yes": True, "gate": False, "pace": crash.QUICK, **more})
+    return deploy.run(
+        stage.context(), deploy.DeployOptions(**{"yes": True, "gate": False, "pace": crash.QUICK, **more})
+    )
 
 
 def _staged_and_stopped(stage: Scene) -> None:
@@ -46,7 +48,7 @@ def test_a_version_that_may_wait_is_named_until_something_newer_is_live(stage: S
     assert seen.exit_code == 5 and seen.message.endswith(f"nothing of it went live. {WAITS}")
     assert WAITS not in seen.notes
     done = rollback.run(stage.context(), pace=crash.QUICK)
-    assert done.exit_code == 0 and f"there is nothing to roll back. {WAITS}" in done.message
+    assert done.exit_code == 0 and done.message.startswith("Nothing to roll back") and WAITS in done.message
     seen = status.run(stage.context())
     assert seen.exit_code == 0 and WAITS in seen.notes
     assert WAITS in rollback.run(stage.context(), pace=crash.QUICK).message
@@ -68,7 +70,7 @@ def test_a_rollback_says_for_how_long_the_staged_version_answered(stage: Scene) 
     assert name is not None
     done = rollback.run(stage.context(), pace=crash.QUICK)
     assert done.exit_code == 0, done.message
-    assert [note for note in done.notes if f"alpha, beta left waiting by {name.id} answered for " in note], done.notes
+    assert [note for note in done.notes if f"alpha, beta that {name.id} had staged was live for " in note], done.notes
     record = _outcome(stage, str(done.deployment and done.deployment.id))
     assert record["new_code_seconds"] == record["waited"][0]["seconds"] > 0
 
@@ -77,7 +79,7 @@ def test_a_rollback_that_settled_and_could_not_restore_is_not_called_untouched(s
     assert crash.run(stage, "record.staged.after") == -9
     stage.running.fault("stage", "status", status=400, body={"message": "no"}, times=0)
     done = rollback.run(stage.context(), pace=crash.QUICK)
-    assert done.exit_code == 5 and "half done" in done.message
+    assert done.exit_code == 5 and "not finished" in done.message
     assert status.run(stage.context()).exit_code == 5
     stage.running.heal()
     assert rollback.run(stage.context(), pace=crash.QUICK).exit_code == 0
@@ -91,7 +93,7 @@ def test_a_deploy_says_for_how_long_what_another_one_left_answered(stage: Scene)
     stage.change(3)
     done = _deploy(stage)
     assert done.exit_code == 0, done.message
-    assert [note for note in done.notes if f"alpha, beta left waiting by {first.id} answered for " in note], done.notes
+    assert [note for note in done.notes if f"alpha, beta that {first.id} had staged was live for " in note], done.notes
     record = _outcome(stage, done.deployment.id)
     assert record["new_code_seconds"] == 0 and record["waited"][0]["seconds"] > 0
     assert done.notes[0] in drawn.drawn("deploy", done)

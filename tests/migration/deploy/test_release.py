@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from migration.deploy.records import Journal
-from migration.deploy.release import ReleaseResult, release
+from migration.deploy.release import Release, ReleaseResult
 from migration.deploy.staging import FunctionSpec, Pace
 from migration.rehearsal.server import Running
 from migration.source.source import Source
@@ -63,7 +63,8 @@ class Road:
         wanted = self.wanted(version, *slugs)
         back = {one.slug: one for one in self.wanted(version - 1, *slugs)}
         recorder = Recorder(self.folder, next(self.numbers))
-        return release(context, wanted, recorder, previous=back, pace=PACE if platform is not None else CALM)
+        pace = PACE if platform is not None else CALM
+        return Release(context, recorder, wanted, back, pace=pace).run()
 
     def live(self, slugs: Sequence[str]) -> set[str]:
         platform = self.stage.context().supabase

@@ -20,7 +20,7 @@ BRIEF = Pace(upload=2.0, retry=0.5, activate=0.5, wait=0.02, longest=0.1)
 
 
 def _deploy(stage: Scene, **more: Any) -> DeployResult:
-    return deploy.run(stage.context(), **{"yes": True, "gate": False, "pace": BRIEF, **more})
+    return deploy.run(stage.context(), deploy.DeployOptions(**{"yes": True, "gate": False, "pace": BRIEF, **more}))
 
 
 def _unknown(result: DeployResult) -> None:

@@ -54,7 +54,10 @@ def test_drift_that_was_overwritten_comes_back_from_a_machine_without_any_state(
     _drift(live)
     live.change(2)
     made = deploy.plan.make(live.context())
-    assert deploy.run(live.context(), plan_hash=made.hash, gate=False, pace=crash.QUICK).exit_code == 0
+    assert (
+        deploy.run(live.context(), deploy.DeployOptions(plan_hash=made.hash, gate=False, pace=crash.QUICK)).exit_code
+        == 0
+    )
     assert _texts(live) == {text(2)}
     other = live.context(app=repos.clone(live.folder / "remote.git", tmp_path / "elsewhere/app"), root="elsewhere-root")
     rollback.run(other, RollbackOptions(restore_only=True), pace=crash.QUICK)
@@ -63,7 +66,7 @@ def test_drift_that_was_overwritten_comes_back_from_a_machine_without_any_state(
 
 def test_a_source_with_another_digest_than_recorded_is_not_sent(live: Scene) -> None:
     live.change(2)
-    deploy.run(live.context(), yes=True, gate=False, pace=crash.QUICK)
+    deploy.run(live.context(), deploy.DeployOptions(yes=True, gate=False, pace=crash.QUICK))
     context = live.context()
     deployment = context.ledger.history().newest
     assert deployment is not None
@@ -72,7 +75,7 @@ def test_a_source_with_another_digest_than_recorded_is_not_sent(live: Scene) -> 
     assert change is not None
     assert change.before is not None
     change.before["source_digest"] = "0" * 64  # type: ignore[index]
-    with pytest.raises(Refused, match="is not what the record names"):
+    with pytest.raises(Refused, match="differs from the recorded digest"):
         snapshot.restorer(context, deployment, ["alpha"])
 
 
@@ -91,8 +94,8 @@ def test_a_kill_in_the_middle_of_a_restore_is_finished_by_rollback(tmp_path: Pat
     stage.change("broken")
     stage.commit({index("alpha"): 'throw new Error("no start");'})
     assert crash.run(stage, "record.staged.after:2", gate=True) == -9
-    with pytest.raises(Unfinished, match="putting back") as caught:
-        deploy.run(stage.context(), yes=True, pace=crash.QUICK)
+    with pytest.raises(Unfinished, match="was restoring") as caught:
+        deploy.run(stage.context(), deploy.DeployOptions(yes=True, pace=crash.QUICK))
     assert caught.value.hint == "inv rollback"
     rollback.run(stage.context(), RollbackOptions(restore_only=True), pace=crash.QUICK)
     assert _texts(stage) == {text(1)}

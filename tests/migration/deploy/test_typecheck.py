@@ -37,7 +37,7 @@ def test_a_mistake_in_types_is_told_to_who_decides_and_the_deploy_goes_on(
         told.extend(_warnings(context.observer))
         return True
 
-    assert deploy.run(context, gate=False, confirm=confirm).exit_code == 0
+    assert deploy.run(context, deploy.DeployOptions(gate=False, confirm=confirm)).exit_code == 0
     assert any("deno check does not pass: TS2322" in line for line in told), told
 
 
@@ -48,7 +48,7 @@ def test_nobody_waits_for_it_and_it_does_not_outlive_the_deploy(
     monkeypatch.setattr(typecheck, "LATER", 0.0)
     slow = subprocess.Popen(["sleep", "60"], stderr=subprocess.PIPE, text=True)
     monkeypatch.setattr(typecheck.TypeCheck, "_start", lambda *_: slow)
-    assert deploy.run(stage.context(), yes=True, gate=False).exit_code == 0
+    assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
     end = time.monotonic() + 10
     while slow.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
@@ -62,5 +62,5 @@ def test_a_quick_deploy_is_over_before_it_begins(
     monkeypatch.setattr(typecheck, "LATER", 60.0)
     monkeypatch.setattr(typecheck.TypeCheck, "_start", lambda *told: begun.append(told))
     stage = scene.make(tmp_path, sandbox, ("alpha",))
-    assert deploy.run(stage.context(), yes=True, gate=False).exit_code == 0
+    assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
     assert begun == []

@@ -129,7 +129,7 @@ def agree(_: Any) -> bool:
 
 
 def ship(found: Clinic, **more: Any) -> None:
-    result = deploy.run(found.context(), yes=True, gate=False, **more)
+    result = deploy.run(found.context(), deploy.DeployOptions(yes=True, gate=False, **more))
     assert result.exit_code == 0, result
 
 
@@ -643,7 +643,9 @@ def test_a_warm_worker_that_keeps_the_old_key_is_found(tmp_path: Any) -> None:
         cold.set_key("sk-or-v1-" + "d" * 64)
         cold.there("other")
         cold.scene.commit({index(slug): KIMI for slug in ("alpha", "beta")}, "Speak")
-        assert deploy.run(cold.context(secrets={}), yes=True, gate=False).exit_code == 0, "nobody here needs the key"
+        assert deploy.run(cold.context(secrets={}), deploy.DeployOptions(yes=True, gate=False)).exit_code == 0, (
+            "nobody here needs the key"
+        )
         for slug in ("alpha", "beta"):
             cold.context().edge.options(slug)
         cold.set_key()
@@ -758,7 +760,7 @@ def test_an_interrupted_deployment_is_found_and_finished(
 
     quick = Pace(upload=5, retry=0.2, activate=0.5, wait=0.05, longest=0.1)
     with contextlib.suppress(CutoverError):
-        deploy.run(sick.context(), yes=True, gate=False, pace=quick)
+        deploy.run(sick.context(), deploy.DeployOptions(yes=True, gate=False, pace=quick))
     monkeypatch.undo()
     sick.running.heal()
     found = look(sick, "ledger")["interrupted"]

@@ -44,7 +44,7 @@ def texts(steps: Any) -> list[str]:
 
 
 def _deploy(context: Context, **more: Any) -> Any:
-    return deploy.run(context, **{"yes": True, "gate": False, "pace": QUICK, **more})
+    return deploy.run(context, deploy.DeployOptions(**{"yes": True, "gate": False, "pace": QUICK, **more}))
 
 
 def test_an_empty_project_says_so(stage: Scene) -> None:

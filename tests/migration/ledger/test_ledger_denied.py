@@ -26,7 +26,7 @@ def stage(tmp_path: Path, sandbox: Running) -> Scene:
     """Version 1 was live, version 2 is."""
     found = scene.deployed(tmp_path, sandbox, ("alpha",))
     found.change(2)
-    assert deploy.run(found.context(), yes=True, gate=False).exit_code == 0
+    assert deploy.run(found.context(), deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
     return found
 
 
@@ -64,12 +64,12 @@ def test_a_deploy_is_refused_whether_or_not_there_is_something_to_change(
     repos.git(stage.app, "commit", "--quiet", "--allow-empty", "--message", "Nothing")
     faults.deny = "all"
     with pytest.raises(Denied, match=REFUSED):
-        deploy.run(stage.context(), yes=True, gate=False)
+        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
     faults.deny = ""
     stage.change(3)
     faults.deny = deny
     with pytest.raises(Denied) as caught:
-        deploy.run(stage.context(), yes=True, gate=False)
+        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
     assert caught.value.exit_code == 2 and _live(stage) == text(2)
 
 
@@ -113,8 +113,8 @@ def test_rejected_writes_end_deploy_and_rollback(stage: Scene) -> None:
     stale.touch()
     with pytest.raises(ServiceFailed, match=r"rejected every write: .*prod\.lock") as caught:
         rollback.run(stage.context())
-    assert caught.value.hint.splitlines()[-1] == "inv rollback --without-lock 'why'"
+    assert caught.value.hint.splitlines()[-1].startswith("inv rollback --without-lock ")
     stage.change(3)
     with pytest.raises(ServiceFailed, match=r"rejected every write: .*prod\.lock"):
-        deploy.run(stage.context(), yes=True, gate=False)
+        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
     assert _live(stage) == text(2)

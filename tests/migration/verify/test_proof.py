@@ -62,7 +62,7 @@ def test_a_marker_in_the_answer_proves_without_the_logs_and_an_old_one_refutes(
     stage = scene.make(tmp_path, sandbox, gate=gate)
     marked = 'new Response("1", { headers: { "x-deployment": Deno.env.get("DENO_DEPLOYMENT_ID")! } })'
     stage.commit({scene.index(slug): f"Deno.serve(() => {marked});\n" for slug in stage.functions})
-    deploy.run(stage.context(), yes=True, gate=False)
+    deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
     sandbox.fault("logs", "status", status=500, times=0)
     context = stage.context(clock=scene.Hurried())
     live = {one.slug: (one.id, one.version) for one in context.supabase.functions()}
