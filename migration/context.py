@@ -141,7 +141,12 @@ class Context:
 
         own, app = self.environment, self.config.app
         refs = choose(self.repository, self.remote, app.ledger, app.branch)
-        address = LedgerAddress(own.name, own.project_ref or "", self._shared, app.ledger)
+        environments = {} if own.embedded else self.config.environments
+        siblings = frozenset(
+            name for name, other in environments.items()
+            if own.project_ref and other.project_ref == own.project_ref and name != own.name
+        )  # fmt: skip
+        address = LedgerAddress(own.name, own.project_ref or "", self._shared, app.ledger, siblings)
         return Ledger(self.repository, refs, address, self.observer, self.clock)
 
     @made_once

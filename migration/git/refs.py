@@ -114,11 +114,11 @@ class Remote:
         self.remote = remote
         self.prefix = prefix
         self.place = f"the git remote {remote}"
-        self._wanted = [f"{prefix}/*", *([f"{HEADS}{branch}"] if branch else [])]
+        self._wanted = [f"{prefix}/*", "*/lock/*", "*/ledger/*", *([f"{HEADS}{branch}"] if branch else [])]
         self._atomic = True
 
     def read(self) -> dict[str, str]:
-        """Every ref below the prefix, as the remote has them now; with the tip of the app's branch."""
+        """Every ref below the prefix, as the remote has them now; with the app's branch, and other ledgers' locks."""
         return self.repository.ls_remote(self.remote, *self._wanted)
 
     def move(self, moves: Sequence[Move]) -> CutoverError | None:

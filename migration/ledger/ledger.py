@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,16 +47,21 @@ class Fence(Protocol):
     def advance(self, release: bool) -> Move: ...
     def confirm(self, move: Move, began: float) -> None: ...
     def check(self, current: str | None) -> None: ...
+    def exclude(self, refs: Mapping[str, str]) -> None: ...
 
 
 @dataclass(frozen=True)
 class LedgerAddress:
-    """Which ledger: of which environment and project, below which refs, with which folder for this machine's files."""
+    """Which ledger: of which environment and project, below which refs, with which folder for this machine's files.
+
+    `siblings`: other environments of the configuration with the same project.
+    """
 
     environment: str
     project_ref: str
     state: Path
     prefix: str = PREFIX
+    siblings: frozenset[str] = frozenset()
 
 
 class Ledger:
@@ -68,6 +73,7 @@ class Ledger:
         self.refs = refs
         self.environment = address.environment
         self.project_ref = address.project_ref
+        self.siblings = address.siblings
         self.observer = observer or Observer()
         self.clock = clock or Clock()
         self.prefix = address.prefix if refs.shared else PREFIX
@@ -109,6 +115,9 @@ class Ledger:
                 self.outage = None
             except (ServiceFailed, Denied) as error:
                 self.outage = error
+            else:
+                if self.fence is not None:
+                    self.fence.exclude(self.remote_refs)
         return self.mirror.tip
 
     def records(self, fresh: bool = True) -> list[Record]:

@@ -1,5 +1,9 @@
 """The deployment lock: a commit with a nonce on a ref, renewed by a heartbeat and moved only by its owner.
 
+It belongs to the project: environments and ledgers of the same git remote that name one project exclude each other,
+though each has a ref of its own. Each first puts its lock there and then looks for others, so that of two at least one
+sees the other and releases its own.
+
 A lock is stale when its commit has not changed for three heartbeats on the observer's own monotonic clock, or when its
 process ran on this machine and has ended. Times inside the lock are for people. While we hold it, it is also the
 ledger's fence: each record moves the lock in the same push, so that whoever lost the lock writes nothing.
@@ -8,12 +12,13 @@ ledger's fence: each record moves the lock in the same push, so that whoever los
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,6 +45,7 @@ FRESH = 15.0  # the oldest confirmed renewal, in seconds, with which the activat
 RELEASE_TIME = 10.0  # seconds of trying to release, at most RELEASE_TRIES times; the last try may take longer
 RELEASE_TRIES = 12
 TRIES = 12  # of breaking a lock that moves
+PREFIXES = ("refs/cutover", "refs/heads/cutover")  # where ledgers usually are
 PATIENCE = 60.0  # seconds of failing to acquire it, beside the wait that the user allows
 
 
@@ -51,8 +57,11 @@ class LockLost(Unfinished):
 class LockHolder:
     """Who holds a lock, as its commit says; `silent` is for how many seconds we have seen it unchanged."""
 
+    ref: str
     commit: str
     id: str
+    environment: str
+    project_ref: str
     who: str
     host: str
     kind: str
@@ -68,10 +77,11 @@ class LockHolder:
     released: bool
 
     @classmethod
-    def of(cls, commit: str, card: LockCard, silent: float) -> LockHolder:
-        texts = {key: getattr(card, key) for key in ("who", "since", "doing", "deployment", "machine", "started")}
+    def of(cls, ref: str, commit: str, card: LockCard, silent: float) -> LockHolder:
+        names = ("environment", "project_ref", "who", "since", "doing", "deployment", "machine", "started")
+        texts = {name: getattr(card, name) for name in names}
         return cls(
-            commit, card.id or commit[:8], host=card.where.host or "unknown host", kind=card.where.class_ or "",
+            ref, commit, card.id or commit[:8], host=card.where.host or "unknown host", kind=card.where.class_ or "",
             run_url=card.where.run_url, pid=card.pid, heartbeat=card.heartbeat, silent=silent, released=card.released,
             **texts,
         )  # fmt: skip
@@ -106,7 +116,7 @@ class Lock:
         self.heartbeat = heartbeat
         self.monotonic = monotonic
         self.current: LockHold | None = None
-        self._seen = seen / f"lock-{ledger.environment}.json"
+        self._seen = seen
 
     # Asking
 
@@ -116,14 +126,7 @@ class Lock:
         `LockHolder.silent` is how long its commit is known to be unchanged.
         """
         known = None if fresh else self.ledger.remote_refs
-        commit = (self.ledger.refs.read() if known is None else known).get(self.ref)
-        try:
-            holder = self._describe(commit) if commit else None
-        except GitFailed:  # it moved or went while we looked: then its commit cannot be fetched any more
-            if known is None and self.ledger.refs.read().get(self.ref) == commit:
-                raise
-            return self.holder()
-        return None if holder is None or holder.released else holder
+        return next(iter(self._holders(self.ledger.refs.read() if known is None else known)), None)
 
     def confirmed_age(self) -> float:
         """Seconds since the last renewal that the remote confirmed; infinite when we hold nothing."""
@@ -145,7 +148,7 @@ class Lock:
 
     def acquire(self, doing: str, wait: float = 0.0, deployment: str = "") -> LockHold:
         """Acquire the lock, waiting up to `wait` seconds. Taking over a stale one is recorded in the ledger."""
-        hold = LockHold(self.ledger, self.ref, self._card(doing, deployment), self.heartbeat)
+        hold = LockHold(self.ledger, self.ref, self._card(doing, deployment), self.heartbeat, self._exclude)
         try:
             self._contend(hold, self.monotonic() + wait)
             self.current = self.ledger.fence = hold
@@ -170,9 +173,12 @@ class Lock:
         """Break the lock with this id, whoever holds it, and record that. Refused when there is no such lock."""
         self.ledger.flush()
         for _ in range(TRIES):
-            holder = self.holder()
-            if holder is None or holder.id != lock:
-                state = f"the current lock is {holder.id}, held by {holder}" if holder else "it is not locked"
+            holders = self._holders(self.ledger.refs.read())
+            holder = next((one for one in holders if one.id == lock), None)
+            if holder is None:
+                state = (
+                    "; ".join(f"the current lock is {one.id}, held by {one}" for one in holders) or "it is not locked"
+                )
                 raise Refused(f"There is no lock {lock} on {self.ledger.environment}: {state}.", inv("status"))
             record = {"record": "unlock", "lock": lock, "robbed": holder.facts()}
             if self._break(holder, record):
@@ -205,52 +211,122 @@ class Lock:
 
     def _free(self) -> bool:
         """Whether it was free when the refs were last read: worth a try at once, which the remote judges."""
-        return self.ledger.remote_refs is not None and self.ref not in self.ledger.remote_refs
+        refs = self.ledger.remote_refs
+        return refs is not None and self.ref not in refs and not any(True for _ in self._other_locks(refs))
 
     def _approach(self, hold: LockHold, until: float) -> bool:
         """One look at the lock, and one try to acquire it if it is free or stale.
 
         False when another process holds it or was first. Raced when the remote rejected ours and the lock is free.
         """
-        commit = self.ledger.refs.read().get(self.ref)
-        holder = self._describe(commit) if commit else None
+        refs = self.ledger.refs.read()
+        commit = refs.get(self.ref)
+        holder = self._describe(self.ref, commit) if commit else None
         if commit and hold.issued(commit):  # an earlier try of ours landed late
             hold.adopt(commit)
             return True
         if holder is None or holder.released or holder.stale:
-            hold.taken_from = holder if holder and not holder.released else None
-            return hold.try_acquire(commit)
+            hold.replaces = holder if holder and not holder.released else None
+            holder = self._live_rival(hold, refs)
+            if holder is None:
+                return hold.try_acquire(commit)
         if self.monotonic() >= until:
-            raise Refused(
-                f"{self.ledger.environment} is locked by {holder}.",
-                inv("status"), Do("wait for it with --wait 10m, or break the lock if its owner is gone:"),
-                inv("unlock", holder.id), lock=holder.facts(),
-            )  # fmt: skip
+            raise self._locked(holder)
         self.ledger.observer.step("lock", detail=f"waiting for {holder}")
         self.ledger.clock.sleep(min(1.5, self.heartbeat / 5, max(until - self.monotonic(), 0.0)))
         return False
 
-    def _describe(self, commit: str) -> LockHolder:
-        self.ledger.refs.bring(self.ref, commit)
-        message = self.ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
-        return LockHolder.of(commit, LockCard.parse(message), self._watch(commit))
+    def _locked(self, holder: LockHolder) -> Refused:
+        what = self.ledger.environment
+        if holder.ref != self.ref:
+            what = f"The project {self.ledger.project_ref} ({holder.environment or holder.ref})"
+        return Refused(
+            f"{what} is locked by {holder}.",
+            inv("status"), Do("wait for it with --wait 10m, or break the lock if its owner is gone:"),
+            inv("unlock", holder.id), lock=holder.facts(),
+        )  # fmt: skip
 
-    def _watch(self, commit: str) -> float:
+    # Other locks on the same project
+
+    def _holders(self, refs: Mapping[str, str]) -> list[LockHolder]:
+        """Who holds a lock on our project: ours first, then those of other environments and ledgers.
+
+        A lock that is renewed or released while we look cannot be fetched any more: then all are read again.
+        """
+        for _ in range(TRIES):
+            try:
+                commit = refs.get(self.ref)
+                own = [self._describe(self.ref, commit)] if commit else []
+                return [holder for holder in [*own, *self._rivals(refs)] if not holder.released]
+            except GitFailed:
+                before, refs = refs, self.ledger.refs.read()
+                if refs == before:
+                    raise
+        raise ServiceFailed("Could not read the lock: it moves all the time.", inv("status"))
+
+    def _other_locks(self, refs: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+        """Ref, commit and environment of the other locks below the prefixes that hold a ledger."""
+        for ref, commit in refs.items():
+            prefix, lock, name = ref.rpartition("/lock/")
+            if lock and ref != self.ref and (
+                prefix in (self.ledger.prefix, *PREFIXES) or any(one.startswith(f"{prefix}/ledger/") for one in refs)
+            ):  # fmt: skip
+                yield ref, commit, name
+
+    def _rivals(self, refs: Mapping[str, str]) -> Iterator[LockHolder]:
+        """The locks on our project from elsewhere; for one of an earlier Cutover its environment tells the project."""
+        for ref, commit, name in self._other_locks(refs) if self.ledger.project_ref else ():
+            holder = self._describe(ref, commit)
+            ours = holder.project_ref == self.ledger.project_ref if holder.project_ref else name in self.ledger.siblings
+            if ours:
+                yield holder
+
+    def _live_rival(self, hold: LockHold, refs: Mapping[str, str]) -> LockHolder | None:
+        """A rival whose lock is in force. Stale ones are deleted, so that their owners notice should they come back."""
+        for rival in self._rivals(refs):
+            if rival.released:
+                continue
+            if not rival.stale or self.ledger.refs.move([Move(rival.ref, rival.commit, None)]) is not None:
+                return rival
+            hold.taken_from.append(rival)
+        return None
+
+    def _exclude(self, hold: LockHold, refs: Mapping[str, str]) -> None:
+        """Refused when another lock on our project stands beside ours."""
+        for tries in range(TRIES):
+            try:
+                if rival := self._live_rival(hold, refs):
+                    raise self._locked(rival)
+                return
+            except GitFailed:  # it was renewed while we looked
+                if tries == TRIES - 1:
+                    raise
+                refs = self.ledger.refs.read()
+
+    def _describe(self, ref: str, commit: str) -> LockHolder:
+        self.ledger.refs.bring(ref, commit)
+        message = self.ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
+        return LockHolder.of(ref, commit, LockCard.parse(message), self._watch(ref, commit))
+
+    def _watch(self, ref: str, commit: str) -> float:
         """Seconds for which this machine has seen the same commit, over all its commands since it started."""
         now, machine = self.monotonic(), actor.machine()
+        name = self.ledger.environment if ref == self.ref else hashlib.sha256(ref.encode()).hexdigest()[:12]
+        file = self._seen / f"lock-{name}.json"
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            seen = json.loads(self._seen.read_text())
+            seen = json.loads(file.read_text())
             if seen["commit"] == commit and seen["machine"] == machine and seen["since"] <= now:
                 return now - float(seen["since"])
         note = {"commit": commit, "machine": machine, "since": now}
         with contextlib.suppress(OSError):
-            durable.write(self._seen, json.dumps(note).encode())
+            durable.write(file, json.dumps(note).encode())
         return 0.0
 
     def _card(self, doing: str, deployment: str) -> dict[str, Any]:
         return {
             "id": secrets.token_hex(4),
             "environment": self.ledger.environment,
+            "project_ref": self.ledger.project_ref,
             "who": self.ledger.who,
             "where": actor.where(),
             "machine": actor.machine(),
@@ -265,14 +341,13 @@ class Lock:
     def _record_takeover(self, hold: LockHold) -> None:
         """Whose lock was taken over stands in the ledger before the first change."""
         self.ledger.flush()
-        if hold.taken_from is not None:
-            former = hold.taken_from
+        for former in hold.taken_from + ([hold.replaces] if hold.replaces else []):
             self.ledger.append({"record": "unlock", "lock": former.id, "robbed": former.facts()})
             self.ledger.observer.warn(f"Took over a stale lock held by {former}.")
 
     def _break(self, holder: LockHolder, record: dict[str, Any]) -> bool:
         """Delete the lock and record it in one push; False when it moved meanwhile."""
-        breaker = LockHold(self.ledger, self.ref, {"id": holder.id}, self.heartbeat)
+        breaker = LockHold(self.ledger, holder.ref, {"id": holder.id}, self.heartbeat)
         breaker.adopt(holder.commit)
         self.ledger.fence = breaker
         try:
@@ -291,13 +366,16 @@ class Lock:
 class LockHold:
     """The lock while we hold it: its heartbeat, the fence around our records, and its release."""
 
-    def __init__(self, ledger: Ledger, ref: str, card: dict[str, Any], heartbeat: float) -> None:
+    def __init__(self, ledger: Ledger, ref: str, card: dict[str, Any], heartbeat: float,
+                 exclude: Callable[[LockHold, Mapping[str, str]], None] | None = None) -> None:  # fmt: skip
         self.ledger = ledger
         self.ref = ref
         self.card = card
         self.heartbeat = heartbeat
         self.mutex = threading.RLock()
-        self.taken_from: LockHolder | None = None  # whose stale lock it was
+        self.replaces: LockHolder | None = None  # whose stale lock it was
+        self.taken_from: list[LockHolder] = []  # whose stale locks elsewhere were deleted for it
+        self._exclude = exclude  # to be done once, after ours is in place
         self.lost = False
         self._commit: str | None = None
         self._issued: set[str] = set()
@@ -334,10 +412,18 @@ class LockHold:
         """Whether this commit of the lock is one of ours."""
         return commit is not None and commit in self._issued
 
+    def exclude(self, refs: Mapping[str, str]) -> None:
+        """Once, with refs read since the lock is ours: Refused when another lock on the project stands beside it."""
+        if self._exclude is not None:
+            self._exclude(self, refs)
+            self._exclude = None
+
     def advance(self, release: bool) -> Move:
         """The move of the lock that goes with a record: to a new commit, or away."""
         if self.lost:
             raise self._lock_lost()
+        if self._exclude is not None and not release:
+            self.exclude(self.ledger.refs.read())
         return Move(self.ref, self._commit, None if release else self._make())
 
     def confirm(self, move: Move, began: float) -> None:

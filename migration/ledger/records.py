@@ -260,6 +260,8 @@ class LockCard(Struct):
     since: Line = ""
     doing: Line = ""
     deployment: Line = ""
+    environment: Line = ""
+    project_ref: Line = ""
     heartbeat: Annotated[float, Meta(ge=0.01, le=60)] = 15.0  # seconds; a lock must not claim to stay fresh for days
     released: bool = False
 

@@ -99,7 +99,9 @@ def test_a_lock_that_went_or_moved_while_it_is_looked_at_is_looked_at_again(tmp_
 
 
 def test_environments_are_locked_apart(folder: Path) -> None:
-    with lock(ledger(folder, "prod")).held("a"), lock(ledger(folder, "staging")).held("b"):
+    staging = lock(ledger(folder, "staging"))
+    staging.ledger.project_ref = "another project"
+    with lock(ledger(folder, "prod")).held("a"), staging.held("b"):
         assert lock(ledger(folder, "prod")).holder() is not None
 
 
@@ -198,7 +200,7 @@ def test_a_lock_is_stale_after_three_heartbeats_without_change_on_the_observer_s
             watcher.acquire("mine")
     ticks.now = 1045.0
     with watcher.held("mine") as held:
-        assert held.taken_from is not None and held.taken_from.deployment == "20261122-120000-abcd"
+        assert held.replaces is not None and held.replaces.deployment == "20261122-120000-abcd"
         record = watcher.ledger.records()[-1]
         assert record["record"] == "unlock" and record["robbed"]["doing"] == "deploy x"
         assert isinstance(watcher.ledger.observer, Collected)
@@ -239,7 +241,7 @@ def test_a_dead_process_of_this_machine_loses_its_lock_at_once(folder: Path) -> 
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=False, cwd=Path(__file__).parents[3])
     with lock(ledger(folder)).held("mine") as held:
-        assert held.taken_from is not None and held.taken_from.doing == "deploy and die"
+        assert held.replaces is not None and held.replaces.doing == "deploy and die"
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_taken_for_the_owner() -> None:
@@ -387,3 +389,79 @@ def test_rejected_renewal_release_and_unlock_bounded(tmp_path: Path) -> None:
     own.release(hold)
     assert isinstance(own.ledger.observer, Collected)
     assert any("Could not release the lock" in event[3] and ".lock" in event[3] for event in own.ledger.observer.events)
+
+
+def elsewhere(folder: Path, environment: str = "live", prefix: str = "refs/cutover") -> Lock:
+    """The lock of another environment or ledger of the same project."""
+    return lock(ledger(folder, environment, prefix))
+
+
+@pytest.mark.parametrize(
+    "other", [("live", "refs/cutover"), ("prod", "refs/heads/cutover"), ("prod", "refs/heads/ops")]
+)
+def test_one_lock_a_project(tmp_path: Path, other: tuple[str, str]) -> None:
+    """Another environment, and another ledger in the same remote, exclude each other where they name one project."""
+    remote, first = pair(tmp_path)
+    second = clone(remote, tmp_path / "two")
+    theirs = elsewhere(second, *other)
+    theirs.ledger.append({"record": "note", "text": "a ledger"})
+    with theirs.held("their deploy") as held:
+        with pytest.raises(Refused, match=r"project ref1 .* is locked by .*their deploy") as caught:
+            lock(ledger(first)).acquire("ours")
+        assert caught.value.steps[-1] == inv("unlock", held.id)
+        seen = lock(ledger(first)).holder()
+        assert seen is not None and seen.id == held.id
+    with lock(ledger(first)).held("ours"), pytest.raises(Refused, match="ours"):
+        theirs.acquire("again")
+    held = theirs.acquire("once more")
+    lock(ledger(first)).unlock(held.id)
+    with lock(ledger(first)).held("ours"):
+        theirs.release(held)
+
+
+def test_two_at_once_from_two_environments(tmp_path: Path) -> None:
+    """Both looked before either had its lock: whoever reads the ledger under the lock second sees the other."""
+    remote, first = pair(tmp_path)
+    mine, theirs = lock(ledger(first)), elsewhere(clone(remote, tmp_path / "two"))
+    mine.ledger.tip()
+    theirs.ledger.tip()
+    theirs.acquire("theirs")
+    theirs.ledger.tip()
+    with pytest.raises(Refused, match=r"is locked by .*theirs"), mine.held("mine"):
+        mine.ledger.history()
+    with pytest.raises(Refused, match=r"is locked by .*theirs"), mine.held("mine"):
+        mine.ledger.append({"record": "intent", "deployment": "d"})
+    assert [record["record"] for record in ledger(first).records()] == []
+
+
+def test_stale_lock_elsewhere_is_deleted(tmp_path: Path) -> None:
+    """So that its owner, should it come back, notices that it lost the lock."""
+    remote, first = pair(tmp_path)
+    theirs = elsewhere(clone(remote, tmp_path / "two"))
+    held = abandon(theirs, doing="their deploy")
+    ticks = Ticks()
+    mine = lock(ledger(first), monotonic=ticks)
+    with pytest.raises(Refused, match="their deploy"):
+        mine.acquire("ours")
+    ticks.now += 46
+    with mine.held("ours"):
+        [record] = [one for one in mine.ledger.records() if one["record"] == "unlock"]
+        assert record["lock"] == held.id
+        with pytest.raises(LockLost):
+            held.renew()
+
+
+def test_lock_of_an_earlier_cutover(tmp_path: Path) -> None:
+    """It names no project: the configuration tells which environments are the same one."""
+    remote, first = pair(tmp_path)
+    theirs = elsewhere(clone(remote, tmp_path / "two"))
+    held = theirs.acquire("their deploy")
+    del held.card["project_ref"]
+    held.renew()
+    with lock(ledger(first)).held("another project, as far as anyone knows"):
+        pass
+    own = lock(ledger(first))
+    own.ledger.siblings = frozenset({"live"})
+    with pytest.raises(Refused, match="their deploy"):
+        own.acquire("ours")
+    theirs.release(held)

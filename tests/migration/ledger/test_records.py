@@ -199,7 +199,9 @@ def survives(records: list[Any]) -> None:
 
 
 def holds(card: Any) -> None:
-    holder = LockHolder.of("c" * 40, LockCard.parse(json.dumps(card).encode("utf-8", "replace")), 0.0)
+    holder = LockHolder.of(
+        "refs/cutover/lock/prod", "c" * 40, LockCard.parse(json.dumps(card).encode("utf-8", "replace")), 0.0
+    )
     assert isinstance(holder.stale, bool) and json.dumps(holder.facts()) and str(holder)
     assert 0 < holder.heartbeat <= 60
 
