@@ -170,21 +170,27 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
     inside = [cell for cell in cells if cell.inside]
     asked, whole = total(cell.totals for cell in inside), total(cell.totals for cell in cells)
     cost = asked.cost(price)
-    answered = asked.succeeded or asked.lines
-    mean = cost / answered if answered else None
-    projection = project(budget, mean, *_history(inside, since, now, price))
+    factor = reconcile.billed_price(whole, price, found)
+    paid = min(asked.succeeded, asked.lines) if asked.succeeded else asked.lines  # a free route logs no usage
+    mean = factor * cost / paid if paid else None
+    days, (rest, hours) = _history(inside, since, now, price)
+    projection = project(budget, mean, [factor * day for day in days], (factor * rest, hours))
     return CostReport(
         since, now, by,
         requests=asked.requests, succeeded=asked.succeeded, lines=asked.lines, retries=asked.retries,
         retry_share=asked.retries / asked.requests if asked.requests else None,
-        tokens=_tokens(asked), cost=cost, logged_cost=asked.logged_cost,
+        tokens=_tokens(asked), cost=cost, logged_cost=asked.logged_cost if asked.lines > asked.unpriced else None,
         provider_cost=found.cost, provider_since=found.since, provider_basis=found.basis,
-        per_request=RequestCost(mean, asked.quantile(0.5), asked.quantile(0.95)),
+        per_request=RequestCost(mean, *(_times(factor, asked.quantile(share)) for share in (0.5, 0.95))),
         rows=_rows(inside, by, price),
         differences=reconcile.differences(asked, whole, price, found),
         projection=projection, budget=gauge(budget, found.month, projection),
-        sources=sources, notes=_notes(asked, found),
+        sources=sources, notes=_notes(asked, found, factor),
     )  # fmt: skip
+
+
+def _times(factor: float, value: float | None) -> float | None:
+    return None if value is None else factor * value
 
 
 def _rows(cells: Sequence[HourlyUsage], by: str, price: Price) -> tuple[Line, ...]:
@@ -225,10 +231,13 @@ def _history(
     return [spent.get(day, 0.0) for day in days], (partial, hours)
 
 
-def _notes(found: Totals, told: Bill) -> tuple[str, ...]:
-    notes = list(told.notes)
-    if told.others > 0:
-        notes.append(f"the account also spent ${told.others:.2f} on other models in these days")
+def _notes(found: Totals, billed: Bill, factor: float) -> tuple[str, ...]:
+    notes = list(billed.notes)
+    if factor != 1.0:
+        taken = "cost per request and projection follow the bill"
+        notes.append(f"the provider bills {factor:.2f} times the price in config.yaml: {taken}")
+    if billed.others > 0:
+        notes.append(f"the account also spent ${billed.others:.2f} on other models in these days")
     if found.implausible:
         most = f"more than {MOST_TOKENS:,} tokens or ${MOST_DOLLARS:,}"
         notes.append(f"{count(found.implausible, 'usage line')} left out: {most} in one request cannot be right")

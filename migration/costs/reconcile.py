@@ -100,11 +100,26 @@ def _missing(found: Totals, mean: float, gap: float) -> list[Cause]:
     return causes
 
 
-def _drift(found: Totals, bill: Bill, cost: float, gap: float) -> list[Cause]:
-    """Another price, with the dollars that it makes: by the provider's own tokens where it reports them.
+def billed_price(found: Totals, price: Price, bill: Bill) -> float:
+    """What the provider charges per token, as a multiple of the configured price; 1.0 where it is not known.
 
-    A token of the bill against a token of the logs; their mix of input, cached input and output is taken as the same.
+    By the provider's own tokens where it reports them (their mix of input, cached input and output is taken to be that
+    of the logs), else by the log lines where they add up to the bill.
     """
+    cost, logged, tokens = found.cost(price), found.logged_cost, found.input + found.output
+    if not cost or bill.cost is None:
+        return 1.0
+    if bill.tokens and bill.tokens_cost and tokens:
+        factor = (bill.tokens_cost / bill.tokens) / (cost / tokens)
+    elif logged and abs(bill.cost - logged) <= TOLERANCE * logged:
+        factor = bill.cost / cost
+    else:
+        return 1.0
+    return factor if abs(factor - 1) > TOLERANCE else 1.0
+
+
+def _drift(found: Totals, bill: Bill, cost: float, gap: float) -> list[Cause]:
+    """Another price, with the dollars that it makes: by the provider's own tokens where it reports them."""
     logged, tokens = found.logged_cost, found.input + found.output
     if bill.tokens and bill.tokens_cost and tokens and cost:
         factor = (bill.tokens_cost / bill.tokens) / (cost / tokens)

@@ -40,7 +40,10 @@ class Line:
 
 @dataclass(frozen=True)
 class RequestCost:
-    """USD: `mean` of a successful request, waste included; `median` and `p95` of a usage line (within 0.5%)."""
+    """USD as billed: `mean` of a request that logged usage, retries included; `median` and `p95` of a usage line.
+
+    The quantiles are exact within 0.5%.
+    """
 
     mean: float | None
     median: float | None
@@ -58,7 +61,8 @@ class SourceSpan:
 
 @dataclass(frozen=True)
 class CostReport:
-    """Money in USD. `cost` is computed from tokens at the configured price, `logged_cost` is the sum in the log lines.
+    """Money in USD. `cost` is computed from tokens at the configured price, `logged_cost` is the sum in the log lines,
+    None where no line has a cost.
 
     `provider_cost` covers the whole UTC days from `provider_since`, None where the provider does not report it;
     `lines` are usage lines, `retries` repeated attempts and `retry_share` repeated attempts per request.
@@ -74,7 +78,7 @@ class CostReport:
     retry_share: float | None
     tokens: TokenCounts
     cost: float
-    logged_cost: float
+    logged_cost: float | None
     provider_cost: float | None
     provider_since: date
     provider_basis: str

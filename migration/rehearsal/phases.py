@@ -106,7 +106,8 @@ def costs(stage: RehearsalStage) -> str:
     """Every request has its cost, and the provider's bill agrees."""
     result = spending.run(stage.fresh(), since=_deployed_at(stage), by="function")
     stage.results["costs"] = result
-    words = f"${result.cost:.4f} for {result.requests} requests by tokens, ${result.logged_cost:.4f} logged"
+    words = f"${result.cost:.4f} for {result.requests} requests by tokens"
+    words += ", no cost logged" if result.logged_cost is None else f", ${result.logged_cost:.4f} logged"
     if result.provider_cost is not None:
         words += f", ${result.provider_cost:.4f} billed"
     agree = result.provider_cost is not None and abs(result.provider_cost - result.cost) <= 0.01 * result.cost

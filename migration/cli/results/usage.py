@@ -57,7 +57,8 @@ def costs(data: Data, canvas: Canvas) -> None:
     heads = ("requests", "retries", "input", "cached", "output", "by tokens", "as logged")
     canvas.table(rows, str(data["by"]), *heads)
     billed = money(data["provider_cost"]) if data["provider_cost"] is not None else "unknown"
-    canvas.say(f"{money(data['cost'])} by tokens, {money(data['logged_cost'])} as logged, {billed} billed.")
+    logged = "no cost logged" if data["logged_cost"] is None else f"{money(data['logged_cost'])} as logged"
+    canvas.say(f"{money(data['cost'])} by tokens, {logged}, {billed} billed.")
     each = data["per_request"]
     if each and each.get("mean") is not None:
         canvas.say(f"Per request: {_each(each)}.")

@@ -255,6 +255,33 @@ def test_completed_days_come_from_the_providers_activity(store: LogStore, tmp_pa
     assert any("$5.00 on other models" in note for note in report.notes)
 
 
+def test_free_requests_cost_nothing(store: LogStore, tmp_path: Path) -> None:
+    """Requests of a route without usage lines are counted, and not in the mean cost of a request."""
+    store.append([asked(0), line(USAGE), asked(1), asked(2)])
+    report = costs.run(surroundings(store, tmp_path), NOON)
+    assert report.requests == 3 and report.per_request.mean == pytest.approx(BY_TOKENS)
+
+
+def test_bill_at_another_price(store: LogStore, tmp_path: Path) -> None:
+    """Where the provider bills other prices, cost per request and projection follow the bill, and a note says so."""
+    store.append([asked(-14 * 3600), line(USAGE, -14 * 3600)])
+    rows = [activity(TODAY - DAY, 1.8 * BY_TOKENS, tokens=(1234, 567))]
+    report = costs.run(
+        surroundings(store, tmp_path, Provider(0.0, rows), budget={"volumes": {"light": 100}}), NOON - DAY
+    )
+    assert report.cost == pytest.approx(BY_TOKENS)
+    assert report.per_request.mean == pytest.approx(1.8 * BY_TOKENS)
+    assert report.projection.volumes["light"].cost == pytest.approx(30 * 100 * 1.8 * BY_TOKENS)
+    assert any("1.80 times the price in config.yaml" in note for note in report.notes)
+
+
+def test_no_cost_in_the_lines(store: LogStore, tmp_path: Path) -> None:
+    """Lines without a cost are not a cost of $0."""
+    store.append([asked(), line("{ input: 1234, output: 567, total: 1801 }")])
+    report = costs.run(surroundings(store, tmp_path), NOON)
+    assert report.logged_cost is None and report.cost == pytest.approx(BY_TOKENS)
+
+
 def test_a_provider_that_cannot_be_asked_does_not_stop_the_costs(store: LogStore, tmp_path: Path) -> None:
     class Dead(Provider):
         def key(self) -> KeyInfo:
