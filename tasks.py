@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from invoke.context import Context
-from invoke.tasks import task
 
-from migration.cli import dispatch, verbs
+from migration.cli import commandline, dispatch, verbs
+from migration.cli.commandline import verb
+
+commandline.install()
 
 JSON = {"json": "print one JSON object on stdout, everything else on stderr"}
 ENV = {"env": "environment of config.yaml (default: prod)", **JSON}
@@ -19,31 +18,25 @@ SPAN = "a time, or how far back, for example 2h"
 JUNIT = "write a JUnit file here"
 
 
-def verb(*positional: str, **help: str) -> Callable[[Callable[..., None]], Any]:  # noqa: A002
-    """An Invoke task without one-letter flags, which would mean different things in different verbs."""
-    texts = {name.replace("_", "-"): text for name, text in help.items()}
-    return task(auto_shortflags=False, positional=list(positional), help=texts)
-
-
-@verb(keep="keep the folder of the sandbox", report="write report.json here", **JSON)
+@verb(changes=True, keep="keep the folder of the sandbox", report="write report.json here", **JSON)
 def rehearse(_: Context, keep: bool = False, report: str = "", json: bool = False) -> None:
     """Carry out the whole migration on a fresh sandbox, with a fault drill and a rollback."""
     dispatch.run(verbs.rehearse, json, keep=keep, report=report)
 
 
-@verb(port="port to listen on; 0 for a free one", fresh="start from an empty state", **JSON)
+@verb(changes=True, port="port to listen on; 0 for a free one", fresh="start from an empty state", **JSON)
 def sandbox(_: Context, port: str = "54999", fresh: bool = False, json: bool = False) -> None:
     """Run the local stand-in for everything hosted until Ctrl-C."""
     dispatch.run(verbs.sandbox, json, port=port, fresh=fresh)
 
 
-@verb(**ENV)
+@verb(changes=True, **ENV)
 def init(_: Context, env: str = "prod", json: bool = False) -> None:
     """Write .env; ask only for missing values."""
     dispatch.run(verbs.init, json, env=env)
 
 
-@verb(set="upload the configured secrets from .env or a hidden prompt", **YES, **ENV)
+@verb(changes="set", set="upload the configured secrets from .env or a hidden prompt", **YES, **ENV)
 def secret(_: Context, set: bool = False, yes: bool = False, env: str = "prod", json: bool = False) -> None:  # noqa: A002
     """Verify every configured secret: present, equal to the local value, accepted by its provider."""
     dispatch.run(verbs.secret, json, env=env, upload=set, yes=yes)
@@ -56,6 +49,7 @@ def plan(_: Context, only: str = "", diff: bool = False, env: str = "prod", json
 
 
 @verb(
+    changes=True,
     plan="confirm the plan with this hash",
     only=ONLY,
     no_gate="skip smoke cases and criteria afterwards",
@@ -81,6 +75,7 @@ def deploy(
 
 
 @verb(
+    changes=True,
     case="only the case with this name",
     junit=JUNIT,
     env="environment of config.yaml (default: local)",
@@ -92,6 +87,7 @@ def smoke(_: Context, case: str = "", junit: str = "", env: str = "local", json:
 
 
 @verb(
+    changes=True,
     max_requests="stop after this many requests",
     max_cost="stop at this many dollars",
     concurrency="requests sent at the same time",
@@ -158,6 +154,7 @@ def checks(_: Context, since: str = "", junit: str = "", env: str = "prod", json
 
 
 @verb(
+    changes=True,
     to="restore the code of this deployment; base: the code before the first one",
     scope="revert the functions' files (functions) or whole commits (commit)",
     restore_only="restore only; do not revert in git",
@@ -190,19 +187,24 @@ def status(_: Context, limit: str = "5", env: str = "prod", json: bool = False) 
     dispatch.run(verbs.status, json, env=env, limit=limit)
 
 
-@verb(limit="number of deployments to show; 1 shows the newest in full", note="add this note to the ledger", **ENV)
+@verb(
+    changes="note",
+    limit="number of deployments to show; 1 shows the newest in full",
+    note="add this note to the ledger",
+    **ENV,
+)
 def history(_: Context, limit: str = "20", note: str | None = None, env: str = "prod", json: bool = False) -> None:
     """Show the ledger of deployments."""
     dispatch.run(verbs.history, json, env=env, limit=limit, note=note)
 
 
-@verb("id", id="id of the lock, as `inv status` shows it", **YES, **ENV)
+@verb("id", changes=True, id="id of the lock, as `inv status` shows it", **YES, **ENV)
 def unlock(_: Context, id: str, yes: bool = False, env: str = "prod", json: bool = False) -> None:  # noqa: A002
     """Break a lock by its id; recorded in the ledger."""
     dispatch.run(verbs.unlock, json, env=env, lock=id, yes=yes)
 
 
-@verb(fix="apply the safe fixes, one by one, after asking", **YES, **ENV)
+@verb(changes="fix", fix="apply the safe fixes, one by one, after asking", **YES, **ENV)
 def doctor(_: Context, fix: bool = False, yes: bool = False, env: str = "prod", json: bool = False) -> None:
     """Diagnose problems: cause, evidence, and the command that fixes it."""
     dispatch.run(verbs.doctor, json, env=env, fix=fix, yes=yes)

@@ -116,9 +116,9 @@ def test_json_errors_are_one_object_on_stdout(project: Project) -> None:
     assert done.json["error"]["exit_code"] == 2 and done.json["error"]["hint"]
 
 
-def test_a_mistyped_verb_is_invokes_own_error_and_stdout_stays_empty(project: Project) -> None:
+def test_a_mistyped_verb_is_refused(project: Project) -> None:
     done = project.inv("deplyo", "--json")
-    assert done.code == 1 and done.out == ""
+    assert done.code == 2 and done.json["error"]["exit_code"] == 2
 
 
 def test_a_mistake_of_ours_is_one_sentence_with_the_details_in_a_file(project: Project) -> None:

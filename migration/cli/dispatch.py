@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 if TYPE_CHECKING:
     from migration.base.errors import CutoverError
@@ -22,8 +22,11 @@ atexit.register(gc.freeze)  # a last collection in a process that ends would tak
 
 def run(
     verb: Callable[Concatenate[Output, Flags], object], json: bool, *args: Flags.args, **flags: Flags.kwargs
-) -> NoReturn:
-    """Carry out a verb and leave by its exit code (README, "Exit codes"); nothing else is raised."""
+) -> None:
+    """Carry out a verb and leave by its exit code (README, "Exit codes"); nothing else is raised.
+
+    After exit code 0 it returns, so that Invoke goes on with the next verb of the line.
+    """
     from migration.base import command, interrupts
     from migration.base.errors import CutoverError, Interrupted
     from migration.cli.output import Output
@@ -44,7 +47,8 @@ def run(
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _bug(out, error)
     out.close()
-    raise SystemExit(code)
+    if code:
+        raise SystemExit(code)
 
 
 def _result(out: Output, result: object) -> int:

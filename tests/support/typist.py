@@ -124,13 +124,13 @@ class Typist:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 program = Program(namespace=Collection.from_module(tasks), name="inv")
                 program.run(["inv", *words], exit=False)
+            return 0
         except SystemExit as left:
             return int(left.code or 0)
         finally:
             self.said = out.getvalue()
             for number, handler in held.items():
                 signal.signal(number, handler)
-        raise AssertionError(f"inv {words} did not begin: {self.said}")
 
     def supabase(self, *words: str) -> int:
         """What the platform's own CLI does with exactly these words; a long test gives them to the real one."""

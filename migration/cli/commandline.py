@@ -1,0 +1,163 @@
+"""The command line before any verb runs: what Invoke would misread is refused here, with what was meant.
+
+Invoke has no hook between parsing and running, so its program is extended when tasks.py is loaded. Its own behaviour
+(3.0): an unknown word exits 1 with "No idea what 'x' is!", `-e` after a verb means `--echo`, and `--dry` reaches only
+commands that Invoke itself would run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from invoke.context import Context
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+from invoke.tasks import task
+
+from migration.base.command import CURRENT, Shell, inv, started
+
+ROOT = Path(__file__).resolve().parents[2]
+_UNKNOWN = re.compile(r"No idea what (['\"])(.*)\1 is!$", re.DOTALL)
+_VALUELESS = re.compile(r"Flag <Argument: ([a-z-]+)")
+_INVOKES = frozenset({"-e", "--echo", "-p", "--pty", "-w", "--warn-only"})  # they run something else than was meant
+_SERVER = "sandbox"  # a verb that is an environment's name as well, and runs until Ctrl-C
+
+
+class _Mistake(NamedTuple):
+    """What is wrong with a command line, and what to type instead."""
+
+    message: str
+    steps: tuple[Any, ...] = ()
+
+
+def install() -> None:
+    """Extend Invoke's program; a second call changes nothing."""
+    if not hasattr(Program, "cutover"):
+        setattr(Program, "cutover", True)  # noqa: B010
+        CURRENT.prefix = started()
+        for name in ("parse_tasks", "parse_cleanup"):
+            setattr(Program, name, _checked(getattr(Program, name)))
+        setattr(Program, "no_tasks_given", _list)  # noqa: B010
+
+
+Body = Callable[..., None]
+
+
+def verb(*positional: str, changes: bool | str = False, **help: str) -> Callable[[Body], Any]:  # noqa: A002
+    """An Invoke task without one-letter flags, which would mean different things in different verbs.
+
+    `changes`: whether it changes something, or the flag with which it does. Then `inv --dry` refuses it.
+    """
+    texts = {name.replace("_", "-"): text for name, text in help.items()}
+
+    def make(body: Callable[..., None]) -> Any:
+        @functools.wraps(body)
+        def run(context: Context, *args: Any, **flags: Any) -> None:
+            changing = changes if isinstance(changes, bool) else flags.get(changes) not in (None, False)
+            if changing and context.config.run.dry:
+                raise _dry(body.__name__, bool(flags.get("json")))
+            body(context, *args, **flags)
+
+        return task(auto_shortflags=False, positional=list(positional), help=texts)(run)
+
+    return make
+
+
+def refuse(words: Sequence[str], mistake: _Mistake) -> Exit:
+    """Print why a command line is refused; the exception ends Invoke."""
+    from migration.cli.output import Output
+
+    CURRENT.env = ""
+    out = Output("inv", ROOT, json="--json" in words)
+    out.error(mistake.message, mistake.steps, 2, {})
+    return Exit(code=2)
+
+
+def _dry(verb: str, json: bool) -> Exit:
+    """`--dry` promises that nothing runs: a verb that changes something cannot keep that, so it does not begin."""
+    text = f"--dry (or INVOKE_RUN_DRY) does not work with {verb}, which changes something. Nothing was changed."
+    steps = (inv("plan"),) if verb in ("deploy", "rollback") else ()
+    return refuse(["--json"] if json else [], _Mistake(text, steps))
+
+
+def _checked(parse: Callable[[Program], None]) -> Callable[[Program], None]:
+    def run(program: Program) -> None:
+        words = [*program.core.unparsed]
+        try:
+            parse(program)
+        except ParseError as error:
+            raise refuse(words, _translated(program, error)) from None
+        mistake = _misread(words, [context.name for context in getattr(program, "tasks", ())])
+        if mistake:
+            raise refuse(words, mistake)
+
+    return run
+
+
+def _list(program: Program) -> None:
+    program.list_tasks()
+    raise Exit
+
+
+def _misread(words: Sequence[str], verbs: Sequence[str]) -> _Mistake | None:
+    """What Invoke parses without a complaint and the user did not mean."""
+    if _SERVER in verbs[1:]:
+        text = f"{_SERVER} after {verbs[0]} is read as the verb. Nothing was run. For the environment use --env:"
+        return _Mistake(text, (inv(verbs[0], env=_SERVER),))
+    for before, word in itertools.pairwise(words):
+        if word in _INVOKES and not before.startswith("--"):
+            meant = "--env" if word == "-e" else f"inv --help {words[0]}"
+            return _Mistake(f"{words[0]} has no flag {word}. Nothing was run. Did you mean {meant}?")
+    return None
+
+
+def _translated(program: Program, error: ParseError) -> _Mistake:
+    verb = getattr(error.context, "name", None)
+    if found := _UNKNOWN.search(str(error)):
+        word = found[2]
+        if word.startswith("-"):
+            return _flag(program, verb, word)
+        return _word(program, verb, word)
+    if found := _VALUELESS.match(str(error)):
+        return _Mistake(f"--{found[1]} needs a value", (_help(verb),))
+    return _Mistake(f"{str(error).rstrip('!')}", (_help(verb),))
+
+
+def _flag(program: Program, verb: str | None, flag: str) -> _Mistake:
+    context = program.parser.contexts.get(verb) if verb else program.initial_context
+    close = difflib.get_close_matches(flag, [*context.flags], 1) if context else []
+    meant = f" Did you mean {close[0]}?" if close else ""
+    return _Mistake(f"{verb or 'inv'} has no flag {flag}.{meant}", (_help(verb),))
+
+
+def _word(program: Program, verb: str | None, word: str) -> _Mistake:
+    if verb and word in _environments():
+        return _Mistake(f"{word} is an environment, not a verb. Nothing was run. Use --env:", (inv(verb, env=word),))
+    close = difflib.get_close_matches(word, [*program.parser.contexts], 1)
+    if close:
+        return _Mistake(f"There is no verb {word}. Nothing was run. Did you mean:", (inv(close[0], env=""),))
+    return _Mistake(f"There is no verb {word}. Nothing was run.", (Shell(f"{CURRENT.prefix} --list"),))
+
+
+def _help(verb: str | None) -> Shell:
+    return Shell(f"{CURRENT.prefix} --help{f' {verb}' * bool(verb)}")
+
+
+def _environments() -> set[str]:
+    """The names in config.yaml, as far as it can be read; its mistakes are reported by the verbs."""
+    import os
+
+    import yaml
+
+    names = {"prod", "local", _SERVER}
+    with contextlib.suppress(OSError, ValueError, yaml.YAMLError, AttributeError, TypeError):
+        path = Path(os.environ.get("CUTOVER_CONFIG") or ROOT / "config.yaml")
+        names |= set(map(str, yaml.safe_load(path.read_text(encoding="utf-8"))["environments"]))
+    return names
