@@ -38,7 +38,7 @@ def check(context: Context, made: Plan) -> None:
 def _unsaved(context: Context, made: Plan) -> Iterator[Finding]:
     """Function files that the revision does not have as they are here."""
     repository = context.repository
-    paths = sorted({path for item in made.changes for path in item.source.files})
+    paths = sorted({path for item in made.changes for path in item.source.tracked})
     looked = begin([lambda: repository.dirty([*paths, "supabase/config.toml"]),
                     lambda: repository.blobs(made.revision, paths), lambda: repository.hashed(paths)])  # fmt: skip
     changed, known, here = looked()

@@ -117,7 +117,8 @@ class Repository:
 
     def hashed(self, paths: Sequence[str]) -> dict[str, str]:
         """Path to the id that the file's content has here and now, whatever the index says of it (skip-worktree)."""
-        found = [path for path in paths if "\n" not in path and (self.path / path).is_file()]
+        here = [path for path in paths if "\n" not in path and not (self.path / path).is_symlink()]
+        found = [path for path in here if (self.path / path).is_file()]
         done = self.run("hash-object", "--stdin-paths", stdin="\n".join(found).encode("utf-8", "surrogateescape"))
         return dict(zip(found, done.text.split(), strict=False)) if done.ok else {}
 

@@ -107,7 +107,7 @@ def _changed(exam: Examination) -> Iterator[Finding]:
 def _in_git(exam: Examination, unchanged: Unchanged, base: str, past: Source) -> Finding:
     slug, files = unchanged.slug, unchanged.files
     now = reader.reader(exam.context).working([slug])[slug]
-    changed, added = sorted(set(files) & set(past.files)), sorted(set(now.files) - set(past.files))
+    changed, added = sorted(set(files) & set(past.tracked)), sorted(set(now.tracked) - set(past.tracked))
     where = f"against {base[:12]}: {', '.join(files) or 'its settings'}"
     problem = f"{slug} must not change, and differs from the base revision in git"
     fix = steps(*_restore(exam, slug, base, changed, added))
@@ -133,7 +133,7 @@ def _deployed(exam: Examination, live: Function, past: Source, base: str) -> Ite
     now = reader.reader(exam.context).working([live.slug])[live.slug]
     fix: Step = _supabase(exam, live.slug)
     if now.digest != past.digest:
-        fix = chain(_git(exam, "checkout", base[:12], "--", *sorted(past.files)), _supabase(exam, live.slug))
+        fix = chain(_git(exam, "checkout", base[:12], "--", *sorted(past.tracked)), _supabase(exam, live.slug))
     evidence = _with_diff(f"v{live.version} against {base[:12]}", differences.text(past, body))
     problem = f"{live.slug} must not change, and other code of it is deployed"
     yield Finding("unchanged_live", problem, evidence, steps(fix), subject=live.slug)

@@ -45,7 +45,8 @@ def settings(wanted: Source, live: Function | None, left: bool | None = None) ->
 
 def text(wanted: Source, live: Source) -> str:
     """A unified diff from what is live to what would be, by path as seen from the entrypoint."""
-    old, new = _by_path(live, wanted), dict(wanted.files)
+    new = {path: data for path, data in wanted.files.items() if path not in wanted.loose}
+    old = {path: data for path, data in _by_path(live, wanted).items() if path not in wanted.loose}
     return "".join(_each(path, old.get(path), new.get(path)) for path in sorted(old | new))
 
 
@@ -84,7 +85,7 @@ def _measure(context: Context, slug: str, then: Source | None) -> Unchanged:
 
 
 def _differing(then: Source, now: Source) -> Iterable[str]:
-    old, new = then.hashes, now.hashes
+    old, new = then.tracked, now.tracked
     return (path for path in sorted(old | new) if old.get(path) != new.get(path))
 
 

@@ -93,8 +93,11 @@ def load(app: Path, slug: str, project: Project = NO_PROJECT) -> Settings:
 
 def parse(app: Path) -> dict[str, Any]:
     """The whole file as a mapping, empty where there is none."""
+    path = _path(app)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise Refused(f"{CONFIG} is not a file.", Do("make it one"), AGAIN)
     try:
-        return _read(_path(app).read_text("utf-8-sig"))
+        return _read(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except UnicodeDecodeError as error:
@@ -238,11 +241,16 @@ def patterns(app: Path, written: tuple[str, ...]) -> list[str]:
 def match(app: Path, pattern: str) -> list[Path]:
     """The files under the app that a pattern names, sorted; a folder among them is refused, as the CLI does."""
     if not _MAGIC.search(pattern):
-        found = [app / pattern] if os.path.lexists(app / pattern) else []
+        found = [app / pattern] if (app / pattern).exists() else []
     else:
-        wanted = re.compile(_regex(pattern), re.DOTALL)
+        wanted = _regex(pattern)
         found = [app / name for name in sorted(_below(app, _fixed(pattern))) if wanted.fullmatch(name)]
     folders = [path for path in found if path.is_dir()]
+    strange = [path for path in found if not path.is_dir() and not path.is_file()]
+    if strange:
+        shown = strange[0].relative_to(app)
+        text = f"{CONFIG}: static_files matches {shown}, which is neither a file nor a folder."
+        raise Refused(text, Do("remove it"), AGAIN)
     if folders and "**" not in pattern:
         shown = folders[0].relative_to(app)
         text = f"{shown} is a folder, and static_files must match files only."
@@ -272,8 +280,11 @@ def _below(app: Path, folder: str) -> Iterator[str]:
                 yield path
 
 
-def _regex(pattern: str) -> str:
-    return "".join(_part(token) for token in _TOKENS.findall(pattern))
+def _regex(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile("".join(_part(token) for token in _TOKENS.findall(pattern)), re.DOTALL)
+    except re.error:
+        raise Refused(f"{CONFIG}: the static pattern {pattern} is not valid.", Do("fix it"), AGAIN) from None
 
 
 def _part(token: str) -> str:

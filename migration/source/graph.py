@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from migration.base.errors import Refused
+from migration.git import lfs
 from migration.source import deno
 from migration.source.deno import shown
 from migration.source.functions_config import CONFIG
@@ -155,6 +156,8 @@ def _is_local_error(module: Mapping[str, Any]) -> bool:
 
 def _problem(module: Mapping[str, Any], place: str, app: Path) -> str:
     text, name = str(module["error"]), shown(module["specifier"], app)
+    if lfs.is_pointer(app / name):
+        return f"{place}: {name} is a Git LFS pointer, not the file itself."
     if text.startswith("SyntaxError"):
         return f"{_syntax(text, name)}: syntax error: {text.split(chr(10))[0].removeprefix('SyntaxError: ')}"
     if "Module not found" in text:

@@ -10,8 +10,9 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from migration.base.command import AGAIN, Do
+from migration.base.command import AGAIN, Do, sh
 from migration.base.errors import Refused
+from migration.git import lfs
 from migration.source.functions_config import Settings
 
 DENO_CONFIG = ("deno.json", "deno.jsonc")
@@ -93,8 +94,10 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if lfs.is_pointer(path):
+        raise Refused(f"{path} is a Git LFS pointer, not the file itself.", sh("git", "lfs", "pull"))
     try:
-        document = parse(path.read_text("utf-8-sig"))
+        document = parse(_text(path))
     except OSError:
         fix = Do("create it, or correct the path that names it"), AGAIN
         raise Refused(f"{path}: the import map cannot be read.", *fix) from None
@@ -106,6 +109,13 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Refused(f"{path}: an import map must be a JSON object.")
     return document
+
+
+def _text(path: Path) -> str:
+    """Never waits: a pipe in place of a file is not read."""
+    if path.exists() and not path.is_file():
+        raise OSError("not a file")
+    return path.read_text("utf-8-sig")
 
 
 def _strings(path: Path, name: str, entries: Any) -> dict[str, str]:

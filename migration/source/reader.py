@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migration.base.command import AGAIN, Do, inv
+from migration.base.command import AGAIN, Do, inv, sh
 from migration.base.errors import Refused
-from migration.git import checkout, endings
+from migration.git import checkout, endings, lfs
 from migration.git.repository import Repository
 from migration.source import functions_config, graph, importmap
 from migration.source.functions_config import NO_PROJECT, Project, Settings
@@ -37,6 +38,21 @@ class Absent(Refused):
 
 
 @dataclass(frozen=True)
+class Tree:
+    """A folder that holds the app's files as they are now, or were at a revision; `state` is the folder for caches.
+
+    `tracked`: the files that git has, None where every file counts. `stored`: the file behind a Git LFS pointer by
+    its id, None where pointers are not followed.
+    """
+
+    app: Path
+    state: Path
+    project: Project = NO_PROJECT
+    tracked: Callable[[], Collection[str]] | None = None
+    stored: Callable[[str], bytes | None] | None = None
+
+
+@dataclass(frozen=True)
 class Reader:
     """Reads the functions of one app for one project; `state` is the folder for caches."""
 
@@ -50,23 +66,28 @@ class Reader:
 
     def tried(self, slugs: Iterable[str]) -> dict[str, Attempt]:
         """The same, each with its own source or refusal."""
-        found = attempts(self.repository.path, slugs, self.state, self.project)
-        return {slug: self._as_git_has_it(result) for slug, result in found.items()}
+        tree = Tree(self.repository.path, self.state, self.project, tracked=cache(self._tracked))
+        return {slug: self._as_git_has_it(result) for slug, result in _attempts(tree, slugs).items()}
 
     def at(self, revision: str, slugs: Iterable[str]) -> dict[str, Source]:
         """What git holds for these functions at a revision, without those that are absent or broken there."""
         folder = checkout.tree(self.repository, revision, self.state)
-        found = attempts(folder, slugs, self.state, self.project)
-        return {slug: result for slug, result in found.items() if isinstance(result, Source)}
+        tree = Tree(folder, self.state, self.project, stored=partial(lfs.content, self.repository))
+        return {slug: found for slug, found in _attempts(tree, slugs).items() if isinstance(found, Source)}
 
     def settings(self, slugs: Iterable[str]) -> dict[str, Settings]:
         """What config.toml of the working copy says of each."""
         return {slug: functions_config.load(self.repository.path, slug, self.project) for slug in slugs}
 
+    def _tracked(self) -> Collection[str]:
+        return frozenset(self.repository.git("ls-files", "-z", "--", ".").names)
+
     def _as_git_has_it(self, found: Attempt) -> Attempt:
         if isinstance(found, Refused):
             return found
-        return replace(found, files=endings.committed(self.repository, found.files))
+        real = {path: found.real.get(path, path) for path in found.files}
+        held = endings.committed(self.repository, {real[path]: data for path, data in found.files.items()})
+        return replace(found, files={path: held[real[path]] for path in found.files})
 
 
 def reader(context: Context) -> Reader:
@@ -76,12 +97,8 @@ def reader(context: Context) -> Reader:
 
 
 def attempts(app: Path, slugs: Iterable[str], state: Path, project: Project = NO_PROJECT) -> dict[str, Attempt]:
-    """Several as they stand on the disk, each with its own source or refusal: the time goes into Deno's processes."""
-    names = list(slugs)
-    graphs = _graphs(app.resolve(), names, state, project)
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        results = pool.map(lambda slug: _attempt(app, slug, state, project, graphs), names)
-        return dict(zip(names, results, strict=True))
+    """Several as they stand on the disk, each with its own source or refusal."""
+    return _attempts(Tree(app, state, project), slugs)
 
 
 def whole(found: Mapping[str, Attempt]) -> dict[str, Source]:
@@ -94,46 +111,68 @@ def whole(found: Mapping[str, Attempt]) -> dict[str, Source]:
     return {slug: result for slug, result in found.items() if isinstance(result, Source)}
 
 
-def read(
-    app: Path, slug: str, state: Path, project: Project = NO_PROJECT, graphs: Mapping[Path, Graph] | None = None
-) -> Source:
-    """Read one function from the files under `app`; `state` is the folder for caches, `graphs` those known already.
+def read(app: Path, slug: str, state: Path, project: Project = NO_PROJECT) -> Source:
+    """Read one function from the files under `app`; `state` is the folder for caches.
 
     Refused for what must not be deployed: broken settings, a syntax error, a local import that does not resolve, a
-    file outside the app, more than 20 MB.
+    file outside the app, a Git LFS pointer, more than 20 MB.
     """
-    app = app.resolve()
-    settings = functions_config.load(app, slug, project)
-    entry = _entrypoint(app, slug, settings)
-    imports = entry.imports
-    modules = (graphs or {}).get(entry.path) or graph.resolve(entry, state)
-    patterns = functions_config.patterns(app, settings.static_files)
-    assets = {pattern: functions_config.match(app, pattern) for pattern in patterns}
-    mapped, extra = _mapped(entry, modules, state)
-    _refuse(slug, [*modules.problems, *(problem for each in extra for problem in each.problems)])
-    paths = [*(imports.files if imports else ()), *(path for matched in assets.values() for path in matched)]
-    paths += [*modules.files, *mapped, *(path for each in extra for path in each.files)]
-    files = _load(app, slug, paths)
-    warnings = [*settings.warnings, *modules.warnings, *_weight(files), *_unmatched(assets), *_shared(imports)]
-    map_path = imports.files[0].relative_to(app).as_posix() if imports else ""
-    start = entry.path.relative_to(app).as_posix()
-    return Source(slug, start, files, map_path, tuple(patterns), settings.verify_jwt, tuple(warnings), modules.local)
+    return _read(Tree(app.resolve(), state, project), slug, {})
 
 
-def _attempt(app: Path, slug: str, state: Path, project: Project, graphs: Mapping[Path, Graph]) -> Attempt:
+def _attempts(tree: Tree, slugs: Iterable[str]) -> dict[str, Attempt]:
+    """The time goes into Deno's processes."""
+    tree, names = replace(tree, app=tree.app.resolve()), list(slugs)
+    graphs = _graphs(tree, names)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return dict(zip(names, pool.map(lambda slug: _attempt(tree, slug, graphs), names), strict=True))
+
+
+def _attempt(tree: Tree, slug: str, graphs: Mapping[Path, Graph]) -> Attempt:
     try:
-        return read(app, slug, state, project, graphs)
+        return _read(tree, slug, graphs)
     except Refused as error:
         return error
 
 
-def _graphs(app: Path, slugs: Sequence[str], state: Path, project: Project) -> dict[Path, Graph]:
-    """One run of Deno over all of them; what stands in the way of one of them, `read` says."""
+def _graphs(tree: Tree, slugs: Sequence[str]) -> dict[Path, Graph]:
+    """One run of Deno over all of them; what stands in the way of one of them, `_read` says."""
     entries = []
     for slug in slugs:
         with contextlib.suppress(Refused):
-            entries.append(_entrypoint(app, slug, functions_config.load(app, slug, project)))
-    return graph.resolve_all(entries, state)
+            entries.append(_entrypoint(tree.app, slug, functions_config.load(tree.app, slug, tree.project)))
+    return graph.resolve_all(entries, tree.state)
+
+
+def _read(tree: Tree, slug: str, graphs: Mapping[Path, Graph]) -> Source:
+    """`graphs` are those known already."""
+    app = tree.app
+    settings = functions_config.load(app, slug, tree.project)
+    entry = _entrypoint(app, slug, settings)
+    imports = entry.imports
+    modules = graphs.get(entry.path) or graph.resolve(entry, tree.state)
+    _refuse(slug, modules.problems)
+    patterns = functions_config.patterns(app, settings.static_files)
+    assets = {pattern: functions_config.match(app, pattern) for pattern in patterns}
+    own = [*(imports.files if imports else ()), *(path for matched in assets.values() for path in matched)]
+    files = _load(tree, slug, [*own, *modules.files])
+    extra = {**files, **_loose(tree, entry, modules, files)}
+    mapped = extra if sum(map(len, extra.values())) <= LARGE else files
+    links, real = _links(app, files)
+    warnings = [*settings.warnings, *modules.warnings, *_weight(files), *_unmatched(assets), *_shared(imports)]
+    return Source(
+        slug,
+        entry.path.relative_to(app).as_posix(),
+        mapped,
+        imports.files[0].relative_to(app).as_posix() if imports else "",
+        tuple(patterns),
+        settings.verify_jwt,
+        tuple(warnings),
+        modules.local,
+        frozenset(mapped) - frozenset(files),
+        links,
+        real,
+    )
 
 
 def _entrypoint(app: Path, slug: str, settings: Settings) -> Entrypoint:
@@ -147,42 +186,121 @@ def _entrypoint(app: Path, slug: str, settings: Settings) -> Entrypoint:
     return Entrypoint(path, app, importmap.find(app, settings, path))
 
 
-def _mapped(entry: Entrypoint, modules: Graph, state: Path) -> tuple[list[Path], list[Graph]]:
-    """Every local target of the map goes along, imported or not; from an unused file the walk goes on."""
+# Files that only an import map names
+
+
+def _loose(tree: Tree, entry: Entrypoint, modules: Graph, own: Collection[str]) -> dict[str, bytes]:
+    """The local targets of the map that nothing imports: the CLI sends them, and nothing that runs can reach them.
+
+    Never what git ignores or keeps for itself. From a file the walk goes on. Refused for a target that is not there,
+    as the CLI refuses it.
+    """
     imports, app = entry.imports, entry.app
-    targets = imports.targets if imports else ()
-    for target in targets:
+    found: dict[str, bytes] = {}
+    for target in imports.targets if imports else ():
         if not target.exists():
             shown = imports.files[-1].relative_to(app) if imports else ""
             text = f"{shown}: it names {target.name}, which does not exist."
             raise Refused(text, Do("remove that entry, or add the file"), AGAIN)
-    files = [path for target in targets for path in _files(target)]
-    unused = [target for target in targets if target.suffix in _SCRIPTS and target not in modules.files]
-    inside = [Entrypoint(target, app, imports) for target in unused if target.is_relative_to(app)]
-    return files, [graph.resolve(each, state) for each in inside]
+        for path in _below(target, entry, modules, tree.state):
+            name = _inside(path, app, target)
+            if name not in own and _counts(tree, path, name) and path.stat().st_size <= LARGE:
+                found[name] = path.read_bytes()
+                if sum(map(len, found.values())) > LARGE:
+                    return found
+    return found
 
 
-def _files(target: Path) -> list[Path]:
-    if target.is_file():
-        return [target]
-    return sorted(Path(root) / name for root, _, names in os.walk(target) for name in names)
+def _below(target: Path, entry: Entrypoint, modules: Graph, state: Path) -> Iterator[Path]:
+    """The files of a folder; or the file with what it imports, where the entrypoint does not reach it."""
+    if target.is_dir():
+        for root, folders, names in os.walk(target):
+            folders[:] = sorted(name for name in folders if name != ".git")
+            yield from (Path(root) / name for name in sorted(names))
+        return
+    yield target
+    if target.suffix in _SCRIPTS and target not in modules.files and target.is_relative_to(entry.app):
+        with contextlib.suppress(Refused):
+            yield from graph.resolve(replace(entry, path=target), state).files
 
 
-def _load(app: Path, slug: str, paths: list[Path]) -> dict[str, bytes]:
-    unique = list(dict.fromkeys(paths))
+def _inside(path: Path, app: Path, target: Path) -> str:
+    if not path.is_relative_to(app):
+        raise Refused(f"{target} lies outside the app.", Do("move it into the app and correct the map"), AGAIN)
+    return path.relative_to(app).as_posix()
+
+
+def _counts(tree: Tree, path: Path, name: str) -> bool:
+    if not path.is_file() or not path.resolve().is_relative_to(tree.app) or not _utf8(name) or lfs.is_pointer(path):
+        return False
+    return tree.tracked is None or name in tree.tracked()
+
+
+# The files themselves
+
+
+def _load(tree: Tree, slug: str, paths: list[Path]) -> dict[str, bytes]:
+    app, unique = tree.app, list(dict.fromkeys(paths))
     outside = [path for path in unique if not path.is_relative_to(app) or not path.resolve().is_relative_to(app)]
     if outside:
         fix = Do("move it into the app and correct the import"), AGAIN
         raise Refused(f"{slug}: {outside[0]} lies outside the app.", *fix)
+    names = {path: path.relative_to(app).as_posix() for path in unique}
+    odd = [name for name in names.values() if not _utf8(name)]
+    if odd:
+        raise Refused(f"{slug}: the file name {odd[0]!r} is not UTF-8.", Do("rename it"), AGAIN)
     sizes = {path: path.stat().st_size for path in unique}
     if sum(sizes.values()) > LIMIT:
-        largest = max(sizes, key=lambda path: sizes[path]).relative_to(app).as_posix()
+        largest = names[max(sizes, key=lambda path: sizes[path])]
         text = f"{slug}: {sum(sizes.values()) / 1e6:.1f} MB of files, and the platform takes at most 20 MB."
         raise Refused(f"{text} The largest is {largest}.", Do("make it smaller, then"), inv("plan"))
-    return {path.relative_to(app).as_posix(): path.read_bytes() for path in unique}
+    return {names[path]: _bytes(tree, slug, path, names[path]) for path in unique}
 
 
-def _refuse(slug: str, problems: list[str]) -> None:
+def _bytes(tree: Tree, slug: str, path: Path, name: str) -> bytes:
+    """A file's bytes; the ones that a Git LFS pointer stands for, where those are followed and here."""
+    data = path.read_bytes()
+    oid = lfs.pointer(data)
+    if not oid:
+        return data
+    stored = tree.stored(oid) if tree.stored else None
+    if stored is None:
+        raise Refused(f"{slug}: {name} is a Git LFS pointer, not the file itself.", sh("git", "lfs", "pull"))
+    return stored
+
+
+def _links(app: Path, names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The symlinks on the way to these files, with their targets; and the place of each file that is behind one."""
+    links: dict[str, str] = {}
+    real: dict[str, str] = {}
+    for name in names:
+        place = (app / name).resolve().relative_to(app).as_posix()
+        if place != name:
+            real[name] = place
+            links |= _on_the_way(app, app / name)
+    return links, real
+
+
+def _on_the_way(app: Path, path: Path) -> Iterator[tuple[str, str]]:
+    """Every symlink that is followed to reach a file, those behind other symlinks too."""
+    current = app
+    for part in path.relative_to(app).parts:
+        current /= part
+        while current.is_symlink():
+            target = str(current.readlink())
+            yield current.relative_to(app).as_posix(), target
+            current = Path(normpath(current.parent / target))
+            current = current.parent.resolve() / current.name
+
+
+def _utf8(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _refuse(slug: str, problems: Sequence[str]) -> None:
     if problems:
         lines = "\n  ".join(dict.fromkeys(problems))
         raise Refused(f"{slug} cannot be deployed:\n  {lines}", Do("fix the source, then"), inv("plan"))

@@ -45,7 +45,7 @@ def of(
 def sources(own: Reader, base: str, revision: str, slugs: Sequence[str]) -> tuple[set[str], set[str]]:
     """The files of these functions before and after, the settings too where they differ; and who is there after."""
     before, after = (own.at(commit, slugs) for commit in (base, revision))
-    files = {path for side in (before, after) for one in side.values() for path in one.files}
+    files = {path for side in (before, after) for one in side.values() for path in one.tracked}
     if any(_settings(before.get(slug)) != _settings(after.get(slug)) for slug in slugs):
         files.add(CONFIG)
     return files, set(after)
@@ -71,9 +71,9 @@ def _kept(
         return {}
     found: dict[str, str] = {}
     for slug, theirs in reader(context).at(revision, others).items():
-        shared = changed & set(theirs.files)
+        shared = changed & set(theirs.tracked)
         held = _hashes(context, live[slug]) if shared else set()
-        found |= {path: slug for path in shared if theirs.hashes[path] in held}
+        found |= {path: slug for path in shared if theirs.tracked[path] in held}
     return found
 
 

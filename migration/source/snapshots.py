@@ -107,8 +107,13 @@ def usable(live: Source, state: Path) -> tuple[Source | None, str]:
 
 
 def same_files(one: Source, other: Source) -> bool:
-    """File for file the same, seen from the entrypoint: the platform may have cut the folders above."""
-    return one.from_entrypoint == other.from_entrypoint
+    """File for file the same, seen from the entrypoint: the platform may have cut the folders above.
+
+    Loose files do not count, and a download does not know which those are.
+    """
+    ours, theirs = one.from_entrypoint, other.from_entrypoint
+    loose = one.loose_from_entrypoint | other.loose_from_entrypoint
+    return all(ours.get(path) == theirs.get(path) for path in {*ours, *theirs} - loose)
 
 
 def _entrypoint(metadata: Mapping[str, object], function: Function) -> str:

@@ -21,7 +21,9 @@ class Source:
     """The files of one function by path (relative to the app, `/` between parts) and what config.toml says.
 
     `verify_jwt` is None where nothing is written: the platform then keeps what it has. `local`: every import is a
-    file of the app.
+    file of the app. `loose`: files that are sent only because an import map names their folder, as the CLI sends
+    them; nothing that runs can reach them, so they count for nothing else. `links`: the symlinks on the way to the
+    files, with their targets; `real`: where a file behind such a link is.
     """
 
     slug: str
@@ -32,26 +34,42 @@ class Source:
     verify_jwt: bool | None = None
     warnings: tuple[str, ...] = ()
     local: bool = field(default=False, compare=False)
+    loose: frozenset[str] = frozenset()
+    links: Mapping[str, str] = field(default_factory=dict)
+    real: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of each file, by path."""
-        return {path: hashlib.sha256(data).hexdigest() for path, data in sorted(self.files.items())}
+        """SHA-256 of each file that is not loose, by path."""
+        return {path: _sha256(data) for path, data in sorted(self.files.items()) if path not in self.loose}
+
+    @cached_property
+    def tracked(self) -> dict[str, str]:
+        """The same by path in git: the file behind a symlink, and the symlink."""
+        files = {self.real.get(path, path): value for path, value in self.hashes.items()}
+        return {**files, **{path: _sha256(target.encode()) for path, target in self.links.items()}}
 
     @cached_property
     def from_entrypoint(self) -> dict[str, str]:
         """The same by path as seen from the entrypoint: the platform may cut the folders above off."""
-        folder = posixpath.dirname(self.entrypoint) or "."
-        return {posixpath.relpath(path, folder): value for path, value in self.hashes.items()}
+        return {self._seen(path): value for path, value in self.hashes.items()}
+
+    @property
+    def loose_from_entrypoint(self) -> set[str]:
+        """The loose files, seen so."""
+        return {self._seen(path) for path in self.loose}
+
+    def _seen(self, path: str) -> str:
+        return posixpath.relpath(path, posixpath.dirname(self.entrypoint) or ".")
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over files and metadata: equal digests mean that nothing would change."""
+        """SHA-256 over the files that are not loose, and metadata: equal digests mean that nothing would change."""
         return hashlib.sha256(canonical({**self.metadata(), "files": self.hashes})).hexdigest()
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Bytes of all files that are sent."""
         return sum(map(len, self.files.values()))
 
     def metadata(self, live: bool | None = None) -> dict[str, Any]:
@@ -65,6 +83,10 @@ class Source:
         """Ready to send, with exactly this `verify_jwt`; None sends what is written, if anything is."""
         sent = self if verify_jwt is None else replace(self, verify_jwt=verify_jwt)
         return Upload(self.slug, sent.metadata(), list(self.files.items()))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def canonical(value: Any) -> bytes:

@@ -65,7 +65,7 @@ def _compare(context: Context, live: Function, base: Source | None) -> tuple[boo
     if snapshots.same_files(found, base):
         return True, ()
     live_files, base_files = found.from_entrypoint, base.from_entrypoint
-    paths = sorted({*live_files, *base_files})
+    paths = sorted({*live_files, *base_files} - base.loose_from_entrypoint)
     return False, tuple(path for path in paths if live_files.get(path) != base_files.get(path))
 
 

@@ -21,3 +21,45 @@ def test_a_file_that_git_was_told_not_to_look_at_is_looked_at(tmp_path: Path, sa
     with pytest.raises(Refused, match=f"git is set to ignore that: {index('alpha')}") as refused:
         deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
     assert f"update-index --no-{bit}" in refused.value.hint
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "function"])
+def test_symlinks_inside_the_app_are_followed(kind: str, tmp_path: Path, sandbox: Running) -> None:
+    """Git keeps the link's text under its name: the file behind it decides whether anything is uncommitted."""
+    stage = scene.make(tmp_path, sandbox, ("alpha",))
+    folder = stage.app / "supabase/functions/alpha"
+    (stage.app / "shared").mkdir()
+    (stage.app / "shared/cors.ts").write_text("export const cors = 1;")
+    imported = {"file": "./cors.ts", "folder": "./lib/cors.ts", "function": "../../../shared/cors.ts"}[kind]
+    (folder / "index.ts").write_text(text(2, f'import "{imported}";'))
+    if kind == "file":
+        (folder / "cors.ts").symlink_to("../../../shared/cors.ts")
+    elif kind == "folder":
+        (folder / "lib").symlink_to("../../../shared")
+    else:
+        (stage.app / "elsewhere").mkdir()
+        folder.rename(stage.app / "elsewhere/alpha")
+        folder.symlink_to("../../elsewhere/alpha")
+    stage.commit({})
+    assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).deployment.outcome == "ungated"
+    (stage.app / "shared/cors.ts").write_text("export const cors = 2;")
+    with pytest.raises(Refused, match=r"function files are not committed: shared/cors\.ts"):
+        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
+
+
+def test_a_mapped_folder_with_ignored_files_is_clean(tmp_path: Path, sandbox: Running) -> None:
+    """No hint ever says to commit a file of secrets."""
+    stage = scene.make(tmp_path, sandbox, ("alpha",))
+    stage.commit(
+        {
+            ".gitignore": ".env.local\n",
+            "src/a.ts": "",
+            "src/page.tsx": "",
+            "supabase/functions/alpha/deno.json": '{"imports":{"~/":"../../../"}}',
+            index("alpha"): text(2, 'import "~/src/a.ts";'),
+        }
+    )
+    (stage.app / "src/.env.local").write_text("KEY=1")
+    (stage.app / "src/page.tsx").write_text("changed, and in no function")
+    assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).deployment.outcome == "ungated"
+    assert not any(".env" in path or ".git/" in path for path in stage.context().supabase.body("alpha").files)

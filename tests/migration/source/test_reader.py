@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +309,110 @@ def test_a_source_written_out_reads_back_the_same(tmp_path: Path, deno_state: Pa
     first = reader.read(app, "hello", deno_state)
     source.write(first, tmp_path / "two")
     assert reader.read(tmp_path / "two", "hello", deno_state).digest == first.digest
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["logo.png", "lib.wasm", "data.json", "font.woff2", "deno.json", "mod.ts", "index.ts", "view.tsx"]
+)
+def test_a_git_lfs_pointer_is_refused(name: str, tmp_path: Path, deno_state: Path) -> None:
+    """A clone without LFS content must not put the pointer live."""
+    index = """import d from "./data.json" with { type: "json" }; import "./mod.ts"; import "./view.tsx";
+import * as w from "./lib.wasm";"""
+    files = {"index.ts": index, "data.json": "{}", "mod.ts": "", "view.tsx": "", "logo.png": "", "font.woff2": ""}
+    app = _write(tmp_path, **{**files, "lib.wasm": "", "deno.json": "{}", name: POINTER})
+    if name != "lib.wasm":
+        (app / "supabase/functions/hello/lib.wasm").write_bytes(b"\0asm\1\0\0\0")
+    globs = '["./functions/hello/*.png", "./functions/hello/*.woff2", "./functions/hello/*.wasm"]'
+    _plant(tmp_path, {"supabase/config.toml": f"[functions.hello]\nstatic_files = {globs}\n"})
+    with pytest.raises(Refused) as caught:
+        reader.read(app, "hello", deno_state)
+    assert f"supabase/functions/hello/{name} is a Git LFS pointer" in caught.value.message
+
+
+def test_a_past_revision_takes_lfs_files_from_the_clone(tmp_path: Path, deno_state: Path) -> None:
+    """git keeps pointers; a restore sends what they stand for, or nothing at all."""
+    picture = b"picture"
+    oid = hashlib.sha256(picture).hexdigest()
+    app = tmp_path / "app"
+    repos.alone(app)
+    toml = '[functions.hello]\nstatic_files = ["./functions/hello/*.png"]\n'
+    files = {"supabase/functions/hello/a.png": POINTER.replace("ab" * 32, oid), "supabase/config.toml": toml}
+    revision = repos.commit(app, {"supabase/functions/hello/index.ts": "", **files})
+    own = reader.Reader(Repository(app, repos.QUIET), deno_state)
+    assert own.at(revision, ["hello"]) == {}
+    stored = app / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(picture)
+    assert own.at(revision, ["hello"])["hello"].files["supabase/functions/hello/a.png"] == picture
+
+
+def test_a_mapped_folder_never_brings_what_git_ignores(tmp_path: Path, deno_state: Path) -> None:
+    """Secrets and node_modules lie there; nor what git does not have yet, which no revision could give back."""
+    app = tmp_path / "app"
+    repos.alone(app)
+    repos.commit(
+        app,
+        {
+            ".gitignore": "node_modules\n.env.local\n",
+            "supabase/functions/hello/deno.json": '{"imports":{"~/":"../../../"}}',
+            "supabase/functions/hello/index.ts": 'import "~/src/a.ts";',
+            "src/a.ts": "",
+            "src/page.tsx": "",
+        },
+    )
+    _plant(app, {"src/.env.local": "KEY=1", "node_modules/x/index.js": "", "src/untracked.ts": ""})
+    (app / "src/dangling").symlink_to("nowhere")
+    os.mkfifo(app / "src/pipe")
+    own = reader.Reader(Repository(app, repos.QUIET), deno_state)
+    found = own.working(["hello"])["hello"]
+    assert found.loose == {".gitignore", "README", "src/page.tsx"}
+    reached = {"src/a.ts", "supabase/functions/hello/deno.json", "supabase/functions/hello/index.ts"}
+    assert set(found.hashes) == reached == set(found.files) - found.loose
+    digest = found.digest
+    repos.commit(app, {"src/page.tsx": "2"})
+    assert own.working(["hello"])["hello"].digest == digest == own.at("HEAD", ["hello"])["hello"].digest
+
+
+def test_a_mapped_folder_that_is_too_large_is_left_out(tmp_path: Path, deno_state: Path) -> None:
+    """Nothing that runs can reach it, so it is no reason to refuse."""
+    app = _write(tmp_path, **{"index.ts": "", "deno.json": '{"imports":{"@/":"../../../big/"}}'})
+    (app / "big").mkdir()
+    for number in range(3):
+        with (app / f"big/{number}.bin").open("wb") as file:
+            file.truncate(4_000_000)
+    found = reader.read(app, "hello", deno_state)
+    assert found.loose == frozenset() and found.size < 1000
+
+
+@pytest.mark.parametrize("name", ["pipe", "gone"])
+def test_a_static_pattern_that_matches_no_file_at_all(name: str, tmp_path: Path, deno_state: Path) -> None:
+    """A pipe would be waited for, without end."""
+    app = _write(tmp_path, **{"index.ts": ""})
+    os.mkfifo(app / "supabase/functions/hello/pipe")
+    (app / "supabase/functions/hello/gone").symlink_to("nowhere")
+    _plant(tmp_path, {"supabase/config.toml": f'[functions.hello]\nstatic_files = ["./functions/hello/{name}*"]\n'})
+    with pytest.raises(Refused, match=f"{name}, which is neither a file nor a folder"):
+        reader.read(app, "hello", deno_state)
+
+
+@pytest.mark.parametrize("name", ["config.toml", "functions/hello/deno.json", "functions/map.json"])
+def test_a_pipe_in_place_of_a_setting(name: str, tmp_path: Path, deno_state: Path) -> None:
+    """Refused, or passed over as the CLI does, but never read."""
+    app = _write(tmp_path, **{"index.ts": ""})
+    if name == "functions/map.json":
+        _plant(tmp_path, {"supabase/config.toml": '[functions.hello]\nimport_map = "./functions/map.json"\n'})
+    os.mkfifo(app / "supabase" / name)
+    with contextlib.suppress(Refused):
+        assert set(reader.read(app, "hello", deno_state).files) == {"supabase/functions/hello/index.ts"}
+
+
+def test_a_file_name_that_is_not_utf8(tmp_path: Path, deno_state: Path) -> None:
+    """JSON has no way to write it."""
+    app = _write(tmp_path, **{"index.ts": ""})
+    (app / os.fsdecode(b"supabase/functions/hello/\xff.txt")).write_text("")
+    _plant(tmp_path, {"supabase/config.toml": '[functions.hello]\nstatic_files = ["./functions/hello/*.txt"]\n'})
+    with pytest.raises(Refused, match="is not UTF-8"):
+        reader.read(app, "hello", deno_state)
