@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from migration.base.command import AGAIN
@@ -15,6 +18,7 @@ FILES, INDEX = "files", "index.plain"
 PLAIN = [*endings.PLAIN, "-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.trustCTime=true",
          "-c", "core.checkStat=default"]  # fmt: skip
 _KEPT = 12
+_IN_USE = 3600.0  # seconds: no verb reads a folder for longer without using it again
 _FULL = 40  # digits of a commit that is named in full
 _proven: set[tuple[Path, Path]] = set()
 _trees: dict[tuple[Path, str], str] = {}
@@ -47,12 +51,15 @@ def _named(repository: Repository, revision: str) -> str:
 def _whole(repository: Repository, top: Path) -> bool:
     """Whether the folder still holds what was written: git compares it with its index, by size and times mostly.
 
-    Checked once a process: a file that was changed, added or removed there would make a plan wrong.
+    Checked once a process: a file that was changed, added or removed there would make a plan wrong. That it is still
+    there is looked at each time, and its use is noted, so that no other process evicts it meanwhile.
     """
+    if not (top / FILES).is_dir() or not (top / INDEX).is_file():
+        return False
+    with contextlib.suppress(OSError):
+        os.utime(top)
     if (repository.path, top) not in _proven:
         command = ["ls-files", "-z", "--modified", "--deleted", "--others"]
-        if not (top / FILES).is_dir() or not (top / INDEX).is_file():
-            return False
         done = repository.run(*PLAIN, *command, env=_at(top), timeout=300)
         if not done.ok or done.out:
             return False
@@ -93,6 +100,18 @@ def _settle(repository: Repository, draft: Path, top: Path) -> None:
 
 
 def _prune(parent: Path) -> None:
-    found = sorted(parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in [path for path in found if path.is_dir() and not path.name.startswith("draft-")][_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    """Removes the folders that were used longest ago, but none that this process or a running one still reads."""
+    folders = [path for path in parent.iterdir() if not path.name.startswith("draft-")]
+    used = {path: _used(path) for path in folders}
+    mine = {top for _, top in _proven}
+    for old in sorted(folders, key=lambda path: used[path], reverse=True)[_KEPT:]:
+        if old not in mine and used[old] < time.time() - _IN_USE:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _used(folder: Path) -> float:
+    """When it was used last; another process may be removing it."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0

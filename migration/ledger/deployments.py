@@ -214,6 +214,17 @@ def fold(records: Iterable[Record]) -> History:
     return History(_ordered(_deployment(*parts) for parts in found.values()), tuple(holds.values()), known)
 
 
+def _reverted(holds: dict[str, Record], name: str, revert: Record | None) -> None:
+    """The revert belongs to the hold of its own record, and to those whose tip it takes back too: a rollback that was
+    killed before it recorded its revert is finished under another id."""
+    own = holds.get(name, {})
+    for key, hold in holds.items():
+        same = own.get("tip") and (hold.get("tip"), hold.get("base")) == (own.get("tip"), own.get("base"))
+        covered = hold.get("tip") in ((revert or {}).get("reverts") or ())
+        if key == name or (not hold.get("revert") and (same or covered)):
+            holds[key] = {**hold, "revert": revert}
+
+
 def _ordered(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
     """Oldest first. That is the chain's order, except for records that were queued on a machine without its git
     remote: the platform's version of a function only grows, so the deployment that found the lower one began first."""
@@ -240,8 +251,8 @@ def _hold(holds: dict[str, Record], record: Record) -> None:
         holds[name] = {**record["hold"], "id": name, "at": _text(record, "at"), "who": _text(record, "who")}
     elif record["record"] == "outcome" and record.get("outcome") == "abandoned":
         holds.pop(name, None)
-    elif record["record"] == "git" and name in holds:
-        holds[name] = {**holds[name], "revert": record.get("revert")}
+    elif record["record"] == "git":
+        _reverted(holds, name, record.get("revert"))
     elif record["record"] == "lift":
         lifted = record.get("hold")
         for key in [key for key in holds if lifted in (None, "all", key)]:

@@ -62,6 +62,9 @@ def test_old_trees_are_cleared_away(tmp_path: Path) -> None:
     top.mkdir()
     _git(top, "init", "-q")
     for number in range(14):
+        checkout._proven.clear()  # each time another process, a day later
+        for folder in (tmp_path / "state/trees").glob("*"):
+            os.utime(folder, (number, number))
         checkout.tree(Repository(top, QUIET), _app(top, f"export const a = {number};"), tmp_path / "state")
     assert len(list((tmp_path / "state/trees").iterdir())) == 12
 
@@ -123,3 +126,21 @@ def test_line_endings_submodules_and_odd_names_do_not_make_a_tree_look_tampered_
     made = checkout.tree(repository, revision, tmp_path / "state").stat().st_ino
     checkout._proven.clear()
     assert checkout.tree(repository, revision, tmp_path / "state").stat().st_ino == made
+
+
+def test_used_trees_are_not_evicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that was handed out stays, whatever is written after it; what was used long ago goes."""
+    monkeypatch.setattr(checkout, "_KEPT", 1)
+    top, state = tmp_path / "r", tmp_path / "state"
+    top.mkdir()
+    _git(top, "init", "-q")
+    repository = Repository(top, QUIET)
+    revisions = [_app(top, f"export const a = {number};") for number in range(4)]
+    folders = [checkout.tree(repository, revision, state) for revision in revisions[:3]]
+    assert all((folder / "supabase").is_dir() for folder in folders)
+    checkout._proven.clear()  # another process
+    os.utime(folders[0].parent, (1.0, 1.0))
+    checkout.tree(repository, revisions[3], state)
+    assert [folder.is_dir() for folder in folders] == [False, True, True]
+    shutil.rmtree(folders[1].parent)
+    assert checkout.tree(repository, revisions[1], state).is_dir(), "evicted by another process, it is written again"

@@ -156,3 +156,26 @@ def test_a_function_that_was_deleted_and_made_anew_begins_to_count_again() -> No
     anew = late("2", 1)
     anew["functions"][0]["before"]["function_id"] = "another"
     assert [one.id for one in history(late("1", 5), outcome("1", a=6), anew).deployments] == ["1", "2"]
+
+
+def test_hold_of_a_killed_rollback_gets_its_revert() -> None:
+    """It was killed between its revert and the record of it; the next rollback records it under its own id."""
+    held = {"tip": "r-2", "base": "r-1", "digests": {}}
+    killed = intent("k", kind="rollback", hold=held)
+    done = {"record": "git", "deployment": "r", "revert": {"commit": "c", "reverts": ["r-2"]}}
+    covered = history(killed, outcome("k", "rolled_back"), intent("r", kind="rollback"), done)
+    assert [hold["revert"]["commit"] for hold in covered.holds] == ["c"]
+    both = history(killed, intent("r", kind="rollback", hold=held), {**done, "revert": {"commit": "c"}})
+    assert [hold["revert"]["commit"] for hold in both.holds] == ["c", "c"]
+    other = history(
+        intent("k", kind="rollback", hold={"tip": "r-9", "base": "r-8"}), killed | {"deployment": "x"}, done
+    )
+    assert [bool(hold.get("revert")) for hold in other.holds] == [False, True]
+
+
+def test_rollback_to_a_later_deployment_ends() -> None:
+    """A record that names a later deployment, or its own, leads in no circle."""
+    for target in ("r", "3"):
+        back = intent("r", kind="rollback", to=target)
+        found = history(intent("1"), outcome("1"), back, outcome("r", "rolled_back"), intent("3"), outcome("3"))
+        assert found.base("default", ["x"]) and undoes(found, found.deployments[1]) == ("1",)
