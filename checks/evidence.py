@@ -139,7 +139,7 @@ class ProviderEvidence:
 
 @dataclass(frozen=True)
 class Month:
-    """Spend of the calendar month so far (USD, UTC), and what it comes to by the end of it if that can be said."""
+    """Spend of the calendar month so far (USD, UTC), and what it comes to by the end of it where that can be estimated."""
 
     spent: float
     projected: float | None

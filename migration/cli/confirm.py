@@ -1,4 +1,4 @@
-"""Asking before something is changed, and the command to type where nobody could answer."""
+"""Asking before something is changed, and the command to type where there was no answer."""
 
 from __future__ import annotations
 

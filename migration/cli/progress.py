@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: one plain line when a step ends, for pipes, CI logs and files."""
+"""Progress without a terminal: one plain line when a step ends, for pipes, CI logs and files."""
 
 from __future__ import annotations
 

@@ -66,15 +66,15 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         "intDiv(toUnixTimestamp(timestamp), 3600) as hour",
         f"{logsql.attribute('function_id')} as function",
         f"timestamp >= {logsql.moment(since)} as inside",
-        f"{own} as said",
+        f"{own} as counted",
         f"if({edge}, {logsql.attribute('method')} != 'OPTIONS', 0) as request",
         f"if(request, {_STATUS} < 400, 0) as good",
         f"{logsql.PLAIN} as message",
-        f"if(said, {_groups(usage, first)}, []) as g1",
+        f"if(counted, {_groups(usage, first)}, []) as g1",
         "notEmpty(g1) as matched",
         f"if({_needed(usage, taken)}, {_groups(usage, second)}, []) as g2",
-        f"said and not matched and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
-        f"if(said and not matched, {_matches(retry)}, 0) as retry",
+        f"counted and not matched and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
+        f"if(counted and not matched, {_matches(retry)}, 0) as retry",
         *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST + SECOND),
     ]
     where = logsql.both(logsql.span(*span), logsql.either(own, edge), logsql.equal("function_id", *functions))
@@ -95,9 +95,9 @@ def _matches(signal: Pattern | None) -> str:
 def _needed(usage: Pattern, taken: Mapping[str, str]) -> str:
     """When the second look is worth its time: a count is missing, or the line tells of reasoning."""
     before = re.search(r"(\w[\w: ]*)\(\?P<reasoning>", usage.pattern)
-    said = f"position(event_message, {logsql.literal(before[1])}) > 0" if before and before[1] else "1"
-    told = said if before else "0"
-    return f"matched and ({taken.get('input', _NONE)} = '' or {taken.get('output', _NONE)} = '' or {told})"
+    counted = f"position(event_message, {logsql.literal(before[1])}) > 0" if before and before[1] else "1"
+    condition = counted if before else "0"
+    return f"matched and ({taken.get('input', _NONE)} = '' or {taken.get('output', _NONE)} = '' or {condition})"
 
 
 def _numbers(texts: str, price: Price) -> str:

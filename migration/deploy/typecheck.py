@@ -1,4 +1,4 @@
-"""`deno check` beside a deploy: it only ever warns, and nobody but a person who is about to decide waits for it."""
+"""`deno check` beside a deploy: it only ever warns, and only a person about to decide waits for it."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class Remote:
         return None if done.ok else _judge(f"{done.text}\n{done.err}", self.repository, self.remote)
 
     def _alone(self, error: CutoverError) -> bool:
-        """Whether to go on without atomic pushes: only on branches, and only if the host said it has none."""
+        """Whether to go on without atomic pushes: only on branches, and only if the host does not offer them."""
         if not self.prefix.startswith(HEADS) or not _NO_ATOMIC.search(str(error.data.get("stderr", ""))):
             return False
         self._atomic = False

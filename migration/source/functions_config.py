@@ -113,7 +113,7 @@ def parse(app: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _read(text: str) -> dict[str, Any]:
-    """Every function asks for the same text. Nobody changes what is returned."""
+    """Every function needs the same text. Do not change what is returned."""
     return tomllib.loads(text)
 
 
@@ -272,7 +272,7 @@ def _fixed(pattern: str) -> str:
 
 
 def _below(app: Path, folder: str) -> Iterator[str]:
-    """Everything below a folder by its path from the app; a name with a backslash is no file to the CLI."""
+    """Everything below a folder by its path from the app; the CLI does not count a name with a backslash as a file."""
     for root, folders, files in os.walk(app / folder):
         for name in (*files, *folders):
             path = (Path(root) / name).relative_to(app).as_posix()

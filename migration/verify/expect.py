@@ -90,7 +90,7 @@ def delivers(expect: Expect, answer: AnswerLike) -> bool:
 
 
 def find(body: bytes, path: str) -> list[Any]:
-    """What a JSONPath finds in a body; nothing where the body is no JSON."""
+    """What a JSONPath finds in a body; nothing where the body is not JSON."""
     from jsonpath import findall
 
     try:

@@ -1,4 +1,4 @@
-"""Mends JSX as the model would: closes the elements, strings and brackets that were left open."""
+"""Repairs JSX as the model would: closes the elements, strings and brackets that were left open."""
 
 from __future__ import annotations
 
