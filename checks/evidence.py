@@ -139,7 +139,7 @@ class ProviderEvidence:
 
 @dataclass(frozen=True)
 class Month:
-    """Spend of the calendar month so far (USD, UTC), and what it comes to by the end of it where that can be estimated."""
+    """Spend of the calendar month so far (USD, UTC), and an estimate for all of it where one can be made."""
 
     spent: float
     projected: float | None

@@ -9,7 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WORDS = (
-    r"told", r"said", r"heard", r"asked for alone", r"mend(?:s|ed|ing)?", r"shall", r"(?<!there )is no(?! longer)", r"no word of",
+    r"told", r"said", r"heard", r"asked for alone", r"mend(?:s|ed|ing)?", r"shall", r"(?<!there )is no(?! longer)",
+    r"no word of",
     r"of late", r"for ever", r"nobody", r"somebody else'?s?", r"by another road", r"pointless", r"that which",
     r"the runbook",
     # what was printed once, and is written otherwise now
