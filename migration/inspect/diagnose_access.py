@@ -76,7 +76,7 @@ def _file(exam: Examination) -> Iterator[Finding]:
 
 
 def quotas(exam: Examination) -> Iterator[Finding]:
-    """What is left of the Management API's rate limit by the answers so far; one limit serves all tokens of an account."""
+    """What is left of the Management API's rate limit, which all tokens of an account share."""
     for quota in exam.context.management.quotas.values():
         if quota.others <= SCARCE * quota.limit:
             problem = f"the Management API's rate limit is near: {quota.endpoint}"

@@ -15,7 +15,7 @@ class Tries:
     """Counts the tries of one write. A lost race counts as a failure unless the ref was seen to move.
 
     Each method that takes an error raises one once `failures` in a row or `seconds` are used up. `cause` is what the
-    last failure said, None after a race that another process won.
+    text of the last failure, None after a race that another process won.
     """
 
     def __init__(self, clock: Clock, seconds: float, failures: int = FAILURES) -> None:
