@@ -19,7 +19,7 @@ from migration.base.progress import Observer
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.config import load as configuration
-from migration.config.environment import Environment, embedded, hosted, sandbox
+from migration.config.environment import Environment, ProviderAccess, embedded, hosted, sandbox
 from migration.config.settings import App, Config, EnvironmentSettings
 
 if TYPE_CHECKING:
@@ -104,24 +104,35 @@ class Context:
         http = self._http(own.url, "the project", {})
         return Edge(http, own.anon_key, own.user_email, own.user_password)
 
+    @property
+    def target(self) -> ProviderAccess | None:
+        """The provider that the migration moves to, as this environment reaches it."""
+        return self.environment.providers.get(self.config.migration.to or "")
+
+    @property
+    def reports_usage(self) -> bool:
+        """Whether the target can be asked what it booked on our key."""
+        return self.target is not None and self.target.reports_usage
+
     @made_once
     def provider(self) -> OpenRouter:
-        from migration.clients.openrouter import OpenRouter
-
-        if self.config.provider is None:
-            raise ConfigError("no provider is configured", Do("add the section provider to config.yaml"))
-        own = self.environment
-        setting = own.provider_key or self.config.provider.key  # the latter names the variable without a value
-        key = configuration.need(setting, "provider.key", "the provider")
-        http = self._http(own.provider_url, "OpenRouter", {})
-        return OpenRouter(http, key, own.management_key, Retry(self.clock))
-
-    def check_provider(self) -> list[Finding]:
-        """Problems of the provider, present and near; an unreachable one is a finding, not an error."""
+        """The target's account. ConfigError where it cannot be read: no target, another kind, no key."""
         from migration.providers import openrouter
 
-        key = self.environment.provider_key
-        return openrouter.preflight(self.config, lambda: self.provider, key, self.clock.now())
+        access = self.target
+        if access is None:
+            raise ConfigError("no provider is configured", Do("name one in migration.to and providers of config.yaml"))
+        if access.kind != "openrouter" or not access.url:
+            raise ConfigError(f"{access.name} does not report usage: only kind openrouter does")
+        setting = access.key or access.settings.key  # the latter names the variable without a value
+        key = configuration.need(setting, f"providers.{access.name}.key", "the provider")
+        return openrouter.client(access, key, Retry(self.clock))
+
+    def check_provider(self) -> list[Finding]:
+        """Problems of the migration's providers, present and near; an unreachable one is a finding, not an error."""
+        from migration.providers import proofs
+
+        return proofs.preflight(self.config, self.environment, self.clock.now(), Retry(self.clock))
 
     @made_once
     def log_limiter(self) -> RateLimiter:

@@ -112,15 +112,15 @@ def init(out: Output, env: str) -> InitResult:  # noqa: ARG001 - one .env serves
 
 
 def secret(out: Output, env: str, upload: bool, yes: bool) -> SecretResult:
+    from migration.setup import secret
     from migration.setup import secret as phase
-    from migration.setup import secret_set
 
     context = _context(out, env)
     if not upload:
         return phase.verify(context)
     ask = (lambda question: out.ask(question, hidden=True)) if interactive() else None
     command = inv("secret", set=True)
-    return secret_set.set_all(context, confirm=lambda what: agree(out, context, what, yes, command), ask=ask)
+    return secret.set_all(context, confirm=lambda what: agree(out, context, what, yes, command), ask=ask)
 
 
 def plan(out: Output, env: str, only: str, diff: bool) -> Plan:

@@ -1,4 +1,4 @@
-"""Every way in which OpenRouter says no, told apart: by status, by its words, and inside HTTP 200."""
+"""Every refusal of OpenRouter, by status, by its words, and inside HTTP 200."""
 
 from __future__ import annotations
 
@@ -7,34 +7,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from migration.base.command import Do, Step, inv
 from migration.base.errors import ApiError
 
 KEYS = "https://openrouter.ai/settings/keys"
 CREDITS = "https://openrouter.ai/settings/credits"
-_NEW_KEY = f"make a new key at {KEYS}, put it into .env, then type: inv secret --set"
-# kind -> what it means, what to do
-MEANING: dict[str, tuple[str, str]] = {
-    "no_key": ("no key was sent", "set OPENROUTER_K2T_KEY in .env, then type: inv secret --set"),
-    "unknown_key": ("the key is not known: mistyped, revoked or deleted", _NEW_KEY),
-    "disabled_key": ("the key is disabled", f"enable it at {KEYS}"),
-    "expired_key": ("the key has expired", _NEW_KEY),
-    "wrong_kind": ("the key is of the wrong kind", "use an inference key for calls, a management key for the account"),
-    "key_limit": ("the key's own limit is used up", f"raise its limit at {KEYS} or wait until it resets"),
-    "no_credit": ("the account's credit is used up", f"add credit at {CREDITS}"),
-    "short_credit": ("the credit does not cover max_tokens", f"add credit at {CREDITS} or lower max_tokens"),
-    "budget": ("a guardrail or budget forbids it", "look at the account's guardrails and budgets"),
-    "bad_request": ("the request is not valid", "mend the request"),
-    "too_large": ("the request is too large", "send less"),
-    "no_model": ("the model is gone", "choose a listed model in config.yaml"),
-    "no_endpoints": ("nobody serves the model now", "wait, or choose another model in config.yaml"),
-    "not_found": ("it is not there", "wait a moment and ask again"),
-    "rate_limit": ("OpenRouter's own rate limit is reached", "wait a minute"),
-    "busy": ("the company that serves the model is overloaded", "try again; it mostly passes within minutes"),
-    "timeout": ("the model did not answer in time", "try again"),
-    "upstream": ("the company that serves the model failed", "try again"),
-    "server": ("OpenRouter failed", "try again; see status.openrouter.ai"),
-    "empty": ("the answer holds nothing", "try again"),
-    "all_thought": ("thinking used up all tokens and no answer is left", "raise max_tokens: 16000 or more"),
+NEW_KEY: tuple[Step, ...] = (Do(f"make a new key at {KEYS}, put it into .env:"), inv("secret", set=True))
+_AGAIN = (Do("try again"),)
+# kind: what it means, what to do
+MEANING: dict[str, tuple[str, tuple[Step, ...]]] = {
+    "no_key": ("no key was sent", (Do("set the key in .env:"), inv("secret", set=True))),
+    "unknown_key": ("the key is unknown: mistyped, revoked or deleted", NEW_KEY),
+    "disabled_key": ("the key is disabled", (Do(f"enable it at {KEYS}"),)),
+    "expired_key": ("the key has expired", NEW_KEY),
+    "wrong_kind": (
+        "the key is of the wrong kind",
+        (Do("use an inference key for calls, a management key for the account"),),
+    ),
+    "key_limit": ("the key's own limit is used up", (Do(f"raise its limit at {KEYS} or wait until it resets"),)),
+    "no_credit": ("the account's credit is used up", (Do(f"add credit at {CREDITS}"),)),
+    "short_credit": ("the credit does not cover max_tokens", (Do(f"add credit at {CREDITS} or lower max_tokens"),)),
+    "budget": ("a guardrail or budget forbids it", (Do("look at the account's guardrails and budgets"),)),
+    "bad_request": ("the request is not valid", (Do("fix the request"),)),
+    "too_large": ("the request is too large", (Do("send less"),)),
+    "no_model": ("the model is gone", (Do("choose a listed model in config.yaml"),)),
+    "no_endpoints": ("no provider serves the model now", (Do("wait, or choose another model in config.yaml"),)),
+    "not_found": ("not found", (Do("wait a moment and try again"),)),
+    "rate_limit": ("OpenRouter's own rate limit is reached", (Do("wait a minute"),)),
+    "busy": ("the company that serves the model is overloaded", (Do("try again; it mostly passes within minutes"),)),
+    "timeout": ("the model did not answer in time", _AGAIN),
+    "upstream": ("the company that serves the model failed", _AGAIN),
+    "server": ("OpenRouter failed", (Do("try again; see https://status.openrouter.ai"),)),
+    "empty": ("the answer is empty", _AGAIN),
+    "all_thought": (
+        "thinking used up all tokens and no answer is left",
+        (Do("raise max_tokens to 16000 or more"),),
+    ),
 }
 TRANSIENT = frozenset({"rate_limit", "busy", "timeout", "upstream", "server", "empty"})
 _PLAIN = {400: "bad_request", 404: "not_found", 408: "timeout", 413: "too_large", 422: "bad_request", 502: "upstream",
@@ -55,7 +63,7 @@ class Trouble:
         return MEANING[self.kind][0]
 
     @property
-    def remedy(self) -> str:
+    def remedy(self) -> tuple[Step, ...]:
         return MEANING[self.kind][1]
 
     @property
@@ -66,10 +74,9 @@ class Trouble:
 class ProviderError(ApiError):
     """OpenRouter refused; `kind` says which of MEANING it is."""
 
-    def __init__(
-        self, message: str, hint: str, trouble: Trouble, operation: str, body: str, wait: float | None
-    ) -> None:
-        super().__init__(message, hint, status=trouble.status, body=body, operation=operation, retry_after=wait)
+    def __init__(self, message: str, trouble: Trouble, operation: str, body: str, wait: float | None) -> None:
+        status = trouble.status
+        super().__init__(message, *trouble.remedy, status=status, body=body, operation=operation, retry_after=wait)
         self.trouble = trouble
         self.data["kind"] = trouble.kind
 
@@ -79,15 +86,15 @@ class ProviderError(ApiError):
 
 
 def refusal(operation: str, problem: Trouble, *, body: str, retry_after: float | None) -> ProviderError:
-    said = f" (it said: {problem.message})" if problem.message else ""
-    text = f"{operation}: OpenRouter answered {problem.status}: {problem.meaning}{said}"
-    return ProviderError(text, problem.remedy, problem, operation, body, retry_after)
+    words = f" ({problem.message})" if problem.message else ""
+    text = f"{operation}: OpenRouter answered {problem.status}: {problem.meaning}{words}"
+    return ProviderError(text, problem, operation, body, retry_after)
 
 
 def trouble(status: int, body: Any) -> Trouble | None:
-    """What an answer complains about, None when it does not; `body` is parsed JSON, or text that is none.
+    """The refusal in an answer, None when there is none. `body` is parsed JSON, or the text where it is not JSON.
 
-    Knows the errors inside HTTP 200: at the top, in the choice, no choice at all, and an empty answer.
+    Also the errors inside HTTP 200: at the top, in the choice, no choice at all, and an empty answer.
     """
     if not 200 <= status < 300:
         return _of(status, _error(body), body)
@@ -100,20 +107,20 @@ def trouble(status: int, body: Any) -> Trouble | None:
 
 
 def classify(status: int, message: str) -> str:
-    """The kind for a status and the server's words, as a function's log line gives them."""
+    """The kind for a status and the server's words, as in a function's log line."""
     return _kind(status, message, {})
 
 
 def _choice(body: Mapping[str, Any]) -> Trouble | None:
     choices = body["choices"]
-    if not choices:
+    first = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(first, Mapping):
         return Trouble("empty", 200, "no choices", inside=True)
-    first = choices[0]
     if first.get("error") or first.get("finish_reason") == "error":
         error = _error(first)
         return _of(_code(error, 502), error, body, inside=True)
-    content = (first.get("message") or {}).get("content")
-    if content:
+    message = first.get("message")
+    if isinstance(message, Mapping) and message.get("content"):
         return None
     kind = "all_thought" if first.get("finish_reason") == "length" else "empty"
     return Trouble(kind, 200, str(first.get("finish_reason") or ""), inside=True)
@@ -128,7 +135,8 @@ def _error(body: Any) -> Mapping[str, Any]:
 
 def _code(error: Mapping[str, Any], otherwise: int) -> int:
     code = error.get("code")
-    return int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdigit()) else otherwise
+    text = str(code)
+    return int(text) if re.fullmatch(r"[1-5][0-9]{2}", text) else otherwise
 
 
 def _of(status: int, error: Mapping[str, Any], body: Any, *, inside: bool = False) -> Trouble:

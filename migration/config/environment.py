@@ -14,12 +14,40 @@ from migration.base.finding import flag
 from migration.base.secrets_type import Secret
 from migration.config import envfile
 from migration.config import load as configuration
-from migration.config.settings import Config, EnvironmentSettings, LogSettings
+from migration.config.settings import (
+    PROOFS,
+    Config,
+    EnvironmentSettings,
+    LogSettings,
+    ProviderKind,
+    ProviderSettings,
+    SecretSettings,
+)
+
+
+@dataclass(frozen=True)
+class ProviderAccess:
+    """A provider as one environment reaches it. An empty `url`: it cannot be asked (kind none, or no stand-in)."""
+
+    name: str
+    settings: ProviderSettings
+    url: str = ""
+    key: Secret | None = None
+    management_key: Secret | None = None
+
+    @property
+    def kind(self) -> ProviderKind:
+        return self.settings.kind
+
+    @property
+    def reports_usage(self) -> bool:
+        """Whether it can be asked what it booked on our key."""
+        return bool(self.url and self.key) and "usage" in PROOFS[self.kind]
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a verb acts. `anon_key`, user and provider keys are those that belong to it."""
+    """Where a verb acts. `anon_key`, the user and the keys of `providers` are those that belong to it."""
 
     name: str
     url: str
@@ -31,9 +59,7 @@ class Environment:
     anon_key: Secret | None = None
     user_email: Secret | None = None
     user_password: Secret | None = None
-    provider_url: str = ""
-    provider_key: Secret | None = None
-    management_key: Secret | None = None
+    providers: dict[str, ProviderAccess] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)
     logs: LogSettings = field(default_factory=LogSettings)
 
@@ -65,7 +91,6 @@ def sandbox(folder: Path) -> dict[str, Any]:
 
 def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
     """The sandbox as an environment: every key is its own; .env is not read."""
-    secrets = {secret: Secret(running["openrouter_key"]) for secret in config.secrets}
     return Environment(
         name,
         url=running["url"],
@@ -76,11 +101,27 @@ def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
         anon_key=Secret(running["anon_key"]),
         user_email=Secret(running["user_email"]),
         user_password=Secret(running["user_password"]),
-        provider_url=f"{running['url']}/_openrouter/api/v1",
-        provider_key=Secret(running["openrouter_key"]),
-        management_key=Secret(running["openrouter_management_key"]),
-        secrets=secrets,
+        providers={key: _stand_in(key, settings, running) for key, settings in config.providers.items()},
+        secrets={key: _local(config, settings, running) for key, settings in config.secrets.items()},
     )
+
+
+def _stand_in(name: str, settings: ProviderSettings, running: dict[str, Any]) -> ProviderAccess:
+    """A provider of the sandbox. A kind without a stand-in cannot be asked; never is the real one."""
+    if settings.kind == "openrouter":
+        manager = Secret(running["openrouter_management_key"])
+        url = f"{running['url']}/_openrouter/api/v1"
+        return ProviderAccess(name, settings, url, Secret(running["openrouter_key"]), manager)
+    if settings.kind == "gemini":
+        return ProviderAccess(name, settings, f"{running['url']}/_gemini/v1beta", Secret(running["google_keys"][0]))
+    return ProviderAccess(name, settings)
+
+
+def _local(config: Config, settings: SecretSettings, running: dict[str, Any]) -> Secret:
+    """The sandbox's value of a secret: a key of the stand-in for its provider."""
+    provider = config.providers.get(settings.provider or "")
+    key = running["google_keys"][0] if provider and provider.kind == "gemini" else running["openrouter_key"]
+    return Secret(key)
 
 
 def hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings) -> Environment:
@@ -89,7 +130,6 @@ def hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings)
     auth = settings.auth or config.auth
     values = configuration.variables(root)
     url = configuration.need(settings.url, f"environments.{name}.url", name)
-    provider = config.provider
     return Environment(
         name,
         url=url.replace("{project_ref}", ref or ""),
@@ -100,12 +140,17 @@ def hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings)
         anon_key=configuration.optional(auth.anon_key),
         user_email=configuration.optional(auth.user.email) if auth.user else None,
         user_password=configuration.optional(auth.user.password) if auth.user else None,
-        provider_url=provider.url if provider else "",
-        provider_key=configuration.optional(provider.key) if provider else None,
-        management_key=configuration.optional(provider.management_key) if provider else None,
+        providers={key: _hosted(key, settings) for key, settings in config.providers.items()},
         secrets={secret: Secret(values[secret]) for secret in config.secrets if values.get(secret)},
         logs=settings.logs,
     )
+
+
+def _hosted(name: str, settings: ProviderSettings) -> ProviderAccess:
+    """A provider at its own address; one whose address holds an unset variable is never asked."""
+    url = "" if configuration.missing(settings.address) else settings.address
+    key, manager = configuration.optional(settings.key), configuration.optional(settings.management_key)
+    return ProviderAccess(name, settings, url, key, manager)
 
 
 def _alive(pid: int) -> bool:

@@ -76,8 +76,8 @@ def need(value: Any, key: str, why: str) -> Any:
 
 
 def _own(config: Config) -> list[tuple[KeyPath, str]]:
-    """Mistakes that no annotation can express: names of criteria, patterns of signals."""
-    problems: list[tuple[KeyPath, str]] = []
+    """Mistakes that no section can see alone: names that nothing has, patterns that the log engine refuses."""
+    problems = config.mistakes()
     for name in config.criteria.named:
         if name not in CRITERIA and not config.criteria.files:
             problems.append((("criteria", name), f"there is no criterion of this name{schema.guess(name, CRITERIA)}"))

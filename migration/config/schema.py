@@ -6,6 +6,7 @@ would cost each verb its time.
 """
 
 import difflib
+import ipaddress
 import re
 import warnings
 from collections.abc import Callable, Collection
@@ -40,6 +41,7 @@ class Section(msgspec.Struct, frozen=True):
     short: ClassVar[str] = ""  # the key meant by a plain value in place of the mapping
     further: ClassVar[Any] = None  # the kind of every key that is not a field, kept in `named`; None allows no such key
     inner: ClassVar[tuple[str, ...]] = ()  # fields that are not keys
+    moved: ClassVar[dict[str, str]] = {}  # keys of earlier versions, and what replaced them
 
 
 class Raw:
@@ -127,13 +129,25 @@ def _found(warning: Warning) -> str:
 
 
 def _address(value: str) -> str:
-    """An HTTP address; one that holds a variable without a value is checked when it is needed."""
+    """An HTTPS address; HTTP on this machine alone, since tokens and keys travel to it in a header.
+
+    One that holds a variable without a value is not used: whoever needs it names the variable.
+    """
     if not value or OPEN in value:
         return value
-    found = _ADDRESS.fullmatch(value)
-    if not found or int((found[2] or ":1")[1:]) > 65535:
+    match = _ADDRESS.fullmatch(value)
+    if not match or int((match[2] or ":1")[1:]) > 65535:
         raise ValueError("should be an address like https://api.example.com")
+    if value.startswith("http:") and not _loopback(match[1].strip("[]")):
+        raise ValueError("should begin with https://: keys would travel in clear (http:// is for localhost)")
     return value.rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _ref(value: str) -> str:
@@ -233,7 +247,7 @@ def _fields(kind: type[Section], data: dict[str, Any], path: KeyPath, problems: 
         elif kind.further:
             values["named"][key] = build(kind.further, value, (*path, key), problems)
         else:
-            problems.append(((*path, key), f"unknown key{guess(key, known)}"))
+            problems.append(((*path, key), kind.moved.get(key) or f"unknown key{guess(key, known)}"))
     problems += [((*path, key), "is missing") for key, (*_, needed) in known.items() if needed and key not in data]
     return values
 
@@ -348,7 +362,8 @@ def shown(value: Any) -> str:
 
 def guess(name: str, known: Collection[str]) -> str:
     """The end of a sentence: the closest known name, else all of them; empty when there are none."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean {close[0]}?"
+        return f"; did you mean {lower[close[0]]}?"
     return f"; known are {', '.join(sorted(known))}" if known else ""

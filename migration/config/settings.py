@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from msgspec import field
+
 from migration.config.cases import SmokeCase
 from migration.config.schema import (
     Address,
@@ -25,7 +27,9 @@ from migration.config.schema import (
     above,
     at_most,
     filled,
+    guess,
 )
+from migration.config.yamlfile import KeyPath
 
 
 def _ledger(value: str) -> str:
@@ -60,6 +64,8 @@ class Migration(Section):
     name: str
     functions: Annotated[list[Slug], filled]
     unchanged: list[Slug] = []
+    from_: str | None = field(name="from", default=None)
+    to: str | None = None
 
     def __post_init__(self) -> None:
         both = sorted(set(self.functions) & set(self.unchanged))
@@ -124,13 +130,55 @@ class Price(Section):
     output: Amount
 
 
+ProviderKind = Literal["openrouter", "openai", "anthropic", "gemini", "none"]
+Proof = Literal["key", "model", "price", "credit", "usage"]
+# What each kind of provider can prove; `migration.providers` has how. `usage`: what it booked on our key.
+PROOFS: dict[str, frozenset[Proof]] = {
+    "openrouter": frozenset({"key", "model", "price", "credit", "usage"}),
+    "openai": frozenset({"key", "model"}),
+    "anthropic": frozenset({"key", "model"}),
+    "gemini": frozenset({"key", "model"}),
+    "none": frozenset(),
+}
+# What a criterion needs from the provider that the migration moves to.
+NEEDS: dict[str, Proof] = {"provider_sees_requests": "usage", "budget": "usage"}
+_ADDRESSES = {
+    "openrouter": "https://openrouter.ai/api/v1",
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
+}
+# Routing suffixes belong to a request, not to the list of models: https://openrouter.ai/docs/model-variants
+_ROUTING = re.compile(r"(:(nitro|floor|exacto|online))+$")
+
+
 class ProviderSettings(Section):
-    model: str
-    price: Price
-    name: Literal["openrouter"] = "openrouter"
-    url: Address = "https://openrouter.ai/api/v1"
+    """A service that the functions call. Its key goes to its own address and to no other."""
+
+    kind: ProviderKind = "none"
+    model: str | None = None
+    url: Address | None = None
     key: Hidden | None = None
     management_key: Hidden | None = None
+    price: Price | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("url", "key", "management_key") if getattr(self, name) is not None]
+        if self.kind == "none" and given:
+            raise ValueError(f"{', '.join(given)} would never be used: set kind (one of {', '.join(_ADDRESSES)})")
+        if self.management_key is not None and self.kind != "openrouter":
+            raise ValueError(f"kind {self.kind} has no management_key: only openrouter has one")
+
+    @property
+    def address(self) -> str:
+        """Where it is asked; empty for kind none, which is never asked."""
+        return self.url or _ADDRESSES.get(self.kind, "")
+
+    @property
+    def listed(self) -> str:
+        """The model's name in the provider's list and on its bill."""
+        name = self.model or ""
+        return _ROUTING.sub("", name) if self.kind == "openrouter" else name
 
 
 class Signal(Section):
@@ -236,12 +284,15 @@ class Rehearsal(Section):
 
 class Config(Section):
     inner = ("folder", "file")
+    moved = {
+        "provider": "is now providers: {NAME: {kind: openrouter, model: …, key: …}}, with migration.to: NAME",
+    }
     migration: Migration
     app: App
     environments: Annotated[dict[Place, EnvironmentSettings], filled]
+    providers: dict[Slug, ProviderSettings] = {}
     secrets: dict[Annotated[str, _secret], SecretSettings] = {}
     auth: Auth = Auth()
-    provider: ProviderSettings | None = None
     signals: dict[str, Signal] = {}
     smoke: Annotated[list[SmokeCase], _distinct] = []
     gate: Gate = Gate()
@@ -254,3 +305,31 @@ class Config(Section):
     rehearsal: Rehearsal = Rehearsal()
     folder: Path = Path()
     file: Path = Path("config.yaml")
+
+    @property
+    def target(self) -> ProviderSettings | None:
+        """The provider that the migration moves to."""
+        return self.providers.get(self.migration.to or "")
+
+    def mistakes(self) -> list[tuple[KeyPath, str]]:
+        """What no single section can see: names that nothing has, and criteria that nothing can measure."""
+        used: dict[KeyPath, str | None] = {
+            ("migration", "from"): self.migration.from_,
+            ("migration", "to"): self.migration.to,
+            **{("secrets", name, "provider"): secret.provider for name, secret in self.secrets.items()},
+        }
+        names = [
+            (path, f"there is no provider {name}{guess(name, self.providers) or '; add it to providers'}")
+            for path, name in used.items()
+            if name is not None and name not in self.providers
+        ]
+        return [*names, *self._unmeasurable()]
+
+    def _unmeasurable(self) -> list[tuple[KeyPath, str]]:
+        kind = self.target.kind if self.target else ""
+        where = f"migration.to is of kind {kind}" if kind else "migration.to names no provider"
+        return [
+            (("criteria", name), f"cannot be measured: it needs the provider's own {need}, and {where}")
+            for name, need in NEEDS.items()
+            if name in self.criteria.named and need not in PROOFS.get(kind, ())
+        ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from migration.base.command import Do
 from migration.base.errors import ApiError, ConfigError
 from migration.base.numbers import count
 from migration.config import logsql, signals
@@ -54,9 +55,10 @@ class HourlyUsage:
 
 def run(context: Context, since: datetime, by: str = "day") -> CostReport:
     """The costs from `since` until now, by `day`, `function` or `hour`. ServiceFailed when the logs cannot be read."""
-    if context.config.provider is None:
-        raise ConfigError("no provider is configured, so there is no price", "add the section provider to config.yaml")
-    now, price = context.clock.now(), context.config.provider.price
+    target = context.config.target
+    if target is None or target.price is None:
+        raise ConfigError("no price is configured", Do("add price to the provider that migration.to names"))
+    now, price = context.clock.now(), target.price
     reader = UsageReader(context, since, now, price)
     past = daily.known(context)
     logged = reader.segments(() if by == "hour" else past)
@@ -65,7 +67,7 @@ def run(context: Context, since: datetime, by: str = "day") -> CostReport:
     over = _completed(cells, past, logged, now)
     cut = {now.date() - kept for kept in RETENTION}
     daily.keep(context, {day: found for day, found in over.items() if day not in cut or reader.older(midnight(day))})
-    found = bill.read(context, context.config.provider.model, since.astimezone(UTC).date(), now.date())
+    found = bill.read(context, target.listed, since.astimezone(UTC).date(), now.date())
     return _report(context, by, since, now, [*cells, *kept], found, (*_parts("logs", logged), *_kept_parts(kept)))
 
 
@@ -165,8 +167,9 @@ def _completed(
 
 def _report(context: Context, by: str, since: datetime, now: datetime, cells: Sequence[HourlyUsage], found: Bill,
             sources: tuple[SourceSpan, ...]) -> CostReport:  # fmt: skip
-    assert context.config.provider is not None
-    price, budget = context.config.provider.price, context.config.budget
+    target = context.config.target
+    assert target is not None and target.price is not None
+    price, budget = target.price, context.config.budget
     inside = [cell for cell in cells if cell.inside]
     asked, whole = total(cell.totals for cell in inside), total(cell.totals for cell in cells)
     cost = asked.cost(price)

@@ -107,6 +107,4 @@ def _secrets(made: Plan) -> Iterator[Finding]:
 
 
 def _provider(context: Context) -> list[Finding]:
-    if context.config.provider is None:
-        return []
     return context.check_provider()

@@ -11,7 +11,7 @@ from migration.base.numbers import count
 from migration.config import envfile
 from migration.inspect.examination import Examination
 from migration.setup import secret, warm
-from migration.setup.secret_set import changed_at
+from migration.setup.secret import changed_at
 
 SCARCE = 0.2  # a limit is near when less than this share was left before our own calls
 
@@ -21,12 +21,12 @@ def find(exam: Examination) -> Iterator[Finding]:
     seen, names = set(), exam.context.config.secrets
     for state in secret.verify(exam.context).secrets:
         for each in state.findings:
-            seen.add(each.kind)
+            seen |= {each.kind, each.problem}
             yield each
     for each in exam.context.check_provider():
         # one missing value is one finding
         twice = each.kind == "key_absent" and "no_local" in seen and any(name in each.evidence for name in names)
-        if each.kind not in seen and not twice:
+        if each.problem not in seen and not twice:
             yield each
 
 

@@ -9,14 +9,15 @@ from datetime import timedelta
 from migration.base.command import Do, inv, steps
 from migration.base.errors import CutoverError, ServiceFailed
 from migration.base.finding import Finding
+from migration.clients.openrouter import MILLION
 from migration.config import logsql, signals
 from migration.config.settings import Price
 from migration.inspect.examination import Examination
-from migration.providers.openrouter import MILLION, SAMPLE, Tokens
+from migration.providers.openrouter import SAMPLE, Tokens
 from migration.verify import readings
 
 NAMES = ("input", "cached", "output", "reasoning", "cost")
-PRICE = "set provider.price and criteria.cost_per_artifact in config.yaml to what it costs now"
+PRICE = "set the provider's price and criteria.cost_per_artifact in config.yaml to what it costs now"
 FEW = 3  # successes; a mean of fewer says nothing
 
 
@@ -57,8 +58,8 @@ class Cause:
 def find(exam: Examination) -> Iterator[Finding]:
     """Only where a mean is configured, and only when enough requests exceed it."""
     criterion = exam.context.config.criteria.named.get("cost_per_artifact")
-    settings = exam.context.config.provider
-    if criterion is None or criterion.mean is None or settings is None or not exam.migrated:
+    settings = exam.context.config.target
+    if criterion is None or criterion.mean is None or settings is None or settings.price is None or not exam.migrated:
         return
     total = bill(exam)
     if total is None or total.good < FEW or total.mean <= criterion.mean:
@@ -136,6 +137,8 @@ def causes(found: Bill, price: Price) -> Iterator[Cause]:
 
 def _thought(exam: Examination, output: float) -> float | None:
     """Where the lines do not log it: the share of thinking that the provider counted on the last completed days."""
+    if not exam.context.reports_usage:
+        return None
     client = exam.context.provider
     if not client.manages:
         return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from migration.base.command import Do, Step, Steps, chain, inv, sh, steps, then
+from migration.base.command import Do, Steps, chain, inv, sh, steps, then
 from migration.base.errors import ServiceFailed
 from migration.base.finding import Finding, values
 from migration.base.numbers import count
@@ -15,7 +15,7 @@ from migration.config import logsql, signals
 from migration.inspect.examination import Examination
 from migration.logs.reader import Row
 from migration.setup import warm
-from migration.setup.secret_set import changed_at
+from migration.setup.secret import changed_at
 
 STATUS = r"\b(40[1-3]|408|429|50[0234]|52[49])\b"
 SETTLING = 20_000  # ms after activation during which the old version may still answer
@@ -124,9 +124,8 @@ def _status(exam: Examination, status: str, rows: list[Row]) -> Iterator[Finding
     if exam.now - last > RECENT or _served_since(exam, last) >= ENOUGH:
         return
     meaning, remedy = MEANING[classify(int(status), example)]
-    first: tuple[Step, ...] = values(remedy.steps if isinstance(remedy, Steps) else [remedy])
     problem = f"the provider answers the functions {status}: {meaning}"
-    yield Finding(f"logged_{status}", problem, _evidence(rows), Steps((*then(first), inv("smoke", env=_env(exam)))))
+    yield Finding(f"logged_{status}", problem, _evidence(rows), Steps((*then(remedy), inv("smoke", env=_env(exam)))))
 
 
 def _env(exam: Examination) -> str:
@@ -202,5 +201,4 @@ def _plain(text: str) -> str:
 
 
 def _name(exam: Examination) -> str:
-    provider = exam.context.config.provider
-    return provider.name if provider else ""
+    return exam.context.config.migration.to or ""

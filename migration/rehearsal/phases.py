@@ -18,8 +18,7 @@ from migration.deploy import plan as planning
 from migration.inspect import status as telling
 from migration.logs import logs as logging
 from migration.rollback import rollback as undoing
-from migration.setup import secret as proving
-from migration.setup import secret_set
+from migration.setup import secret as secrets
 from migration.verify import checks_run
 from migration.verify import smoke as smoking
 from migration.verify import soak as soaking
@@ -54,10 +53,10 @@ def baseline(stage: RehearsalStage) -> str:
 
 def secret(stage: RehearsalStage) -> str:
     """Missing, then set, then proven: by digest and by the provider."""
-    before = proving.verify(stage.context)
+    before = secrets.verify(stage.context)
     shown(not any(row.present for row in before.secrets), "the new key was there before it was set")
-    secret_set.set_all(stage.fresh(), lambda _: True)
-    after = proving.verify(stage.fresh())
+    secrets.set_all(stage.fresh(), lambda _: True)
+    after = secrets.verify(stage.fresh())
     stage.results["secret"] = after
     good = all(row.present and row.matches and row.provider_ok for row in after.secrets)
     return shown(

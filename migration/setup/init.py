@@ -1,90 +1,118 @@
-"""`inv init`: an `.env` with the values that config.yaml asks for, readable by its owner alone, and outside of git."""
+"""`inv init`: an `.env` with the values that config.yaml needs, readable by its owner alone, and ignored by git."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from migration.base import durable
+from migration.base.command import Step, inv
 from migration.base.errors import Refused
 from migration.base.secrets_type import Secret
+from migration.clients.models import APIS
+from migration.clients.openrouter_errors import KEYS
 from migration.config import envfile
 from migration.config import load as configuration
-from migration.config.settings import Config
+from migration.config.settings import Auth, Config
 
-# Names that config.yaml may mention and everything works without.
-OPTIONAL = frozenset({"OPENROUTER_MANAGEMENT_KEY"})
-WHERE = {
-    "SUPABASE_ACCESS_TOKEN": "sbp_…, from https://supabase.com/dashboard/account/tokens",
-    "SUPABASE_ANON_KEY": "the project's anon or publishable key",
-    "SMOKE_USER_EMAIL": "a user of the app, made for smoke tests",
-    "SMOKE_USER_PASSWORD": "that user's password",
-    "OPENROUTER_K2T_KEY": "sk-or-v1-…, from https://openrouter.ai/settings/keys",
-    "OPENROUTER_MANAGEMENT_KEY": "optional, from https://openrouter.ai/settings/management-keys",
-}
+_MANAGERS = "https://openrouter.ai/settings/management-keys"
 Ask = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class InitResult:
-    """What `init` found and did: names written now, names still without a value, and what to type next."""
+    """Names written now, names still without a value, and what to type next."""
 
     written: tuple[str, ...]
     missing: tuple[str, ...]
     ignored: bool | None
     message: str
-    next: tuple[str, ...]
+    next: tuple[Step, ...]
+    exit_code: int
 
-    @property
-    def exit_code(self) -> int:
-        return 5 if set(self.missing) - OPTIONAL else 0
+
+@dataclass(frozen=True)
+class Need:
+    """What a variable is for. An optional one may stay empty: everything else works without it."""
+
+    where: str
+    optional: bool = False
 
 
 def run(root: Path, ask: Ask) -> InitResult:
-    """Ask for what is missing, and only for that; an empty answer leaves a value out. Nothing typed is shown.
+    """Ask for what is missing, and only for that; an empty answer skips a value. Nothing typed is shown.
 
-    Refused when git tracks `.env`, or when a value does not fit the format that config.yaml gives.
+    Refused when git tracks `.env`, or when a value does not fit the format in config.yaml.
     """
     envfile.guard(root)
     config = configuration.load(root)
     ignored = _ignore(root)
     known = configuration.variables(root)
+    needs = _needs(config)
     absent = [name for name in names(config) if not known.get(name)]
-    given: dict[str, Secret] = {}
+    typed: dict[str, Secret] = {}
     try:
         for name in absent:
-            if value := _ask(config, name, ask):
-                given[name] = Secret(value)
+            if value := _ask(config, name, needs.get(name), ask):
+                typed[name] = Secret(value)
     finally:  # a mistake in the last value does not lose the others
         _tighten(root)
-        if given:
-            envfile.write(root, given)
-    left = tuple(name for name in absent if name not in given)
-    return InitResult(tuple(given), left, ignored, _message(given, left), _next(left))
+        if typed:
+            envfile.write(root, typed)
+    left = tuple(name for name in absent if name not in typed)
+    blocking = [name for name in left if not needs.get(name, Need("")).optional]
+    following = (inv("init"),) if blocking else (inv("secret"), inv("plan"))
+    return InitResult(tuple(typed), left, ignored, _message(typed, left), following, 5 if blocking else 0)
 
 
 def names(config: Config) -> list[str]:
-    """The variables that the configuration waits for or takes, in the order of the file; secrets by their own name."""
+    """The variables that config.yaml uses, in the order of the file, then the secrets by their own name."""
     text = config.file.read_text(encoding="utf-8-sig")
     stripped = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     found = re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", stripped)
     return list(dict.fromkeys([*found, *config.secrets]))
 
 
-def _ask(config: Config, name: str, ask: Ask) -> str:
-    where = f" ({WHERE[name]})" if name in WHERE else ""
-    value = ask(f"{name}{where}, empty to leave it out:").strip()
+def _needs(config: Config) -> dict[str, Need]:
+    """What the variables without a value are for, by name; what is needed anywhere is not optional."""
+    found: dict[str, Need] = {}
+    for value, need in (*_accounts(config), *_providers(config)):
+        for name in configuration.missing(value):
+            known = found.get(name)
+            found[name] = need if known is None or known.optional else known
+    return {name: Need(need.where, need.optional and name not in config.secrets) for name, need in found.items()}
+
+
+def _accounts(config: Config) -> Iterator[tuple[Secret | None, Need]]:
+    token = Need("sbp_…, from https://supabase.com/dashboard/account/tokens")
+    yield from ((each.access_token, token) for each in config.environments.values())
+    for auth in (config.auth, *(each.auth or Auth() for each in config.environments.values())):
+        yield auth.anon_key, Need("the project's anon or publishable key")
+        if auth.user:
+            yield auth.user.email, Need("a user of the app, created for smoke tests")
+            yield auth.user.password, Need("that user's password")
+
+
+def _providers(config: Config) -> Iterator[tuple[Secret | None, Need]]:
+    for name, settings in config.providers.items():
+        page = KEYS if settings.kind == "openrouter" else APIS[settings.kind].keys if settings.kind in APIS else ""
+        yield settings.key, Need(f"a key of {name}, from {page}", settings is not config.target)
+        yield settings.management_key, Need(f"optional, from {_MANAGERS}", optional=True)
+
+
+def _ask(config: Config, name: str, need: Need | None, ask: Ask) -> str:
+    where = f" ({need.where})" if need else ""
+    value = ask(f"{name}{where} (Enter to skip):").strip()
     settings = config.secrets.get(name)
     if value and settings and settings.format and not re.search(settings.format, value):
-        raise Refused(f"that is no {name}: it does not match {settings.format}", "inv init")
+        raise Refused(f"This is not a {name}: it does not match {settings.format}", inv("init"))
     return value
 
 
 def _ignore(root: Path) -> bool | None:
-    """Make sure that git leaves `.env` out; None where there is no repository."""
+    """Make sure that git ignores `.env`; None outside of any repository."""
     ignored = envfile.ignored(root)
     if ignored is False:
         path = root / ".gitignore"
@@ -100,11 +128,6 @@ def _tighten(root: Path) -> None:
         (root / envfile.NAME).chmod(0o600)
 
 
-def _message(given: Iterable[Any], left: tuple[str, ...]) -> str:
-    wrote = f"Wrote {', '.join(given)} to .env (mode 0600)." if given else "Nothing new was written to .env."
-    return f"{wrote} Still without a value: {', '.join(left)}." if left else f"{wrote} Every value is there."
-
-
-def _next(left: tuple[str, ...]) -> tuple[str, ...]:
-    needed = set(left) - OPTIONAL
-    return ("inv init",) if needed else ("inv secret", "inv plan")
+def _message(typed: Iterable[str], left: tuple[str, ...]) -> str:
+    wrote = f"Wrote {', '.join(typed)} to .env (mode 0600)." if typed else "Nothing new was written to .env."
+    return f"{wrote} Not set: {', '.join(left)}." if left else f"{wrote} Every value is set."

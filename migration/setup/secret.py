@@ -1,33 +1,43 @@
-"""`inv secret`: is the key that the functions will use there, the right one, and alive? Its value is never shown."""
+"""`inv secret`: is the key that the functions use present, the right one, and accepted? Its value is never shown.
+
+`--set` sends exactly the secrets that differ, reads them back, and waits until functions see them.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
 
-from migration.base.command import Steps
-from migration.base.errors import ServiceFailed
-from migration.base.finding import Finding, addressed
+from migration.base.command import Do, Steps, chain, inv
+from migration.base.errors import Failed, Refused, ServiceFailed
+from migration.base.finding import Finding
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
-from migration.clients.openrouter import KeyInfo, OpenRouter
-from migration.clients.openrouter_errors import ProviderError
 from migration.clients.supabase_types import SecretDigest, same
 from migration.config.settings import SecretSettings
 from migration.context import Context
-from migration.providers import openrouter
+from migration.providers.openrouter import money
+from migration.providers.proofs import KeyProof, check_key
+from migration.setup.warm import workers
 
+# https://supabase.com/docs/guides/functions/secrets
 RESERVED = re.compile(r"SUPABASE_.*|SB_REGION|SB_EXECUTION_ID|DENO_DEPLOYMENT_ID")
-SET = "inv secret --set"
+SET = inv("secret", set=True)
+SPENT = frozenset({"key_limit", "no_credit"})  # a good key without money: it may be set, calls fail until it is paid
+LONGEST = 24_576  # characters that the platform accepts
+SEEN = 60.0  # seconds in which a new value must be listed
+WARM = 30.0  # seconds to wait for functions to begin anew
+PAUSE, PAUSE_HERE = 8.0, 0.5  # seconds between looks, where log queries are limited and where not
+Confirm = Callable[[str], bool]
+Ask = Callable[[str], str]
 
 
 @dataclass(frozen=True)
-class State:
-    """One secret. None means not known: `matches` without a local value or with a digest of another form,
-    `provider_ok` without a provider or when it could not be asked. Money in USD."""
+class SecretState:
+    """One secret. None means unknown: `matches` without a local value or with a digest of another form, `provider_ok`
+    without a provider or without an answer from it. Money in USD."""
 
     name: str
     present: bool
@@ -50,22 +60,22 @@ class State:
 
     @property
     def proven(self) -> bool:
-        """Whether it is known to be ours, and its provider said what it thinks of it. Else a deploy may go on."""
+        """Whether it is known to be ours, and its provider could be reached. Else a deploy may go on."""
         return self.matches is not None and not any(each.kind == "unreachable" for each in self.findings)
 
 
 @dataclass(frozen=True)
 class SecretResult:
-    """What `inv secret` found; `uploaded` names what `--set` sent."""
+    """The state of every secret; `uploaded` names what `--set` sent."""
 
-    secrets: tuple[State, ...]
+    secrets: tuple[SecretState, ...]
     next: tuple[str | Steps, ...] = ()
     uploaded: tuple[str, ...] = ()
     message: str = ""
 
     @property
     def exit_code(self) -> int:
-        """1 with a secret that is wrong, 4 with one of which that is not known, else 0."""
+        """1 with a wrong secret, 4 with one that could not be proven, else 0."""
         if not all(each.ok for each in self.secrets):
             return 1
         return 0 if all(each.proven for each in self.secrets) else 4
@@ -76,99 +86,188 @@ def verify(context: Context) -> SecretResult:
     listed = {each.name: each for each in context.supabase.secrets()} if context.config.secrets else {}
     states = tuple(_state(context, name, each, listed.get(name)) for name, each in context.config.secrets.items())
     bad = [each for each in states if not (each.ok and each.proven)]
-    findings = addressed((found for each in bad for found in each.findings), context.environment.name)
-    fixes = dict.fromkeys(found.fix for found in findings)
+    fixes = dict.fromkeys(finding.fix for each in bad for finding in each.findings)
     return SecretResult(states, tuple(fixes), message=_unproven(states))
 
 
-def _unproven(states: Iterable[State]) -> str:
-    """In words what a question mark means."""
+def set_all(context: Context, confirm: Confirm, ask: Ask | None = None) -> SecretResult:
+    """Upload the configured secrets that differ, and no other; read them back; wait until functions see them.
+
+    Values come from `.env`, or from `ask` (hidden input), never from an argument. Refused before anything is sent
+    when one has no value, a wrong form, or a provider that refuses it.
+    """
+    before = {each.name: each for each in context.supabase.secrets()}
+    values = {name: _value(context, name, ask) for name in context.config.secrets}
+    changed = {name: value for name, value in values.items() if same(before.get(name), value, None) is not True}
+    for name, value in changed.items():
+        _check_sendable(context, name, value)
+    if not changed:
+        return replace(verify(context), message="Every secret has this value already; nothing was sent.")
+    if not confirm(f"Set {', '.join(changed)} in {context.environment.name}"):
+        raise Refused("Not confirmed: no secret was sent.", SET)
+    context.environment.secrets.update(changed)
+    context.observer.step("set", detail=", ".join(changed))
+    context.supabase.set_secrets(changed)
+    _read_back(context, changed)
+    context.observer.done("set", detail=", ".join(changed))
+    message = f"Set {', '.join(changed)}. {_await_functions(context, changed)}"
+    return replace(verify(context), uploaded=tuple(changed), message=message)
+
+
+def changed_at(context: Context, names: Iterable[str]) -> datetime | None:
+    """When the newest of these secrets was set, by the platform's clock; None where it does not say."""
+    wanted = set(names)
+    moments = [_moment(each.updated_at) for each in context.supabase.secrets() if each.name in wanted]
+    return max((moment for moment in moments if moment), default=None)
+
+
+def ask_provider(context: Context, settings: SecretSettings, value: Secret) -> KeyProof:
+    """What the provider that the secret names says of this value. Without a name the value goes nowhere."""
+    access = context.environment.providers.get(settings.provider or "")
+    if access is None:
+        return KeyProof()
+    return check_key(access, value, context.config, context.clock.now(), Retry(context.clock))
+
+
+def _unproven(states: Iterable[SecretState]) -> str:
+    """What a question mark means, in words."""
     names = [each.name for each in states if each.ok and not each.proven]
-    what = f"Not proven: that {', '.join(names)} in the project is the right value and alive."
-    return f"{what} It is there, which is enough to deploy." if names else ""
+    if not names:
+        return ""
+    present = "It is present" if len(names) == 1 else "They are present"
+    return f"Not proven: the value of {', '.join(names)} in the project. {present}, which is enough to deploy."
 
 
-def _state(context: Context, name: str, settings: SecretSettings, listed: SecretDigest | None) -> State:
+def _state(context: Context, name: str, settings: SecretSettings, listed: SecretDigest | None) -> SecretState:
     local = context.environment.secrets.get(name)
     matches = same(listed, local, settings.sha256) if listed else None
     shaped = shape(settings, local)
-    findings = list(_compare(name, listed, local, settings.sha256, matches, shaped))
-    state = State(name, listed is not None, matches, shaped, None, listed.updated_at if listed else None)
+    state = SecretState(name, listed is not None, matches, shaped, None, listed.updated_at if listed else None)
+    findings = list(_problems(state, listed, bool(local or settings.sha256)))
     if local and settings.provider:
-        info, more = ask_provider(context, local)
-        findings += [replace(each, subject=name) for each in more]
-        state = _with_key(state, info, more)
-    told = "; ".join(dict.fromkeys(each.problem for each in findings))
-    return replace(state, detail=told or state.detail, findings=tuple(findings))
+        proof = ask_provider(context, settings, local)
+        findings += [replace(each, subject=name) for each in proof.findings]
+        state = _with_key(state, proof)
+    problems = "; ".join(dict.fromkeys(each.problem for each in findings))
+    return replace(state, detail=problems or state.detail, findings=tuple(findings))
 
 
-def _with_key(state: State, info: KeyInfo | None, findings: list[Finding]) -> State:
-    unmeasured = any(each.kind in ("unreachable", "unmeasured") or each.severity == "warning" for each in findings)
+def _with_key(state: SecretState, proof: KeyProof) -> SecretState:
+    info = proof.info
     if info is None:
-        return replace(state, provider_ok=None if unmeasured else False)
-    good = not any(each.severity == "error" for each in findings)
-    money = "no limit of its own" if info.limit is None else f"${info.remaining or 0:.2f} of ${info.limit:.2f} left"
+        return replace(state, provider_ok=proof.accepted, detail=proof.note)
+    left = "no limit of its own"
+    if info.limit is not None:
+        left = f"{money(info.remaining or 0)} of {money(info.limit)} left"
     return replace(
-        state, provider_ok=good, label=info.label, limit=info.limit, remaining=info.remaining, reset=info.reset,
-        expires_at=info.expires_at, free_tier=info.free_tier, detail=f"{info.label}, {money}",
+        state, provider_ok=proof.accepted, label=info.label, limit=info.limit, remaining=info.remaining,
+        reset=info.reset, expires_at=info.expires_at, free_tier=info.free_tier, detail=f"{info.label}, {left}",
     )  # fmt: skip
 
 
-def _compare(
-    name: str, listed: SecretDigest | None, local: Secret | None, known: str | None, matches: bool | None,
-    shaped: bool | None,
-) -> list[Finding]:  # fmt: skip
-    found = []
+def _problems(state: SecretState, listed: SecretDigest | None, comparable: bool) -> Iterator[Finding]:
+    """What is wrong with a secret before its provider is asked; `comparable`: there is something to compare with."""
+    name = state.name
     if RESERVED.fullmatch(name):
-        fix = f"choose another name than {name} in config.yaml and in the functions, then type: {SET}"
-        found.append(
-            Finding("reserved", f"{name} is a name of the platform's own", "it cannot be set", fix, subject=name)
-        )
+        fix = Steps((Do(f"use another name than {name} in config.yaml and in the functions:"), SET))
+        yield Finding("reserved", f"{name} is a reserved name of the platform", "it cannot be set", fix, subject=name)
     if listed is None:
-        why = "the project's list of secrets does not have it"
-        found.append(Finding("absent", f"{name} is not set in the project", why, f"{SET} && inv deploy", subject=name))
-    elif matches is None and (local or known):
-        why = f"the list shows {listed.digest[:12]!r}…, which is no SHA-256"
-        problem = f"{name} in the project cannot be compared"
-        found.append(Finding("opaque", problem, why, "inv smoke", "warning", name))
-    if not local and not known:
+        why, fix = "the project's list of secrets does not have it", Steps((chain(SET, inv("deploy")),))
+        yield Finding("absent", f"{name} is not set in the project", why, fix, subject=name)
+    elif state.matches is None and comparable:
+        why, fix = f"the list shows {listed.digest[:12]!r}…, which is not a SHA-256", Steps((inv("smoke"),))
+        yield Finding("opaque", f"{name} in the project cannot be compared", why, fix, "warning", name)
+    if not comparable:
         why = "neither the environment nor .env has a value, and config.yaml has no sha256 of it"
-        severity: Any = "warning" if listed else "error"
-        found.append(Finding("no_local", f"{name} has no local value to compare", why, "inv init", severity, name))
-    if shaped is False:
-        fix = f"put the right key into .env, then type: {SET}"
+        problem, fix = f"{name} has no local value to compare", Steps((inv("init"),))
+        yield Finding("no_local", problem, why, fix, "warning" if listed else "error", name)
+    if state.format_ok is False:
+        fix = Steps((Do("put the right key into .env:"), SET))
         why = "it does not match the format in config.yaml"
-        found.append(Finding("format", f"the local {name} is of another form", why, fix, subject=name))
-    if matches is False:
-        why = (
-            f"the digests differ (the project's was set {listed.updated_at or 'at an unknown time'})" if listed else ""
-        )
-        found.append(Finding("differs", f"{name} in the project is not the local one", why, SET, subject=name))
-    return found
-
-
-def ask_provider(context: Context, value: Secret) -> tuple[KeyInfo | None, list[Finding]]:
-    client = _client(context, value)
-    try:
-        info = client.key()
-    except ProviderError as error:
-        return None, [openrouter.refused(client, error, value, context.clock.now())]
-    except ServiceFailed as error:
-        return None, [
-            Finding("unreachable", "the provider cannot be asked", error.message, openrouter.CHECK, "warning")
-        ]
-    return info, list(openrouter.judge(info, context.clock.now()))
-
-
-def _client(context: Context, value: Secret) -> OpenRouter:
-    """The provider, asked with this key whatever provider.key is."""
-    from migration.clients.http import Http
-
-    http = Http(context.environment.provider_url, name="OpenRouter")
-    return OpenRouter(http, value, context.environment.management_key, Retry(context.clock))
+        yield Finding("format", f"the local {name} has another form", why, fix, subject=name)
+    if state.matches is False and listed is not None:
+        why = f"the digests differ (set on the platform {listed.updated_at or 'at an unknown time'})"
+        yield Finding("differs", f"{name} on the platform differs from .env", why, Steps((SET,)), subject=name)
 
 
 def shape(settings: SecretSettings, local: Secret | None) -> bool | None:
+    """Whether a local value has the configured form; None where there is nothing to compare."""
     if not local or settings.format is None:
         return None
     return re.search(settings.format, local.reveal()) is not None
+
+
+def _value(context: Context, name: str, ask: Ask | None) -> Secret:
+    local = context.environment.secrets.get(name)
+    if local:
+        return local
+    typed = ask(f"{name} (hidden):") if ask else ""
+    if not typed:
+        raise Refused(f"{name} has no value: nothing was sent", Do(f"set {name} in .env:"), inv("init"), SET)
+    return Secret(typed)
+
+
+def _check_sendable(context: Context, name: str, value: Secret) -> None:
+    """Refused when the platform or the provider would not accept the value, or when it is plainly mistyped."""
+    settings, text = context.config.secrets[name], value.reveal()
+    reasons = [
+        "its name is reserved by the platform" if RESERVED.fullmatch(name) else "",
+        "it begins or ends with white space" if text != text.strip() else "",
+        f"it is longer than {LONGEST} characters" if len(text) > LONGEST else "",
+        f"it does not match {settings.format}" if shape(settings, value) is False else "",
+    ]
+    reason = next(filter(None, reasons), "")
+    if reason:
+        raise Refused(f"{name} was not sent: {reason}", Do(f"fix {name} in .env:"), SET)
+    proof = ask_provider(context, settings, value)
+    bad = next((each for each in proof.findings if each.severity == "error" and each.kind not in SPENT), None)
+    if bad:
+        raise Refused(f"{name} was not sent: {bad.problem}", bad.fix, evidence=bad.evidence)
+
+
+def _read_back(context: Context, values: Mapping[str, Secret]) -> None:
+    """Wait until the list shows the new digests; Failed when it does not."""
+    end = context.clock.monotonic() + SEEN
+    while True:
+        listed = {each.name: each for each in context.supabase.secrets()}
+        stale = [
+            name for name, value in values.items() if name not in listed or same(listed[name], value, None) is False
+        ]
+        if not stale:
+            return
+        if context.clock.monotonic() > end:
+            raise Failed(f"Sent {', '.join(stale)}, but the list still shows the old digest", inv("secret"))
+        context.clock.sleep(1.0)
+
+
+def _await_functions(context: Context, values: Mapping[str, Secret]) -> str:
+    """Wait until the functions answer from workers that started after the change; a sentence on how it ended."""
+    wanted = set(context.config.migration.functions)
+    try:
+        functions = [each for each in context.supabase.functions() if each.slug in wanted]
+        since = changed_at(context, values)
+    except ServiceFailed as error:
+        return f"Whether functions see it could not be checked ({error.message})."
+    if not functions or since is None:
+        return "Functions deployed from now on will see it."
+    context.observer.step("warm", detail="waiting for functions to see the new value")
+    end, pause = context.clock.monotonic() + WARM, PAUSE if context.environment.log_queries else PAUSE_HERE
+    while True:
+        try:
+            left = [each.slug for each in workers(context, functions, since) if each.state != "new"]
+        except ServiceFailed as error:
+            return f"Whether functions see it could not be checked ({error.message})."
+        if not left:
+            return "The functions answer from workers that started after the change."
+        if context.clock.monotonic() + pause > end:
+            warm = f"Warm workers of {', '.join(left)} may keep the old value for some minutes"
+            return f"{warm}; {inv('doctor')} shows it."
+        context.clock.sleep(pause)
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -72,10 +72,10 @@ def _scope(about: Subject, slugs: Sequence[str]) -> LiveVersions:
 
 
 def _spend(context: Context, reader: LogReader, scope: LiveVersions) -> Spend:
-    provider = context.config.provider
+    target = context.config.target
     pattern = signals.usage(context.config)
     grace = timedelta(seconds=5) if context.environment.embedded else readings.GRACE
-    return readings.spend(reader, scope, pattern, context.clock.now() - grace, provider.price if provider else None)
+    return readings.spend(reader, scope, pattern, context.clock.now() - grace, target.price if target else None)
 
 
 def _baseline(

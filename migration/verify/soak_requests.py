@@ -96,8 +96,8 @@ class StopReason:
 
     def _provider(self) -> str:
         """Whether the provider still accepts the key, read every few seconds."""
-        clock, own = self._context.clock, self._context.environment
-        if not own.provider_key or self._context.config.provider is None or clock.monotonic() - self._asked < _PAUSE:
+        clock = self._context.clock
+        if not self._context.reports_usage or clock.monotonic() - self._asked < _PAUSE:
             return ""
         self._asked = clock.monotonic()
         try:
@@ -183,7 +183,7 @@ def meter(context: Context) -> SpendMeter:
     unit = (wanted.mean or wanted.at_most) if wanted else None
 
     def read() -> float | None:
-        if not context.environment.provider_key or context.config.provider is None:
+        if not context.reports_usage:
             return None
         try:
             return context.provider.key().usage

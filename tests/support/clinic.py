@@ -14,10 +14,11 @@ import pytest
 from migration.base.clock import Clock
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
+from migration.config.environment import ProviderAccess
 from migration.config.settings import LogSettings
 from migration.context import Context
 from migration.rehearsal.server import Running, start
-from migration.setup import secret_set
+from migration.setup import secret
 from migration.source import reader
 from tests.support import scene as scenes
 
@@ -28,7 +29,7 @@ ARTIFACT = 'Token usage: { input: %d, cached: %d, output: %d, reasoning: %d, tot
 BILLED = ARTIFACT % (1000, 900, 500, 100, 1500, "0.0016")  # one artifact at a healthy price
 SETTINGS: dict[str, Any] = {
     "secrets": {NAME: {"provider": "openrouter", "format": "^sk-or-v1-"}},
-    "provider": {"model": MODEL, "price": PRICE},
+    "providers": {"openrouter": {"kind": "openrouter", "model": MODEL, "price": PRICE}},
     "budget": {"volumes": {"light": 100, "medium": 500, "heavy": 2000}},
     "criteria": {"cost_per_artifact": {"mean": 0.005}, "no_503": {}},
     "gate": {"delay": 0, "within": 10},
@@ -83,10 +84,17 @@ class Clinic:
         """As a new process would have it; `secrets` are the local values, by default the right key."""
         made = self.scene.context(clock=clock)
         known = {NAME: self.key} if secrets is None else secrets
-        given = {
-            "provider_url": f"{self.running.url}/_openrouter/api/v1",
-            "provider_key": Secret(known[NAME]) if known.get(NAME) else None,
+        access = {
+            "url": f"{self.running.url}/_openrouter/api/v1",
+            "key": Secret(known[NAME]) if known.get(NAME) else None,
             "management_key": Secret(self.management_key),
+        }
+        access |= {name: changed.pop(f"provider_{name}") for name in ("url", "key") if f"provider_{name}" in changed}
+        access |= {"management_key": changed.pop("management_key")} if "management_key" in changed else {}
+        given = {
+            "providers": {
+                name: ProviderAccess(name, settings, **access) for name, settings in made.config.providers.items()
+            },
             "secrets": {name: Secret(value) for name, value in known.items()},
             "logs": LogSettings(per_minute=0),
         }
@@ -100,12 +108,12 @@ class Clinic:
             "api_url": self.running.api_url, "access_token": "${SUPABASE_ACCESS_TOKEN}", "confirm": True,
             "logs": {"per_minute": 0, "patience": 0},
         }  # fmt: skip
-        provider = own["provider"] | {
+        provider = own["providers"]["openrouter"] | {
             "url": f"{self.running.url}/_openrouter/api/v1", "key": f"${{{NAME}}}",
             "management_key": "${OPENROUTER_MANAGEMENT_KEY}",
         }  # fmt: skip
         auth = {"anon_key": "${SUPABASE_ANON_KEY}"}
-        return own | {"environments": {"prod": prod}, "provider": provider, "auth": auth}
+        return own | {"environments": {"prod": prod}, "providers": {"openrouter": provider}, "auth": auth}
 
     def values(self) -> dict[str, str]:
         """What `.env` holds."""
@@ -150,5 +158,5 @@ def clinic(folder: Path, **settings: Any) -> Iterator[Clinic]:
     quick = {"providers": {"openrouter": {}, "gemini": {"pro": {}, "flash": {}, "image": {}}},
              "management": {"rate_limit": {"default": 0}}}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch, start(folder / "sandbox", settings=quick | settings) as running:
-        patch.setattr(secret_set, "WARM", 3.0)
+        patch.setattr(secret, "WARM", 3.0)
         yield Clinic(folder, running, scenes.make(folder, running, **SETTINGS))

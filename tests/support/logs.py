@@ -104,10 +104,16 @@ USAGE = SHIPPED.signals["usage"].pattern
 def config(**sections: Any) -> Config:
     """A configuration with two migrated functions and the shipped signals."""
     data = {
-        "migration": {"name": "test", "functions": ["artifact", "fix"], "unchanged": ["chat"]},
+        "migration": {"name": "test", "functions": ["artifact", "fix"], "unchanged": ["chat"], "to": "openrouter"},
         "app": {"path": "app"},
         "environments": {"prod": {"project_ref": IDENTITY.project_ref, "url": "http://127.0.0.1:9"}},
-        "provider": {"model": "m", "price": {"input": 0.6, "cached_input": 0.15, "output": 2.5}},
+        "providers": {
+            "openrouter": {
+                "kind": "openrouter",
+                "model": "m",
+                "price": {"input": 0.6, "cached_input": 0.15, "output": 2.5},
+            }
+        },
         "signals": {
             "new_route": {"pattern": "Routing to Kimi"},
             "usage": {"pattern": USAGE},

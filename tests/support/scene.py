@@ -77,9 +77,10 @@ class Scene:
         return found
 
     def written(self) -> dict[str, Any]:
-        """What config.yaml holds."""
+        """What config.yaml holds; the migration moves to the first provider there is."""
+        moves = {"to": next(iter(self.settings["providers"]))} if self.settings.get("providers") else {}
         return {
-            "migration": {"name": "test", "functions": list(self.functions), "unchanged": ["other"]},
+            "migration": {"name": "test", "functions": list(self.functions), "unchanged": ["other"], **moves},
             "app": {"path": str(self.app)},
             "environments": {"prod": {"url": self.running.url, "project_ref": self.running.project_ref}},
             **self.settings,

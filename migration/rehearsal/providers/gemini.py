@@ -19,6 +19,7 @@ from migration.rehearsal.providers.png import draw
 from migration.rehearsal.types import Sandbox
 
 BASE = "/_gemini/{version:str}/models"
+LISTED = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-image")
 IMAGE_TOKENS = 1290  # what a picture costs at any size
 STATUS = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -37,7 +38,11 @@ BAD_KEY = [{"@type": f"{TYPE}ErrorInfo", "reason": "API_KEY_INVALID", "domain": 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """Everything under `/_gemini`."""
     gemini = Gemini(shared.of(sandbox))
-    return [Route(f"{BASE}/{{model}}:{{method}}", gemini.answer, methods=["POST"])]
+    return [
+        Route(f"{BASE}/{{model}}:{{method}}", gemini.answer, methods=["POST"]),
+        Route(BASE, gemini.models, methods=["GET"]),
+        Route(f"{BASE}/{{model}}", gemini.model, methods=["GET"]),
+    ]
 
 
 class Gemini:
@@ -58,6 +63,17 @@ class Gemini:
             return refuse(400)
         streaming = method.startswith("stream")
         return await self._play(model, wanted, streaming, request.query_params.get("alt") == "sse")
+
+    async def models(self, request: Request) -> Response:
+        """The list of models, for whoever has a key."""
+        return self._key(request) or JSONResponse({"models": [_entry(name) for name in LISTED]})
+
+    async def model(self, request: Request) -> Response:
+        """One model by its name; every `gemini-…` is known, as its answers are."""
+        name = request.path_params["model"]
+        if not name.startswith("gemini-"):
+            return self._key(request) or refuse(404, f"models/{name} is not found for API version v1beta.")
+        return self._key(request) or JSONResponse(_entry(name))
 
     def _key(self, request: Request) -> Response | None:
         """Exactly one credential, and one of the project's own."""
@@ -86,6 +102,10 @@ class Gemini:
             return JSONResponse(made)
         media = "text/event-stream" if sse else "application/json"
         return StreamingResponse(_stream(made, sse), media_type=media)
+
+
+def _entry(name: str) -> dict[str, Any]:
+    return {"name": f"models/{name}", "supportedGenerationMethods": ["generateContent", "countTokens"]}
 
 
 def kind(model: str) -> str:

@@ -42,7 +42,8 @@ def _mistakes(folder: Path, text: str) -> list[str]:
 def test_the_shipped_file_is_valid() -> None:
     shipped = load.load(ROOT)
     assert shipped.migration.functions == ["generate-artifact", "generate-artifact-fix"]
-    assert shipped.provider is not None and shipped.provider.price.input == 0.60
+    assert shipped.target is not None and shipped.target.price is not None
+    assert shipped.target.price.input == 0.60
 
 
 def test_every_key_of_the_shipped_file_has_a_comment_on_its_line_or_above_its_block() -> None:

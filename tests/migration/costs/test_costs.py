@@ -296,7 +296,7 @@ def test_a_provider_that_cannot_be_asked_does_not_stop_the_costs(store: LogStore
 def test_without_a_provider_there_is_no_price(store: LogStore, tmp_path: Path) -> None:
     found = surroundings(store, tmp_path)
     with pytest.raises(ConfigError):
-        costs.run(replace(found, config=structs.replace(found.config, provider=None)), NOON)
+        costs.run(replace(found, config=structs.replace(found.config, providers={})), NOON)
 
 
 def test_completed_days_go_to_the_ledger_once_and_today_does_not(store: LogStore, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_every_finding_has_a_test_that_types_its_remedy() -> None:
     files = [
         *(ROOT / "migration/inspect").glob("*.py"),
         ROOT / "migration/setup/secret.py",
-        ROOT / "migration/providers/openrouter.py",
+        *(ROOT / "migration/providers").glob("*.py"),
     ]
     known = {kind for file in [*files, ROOT / "migration/base/finding.py"] for kind in kinds(file)}
     assert len(known) > 40
@@ -229,7 +229,7 @@ def test_a_key_missing_in_env_is_found_and_asked_for(sick: Clinic, typist: Typis
 
 @mends("key_absent")
 def test_a_key_of_the_provider_that_nobody_here_has_is_asked_for(sick: Clinic, typist: Typist) -> None:
-    typist.config["provider"]["key"] = "${KEY_FOR_LOOKING}"
+    typist.config["providers"]["openrouter"]["key"] = "${KEY_FOR_LOOKING}"
     typist.save()
     found = keys(typist)["key_absent"]
     assert found.severity == "warning", "CI deploys without it"
@@ -288,7 +288,7 @@ def test_a_digest_that_cannot_be_compared_is_proven_by_use(sick: Clinic, typist:
 def test_a_provider_out_of_reach_is_found(sick: Clinic, typist: Typist) -> None:
     """It comes back by itself; the printed command shows that it did."""
     repeating(False)
-    typist.config["provider"]["url"] = "http://127.0.0.1:9"
+    typist.config["providers"]["openrouter"]["url"] = "http://127.0.0.1:9"
     typist.save()
     found = keys(typist)["unreachable"]
     typist.config = sick.settings()
@@ -319,7 +319,7 @@ def listed_model(typist: Typist) -> Elsewhere:
         pricing = next(each["pricing"] for each in listed if each["id"] == OTHER_MODEL)
         each = {"input": "prompt", "cached_input": "input_cache_read", "output": "completion"}
         price = {name: round(float(pricing[theirs]) * 1e6, 6) for name, theirs in each.items()}
-        typist.config["provider"] |= {"model": OTHER_MODEL, "price": price}
+        typist.config["providers"]["openrouter"] |= {"model": OTHER_MODEL, "price": price}
         typist.save()
         another(typist.clinic)
 
@@ -328,7 +328,7 @@ def listed_model(typist: Typist) -> Elsewhere:
 
 def listed_price(typist: Typist) -> Elsewhere:
     def write() -> None:
-        typist.config["provider"]["price"]["output"] = 8.0
+        typist.config["providers"]["openrouter"]["price"]["output"] = 8.0
         typist.save()
 
     return write
@@ -395,7 +395,7 @@ def test_a_management_key_that_is_refused_is_found(sick: Clinic, typist: Typist)
 
 
 LOGGED = [
-    (401, "User not found.", "not known", new_one, "logged_401"),
+    (401, "User not found.", "is unknown", new_one, "logged_401"),
     pytest.param(402, "Insufficient credits.", "credit", at_provider(), "logged_402", marks=pytest.mark.long),
     pytest.param(403, "Key limit exceeded (total limit).", "limit is used up", at_provider(), "logged_403",
                  marks=pytest.mark.long),

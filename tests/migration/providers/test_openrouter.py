@@ -89,7 +89,7 @@ def test_spent_credit_is_an_error_and_little_of_it_a_warning(sick: Clinic) -> No
     assert preflight(sick)["no_credit"].severity == "error"
     sick.programs({"credit": 3})
     low = preflight(sick)["low_credit"]
-    assert (low.severity, "a day at medium (500 artifacts)" in low.problem) == ("warning", True)
+    assert (low.severity, "a day at medium (500 requests)" in low.problem) == ("warning", True)
     assert "light" not in low.problem
     sick.programs({"credit": 1})
     assert "the soak alone" in preflight(sick)["low_credit"].problem
@@ -98,7 +98,7 @@ def test_spent_credit_is_an_error_and_little_of_it_a_warning(sick: Clinic) -> No
 def test_a_keys_limit_is_watched_like_credit(sick: Clinic) -> None:
     sick.programs({"key": {"limit": 0, "limit_reset": "daily"}})
     spent = preflight(sick)["key_limit"]
-    assert (spent.severity, "daily reset" in spent.fix) == ("error", True)
+    assert (spent.severity, "daily reset" in str(spent.fix)) == ("error", True)
     sick.programs({"key": {"limit": 3}})
     assert preflight(sick)["key_limit_low"].severity == "warning"
 
@@ -122,7 +122,7 @@ def test_each_dead_key_is_told_apart(sick: Clinic) -> None:
     assert "enabled" in preflight(sick)["unknown_key"].evidence
     wrong = preflight(sick, provider_key=Secret(sick.management_key))
     assert wrong["wrong_kind"].severity == "error"
-    assert all(each.severity == "error" for each in wrong.values() if each.subject == "provider.key")
+    assert all(each.severity == "error" for each in wrong.values() if each.subject == "providers.openrouter.key")
 
 
 def test_a_key_that_ends_soon_is_told(sick: Clinic) -> None:

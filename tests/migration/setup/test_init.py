@@ -54,7 +54,7 @@ def test_only_what_is_missing_is_asked_for(root: Path, monkeypatch: pytest.Monke
 
 def test_what_is_left_out_is_named_and_asked_for_again(root: Path) -> None:
     done = init.run(root, Person(TOKEN_FOR_TEST="t", KEY_FOR_TEST="sk-1"))
-    assert (done.missing, done.exit_code, done.next) == (("ANON_FOR_TEST",), 5, ("inv init",))
+    assert (done.missing, done.exit_code, [str(step) for step in done.next]) == (("ANON_FOR_TEST",), 5, ["inv init"])
     person = Person(ANON_FOR_TEST="a")
     assert init.run(root, person).exit_code == 0
     assert person.asked == ["ANON_FOR_TEST"]
@@ -79,3 +79,20 @@ def test_git_is_told_to_leave_the_file_out(root: Path) -> None:
     repos.git(root, "add", "--force", ".env")
     with pytest.raises(ConfigError, match="tracked"):
         init.run(root, Person())
+
+
+def test_optional_values_do_not_block(root: Path) -> None:
+    """A management key, and the key of a provider that is not the target, may be skipped."""
+    own = (
+        CONFIG.replace("functions: [a]}", "functions: [a], from: old, to: new}")
+        + """\
+providers:
+  new: {kind: openrouter, key: "${KEY_FOR_TEST}", management_key: "${MANAGER_FOR_TEST}"}
+  old: {kind: gemini, key: "${OLD_FOR_TEST}"}
+"""
+    )
+    (root / "config.yaml").write_text(own)
+    person = Person(TOKEN_FOR_TEST="t", ANON_FOR_TEST="a", KEY_FOR_TEST="sk-1")
+    done = init.run(root, person)
+    assert (set(done.missing), done.exit_code) == ({"MANAGER_FOR_TEST", "OLD_FOR_TEST"}, 0)
+    assert init.run(root, Person()).exit_code == 0

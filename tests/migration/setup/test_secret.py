@@ -12,8 +12,8 @@ from migration.base.errors import Failed, Refused
 from migration.base.secrets_type import Secret
 from migration.cli.sink import one_line
 from migration.deploy import plan
-from migration.setup import secret, secret_set
-from migration.setup.secret import State
+from migration.setup import secret
+from migration.setup.secret import SecretResult, SecretState
 from tests.support.clinic import NAME, SPEAKER, Clinic, clinic
 from tests.support.retries import repeating
 from tests.support.scene import index
@@ -39,7 +39,11 @@ def agree(_: str) -> bool:
     return True
 
 
-def verify(found: Clinic, **changed: Any) -> State:
+def typed(result: SecretResult) -> list[str]:
+    return [str(step) for step in result.next]
+
+
+def verify(found: Clinic, **changed: Any) -> SecretState:
     (state,) = secret.verify(found.context(**changed)).secrets
     return state
 
@@ -63,7 +67,7 @@ def test_the_right_key_is_proven_without_being_shown(sick: Clinic) -> None:
 def test_a_missing_secret_fails(sick: Clinic) -> None:
     found = secret.verify(sick.context())
     assert (found.secrets[0].present, found.exit_code) == (False, 1)
-    assert found.next == ("inv secret --set && inv deploy",)
+    assert typed(found) == ["inv secret --set && inv deploy"]
 
 
 def test_another_value_is_told_by_digest(sick: Clinic) -> None:
@@ -79,7 +83,7 @@ def test_a_digest_of_another_form_is_unknown_not_different(sick: Clinic) -> None
     found = secret.verify(sick.context())
     (state,) = found.secrets
     assert (state.present, state.matches, state.ok, found.exit_code) == (True, None, True, 4)
-    assert found.next == ("inv smoke --env prod",)
+    assert typed(found) == ["inv smoke"]
     sick.running.fault("secrets_list", "json", body=rows)
     (planned,) = plan.make(sick.context()).secrets
     assert planned["matches"] is None, "a deploy is not refused for it"
@@ -91,7 +95,7 @@ def test_without_a_local_value_present_is_enough(sick: Clinic) -> None:
     found = secret.verify(sick.context(secrets={}))
     (state,) = found.secrets
     assert (state.matches, state.provider_ok, state.ok, found.exit_code) == (None, None, True, 4)
-    assert "Not proven" in found.message and "enough to deploy" in found.message and found.next == ("inv init",)
+    assert "Not proven" in found.message and "enough to deploy" in found.message and typed(found) == ["inv init"]
     context = sick.context(secrets={})
     settings = context.config.secrets[NAME]
     for text, expected in ((sick.key, True), ("another", False)):
@@ -112,7 +116,7 @@ def test_the_providers_word_is_part_of_the_proof(sick: Clinic) -> None:
     sick.programs({})
     repeating(False)
     unasked = secret.verify(sick.context(provider_url="http://127.0.0.1:9"))
-    assert (unasked.secrets[0].provider_ok, unasked.exit_code, unasked.next) == (None, 4, ("inv secret",))
+    assert (unasked.secrets[0].provider_ok, unasked.exit_code, typed(unasked)) == (None, 4, ["inv doctor"])
 
 
 def test_setting_sends_exactly_the_configured_secrets(sick: Clinic) -> None:
@@ -120,12 +124,12 @@ def test_setting_sends_exactly_the_configured_secrets(sick: Clinic) -> None:
     sick.context().supabase.set_secrets({"OTHER": Secret("stays")})
     before = {each.name: each.digest for each in sick.context().supabase.secrets()}
     asked: list[str] = []
-    done = secret_set.set_all(sick.context(), confirm=lambda what: not asked.append(what))
+    done = secret.set_all(sick.context(), confirm=lambda what: not asked.append(what))
     after = {each.name: each.digest for each in sick.context().supabase.secrets()}
     assert (done.uploaded, done.exit_code, asked) == ((NAME,), 0, [f"Set {NAME} in prod"])
     assert after == before | {NAME: hashlib.sha256(sick.key.encode()).hexdigest()}
     sent = len(sick.running.history(operation="secrets_set"))
-    again = secret_set.set_all(sick.context(), confirm=agree)
+    again = secret.set_all(sick.context(), confirm=agree)
     assert (again.uploaded, len(sick.running.history(operation="secrets_set"))) == ((), sent)
 
 
@@ -153,36 +157,36 @@ def deploy(found: Clinic, text: str, slug: str = "alpha") -> None:
 
 
 def test_a_hidden_prompt_stands_in_for_a_missing_value(sick: Clinic) -> None:
-    done = secret_set.set_all(sick.context(secrets={}), confirm=agree, ask=lambda _: sick.key)
+    done = secret.set_all(sick.context(secrets={}), confirm=agree, ask=lambda _: sick.key)
     assert (done.uploaded, done.exit_code) == ((NAME,), 0)
     with pytest.raises(Refused, match="no value"):
-        secret_set.set_all(sick.context(secrets={}), confirm=agree)
+        secret.set_all(sick.context(secrets={}), confirm=agree)
 
 
 @pytest.mark.parametrize(
     ("value", "why"),
     [("not a key", "does not match"), ("sk-or-v1-x\n", "white space"), ("sk-or-v1-" + "x" * 25_000, "longer"),
-     ("sk-or-v1-" + "0" * 64, "not known")],
+     ("sk-or-v1-" + "0" * 64, "is unknown")],
 )  # fmt: skip
 def test_a_bad_value_is_refused_before_anything_is_sent(sick: Clinic, value: str, why: str) -> None:
     with pytest.raises(Refused, match=why):
-        secret_set.set_all(sick.context(secrets={NAME: value}), confirm=agree)
+        secret.set_all(sick.context(secrets={NAME: value}), confirm=agree)
     assert sick.running.history(operation="secrets_set") == []
 
 
 def test_what_is_not_confirmed_is_not_sent(sick: Clinic) -> None:
-    with pytest.raises(Refused, match="not confirmed"):
-        secret_set.set_all(sick.context(), confirm=lambda _: False)
+    with pytest.raises(Refused, match="Not confirmed"):
+        secret.set_all(sick.context(), confirm=lambda _: False)
     assert sick.running.history(operation="secrets_set") == []
 
 
 def test_an_upload_that_does_not_arrive_fails(sick: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """The list is read again after the upload; the old digest there is a failure, not a success."""
     sick.set_key("sk-or-v1-" + "f" * 64)
-    monkeypatch.setattr(secret_set, "SEEN", 0.0)
+    monkeypatch.setattr(secret, "SEEN", 0.0)
     monkeypatch.setattr("migration.clients.supabase.Supabase.set_secrets", lambda *_: None)
     with pytest.raises(Failed, match="old digest"):
-        secret_set.set_all(sick.context(), confirm=agree)
+        secret.set_all(sick.context(), confirm=agree)
 
 
 def test_functions_are_seen_to_begin_anew(sick: Clinic) -> None:
@@ -190,8 +194,8 @@ def test_functions_are_seen_to_begin_anew(sick: Clinic) -> None:
     for slug in ("alpha", "beta"):
         deploy(sick, SPEAKER, slug)
         sick.context().edge.options(slug)
-    done = secret_set.set_all(sick.context(), confirm=agree)
-    assert "workers that began after the change" in done.message
+    done = secret.set_all(sick.context(), confirm=agree)
+    assert "workers that started after the change" in done.message
 
 
 @pytest.mark.parametrize("name", ["SB_REGION", "SUPABASE_URL"])

@@ -323,8 +323,10 @@ def the_other_functions_are_gone(stage: Moved) -> ChecksResult:
 @drives(cost_logged=FAIL, provider_sees_requests=FAIL)
 def another_key_pays_and_no_usage_is_logged(stage: Moved) -> ChecksResult:
     context = stage.fresh()
-    provider = Http(context.environment.provider_url, name="OpenRouter")
-    manager = {"Authorization": f"Bearer {context.environment.management_key.reveal()}"}  # type: ignore[union-attr]
+    target = context.target
+    assert target is not None and target.management_key is not None
+    provider = Http(target.url, name="OpenRouter")
+    manager = {"Authorization": f"Bearer {target.management_key.reveal()}"}
     made = provider.request("POST", "/keys", json={"name": "another"}, headers=manager)
     assert made.status == 201, made.text
     context.supabase.set_secrets({"OPENROUTER_K2T_KEY": Secret(made.json()["key"])})
