@@ -126,7 +126,10 @@ def secret(out: Output, env: str, upload: bool, yes: bool) -> SecretResult:
 def plan(out: Output, env: str, only: str, diff: bool) -> Plan:
     from migration.deploy import plan as phase
 
-    return phase.make(_context(out, env), only=names("only", only), diff=diff)
+    context = _context(out, env)
+    context.project()  # refused before git is asked anything
+    context.ledger.glance()
+    return phase.make(context, only=names("only", only), diff=diff)
 
 
 def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:

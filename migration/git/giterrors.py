@@ -68,8 +68,21 @@ MEANINGS = (
         "The git host of {remote} does not support atomic pushes: set `app.ledger: refs/heads/cutover` in config.yaml.",
     ),
     Meaning(
+        r"Host key verification failed",
+        Denied,
+        "ssh does not know the host key of the git remote {remote}: connect to it once by hand.",
+        ("ls-remote", "{remote}"),
+    ),
+    Meaning(
+        r"Permission denied \([a-z,-]+\)",
+        Denied,
+        "The git remote {remote} does not accept our credentials: no ssh key fits. A key with a passphrase must be in "
+        "the ssh agent (ssh-add).",
+        ("ls-remote", "{remote}"),
+    ),
+    Meaning(
         r"error: 401|Authentication failed|could not read (Username|Password)|terminal prompts disabled"
-        r"|HTTP Basic: Access denied|Invalid username or|Permission denied \([a-z,-]+\)",
+        r"|HTTP Basic: Access denied|Invalid username or",
         Denied,
         "The git remote {remote} does not accept our credentials: sign in to it, or give CI a token that may push.",
         ("push", "--dry-run", "{remote}"),

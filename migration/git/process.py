@@ -6,10 +6,12 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
@@ -22,12 +24,13 @@ _DROPPED = {
     "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_QUARANTINE_PATH",
     "GIT_IMPLICIT_WORK_TREE", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE2_EVENT",
     "GIT_TRACE2_PERF", "GIT_CURL_VERBOSE", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS",
-    "GIT_PUSH_OPTION_COUNT", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE",
+    "GIT_PUSH_OPTION_COUNT", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE", "SSH_ASKPASS",
 }  # fmt: skip
 _FIXED = {
     "LC_ALL": "C",
     "GIT_TERMINAL_PROMPT": "0",
     "GCM_INTERACTIVE": "never",
+    "SSH_ASKPASS_REQUIRE": "never",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_LFS_SKIP_SMUDGE": "1",
@@ -82,10 +85,33 @@ def run(
     arguments: Sequence[str], cwd: Path, *, stdin: bytes = b"", timeout: float = 30.0, env: Mapping[str, str]
 ) -> Done:
     """Run `git arguments` in `cwd`. Raises TimedOut after `timeout` seconds, Refused when git or `cwd` is missing."""
+    with _buffer() as out, _buffer() as err:
+        code = _carry_out(arguments, cwd, stdin, timeout, (out, err), environment(env))
+        return Done(code, _written(out), _written(err).decode("utf-8", "replace"))
+
+
+def _buffer() -> IO[bytes]:
+    """Where git writes. Not a pipe: an ssh that stays in the background (ControlPersist) keeps its stderr open, and a
+    pipe would end only with it. In memory where the system can, so that a full disk does not matter."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("cutover-git"), "w+b", buffering=0)  # noqa: PTH123 - a descriptor
+    return tempfile.TemporaryFile(buffering=0)
+
+
+def _written(buffer: IO[bytes]) -> bytes:
+    buffer.seek(0)
+    return buffer.read()
+
+
+def _carry_out(
+    arguments: Sequence[str], cwd: Path, stdin: bytes, timeout: float, streams: tuple[IO[bytes], IO[bytes]],
+    env: Mapping[str, str],
+) -> int:  # fmt: skip
+    """Run it to its end and return its exit code."""
     try:
         child = subprocess.Popen(
-            [*PREFIX, *arguments], cwd=cwd, env=environment(env), start_new_session=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [*PREFIX, *arguments], cwd=cwd, env=env, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=streams[0], stderr=streams[1],
         )  # fmt: skip
     except FileNotFoundError as error:
         if not cwd.exists():
@@ -93,7 +119,7 @@ def run(
         raise Refused("git is not installed.", Do("install git"), AGAIN) from error
     _live[threading.get_ident()] = child
     try:
-        out, err = child.communicate(stdin, timeout)
+        child.communicate(stdin, timeout)
     except subprocess.TimeoutExpired as error:
         end(child)
         raise TimedOut(f"git {verb(arguments)} did not end within {timeout:.0f} s and was stopped.") from error
@@ -102,7 +128,7 @@ def run(
         raise
     finally:
         _live.pop(threading.get_ident(), None)
-    return Done(child.returncode, out, err.decode("utf-8", "replace"))
+    return child.returncode
 
 
 def verb(arguments: Sequence[str]) -> str:

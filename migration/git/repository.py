@@ -7,6 +7,7 @@ Nothing here touches the user's index, working copy or checked-out branch.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +15,15 @@ from functools import cached_property
 from pathlib import Path
 
 from migration.base.command import AGAIN, Do, Shell, sh
+from migration.base.durations import show
 from migration.base.errors import Refused
 from migration.git import process
-from migration.git.giterrors import translate
+from migration.git.giterrors import TimedOut, translate
 from migration.git.process import Done
 
-NETWORK = 60.0  # seconds for a command that talks to a remote; lowSpeedTime ends a silent one sooner
+NETWORK = 30.0  # seconds for a command that talks to a remote
+SILENT = 8.0  # seconds for the next ones of its kind, once the remote has left one without an answer
+FETCH = 4  # bringing objects may take this many times as long
 HISTORY = 600.0  # seconds to bring the history of every branch
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Cutover",
@@ -34,13 +38,14 @@ QUIET = ["-c", "core.hooksPath=/dev/null", "-c", "filter.lfs.process=", "-c", "f
 class Repository:
     """The repository that holds `path`. `env` is added to git's environment (the sandbox hides user settings so).
 
-    `patience`: seconds that a command which talks to a remote may take.
+    `patience`: seconds that a command which talks to a remote may take; bringing objects, FETCH times that.
     """
 
     def __init__(self, path: Path, env: Mapping[str, str] | None = None) -> None:
         self.path = Path(path)
         self.env = dict(env or {})
         self.patience = NETWORK
+        self._silent: set[str] = set()  # kinds of commands that the remote did not answer lately
 
     # Running git
 
@@ -145,13 +150,13 @@ class Repository:
 
     def ls_remote(self, remote: str, *patterns: str) -> dict[str, str]:
         """Ref to object id, as the remote has them now."""
-        answer = self.git("ls-remote", "--refs", remote, *patterns, timeout=self.patience, remote=remote).text
+        answer = self._remote(remote, "ls-remote", "--refs", remote, *patterns).text
         return {line.split("\t")[1]: line.split("\t")[0] for line in answer.splitlines()}
 
     def fetch(self, remote: str, *names: str, options: Sequence[str] = (), timeout: float = 0.0) -> None:
         """Bring objects here; no ref, tag or FETCH_HEAD of the user's moves unless `names` says so."""
         quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--refmap="]
-        self.git("fetch", *quiet, *options, remote, *names, timeout=timeout or self.patience, remote=remote)
+        self._remote(remote, "fetch", *quiet, *options, remote, *names, timeout=timeout)
 
     def fetch_heads(self, remote: str, options: Sequence[str] = ()) -> None:
         """Bring the history of every branch of the remote, without a ref of ours for any."""
@@ -159,8 +164,40 @@ class Repository:
 
     def push(self, remote: str, *refspecs: str, options: Sequence[str] = ()) -> Done:
         """Push and return how it ended. A failure proves nothing: ask the remote before deciding."""
-        command = ["push", "--porcelain", "--no-verify", "--no-follow-tags", *options, remote, *refspecs]
-        return self.run(*command, timeout=self.patience)
+        return self._talk(remote, "push", "--porcelain", "--no-verify", "--no-follow-tags", *options, remote, *refspecs)
+
+    def _remote(self, remote: str, *arguments: str, timeout: float = 0.0) -> Done:
+        """A command that talks to the remote; an error becomes one of ours."""
+        done = self._talk(remote, *arguments, timeout=timeout)
+        if not done.ok:
+            raise translate(arguments[0], done.err, self.path, remote)
+        return done
+
+    def _talk(self, remote: str, *arguments: str, timeout: float = 0.0) -> Done:
+        """Run a command that talks to the remote. TimedOut names the remote and what it was asked.
+
+        A remote that left a command of this kind without an answer gets less time for the next one, so that all tries
+        of one question end soon.
+        """
+        kind = arguments[0]
+        limit = min(self.patience, SILENT) if kind in self._silent else self.patience
+        limit = timeout or (limit * FETCH if kind == "fetch" else limit)
+        try:
+            done = self.run(*arguments, timeout=limit, env=self._transport)
+        except TimedOut as error:
+            self._silent.add(kind)
+            text = f"The git remote {remote} did not answer git {kind} within {show(limit)}."
+            raise TimedOut(text, self.typed("ls-remote", remote)) from error
+        self._silent.discard(kind)
+        return done
+
+    @cached_property
+    def _transport(self) -> dict[str, str]:
+        """ssh never asks for a passphrase or a host key in the background; the user's own ssh command stays."""
+        mine = {**os.environ, **self.env}
+        if mine.get("GIT_SSH_COMMAND") or mine.get("GIT_SSH") or self.run("config", "core.sshCommand").ok:
+            return {}
+        return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=10"}
 
     def tracked(self, remote: str, branch: str) -> str | None:
         """The commit of the remote's branch now, brought here; None when it has no such branch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,10 @@ class DoctorResult:
 def run(context: Context, fix: Confirm | None = None) -> DoctorResult:
     """Examine the environment. With `fix`, apply the safe fixes, each after asking, and examine again."""
     probes = dict(PROBES)
-    if fix is not None:
+    if fix is None:
+        with contextlib.suppress(CutoverError):  # a ledger that cannot be reached is a finding
+            context.ledger.glance()
+    else:
         probes["the refs"] = diagnose_ledger.takes_refs
     found = examine(context, probes)
     if fix is None:

@@ -39,6 +39,8 @@ def run(context: Context, limit: int = 20, note: str | None = None) -> HistoryRe
     """The newest deployments and notes; a `note` is added first. `limit` counts deployments."""
     if note is not None:
         _add(context, note)
+    else:
+        context.ledger.glance()
     history = context.ledger.history()
     newest = list(reversed(history.deployments))[: max(limit, 0)]
     rows = tuple(row(history, one) for one in newest)

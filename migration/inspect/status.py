@@ -70,6 +70,7 @@ class StatusResult:
 def run(context: Context, limit: int = 5) -> StatusResult:
     """Looks at the ledger, the lock, the platform and git; changes none of them."""
     context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
+    context.ledger.glance()
     tasks: list[Callable[[], Any]] = [context.supabase.functions, context.ledger.history]
     try:
         functions, history = every(tasks, lambda task: task())

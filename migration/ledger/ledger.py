@@ -8,15 +8,19 @@ happened and queues the record in a file, which the next command that reaches th
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from migration.base import durable
 from migration.base.clock import Clock
+from migration.base.durations import show
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.numbers import count
 from migration.base.parallel import begin
@@ -35,6 +39,8 @@ from migration.ledger.tries import FAILURES, Tries
 
 PATIENCE = 120.0  # seconds of losing races before giving up
 GLANCE = 2.0  # seconds that a reading command waits for another one that pushes queued records
+READING = 3.0  # seconds that a reading command waits for the remote, before it shows what this clone knows
+SLOW = 20.0  # seconds that it waits at most, for a remote that is known to be slow or was never read
 PREFIX = "refs/cutover"
 
 
@@ -88,6 +94,8 @@ class Ledger:
         self._once = False  # and is not tried at all
         self._busy = False  # another process pushes the queued records and does not finish
         self._unreadable = 0  # records that the user was warned about
+        self._reads = address.state / "ledger" / f"{self.environment}.read.json"
+        self._glancing = False
         self._expected: tuple[str | None] | None = None  # the remote's tip as last read
 
     @property
@@ -103,16 +111,49 @@ class Ledger:
 
     @property
     def offline(self) -> str | None:
-        """`outage` in a sentence, with what to type."""
-        return self.outage.told if self.outage else None
+        """How old what this clone knows is, `outage` in a sentence, and what to type."""
+        return f"{self._age()}{self.outage.told}" if self.outage else None
+
+    def glance(self) -> None:
+        """For a command that only reads: if the remote does not answer soon, show what this clone knows.
+
+        Soon is READING, or three times as long as the remote took the last time.
+        """
+        took = self._last_read().get("seconds", SLOW / 3)
+        self.repository.patience = min(max(READING, 3 * float(took)), SLOW)
+        self._glancing = True
+
+    def _age(self) -> str:
+        """When this clone last read the ledger, as the beginning of a sentence; empty where it is unknown."""
+        with contextlib.suppress(KeyError, ValueError, TypeError):
+            at = datetime.fromisoformat(self._last_read()["at"])
+            return f"{show(max((self.clock.now() - at).total_seconds(), 0.0))} ago. "
+        return ""
+
+    def _last_read(self) -> dict[str, Any]:
+        """When the remote was last read, and how many seconds it took."""
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads(self._reads.read_text())
+            return found if isinstance(found, dict) else {}
+        return {}
+
+    def _note_read(self, began: float) -> None:
+        seconds = round(self.clock.monotonic() - began, 3)
+        note = {"at": self.clock.now().isoformat(timespec="seconds"), "seconds": seconds}
+        with contextlib.suppress(OSError):
+            durable.write(self._reads, json.dumps(note).encode(), sync=False)
+        if self._glancing:  # it answers: from here on it gets the time that it needs
+            self.repository.patience, self._glancing = NETWORK, False
 
     def tip(self, fresh: bool = True) -> str | None:
         """The newest commit of the chain: as the remote has it now, or as last read when it cannot be reached."""
         if fresh:
+            began = self.clock.monotonic()
             try:
                 self.remote_refs = self.refs.read()
                 self._follow(self.remote_refs.get(self.ref))
                 self.outage = None
+                self._note_read(began)
             except (ServiceFailed, Denied) as error:
                 self.outage = error
             else:

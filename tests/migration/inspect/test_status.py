@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,21 @@ def test_unlock_asks_and_takes_only_the_lock_of_that_id(stage: Scene) -> None:
         done = history.unlock(stage.context(), held.id)
         assert done.lock["id"] == held.id and "Broke the lock" in done.message
     assert "broke the lock" in history.run(stage.context()).notes[0]["text"]
+
+
+def test_a_silent_git_remote_is_not_waited_for(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few seconds status shows what this clone knows, how old that is, and what the remote was asked."""
+    monkeypatch.setattr("migration.ledger.ledger.READING", 1.0)
+    deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
+    context = stage.context()
+    script = stage.folder / "ssh"
+    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(script))
+    repos.git(stage.app, "remote", "set-url", "origin", f"ssh://host{stage.folder / 'remote.git'}")
+    began = time.monotonic()
+    result = status.run(context)
+    assert time.monotonic() - began < 25, "one question, one short wait"
+    note = next(note for note in result.notes if "did not answer" in note)
+    assert "The git remote origin did not answer git ls-remote within" in note and " ago. " in note
+    assert [row.version for row in result.functions][:2] == [1, 1]
