@@ -235,6 +235,12 @@ def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
     from migration.rollback import rollback as phase
 
     context = _context(out, env)
+    again = inv("rollback", **{name: value for name, value in flags._asdict().items() if name != "yes"})
+
+    def confirm(plan: phase.RollbackPlan) -> bool:
+        out.show("rollback_plan", plan)
+        return agree(out, context, "Roll back", flags.yes, again)
+
     options = phase.RollbackOptions(
         to=flags.to or None,
         scope=flags.scope or None,
@@ -243,14 +249,9 @@ def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
         wait=_seconds(flags.wait),
         without_lock=flags.without_lock,
         overwrites=context.environment.confirm and not flags.yes,
+        confirm=confirm,
     )
-    again = inv("rollback", **{name: value for name, value in flags._asdict().items() if name != "yes"})
-
-    def confirm(plan: phase.RollbackPlan) -> bool:
-        out.show("rollback_plan", plan)
-        return agree(out, context, "Roll back", flags.yes, again)
-
-    return phase.run(context, options, confirm)
+    return phase.run(context, options)
 
 
 def status(out: Output, env: str, limit: str) -> StatusResult:

@@ -137,7 +137,7 @@ def drill(stage: RehearsalStage) -> str:
     found = _deploy(stage, "drill", gate=True)
     shown(found.outcome == "restored", f"the broken revision ended as {found.outcome}")
     after = {row.slug: row.live_source for row in telling.run(stage.fresh()).functions}
-    result = undoing.run(stage.fresh(), confirm=lambda _: True)
+    result = undoing.run(stage.fresh())
     stage.clone.sync()
     stage.results["drill"] = {"deployment": found, "rollback": result}
     commit = _reverted(result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from migration.clients.supabase_types import Function
 from migration.deploy import drift, snapshot
 from migration.deploy.recovery import Recovery
 from migration.deploy.result import FunctionResult, FunctionVersion
-from migration.deploy.staging import FunctionSpec
+from migration.deploy.staging import FunctionSpec, Pace
 from migration.git import revert
 from migration.git.revert import RevertRange
 from migration.ledger.deployments import Deployment, History
@@ -33,7 +33,8 @@ class RollbackOptions:
     `to`: the deployment whose code is to be live again, or `base`; None takes back the newest. `scope`: `functions`
     (only their files go back in git) or `commit` (whole commits); None as the config says. `wait`: seconds for the
     lock. `without_lock`: the reason to go on without it. `overwrites`: the project ref was typed, so that code which
-    was deployed outside Cutover may be replaced.
+    was deployed outside Cutover may be replaced. `confirm` shows the plan and returns whether the person agrees; the
+    lock is free meanwhile.
     """
 
     to: str | None = None
@@ -43,6 +44,8 @@ class RollbackOptions:
     wait: float = 0.0
     without_lock: str | None = None
     overwrites: bool = False
+    confirm: Callable[[RollbackPlan], bool] = lambda _: True
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def command(self) -> Command:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
@@ -12,7 +11,6 @@ from migration.deploy import records
 from migration.deploy.records import LocklessRecording, Recording
 from migration.deploy.recovery import close_abandoned
 from migration.deploy.release import TimedStep
-from migration.deploy.staging import Pace
 from migration.git.giterrors import SHUT
 from migration.git.publish import RevertResult
 from migration.rollback import plan as plans
@@ -30,16 +28,10 @@ __all__ = ["RollbackOptions", "RollbackPlan", "RollbackResult", "run"]
 BRIEF = 5.0  # seconds for the git remote's one chance to answer before a service is restored without the lock
 
 
-def run(
-    context: Context,
-    options: RollbackOptions | None = None,
-    confirm: Callable[[RollbackPlan], bool] = lambda _: True,
-    pace: Pace | None = None,
-) -> RollbackResult:
+def run(context: Context, options: RollbackOptions | None = None) -> RollbackResult:
     """Takes back the newest deployment, or all after `options.to` (`base`: all). Service first, then git.
 
-    `confirm` shows the plan and says whether the person agrees; the lock is free meanwhile. Refused: nothing was
-    changed. The result's `exit_code` says the rest.
+    Refused: nothing was changed. The result's `exit_code` says the rest.
     """
     options = options or RollbackOptions()
     options.whole(context.config.rollback.scope)
@@ -50,12 +42,12 @@ def run(
     _refuse_dirty(context, plan, options)
     if not (options.overwrites or options.to):
         plan.refuse_foreign()
-    if not confirm(plan):
+    if not options.confirm(plan):
         raise Refused("Not confirmed: nothing was changed.", options.command)
     deployment = plan.target.resumes.id if plan.target.resumes else records.new_id(context.clock.now())
     if options.without_lock is not None:
         lockless = LocklessRecording(context, deployment, None, plan.history, reason=options.without_lock.strip())
-        return _Rollback(context, plan, options, lockless, pace).run()
+        return _Rollback(context, plan, options, lockless).run()
     locks: list[LockHold] = []
     try:
         with context.lock.held("rollback", options.wait, deployment) as held:
@@ -64,7 +56,7 @@ def run(
             if again.key != plan.key:
                 raise Refused("Not rolled back: what it would do has changed since it was shown.", options.command)
             recording = records.begin(context, deployment, held, again.history)
-            return _Rollback(context, again, options, recording, pace).run()
+            return _Rollback(context, again, options, recording).run()
     except SHUT as error:
         if not locks:
             raise _no_lock(error, options) from error
@@ -112,12 +104,10 @@ def _refuse_dirty(context: Context, plan: RollbackPlan, options: RollbackOptions
 class _Rollback:
     """One rollback on its way: restore, revert, proof."""
 
-    def __init__(
-        self, context: Context, plan: RollbackPlan, options: RollbackOptions, recording: Recording, pace: Pace | None
-    ) -> None:
+    def __init__(self, context: Context, plan: RollbackPlan, options: RollbackOptions, recording: Recording) -> None:
         self.context, self.plan, self.options, self.recording = context, plan, options, recording
         self.began = context.clock.now()
-        self.restore = Restore(context, plan, recording, pace or Pace(), options.command)
+        self.restore = Restore(context, plan, recording, options.pace, options.command)
         self.steps: list[TimedStep] = []
 
     def run(self) -> RollbackResult:

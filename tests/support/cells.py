@@ -211,7 +211,7 @@ def _tells(stage: Scene, cell: Cell, ended: Ended, is_new: bool) -> None:
 def _mends(stage: Scene, cell: Cell, ended: Ended, old: list[str], new: list[str]) -> None:
     context = stage.context()
     if cell.way == "rollback" and ended.code in (0, 4, 5):
-        result = rollback.run(context, pace=CALM)
+        result = rollback.run(context, rollback.RollbackOptions(pace=CALM))
         assert result.exit_code == 0, f"rollback exits {result.exit_code}: {result.message} {result.notes}"
         assert _texts(stage) == old
     else:

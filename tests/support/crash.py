@@ -138,5 +138,5 @@ def carried(context: Context, verb: str, options: dict[str, Any]) -> Any:
         context.ledger.flush()
         return Ended(0)
     if verb == "rollback":
-        return rollback.run(context, RollbackOptions(**options), pace=QUICK)
+        return rollback.run(context, RollbackOptions(**{"pace": QUICK, **options}))
     return deploy.run(context, deploy.DeployOptions(**{"yes": True, "gate": False, "pace": QUICK, **options}))

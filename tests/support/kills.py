@@ -131,7 +131,7 @@ def _half_live(stage: Scene) -> None:
 
 def _lifted(stage: Scene) -> None:
     _twice(stage)
-    rollback.run(stage.context(), pace=CALM)
+    rollback.run(stage.context(), rollback.RollbackOptions(pace=CALM))
     repos.git(stage.app, "pull", "--quiet", "--ff-only")
     repos.git(stage.app, "revert", "--no-edit", "HEAD")
     repos.git(stage.app, "push", "--quiet", "origin", "main")

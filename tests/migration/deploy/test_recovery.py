@@ -104,7 +104,7 @@ def _undone(stage: Scene, failpoint: str, root: str) -> None:
     assert {entry["method"] for entry in stage.running.history()[requests:]} <= {"GET"}
     interrupted = stage.context().ledger.history().interrupted is not None
     assert told.exit_code == (5 if interrupted else 0)
-    rollback.run(stage.context(root=root), confirm=lambda _: True, pace=crash.QUICK)
+    rollback.run(stage.context(root=root), rollback.RollbackOptions(pace=crash.QUICK))
     assert _texts(stage) == {text(1)}
     assert stage.context().ledger.history().interrupted is None
     assert stage.context().lock.holder() is None
@@ -314,7 +314,7 @@ def test_a_disk_that_is_full_from_there_on_is_said_and_the_next_command_mends_it
     assert told.exit_code == (5 if stage.context().ledger.history().interrupted else 0)
     assert code == 5 or (code in (2, 3) and live == {text(1)} and told.exit_code == 0), (code, told.message)
     if way == "rollback" and told.exit_code == 5:
-        assert rollback.run(stage.context(), pace=crash.QUICK).exit_code == 0
+        assert rollback.run(stage.context(), rollback.RollbackOptions(pace=crash.QUICK)).exit_code == 0
         assert _texts(stage) == {text(1)}
     else:
         assert _deploy(stage, yes=failpoint != "snapshot.keep").exit_code == 0

@@ -47,11 +47,11 @@ def test_a_version_that_may_wait_is_named_until_something_newer_is_live(stage: S
     seen = status.run(stage.context())
     assert seen.exit_code == 5 and seen.message.endswith(f"nothing of it went live. {WAITS}")
     assert WAITS not in seen.notes
-    done = rollback.run(stage.context(), pace=crash.QUICK)
+    done = rollback.run(stage.context(), rollback.RollbackOptions(pace=crash.QUICK))
     assert done.exit_code == 0 and done.message.startswith("Nothing to roll back") and WAITS in done.message
     seen = status.run(stage.context())
     assert seen.exit_code == 0 and WAITS in seen.notes
-    assert WAITS in rollback.run(stage.context(), pace=crash.QUICK).message
+    assert WAITS in rollback.run(stage.context(), rollback.RollbackOptions(pace=crash.QUICK)).message
     stage.running.heal()
     assert _deploy(stage).exit_code == 0
     assert not any("may wait" in note for note in status.run(stage.context()).notes)
@@ -68,7 +68,7 @@ def test_a_rollback_says_for_how_long_the_staged_version_answered(stage: Scene) 
     assert crash.run(stage, "record.staged.after") == -9
     name = stage.context().ledger.history().interrupted
     assert name is not None
-    done = rollback.run(stage.context(), pace=crash.QUICK)
+    done = rollback.run(stage.context(), rollback.RollbackOptions(pace=crash.QUICK))
     assert done.exit_code == 0, done.message
     assert [note for note in done.notes if f"alpha, beta that {name.id} had staged was live for " in note], done.notes
     record = _outcome(stage, str(done.deployment and done.deployment.id))
@@ -78,11 +78,11 @@ def test_a_rollback_says_for_how_long_the_staged_version_answered(stage: Scene) 
 def test_a_rollback_that_settled_and_could_not_restore_is_not_called_untouched(stage: Scene) -> None:
     assert crash.run(stage, "record.staged.after") == -9
     stage.running.fault("stage", "status", status=400, body={"message": "no"}, times=0)
-    done = rollback.run(stage.context(), pace=crash.QUICK)
+    done = rollback.run(stage.context(), rollback.RollbackOptions(pace=crash.QUICK))
     assert done.exit_code == 5 and "not finished" in done.message
     assert status.run(stage.context()).exit_code == 5
     stage.running.heal()
-    assert rollback.run(stage.context(), pace=crash.QUICK).exit_code == 0
+    assert rollback.run(stage.context(), rollback.RollbackOptions(pace=crash.QUICK)).exit_code == 0
 
 
 def test_a_deploy_says_for_how_long_what_another_one_left_answered(stage: Scene) -> None:

@@ -60,7 +60,7 @@ def test_drift_that_was_overwritten_comes_back_from_a_machine_without_any_state(
     )
     assert _texts(live) == {text(2)}
     other = live.context(app=repos.clone(live.folder / "remote.git", tmp_path / "elsewhere/app"), root="elsewhere-root")
-    rollback.run(other, RollbackOptions(restore_only=True), pace=crash.QUICK)
+    rollback.run(other, RollbackOptions(restore_only=True, pace=crash.QUICK))
     assert _texts(live) == {text("theirs"), text(1)}
 
 
@@ -97,6 +97,6 @@ def test_a_kill_in_the_middle_of_a_restore_is_finished_by_rollback(tmp_path: Pat
     with pytest.raises(Unfinished, match="was restoring") as caught:
         deploy.run(stage.context(), deploy.DeployOptions(yes=True, pace=crash.QUICK))
     assert caught.value.hint == "inv rollback"
-    rollback.run(stage.context(), RollbackOptions(restore_only=True), pace=crash.QUICK)
+    rollback.run(stage.context(), RollbackOptions(restore_only=True, pace=crash.QUICK))
     assert _texts(stage) == {text(1)}
     assert stage.context().ledger.history().interrupted is None

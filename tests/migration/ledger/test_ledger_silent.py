@@ -39,20 +39,20 @@ def test_a_push_hook_that_hangs_ends_a_deploy(stage: Scene) -> None:
     _hang(stage, "pre-receive")
     began = time.monotonic()
     with pytest.raises(CutoverError, match="The git remote origin did not answer git push within"):
-        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False), pace=crash.QUICK)
+        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False, pace=crash.QUICK))
     assert time.monotonic() - began < 40
     assert [one.version for one in stage.context().supabase.functions()] == [1]
 
 
 def test_a_push_hook_that_hangs_does_not_keep_a_service_from_its_restore(stage: Scene) -> None:
     stage.change(2)
-    deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False), pace=crash.QUICK)
+    deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False, pace=crash.QUICK))
     _hang(stage, "pre-receive")
     began = time.monotonic()
     with pytest.raises(CutoverError, match="did not answer git push") as caught:
-        rollback.run(stage.context(), RollbackOptions(), pace=crash.QUICK)
+        rollback.run(stage.context(), RollbackOptions(pace=crash.QUICK))
     assert "--without-lock" in caught.value.hint
-    result = rollback.run(stage.context(), RollbackOptions(without_lock="the host hangs"), pace=crash.QUICK)
+    result = rollback.run(stage.context(), RollbackOptions(without_lock="the host hangs", pace=crash.QUICK))
     assert time.monotonic() - began < 80
     assert result.restored_seconds is not None and result.exit_code == 5
     assert repos.git(stage.folder / "remote.git", "log", "-1", "--format=%s", "main") == "Version 2"

@@ -61,7 +61,7 @@ def _deploy(context: Context, **more: Any) -> DeployResult:
 def _rollback(
     context: Context, confirm: Callable[[rollback.RollbackPlan], bool] = lambda _: True, **options: Any
 ) -> RollbackResult:
-    return rollback.run(context, RollbackOptions(**options), confirm, QUICK)
+    return rollback.run(context, RollbackOptions(confirm=confirm, pace=QUICK, **options))
 
 
 def _next(result: RollbackResult) -> list[str]:
