@@ -17,7 +17,11 @@ _PATTERNS = (
     re.compile(r"sbp_(?:oauth_|v0_)?[a-f0-9]{40}"),
     re.compile(r"sb_secret_[A-Za-z0-9_-]{16,}"),
     re.compile(r"sk-or-v1-[A-Za-z0-9]{16,}"),
-    re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+    # A JWT. It is looked for once a word, and without going back: `eyJeyJeyJ…` would take a time that grows squared.
+    re.compile(
+        r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*?eyJ[A-Za-z0-9_-]{8})[A-Za-z0-9_-]++"
+        r"\.eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]{8,}+)+"
+    ),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
 )
 

@@ -16,7 +16,7 @@ from migration.base.errors import Refused
 from migration.base.finding import lines, named
 from migration.base.plain import plain
 from migration.cli.progress import Lines
-from migration.cli.sink import Masked, one_line
+from migration.cli.sink import Masked, gate, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,11 +106,13 @@ class Output:
 
     def error(self, message: str, steps: Sequence[Step | str], code: int, data: dict[str, Any]) -> None:
         self.quiet()
-        self.errors.print(message, style="bold red" if self.errors.is_terminal else None, markup=False)
+        self.errors.print(
+            gate(message), style="bold red" if self.errors.is_terminal else None, markup=False, emoji=False
+        )
         shown = [named(step, CURRENT.env) if isinstance(step, str) else step for step in steps]
         for step in shown:
             for line in lines(step):
-                self.errors.print(line, markup=False)
+                self.errors.print(gate(line).replace("\n", "\\n"))
         if self.json:
             hint = "\n".join(map(str, shown))
             self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}})
@@ -125,7 +127,7 @@ class Output:
                 return getpass.getpass(f"{question} ", sys.stderr).strip()
             return ""
         _forget_typed()
-        self.errors.print(question, end=" ", markup=False)
+        self.errors.print(gate(question), end=" ")
         try:
             return input().strip()
         except EOFError:

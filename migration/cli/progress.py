@@ -9,6 +9,7 @@ from typing import Protocol
 
 from migration.base.durations import show
 from migration.base.progress import Observer
+from migration.cli.sink import gate
 
 Parts = list[tuple[str, str]]  # texts, each with its style; without a terminal the styles are dropped
 _MARKS = {"done": ("✓", "green"), "failed": ("✗", "red")}
@@ -56,7 +57,7 @@ class Lines(Observer):
     def _show(self, parts: Parts) -> None:
         """A reader who left decides nothing: the verb goes on, and its result meets the same closed pipe."""
         with self._guard, contextlib.suppress(OSError, ValueError):
-            self._print(parts)
+            self._print([(gate(text), style) for text, style in parts])
 
     def _print(self, parts: Parts) -> None:
         self._stream.write("".join(text for text, _ in parts) + "\n")

@@ -1,12 +1,31 @@
-"""Where text leaves us: every write is masked, and a closed pipe ends quietly."""
+"""Where text leaves us: one gate for all of it. Secrets are masked, and nothing from outside controls what reads it."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TextIO
 
 from migration.base.plain import plain
 from migration.base.secrets_type import mask
+
+# Control characters of C0 and C1, and those that change the direction of text; a tab and a line break may stay.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# https://docs.github.com/actions/reference/workflow-commands-for-github-actions: a line that begins so is obeyed.
+_WORKFLOW = re.compile(r"^(\s*)(::|##\[)", re.MULTILINE)
+
+
+def gate(text: str) -> str:
+    """Text as it may be shown: masked, escapes written out (`\\x1b[2J`), commands to a CI server broken (`: :error`).
+
+    Whatever crops a text does so afterwards: half a secret would not be recognised.
+    """
+    shown = _CONTROLS.sub(_written, mask(text).replace("\r\n", "\n"))
+    return _WORKFLOW.sub(lambda found: f"{found[1]}{found[2][0]} {found[2][1:]}", shown)
+
+
+def _written(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 class Masked:
@@ -39,5 +58,6 @@ class Masked:
 
 
 def one_line(value: Any) -> str:
-    """One JSON object in one line."""
-    return json.dumps(plain(value), ensure_ascii=False, default=str)
+    """One JSON object in one line, without a raw control character."""
+    text = json.dumps(plain(value), ensure_ascii=False, default=str)
+    return _CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)

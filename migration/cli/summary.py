@@ -11,6 +11,7 @@ from typing import Any
 
 from migration.base.plain import plain
 from migration.base.secrets_type import mask
+from migration.cli.sink import gate
 
 Data = Mapping[str, Any]
 _MOST = 900_000  # GitHub takes 1 MiB a step
@@ -96,7 +97,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _text(value: Any) -> str:
     """Plain text: markup characters escaped, line breaks and control characters turned into spaces."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
+    return _SPECIAL.sub(r"\\\1", gate(" ".join(str(value).split())))
 
 
 def _mark(good: bool) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from migration.cli.progress import Lines, Parts, words
+from migration.cli.sink import gate
 
 if TYPE_CHECKING:
     from migration.cli.sink import Masked
@@ -28,7 +29,7 @@ def console(stream: Masked, soft_wrap: bool = False) -> Console:
     """A console on this stream, nothing highlighted."""
     file: Any = stream
     width = None if stream.isatty() or soft_wrap else _WIDE
-    return _Console(file=file, highlight=False, width=width, soft_wrap=soft_wrap)
+    return _Console(file=file, highlight=False, markup=False, emoji=False, width=width, soft_wrap=soft_wrap)
 
 
 class LiveLines(Lines):
@@ -62,5 +63,6 @@ class LiveLines(Lines):
         now = time.monotonic()
         for (name, subject), detail in list(self._open.items()):
             elapsed = now - self._began.get((name, subject), now)
-            table.add_row(Text.assemble(("… ", "cyan"), *words(name, subject, detail, elapsed)))
+            parts = [(gate(text), style) for text, style in words(name, subject, detail, elapsed)]
+            table.add_row(Text.assemble(("… ", "cyan"), *parts))
         return table  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ FAILURES = 12  # in a row
 class Tries:
     """Counts the tries of one write. A lost race counts as a failure unless the ref was seen to move.
 
-    Each method that takes an error raises one once `failures` in a row or `seconds` are used up. `cause` is what the
+    Each method that takes an error raises one once `failures` in a row or `seconds` are used up. `cause` is the
     text of the last failure, None after a race that another process won.
     """
 

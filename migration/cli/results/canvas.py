@@ -13,6 +13,7 @@ from rich.text import Text
 from migration.base.clock import minute
 from migration.base.command import Step, Steps
 from migration.base.finding import lines
+from migration.cli.sink import gate
 
 Data = Mapping[str, Any]
 _GAP = 2
@@ -31,15 +32,16 @@ class Canvas:
         self._console = console
 
     def say(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        self._console.print(Text(gate(text), style=style), soft_wrap=True)
 
     def print(self, text: Text) -> None:
+        """Text whose parts went through the gate."""
         self._console.print(text, soft_wrap=True)
 
     def table(self, rows: Iterable[Sequence[str]], *heads: str) -> None:
         """Columns that hold nothing are left out, and a table without rows is. Nothing is cut: where words do not
         fit beside each other, whole lines go out and the terminal breaks them."""
-        cells = [list(row) for row in rows]
+        cells = [[gate(cell) for cell in row] for row in rows]
         used = [n for n, head in enumerate(heads) if any(row[n] for row in cells) or not head]
         if not cells:
             return
@@ -74,7 +76,7 @@ class Canvas:
     def hint(self, text: str | Step | Steps, indent: str = "") -> None:
         """What to type, and what to do before."""
         for line in lines(text):
-            self.say(f"{indent}{line}", "cyan")
+            self.say(f"{indent}{line}".replace("\n", "\\n"), "cyan")
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:

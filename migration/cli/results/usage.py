@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from migration.base.ids import shortened
+from migration.base.secrets_type import mask
 from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money
+from migration.cli.sink import gate
 
 _LEVELS = {"error": "red", "warn": "yellow", "warning": "yellow", "debug": "dim"}
 _SIGNALS = {"failure": "red", "retry": "yellow", "usage": "green", "new_route": "cyan", "old_route": "magenta"}
@@ -20,18 +22,18 @@ _ESCAPES = re.compile(
 
 
 def folded(message: str) -> str:
-    """A message on one line, without anything that would control a terminal."""
-    return " ".join(_ESCAPES.sub("", message).split())
+    """A message on one line, masked, without its colours or anything else that controls a terminal."""
+    return gate(" ".join(_ESCAPES.sub("", mask(message)).split()))
 
 
 def event(data: Data, canvas: Canvas) -> None:
     """One line: day and time (UTC), function, level, request, message with its line breaks folded."""
     text = Text()
     text.append(data["timestamp"][5:23].replace("T", " ").rstrip("Z"), "dim")
-    text.append(f" {data['function']:<22}", "bold")
+    text.append(f" {folded(data['function']):<22}", "bold")
     text.append(f" {data['level']:<5} ", _LEVELS.get(data["level"], ""))
     if data["request_id"]:
-        text.append(f"{shortened(data['request_id'])} ", "dim")
+        text.append(f"{folded(shortened(data['request_id']))} ", "dim")
     signal = next((name for name in data.get("signals") or () if name in _SIGNALS), "")
     busy = data.get("status") in (429, 503)
     message = data["message"].removeprefix(f"[{data['request_id']}] ")
