@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from migration.base import durable
 from migration.base.command import Do, sh
@@ -18,17 +19,22 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def read(root: Path) -> dict[str, str]:
-    """Names and values of `.env`, {} without one. Values stay as written; nothing is expanded."""
+    """Names and values of `.env`, {} without one. Values stay as written; nothing is expanded.
+
+    ConfigError names every line that is not NAME=value: a value that was cut off must not be uploaded.
+    """
     path = root / NAME
     if not path.exists():
         return {}
-    from dotenv import dotenv_values
-
     try:
-        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f".env cannot be read: {error}", Do("save it as UTF-8 text that you can read")) from None
-    return {name: value for name, value in values.items() if value is not None}
+    bindings = _bindings(text)
+    mistakes = [f".env:{each.original.line}: {why}" for each in bindings if (why := _mistake(each))]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes), Do("fix .env and run it again"))
+    return {each.key: each.value for each in bindings if each.key is not None and each.value is not None}
 
 
 def guard(root: Path) -> None:
@@ -86,9 +92,31 @@ def _name(statement: str) -> str | None:
 
 
 def _statements(text: str) -> list[str]:
-    """The file in pieces: a line each, or a quoted value that spans lines, as python-dotenv splits it."""
+    """The file in pieces: a line each, or a quoted value that spans lines."""
+    return [binding.original.string for binding in _bindings(text)]
+
+
+def _bindings(text: str) -> list[Any]:
+    """The file as python-dotenv splits it; it reports what it cannot parse line by line, and goes on."""
     import io
 
     from dotenv.parser import parse_stream
 
-    return [binding.original.string for binding in parse_stream(io.StringIO(text, newline=""))]
+    return list(parse_stream(io.StringIO(text, newline="")))
+
+
+def _mistake(binding: Any) -> str:
+    """Why a piece of the file has no value or only a part of it; empty when it is right. No value is shown."""
+    first = binding.original.string.lstrip().split("\n")[0]
+    if binding.error:
+        opened = re.match(r"(?:export\s+)?[^=#]+=\s*(['\"])", first)
+        if opened:
+            return f"the quote {opened[1]} is not closed, or something follows it on the line"
+        return "this line is not NAME=value"
+    if binding.key is None:
+        return ""
+    if binding.value is None:
+        return 'this line has no =; a value of several lines needs quotes: NAME="…"'
+    if re.match(r"[^=#]+=\s*`", first):
+        return "a value cannot be quoted with `: use ' or \""
+    return ""

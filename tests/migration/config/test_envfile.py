@@ -71,3 +71,31 @@ def test_a_file_that_is_no_text_is_refused_in_a_sentence(tmp_path: Path) -> None
     (tmp_path / ".env").write_bytes(b"A=\xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read"):
         envfile.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text,lines",
+    [
+        ("WORDS=`[\nfirst\n]`\n", [1, 2, 3]),
+        ("A=1\nB='never closed\nC=3\n", [2]),
+        ('A=1\nB="never closed\n', [2]),
+        ("A='x' y\n", [1]),
+        ('KEY={\n  "a": 1\n}\n', [2, 3]),
+        ("KEY=-----BEGIN PRIVATE KEY-----\nMIIEvQ\nab==\n-----END PRIVATE KEY-----\n", [2, 4]),
+        ("A B=1\n", [1]),
+        ("=x\n", [1]),
+        ("A: 1\n", [1]),
+    ],
+)
+def test_unreadable_line_is_named(tmp_path: Path, text: str, lines: list[int]) -> None:
+    """A line that python-dotenv skips would leave a torso of the value; the value itself is not shown."""
+    (tmp_path / ".env").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        envfile.read(tmp_path)
+    assert [int(row.split(":")[1]) for row in caught.value.message.splitlines()] == lines
+    assert "MIIE" not in caught.value.message and "never" not in caught.value.message
+
+
+def test_quoted_lines_are_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text('# a comment\n\nexport A="a\n`b`" # why\nB=x`y`\nC=\n')
+    assert envfile.read(tmp_path) == {"A": "a\n`b`", "B": "x`y`", "C": ""}
