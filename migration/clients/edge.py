@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from migration.base.command import Do, inv
 from migration.base.errors import ApiError, ConfigError, ServiceFailed
 from migration.base.secrets_type import Secret
 
+from . import reading
 from .http import Answer, Http
 
 Auth = Literal["none", "anon", "user"]
 
 
+def header_forms(auth: Auth | Secret, anon: Secret | None) -> dict[str, str]:
+    """Which header carries which key (`anon`, `user` or `own`). New keys (`sb_…`) are not tokens: the gateway takes
+    them as `apikey` alone. https://supabase.com/docs/guides/api/api-keys
+    """
+    if auth == "none":
+        return {}
+    if isinstance(auth, Secret):
+        if _new(auth):
+            return {"apikey": "own"}
+        return {"apikey": "anon", "Authorization": "own"} if anon else {"Authorization": "own"}
+    if auth == "user":
+        return {"apikey": "anon", "Authorization": "user"}
+    return {"apikey": "anon"} if anon and _new(anon) else {"apikey": "anon", "Authorization": "anon"}
+
+
+def _new(key: Secret) -> bool:
+    return key.reveal().startswith("sb_")
+
+
+def _header(name: str, value: str) -> str:
+    return f"Bearer {value}" if name == "Authorization" else value
+
+
 class Edge:
-    """Calls to `/functions/v1/…` with the right credentials. The user's token is fetched once and kept."""
+    """Calls to `/functions/v1/…` with the right credentials. The user's token is fetched once and reused."""
 
     def __init__(
         self, http: Http, anon_key: Secret | None, email: Secret | str | None = None, password: Secret | None = None
@@ -44,26 +69,27 @@ class Edge:
         region: str | None = None,
     ) -> Answer:
         """One request to a function, answered within `timeout` seconds in all; any status is an answer."""
-        sending = {**self.credentials(auth), **({"x-region": region} if region else {}), **(headers or {})}
+        own = {name.lower() for name in headers or {}}
+        keys = {name: value for name, value in self.credentials(auth).items() if name.lower() not in own}
+        sending = {**keys, **({"x-region": region} if region else {}), **(headers or {})}
         path = f"/functions/v1/{function}"
         return self._http.request(method, path, json=json, content=content, headers=sending, deadline=timeout)
 
     def options(self, function: str, *, region: str | None = None, timeout: float = 15.0) -> Answer:
-        """A preflight: it runs the function's code, needs no key and costs nothing."""
+        """A preflight request, without a key. A function without a branch for it runs its whole body."""
         return self.call(function, method="OPTIONS", auth="none", region=region, timeout=timeout)
 
     def credentials(self, auth: Auth | Secret) -> dict[str, str]:
-        """Headers for `none`, `anon`, `user`, or a token of one's own."""
-        if auth == "none":
-            return {}
-        key = self._anon
-        if not key:
-            raise ConfigError("there is no anon key for this environment", "set SUPABASE_ANON_KEY in .env (inv init)")
-        if not isinstance(auth, Secret):
-            auth = key if auth == "anon" else self.sign_in()
-        bearer = auth.reveal()
-        plain = {"apikey": key.reveal()}
-        return plain if auth is key and bearer.startswith("sb_") else {**plain, "Authorization": f"Bearer {bearer}"}
+        """Headers for `none`, `anon`, `user`, or a token or key of one's own."""
+        forms = header_forms(auth, self._anon)
+        if "anon" in forms.values() and not self._anon:
+            raise ConfigError("no anon key for this environment", Do("set SUPABASE_ANON_KEY in .env:"), inv("init"))
+        values: dict[str, Callable[[], Secret]] = {
+            "anon": lambda: self._anon or Secret(""),
+            "user": self.sign_in,
+            "own": lambda: auth if isinstance(auth, Secret) else Secret(""),
+        }
+        return {name: _header(name, values[key]().reveal()) for name, key in forms.items()}
 
     def sign_in(self) -> Secret:
         """The smoke user's access token, by password; reused for the life of this object."""
@@ -76,7 +102,8 @@ class Edge:
         if not self._email or not self._password or not self._anon:
             raise ConfigError(
                 "a smoke case needs a signed-in user, and auth.user has no email or password",
-                "set SMOKE_USER_EMAIL and SMOKE_USER_PASSWORD in .env (inv init)",
+                Do("set both in .env:"),
+                inv("init"),
             )
         email = self._email.reveal() if isinstance(self._email, Secret) else self._email
         answer = self._http.request(
@@ -92,15 +119,16 @@ class Edge:
 
 def _token(answer: Answer) -> Secret:
     try:
-        found = answer.json()
+        content = reading.decoded(answer)
     except ValueError:
-        found = {}
-    found = found if isinstance(found, dict) else {}
-    if answer.ok and isinstance(found.get("access_token"), str):
-        return Secret(found["access_token"])
-    said = found.get("message") or found.get("msg") or answer.text[:200]
-    hint = "check SMOKE_USER_EMAIL and SMOKE_USER_PASSWORD in .env, and that the user is confirmed"
+        content = {}
+    content = content if isinstance(content, dict) else {}
+    token = content.get("access_token")
+    if answer.ok and isinstance(token, str):
+        return Secret(token)
+    step = Do("check email and password of auth.user in .env, and that the user is confirmed")
     if answer.ok:
-        raise ServiceFailed("signing in: the answer holds no access_token", hint)
-    text = f"signing in as the smoke user: {answer.status}: {said}"
-    raise ApiError(text, hint, status=answer.status, body=answer.text, operation="signing in")
+        raise ServiceFailed("signing in: the answer holds no access_token", step)
+    message = content.get("message") or content.get("msg") or answer.text[:200]
+    text = f"signing in as the smoke user: {answer.status}: {message}"
+    raise ApiError(text, step, status=answer.status, body=answer.text, operation="signing in")

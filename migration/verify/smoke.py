@@ -113,7 +113,7 @@ class Sender:
         body = fill(body_of(case, self.context.config.folder), captured or {})
         headers = fill(case.headers, captured or {})
         url = f"{self.context.environment.url.rstrip('/')}/functions/v1/{case.function}"
-        shell = smoke_cases.curl(url, case.method, case.auth, headers, body)
+        shell = smoke_cases.curl(url, case.method, case.auth, headers, body, self.context.environment.anon_key)
         at = self.context.clock.now()
         result = CaseResult(case.name, case.function, False, curl=shell, artifact=_asks(case, None), at=at)
         try:

@@ -12,6 +12,7 @@ from typing import Any
 from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import ConfigError, Refused
 from migration.base.secrets_type import Secret, mask
+from migration.clients.edge import Auth, header_forms
 from migration.config.cases import Capture, SmokeCase
 from migration.config.load import missing, need
 from migration.context import Context
@@ -173,13 +174,14 @@ def _text(value: Any) -> str:
 # The same request by hand.
 
 
-def curl(url: str, method: str, auth: str | Secret, headers: Mapping[str, str], body: Any) -> str:
-    """A curl command; `$NAME` stands for a key or token, and the caller's shell fills it in from the names of .env.
+def curl(url: str, method: str, auth: Auth | Secret, headers: Mapping[str, str], body: Any,
+         anon: Secret | None = None) -> str:  # fmt: skip
+    """A curl command with the headers of `Edge.call`; `$NAME` stands for a key or token, filled in by the shell.
 
     For a signed-in user the line signs in first, as the smoke case did.
     """
     words = ["curl", "-i", "-X", method, shlex.quote(url)]
-    words += [f'-H "{name}: {value}"' for name, value in _credentials(auth).items()]
+    words += [f'-H "{name}: {value}"' for name, value in _credentials(auth, anon, headers).items()]
     content = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
     sent = {**({} if body is None else {"Content-Type": content}), **headers}
     words += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in sent.items()]
@@ -198,8 +200,7 @@ def _sign_in(url: str) -> str:
     return f"""USER_TOKEN=$({sign_in} | sed -n 's/.*"access_token" *: *"\\([^"]*\\)".*/\\1/p');"""
 
 
-def _credentials(auth: str | Secret) -> dict[str, str]:
-    if auth == "none":
-        return {}
-    bearer = TOKEN if isinstance(auth, Secret) else USER if auth == "user" else ANON
-    return {"apikey": ANON, "Authorization": f"Bearer {bearer}"}
+def _credentials(auth: Auth | Secret, anon: Secret | None, headers: Mapping[str, str]) -> dict[str, str]:
+    shell, own = {"anon": ANON, "user": USER, "own": TOKEN}, {name.lower() for name in headers}
+    forms = {name: shell[key] for name, key in header_forms(auth, anon).items() if name.lower() not in own}
+    return {name: f"Bearer {value}" if name == "Authorization" else value for name, value in forms.items()}
