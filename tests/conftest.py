@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # printed commands begin with `inv`, however tests are started
 UNLIMITED = {"rate_limit": {"default": 0}}
+KEYS = {"gemini": [f"GOOGLE_KEY_{number}" for number in range(1, 11)]}  # the sample's pool
 
 # Files that take long come first, so that at the end no core waits for the other.
 SLOW = ("test_by_hand", "test_rehearse", "test_rollback", "test_doctor", "test_recovery", "test_canary",
@@ -43,7 +44,7 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
     """The server of the whole session; tests ask for `sandbox`."""
     from migration.rehearsal.running import start  # no other test waits for its imports
 
-    with start(tmp_path_factory.mktemp("sandbox"), settings={"management": UNLIMITED}) as running:
+    with start(tmp_path_factory.mktemp("sandbox"), settings={"management": UNLIMITED, "keys": KEYS}) as running:
         yield running
 
 

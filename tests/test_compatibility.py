@@ -36,7 +36,8 @@ def project(tmp_path: Path) -> Iterator[Project]:
     settings = json.loads((folder / "settings.json").read_text().replace("{root}", str(made.folder)))
     repos.git(tmp_path, "clone", "--quiet", "--mirror", str(DATA / "app.bundle"), str(folder / "app.git"))
     repos.git(tmp_path, "clone", "--quiet", str(folder / "app.git"), str(folder / "app"))
-    with start(folder, settings=settings["rehearsal"]):
+    models = {"models": ["moonshotai/kimi-k2-thinking"]}  # each start takes them from the config
+    with start(folder, settings=settings["rehearsal"] | models):
         yield made
 
 

@@ -272,9 +272,25 @@ class Rollback(Section):
     scope: Literal["functions", "commit"] = "functions"
 
 
+class Baseline(Section):
+    """What a rehearsal must see of the code before the migration: by status, the least and most share of `calls`."""
+
+    calls: Positive = 20
+    statuses: dict[str, list[Share]] = {}
+
+    def __post_init__(self) -> None:
+        for status, shares in self.statuses.items():
+            if not status.isdecimal() or len(shares) != 2 or shares[0] > shares[1]:
+                raise ValueError(f'statuses needs a status and two shares, as in "503": [0.25, 0.75], got {status}')
+
+
 class Rehearsal(Section):
     import_map: str | None = None
+    baseline: Baseline = Baseline()
+    keys: dict[str, list[str]] = {}
     providers: dict[str, Any] = {}
+    hosts: dict[str, Any] = {}
+    deno: str | None = None
     variables: dict[str, str | int] = {}
     database: Any = None
     logs: dict[str, Any] = {}

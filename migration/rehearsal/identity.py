@@ -9,7 +9,7 @@ import json
 import secrets
 import string
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,21 @@ def create() -> Identity:
         openrouter_management_key="sk-or-v1-" + secrets.token_hex(32),
         google_keys=tuple("AIza" + _text(35) for _ in range(10)),
     )
+
+
+def keys(identity: Identity, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Values for secrets that are keys of a provider's stand-in; the same name gets the same value at every start."""
+    pools = {"gemini": identity.google_keys, "openrouter": (identity.openrouter_key,)}
+    found: dict[str, str] = {}
+    for provider, secrets_ in names.items():
+        for number, name in enumerate(secrets_):
+            pool = pools.get(provider) or (_derived(identity, name),)
+            found[name] = pool[number % len(pool)]
+    return found
+
+
+def _derived(identity: Identity, name: str) -> str:
+    return "sk-sandbox-" + hmac.new(identity.jwt_secret.encode(), name.encode(), hashlib.sha256).hexdigest()[:40]
 
 
 def sign(claims: Mapping[str, Any], secret: str) -> str:

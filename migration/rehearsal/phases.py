@@ -1,17 +1,13 @@
-"""The phases of a rehearsal, in the plan's order. Each returns one line of evidence, or raises EvidenceMissing."""
+"""The phases of a rehearsal, in the plan's order. Each returns one line of evidence.
+
+EvidenceMissing: it does not show what it must. PhaseSkipped: the config has nothing for it to show.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
-from migration.base.progress import Observer
-from migration.config.settings import Config
+from migration.base.numbers import count
 from migration.costs import costs as spending
 from migration.deploy import deploy as deploying
 from migration.deploy import plan as planning
@@ -19,152 +15,207 @@ from migration.inspect import status as telling
 from migration.logs import logs as logging
 from migration.rollback import rollback as undoing
 from migration.setup import secret as secrets
+from migration.source import reader
 from migration.verify import checks_run
 from migration.verify import smoke as smoking
 from migration.verify import soak as soaking
 
-from .. import context as contexts
 from ..context import Context
-from . import clone as clones
-from . import sandbox
-from .clone import Clone
-from .running import Running, start
-from .sandbox import settings
+from .stage import EvidenceMissing, PhaseSkipped, RehearsalStage, failed_cases, shown
 
-BASELINE_CALLS = 20
+BROKEN = 'throw new Error("a drill: this revision does not start");\n'
+_AFTER_ROLLBACK = 6  # requests
 
 
 def start_sandbox(stage: RehearsalStage) -> str:
-    """Everything hosted, on loopback: the app's clone with two commits, the stand-ins, chat and images live."""
+    """Everything hosted, on loopback: the app's clone, the stand-ins, and the unchanged functions live."""
     stage.open()
     live = sorted(function.slug for function in stage.context.supabase.functions())
-    return shown(live == sorted(stage.config.migration.unchanged), f"{stage.running.url} with {', '.join(live)} live")  # type: ignore[union-attr]
+    assert stage.running
+    words = f"{stage.running.url} with {', '.join(live) or 'no function'} live"
+    missing = sorted(set(stage.config.migration.unchanged) - set(live))
+    return shown(not missing, words, f"{', '.join(missing)}: not at {stage.clone.base[:9]}, the revision before")
 
 
 def baseline(stage: RehearsalStage) -> str:
-    """The code before the migration goes live and is measured: about half of its calls fail."""
+    """The code before the migration goes live and is measured; `rehearsal.baseline` says what must be seen."""
     stage.clone.checkout(stage.clone.base)
-    found = _deploy(stage, "baseline", gate=False, context=stage.before())
-    statuses = stage.ask(BASELINE_CALLS)
-    share = statuses[503] / BASELINE_CALLS
-    words = f"{statuses[503]} of {BASELINE_CALLS} calls answered 503 ({share:.0%}), deployment {found.id}"
-    return shown(0.25 <= share <= 0.75, words)
+    wanted = stage.config.migration.functions
+    existing = tuple(reader.reader(stage.fresh()).at(stage.clone.base, wanted))
+    if not existing:
+        raise PhaseSkipped(f"none of {', '.join(wanted)} exists at {stage.clone.base[:9]}, the revision before")
+    found = _deploy(stage, "baseline", gate=False, only=() if len(existing) == len(wanted) else existing)
+    settings = stage.config.rehearsal.baseline
+    try:
+        statuses = stage.ask(settings.calls)
+    except PhaseSkipped as none:
+        return f"deployment {found.id}, not measured: {none}"
+    counted = ", ".join(f"{status or 'no answer'}: {seen}" for status, seen in sorted(statuses.items()))
+    words = f"{count(settings.calls, 'call')} ({counted}), deployment {found.id}"
+    outside = [
+        f"{status}: {statuses[int(status)] / settings.calls:.0%} of {count(settings.calls, 'call')}, "
+        f"{low:.0%} to {high:.0%} expected by rehearsal.baseline.statuses"
+        for status, (low, high) in settings.statuses.items()
+        if not low <= statuses[int(status)] / settings.calls <= high
+    ]
+    return shown(not outside, words, "; ".join(outside))
 
 
 def secret(stage: RehearsalStage) -> str:
-    """Missing, then set, then proven: by digest and by the provider."""
-    before = secrets.verify(stage.context)
-    shown(not any(row.present for row in before.secrets), "the new key was there before it was set")
-    secrets.set_all(stage.fresh(), lambda _: True)
+    """Missing, then set, then proven: by digest and, where one is named, by the provider."""
+    if not stage.config.secrets:
+        raise PhaseSkipped("no secrets in the config")
+    missing = [row.name for row in secrets.verify(stage.fresh()).secrets if not row.present]
+    if missing:
+        secrets.set_all(stage.fresh(), lambda _: True)
     after = secrets.verify(stage.fresh())
     stage.results["secret"] = after
-    good = all(row.present and row.matches and row.provider_ok for row in after.secrets)
-    return shown(
-        good, f"{', '.join(row.name for row in after.secrets)}: missing, set, digest equal, provider accepts it"
-    )
+    bad = [f"{row.name}: {row.detail or 'not proven'}" for row in after.secrets
+           if not (row.present and row.matches and row.provider_ok is not False)]  # fmt: skip
+    parts = [f"{row.name}: {'missing, set, ' if row.name in missing else ''}digest equal"
+             + (", provider accepts it" if row.provider_ok else "") for row in after.secrets]  # fmt: skip
+    return shown(not bad, "; ".join(parts), "; ".join(bad))
 
 
 def plan(stage: RehearsalStage) -> str:
-    """Both functions are to be updated, each can be restored, and the untouched ones are untouched."""
+    """Something is to be created or updated, and each update can be restored."""
     stage.clone.checkout(stage.clone.branch)
     made = planning.make(stage.fresh())
     stage.results["plan"] = made
-    actions = {row.slug: row.action for row in made.functions}
-    good = set(actions.values()) == {"update"} and all(row.restorable != "no" for row in made.functions)
-    good = good and not any(row.changed for row in made.unchanged)
-    return shown(good, ", ".join(f"{action} {slug}" for slug, action in actions.items()) + f"; plan {made.hash[:12]}")
+    words = ", ".join(f"{row.action} {row.slug}" for row in made.functions) + f"; plan {made.hash[:12]}"
+    changed = [row.slug for row in made.unchanged if row.changed]
+    words += f"; listed as unchanged, but changed: {', '.join(changed)}" if changed else ""
+    fixed = [row.slug for row in made.functions if row.action == "update" and row.restorable == "no"]
+    shown(not fixed, words, f"cannot be restored: {', '.join(fixed)}")
+    work = any(row.action != "same" for row in made.functions)
+    return shown(work, words, f"nothing to deploy: {stage.clone.branch} is what was live before")
 
 
 def deploy(stage: RehearsalStage) -> str:
-    """The change goes live and the gate proves it."""
+    """The change goes live and the gate proves it, as far as the smoke cases reach."""
     found = _deploy(stage, "deploy", gate=True)
-    versions = ", ".join(f"{row.slug} {row.before.version}→{row.after.version}" for row in found.functions)
-    return shown(found.outcome == "live", f"{found.outcome}: {versions}")
+    versions = ", ".join(f"{row.slug} {row.before.version or 'new'}→{row.after.version}" for row in found.functions)
+    cases = {case.function for case in stage.config.smoke}
+    unseen = [slug for slug in stage.config.migration.functions if slug not in cases]
+    if found.outcome == "unproven" and unseen:
+        return f"live, not proven ({', '.join(unseen)} without a smoke case): {versions}"
+    return shown(found.outcome == "live", f"live: {versions}", f"{found.outcome}: {_gate(stage, 'deploy')}")
 
 
 def smoke(stage: RehearsalStage) -> str:
-    result = smoking.run(stage.fresh())
+    """Every smoke case passes."""
+    if not stage.config.smoke:
+        raise PhaseSkipped("no smoke cases in the config")
+    context = stage.fresh()
+    result = smoking.run(context)
     stage.results["smoke"] = result
-    failed = [case.name for case in result.cases if not case.ok]
+    if not result.ok:
+        raise EvidenceMissing(failed_cases(context, result.cases))
     slowest = max(case.seconds for case in result.cases)
-    words = (
-        f"{len(result.cases)} cases passed, the slowest in {slowest:.1f} s"
-        if not failed
-        else f"failed: {', '.join(failed)}"
-    )
-    return shown(not failed, words)
+    return f"{count(len(result.cases), 'case')} passed, the slowest in {slowest:.1f}s"
 
 
 def logs(stage: RehearsalStage) -> str:
     """The new route is in the logs of the new versions, and the old one is not."""
-    new, old = _signal(stage, "new_route"), _signal(stage, "old_route")
-    return shown(new and not old, f"{len(new)} lines of the new route since the deployment, {len(old)} of the old")
+    routes = [name for name in ("new_route", "old_route") if name in stage.config.signals]
+    if not routes or not stage.config.smoke:
+        raise PhaseSkipped("no signals new_route and old_route in the config" if not routes else "no smoke cases")
+    lines = {name: len(_signal(stage, name)) for name in routes}
+    words = ", ".join(f"{count(lines[name], 'line')} of {name}" for name in routes) + " since the deployment"
+    return shown(lines.get("new_route", 1) and not lines.get("old_route"), words)
 
 
 def costs(stage: RehearsalStage) -> str:
-    """Every request has its cost, and the provider's bill agrees."""
+    """Every request has its cost; the provider's bill stands beside it where the provider has one."""
+    if "usage" not in stage.config.signals:
+        raise PhaseSkipped("no signal usage in the config")
     result = spending.run(stage.fresh(), since=_deployed_at(stage), by="function")
     stage.results["costs"] = result
-    words = f"${result.cost:.4f} for {result.requests} requests by tokens"
+    words = f"${result.cost:.4f} for {count(result.requests, 'request')} by tokens"
     words += ", no cost logged" if result.logged_cost is None else f", ${result.logged_cost:.4f} logged"
     if result.provider_cost is not None:
         words += f", ${result.provider_cost:.4f} billed"
-    agree = result.provider_cost is not None and abs(result.provider_cost - result.cost) <= 0.01 * result.cost
-    return shown(result.cost > 0 and agree, words)
+    return shown(result.requests, words, "no log line matched signals.usage since the deployment")
 
 
 def checks(stage: RehearsalStage) -> str:
     """A soak settles the success rate; then every success criterion, after against before."""
-    soaked = soaking.run(stage.fresh(), concurrency=8)
-    stage.results["soak"] = soaked
-    shown(soaked.verdict == "pass", f"soak: {soaked.decision}")
+    soaked = None
+    if any(map(stage.cases, stage.config.migration.functions)):
+        soaked = soaking.run(stage.fresh(), concurrency=8)
+        stage.results["soak"] = soaked
+        reasons = (*soaked.reasons, *soaked.failures[:1])
+        shown(soaked.verdict == "pass", "", "; ".join([f"soak: {soaked.decision}", *reasons]))
+    after = f" after a soak of {count(soaked.requests, 'request')}" if soaked else ""
+    if not stage.config.criteria.named:
+        return shown(soaked, f"no criteria in the config{after}") if soaked else _skip("no criteria in the config")
     result = checks_run.run(stage.fresh(), since=_deployed_at(stage))
     stage.results["checks"] = result
-    bad = [f"{row.name} {row.verdict}: {row.got}" for row in result.criteria if str(row.verdict) != "pass"]
-    return shown(
-        str(result.verdict) == "pass",
-        f"{len(result.criteria)} criteria pass after a soak of {soaked.requests}" if not bad else "; ".join(bad),
-    )
+    bad = [f"{row.name} {row.verdict}: {row.got}" for row in result.criteria
+           if str(row.verdict) != "pass" and not row.advisory]  # fmt: skip
+    words = f"{len(result.criteria)} criteria pass{after}"
+    return shown(str(result.verdict) == "pass", words, "; ".join(bad))
 
 
 def drill(stage: RehearsalStage) -> str:
     """A broken revision fails its gate, what was live is live again, and the rollback does the git half."""
-    function = stage.config.migration.functions[0]
-    path = f"supabase/functions/{function}/index.ts"
+    function = next(filter(stage.cases, stage.config.migration.functions), None)
+    if function is None:
+        raise PhaseSkipped("no smoke case would notice a broken revision of a migrated function")
+    path = reader.reader(stage.fresh()).at(stage.clone.branch, [function])[function].entrypoint
     before = _live(stage)
     text = (stage.clone.app / path).read_text(encoding="utf-8")
-    stage.clone.commit({path: BROKEN + text}, "Break artifact generation, as a drill")
+    stage.clone.commit({path: BROKEN + text}, f"Break {function}, as a drill")
     found = _deploy(stage, "drill", gate=True)
-    shown(found.outcome == "restored", f"the broken revision ended as {found.outcome}")
-    after = {row.slug: row.live_source for row in telling.run(stage.fresh()).functions}
+    shown(found.outcome == "restored", "", f"the broken revision ended as {found.outcome}")
+    shown(before == _live(stage), "", "what is live after the restore differs from before the drill")
     result = undoing.run(stage.fresh())
     stage.clone.sync()
     stage.results["drill"] = {"deployment": found, "rollback": result}
     commit = _reverted(result)
-    words = f"gate failed it, restored in {found.restored_seconds:.1f} s, reverted by {commit[:9]}"
-    return shown(commit and before == after, words)
+    words = f"gate failed it, restored in {found.restored_seconds:.1f}s, reverted by {commit[:9]}"
+    return shown(commit, words, "the revert of the broken revision was not pushed")
 
 
 def rollback(stage: RehearsalStage) -> str:
-    """Back to the baseline: the old code answers, git holds the revert, the remote has it."""
-    target = stage.results["baseline"].id
-    result = undoing.run(stage.fresh(), undoing.RollbackOptions(to=target))
+    """Back to the code before: it answers, git holds the revert, the remote has it."""
+    before = stage.results.get("baseline")
+    result = undoing.run(stage.fresh(), undoing.RollbackOptions(to=before.id if before else "base"))
     stage.results["rollback"] = result
     tip = stage.clone.sync()
-    statuses = stage.ask(6)
-    old = _signal(stage, "old_route")
     commit = _reverted(result)
-    words = f"restored in {result.restored_seconds:.1f} s, revert {commit[:9]} pushed"
-    words += f", {len(old)} lines of the old route"
-    return shown(commit and tip == commit and old and statuses, words)
+    shown(commit and tip == commit, "", "the revert was not pushed")
+    words = f"restored in {result.restored_seconds:.1f}s, revert {commit[:9]} pushed"
+    if before is None:
+        return f"{words}; the functions are gone again"
+    try:
+        stage.ask(_AFTER_ROLLBACK)
+    except PhaseSkipped:
+        return words
+    if "old_route" not in stage.config.signals:
+        return words
+    old = _signal(stage, "old_route")
+    return shown(old, f"{words}, {count(len(old), 'line')} of old_route", "no log line of old_route since the rollback")
 
 
-BROKEN = 'throw new Error("a drill: this revision does not start");\n'
+def _skip(reason: str) -> str:
+    raise PhaseSkipped(reason)
 
 
-def _deploy(stage: RehearsalStage, name: str, *, gate: bool, context: Context | None = None) -> Any:
-    result = deploying.run(context or stage.fresh(), deploying.DeployOptions(yes=True, gate=gate))
+def _gate(stage: RehearsalStage, name: str) -> str:
+    """Why a gate did not pass: the failed smoke cases, else its own words."""
+    gate = stage.results[f"{name}_gate"]
+    cases = gate.get("smoke")
+    if isinstance(cases, smoking.SmokeResult) and not cases.ok:
+        return failed_cases(stage.fresh(), cases.cases)
+    return str(gate.get("why") or "the gate did not say why")
+
+
+def _deploy(stage: RehearsalStage, name: str, *, gate: bool, only: tuple[str, ...] = ()) -> Any:
+    context: Context = stage.before() if name == "baseline" else stage.fresh()
+    result = deploying.run(context, deploying.DeployOptions(yes=True, only=only, gate=gate))
     stage.results[name] = result.deployment
+    stage.results[f"{name}_gate"] = result.gate
     return result.deployment
 
 
@@ -190,87 +241,3 @@ def _live(stage: RehearsalStage) -> dict[str, Any]:
 def _reverted(result: Any) -> str:
     """The revert that the remote has; empty when there is none."""
     return str(result.revert.commit) if result.revert and result.revert.pushed else ""
-
-
-PROMPTS = (
-    "Create a simple counter component with increment and decrement buttons",
-    "Create a todo list app",
-    "Create a stopwatch",
-    "Create a temperature converter",
-)
-
-
-class EvidenceMissing(Exception):
-    """A phase ran and did not show what it must; the text is the evidence."""
-
-
-def shown(condition: object, evidence: str) -> str:
-    """The evidence, or NotShown with it."""
-    if not condition:
-        raise EvidenceMissing(evidence)
-    return evidence
-
-
-@dataclass
-class RehearsalStage:
-    root: Path
-    folder: Path
-    config: Config
-    observer: Observer
-    results: dict[str, Any] = field(default_factory=dict)
-    running: Running | None = None
-    _clone: Clone | None = None
-    _context: Context | None = None
-
-    @property
-    def context(self) -> Context:
-        assert self._context is not None
-        return self._context
-
-    @property
-    def clone(self) -> Clone:
-        assert self._clone is not None
-        return self._clone
-
-    def open(self) -> None:
-        """Clone the app, start the sandbox, and put what the migration does not touch on it."""
-        app = (self.config.folder / self.config.app.path).resolve()
-        self._clone = clones.make(self.folder, app, branch=self.config.app.branch, base=self.config.app.base)
-        sandbox.note(self.folder, self._clone)
-        self.running = start(self.folder, settings=settings(self.config, self.root))
-        self.fresh()
-        sandbox.functions(self.context, self.clone, self.config.migration.unchanged)
-
-    def fresh(self) -> Context:
-        """A context that remembers nothing, as the next command would have."""
-        self._context = contexts.attach(self.root, self.config, self.folder, QuietObserver(self.observer))
-        return self._context
-
-    def before(self) -> Context:
-        """The same, with the configuration as it was before the migration: no new secret, no new provider."""
-        context = self.fresh()
-        context.config = structs.replace(context.config, secrets={}, provider=None)
-        context.observer = Observer()  # that its deploy proves nothing is the point of a baseline
-        return context
-
-    def ask(self, count: int) -> Counter[int]:
-        """Statuses of so many artifact requests, a few at a time."""
-        function = self.config.migration.functions[0]
-        bodies = [{"prompt": PROMPTS[n % len(PROMPTS)], "artifactType": "react"} for n in range(count)]
-        edge = self.context.edge
-        with ThreadPoolExecutor(4) as pool:
-            return Counter(pool.map(lambda body: edge.call(function, json=body, timeout=60).status, bodies))
-
-    def close(self) -> None:
-        if self.running is not None:
-            self.running.stop()
-
-
-class QuietObserver(Observer):
-    """Passes warnings on and nothing else: the lines of a verb inside a phase would bury the rehearsal's own."""
-
-    def __init__(self, outer: Observer) -> None:
-        self._outer = outer
-
-    def warn(self, text: str) -> None:
-        self._outer.warn(text)

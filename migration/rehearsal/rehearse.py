@@ -16,7 +16,7 @@ from migration.base.progress import Observer
 from migration.config import load as configuration
 
 from . import phases
-from .phases import EvidenceMissing, RehearsalStage
+from .stage import EvidenceMissing, PhaseSkipped, RehearsalStage
 
 PHASES: tuple[tuple[str, Callable[[RehearsalStage], str]], ...] = (
     ("sandbox", phases.start_sandbox),
@@ -35,12 +35,13 @@ PHASES: tuple[tuple[str, Callable[[RehearsalStage], str]], ...] = (
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """One phase: whether it showed what it must, how long it took, and the one line that shows it."""
+    """One phase: whether it showed what it must (or was skipped), how long it took, and the line that shows it."""
 
     name: str
     ok: bool
     seconds: float
     evidence: str
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,11 @@ def _carry_out(stage: RehearsalStage, observer: Observer) -> list[PhaseResult]:
 def _one(name: str, phase: Callable[[RehearsalStage], str], stage: RehearsalStage, observer: Observer) -> PhaseResult:
     observer.step(name)
     began = time.monotonic()
+    skipped = False
     try:
         evidence, ok = phase(stage), True
+    except PhaseSkipped as error:
+        evidence, ok, skipped = f"skipped: {error}", True, True
     except EvidenceMissing as error:
         evidence, ok = str(error), False
     except CutoverError as error:
@@ -106,13 +110,13 @@ def _one(name: str, phase: Callable[[RehearsalStage], str], stage: RehearsalStag
         observer.done(name, detail=evidence, seconds=seconds)
     else:
         observer.failed(name, detail=evidence)
-    return PhaseResult(name, ok, round(seconds, 3), evidence)
+    return PhaseResult(name, ok, round(seconds, 3), evidence, skipped)
 
 
 def _write(target: Path, result: RehearsalResult, stage: RehearsalStage) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {**plain(result), "results": plain(stage.results)}
-    target.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(found, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def _shown(target: Path, root: Path) -> str:

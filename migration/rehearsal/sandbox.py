@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from migration.base.command import inv
@@ -64,10 +65,19 @@ def boot(
 
 def settings(config: Config, root: Path) -> dict[str, Any]:
     """The section `rehearsal` with paths made whole; workers share one cache of Deno's between sandboxes."""
-    found = {key: value for key, value in structs.asdict(config.rehearsal).items() if value is not None}
+    whole: dict[str, Any] = msgspec.to_builtins(config.rehearsal)
+    found = {key: value for key, value in whole.items() if value is not None and key != "baseline"}
     if config.rehearsal.import_map:
         found["import_map"] = str((config.folder / config.rehearsal.import_map).resolve())
-    return {"deno_dir": str(root / ".cutover" / "deno"), **found}
+    return {"deno_dir": str(root / ".cutover" / "deno"), **_offered(config), **found}
+
+
+def _offered(config: Config) -> dict[str, Any]:
+    """The models of the config and the price of the target's, as the stand-in of OpenRouter lists them."""
+    models = [provider.listed for provider in config.providers.values() if provider.kind == "openrouter"]
+    target = config.target
+    price = structs.asdict(target.price) if target and target.price else {}
+    return {"models": list(filter(None, models)), "price": {name: float(value) for name, value in price.items()}}
 
 
 def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:

@@ -54,9 +54,8 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
     """The app and what its parts share. Refused for settings it cannot use; set `sandbox.url` before serving."""
     own = PlatformOptions.of(settings.get("management") or {})
     identity = identities.load(folder)
-    variables = {name: str(value) for name, value in (settings.get("variables") or {}).items()}
     faults, history = FaultBox(), RequestHistory()
-    state = ProjectState(folder, PartFaults(faults), first_secrets(identity), variables)
+    state = ProjectState(folder, PartFaults(faults), given(identity, settings))
     logs = LazyLogStore(folder / "logs", settings.get("logs") or {})
     sandbox = Sandbox(folder, identity, state, logs, PartFaults(faults), settings, region=own.region)
 
@@ -128,9 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def first_secrets(identity: Identity) -> dict[str, str]:
-    """What the made-up project has before its migration: the pool of Gemini keys."""
-    return {f"GOOGLE_KEY_{number}": key for number, key in enumerate(identity.google_keys, start=1)}
+def given(identity: Identity, settings: Mapping[str, Any]) -> dict[str, str]:
+    """The secrets that the settings give the project: keys of the stand-ins, and variables."""
+    variables = {str(name): str(value) for name, value in (settings.get("variables") or {}).items()}
+    return {**identities.keys(identity, settings.get("keys") or {}), **variables}
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:

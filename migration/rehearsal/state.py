@@ -68,20 +68,18 @@ class StoredSecret:
 class ProjectState:
     """Functions and secrets of one project. Not thread-safe: only the server's event loop changes it.
 
-    secrets: what an empty project has. variables: the settings' own, set again at each start where they changed.
+    variables: secrets that the settings name, set again at each start where they changed.
     """
 
     def __init__(
         self,
         folder: Path,
         faults: FaultSource | None = None,
-        secrets: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self._path = folder / "state.json"
         self.bundles = folder / "bundles"
         self._faults = faults
-        self._first = dict(secrets or {})
         self._variables = dict(variables or {})
         self._given: dict[str, str] = {}  # the variables as they were last set from the settings
         self.functions: dict[str, FunctionRecord] = {}
@@ -187,12 +185,12 @@ class ProjectState:
         self.save()
 
     def reset(self) -> None:
-        """Back to the first state: no function, the first secrets."""
+        """Back to the first state: no function, the variables of the settings."""
         self.functions.clear()
         self.vault.clear()
         shutil.rmtree(self.bundles, ignore_errors=True)
-        self.set_secrets(self._first)
         self._given = {}
+        self.save()
         self._take_variables()
 
     # disk
@@ -205,9 +203,8 @@ class ProjectState:
         durable.write(self._path, whole.encode(), sync=False)
 
     def _load(self) -> None:
-        """Refused when the file is damaged; the first secrets when there is none."""
+        """Refused when the file is damaged; a project with the variables when there is none."""
         if not self._path.exists():
-            self.set_secrets(self._first)
             return self._take_variables()
         try:
             found = json.loads(self._path.read_text())

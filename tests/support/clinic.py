@@ -155,7 +155,7 @@ def clinic(folder: Path, **settings: Any) -> Iterator[Clinic]:
 
     While it is open, an upload waits 3 s at most for functions to begin anew.
     """
-    quick = {"providers": {"openrouter": {}, "gemini": {"pro": {}, "flash": {}, "image": {}}},
+    quick = {"models": [MODEL], "providers": {"openrouter": {}, "gemini": {"pro": {}, "flash": {}, "image": {}}},
              "management": {"rate_limit": {"default": 0}}}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch, start(folder / "sandbox", settings=quick | settings) as running:
         patch.setattr(secret, "WARM", 3.0)

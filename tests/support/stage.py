@@ -12,7 +12,7 @@ from msgspec import structs
 from migration.base.progress import Collected
 from migration.clients.http import Http
 from migration.config import load as configuration
-from migration.rehearsal.phases import RehearsalStage
+from migration.rehearsal.stage import RehearsalStage
 from migration.source import reader
 from tests.support.project import ROOT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,17 +14,16 @@ from starlette.routing import BaseRoute, Route
 
 from migration.rehearsal.providers.errors import refuse
 from migration.rehearsal.providers.meter import MILLION, TokenPrice
-from migration.rehearsal.providers.shared import MODEL, Providers
+from migration.rehearsal.providers.shared import Providers
 
 CONTEXT = 262_144
-NAMES = {MODEL: "MoonshotAI: Kimi K2 Thinking", "moonshotai/kimi-k2.6": "MoonshotAI: Kimi K2.6"}
+_ROUTING = re.compile(r"(:(nitro|floor|exacto|online))+$")
 SERVERS = ("Novita", "Google", "Parasail")
-SUCCESSOR = TokenPrice(Decimal("0.77"), Decimal("0.19"), Decimal("3.40"))
 
 
 def routes(providers: Providers, base: str) -> list[BaseRoute]:
     async def models(request: Request) -> Response:
-        listed = [_entry(providers, name) for name in NAMES if providers.terms.model(name).get("listed", True)]
+        listed = [_entry(providers, name) for name in providers.models() if known(providers, name)]
         first = int(request.query_params.get("offset", 0))
         size = int(request.query_params.get("limit", len(listed)))
         return JSONResponse({"data": listed[first : first + size]})
@@ -32,7 +32,7 @@ def routes(providers: Providers, base: str) -> list[BaseRoute]:
         name = f"{request.path_params['author']}/{request.path_params['slug']}"
         if not known(providers, name):
             return refuse(404)
-        return JSONResponse({"data": {"id": name, "name": NAMES[name], "endpoints": _endpoints(providers, name)}})
+        return JSONResponse({"data": {"id": name, "name": title(name), "endpoints": _endpoints(providers, name)}})
 
     return [
         Route(f"{base}/models", models),
@@ -41,7 +41,20 @@ def routes(providers: Providers, base: str) -> list[BaseRoute]:
 
 
 def known(providers: Providers, model: str) -> bool:
-    return model in NAMES and bool(providers.terms.model(model).get("listed", True))
+    """Any model of an author is; `rehearsal.providers.openrouter.models` unlists single ones."""
+    author, _, slug = model.partition("/")
+    return bool(author and slug) and bool(providers.terms.model(model).get("listed", True))
+
+
+def bare(model: str) -> str:
+    """The model that is listed and billed, without routing suffixes. https://openrouter.ai/docs/model-variants"""
+    return _ROUTING.sub("", model)
+
+
+def title(model: str) -> str:
+    """`Example: Large 2 Fast` for `example/large-2-fast`."""
+    author, _, slug = model.partition("/")
+    return f"{author.replace('-', ' ').title()}: {slug.replace('-', ' ').title()}"
 
 
 def served(providers: Providers, model: str) -> bool:
@@ -61,12 +74,6 @@ def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _price(providers: Providers, model: str) -> TokenPrice:
-    if model != MODEL:
-        return SUCCESSOR
-    return providers.terms.listed_price or providers.terms.price
-
-
 def _pricing(price: TokenPrice) -> dict[str, str]:
     """Strings, USD for one token."""
     each = {"prompt": price.input, "completion": price.output, "input_cache_read": price.cached_input}
@@ -84,10 +91,10 @@ def _entry(providers: Providers, model: str) -> dict[str, Any]:
     return {
         "id": model,
         "canonical_slug": model,
-        "name": NAMES[model],
+        "name": title(model),
         "created": 1_762_440_622,
         "context_length": CONTEXT,
-        "pricing": _pricing(_price(providers, model)),
+        "pricing": _pricing(providers.terms.listed_price or providers.terms.price),
         "top_provider": {"context_length": CONTEXT, "max_completion_tokens": CONTEXT, "is_moderated": False},
         "supported_parameters": ["max_tokens", "temperature", "top_p", "reasoning", "stop", "seed", "response_format"],
         "expiration_date": str(ends) if ends is not None else None,
@@ -96,7 +103,7 @@ def _entry(providers: Providers, model: str) -> dict[str, Any]:
 
 def _endpoints(providers: Providers, model: str) -> list[dict[str, Any]]:
     count = int(providers.terms.model(model).get("endpoints", len(SERVERS)))
-    price = _pricing(_price(providers, model))
+    price = _pricing(providers.terms.listed_price or providers.terms.price)
     return [
         {
             "name": f"{server} | {model}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 import uuid
 from collections.abc import Mapping, MutableMapping
@@ -15,7 +16,8 @@ from migration.rehearsal.providers.meter import TokenPrice, Usage, stamp
 from migration.rehearsal.providers.program import Turn
 
 PROVIDER = "Novita"
-THOUGHT = "The user wants working code. I keep it small, name things plainly and close every element. "
+THOUGHT = "The request says what the answer must look like. I keep to that and leave out the rest. "
+_REASONS = re.compile(r"think|reason|(^|[/-])(o\d|r\d|qwq)\b", re.I)  # names of models that think unasked
 FULL = 1000  # cached prefixes that are remembered
 
 
@@ -124,17 +126,17 @@ def complete(
 ) -> Completion:
     """Generate the answer to a request; thinking is spent from max_tokens before the text is."""
     system, prompt = _parts(wanted["messages"])
-    text = answers.answer(system, prompt)
+    text = answers.answer(system, prompt, schema(wanted.get("response_format")))
     if turn.outcome == "torn":
         text = answers.torn(text)
-    thoughts = _thoughts(prompt)
+    thoughts = _thoughts(prompt) if thinks(wanted) else ""
     limit = catalogue.most(wanted)
     if turn.outcome == "length":
         thoughts, text = THOUGHT * (limit * 4 // len(THOUGHT) + 1), ""
     thinking = min(tokens(thoughts), limit)
     written = min(tokens(text), limit - thinking)
     cut = turn.outcome == "length" or written < tokens(text)
-    hidden = (wanted.get("reasoning") or {}).get("exclude") is True
+    hidden = _reasoning(wanted).get("exclude") is True
     return Completion(
         id=f"gen-{int(time.time())}-{uuid.uuid4().hex[:20]}",
         created=int(time.time()),
@@ -148,6 +150,30 @@ def complete(
         seconds=turn.seconds,
         streamed=bool(wanted.get("stream")),
     )
+
+
+def thinks(wanted: Mapping[str, Any]) -> bool:
+    """Whether the request asks for thinking, or its model thinks unless the request says no.
+
+    https://openrouter.ai/docs/use-cases/reasoning-tokens
+    """
+    reasoning = _reasoning(wanted)
+    if reasoning.get("enabled") is False or reasoning.get("effort") == "none":
+        return False
+    asked = any(reasoning.get(name) for name in ("enabled", "effort", "max_tokens"))
+    return asked or bool(wanted.get("include_reasoning")) or bool(_REASONS.search(str(wanted.get("model"))))
+
+
+def schema(form: Any) -> Mapping[str, Any] | None:
+    """The JSON Schema of a `response_format`; empty for JSON of any shape, None where the answer is text."""
+    if not isinstance(form, Mapping) or form.get("type") not in ("json_object", "json_schema"):
+        return None
+    return (form.get("json_schema") or {}).get("schema") or {}
+
+
+def _reasoning(wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = wanted.get("reasoning")
+    return found if isinstance(found, Mapping) else {}
 
 
 def tokens(text: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-BUSY = {"raw": "moonshotai/kimi-k2-thinking is temporarily rate-limited upstream. Please retry shortly."}
+BUSY = {"raw": "The model is temporarily rate-limited upstream. Please retry shortly."}
 UPSTREAM = {"provider_name": "Novita", "error_type": "provider_unavailable"}
 MESSAGES: dict[int, tuple[str, dict[str, Any] | None]] = {
     400: ("Invalid request parameters", {"error_type": "invalid_request"}),

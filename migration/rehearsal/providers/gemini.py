@@ -157,14 +157,38 @@ def _answer(model: str, wanted: Mapping[str, Any], outcome: str) -> dict[str, An
         return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
     if kind(model) == "image":
         return _picture(model, wanted, prompt, refused=outcome == "length" or not prompt.strip())
-    text, thoughts = answers.answer(system, prompt), tokens(THOUGHT) * 4 if kind(model) == "pro" else 0
+    config = wanted.get("generationConfig") or {}
+    text, thoughts = answers.answer(system, prompt, _schema(config)), _thoughts(model, config)
     text = answers.torn(text) if outcome == "torn" else text
-    limit = (wanted.get("generationConfig") or {}).get("maxOutputTokens") or 65_536
+    limit = config.get("maxOutputTokens") or 65_536
     if outcome == "length" or thoughts >= limit:
         return _body(model, [], "MAX_TOKENS", tokens(prompt + system), 0, limit)
     written = min(tokens(text), limit - thoughts)
     finish = "MAX_TOKENS" if written < tokens(text) else "STOP"
     return _body(model, [{"text": text[: written * 4]}], finish, tokens(prompt + system), written, thoughts)
+
+
+def _schema(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What JSON the request demands: https://ai.google.dev/gemini-api/docs/structured-output"""
+    if config.get("responseMimeType") != "application/json":
+        return None
+    return _lower(config.get("responseJsonSchema") or config.get("responseSchema") or {})  # type: ignore[no-any-return]
+
+
+def _lower(schema: Any) -> Any:
+    """Google writes types in capitals, JSON Schema does not."""
+    if isinstance(schema, list):
+        return [_lower(each) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {name: value.lower() if name == "type" and isinstance(value, str) else _lower(value)
+            for name, value in schema.items()}  # fmt: skip
+
+
+def _thoughts(model: str, config: Mapping[str, Any]) -> int:
+    """Tokens of thinking: pro models always think, others where the request gives them a budget."""
+    budget = (config.get("thinkingConfig") or {}).get("thinkingBudget")
+    return tokens(THOUGHT) * 4 if kind(model) == "pro" or (budget is not None and budget != 0) else 0
 
 
 def _picture(model: str, wanted: Mapping[str, Any], prompt: str, *, refused: bool) -> dict[str, Any]:

@@ -56,6 +56,8 @@ class Completions:
             wanted = await request.json()
         except ValueError:
             wanted = None
+        if isinstance(wanted, dict):
+            wanted["model"] = catalogue.bare(str(wanted.get("model", "")))
         if not isinstance(wanted, dict) or not isinstance(wanted.get("messages"), list) or not wanted["messages"]:
             return refuse(400)
         return self._unfit(key, wanted) or await self._play(key, wanted)

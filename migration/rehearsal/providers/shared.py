@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast
@@ -17,11 +17,8 @@ from migration.rehearsal.providers.meter import Key, Meter, TokenPrice, key
 from migration.rehearsal.providers.program import BadProgram, Dice, Program, parse
 from migration.rehearsal.types import Sandbox
 
-MODEL = "moonshotai/kimi-k2-thinking"
-# Half of the calls meet an overload that outlasts the one retry of the app, as before the migration.
-OVERLOADED = Program(error_rate={"503": 0.5}, latency=(0.05, 0.2), seed=7, even=True, burst=2)
 QUICK = Program(latency=(0.02, 0.08))
-DEFAULTS = {"gemini.pro": OVERLOADED, "gemini.flash": QUICK, "gemini.image": QUICK, "openrouter": QUICK}
+DEFAULTS = {"gemini.pro": QUICK, "gemini.flash": QUICK, "gemini.image": QUICK, "openrouter": QUICK}
 TERMS = frozenset(
     {
         "credit",
@@ -69,7 +66,7 @@ class Providers:
         self.sandbox = sandbox
         self.path = Path(sandbox.folder) / "providers.json"
         self.dice = {name: Dice(program) for name, program in DEFAULTS.items()}
-        self.terms = Terms()
+        self.terms = self._terms = Terms(price=TokenPrice.of(sandbox.settings.get("price") or {}))
         self.meter = Meter(_keys(sandbox))
         if self.path.exists():
             self.meter.load(json.loads(self.path.read_text()))
@@ -80,7 +77,7 @@ class Providers:
 
     def apply(self, settings: Mapping[str, Any]) -> None:
         """Take over the programs that `settings` names, the others go on; BadProgram leaves everything as it was."""
-        dice, terms = _read(settings)
+        dice, terms = _read(settings, self._terms)
         self.dice |= dice
         if terms is not None:
             self.terms = terms
@@ -89,7 +86,7 @@ class Providers:
     def reset(self) -> None:
         """Back to the programs of config.yaml."""
         self.dice = {name: Dice(program) for name, program in DEFAULTS.items()}
-        self.terms = Terms()
+        self.terms = self._terms
         self._enforce(self.terms)
         self.apply(self.sandbox.settings.get("providers") or {})
 
@@ -100,6 +97,10 @@ class Providers:
             plain = {"limit": None, "limit_reset": None, "disabled": False, "expires_at": None, "free_tier": False}
             self.meter.put(ours, **(plain | dict(terms.key)))
         self.save()
+
+    def models(self) -> list[str]:
+        """The models that are listed: those of the config, and those that the terms name."""
+        return list(dict.fromkeys([*(self.sandbox.settings.get("models") or ()), *self.terms.models]))
 
     def find(self, value: str) -> Key | None:
         """The living key of this value: not revoked, not disabled, not expired."""
@@ -137,7 +138,7 @@ def _keys(sandbox: Sandbox) -> list[Key]:
     ]
 
 
-def _read(settings: Mapping[str, Any]) -> tuple[dict[str, Dice], Terms | None]:
+def _read(settings: Mapping[str, Any], usual: Terms) -> tuple[dict[str, Dice], Terms | None]:
     unknown = set(settings) - {"gemini", "openrouter"}
     if unknown:
         raise BadProgram(f"unknown provider {min(unknown)!r}: gemini or openrouter")
@@ -150,10 +151,10 @@ def _read(settings: Mapping[str, Any]) -> tuple[dict[str, Dice], Terms | None]:
         return dice, None
     values = settings["openrouter"] or {}
     dice["openrouter"] = Dice(parse({name: value for name, value in values.items() if name not in TERMS}))
-    return dice, _terms({name: value for name, value in values.items() if name in TERMS})
+    return dice, _terms({name: value for name, value in values.items() if name in TERMS}, usual)
 
 
-def _terms(values: Mapping[str, Any]) -> Terms:
+def _terms(values: Mapping[str, Any], usual: Terms) -> Terms:
     given = dict(values)
     bad = set(given.get("key") or {}) - KEY_TERMS
     if bad:
@@ -168,7 +169,7 @@ def _terms(values: Mapping[str, Any]) -> Terms:
             given["booking_delay"] = float(given["booking_delay"])
     except (TypeError, ValueError, AttributeError, InvalidOperation) as error:
         raise BadProgram(f"openrouter: a price, credit or delay of the wrong form: {error}") from error
-    return Terms(**given)
+    return replace(usual, **given)
 
 
 def fingerprint(content: Any) -> str:

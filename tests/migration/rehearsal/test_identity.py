@@ -46,3 +46,11 @@ def test_a_damaged_file_is_named_and_not_replaced(tmp_path: Path, text: str) -> 
     with pytest.raises(Refused, match=r"identity.json is damaged"):
         identity.load(tmp_path)
     assert (tmp_path / "identity.json").read_text() == text
+
+
+def test_keys_go_to_the_configured_names(tmp_path: Path) -> None:
+    """A provider with a stand-in gets keys that it takes, any other a value that stays the same."""
+    made = identity.load(tmp_path)
+    found = identity.keys(made, {"gemini": ["G1", "G2"], "openrouter": ["O"], "stripe": ["S"]})
+    assert (found["G1"], found["G2"], found["O"]) == (*made.google_keys[:2], made.openrouter_key)
+    assert found["S"] == identity.keys(made, {"stripe": ["S"]})["S"] != identity.keys(made, {"stripe": ["T"]})["T"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     sample = made.folder / "migration" / "rehearsal" / "app"
     subprocess.run([*GIT, "init", "-q", "--bare", "origin.git"], cwd=made.folder, check=True)
     subprocess.run([*GIT, "clone", "-q", "origin.git", "own"], cwd=made.folder, check=True, stderr=subprocess.DEVNULL)
-    for step in ("before", "after"):
+    for step in ("before", "after"):  # the tree, then the overlay
         subprocess.run(["cp", "-r", f"{sample / step}/.", str(own)], check=True)
         subprocess.run([*GIT, "add", "-A"], cwd=own, check=True)
         subprocess.run([*GIT, "commit", "-qm", step], cwd=own, check=True)
@@ -70,6 +71,15 @@ def test_every_phase_shows_what_it_must_without_any_git_identity(done: Done) -> 
 def test_each_phase_has_one_line_of_evidence_on_stderr(done: Done) -> None:
     for row in done.json["phases"][:-1]:
         assert f"✓ {row['name']}  {row['evidence']}" in done.err
+
+
+def test_the_samples_figures_agree(done: Done) -> None:
+    """The bill of the provider is within 1% of what the tokens come to, and the baseline shows the overload."""
+    evidence = {row["name"]: row["evidence"] for row in done.json["phases"]}
+    by_tokens, _, billed = map(float, re.findall(r"\$([\d.]+)", evidence["costs"]))
+    assert by_tokens > 0 and abs(billed - by_tokens) <= 0.01 * by_tokens + 0.0001
+    assert re.search(r"503: \d+", evidence["baseline"])
+    assert "listed as unchanged" not in evidence["plan"]
 
 
 def test_the_report_holds_the_results_of_the_phases(done: Done) -> None:

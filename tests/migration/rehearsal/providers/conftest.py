@@ -19,6 +19,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it asks for httpx's successor
     from starlette.testclient import TestClient
 
+MODEL = "example/large-thinking"
 QUIET = {"gemini": {"pro": {}, "flash": {}, "image": {}}, "openrouter": {}}
 
 
@@ -28,7 +29,9 @@ class Asked:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         nothing = cast(Any, None)
         self.identity = identity.load(folder)
-        self.sandbox = Sandbox(folder, self.identity, nothing, nothing, nothing, {"providers": settings})
+        self.sandbox = Sandbox(
+            folder, self.identity, nothing, nothing, nothing, {"providers": settings, "models": [MODEL]}
+        )
         self.client = TestClient(Starlette(routes=providers.routes(self.sandbox)))
         self.providers = shared.of(self.sandbox)
         self.now = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -40,7 +43,7 @@ class Asked:
     def complete(self, prompt: str = "Create a counter", *, key: str | None = None, **more: Any) -> Any:
         system = 'Answer with <artifact type="application/vnd.ant.react" title="…">…</artifact>'
         messages = [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
-        body = {"model": shared.MODEL, "messages": messages, "max_tokens": 16_000} | more
+        body = {"model": MODEL, "messages": messages, "max_tokens": 16_000} | more
         return self.client.post("/_openrouter/api/v1/chat/completions", json=body, headers=self.bearer(key))
 
     def money(self, path: str, *, key: str | None = None, method: str = "GET", json: Any = None) -> Any:

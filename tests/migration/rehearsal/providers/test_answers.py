@@ -136,14 +136,85 @@ def test_the_fixer_answers_with_the_code_only() -> None:
     )
 
 
-def test_chat_is_no_artifact() -> None:
-    assert "<artifact" not in answers.answer("You are the assistant of an artifact studio.", "Hello")
+def test_chat_stays_prose() -> None:
+    """A wrapper that is for code alone is not put around a greeting."""
+    assert answers.answer("You are the assistant of an artifact studio.", "Hello").startswith("Here is a short answer")
 
 
-def test_other_kinds_are_what_they_say() -> None:
+LISTED = 'Wrap code in <artifact type="application/vnd.ant.react|text/html|image/svg+xml" title="…">…</artifact>.'
+ASKS = {
+    "the one type of the wrapper": (
+        '<artifact type="image/svg+xml" title="">…</artifact>',
+        "a <red> fox",
+        '<svg xmlns="',
+    ),
+    "a page": ('Answer with <artifact type="text/html" title="">…</artifact>', "a page", "<!doctype html>"),
+    "the first of several types": (LISTED, "Create a counter", '<artifact type="application/vnd.ant.react"'),
+    "the type that the user names": (LISTED, "Create an HTML page", '<artifact type="text/html" title="Create'),
+    "types that are mentioned only": (
+        "You write image/svg+xml or React code, code only.",
+        "A React counter",
+        "import {",
+    ),
+    "bare by other words": ("Return raw SVG without markdown fences.", "Draw a fox", "<svg xmlns="),
+    "a fence where nothing is said": ("You are a programmer.", "Write a Python function", "Here is a short answer to:"),
+    "an element of its own name": ("Respond inside <answer></answer> with SQL.", "All items", "<answer>\nselect id"),
+    "another language": ("Answer in German.", "What is Deno?", "Hier ist eine kurze Antwort auf: What is Deno?"),
+    "exactly these words": ("Be terse.", 'Reply with exactly "pong"', "pong"),
+    "an example of JSON": (
+        'Answer as JSON like {"mood": "calm", "score": 1}, nothing but JSON.',
+        "Hm",
+        '{"mood": "calm"',
+    ),
+    "a repair in a fence": (
+        "You fix code.",
+        "Fix it:\nconst a = [1, 2;",
+        "Here is a short answer to: Fixed code\n\n```",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_the_request_decides_the_form(name: str) -> None:
+    """Format, wrapping and language follow the request's own instructions."""
+    system, prompt, start = ASKS[name]
+    found = answers.answer(system, prompt)
+    assert found.startswith(start) or start in found.split("\n", 1)[-1][:60], found
+
+
+def test_code_in_a_fence_names_its_language() -> None:
+    found = answers.answer("", "Write a Python function")
+    code = re.search(r"```python\n(.*)```", found, re.S)
+    assert code and compile(code[1], "answer", "exec")
+
+
+def test_drawings_are_xml() -> None:
     import xml.etree.ElementTree as ElementTree
 
-    drawn = answers.answer('<artifact type="image/svg+xml" title="">', "a <red> fox")
+    drawn = answers.answer('<artifact type="image/svg+xml" title="">…</artifact>', "a <red> fox")
     svg = re.sub(r"</?artifact[^>]*>", "", drawn)
     assert ElementTree.fromstring(svg.strip())[0].text == "a <red> fox"
-    assert "<!doctype html>" in answers.answer('<artifact type="text/html" title="">', "a page")
+
+
+def test_json_fits_its_schema() -> None:
+    """Every required key with a value of its type; an enum's first value; one element of an array."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "title": {"type": "string"},
+            "count": {"type": "integer", "minimum": 3},
+            "tags": {"type": "array", "items": {"enum": ["red", "blue"]}},
+            "more": {"anyOf": [{"type": "boolean"}, {"type": "null"}]},
+        },
+    }
+    found = json.loads(answers.answer("", "A list", schema))
+    assert found == {"title": "A list", "count": 3, "tags": ["red"], "more": True}
+    assert json.loads(answers.answer("", "A list", {})) == {"answer": "A list"}
+
+
+def test_torn_code_keeps_its_wrapper() -> None:
+    """The code ends in the middle, whatever it is wrapped in."""
+    whole = answers.answer("Respond inside <answer></answer> with SQL.", "All items")
+    found = answers.torn(whole)
+    assert found.startswith("<answer>\nselect") and found.endswith("</answer>\n") and "order by" not in found
+    assert len(answers.torn("export const a = 1;\n")) < 15

@@ -4,15 +4,12 @@ import base64
 import json
 import struct
 import zlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from migration.rehearsal.providers import shared
-from migration.rehearsal.providers.program import Dice
-
-ARTIFACT = {"systemInstruction": {"parts": [{"text": '<artifact type="application/vnd.ant.react" title="…">'}]}}
+TEMPLATE = '<artifact type="application/vnd.ant.react" title="…">…</artifact>'
+ARTIFACT = {"systemInstruction": {"parts": [{"text": TEMPLATE}]}}
 
 
 def test_text_comes_with_its_usage(ask: Any) -> None:
@@ -24,12 +21,9 @@ def test_text_comes_with_its_usage(ask: Any) -> None:
     assert usage["totalTokenCount"] == parts
 
 
-def test_pro_is_overloaded_while_flash_works(ask: Any) -> None:
-    """By the default programs half of the calls to Pro fail although each is tried twice; Flash and images never do."""
-    asked = ask()
-    asked.providers.dice = {
-        name: Dice(replace(program, latency=(0.0, 0.0))) for name, program in shared.DEFAULTS.items()
-    }
+def test_an_overload_outlasts_a_retry(ask: Any) -> None:
+    """An even program with a burst of two: half of the calls to Pro fail although each is tried twice; others never."""
+    asked = ask({"gemini": {"pro": {"error_rate": {"503": 0.5}, "even": True, "burst": 2, "seed": 7}}})
     failed = 0
     for number in range(20):
         statuses = [asked.gemini("gemini-2.5-pro", f"app {number}").status_code]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migration.rehearsal.providers import shared
+from tests.migration.rehearsal.providers.conftest import MODEL
 
 
 def test_a_completion_has_the_hosted_shape(ask: Any) -> None:
@@ -214,7 +214,7 @@ def test_a_generation_is_found_a_moment_later(ask: Any) -> None:
 
 def test_the_catalogue_lists_price_expiry_and_servers(ask: Any) -> None:
     """Prices are strings for one token; an unlisted, expired or unserved model answers no completion."""
-    name, last = shared.MODEL, f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"
+    name, last = MODEL, f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"
     asked = ask({"openrouter": {"models": {name: {"expiration_date": last}}}})
     (entry,) = [each for each in asked.money("models").json()["data"] if each["id"] == name]
     wanted = {"prompt": "0.0000006", "completion": "0.0000025", "input_cache_read": "0.00000015"}

@@ -1,0 +1,140 @@
+"""What the phases of a rehearsal share: the sandbox, its clone, requests, and what each phase found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from migration.base.progress import Observer
+from migration.config.cases import Expect, SmokeCase
+from migration.config.settings import Config
+from migration.verify import smoke
+
+from .. import context as contexts
+from ..context import Context
+from . import clone as clones
+from . import sandbox
+from .clone import Clone
+from .running import Running, start
+from .sandbox import settings
+
+_AT_ONCE = 4
+
+
+class EvidenceMissing(Exception):
+    """A phase ran and did not show what it must; the text says what is missing."""
+
+
+class PhaseSkipped(Exception):
+    """The config has nothing for this phase to show; the text is the reason."""
+
+
+@dataclass
+class RehearsalStage:
+    root: Path
+    folder: Path
+    config: Config
+    observer: Observer
+    results: dict[str, Any] = field(default_factory=dict)
+    running: Running | None = None
+    _clone: Clone | None = None
+    _context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        assert self._context is not None
+        return self._context
+
+    @property
+    def clone(self) -> Clone:
+        assert self._clone is not None
+        return self._clone
+
+    def open(self) -> None:
+        """Clone the app, start the sandbox, and put what the migration does not touch on it."""
+        app = (self.config.folder / self.config.app.path).resolve()
+        self._clone = clones.make(self.folder, app, branch=self.config.app.branch, base=self.config.app.base)
+        sandbox.note(self.folder, self._clone)
+        self.running = start(self.folder, settings=settings(self.config, self.root))
+        self.fresh()
+        sandbox.functions(self.context, self.clone, self.config.migration.unchanged)
+
+    def fresh(self) -> Context:
+        """A context that remembers nothing, as the next command would have."""
+        self._context = contexts.attach(self.root, self.config, self.folder, QuietObserver(self.observer))
+        return self._context
+
+    def before(self) -> Context:
+        """The same, with the configuration as it was before the migration: no new secret, no new provider."""
+        context = self.fresh()
+        before = structs.replace(context.config.migration, to=None)
+        context.config = structs.replace(context.config, secrets={}, migration=before)
+        context.observer = Observer()  # that its deploy proves nothing is the point of a baseline
+        return context
+
+    def cases(self, function: str) -> list[SmokeCase]:
+        """The smoke cases of a function that expect success and stand alone: what can be sent again and again."""
+        return [case for case in self.config.smoke if case.function == function and _repeatable(case)]
+
+    def ask(self, count: int) -> Counter[int]:
+        """Statuses (0: no answer) of so many requests of the first migrated function that has cases, a few at a time.
+
+        PhaseSkipped when none has one.
+        """
+        cases = next(filter(None, map(self.cases, self.config.migration.functions)), [])
+        if not cases:
+            raise PhaseSkipped("no smoke case of a migrated function expects success and stands alone")
+        sender = smoke.Sender(self.context)
+        plain = [structs.replace(case, expect=Expect()) for case in cases]
+
+        def status(number: int) -> int:
+            return sender.send(plain[number % len(plain)]).status or 0
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return Counter(pool.map(status, range(count)))
+
+    def close(self) -> None:
+        if self.running is not None:
+            self.running.stop()
+
+
+class QuietObserver(Observer):
+    """Passes warnings on and nothing else: the lines of a verb inside a phase would bury the rehearsal's own."""
+
+    def __init__(self, outer: Observer) -> None:
+        self._outer = outer
+
+    def warn(self, text: str) -> None:
+        self._outer.warn(text)
+
+
+def shown(condition: object, evidence: str, missing: str = "") -> str:
+    """The evidence, or EvidenceMissing with what is missing (the evidence itself where that says it)."""
+    if not condition:
+        raise EvidenceMissing(missing or evidence)
+    return evidence
+
+
+def failed_cases(context: Context, cases: Iterable[smoke.CaseResult]) -> str:
+    """Each failed case with its reason, the first log line of its request, and the request as a shell line."""
+    failed = [case for case in cases if not case.ok]
+    if not any(case.log_lines for case in failed):
+        failed = smoke.lines_of(context, failed)
+    return "; ".join(map(_failed, failed))
+
+
+def _failed(case: smoke.CaseResult) -> str:
+    why = str(case.failures[0]) if case.failures else case.skipped or "no answer"
+    line = f"first log line: {case.log_lines[0].strip()}" if case.log_lines else "no log line"
+    return f"case {case.name}: {why}; {line}" + (f"; request: {case.curl}" if case.curl else "")
+
+
+def _repeatable(case: SmokeCase) -> bool:
+    wanted = case.expect.status if isinstance(case.expect.status, list | tuple) else [case.expect.status or 200]
+    return all(200 <= status < 300 for status in wanted) and "{{capture." not in str((case.body, case.headers))

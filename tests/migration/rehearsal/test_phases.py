@@ -1,0 +1,63 @@
+"""A rehearsal of other apps than the sample: what they do not configure is skipped, with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from migration.base.progress import Observer
+from migration.git.repository import Repository
+from migration.rehearsal import rehearse
+from migration.rehearsal.clone import ISOLATED
+
+SMOKE = """
+smoke:
+  - {name: greets, function: greet, expect: {text: hello}}
+  - {name: greets-anew, function: anew, expect: {text: TEXT}}
+gate: {delay: 0}
+"""
+
+
+def project(folder: Path, smoke: str) -> None:
+    """`greet` exists and changes; `anew` is created by the migration. Neither secrets nor a provider nor signals."""
+    app = folder / "app"
+    repository = Repository(folder, ISOLATED)
+    repository.git("init", "--quiet", "--initial-branch=main", "app")
+    for slugs, text in ((["greet"], "hello"), (["greet", "anew"], "hello again")):
+        for slug in slugs:
+            source = app / "supabase" / "functions" / slug / "index.ts"
+            source.parent.mkdir(parents=True, exist_ok=True)
+            log = "console.log('the cause');"
+            source.write_text(f"Deno.serve(() => {{ {log} return new Response('{text}') }});\n")
+        Repository(app, ISOLATED).git("add", "--all")
+        Repository(app, ISOLATED).git("commit", "--quiet", "--message", text)
+    (folder / "config.yaml").write_text(
+        "migration: {name: m, functions: [greet, anew]}\napp: {path: app}\n"
+        f"environments: {{sandbox: {{embedded: true}}}}\n{smoke}"
+    )
+
+
+def phases(folder: Path) -> dict[str, rehearse.PhaseResult]:
+    return {phase.name: phase for phase in rehearse.run(folder, Observer()).phases}
+
+
+def test_another_app_is_rehearsed(tmp_path: Path) -> None:
+    """An update and a create go there and back; three phases have nothing to show and say why."""
+    project(tmp_path, SMOKE.replace("TEXT", "again"))
+    found = phases(tmp_path)
+    assert [(name, phase.evidence) for name, phase in found.items() if not phase.ok] == []
+    assert {name: phase.evidence for name, phase in found.items() if phase.skipped} == {
+        "secret": "skipped: no secrets in the config",
+        "logs": "skipped: no signals new_route and old_route in the config",
+        "costs": "skipped: no signal usage in the config",
+    }
+    assert "(200: 20)" in found["baseline"].evidence
+    assert "update greet, create anew" in found["plan"].evidence
+
+
+def test_a_failure_names_its_case(tmp_path: Path) -> None:
+    """The case, what it expected, the first log line and the request; nothing after it is tried."""
+    project(tmp_path, SMOKE.replace("TEXT", "goodbye"))
+    last = list(phases(tmp_path).values())[-2]
+    assert (last.name, last.ok) == ("deploy", False)
+    for part in ("restored: case greets-anew: text", "goodbye", "first log line: the cause", "request: curl "):
+        assert part in last.evidence
