@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 
-def write(path: Path, content: bytes, mode: int = 0o600, sync: bool = True) -> None:
+def write(path: Path, content: bytes | bytearray, mode: int = 0o600, sync: bool = True) -> None:
     """Replace `path` at once and for good. A full disk leaves the old file and no litter.
 
     Without `sync` a crash of the machine may empty it: for what can be fetched again.

@@ -17,11 +17,13 @@ def foreign(history: History, live: Function) -> bool:
     """Whether what is live is neither what we left, nor what a deployment of ours staged, nor what an interrupted
     rollback had seen when it began."""
     left, newest = history.left(live.slug), history.newest
+    if left is None or live.version == left.version:
+        return False
     staged = {answer.get("version") for one in history.deployments for answer in one.answers
               if answer.get("slug") == live.slug}  # fmt: skip
     begun = newest.change(live.slug) if newest and newest.kind == "rollback" else None
     seen = (begun.before or {}).get("version") if begun else None
-    return left is not None and live.version not in {left.version, seen, *staged}
+    return live.version not in {seen, *staged}
 
 
 def named(found: Mapping[str, int]) -> str:

@@ -17,7 +17,6 @@ from migration.base.command import inv
 from migration.base.errors import Unfinished, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.filename import filename
-from migration.ledger.deployments import fold
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -147,7 +146,7 @@ class Recording:
 
     def begun(self) -> Deployment:
         """The deployment as its intent describes it."""
-        found = fold([*self.history.records, *self._written]).find(self.deployment)
+        found = self.history.plus(self._written).find(self.deployment)
         if found is None:
             raise Unfinished("The ledger has lost the record of this deployment.", inv("status"))
         return found

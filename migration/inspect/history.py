@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Step, inv
@@ -42,7 +43,7 @@ def run(context: Context, limit: int = 20, note: str | None = None) -> HistoryRe
     else:
         context.ledger.glance()
     history = context.ledger.history()
-    newest = list(reversed(history.deployments))[: max(limit, 0)]
+    newest = list(islice(reversed(history.deployments), max(limit, 0)))
     rows = tuple(row(history, one) for one in newest)
     notes = [record for record in reversed(history.records) if record["record"] in ("note", "lift", "unlock")]
     whole = [one for one in history.records if one.get("deployment") == newest[0].id] if limit == 1 and newest else []

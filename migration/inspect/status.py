@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Step, inv
@@ -86,7 +87,7 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     message, following = _words(context, history, pending, stopped, rows)
     return StatusResult(
         context.environment.name, rows, holder.facts() if holder and not holder.stale else None,
-        tuple(_summary(one) for one in list(reversed(history.deployments))[:limit]),
+        tuple(_summary(one) for one in islice(reversed(history.deployments), limit)),
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
         (*_leftover(holder), *_notes(context, history, live, rows)), following, 5 if stopped else 0,
     )  # fmt: skip
@@ -103,7 +104,7 @@ def _ledger_only(context: Context, error: ServiceFailed) -> ServiceFailed:
 
 
 def _known(history: History) -> list[str]:
-    return [change.slug for one in history.deployments for change in one.functions]
+    return list(history.slugs)
 
 
 def _git(context: Context, slugs: Sequence[str]) -> Mapping[str, str] | None:

@@ -11,16 +11,25 @@ import contextlib
 import gc
 import hashlib
 import json
+import mmap
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import overload
+
+import msgspec
+from msgspec import Struct
 
 from migration.base import durable
 from migration.base.secrets_type import mask
 from migration.git.repository import Repository
+from migration.ledger.deployments import History, Summary
 from migration.ledger.records import Record, parse
 
+PORTION = 2_000  # commits that git is asked for at once
 MANY = 500  # new records before the cache file is worth writing again
-FORM = "2"  # of the cache file; another one is read from git again
+HEAD = 256  # bytes of the cache file before the records: tip, digest, form, size of the text
+FORM = "3"  # of the cache file; another one is read from git again
 
 
 def encode(record: Record) -> str:
@@ -38,15 +47,15 @@ def write(repository: Repository, records: Sequence[Record], parent: str | None,
     return tip
 
 
-def read(repository: Repository, tip: str, since: str | None = None) -> list[Record]:
-    """The records up to `tip`, oldest first, or those after `since`. A record is listed once."""
-    commits = repository.git("rev-list", "--first-parent", tip, *([f"^{since}"] if since else []), "--").out
-    batch = repository.git("cat-file", "--batch", "--buffer", stdin=commits, timeout=120.0).out
-    unique: dict[str, Record] = {}
-    for commit, message in reversed(_messages(batch)):
-        record = parse(message, commit)
-        unique.setdefault(record["id"], record)
-    return list(unique.values())
+def read(repository: Repository, tip: str, since: str | None = None) -> Iterator[Record]:
+    """The records up to `tip`, oldest first, or those after `since`; in portions, so that memory stays flat."""
+    above = [f"^{since}"] if since else []
+    commits = repository.git("rev-list", "--reverse", "--first-parent", tip, *above, "--", timeout=120.0).out.split()
+    for start in range(0, len(commits), PORTION):
+        names = b"\n".join(commits[start : start + PORTION]) + b"\n"
+        batch = repository.git("cat-file", "--batch", "--buffer", stdin=names, timeout=120.0).out
+        for commit, message in _messages(batch):
+            yield parse(message, commit)
 
 
 def landed(repository: Repository, record: Record, since: str | None, tip: str) -> bool:
@@ -55,66 +64,131 @@ def landed(repository: Repository, record: Record, since: str | None, tip: str) 
     return record["id"] in {one["id"] for one in read(repository, tip, since=known)}
 
 
-def _messages(batch: bytes) -> list[tuple[str, bytes]]:
+def _messages(batch: bytes) -> Iterator[tuple[str, bytes]]:
     """(commit, message) of each object in the answer of `cat-file --batch`."""
-    found, position = [], 0
+    position = 0
     while position < len(batch):
         end = batch.index(b"\n", position)
         commit, _, size = batch[position:end].partition(b" commit ")
         body = batch[end + 1 : end + 1 + int(size)]
-        found.append((commit.decode(), body.partition(b"\n\n")[2]))
+        yield commit.decode(), body.partition(b"\n\n")[2]
         position = end + 2 + int(size)
-    return found
+
+
+class Records(Sequence[Record]):
+    """Records as lines of JSON, each decoded when it is asked for: fifty thousand take the room of their text."""
+
+    def __init__(self, text: memoryview, ends: array[int]) -> None:
+        self._text = text
+        self._ends = ends  # where each line ends; before the first stands 0
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Record, ...]: ...
+    def __getitem__(self, place: int | slice) -> Record | tuple[Record, ...]:
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(*place.indices(len(self))))
+        place = place + len(self) if place < 0 else place
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        record: Record = msgspec.json.decode(self._text[self._ends[place] : self._ends[place + 1]])
+        return record
 
 
 class ChainReader:
-    """The records of one chain, oldest first, each once. `file` caches them; a damaged one is read from git again."""
+    """The records of one chain and their summary. `file` caches both; a damaged one is read from git again."""
 
     def __init__(self, repository: Repository, file: Path) -> None:
         self.repository = repository
         self.file = file
+        self.history = History((), Summary())
         self._tip: str | None = None
-        self._records: list[Record] = []
-        self._kept = 0
+        self._ids: array[int] = array("Q")
+        self._stored = 0
 
-    def upto(self, tip: str | None) -> list[Record]:
-        """All records up to `tip`; those this process has read are not read again."""
+    def upto(self, tip: str | None) -> History:
+        """The history up to `tip`; what this machine has read is not read again."""
         if tip is None:
-            return []
+            return History((), Summary())
         if tip != self._tip:
             with _no_collection():
                 self._read(tip)
-        return list(self._records)
+        return self.history
 
     def _read(self, tip: str) -> None:
         if self._tip is None:
-            self._tip, self._records = self._stored()
-            self._kept = len(self._records)
-        if self._tip is None or not self.repository.is_ancestor(self._tip, tip):
-            self._records, self._kept = read(self.repository, tip), 0
-        elif self._tip != tip:
-            ids = {record["id"] for record in self._records}
-            newer = read(self.repository, tip, since=self._tip)
-            self._records = [*self._records, *(record for record in newer if record["id"] not in ids)]
+            self._load()
+        if self._tip is not None and self.repository.is_ancestor(self._tip, tip):
+            self._add(read(self.repository, tip, since=self._tip))
+        else:
+            self.history, self._ids, self._stored = History((), Summary()), array("Q"), 0
+            self._add(read(self.repository, tip))
         self._tip = tip
-        if len(self._records) - self._kept >= MANY:
+        if len(self.history.records) - self._stored >= MANY:
             self._store()
 
-    def _stored(self) -> tuple[str | None, list[Record]]:
-        """The cached tip and records, where the file is intact."""
-        with contextlib.suppress(OSError, ValueError):
-            head, _, body = self.file.read_bytes().partition(b"\n")
-            tip, digest, form = head.decode().split(" ")
-            if form == FORM and hashlib.sha256(body).hexdigest() == digest and self.repository.revision(tip):
-                return tip, json.loads(body)
-        return None, []
+    def _add(self, newer: Iterator[Record]) -> None:
+        """Each record once; thousands are kept as text."""
+        known = set(self._ids)
+        text, ends = bytearray(), array("Q", [0])
+        for record in newer:
+            key = _key(record["id"])
+            if key not in known:
+                known.add(key)
+                self._ids.append(key)
+                text += msgspec.json.encode(record)
+                ends.append(len(text))
+        if len(ends) > 1:
+            self.history = self.history.plus(Records(memoryview(text), ends))
+
+    def _load(self) -> None:
+        """The cached history, where the file is intact."""
+        with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
+            with self.file.open("rb") as file:
+                data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            tip, digest, form, size = bytes(data[:HEAD]).decode().split()
+            if form == FORM and _digest(data[HEAD:]) == digest and self.repository.revision(tip):
+                text, rest = data[HEAD : HEAD + int(size)], data[HEAD + int(size) :]
+                cached = msgspec.msgpack.decode(rest, type=_Cached)
+                ends = array("Q", [0])
+                ends.frombytes(cached.ends)
+                self._ids.frombytes(cached.ids)
+                self.history = History(Records(text, ends), cached.summary)
+                self._tip, self._stored = tip, len(self.history.records)
 
     def _store(self) -> None:
-        body = json.dumps(self._records, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        head = f"{self._tip} {hashlib.sha256(body).hexdigest()} {FORM}\n".encode()
+        """Written from one buffer, because that is as large as the ledger."""
+        data, ends = bytearray(HEAD), array("Q")
+        for record in self.history.records:
+            data += msgspec.json.encode(record)
+            ends.append(len(data) - HEAD)
+        size = len(data) - HEAD
+        data += msgspec.msgpack.encode(_Cached(self.history.summary, ends.tobytes(), self._ids.tobytes()))
+        data[:HEAD] = f"{self._tip} {_digest(memoryview(data)[HEAD:])} {FORM} {size}".ljust(HEAD).encode()
         with contextlib.suppress(OSError):  # reading works without the cache
-            durable.write(self.file, head + body, sync=False)
-            self._kept = len(self._records)
+            durable.write(self.file, data, sync=False)
+            self._stored = len(ends)
+
+
+class _Cached(Struct):
+    """What stands in the cache after the records' text: `ends` of the lines, `ids` as numbers."""
+
+    summary: Summary
+    ends: bytes
+    ids: bytes
+
+
+def _key(name: str) -> int:
+    """A record's id as a number of 64 bits."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
+
+
+def _digest(data: memoryview) -> str:
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
 @contextlib.contextmanager

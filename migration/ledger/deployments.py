@@ -7,15 +7,20 @@ restored revision as `revision` and the one taken back as `base_revision`, says 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
+
+import msgspec
+from msgspec import Struct, structs
 
 Record = Mapping[str, Any]
 
 LIVE = frozenset({"live", "unproven", "ungated"})  # the new code stayed
 UNDONE = frozenset({"rolled_back", "deleted"})  # what a rollback ends in
+_READ = 1_000  # deployments that are kept once they were read
 CLOSED = LIVE | UNDONE | {"restored", "abandoned"}
 
 
@@ -89,13 +94,153 @@ class KnownVersion:
     deployment: str
 
 
-@dataclass(frozen=True)
+class Brief(Struct, array_like=True, frozen=True):
+    """What is kept in memory of every deployment: enough to know which one is live. `places` are its records'."""
+
+    id: str
+    kind: str
+    outcome: str | None
+    to: str | None
+    places: list[int]
+
+    @property
+    def undid(self) -> bool:
+        """Whether it is a rollback that ended well."""
+        return self.kind == "rollback" and self.outcome in UNDONE
+
+
+class Summary(Struct):
+    """A ledger, read record by record: what every question needs, so that old records stay where they are."""
+
+    briefs: list[Brief] = msgspec.field(default_factory=list)  # in the chain's order
+    order: list[int] = msgspec.field(default_factory=list)  # oldest first: their indexes
+    holds: dict[str, Any] = msgspec.field(default_factory=dict)
+    touched: dict[str, list[int]] = msgspec.field(default_factory=dict)  # slug: which deployments have it
+    unreadable: int = 0
+    last_unreadable: Any = None
+
+    def copy(self) -> Summary:
+        touched = {slug: list(places) for slug, places in self.touched.items()}
+        return structs.replace(
+            self, briefs=list(self.briefs), order=list(self.order), holds=dict(self.holds), touched=touched
+        )
+
+
+class Folding:
+    """Adds records to a summary; `records` is where they stand."""
+
+    def __init__(self, summary: Summary, records: Sequence[Record]) -> None:
+        self.summary = summary
+        self.records = records
+        self._index = {brief.id: index for index, brief in enumerate(summary.briefs)}
+        self._seen: dict[int, dict[Any, int]] = {}
+
+    def add(self, record: Record, place: int) -> None:
+        """The next record, which stands at this place."""
+        kind, name = record["record"], _text(record, "deployment")
+        if kind == "intent" and name not in self._index:
+            self._begin(name, record, place)
+        elif kind in _LATER and name in self._index:
+            self._later(self._index[name], record, place)
+        elif kind == "unreadable":
+            self.summary.unreadable += 1
+            self.summary.last_unreadable = record
+        _hold(self.summary.holds, record)
+
+    def _begin(self, name: str, record: Record, place: int) -> None:
+        summary = self.summary
+        index = self._index[name] = len(summary.briefs)
+        summary.briefs.append(Brief(name, _text(record, "kind"), None, record.get("to"), [place]))
+        for one in record.get("functions") or ():
+            summary.touched.setdefault(one["slug"], []).append(index)
+        self._seen[index] = _versions(record)
+        position = len(summary.order)
+        while position and self._earlier(index, summary.order[position - 1]):
+            position -= 1
+        summary.order.insert(position, index)
+        self._seen = {index: self._seen[index]}
+
+    def _later(self, index: int, record: Record, place: int) -> None:
+        brief = self.summary.briefs[index]
+        outcome = record.get("outcome") if record["record"] == "outcome" else brief.outcome
+        self.summary.briefs[index] = Brief(brief.id, brief.kind, outcome, brief.to, [*brief.places, place])
+
+    def _earlier(self, one: int, other: int) -> bool:
+        """Whether one deployment found an older version of the same function live than another did.
+
+        The chain's order is that of the deployments, except for records that were queued on a machine without its git
+        remote: the platform's version of a function only grows, so the one that found the lower one began first.
+        """
+        mine, theirs = self._seen[one], self._found(other)
+        return any(version < theirs.get(function, 0) for function, version in mine.items())
+
+    def _found(self, index: int) -> dict[Any, int]:
+        """The versions that a deployment found live, by function id."""
+        if index not in self._seen:
+            self._seen[index] = _versions(self.records[self.summary.briefs[index].places[0]])
+        return self._seen[index]
+
+
+def _versions(intent: Record) -> dict[Any, int]:
+    befores = [one.get("before") or {} for one in intent.get("functions") or ()]
+    return {before["function_id"]: before["version"] for before in befores if before.get("function_id")}
+
+
+class Deployments(Sequence[Deployment]):
+    """The deployments, oldest first; each is read when it is asked for."""
+
+    def __init__(self, summary: Summary, records: Sequence[Record]) -> None:
+        self.summary = summary
+        self._records = records
+        self._read: dict[int, Deployment] = {}
+
+    def __len__(self) -> int:
+        return len(self.summary.order)
+
+    @overload
+    def __getitem__(self, place: int) -> Deployment: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Deployment, ...]: ...
+    def __getitem__(self, place: int | slice) -> Deployment | tuple[Deployment, ...]:
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(*place.indices(len(self))))
+        index = self.summary.order[place]
+        found = self._read.get(index)
+        if found is None:
+            intent, *later = (self._records[one] for one in self.summary.briefs[index].places)
+            found = _deployment(intent, later)
+            if len(self._read) < _READ or index == self.summary.order[-1]:
+                self._read[index] = found
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class History:
     """Every deployment of one environment, oldest first, and what else the records say."""
 
-    deployments: tuple[Deployment, ...]
-    holds: tuple[Record, ...]
-    records: tuple[Record, ...]
+    def __init__(self, records: Sequence[Record], summary: Summary) -> None:
+        self.records = records
+        self.deployments = Deployments(summary, records)
+        self.holds: tuple[Record, ...] = tuple(summary.holds.values())
+        self.summary = summary
+        self._briefs = [summary.briefs[index] for index in summary.order]
+
+    def plus(self, records: Sequence[Record]) -> History:
+        """The history with these records after its own."""
+        whole = _Joined(self.records, records)
+        folding = Folding(self.summary.copy(), whole)
+        for place, record in enumerate(records, len(self.records)):
+            folding.add(record, place)
+        return History(whole, folding.summary)
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        """Every function that a deployment had."""
+        return tuple(self.summary.touched)
 
     @property
     def newest(self) -> Deployment | None:
@@ -113,9 +258,12 @@ class History:
 
     def live_before(self, deployment: str | None) -> Deployment | None:
         """The deployment that was live when this one began (now, for None)."""
-        place = self._places.get(deployment or "", len(self.deployments))
-        live = self._live[place]
+        live = self._live[self.place(deployment or "")]
         return None if live is None else self.deployments[live]
+
+    def place(self, deployment: str) -> int:
+        """Where a deployment stands among them; after the last, where it is not there."""
+        return self._places.get(deployment, len(self.deployments))
 
     def find(self, deployment: str | None) -> Deployment | None:
         place = self._places.get(deployment or "")
@@ -136,18 +284,27 @@ class History:
 
     def undone(self, deployment: str) -> Deployment | None:
         """The rollback that took this deployment back, if one did."""
-        return self._undone.get(deployment)
+        place = self._undone.get(deployment)
+        return None if place is None else self.deployments[place]
 
     def left(self, slug: str, before: str = "") -> KnownVersion | None:
         """The last recorded live version of a function, by a deployment or a rollback; `before` that one began."""
         end = self._places.get(before, len(self.deployments))
-        return next((known for place, known in reversed(self._left.get(slug, ())) if place < end), None)
+        mine = {self.summary.briefs[index].id for index in self.summary.touched.get(slug, ())}
+        for place in range(end - 1, -1, -1):
+            brief = self._briefs[place]
+            if brief.id in mine and brief.outcome not in (None, "abandoned"):
+                change = self.deployments[place].change(slug)
+                if change and change.after:
+                    after = change.after
+                    return KnownVersion(slug, after.get("version"), after.get("source_digest"), brief.id)
+        return None
 
     # Indexes, so that each question takes the same time however long the ledger is
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {one.id: place for place, one in enumerate(self.deployments)}
+        return {brief.id: place for place, brief in enumerate(self._briefs)}
 
     @cached_property
     def _live(self) -> list[int | None]:
@@ -157,31 +314,30 @@ class History:
         """
         live: int | None = None
         found = []
-        for place, one in enumerate(self.deployments):
+        for place, brief in enumerate(self._briefs):
             found.append(live)
-            if one.kind == "rollback" and one.outcome in UNDONE:
-                live = self._places.get(one.to or "")
+            if brief.undid:
+                live = self._places.get(brief.to or "")
                 live = live if live is not None and live < place else None
-            elif one.stayed:
+            elif brief.outcome in LIVE:
                 live = place
         return [*found, live]
 
     @cached_property
-    def _undone(self) -> dict[str, Deployment]:
-        rollbacks = (one for one in self.deployments if one.kind == "rollback" and one.outcome in UNDONE)
-        return {name: one for one in rollbacks for name in undoes(self, one)}
+    def _undone(self) -> dict[str, int]:
+        """Which rollback took a deployment back, by place."""
+        return {
+            name: place
+            for place, brief in enumerate(self._briefs) if brief.undid
+            for name in self.undone_by(place, brief.to)
+        }  # fmt: skip
 
-    @cached_property
-    def _left(self) -> dict[str, list[tuple[int, KnownVersion]]]:
-        found: dict[str, list[tuple[int, KnownVersion]]] = {}
-        for place, one in enumerate(self.deployments):
-            for change in one.functions if one.outcome != "abandoned" else ():
-                if change.after:
-                    known = KnownVersion(
-                        change.slug, change.after.get("version"), change.after.get("source_digest"), one.id
-                    )
-                    found.setdefault(change.slug, []).append((place, known))
-        return found
+    def undone_by(self, place: int, to: str | None) -> Iterator[str]:
+        """The deployments, newest first, that were live after `to` when the one at this place began."""
+        current = self._live[place]
+        while current is not None and self._briefs[current].id != to:  # each began before the last: this ends
+            yield self._briefs[current].id
+            current = self._live[current]
 
 
 def agrees(revert: Record | None) -> bool:
@@ -191,27 +347,36 @@ def agrees(revert: Record | None) -> bool:
 
 def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
     """The deployments that a rollback takes back, newest first: all that were live after its `to`."""
-    found: list[str] = []
-    current = history.live_before(rollback.id)
-    while current is not None and current.id != rollback.to:  # each began before the last: this ends
-        found.append(current.id)
-        current = history.live_before(current.id)
-    return tuple(found)
+    return tuple(history.undone_by(history.place(rollback.id), rollback.to))
 
 
 def fold(records: Iterable[Record]) -> History:
     """The records of one environment, oldest first, as history. Records of unknown kinds are kept and passed over."""
-    known = tuple(records)
-    found: dict[str, tuple[Record, list[Record]]] = {}
-    holds: dict[str, Record] = {}
-    for record in known:
-        kind, name = record["record"], _text(record, "deployment")
-        if kind == "intent" and name not in found:
-            found[name] = (record, [])
-        elif kind in _LATER and name in found:
-            found[name][1].append(record)
-        _hold(holds, record)
-    return History(_ordered(_deployment(*parts) for parts in found.values()), tuple(holds.values()), known)
+    return History((), Summary()).plus(tuple(records))
+
+
+class _Joined(Sequence[Record]):
+    """Two sequences of records as one."""
+
+    def __init__(self, first: Sequence[Record], second: Sequence[Record]) -> None:
+        self.first, self.second = first, second
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __iter__(self) -> Iterator[Record]:
+        yield from self.first
+        yield from self.second
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Record, ...]: ...
+    def __getitem__(self, place: int | slice) -> Record | tuple[Record, ...]:
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(*place.indices(len(self))))
+        place = place + len(self) if place < 0 else place
+        return self.first[place] if place < len(self.first) else self.second[place - len(self.first)]
 
 
 def _reverted(holds: dict[str, Record], name: str, revert: Record | None) -> None:
@@ -223,25 +388,6 @@ def _reverted(holds: dict[str, Record], name: str, revert: Record | None) -> Non
         covered = hold.get("tip") in ((revert or {}).get("reverts") or ())
         if key == name or (not hold.get("revert") and (same or covered)):
             holds[key] = {**hold, "revert": revert}
-
-
-def _ordered(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
-    """Oldest first. That is the chain's order, except for records that were queued on a machine without its git
-    remote: the platform's version of a function only grows, so the deployment that found the lower one began first."""
-    ordered: list[Deployment] = []
-    for one in found:
-        place = len(ordered)
-        while place and _earlier(one, ordered[place - 1]):
-            place -= 1
-        ordered.insert(place, one)
-    return tuple(ordered)
-
-
-def _earlier(one: Deployment, other: Deployment) -> bool:
-    """Whether `one` found an older version of the same function live than `other` did."""
-    seen = {change.before.get("function_id"): change.before for change in other.functions if change.before}
-    shared = [(change.before, seen.get(change.before.get("function_id"))) for change in one.functions if change.before]
-    return any(mine["version"] < theirs["version"] for mine, theirs in shared if theirs and theirs.get("function_id"))
 
 
 def _hold(holds: dict[str, Record], record: Record) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from migration.base import durable
 from migration.base.clock import Clock
@@ -59,7 +59,7 @@ class Emergency:
                     found[path] = record
         return found
 
-    def deliver(self, known: Callable[[], Sequence[Record]], write: Callable[[Sequence[Record]], None],
+    def deliver(self, known: Callable[[], Sequence[Mapping[str, Any]]], write: Callable[[Sequence[Record]], None],
                 patience: float = PATIENCE) -> int:  # fmt: skip
         """Write the records that are not known yet and delete the files; returns how many records were written.
 

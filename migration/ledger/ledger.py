@@ -30,7 +30,7 @@ from migration.git.refs import HEADS, Move, Raced, Refs
 from migration.git.repository import NETWORK, Repository
 from migration.ledger import actor, chain
 from migration.ledger.chain import ChainReader
-from migration.ledger.deployments import History, fold
+from migration.ledger.deployments import History, Summary
 from migration.ledger.emergency import PATIENCE as PUSHING
 from migration.ledger.emergency import Emergency, QueueBusy
 from migration.ledger.mirror import Mirror
@@ -161,37 +161,38 @@ class Ledger:
                     self.fence.exclude(self.remote_refs)
         return self.mirror.tip
 
-    def records(self, fresh: bool = True) -> list[Record]:
+    def records(self, fresh: bool = True) -> Sequence[Mapping[str, Any]]:
         """Oldest first, each once; queued records are pushed if the remote takes them, or come last."""
+        return self.history(fresh).records
+
+    def history(self, fresh: bool = True) -> History:
+        """The records folded into deployments, queued ones last."""
         self.tip(fresh)
         if fresh and self.outage is None and self.emergency.waiting():
             self._offer()
-        known = self._reader.upto(self.mirror.tip)
-        self._name_unreadable(known)
-        seen = {record["id"] for record in known}
-        return known + [record for record in self.emergency.records() if record["id"] not in seen]
+        history = self._reader.upto(self.mirror.tip)
+        self._name_unreadable(history.summary)
+        if queued := self.emergency.records():
+            pushed = {record["id"] for record in history.records}
+            history = history.plus([record for record in queued if record["id"] not in pushed])
+        return history
 
-    def _name_unreadable(self, known: Sequence[Record]) -> None:
+    def _name_unreadable(self, known: Summary) -> None:
         """Once a run: how many records are passed over, and why the newest one is."""
-        bad = [record for record in known if record["record"] == "unreadable"]
-        if bad and len(bad) != self._unreadable:
-            many = count(len(bad), "record") + (" is" if len(bad) == 1 else " are")
-            why = bad[-1].get("why") or "it is not a record"
+        if known.unreadable and known.unreadable != self._unreadable:
+            many = count(known.unreadable, "record") + (" is" if known.unreadable == 1 else " are")
+            last = known.last_unreadable
             self.observer.warn(
                 f"{many} unreadable in the ledger of {self.environment} and passed over; the newest is commit "
-                f"{bad[-1]['id'][:12]}: {why}."
+                f"{last['id'][:12]}: {last['why']}."
             )
-        self._unreadable = len(bad)
+        self._unreadable = known.unreadable
 
     def _offer(self) -> None:
         """One try of a reading command to push queued records; silent on failure: the next command tries again."""
         with contextlib.suppress(ServiceFailed, Refused):
             if late := self.flush(failures=1, patience=GLANCE):
                 self.observer.note(f"Pushed {count(late, 'queued record')} to the ledger.")
-
-    def history(self, fresh: bool = True) -> History:
-        """The records folded into deployments."""
-        return fold(self.records(fresh))
 
     # Writing
 
@@ -237,7 +238,9 @@ class Ledger:
         patience = 0.0 if self._busy else min(patience, self.repository.patience)
         try:
             return self.emergency.deliver(
-                lambda: self._reader.upto(self.tip()), lambda late: self._write(late, failures=failures), patience
+                lambda: self._reader.upto(self.tip()).records,
+                lambda late: self._write(late, failures=failures),
+                patience,
             )
         except QueueBusy as busy:
             if not self._busy:
