@@ -79,7 +79,7 @@ def best(action: Callable[[], object]) -> float:
 
 
 QUESTIONS = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from migration.git.repository import AUTHOR, Repository
 from migration.inspect.history import row
@@ -90,7 +90,8 @@ history = ChainReader(repository, Path(sys.argv[2])).upto(repository.revision(sy
 history.live, history.newest, history.undone("x"), history.left("function-0"), history.slugs, history.holds
 asked = time.perf_counter() - began
 rows = sum(1 for one in history.deployments if row(history, one)) if len(sys.argv) > 4 else 0
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+[line] = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM")]
+memory = int(line.split()[1]) / 1024  # ru_maxrss would begin with the parent's
 print(json.dumps({"asked": asked, "all": time.perf_counter() - began, "rows": rows, "memory": memory}))
 """
 

@@ -35,7 +35,7 @@ def test_strange_records_stop_no_verb(tmp_path: Path, sandbox: Running) -> None:
     stage.change(2)
     before = {path for path in tmp_path.rglob("*.jsonl") if ".cutover" not in path.parts}
     assert plan.make(stage.context()).functions[0].action == "update"
-    assert deploy.run(stage.context(), yes=True, gate=False).exit_code == 0
+    assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
     assert status.run(stage.context()).functions[0].version == 2
     assert len(history.run(stage.context()).deployments) == 2
     assert rollback.run(stage.context()).exit_code in (0, 4)
