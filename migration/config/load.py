@@ -86,10 +86,18 @@ def _own(config: Config) -> list[tuple[KeyPath, str]]:
     return problems
 
 
+def _quoted(document: Document, path: KeyPath, why: str) -> str:
+    """Text that YAML takes for something else, such as the revision 45397e1 for a number."""
+    if path not in document.written or not why.startswith(schema.NOT_TEXT):
+        return why
+    return f"should be text, and YAML reads {document.written[path]} as another kind: put it in quotes"
+
+
 def _lines(file: Path, document: Document, problems: list[tuple[KeyPath, str]]) -> list[str]:
     rows = []
     for path, why in problems:
         line, column = document.mark(path)
         shown = ".".join(str(part) for part in path if part != "again") or "(top)"
+        why = _quoted(document, path, why)
         rows.append((line, column, f"{file.name}:{line}:{column}: {shown}: {schema.plain(why)}"))
     return [text for _, _, text in sorted(set(rows))]

@@ -25,6 +25,7 @@ Problems = list[tuple[KeyPath, str]]
 Rule = Callable[[Any], Any]
 # A ${NAME} without a value stays in the text between these two signs (private use) until a verb needs it.
 OPEN, CLOSE = "\ue000", "\ue001"
+NOT_TEXT = "should be text, got "
 _SHOWN = 60  # characters of a value
 _ADDRESS = re.compile(r"https?://([\w.{}-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 _NO_REF = re.compile(r"^[-/.]|[/.]$|\.\.|//|/\.|@\{|\.lock(/|$)|[\x00-\x20\x7f~^:?*\[\\]")
@@ -109,8 +110,9 @@ def _secret(value: Any) -> Secret:
 
 def _pattern(value: Any) -> str:
     """A regular expression that means the same to this Python and to later ones."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"should be a regular expression, got {shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        quoted = "; put it in quotes" if isinstance(value, float) else ""
+        raise ValueError(f"should be a regular expression, got {shown(value)}{quoted}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)

@@ -26,11 +26,12 @@ _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "fals
 
 @dataclass
 class Document:
-    """Plain data, and the line and column (from 1) of each key and value by its path."""
+    """Plain data, the line and column (from 1) of each key and value by its path, and unquoted values as written."""
 
     data: Any
     marks: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
     problems: list[tuple[KeyPath, str]] = field(default_factory=list)
+    written: dict[KeyPath, str] = field(default_factory=dict)
 
     def mark(self, path: KeyPath) -> tuple[int, int]:
         """Where the path stands, or its nearest parent that is written."""
@@ -97,7 +98,10 @@ class _Builder:
         text = self.fill(node.value)
         if "\0" in text:  # no path, argument or header can hold one
             self.document.problems.append((path, "holds the character NUL"))
-        return text if node.style else plain(text)
+        if node.style:
+            return text
+        self.document.written[path] = text
+        return plain(text)
 
 
 def plain(text: str) -> Any:

@@ -269,3 +269,39 @@ def test_an_environment_whose_name_git_cannot_carry_is_told_with_its_line(tmp_pa
     bare = name.strip("'")
     found = [row for row in _mistakes(tmp_path, SMALL.replace("prod:", f"{name}:", 1)) if "names a git ref" in row]
     assert len(found) == 1 and found[0].startswith("config.yaml:7:3:") and f"environments.{bare}:" in found[0]
+
+
+@pytest.mark.parametrize("written", ["45397e1", "0123456", "1234567", "1e5", "true", "1.0"])
+def test_revision_that_is_a_number_to_yaml_wants_quotes(tmp_path: Path, written: str) -> None:
+    """A short revision of digits and one e is a number in YAML; the message shows it as it was written."""
+    (row,) = _mistakes(tmp_path, SMALL.replace("path: app", f"path: app\n  base: {written}"))
+    assert row.startswith("config.yaml:7:9: app.base: ") or "app.base: " in row
+    assert f"YAML reads {written} as another kind: put it in quotes" in row
+    assert _load(tmp_path, SMALL.replace("path: app", f'path: app\n  base: "{written}"')).app.base == written
+
+
+def test_pattern_that_is_a_number_wants_quotes(tmp_path: Path) -> None:
+    assert any("in quotes" in row for row in _mistakes(tmp_path, SMALL + "signals: {failure: 1e5}\n"))
+
+
+@pytest.mark.parametrize(
+    "address,good",
+    [
+        ("https://api.example.com", True), ("http://localhost:54321", True), ("http://127.0.0.1:1", True),
+        ("http://[::1]:1", True), ("http://x.localhost", True), ("http://127.8.9.1", True),
+        ("http://api.supabase.com", False), ("http://192.168.1.5", False), ("http://127.0.0.1.example.com", False),
+        ("http://localhost.example.com", False), ("http://0.0.0.0:1", False), ("http://2130706433", False),
+        ("http://[::ffff:8.8.8.8]", False), ("HTTP://x.example", False), ("ftp://localhost", False),
+    ],
+)  # fmt: skip
+def test_keys_never_travel_in_clear(tmp_path: Path, address: str, good: bool) -> None:
+    """HTTPS outside this machine, for the Management API, the project, and every provider."""
+    text = SMALL.replace('"https://{project_ref}.supabase.co"', f"'{address}'") + (
+        f"providers: {{p: {{kind: openai, url: '{address}'}}}}\n"
+    )
+    text = text.replace("access_token", f"api_url: '{address}'\n    access_token")
+    if good:
+        assert _load(tmp_path, text).environments["prod"].api_url == address
+        return
+    paths = [row.split(": ")[1] for row in _mistakes(tmp_path, text)]
+    assert set(paths) == {"environments.prod.url", "environments.prod.api_url", "providers.p.url"}

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from migration.base.clock import VirtualClock
 from migration.base.finding import Finding, addressed, worst_first
+from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.clients.openrouter import Model
-from migration.config.settings import Price
-from migration.providers import openrouter
+from migration.config.settings import Price, ProviderSettings
+from migration.providers import openrouter, proofs
 from migration.providers.openrouter import Tokens
 from tests.support.clinic import MODEL, Clinic, clinic
 from tests.support.retries import repeating
@@ -155,3 +158,41 @@ def test_commands_carry_the_environment_they_are_about() -> None:
 def test_errors_come_before_warnings_and_each_once() -> None:
     warning, error = Finding("a", "p", "e", "f", "warning"), Finding("b", "p", "e", "f")
     assert worst_first([warning, error, warning]) == [error, warning]
+
+
+@pytest.mark.parametrize("suffix", [":nitro", ":floor", ":exacto", ":online", ":nitro:online"])
+def test_routing_suffix_is_no_other_model(sick: Clinic, suffix: str) -> None:
+    """It belongs to the request; the list and the bill have the model without it."""
+    found = sick.context()
+    settings = structs.replace(found.config.providers["openrouter"], model=MODEL + suffix)
+    assert settings.listed == MODEL
+    access = replace(found.environment.providers["openrouter"], settings=settings)
+    found.environment = replace(found.environment, providers={"openrouter": access})
+    assert found.check_provider() == []
+
+
+@pytest.mark.parametrize("suffix", [":free", ":thinking", ":nitr", ""])
+def test_other_suffixes_are_models_of_their_own(suffix: str) -> None:
+    assert ProviderSettings(kind="openrouter", model=f"a/b{suffix}").listed == f"a/b{suffix}"
+
+
+@pytest.mark.parametrize(
+    "key,kind",
+    [({"limit": 0.1, "limit_reset": None}, None), ({"limit": 0.003}, "key_limit"), ({"limit": 0}, "key_limit")],
+)
+def test_key_that_cannot_pay_is_not_accepted(sick: Clinic, key: dict[str, Any], kind: str | None) -> None:
+    """A rest that rounds to nothing pays for no request: the provider would answer 403."""
+    sick.programs({"key": key})
+    context = sick.context()
+    access = context.environment.providers["openrouter"]
+    proof = proofs.check_key(access, Secret(sick.key), context.config, context.clock.now(), Retry())
+    assert proof.accepted is (kind is None)
+    assert [each.kind for each in proof.findings if each.severity == "error"] == ([kind] if kind else [])
+
+
+def test_account_without_credit_is_not_accepted(sick: Clinic) -> None:
+    sick.programs({"credit": 0})
+    context = sick.context()
+    access = context.environment.providers["openrouter"]
+    proof = proofs.check_key(access, Secret(sick.key), context.config, context.clock.now(), Retry())
+    assert (proof.accepted, proof.findings[0].kind) == (False, "no_credit")
