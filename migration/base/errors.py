@@ -26,12 +26,12 @@ class CutoverError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *steps: Step | Steps | str, **data: Any) -> None:
+    def __init__(self, message: str, *steps: Step | Steps, **data: Any) -> None:
         if not message:
             raise ValueError("an error needs a message")
         super().__init__(message)
         self.message = message
-        self.steps: tuple[Step | str, ...] = tuple(
+        self.steps: tuple[Step, ...] = tuple(
             part for step in steps if step for part in (step.steps if isinstance(step, Steps) else (step,))
         )
         self.data = data
@@ -40,11 +40,6 @@ class CutoverError(Exception):
     def hint(self) -> str:
         """The steps as text, a line each."""
         return "\n".join(map(str, self.steps))
-
-    @property
-    def told(self) -> str:
-        """All of it in one line, for a place within other text."""
-        return f"{self.message} Type: {self.hint}" if self.hint else self.message
 
 
 class Failed(CutoverError):
@@ -77,7 +72,7 @@ class ApiError(ServiceFailed):
     def __init__(
         self,
         message: str,
-        *steps: Step | Steps | str,
+        *steps: Step | Steps,
         status: int,
         body: str,
         operation: str,

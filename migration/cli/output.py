@@ -11,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migration.base.command import CURRENT, Do, Step
+from migration.base.command import Do, Step, lines
 from migration.base.errors import Refused
-from migration.base.finding import lines, named
 from migration.base.plain import plain
 from migration.cli.progress import Lines
 from migration.cli.sink import Masked, gate, one_line
@@ -104,17 +103,15 @@ class Output:
         self._stdout.write(one_line(value) + "\n")
         self._stdout.flush()
 
-    def error(self, message: str, steps: Sequence[Step | str], code: int, data: dict[str, Any]) -> None:
+    def error(self, message: str, steps: Sequence[Step], code: int, data: dict[str, Any]) -> None:
         self.quiet()
         self.errors.print(
             gate(message), style="bold red" if self.errors.is_terminal else None, markup=False, emoji=False
         )
-        shown = [named(step, CURRENT.env) if isinstance(step, str) else step for step in steps]
-        for step in shown:
-            for line in lines(step):
-                self.errors.print(gate(line).replace("\n", "\\n"))
+        for line in lines(steps):
+            self.errors.print(gate(line).replace("\n", "\\n"))
         if self.json:
-            hint = "\n".join(map(str, shown))
+            hint = "\n".join(map(str, steps))
             self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}})
 
     def ask(self, question: str, *, hidden: bool = False) -> str:

@@ -1,6 +1,6 @@
 """The only import of httpx: one call, one total deadline, and three honest ways to fail.
 
-httpx's own timeout counts per read, so that a body that trickles holds it for ever; here a call runs on an
+httpx's own timeout counts per read, so that a body that trickles never ends; here a call runs on an
 event loop of its own thread under one deadline.  Nothing is sent twice by itself: `again.retrying` is for reads.
 """
 
@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 
 import httpx
 
+from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused, ServiceFailed, Unknown, Unreachable
 
 T = TypeVar("T")
 FilePart = tuple[str, tuple[str | None, bytes, str | None]]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
-_AGAIN = "look at the network and at the service's status page, then run the command again"
+_AGAIN = (Do("check the network and the service's status page"), AGAIN)
 _LINES = 32
 
 
@@ -133,8 +134,8 @@ class Http:
     def _broken(self, sent: bool, method: str, url: str, why: str) -> ServiceFailed:
         where = url.split("?")[0]
         if sent:
-            return Unknown(f"{self.name} did not answer {method} {where} ({why})", _AGAIN, operation=method)
-        return Unreachable(f"{self.name} cannot be reached at {where} ({why})", _AGAIN, operation=method)
+            return Unknown(f"{self.name} did not answer {method} {where} ({why})", *_AGAIN, operation=method)
+        return Unreachable(f"{self.name} cannot be reached at {where} ({why})", *_AGAIN, operation=method)
 
     @contextlib.contextmanager
     def _line(self) -> Iterator[_Line]:
@@ -170,12 +171,12 @@ def _sendable(name: str, headers: Mapping[str, str]) -> dict[str, str]:
     for key, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             what = f"The header {key} for {name} holds a character that cannot be sent: nothing was sent."
-            raise Refused(what, "look for a badly copied value in .env (or in the headers of config.yaml)")
+            raise Refused(what, Do("look for a badly copied value in .env or in the headers of config.yaml"))
     return dict(headers)
 
 
 class _Sent:
-    """Whether any byte of the request has left: told by httpcore's trace."""
+    """Whether any byte of the request has left: as seen by httpcore's trace."""
 
     def __init__(self) -> None:
         self.any = False
@@ -187,7 +188,7 @@ class _Sent:
 
 @cache
 def _trust(plain: bool) -> ssl.SSLContext:
-    """One for all clients, since reading the authorities takes long. A service without TLS trusts nobody with it."""
+    """One for all clients, since reading the authorities takes long. A service without TLS is not trusted with it."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context()
 
 

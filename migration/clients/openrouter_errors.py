@@ -9,6 +9,7 @@ from typing import Any
 
 from migration.base.command import Do, Step, inv
 from migration.base.errors import ApiError
+from migration.base.secrets_type import mask
 
 KEYS = "https://openrouter.ai/settings/keys"
 CREDITS = "https://openrouter.ai/settings/credits"
@@ -140,7 +141,7 @@ def _code(error: Mapping[str, Any], otherwise: int) -> int:
 
 
 def _of(status: int, error: Mapping[str, Any], body: Any, *, inside: bool = False) -> Trouble:
-    text = str(error.get("message") or (" ".join(body.split())[:200] if isinstance(body, str) else ""))
+    text = str(error.get("message") or (mask(" ".join(body[:5000].split()))[:200] if isinstance(body, str) else ""))
     return Trouble(_kind(status, text, error), status, text, inside)
 
 

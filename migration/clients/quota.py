@@ -53,7 +53,7 @@ def endpoint(path: str) -> str:
 
 
 def read(name: str, answer: Answer) -> Quota | None:
-    """None without the three headers `X-RateLimit-Limit`, `-Remaining` and `-Reset`, or when one is no number."""
+    """None without the three headers `X-RateLimit-Limit`, `-Remaining` and `-Reset`, or when one is not a number."""
     given = [answer.headers.get(f"x-ratelimit-{word}", "") for word in ("limit", "remaining", "reset")]
     if not all(text.strip().isdecimal() for text in given):
         return None

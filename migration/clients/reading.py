@@ -11,6 +11,8 @@ from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from migration.base.secrets_type import mask
+
 from .http import Answer
 
 T = TypeVar("T")
@@ -45,7 +47,7 @@ def rows(kind: type[T], data: Any) -> list[T]:
 
 def short(answer: Answer) -> str:
     """The beginning of an answer, for a message."""
-    return cut(repr(" ".join(answer.text[:1000].split())))
+    return cut(repr(mask(" ".join(answer.text[:5000].split()))))
 
 
 def cut(text: str, most: int = 120) -> str:

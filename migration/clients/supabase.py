@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from migration.base.command import AGAIN, Do, Step
 from migration.base.errors import ApiError, Unknown
 from migration.base.retry import Retry
-from migration.base.secrets_type import Secret
+from migration.base.secrets_type import Secret, mask
 
 from . import reading
 from .http import Answer, Http, retry_after
@@ -133,8 +133,8 @@ def _message(answer: Answer) -> str:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        return " ".join(answer.text[:1000].split())[:200]
-    message = str(content.get("message") or content.get("error") or answer.text[:200])
+        return mask(" ".join(answer.text[:5000].split()))[:200]
+    message = str(content.get("message") or content.get("error") or mask(answer.text[:5000])[:200])
     missing = content.get("missing_permissions")
     return f"{message} (missing: {', '.join(map(str, missing))})" if isinstance(missing, list) and missing else message
 

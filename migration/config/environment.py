@@ -10,7 +10,6 @@ from typing import Any
 
 from migration.base.command import inv
 from migration.base.errors import Refused
-from migration.base.finding import flag
 from migration.base.secrets_type import Secret
 from migration.config import envfile
 from migration.config import load as configuration
@@ -62,11 +61,6 @@ class Environment:
     providers: dict[str, ProviderAccess] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)
     logs: LogSettings = field(default_factory=LogSettings)
-
-    @property
-    def flag(self) -> str:
-        """The flag that names this environment in a command."""
-        return flag(self.name)
 
     @property
     def log_queries(self) -> int | None:

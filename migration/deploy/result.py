@@ -69,7 +69,7 @@ class DeployResult:
     phases: tuple[dict[str, Any], ...] = ()
     gate: dict[str, Any] = field(default_factory=dict)
     message: str = ""
-    next: tuple[Step | str, ...] = ()
+    next: tuple[Step, ...] = ()
     exit_code: int = 0
     notes: tuple[str, ...] = ()
 
@@ -131,7 +131,7 @@ class Outcome:
     exposed: float = 0.0
     restored: float | None = None
     hold: dict[str, Any] | None = None
-    steps: tuple[Step | str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass
@@ -262,7 +262,7 @@ class OutcomeWriter:
         )
 
 
-def _next(outcome: Outcome) -> tuple[Step | str, ...]:
+def _next(outcome: Outcome) -> tuple[Step, ...]:
     """What removes the cause, then the commands that go on; where a person must look first, that alone."""
     first = tuple(step for step in outcome.steps if step != AGAIN)
     if first and isinstance(first[0], Command) and first[0].verb == "status":

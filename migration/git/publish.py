@@ -58,7 +58,7 @@ class RevertResult:
     branch: str = ""
     reverts: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
-    steps: tuple[Step | str, ...] = ()
+    steps: tuple[Step, ...] = ()
     revert: str = ""
 
     @property

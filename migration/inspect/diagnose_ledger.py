@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from migration.base.clock import minute
 from migration.base.command import Do, Step, Steps, inv, sh, steps, then
 from migration.base.errors import CutoverError
-from migration.base.finding import Finding, values
+from migration.base.finding import Finding
 from migration.base.numbers import count
 from migration.deploy import hold as holds
 from migration.inspect.examination import Examination
@@ -45,7 +45,7 @@ def takes_refs(exam: Examination) -> Iterator[Finding]:
         ledger.refs.check()
         cannot = probe(ledger)
     except CutoverError as error:
-        cannot, first = error.message, values(error.steps) or (inv("status"),)
+        cannot, first = error.message, error.steps or (inv("status"),)
     if cannot:
         problem = f"{ledger.refs.place} cannot carry the ledger and the lock"
         yield Finding("refs", problem, cannot, Steps(then(first, inv("doctor", fix=True))))

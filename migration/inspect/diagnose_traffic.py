@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from migration.base.command import Do, Steps, chain, inv, sh, steps, then
 from migration.base.errors import ServiceFailed
-from migration.base.finding import Finding, values
+from migration.base.finding import Finding
 from migration.base.numbers import count
 from migration.clients.openrouter_errors import MEANING, classify
 from migration.config import logsql, signals
@@ -36,7 +36,7 @@ def find(exam: Examination) -> Iterator[Finding]:
         yield from _unset(exam)
         yield from _versions(exam)
     except ServiceFailed as error:
-        fix = Steps(then(values(error.steps), inv("logs", since="10m")))
+        fix = Steps(then(error.steps, inv("logs", since="10m")))
         yield Finding("logs", "the logs cannot be read", error.message, fix, "warning")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, Refused
-from migration.base.finding import Finding, addressed, unmeasured, worst_first
+from migration.base.finding import Finding, unmeasured, worst_first
 from migration.base.numbers import count
 from migration.context import Context
 from migration.inspect import (
@@ -77,7 +77,7 @@ def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:
         context.observer.step("doctor", detail=name)
         found += _probe(name, probe, exam)
     context.observer.done("doctor", detail=count(len(found), "finding"))
-    return worst_first(addressed(found, context.environment.name))
+    return worst_first(found)
 
 
 def _probe(name: str, probe: Probe, exam: Examination) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ class StatusResult:
     holds: tuple[dict[str, Any], ...]
     message: str
     notes: tuple[str, ...]
-    next: tuple[Step | str, ...]
+    next: tuple[Step, ...]
     exit_code: int = 0
 
 
@@ -145,7 +145,7 @@ def _summary(one: Deployment) -> Summary:
 
 def _words(
     context: Context, history: History, pending: Recovery | None, stopped: Recovery | None, rows: Sequence[Row]
-) -> tuple[str, tuple[Step | str, ...]]:
+) -> tuple[str, tuple[Step, ...]]:
     env = context.environment.name
     if stopped:
         return stopped.message, stopped.next

@@ -112,7 +112,10 @@ class Ledger:
     @property
     def offline(self) -> str | None:
         """How old what this clone knows is, `outage` in a sentence, and what to type."""
-        return f"{self._age()}{self.outage.told}" if self.outage else None
+        if self.outage is None:
+            return None
+        steps = ", ".join(map(str, self.outage.steps))
+        return f"{self._age()}{self.outage.message}{f' ({steps})' * bool(steps)}"
 
     def glance(self) -> None:
         """For a command that only reads: if the remote does not answer soon, show what this clone knows.

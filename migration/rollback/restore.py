@@ -31,7 +31,7 @@ class RestoreFailure:
     outcome: str
     message: str
     exit_code: int
-    steps: tuple[Step | str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 class Restore:
@@ -178,6 +178,6 @@ class Restore:
         self._close("unfinished", f"interrupted by {error}", release=True)
 
 
-def _then(steps: tuple[Step | str, ...], again: Step) -> tuple[Step | str, ...]:
+def _then(steps: tuple[Step, ...], again: Step) -> tuple[Step, ...]:
     """The error's own steps, and the rollback once more."""
     return tuple(dict.fromkeys((*steps, again)))

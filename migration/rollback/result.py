@@ -40,5 +40,5 @@ class RollbackResult:
     phases: tuple[Mapping[str, Any], ...] = ()
     message: str = ""
     notes: tuple[str, ...] = ()
-    next: tuple[Step | str, ...] = ()
+    next: tuple[Step, ...] = ()
     exit_code: int = 0

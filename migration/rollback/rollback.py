@@ -141,7 +141,7 @@ class _Rollback:
         code = 5 if waits or differing else {"pass": 0, "fail": 1}.get(proof.verdict, 4)
         texts = (self.restore.message(seconds) if seconds is not None else "", revert.message if revert else "")
         differs = [f"{slug} in git differs from what is live again." for slug in differing]
-        steps: list[Step | str] = [*(revert.steps if revert else ()), *proof.steps, *git.forward(revert)]
+        steps: list[Step] = [*(revert.steps if revert else ()), *proof.steps, *git.forward(revert)]
         if differing:
             steps.insert(0, inv("plan", diff=True))
         return RollbackResult(

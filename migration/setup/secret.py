@@ -69,7 +69,7 @@ class SecretResult:
     """The state of every secret; `uploaded` names what `--set` sent."""
 
     secrets: tuple[SecretState, ...]
-    next: tuple[str | Steps, ...] = ()
+    next: tuple[Steps, ...] = ()
     uploaded: tuple[str, ...] = ()
     message: str = ""
 

@@ -23,7 +23,7 @@ from invoke.program import Program
 from migration import context as contexts
 from migration.base.clock import Clock
 from migration.base.command import Do, Steps
-from migration.base.finding import Finding, values
+from migration.base.finding import Finding
 from migration.cli import dispatch, verbs
 from migration.cli.output import Output
 from migration.context import Context
@@ -141,7 +141,7 @@ class Typist:
 
 
 def _steps(fix: str | Steps) -> list[Any]:
-    return list(fix.steps if isinstance(fix, Steps) else values([fix]))
+    return list(fix.steps)
 
 
 def commands(fix: str | Steps) -> list[list[str]]:

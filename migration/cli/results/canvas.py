@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from migration.base.clock import minute
-from migration.base.command import Step, Steps
-from migration.base.finding import lines
+from migration.base.command import Step, Steps, lines
 from migration.cli.sink import gate
 
 Data = Mapping[str, Any]
@@ -73,9 +72,9 @@ class Canvas:
         for step in data.get("next") or ():
             self.hint(step)
 
-    def hint(self, text: str | Step | Steps, indent: str = "") -> None:
+    def hint(self, step: Step | Steps, indent: str = "") -> None:
         """What to type, and what to do before."""
-        for line in lines(text):
+        for line in lines(step.steps if isinstance(step, Steps) else [step]):
             self.say(f"{indent}{line}".replace("\n", "\\n"), "cyan")
 
 

@@ -9,7 +9,8 @@ import pytest
 from msgspec import structs
 
 from migration.base.clock import VirtualClock
-from migration.base.finding import Finding, addressed, worst_first
+from migration.base.command import inv, steps
+from migration.base.finding import Finding, worst_first
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.clients.openrouter import Model
@@ -148,15 +149,9 @@ def test_a_provider_out_of_reach_is_a_warning(sick: Clinic) -> None:
     assert [(each.kind, each.severity) for each in found.values()] == [("unreachable", "warning")]
 
 
-def test_commands_carry_the_environment_they_are_about() -> None:
-    one = Finding("k", "p", "e", "inv init, then: inv secret --set && inv deploy --plan abc")
-    assert addressed([one], "prod")[0].fix == one.fix
-    fix = "inv init, then: inv secret --env sandbox --set && inv deploy --env sandbox --plan abc"
-    assert addressed(addressed([one], "sandbox"), "sandbox")[0].fix == fix
-
-
 def test_errors_come_before_warnings_and_each_once() -> None:
-    warning, error = Finding("a", "p", "e", "f", "warning"), Finding("b", "p", "e", "f")
+    fix = steps(inv("doctor"))
+    warning, error = Finding("a", "p", "e", fix, "warning"), Finding("b", "p", "e", fix)
     assert worst_first([warning, error, warning]) == [error, warning]
 
 
