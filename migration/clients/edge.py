@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from migration.base.command import Do, inv
 from migration.base.errors import ApiError, ConfigError, ServiceFailed
-from migration.base.secrets_type import Secret, mask
+from migration.base.secrets_type import Secret
 
 from . import reading
 from .http import Answer, Http
