@@ -15,6 +15,7 @@ from migration.clients.supabase_types import Function, SecretDigest, same
 from migration.deploy import hold, recovery, snapshot
 from migration.deploy.snapshot import Snapshot
 from migration.deploy.staging import FunctionSpec
+from migration.git import revert
 from migration.source import differences, reader
 from migration.source.differences import Unchanged
 from migration.source.reader import Absent
@@ -181,7 +182,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     watched = context.config.migration.unchanged
     now = _read(context, slugs, locked)
     sources = reader.whole(_present(context, now))
-    base = now.history.base(_first_base(context), _fresh(sources, now.history))
+    base = _base(context, now.history, _fresh(sources, now.history))
     past = begin([lambda: _past(context, base, [*slugs, *watched])])
     pending = recovery.look(context, now.history, now.live)
     judged = {item.slug: item for item in _items(context, list(sources.values()), now, past, diff, pending)}
@@ -270,15 +271,21 @@ def _past(context: Context, base: str, slugs: list[str]) -> dict[str, Source] | 
         return None
 
 
-def _first_base(context: Context) -> str:
+def _base(context: Context, history: History, slugs: Sequence[str]) -> str:
+    """The base revision; app.base counts where the ledger has none. Refused where neither can be had."""
     named = context.config.app.base
-    if not named:
-        return ""
-    found = context.repository.revision(named)
-    if found is None:
+    found = (named and context.repository.revision(named)) or ""
+    base = history.base(found, slugs)
+    if base or not named:
+        return base
+    reader.reader(context).bring(named)
+    found = context.repository.revision(named) or ""
+    if not found:
         text = f"app.base {named} is not a commit of {context.app}."
-        raise Refused(text, Do("set app.base in config.yaml, or fetch it:"), sh("git", "-C", str(context.app), "fetch"))
-    return found
+        raise Refused(
+            text, Do("correct app.base in config.yaml, or fetch it:"), *revert.how_to_fetch(context.repository)
+        )
+    return history.base(found, slugs)
 
 
 def _items(

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from migration.base.command import AGAIN
@@ -24,15 +25,53 @@ _proven: set[tuple[Path, Path]] = set()
 _trees: dict[tuple[Path, str], str] = {}
 
 
-def tree(repository: Repository, revision: str, state: Path) -> Path:
+Select = Callable[["Listing"], Collection[str]]
+
+
+class Listing:
+    """The files of the app at a revision, read from git's objects without a checkout: path to mode and blob."""
+
+    def __init__(self, repository: Repository, tree: str) -> None:
+        self.repository, self.tree = repository, tree
+        where = [repository.prefix.rstrip("/")] if repository.prefix else []
+        names = repository.git("ls-tree", "-r", "-z", "--full-tree", tree, "--", *where).names
+        heads = [(entry.split("\t", 1)[1], entry.split("\t", 1)[0].split(" ")) for entry in names]
+        self.entries = {path.removeprefix(repository.prefix): (mode, blob) for path, (mode, kind, blob) in heads
+                        if kind == "blob"}  # fmt: skip
+
+    def read(self, paths: Collection[str]) -> dict[str, bytes]:
+        """The bytes of these files (of a symlink its target); what this clone lacks arrives in one fetch."""
+        wanted = [path for path in paths if path in self.entries]
+        blobs = [self.entries[path][1] for path in wanted]
+        self.fetch(blobs)
+        out = self.repository.git("cat-file", "--batch", stdin="\n".join([*blobs, ""]).encode(), timeout=300).out
+        found: dict[str, bytes] = {}
+        for path in wanted:
+            head, _, rest = out.partition(b"\n")
+            size = int(head.split(b" ")[2])
+            found[path], out = rest[:size], rest[size + 1 :]
+        return found
+
+    def fetch(self, blobs: Collection[str]) -> None:
+        """A blobless clone would else fetch file by file (https://git-scm.com/docs/partial-clone)."""
+        if not self.repository.promisor:
+            return
+        walk = ["rev-list", "--objects", "--missing=print", "--no-object-names", self.tree]
+        lines = self.repository.git(*walk, timeout=300).text.splitlines()
+        missing = sorted({line[1:] for line in lines if line.startswith("?")} & set(blobs))
+        if missing:
+            self.repository.fetch_objects(missing)
+
+
+def tree(repository: Repository, revision: str, state: Path, select: Select | None = None) -> Path:
     """The app's folder as it was at a revision, below `state`; written once for each tree, then checked and reused.
 
-    Refused for an unknown revision.
+    `select` chooses the files to write, all of the app's without it. Refused for an unknown revision.
     """
     found = _trees.get((repository.path, revision)) or _named(repository, revision)
-    top = state.resolve() / "trees" / found
+    top = state.resolve() / "trees" / (f"{found}.part" if select else found)
     if not _whole(repository, top):
-        _make(repository, found, top)
+        _make(repository, found, top, select)
     return top / FILES / repository.prefix
 
 
@@ -72,17 +111,42 @@ def _at(top: Path) -> dict[str, str]:
     return {"GIT_INDEX_FILE": str(top / INDEX), "GIT_WORK_TREE": str(top / FILES)}
 
 
-def _make(repository: Repository, tree: str, top: Path) -> None:
+def _make(repository: Repository, tree: str, top: Path, select: Select | None) -> None:
+    listing = Listing(repository, tree)
+    chosen = select(listing) if select else listing.entries
+    paths = [path for path in listing.entries if path in chosen or path.endswith(".gitattributes")]
+    listing.fetch([listing.entries[path][1] for path in paths])
+    lines = [
+        *_attributes(repository, tree),
+        *(_line(repository.prefix + path, *listing.entries[path]) for path in paths),
+    ]
     top.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix="draft-", dir=top.parent))
     try:
-        (draft / FILES).mkdir()
-        repository.git(*PLAIN, "read-tree", tree, env=_at(draft))
+        (draft / FILES / repository.prefix).mkdir(parents=True)
+        index = "".join(dict.fromkeys(lines)).encode("utf-8", "surrogateescape")
+        repository.git(*PLAIN, "update-index", "-z", "--index-info", stdin=index, env=_at(draft))
         repository.git(*PLAIN, *QUIET, "checkout-index", "--all", "--force", "--index", env=_at(draft), timeout=300)
         _settle(repository, draft, top)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     _prune(top.parent)
+
+
+def _line(path: str, mode: str, blob: str) -> str:
+    return f"{mode} {blob}\t{path}\0"
+
+
+def _attributes(repository: Repository, tree: str) -> list[str]:
+    """Every .gitattributes: those above the app decide its line endings too."""
+    names = repository.git("ls-tree", "-r", "-z", "--full-tree", tree).names if repository.prefix else []
+    own = f"/{repository.prefix}"
+    above = [entry.split("\t", 1) for entry in names if entry.endswith(".gitattributes")]
+    return [
+        f"{head.replace(' blob ', ' ')}\t{path}\0"
+        for head, path in above
+        if own.startswith(f"/{path.removesuffix('.gitattributes')}") and not path.startswith(repository.prefix)
+    ]
 
 
 def _settle(repository: Repository, draft: Path, top: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from migration.base.command import AGAIN, Do, Shell, sh
 from migration.base.durations import show
-from migration.base.errors import Refused
+from migration.base.errors import CutoverError, Refused
 from migration.git import process
 from migration.git.giterrors import TimedOut, translate
 from migration.git.process import Done
@@ -24,6 +25,7 @@ from migration.git.process import Done
 NETWORK = 30.0  # seconds for a command that talks to a remote
 SILENT = 8.0  # seconds for the next ones of its kind, once the remote has left one without an answer
 FETCH = 4  # bringing objects may take this many times as long
+_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 HISTORY = 600.0  # seconds to bring the history of every branch
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Cutover",
@@ -161,6 +163,29 @@ class Repository:
     def fetch_heads(self, remote: str, options: Sequence[str] = ()) -> None:
         """Bring the history of every branch of the remote, without a ref of ours for any."""
         self.fetch(remote, *self.ls_remote(remote, "refs/heads/*"), options=options, timeout=HISTORY)
+
+    @cached_property
+    def promisor(self) -> str:
+        """The remote that a partial clone asks for missing objects; empty in a full clone."""
+        found = self.run("config", "--name-only", "--get-regexp", r"^remote\..*\.promisor$").text.splitlines()
+        return found[0].removeprefix("remote.").removesuffix(".promisor") if found else ""
+
+    def fetch_objects(self, ids: Sequence[str]) -> None:
+        """Bring these objects into a partial clone, all in one request."""
+        words = ["fetch", self.promisor, "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
+        command = ["-c", "fetch.negotiationAlgorithm=noop", *words, "--filter=blob:none", "--stdin"]
+        text = "\n".join([*ids, ""]).encode()
+        self.git(*command, stdin=text, timeout=HISTORY, env=self._transport, remote=self.promisor)
+
+    def obtain(self, remote: str, commit: str) -> bool:
+        """Have one commit here, asking the remote if need be; a shallow clone gets no more history than it must."""
+        if self.revision(commit) is None and _ID.fullmatch(commit):
+            with contextlib.suppress(CutoverError):
+                self.fetch(remote, commit, options=["--depth=1"] if self.shallow() else [])
+        if self.revision(commit) is None:
+            with contextlib.suppress(CutoverError):
+                self.deepen(remote) if self.shallow() else self.fetch_heads(remote)
+        return self.revision(commit) is not None
 
     def push(self, remote: str, *refspecs: str, options: Sequence[str] = ()) -> Done:
         """Push and return how it ended. A failure proves nothing: ask the remote before deciding."""

@@ -16,7 +16,7 @@ from migration.base.command import AGAIN, Do, inv, sh
 from migration.base.errors import Refused
 from migration.git import checkout, endings, lfs
 from migration.git.repository import Repository
-from migration.source import functions_config, graph, importmap
+from migration.source import functions_config, graph, importmap, past
 from migration.source.functions_config import NO_PROJECT, Project, Settings
 from migration.source.graph import Entrypoint, Graph
 from migration.source.importmap import ImportMap
@@ -31,6 +31,7 @@ _WORKERS = min(8, (os.cpu_count() or 2) * 2)
 _SCRIPTS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 
 Attempt = Source | Refused
+_asked: dict[Path, set[str]] = {}
 
 
 class Absent(Refused):
@@ -59,6 +60,7 @@ class Reader:
     repository: Repository
     state: Path
     project: Project = NO_PROJECT
+    obtain: Callable[[str], bool] | None = None  # has a missing revision brought from the remote
 
     def working(self, slugs: Iterable[str]) -> dict[str, Source]:
         """Several from the working copy; all refusals together. Line ends are git's, whatever this clone does."""
@@ -71,9 +73,23 @@ class Reader:
 
     def at(self, revision: str, slugs: Iterable[str]) -> dict[str, Source]:
         """What git holds for these functions at a revision, without those that are absent or broken there."""
-        folder = checkout.tree(self.repository, revision, self.state)
-        tree = Tree(folder, self.state, self.project, stored=partial(lfs.content, self.repository))
-        return {slug: found for slug, found in _attempts(tree, slugs).items() if isinstance(found, Source)}
+        self.bring(revision)
+        found = self._past(revision, slugs, past.select)
+        broken = [
+            slug for slug, result in found.items() if isinstance(result, Refused) and not isinstance(result, Absent)
+        ]
+        if broken:  # it may need a file that no text names
+            found |= self._past(revision, broken, None)
+        return {slug: result for slug, result in found.items() if isinstance(result, Source)}
+
+    def _past(self, revision: str, slugs: Iterable[str], select: checkout.Select | None) -> dict[str, Attempt]:
+        folder = checkout.tree(self.repository, revision, self.state, select)
+        return _attempts(Tree(folder, self.state, self.project, stored=partial(lfs.content, self.repository)), slugs)
+
+    def bring(self, revision: str) -> None:
+        """Have a revision that this clone lacks, if the remote has it."""
+        if self.obtain and self.repository.revision(revision) is None:
+            self.obtain(revision)
 
     def settings(self, slugs: Iterable[str]) -> dict[str, Settings]:
         """What config.toml of the working copy says of each."""
@@ -93,7 +109,17 @@ class Reader:
 def reader(context: Context) -> Reader:
     """The reader of a run's app, for the project of its environment."""
     project = Project(context.environment.project_ref or "", context.app)
-    return Reader(context.repository, context.state, project)
+    return Reader(context.repository, context.state, project, partial(_obtain, context))
+
+
+def _obtain(context: Context, revision: str) -> bool:
+    """Ask the remote for a revision that this clone lacks, once a run, and not where the ledger is out of reach."""
+    repository, remote = context.repository, context.remote
+    asked = _asked.setdefault(repository.path, set())
+    if revision in asked or context.ledger.offline or remote not in repository.remotes():
+        return False
+    asked.add(revision)
+    return repository.obtain(remote, revision)
 
 
 def attempts(app: Path, slugs: Iterable[str], state: Path, project: Project = NO_PROJECT) -> dict[str, Attempt]:

@@ -177,9 +177,34 @@ def test_a_function_of_which_only_settings_differ_from_base_is_told_with_them(st
     assert "other should be unchanged: only its settings differ (verify_jwt: none → false)\n" in shown
 
 
-def test_without_the_base_revision_nobody_says_that_a_function_has_changed(stage: Scene) -> None:
+def test_a_base_that_a_shallow_clone_lacks_is_fetched(stage: Scene) -> None:
+    """`fetch-depth: 1` of CI: from the ledger, and from app.base where the ledger is empty."""
     context = stage.context()
     base = context.repository.head()
+    stage.change(2)
+    remote = f"file://{stage.folder / 'remote.git'}"
+    stage.settings = {"app": {"path": str(stage.app), "base": base}}
+    first = repos.clone(remote, stage.folder / "first", "--depth=1")
+    assert plan.make(stage.context(first)).base_revision == base
+    _record(context, "alpha", _elsewhere(context, "alpha", text(1)), "x", base)
+    found, shown = _told(stage, repos.clone(remote, stage.folder / "second", "--depth=1"))
+    assert (found.changed, found.why) == (False, "")
+    assert "should be unchanged" not in shown
+
+
+def test_an_app_base_that_is_nowhere_is_refused_only_where_it_counts(stage: Scene) -> None:
+    """Once the ledger has a base, app.base is history."""
+    stage.settings = {"app": {"path": str(stage.app), "base": "f" * 40}}
+    context = stage.context()
+    with pytest.raises(Refused, match="is not a commit of"):
+        plan.make(context)
+    _record(context, "alpha", _elsewhere(context, "alpha", text(1)), "x", context.repository.head())
+    assert plan.make(stage.context()).base_revision == context.repository.head()
+
+
+def test_without_the_base_revision_nobody_says_that_a_function_has_changed(stage: Scene) -> None:
+    context = stage.context()
+    base = "f" * 40
     _record(context, "alpha", _elsewhere(context, "alpha", text(1)), "x", base)
     stage.change(2)
     shallow = repos.clone(f"file://{stage.folder / 'remote.git'}", stage.folder / "shallow", "--depth=1")

@@ -48,7 +48,8 @@ def test_a_revision_reads_as_it_was_and_nothing_of_the_user_moves(below: str, tm
     assert found["hello"].files == {"supabase/functions/hello/index.ts": b"export const a = 1;"}
     assert "missing" not in found
     assert (_git(top, "status", "--porcelain", "-b"), (top / ".git/index").read_bytes()) == before
-    assert [path.name for path in (tmp_path / "state/trees").iterdir()] == [_git(top, "rev-parse", f"{first}^{{tree}}")]
+    tree = _git(top, "rev-parse", f"{first}^{{tree}}")
+    assert [path.name for path in (tmp_path / "state/trees").iterdir()] == [f"{tree}.part"]
 
 
 def test_an_unknown_revision_is_refused(tmp_path: Path) -> None:

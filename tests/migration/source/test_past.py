@@ -1,0 +1,165 @@
+"""A revision is read without a second checkout, in clones as CI has them, and reads as a whole checkout would."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from migration.git import checkout
+from migration.git.repository import Repository
+from migration.source import past
+from migration.source.reader import Reader
+from migration.source.source import Source
+from tests.support import repos
+
+F = "supabase/functions/f/index.ts"
+D = "supabase/functions/f/deno.json"
+C = "supabase/config.toml"
+MAPPED = '{"imports":{"@/":"../../../src/","one":"../../../one.ts"},"scopes":{"./":{"two":"../../../two.ts"}}}'
+
+APPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "outside": (
+        {F: 'import "../../../lib/a.ts"', "lib/a.ts": "import{b}from'./b.js'", "lib/b.js": "export const b=1"},
+        {},
+    ),
+    "mapped": (
+        {F: 'import "@/x/y.ts"; import "one"; import "two"', D: MAPPED, "src/x/y.ts": "", "one.ts": "", "two.ts": ""},
+        {},
+    ),
+    "types": (
+        {
+            F: '/// <reference types="../../../t.d.ts" />\nimport type {A} from "../../../a.ts"',
+            "t.d.ts": "",
+            "a.ts": "",
+        },
+        {},
+    ),
+    "template": ({F: "await import(`../../../lang/${name}.ts`)", "lang/de.ts": "", "lang/deep/en.ts": ""}, {}),
+    "encoded": ({F: 'import "../../../a%20b.ts?x=1"', "a b.ts": ""}, {}),
+    "static": (
+        {
+            F: "",
+            C: '[functions.f]\nstatic_files = ["../assets/**/*.txt", "../one.md"]\n',
+            "assets/x/a.txt": "",
+            "one.md": "",
+        },
+        {},
+    ),
+    "entrypoint": (
+        {"src/f.ts": 'import "./g.ts"', "src/g.ts": "", C: '[functions.f]\nentrypoint = "../src/f.ts"\n'},
+        {},
+    ),
+    "import map": (
+        {
+            F: 'import "z"',
+            C: '[functions.f]\nimport_map = "../maps/m.json"\n',
+            "maps/m.json": '{"imports":{"z":"../z.ts"}}',
+            "z.ts": "",
+        },
+        {},
+    ),
+    "file link": (
+        {F: 'import "./c.ts"', "shared/c.ts": 'import "./e.ts"', "supabase/functions/f/e.ts": ""},
+        {"supabase/functions/f/c.ts": "../../../shared/c.ts"},
+    ),
+    "folder link": (
+        {F: 'import "./lib/c.ts"', "shared/c.ts": 'import "../../d.ts"', "supabase/functions/d.ts": ""},
+        {"supabase/functions/f/lib": "../../../shared"},
+    ),
+    "function link": (
+        {"other/index.ts": 'import "../../../top.ts"', "top.ts": ""},
+        {"supabase/functions/f": "../../other"},
+    ),
+    "functions link": ({"fns/f/index.ts": 'import "../../../top.ts"', "top.ts": ""}, {"supabase/functions": "../fns"}),
+    "jsx": (
+        {
+            F: "",
+            C: '[functions.f]\nentrypoint = "./functions/f/i.tsx"\n',
+            "supabase/functions/f/i.tsx": "export const a = <a/>;",
+            D: '{"compilerOptions":{"jsx":"react-jsx","jsxImportSource":"j"},"imports":{"j/":"../../../jsx/"}}',
+            "jsx/jsx-runtime": "export const jsx = 1",
+        },
+        {},
+    ),
+}
+
+
+def _commit(app: Path, name: str) -> str:
+    files, links = APPS[name]
+    for path, target in links.items():
+        (app / path).parent.mkdir(parents=True, exist_ok=True)
+        (app / path).symlink_to(target)
+    noise = {f"noise/{number}.ts": f"export const n = {number};" for number in range(40)}
+    return repos.commit(app, {**noise, **files})
+
+
+@pytest.mark.parametrize("below", ["", "packages/app"])
+@pytest.mark.parametrize("name", sorted(APPS))
+def test_reads_as_a_whole_checkout_does(name: str, below: str, tmp_path: Path) -> None:
+    """The files that the texts name are enough, and little more than those is written."""
+    top = repos.alone(tmp_path / "top")
+    (top / ".gitattributes").write_text("*.md eol=crlf\n")
+    app = top / below
+    app.mkdir(parents=True, exist_ok=True)
+    revision = _commit(app, name)
+    own = Reader(Repository(app, repos.QUIET), tmp_path / "state")
+    found = own.at(revision, ["f"])["f"]
+    whole = own._past(revision, ["f"], None)["f"]
+    assert isinstance(whole, Source)
+    assert found.digest == whole.digest == own.working(["f"])["f"].digest
+    part = checkout.tree(own.repository, revision, tmp_path / "state", past.select)
+    assert list(part.rglob("noise/*")) == []
+
+
+@pytest.mark.parametrize("filter_", ["blob:none", "tree:0"])
+def test_a_blobless_sparse_clone_fetches_little_and_at_once(filter_: str, tmp_path: Path) -> None:
+    """A monorepo's 20,000 files would take a request each, and minutes."""
+    remote, first = repos.pair(tmp_path)
+    repos.git(remote, "config", "uploadpack.allowFilter", "true")
+    repos.git(remote, "config", "uploadpack.allowAnySHA1InWant", "true")
+    app = first / "packages/app"
+    app.mkdir(parents=True)
+    repos.commit(first, {f"packages/other/{number}.ts": f"{number}" for number in range(200)})
+    base = _commit(app, "mapped")
+    repos.commit(app, {"src/x/y.ts": "2", F: 'import "one"; import "two"; import "@/x/y.ts"; // 2', "one.ts": "2"})
+    repos.git(first, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    shallow = repos.clone(f"file://{remote}", tmp_path / "ci", f"--filter={filter_}", "--sparse")
+    repos.git(shallow, "sparse-checkout", "set", "packages/app")
+    trace = tmp_path / "trace"
+    own = Reader(Repository(shallow / "packages/app", {**repos.QUIET, "GIT_TRACE": str(trace)}), tmp_path / "state")
+    found = own.at(base, ["f"])["f"]
+    assert found.digest == Reader(Repository(app, repos.QUIET), tmp_path / "other").at(base, ["f"])["f"].digest
+    fetches = [line for line in trace.read_text().splitlines() if "built-in: git fetch" in line]
+    assert len([line for line in fetches if "blob:none" in line]) <= 3
+    if filter_ == "blob:none":
+        assert len(fetches) <= 3
+    lacking = repos.git(shallow, "rev-list", "--objects", "--missing=print", "--no-object-names", base).count("?")
+    assert lacking > 150
+
+
+def test_a_shallow_clone_gets_the_base_and_stays_shallow(tmp_path: Path) -> None:
+    """`fetch-depth: 1` is what CI has; the base is one request, not the whole history."""
+    remote, first = repos.pair(tmp_path)
+    base = repos.commit(first, {F: "1"})
+    for number in range(5):
+        repos.commit(first, {F: f"{number + 2}"})
+    repos.git(first, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    ci = repos.clone(f"file://{remote}", tmp_path / "ci", "--depth=1")
+    repository = Repository(ci, repos.QUIET)
+    own = Reader(repository, tmp_path / "state", obtain=partial(repository.obtain, "origin"))
+    assert own.at(base, ["f"])["f"].files == {F: b"1"}
+    assert repository.shallow()
+    assert int(repos.git(ci, "rev-list", "--count", "HEAD")) == 1
+
+
+def test_a_broken_function_of_the_past_is_read_from_a_whole_checkout(tmp_path: Path) -> None:
+    """A file that no text names: the factory of JSX by way of a pragma."""
+    app = repos.alone(tmp_path / "app")
+    pragmas = "/** @jsxRuntime automatic */\n/** @jsxImportSource ../../../j */\n"
+    files = {"supabase/functions/f/i.tsx": f"{pragmas}export const a = <a/>;"}
+    config = '[functions.f]\nentrypoint = "./functions/f/i.tsx"\n'
+    revision = repos.commit(app, {**files, C: config, "j/jsx-runtime": "export const jsx = 1"})
+    found = Reader(Repository(app, repos.QUIET), tmp_path / "state").at(revision, ["f"])
+    assert set(found["f"].files) == {"supabase/functions/f/i.tsx", "j/jsx-runtime"}
