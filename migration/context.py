@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import stat
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,6 +56,24 @@ class made_once(cached_property[T]):
                 return super().__get__(instance, owner)
 
 
+def writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, or the folder itself where it is not there yet. Makes nothing."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+
+
+def temporary(folder: Path) -> Path:
+    """The folder for temporary files that stands for this one: the same in each run, and only ours to write."""
+    name = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:12]
+    instead = Path(tempfile.gettempdir()) / f"cutover-{os.getuid()}-{name}"
+    with contextlib.suppress(OSError):
+        instead.mkdir(mode=0o700, exist_ok=True)
+        found = instead.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+            return instead
+    return Path(tempfile.mkdtemp(prefix="cutover-"))  # another user has taken the name
+
+
 @dataclass
 class Context:
     """Everything a phase needs; clients are made when they are first needed, from any thread."""
@@ -63,10 +86,18 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     folder: Path | None = None
 
-    @property
+    @made_once
     def state(self) -> Path:
-        """`.cutover`, beside tasks.py: caches and journals of this machine, nothing that others need."""
-        return self.folder or self.root / ".cutover"
+        """`.cutover`, beside tasks.py: caches and journals of this machine, nothing that others need.
+
+        Where it cannot be written, a folder for temporary files that the next run finds again.
+        """
+        folder = self.folder or self.root / ".cutover"
+        if writable(folder):
+            return folder
+        instead = temporary(folder)
+        self.observer.warn(f"Cannot write to {folder}: caches and queued records of this machine are in {instead}.")
+        return instead
 
     @property
     def remote(self) -> str:

@@ -22,7 +22,11 @@ class HostRefuses(Refused):
     """The git host does not take refs of this name."""
 
 
-SHUT = (ServiceFailed, Denied, HostRefuses)  # a remote that answers so gives neither lock nor ledger
+class ReadOnly(Refused):
+    """git cannot write to this clone: no commit, and so no lock and no record, can be made in it."""
+
+
+SHUT = (ServiceFailed, Denied, HostRefuses, ReadOnly)  # where git answers so there is neither lock nor ledger
 
 
 class TimedOut(Unknown):
@@ -110,8 +114,8 @@ MEANINGS = (
     ),
     Meaning(
         r"Permission denied|Read-only file system|insufficient permission",
-        Refused,
-        "git may not write to {path}: check who owns it.",
+        ReadOnly,
+        "git cannot write to {path}: it is read-only, or belongs to another user.",
     ),
 )
 

@@ -245,6 +245,11 @@ class Ledger:
                 lambda late: self._write(late, failures=failures),
                 patience,
             )
+        except OSError as error:  # a folder that cannot be written now, though it could be once
+            if not self._busy:
+                self.observer.warn(f"Could not push the queued records in {self.emergency.folder}: {error.strerror}.")
+            self._busy = True
+            return 0
         except QueueBusy as busy:
             if not self._busy:
                 self.observer.warn(busy.message)
