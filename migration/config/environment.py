@@ -84,9 +84,11 @@ def sandbox(folder: Path) -> dict[str, Any]:
 
 
 def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
-    """The sandbox as an environment: every key is its own; .env is not read."""
+    """The sandbox as an environment: every key is its own; .env is not read. `confirm` is honoured as elsewhere."""
+    settings = config.environments.get(name)
     return Environment(
         name,
+        confirm=settings is not None and settings.confirm,
         url=running["url"],
         project_ref=running["project_ref"],
         api_url=running["api_url"],

@@ -30,6 +30,9 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
         Route("/auth/v1/logout", auth.logout, methods=["POST"]),
         Route("/auth/v1/health", auth.health, methods=["GET"]),
         Route("/auth/v1/.well-known/jwks.json", auth.keys, methods=["GET"]),
+        Route("/auth/v1/admin/users", auth.users, methods=["GET", "POST"]),
+        Route("/auth/v1/admin/users/{id}", auth.one_user, methods=["GET", "PUT", "DELETE"]),
+        Route("/auth/v1/{path:path}", auth.missing, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         *backend.routes(sandbox),
     ]
 
@@ -80,6 +83,35 @@ class AuthRoutes:
 
     async def keys(self, _: Request) -> Response:
         return JSONResponse({"keys": []})
+
+    async def users(self, request: Request) -> Response:
+        """The one user, for the service role; another one cannot be made."""
+        if refusal := self._admin(request):
+            return refusal
+        if request.method == "POST":
+            return error(request, 422, "not_implemented", "The sandbox has one user: it cannot create another one")
+        return JSONResponse({"users": [self._user()], "aud": "authenticated"}, headers={"x-total-count": "1"})
+
+    async def one_user(self, request: Request) -> Response:
+        if refusal := self._admin(request):
+            return refusal
+        if request.path_params["id"] != self.identity.user_id:
+            return error(request, 404, "user_not_found", "User not found")
+        if request.method != "GET":
+            return error(request, 422, "not_implemented", "The sandbox's user cannot be changed")
+        return JSONResponse(self._user())
+
+    async def missing(self, request: Request) -> Response:
+        return error(request, 404, "not_found", f"The sandbox's auth has no {request.method} {request.url.path}")
+
+    def _admin(self, request: Request) -> Response | None:
+        """The refusal of a caller who is neither the service role nor holds the secret key."""
+        if refusal := keyless(self.identity, request):
+            return refusal
+        own, token = self.identity, identity.bearer(request.headers.get("authorization", ""))
+        if own.secret_key in (token, request.headers.get("apikey")) or token == own.service_role_key:
+            return None
+        return error(request, 403, "not_admin", "User not allowed")
 
     def _password(self, request: Request, given: dict[str, Any]) -> Response:
         identity = self.identity

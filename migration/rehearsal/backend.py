@@ -31,7 +31,16 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     async def answer(request: Request) -> Response:
         return _answer(request, settings, await request.body())
 
-    return [Route("/rest/v1/{name:path}", answer, methods=_METHODS)]
+    return [
+        Route("/rest/v1/{name:path}", answer, methods=_METHODS),
+        Route("/storage/v1/{name:path}", storage, methods=_METHODS),
+    ]
+
+
+async def storage(_: Request) -> Response:
+    """Storage has no stand-in: an error in its own form. https://supabase.com/docs/guides/storage/debugging/error-codes"""
+    message = "The sandbox has no Storage: leave what calls it out of the smoke cases, or let it fail softly."
+    return JSONResponse({"statusCode": "501", "error": "NotImplemented", "message": message}, 501)
 
 
 def _checked(settings: Any) -> Mapping[str, Any]:

@@ -218,11 +218,14 @@ def project(identity: Identity, region: str) -> dict[str, Any]:
     }
 
 
-def api_keys(identity: Identity) -> list[dict[str, str]]:
+def api_keys(identity: Identity, reveal: bool = True) -> list[dict[str, str]]:
+    """The four keys; without `reveal` those that open the whole project are cut after their beginning."""
     legacy = {"anon": identity.anon_key, "service_role": identity.service_role_key}
     modern = {"publishable": identity.publishable_key, "secret": identity.secret_key}
     rows = [{"name": name, "api_key": key, "id": name, "type": "legacy"} for name, key in legacy.items()]
-    return rows + [{"name": "default", "api_key": key, "id": kind, "type": kind} for kind, key in modern.items()]
+    rows += [{"name": "default", "api_key": key, "id": kind, "type": kind} for kind, key in modern.items()]
+    hidden = () if reveal else ("service_role", "secret")
+    return [row | ({"api_key": row["api_key"][:15] + "·" * 15} if row["id"] in hidden else {}) for row in rows]
 
 
 def presets(sandbox: Sandbox) -> dict[str, str]:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .operations import operation, query_of
@@ -94,6 +95,11 @@ class Windows:
         left = limit - count - 1 if limit else 120
         shown = {"limit": limit or 120, "remaining": max(left, -1), "reset": reset}
         return {f"x-ratelimit-{key}": str(value) for key, value in shown.items()}
+
+
+async def unknown(request: Request, _: Exception) -> Response:
+    """404 for a path or a method that the platform does not have, or that the sandbox does not stand in for."""
+    return problem(404, f"Cannot {request.method} {request.url.path}")
 
 
 def problem(status: int, message: str, headers: Mapping[str, str] | None = None, **more: object) -> JSONResponse:

@@ -39,6 +39,9 @@ class Management:
         function = _BASE + "/functions/{slug}"
         return [
             Route("/v1/projects", self.projects),
+            Route("/v1/profile", self.profile),
+            Route("/v1/organizations", self.organizations),
+            Route(_BASE + "/branches", self.branches),
             Route(_BASE, self.project),
             Route(_BASE + "/api-keys", self.keys),
             Route(_BASE + "/functions", self.list, methods=["GET"]),
@@ -56,11 +59,27 @@ class Management:
     async def projects(self, _: Request) -> Response:
         return JSONResponse([self._project()])
 
+    async def profile(self, _: Request) -> Response:
+        """Who the token belongs to: `supabase whoami`."""
+        name = self.identity.user_email.partition("@")[0]
+        about = {"gotrue_id": self.identity.user_id, "primary_email": self.identity.user_email, "username": name}
+        return JSONResponse(about)
+
+    async def organizations(self, _: Request) -> Response:
+        name = self.identity.organization
+        return JSONResponse([{"id": name, "slug": name, "name": name}])
+
+    async def branches(self, _: Request) -> Response:
+        """A project without preview branches."""
+        return JSONResponse([])
+
     async def project(self, _: Request) -> Response:
         return JSONResponse(self._project())
 
-    async def keys(self, _: Request) -> Response:
-        return JSONResponse(functions.api_keys(self.identity))
+    async def keys(self, request: Request) -> Response:
+        """https://supabase.com/docs/reference/api/v1-get-project-api-keys: secret ones only with `reveal=true`."""
+        reveal = request.query_params.get("reveal", "").lower() == "true"
+        return JSONResponse(functions.api_keys(self.identity, reveal))
 
     async def list(self, _: Request) -> Response:
         records = self.state.functions.values()

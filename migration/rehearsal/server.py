@@ -28,7 +28,7 @@ from . import auth, gateway, logs_api, providers, running, serving
 from . import identity as identities
 from .control import Control
 from .faults import FaultBox, PartFaults
-from .guard import Guard
+from .guard import Guard, unknown
 from .history import RequestHistory
 from .identity import Identity
 from .logstore import LazyLogStore
@@ -76,7 +76,11 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
 
     management = Management(state, sandbox, own)
     control = Control(faults, history, reset)
-    app = Starlette(routes=[*control.routes(), *management.routes(), *routes(sandbox)], lifespan=life)
+    app = Starlette(
+        routes=[*control.routes(), *management.routes(), *routes(sandbox)],
+        lifespan=life,
+        exception_handlers={404: unknown, 405: unknown},
+    )
     tokens = {**own.tokens, identity.access_token: None}
     guarded = Guard(app, identity.project_ref, tokens, own.rate_limit, own.rate_seconds)
     return Wire(guarded, faults, history, own.latency, down), sandbox

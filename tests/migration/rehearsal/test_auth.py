@@ -176,3 +176,22 @@ def rest(
     place: Edge, name: str, method: str = "GET", body: str | None = None, headers: dict[str, str] | None = None
 ) -> Answer:
     return place.call(f"/rest/v1/{name}", method, body=body, headers={**KEY, **(headers or {})})
+
+
+ADMIN = {"apikey": IDENTITY.secret_key, "authorization": f"Bearer {IDENTITY.service_role_key}"}
+
+
+def test_admins_see_the_one_user(place: Edge) -> None:
+    """Users are listed and found by id for the service role alone; what cannot be done is an error in JSON."""
+    assert [row["id"] for row in place.call("/auth/v1/admin/users", "GET", headers=ADMIN).json()["users"]] == [USER]
+    assert place.call(f"/auth/v1/admin/users/{USER}", "GET", headers=ADMIN).json()["id"] == USER
+    assert place.call("/auth/v1/admin/users/else", "GET", headers=ADMIN).json()["error_code"] == "user_not_found"
+    assert place.call("/auth/v1/admin/users", body="{}", headers=ADMIN).json()["error_code"] == "not_implemented"
+    assert place.call("/auth/v1/admin/users", "GET", headers=KEY).json()["error_code"] == "not_admin"
+
+
+@pytest.mark.parametrize("path", ["/auth/v1/magiclink", "/storage/v1/object/list/avatars", "/storage/v1/bucket"])
+def test_what_is_missing_answers_json(place: Edge, path: str) -> None:
+    answer = place.call(path, "POST", body="{}", headers=KEY)
+    assert answer.status in (404, 501)
+    assert any("sandbox" in str(text).lower() for text in answer.json().values())

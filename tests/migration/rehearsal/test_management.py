@@ -229,3 +229,23 @@ def test_a_syntax_error_or_a_missing_module_is_refused_as_the_bundler_does(tmp_p
         assert reason in refused.json()["message"]
         assert str(tmp_path) not in refused.json()["message"]
     assert platform.versions() == {}
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("POST", ""), ("GET", "/config/auth")])
+def test_an_unknown_route_is_a_json_404(platform: Platform, method: str, path: str) -> None:
+    """For an unknown path as for a method that a path does not take, in the words of the hosted API."""
+    answer = platform.ask(method, path)
+    assert answer.status_code == 404
+    assert answer.json() == {"message": f"Cannot {method} {platform.base}{path}"}
+
+
+def test_secret_keys_are_shown_only_when_asked(platform: Platform) -> None:
+    """`reveal=true` gives what opens the whole project; without it the keys for clients alone are whole."""
+    own = platform.sandbox.identity
+    plain, revealed = (
+        {row["id"]: row["api_key"] for row in platform.ask("GET", f"/api-keys{query}").json()}
+        for query in ("", "?reveal=true")
+    )
+    assert (plain["anon"], plain["publishable"]) == (own.anon_key, own.publishable_key)
+    assert (revealed["service_role"], revealed["secret"]) == (own.service_role_key, own.secret_key)
+    assert own.secret_key not in plain.values() and own.service_role_key not in plain.values()

@@ -300,3 +300,20 @@ def test_an_activation_whose_answer_is_cut_counts_as_success_and_a_reset_is_repe
         bench.sandbox.heal()
         assert done.code == (0 if kind == "cut" else 1), done.stderr
         assert len(bench.asked("activate")) - seen == attempts
+
+
+def test_it_says_who_holds_the_token(bench: Bench) -> None:
+    """`whoami` names the sandbox's user, `branches list` finds none, and keys stay hidden unless asked for."""
+    assert bench.sandbox.info["user_id"] in bench.cli.run(["whoami"], bench.root).stdout
+    branches = bench.run("branches", "list", "-o", "json")
+    assert (branches.code, json.loads(branches.stdout)) == (0, [])
+    shown = bench.run("projects", "api-keys", "-o", "json")
+    assert shown.code == 0 and bench.sandbox.info["secret_key"] not in shown.stdout
+    revealed = bench.run("projects", "api-keys", "--reveal", "-o", "json")
+    assert revealed.code == 0 and bench.sandbox.info["secret_key"] in revealed.stdout
+
+
+def test_a_command_without_a_stand_in_fails_in_words(bench: Bench) -> None:
+    """An unknown route is a JSON error that the CLI prints, and its exit code is 1."""
+    done = bench.run("network-bans", "get", "--experimental")
+    assert done.code == 1 and "Cannot" in done.stderr and "/network-bans" in done.stderr

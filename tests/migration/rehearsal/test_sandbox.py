@@ -9,6 +9,7 @@ import pytest
 from migration.base.progress import Collected
 from migration.clients.http import Http
 from migration.config import load as configuration
+from migration.config.environment import embedded
 from migration.context import attach
 from migration.git.repository import Repository
 from migration.rehearsal import sandbox
@@ -72,3 +73,14 @@ def test_a_restart_takes_commits_and_settings_over(tmp_path: Path) -> None:
     assert repository.head()[:9] in details[0]
     assert "rehearsal.edge.memory, rehearsal.variables.GREETING" in details[1]
     assert (tmp_path / ".cutover" / "sandbox" / "app" / "notes.txt").read_text() == "two"
+
+
+@pytest.mark.parametrize("confirm", [True, False])
+def test_confirm_is_honoured(tmp_path: Path, confirm: bool) -> None:
+    """With `confirm: true` a change of the sandbox asks as one of production does."""
+    project(tmp_path, ["greet"])
+    text = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(text.replace("embedded: true", f"embedded: true, confirm: {confirm}".lower()))
+    names = ("project_ref", "access_token", "anon_key", "user_email", "user_password")
+    running = dict.fromkeys(names, "x") | {"url": "http://127.0.0.1", "api_url": "http://127.0.0.1"}
+    assert embedded(configuration.load(tmp_path), "sandbox", running).confirm is confirm
