@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from migration.base.clock import Clock
 
 from .http import Answer, Http
 
-_PART = re.compile(r"/(functions|projects)/[^/]+")
+_PART = re.compile(r"/(functions|projects)/(?!deploy$)[^/]+")
 
 
 @dataclass(frozen=True)
 class Quota:
-    """One endpoint in its running window: calls allowed, calls left, seconds until it begins anew; `own` are ours."""
+    """One endpoint in its running window: calls allowed, calls left, seconds until it begins anew; `own` are ours.
+
+    `at`: when the answer came, by the clock's `monotonic`.
+    """
 
     endpoint: str
     limit: int
     left: int
     reset: int
     own: int = 1
+    at: float = field(default=0.0, compare=False)
 
     @property
     def others(self) -> int:
@@ -58,4 +64,4 @@ def read(name: str, answer: Answer) -> Quota | None:
     if not all(text.strip().isdecimal() for text in given):
         return None
     limit, left, reset = map(int, given)
-    return Quota(name, limit, left, reset)
+    return Quota(name, limit, left, reset, at=Clock().monotonic())

@@ -13,10 +13,11 @@ from migration.base.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.base.failpoint import failpoint
 from migration.base.parallel import begin, every
 from migration.deploy import hold, plan, preflight, records, recovery, snapshot, typecheck
+from migration.deploy.budget import Budget
 from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
 from migration.deploy.recovery import Recovery
-from migration.deploy.release import Release, ReleaseResult, TimedStep
+from migration.deploy.release import NEW_CODE_IS_LIVE, Release, ReleaseResult, TimedStep
 from migration.deploy.result import DeployResult, Outcome, OutcomeWriter, nothing_to_deploy, settled_versions
 from migration.deploy.snapshot import Snapshot
 from migration.deploy.staging import FunctionSpec, Pace
@@ -245,6 +246,7 @@ class DeployRun:
     steps: list[TimedStep] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.budget = Budget(self.context)
         self.writer = OutcomeWriter(self.context, self.plan, self.recording, self.context.clock.now(), self.steps)
 
     def carry_out(self) -> DeployResult:
@@ -262,9 +264,11 @@ class DeployRun:
         slugs = [item.slug for item in self.plan.changes]
         previous = {slug: one.spec(None) for slug, one in snapshots.items() if one.source is not None}
         previous |= {slug: FunctionSpec(slug, None, None) for slug in slugs if slug not in snapshots}
+        release = self._release([item.spec() for item in self.plan.changes], previous, {})
+        release.reserve()  # where a kill leaves nothing at all
         with self._orderly():
             self.recording.intent(self._intent(snapshots))
-        return self._release([item.spec() for item in self.plan.changes], previous, {}), slugs
+        return release, slugs
 
     def _resumed(self, pending: Recovery) -> tuple[Release, Sequence[str]]:
         """Go on where a process died: stage what is not staged, activate what is, prove all of it."""
@@ -279,7 +283,7 @@ class DeployRun:
     def _release(
         self, wanted: list[FunctionSpec], previous: Mapping[str, FunctionSpec], answers: Mapping[str, dict[str, Any]]
     ) -> Release:
-        return Release(self.context, self.recording, wanted, previous, answers, self.options.pace)
+        return Release(self.context, self.recording, wanted, previous, answers, self.options.pace, self.budget)
 
     def _snapshots(self) -> dict[str, Snapshot]:
         """The download was part of the plan; with the settings it is whole, and what git lacks is kept."""
@@ -384,7 +388,14 @@ class DeployRun:
         clock, began = self.context.clock, self.context.clock.monotonic()
         live = {function.slug: function for function in self.context.supabase.functions()}
         wanted = [replace(previous[slug], before=live.get(slug)) for slug in versions if slug in previous]
-        restored = Release(self.context, self.recording.restoring(), wanted, pace=self.options.pace).run()
+        restored = Release(
+            self.context,
+            self.recording.restoring(),
+            wanted,
+            pace=self.options.pace,
+            budget=self.budget,
+            meanwhile=NEW_CODE_IS_LIVE,
+        ).run()
         self.steps += [replace(step, name=f"restore: {step.name}") for step in restored.steps]
         exposed = clock.monotonic() - (released.sent_at or began)
         lacking = [slug for slug in versions if slug not in previous]

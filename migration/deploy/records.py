@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import threading
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from migration.ledger.lock import LockHold
 
 Record = dict[str, Any]
+CONFIRMED = 10.0  # the oldest confirmed renewal with which a changing request is sent
+MARGIN = 1.0  # seconds between the end of a request and the moment from which others may take the lock over
 KEPT = 20  # journals on this machine, of the newest deployments
 
 
@@ -159,10 +162,13 @@ class Recording:
         self.context.ledger.keep(whole, release=not lost)
         failpoint("record.outcome.after")
 
-    def confirm(self) -> None:
-        """Raises unless the lock was surely ours within the last 15 seconds."""
-        if self.lock is not None:
-            self.lock.fresh()
+    def confirm(self) -> float:
+        """Raises unless the lock was surely ours within the last 10 seconds. Returns the seconds that a request may
+        take, so that it has ended before the lock can be stale for others; without the lock, any."""
+        if self.lock is None:
+            return math.inf
+        self.lock.fresh(CONFIRMED)
+        return 3 * self.lock.heartbeat - self.lock.confirmed_age() - MARGIN
 
     def explained(self, slug: str) -> bool:
         """Whether an earlier deployment of ours left, or may have left, a staged version of this function."""

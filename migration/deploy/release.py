@@ -6,9 +6,10 @@ Activation is one PUT that makes all staged versions live. It may be repeated, a
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
 from migration.base.command import inv
@@ -16,30 +17,14 @@ from migration.base.errors import ApiError, CutoverError, ServiceFailed, Unfinis
 from migration.base.failpoint import failpoint
 from migration.base.numbers import count
 from migration.base.parallel import each
-from migration.deploy.records import Journal
-from migration.deploy.staging import Answer, FunctionSpec, Pace, Stager, row
+from migration.deploy.budget import Budget, limited, until
+from migration.deploy.staging import Answer, FunctionSpec, Pace, ReleaseRecorder, Stager, UnexpectedVersion, row
 
 if TYPE_CHECKING:
     from migration.context import Context
 
 
-class ReleaseRecorder(Protocol):
-    """What a release records, and what it checks, while it goes on; `records.Recording` is one."""
-
-    @property
-    def journal(self) -> Journal: ...
-
-    def staged(self, answers: Sequence[Answer], lost: Sequence[str]) -> None:
-        """One ledger record before the activation. Raises when it cannot be written."""
-
-    def restoring(self) -> ReleaseRecorder:
-        """The same, for a restore: its records say so."""
-
-    def confirm(self) -> None:
-        """Raises unless the lock was surely ours within the last 15 seconds."""
-
-    def explained(self, slug: str) -> bool:
-        """Whether the ledger accounts for a staged version of this function that was never activated."""
+NEW_CODE_IS_LIVE = "the new code is live meanwhile"
 
 
 @dataclass(frozen=True)
@@ -100,7 +85,8 @@ class Release:
     """Makes every `wanted` function live.
 
     `previous` is what to put back if that fails (None: nothing is put back, as in a rollback). `answers` are staging
-    answers of an interrupted run that are still good.
+    answers of an interrupted run that are still good. `budget` is that of the run; `meanwhile` says what is live while
+    the release waits for the platform.
     """
 
     context: Context
@@ -109,14 +95,18 @@ class Release:
     previous: Mapping[str, FunctionSpec] | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
+    budget: Budget | None = None
+    meanwhile: str = ""
 
     def __post_init__(self) -> None:
+        self.budget = self.budget or Budget(self.context)
         self.answers = dict(self.answers)
         self.sources = [one for one in self.wanted if one.source is not None]
         self.deletions = [one for one in self.wanted if one.source is None]
-        self.stager = Stager(self.context, self.recorder.journal, self.recorder.explained, self.pace)
+        self.stager = Stager(self.context, self.recorder, self.budget, self.pace, self.meanwhile)
         self.result = ReleaseResult("untouched")
         self.put_at: float | None = None
+        self._reserved = False
         env = self.context.environment.name
         back = inv("rollback", env=env)
         self.status = inv("status", env=env)
@@ -125,6 +115,7 @@ class Release:
     def run(self) -> ReleaseResult:
         """What became of it; raises nothing but signals and our own bugs: a failure is `ReleaseResult.error`."""
         try:
+            self.reserve()
             if len(self.sources) == 1 and not self.deletions and not self.answers:
                 self._deploy_one(self.sources[0])
             elif self.sources:
@@ -140,6 +131,33 @@ class Release:
         now = self.context.clock.monotonic()
         self.result.settled |= {slug: now - since for slug, since in self.stager.settled.items()}
         return self.result
+
+    def reserve(self) -> None:
+        """Waits until the rate limit holds the uploads and, where there is something to put back, those of a restore:
+        here, where nothing is staged yet. A set that is larger than a window begins where it needs the fewest."""
+        todo, back, budget = len(self.sources), self._restorable(), self.stager.budget
+        if todo + back < 2 or self.answers or self._reserved:
+            return
+        self._reserved = True
+        budget.learn(todo + back)
+        needed, limit = todo + back, budget.limit
+        if limit and needed > limit:
+            text = (
+                f"{count(todo, 'upload')} and {back} for a restore are more than the {limit} of one rate-limit window"
+            )
+            self.context.observer.note(f"{text}: this waits for further windows on the way.")
+            needed = todo - limit * (math.ceil(todo / limit) - 1)
+        self._await_window(needed, self.meanwhile or "nothing is staged yet")
+
+    def _restorable(self) -> int:
+        return sum(1 for one in (self.previous or {}).values() if one.source is not None)
+
+    def _await_window(self, uploads: int, meanwhile: str) -> None:
+        clock, end = self.context.clock, self.context.clock.monotonic() + self.pace.limited
+        while (wait := self.stager.budget.lacking(uploads)) and clock.monotonic() + wait <= end:
+            detail = f"rate-limited, on in {until(clock, wait)}: {count(uploads, 'upload')} needed; {meanwhile}"
+            self.context.observer.step("rate limit", detail=detail)
+            clock.sleep(wait)
 
     @contextlib.contextmanager
     def _timed(self, name: str) -> Iterator[list[str]]:
@@ -196,6 +214,8 @@ class Release:
         return [self.answers[one.slug] for one in self.sources if one.slug in self.answers]
 
     def _activate(self) -> None:
+        if back := self._restorable():
+            self._await_window(back, "all is staged, the former code is live")
         with self._timed("activate") as details:
             interrupts.between("The activation may have been sent.", *self.next)
             self.put_at = self.context.clock.monotonic()
@@ -239,7 +259,8 @@ class Release:
     def _put_right(self, error: CutoverError) -> None:
         self.result.error = error
         try:
-            self.result.outcome = self._settled() if self.answers else self._unsent()
+            outcome = self._settled() if self.answers else self._unsent()
+            self.result.outcome = "unfinished" if isinstance(error, UnexpectedVersion) else outcome
         except (CutoverError, OSError) as second:
             self.result.outcome = "unfinished"
             also = _as_ours(second)
@@ -254,7 +275,7 @@ class Release:
             version = live.version if live else 0
             if version != only.expected - 1:
                 self.result.versions[only.slug] = version or None
-                raise Unfinished(f"{only.slug}: v{version} is live, which this deployment did not make.")
+                raise Unfinished(f"{only.slug} v{version} is live now.")
         return "untouched"
 
     def _settled(self) -> str:
@@ -296,7 +317,14 @@ class Release:
         live = {function.slug: function for function in self.context.supabase.functions()}
         back = [replace(self.previous[slug], before=live.get(slug)) for slug in settled.moved]
         seen = {one.slug: self.result.versions.pop(one.slug) for one in back}
-        restored = Release(self.context, self.recorder.restoring(), back, pace=self.pace).run()
+        restored = Release(
+            self.context,
+            self.recorder.restoring(),
+            back,
+            pace=self.pace,
+            budget=self.budget,
+            meanwhile=NEW_CODE_IS_LIVE,
+        ).run()
         self.result.steps += [replace(step, name=f"restore: {step.name}") for step in restored.steps]
         self.result.versions.update(restored.over(seen))
         self.result.settled |= restored.settled
@@ -309,7 +337,7 @@ class Release:
 
 
 def activate(
-    context: Context, answers: Sequence[Mapping[str, Any]], confirm: Callable[[], None], pace: Pace
+    context: Context, answers: Sequence[Mapping[str, Any]], confirm: Callable[[], object], pace: Pace
 ) -> ActivationState:
     """Sends the PUT and reads back, again and again until all have moved, it is refused, or `pace.activate` is over.
 
@@ -317,7 +345,7 @@ def activate(
     platform cannot even be read: then it is unknown what is live.
     """
     clock, tries = context.clock, 0
-    end = clock.monotonic() + pace.activate
+    began = clock.monotonic()
     rows = [row(answer) for answer in answers]
     while True:
         confirm()
@@ -332,10 +360,11 @@ def activate(
         state = _look_twice(context, answers, pace, error)
         tries += 1
         pause = _pause(error, tries, pace)
-        if state.complete or state.foreign or pause is None or clock.monotonic() + pause > end:
+        patience = pace.limited if limited(error) else pace.activate
+        if state.complete or state.foreign or pause is None or clock.monotonic() + pause > began + patience:
             return state
-        waiting = ", ".join(state.unmoved)
-        context.observer.step("activate", detail=f"again in {pause:.1f}s for {waiting}")
+        detail = f"again in {until(clock, pause)} for {', '.join(state.unmoved)}; the former code is live there"
+        context.observer.step("activate", detail=detail)
         clock.sleep(pause)
 
 

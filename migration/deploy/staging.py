@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from migration.base.clock import Clock
 from migration.base.command import Do, Step, inv, sh
 from migration.base.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function, Upload
+from migration.deploy.budget import Budget, limited, until
 from migration.deploy.records import Journal
+from migration.source import snapshots
 from migration.source.source import Source
 
 if TYPE_CHECKING:
@@ -30,12 +30,13 @@ _LIVE = ("ACTIVE", "REMOVED", "THROTTLED")
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds: for one upload, for repeating failed uploads, for one activation and its repetition; then how long to
-    wait before the first repetition, and at the longest."""
+    """Seconds: for one upload, for repeating failed uploads, for one activation and its repetition; in all while the
+    platform asks to come back later; then how long to wait before the first repetition, and at the longest."""
 
     upload: float = 60.0
     retry: float = 60.0
     activate: float = 60.0
+    limited: float = 600.0
     wait: float = 0.5
     longest: float = 8.0
 
@@ -65,45 +66,51 @@ class FunctionSpec:
         return (self.before.version if self.before else 0) + 1
 
 
+class ReleaseRecorder(Protocol):
+    """What a release records, and what it checks, while it goes on; `records.Recording` is one."""
+
+    @property
+    def journal(self) -> Journal: ...
+
+    def staged(self, answers: Sequence[Answer], lost: Sequence[str]) -> None:
+        """One ledger record before the activation. Raises when it cannot be written."""
+
+    def restoring(self) -> ReleaseRecorder:
+        """The same, for a restore: its records say so."""
+
+    def confirm(self) -> float:
+        """Raises unless the lock was surely ours within the last 15 seconds. Returns the seconds that a request may
+        take, so that it has ended before the lock can be stale for others."""
+
+    def explained(self, slug: str) -> bool:
+        """Whether the ledger accounts for a staged version of this function that was never activated."""
+
+
+class UnexpectedVersion(Unfinished):
+    """An upload got another version than the one that was due: someone else deployed the function meanwhile."""
+
+
 class StrandedVersion(ServiceFailed):
     """A staged version that was never activated is in the way, and it is not ours to activate."""
 
 
-class Rate:
-    """At most `calls` in `seconds`: the platform counts 120 a minute for each route."""
-
-    def __init__(self, clock: Clock, calls: int = 100, seconds: float = 60.0) -> None:
-        self.clock, self.calls, self.seconds = clock, calls, seconds
-        self._times: deque[float] = deque()
-        self._guard = threading.Lock()
-
-    def take(self) -> None:
-        with self._guard:
-            now = self.clock.monotonic()
-            while self._times and self._times[0] <= now - self.seconds:
-                self._times.popleft()
-            wait = self._times[0] + self.seconds - now if len(self._times) >= self.calls else 0.0
-            self._times.append(now + wait)
-        self.clock.sleep(wait)
-
-
 @dataclass
 class Stager:
-    """Stages one function after the other or many at once. `explained` says whether our ledger accounts for a
-    version of that function that was staged and not activated; `lost` collects the functions whose staging may have
-    happened without an answer."""
+    """Stages one function after the other or many at once; `lost` collects the functions whose staging may have
+    happened without an answer. `meanwhile` says what is live while it waits for the platform."""
 
     context: Context
-    journal: Journal
-    explained: Callable[[str], bool] = lambda slug: False  # noqa: ARG005
+    recorder: ReleaseRecorder
+    budget: Budget
     pace: Pace = field(default_factory=Pace)
+    meanwhile: str = ""
     lost: set[str] = field(default_factory=set)
     settled: dict[str, float] = field(default_factory=dict)  # when a version that another deployment staged went live
     after: dict[str, FunctionSpec] = field(default_factory=dict)  # once that was settled, another version is live
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.rate = Rate(self.context.clock)
+        self.patience = self.context.clock.monotonic() + self.pace.limited  # while the platform says "later"
 
     def stage(self, wanted: FunctionSpec) -> Answer:
         """The platform's answer. Retries what may be retried; raises what ends it."""
@@ -117,18 +124,45 @@ class Stager:
         clock, tries = self.context.clock, 0
         end = clock.monotonic() + self.pace.retry
         while True:
-            if self.stopped.is_set():
-                raise ServiceFailed(f"{wanted.slug} was not sent, because another function failed")
+            self._proceed(wanted.slug)
             try:
-                self.rate.take()
                 return send(self.after.get(wanted.slug, wanted))
             except (ApiError, Unreachable, Unknown) as error:
                 tries += 1
-                pause = self._pause(error, tries)
-                if pause is None or self.stopped.is_set() or clock.monotonic() + pause > end:
+                pause, later = self._pause(error, tries), limited(error)
+                last = self.patience if later else end
+                if pause is None or self.stopped.is_set() or clock.monotonic() + pause > last:
                     raise
-                self.context.observer.step("stage", wanted.slug, f"again in {pause:.1f}s: {error.message}")
-                clock.sleep(pause)
+                end += pause if later else 0.0
+                self._show(wanted.slug, pause, error.message if not later else "")
+                self._sleep(pause)
+
+    def _proceed(self, slug: str) -> None:
+        """Waits while the window of the rate limit is used up. Raises where another function has failed meanwhile."""
+        while not self.stopped.is_set():
+            wait = self.budget.take()
+            if not wait:
+                return
+            if self.context.clock.monotonic() + wait > self.patience:
+                raise ServiceFailed(f"{slug} was not sent: the rate limit left no upload in {self.pace.limited:.0f}s")
+            self._show(slug, wait)
+            self._sleep(wait)
+        raise ServiceFailed(f"{slug} was not sent, because another function failed")
+
+    def _show(self, slug: str, seconds: float, cause: str = "") -> None:
+        """What is waited for, until when, and what is live meanwhile."""
+        why = (
+            f"again in {seconds:.1f}s: {cause}"
+            if cause
+            else f"rate-limited, again in {until(self.context.clock, seconds)}"
+        )
+        self.context.observer.step("stage", slug, "; ".join(part for part in (why, self.meanwhile) if part))
+
+    def _sleep(self, seconds: float) -> None:
+        """Ends early where another function has failed."""
+        end = self.context.clock.monotonic() + seconds
+        while not self.stopped.is_set() and (left := end - self.context.clock.monotonic()) > 0:
+            self.context.clock.sleep(min(left, 0.5))
 
     def _pause(self, error: ServiceFailed, tries: int) -> float | None:
         """Seconds until the next try, None for an error that another try does not change."""
@@ -155,15 +189,27 @@ class Stager:
         except (ApiError, Unknown) as error:
             live = self.context.supabase.function(wanted.slug)
             if wanted.slug in self.lost and live is not None and live.version == wanted.expected:
+                self._require_ours(wanted, live)
                 return self._keep(wanted, dict(live.raw))
             if isinstance(error, ApiError) and error.status == 409:
                 return self._conflict(wanted, error, self.context.supabase.deploy)
             raise
 
+    def _require_ours(self, wanted: FunctionSpec, live: Function) -> None:
+        """The version that was due may be someone else's: its files decide."""
+        try:
+            body = snapshots.from_body(snapshots.download(self.context, live), live)
+        except ServiceFailed as error:
+            text = f"{wanted.slug} v{live.version} is live, and whether it is this upload could not be read"
+            raise Unfinished(f"{text}: {error.message}", inv("status")) from error
+        if wanted.source is None or not snapshots.same_files(wanted.source, body):
+            raise Unfinished(f"{wanted.slug} v{live.version} is live, and it is not this upload.", inv("status"))
+
     def _send(self, wanted: FunctionSpec, call: _Call) -> Answer:
+        allowed = self.recorder.confirm()
         failpoint("stage.send")
         try:
-            answer = call(wanted.upload, self.pace.upload)
+            answer = call(wanted.upload, min(self.pace.upload, allowed))
         except Unknown:
             self.lost.add(wanted.slug)
             raise
@@ -174,12 +220,17 @@ class Stager:
         if answer.status not in _LIVE:
             self.lost.add(wanted.slug)
             raise ServiceFailed(f"staging {wanted.slug}: the platform answered with status {answer.status}")
-        return self._keep(wanted, dict(answer.raw))
+        self._keep(wanted, dict(answer.raw))
+        if answer.version != wanted.expected:
+            self.lost.add(wanted.slug)
+            text = f"{wanted.slug}: this upload became v{answer.version}, v{wanted.expected} was due"
+            raise UnexpectedVersion(f"{text}: someone else deployed {wanted.slug} meanwhile.", inv("status"))
+        return dict(answer.raw)
 
     def _keep(self, wanted: FunctionSpec, answer: Answer) -> Answer:
         """The answer counts even where the disk does not take it: the ledger's record is still to come."""
         try:
-            self.journal.answered(wanted.slug, answer)
+            self.recorder.journal.answered(wanted.slug, answer)
         except OSError as error:
             self.context.observer.warn(f"The journal cannot be written ({error.strerror or error}).")
         self.lost.discard(wanted.slug)
@@ -203,12 +254,13 @@ class Stager:
 
     def _conflict(self, wanted: FunctionSpec, error: ApiError, call: _Call) -> Answer:
         """409: a staged version is in the way. Ours: activate it, then send what is wanted, once. Else leave it."""
-        live, ours = self._live(wanted), wanted.slug in self.lost or self.explained(wanted.slug)
+        live, ours = self._live(wanted), wanted.slug in self.lost or self.recorder.explained(wanted.slug)
         if live is not None and not ours:
             raise _stranded(self.context, live, "and nothing in the ledger explains it")
         if live is not None:
             if wanted.slug not in self.lost:
                 self.settled.setdefault(wanted.slug, self.context.clock.monotonic())
+            self.recorder.confirm()
             settle(self.context, live)
             self.lost.discard(wanted.slug)
             self.after[wanted.slug] = replace(wanted, before=self.context.supabase.function(wanted.slug))
@@ -224,6 +276,7 @@ class Stager:
 
     def _clear(self, wanted: FunctionSpec, call: _Call) -> Answer:
         """A function that was never live can be deleted, since we put it there."""
+        self.recorder.confirm()
         self.lost.discard(wanted.slug)
         self.context.supabase.delete(wanted.slug)
         return self._send(wanted, call)

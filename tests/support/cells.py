@@ -24,7 +24,7 @@ from migration.rollback import rollback
 from tests.support import scene
 from tests.support.scene import Scene, text
 
-QUICK = Pace(upload=1.5, retry=1.0, activate=1.5, wait=0.02, longest=0.1)
+QUICK = Pace(upload=1.5, retry=1.0, limited=1.0, activate=1.5, wait=0.02, longest=0.1)
 CALM = Pace(wait=0.02, longest=0.1)
 STATUSES = [400, 401, 402, 403, 404, 409, 413, 500, 502, 503, 504]
 FAULTS: dict[str, dict[str, Any]] = {

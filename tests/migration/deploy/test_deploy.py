@@ -20,7 +20,7 @@ from tests.support import drawn, repos, scene
 from tests.support.scene import Scene, index, text
 from tests.support.streams import Gone
 
-QUICK = Pace(upload=2.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
+QUICK = Pace(upload=2.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_a_stranded_version_that_the_ledger_explains_is_settled_and_replaced(liv
     """An upload that was lost for good in one deploy does not block the next one."""
     live.change(2)
     live.running.fault("stage", "hang", slug="beta", hold=4.0, applied=True)
-    first = _deploy(live.context(), pace=Pace(upload=0.5, retry=0.1, activate=2.0, wait=0.05, longest=0.1))
+    first = _deploy(live.context(), pace=Pace(upload=0.5, retry=0.1, limited=0.1, activate=2.0, wait=0.05, longest=0.1))
     assert first.exit_code == 3, first.message
     assert _texts(live) == {text(1)}
     result = _deploy(live.context())
@@ -277,7 +277,7 @@ def test_a_single_function_gets_past_what_the_ledger_explains_too(live: Scene) -
     """One request deploys it: what was stranded goes live for a moment, and then what is wanted, even by a retry."""
     live.change(2)
     live.running.fault("stage", "hang", slug="beta", hold=1.0, applied=True)
-    first = _deploy(live.context(), pace=Pace(upload=0.5, retry=0.1, activate=2.0, wait=0.05, longest=0.1))
+    first = _deploy(live.context(), pace=Pace(upload=0.5, retry=0.1, limited=0.1, activate=2.0, wait=0.05, longest=0.1))
     assert first.exit_code == 3, first.message
     live.commit({index("alpha"): text(1), index("beta"): text(3)})
     live.running.fault("deploy", "status", status=502, nth=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.support import scene
 from tests.support.cells import CALM, FAULTS, Cell, Trapped, arm, met
 from tests.support.scene import Scene, index, text
 
-PACE = Pace(upload=0.6, retry=0.6, activate=0.8, wait=0.01, longest=0.05)
+PACE = Pace(upload=0.6, retry=0.6, limited=0.6, activate=0.8, wait=0.01, longest=0.05)
 _SEEDED = random.Random(20)
 CELLS = [Cell(_SEEDED.choice(["stage", "activate", "deploy"]), fault, "once") for fault in FAULTS]
 
@@ -32,7 +33,8 @@ class Recorder:
 
     def staged(self, answers: Sequence[Any], lost: Sequence[str]) -> None: ...
 
-    def confirm(self) -> None: ...
+    def confirm(self) -> float:
+        return math.inf
 
     def restoring(self) -> Recorder:
         return self

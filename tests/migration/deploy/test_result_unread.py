@@ -16,7 +16,7 @@ from migration.inspect import status
 from tests.support import drawn
 from tests.support.scene import Scene
 
-BRIEF = Pace(upload=2.0, retry=0.5, activate=0.5, wait=0.02, longest=0.1)
+BRIEF = Pace(upload=2.0, retry=0.5, limited=0.5, activate=0.5, wait=0.02, longest=0.1)
 
 
 def _deploy(stage: Scene, **more: Any) -> DeployResult:

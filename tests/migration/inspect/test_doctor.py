@@ -758,7 +758,7 @@ def test_an_interrupted_deployment_is_found_and_finished(
     monkeypatch.setattr("migration.deploy.records.Recording.outcome", lambda *_: None)
     from migration.deploy.staging import Pace
 
-    quick = Pace(upload=5, retry=0.2, activate=0.5, wait=0.05, longest=0.1)
+    quick = Pace(upload=5, retry=0.2, limited=0.2, activate=0.5, wait=0.05, longest=0.1)
     with contextlib.suppress(CutoverError):
         deploy.run(sick.context(), deploy.DeployOptions(yes=True, gate=False, pace=quick))
     monkeypatch.undo()

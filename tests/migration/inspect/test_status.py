@@ -22,7 +22,7 @@ from migration.rehearsal.server import Running
 from tests.support import crash, repos, scene
 from tests.support.scene import Scene
 
-QUICK = Pace(upload=2.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
+QUICK = Pace(upload=2.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from migration.rehearsal.server import Running
 from tests.support import scene
 from tests.support.scene import Scene, index
 
-QUICK = Pace(upload=5.0, retry=2.0, activate=2.0, wait=0.02, longest=0.1)
+QUICK = Pace(upload=5.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 CASE = {"name": "answers", "function": "alpha", "auth": "none", "method": "GET", "expect": {"status": 200}}
 
 
