@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import schema
 from tests.support.project import Project, copy, environment
 
 
@@ -37,7 +37,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
         cwd=project.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    yield Terminal(project, process, json.loads(process.stdout.readline()))
+    yield Terminal(project, process, schema.check(process.stdout.readline()))
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
@@ -73,10 +73,11 @@ def test_smoke_passes(terminal: Terminal) -> None:
     done = terminal.inv("smoke")
     assert done.code == 0, done.out + done.err
     assert "cases passed." in done.out
+    assert terminal.inv("smoke", "--json").json["env"] == "sandbox"
 
 
 def test_logs_show_the_new_route(terminal: Terminal) -> None:
-    lines = [json.loads(line) for line in terminal.inv("logs", "--signal", "new_route", "--json").out.splitlines()]
+    lines = [schema.check(line) for line in terminal.inv("logs", "--signal", "new_route", "--json").out.splitlines()]
     assert lines and all("Kimi K2-Thinking" in line["message"] for line in lines)
     assert {"id", "timestamp", "function", "level", "message", "request_id"} <= lines[0].keys()
 
@@ -94,7 +95,7 @@ def test_checks_judge_every_criterion(terminal: Terminal) -> None:
 
 
 def test_secret_and_doctor_find_nothing_wrong(terminal: Terminal) -> None:
-    assert terminal.inv("secret").code == 0
+    assert terminal.inv("secret", "--json").json["exit_code"] == 0
     done = terminal.inv("doctor", "--json")
     assert not [row for row in done.json["findings"] if row["severity"] == "error"], done.out
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migration.base.command import Do, Step, lines
+from migration.base.command import CURRENT, Do, Step, lines
 from migration.base.errors import Refused
 from migration.base.plain import plain
 from migration.cli.progress import Lines
@@ -62,7 +62,7 @@ class Output:
         """The verb's result, drawn for a person or as one JSON object."""
         self.quiet()
         if self.json:
-            self.line(result)
+            self.line(result, int(getattr(result, "exit_code", 0)))
         else:
             self.show(self.verb, result)
 
@@ -98,9 +98,10 @@ class Output:
             self.quiet()
             self.errors.print("No lines found.")
 
-    def line(self, value: Any) -> None:
-        """One JSON object on a line of its own, at once."""
-        self._stdout.write(one_line(value) + "\n")
+    def line(self, value: Any, code: int = 0) -> None:
+        """One JSON object on a line of its own, at once; docs/schema/ has its schema."""
+        head = {"schema": f"cutover/{self.verb}/1", "env": CURRENT.env or None, "exit_code": code}
+        self._stdout.write(one_line({**head, **plain(value)}) + "\n")
         self._stdout.flush()
 
     def error(self, message: str, steps: Sequence[Step], code: int, data: dict[str, Any]) -> None:
@@ -112,7 +113,7 @@ class Output:
             self.errors.print(gate(line).replace("\n", "\\n"))
         if self.json:
             hint = "\n".join(map(str, steps))
-            self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}})
+            self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}}, code)
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """A line from the terminal, not shown where `hidden`. Refused when there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,8 @@ from typing import Any
 
 from invoke.collection import Collection
 from invoke.program import Program
+
+from tests.support import schema
 
 ROOT = Path(__file__).parent.parent.parent
 _OURS = ("SUPABASE_", "OPENROUTER_", "SMOKE_", "CUTOVER_", "CLAUDE", "GITHUB_")
@@ -31,7 +32,8 @@ class Done:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        """The one object on stdout, which must fit its schema in docs/schema/."""
+        return schema.check(self.out)
 
 
 @dataclass(frozen=True)

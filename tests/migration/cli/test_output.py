@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from invoke.collection import Collection
 
+import tasks
 from migration.base import interrupts
-from migration.base.command import inv
+from migration.base.command import CURRENT, inv
 from migration.cli import dispatch
+from migration.cli.output import Output
 from migration.cli.progress import Lines
+from tests.support import schema
 from tests.support.project import ROOT
 from tests.support.streams import Gone
 
@@ -92,3 +98,22 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         return int(left.value.code or 0)
 
     return run
+
+
+def test_every_verb_has_a_schema() -> None:
+    """docs/schema/ describes what each verb prints with --json; real output is held to it wherever a test reads it."""
+    assert {path.stem for path in schema.FOLDER.glob("*.json")} == {*Collection.from_module(tasks).task_names, "inv"}
+
+
+def test_json_carries_its_schema_and_one_form_of_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Times of all origins become RFC 3339 with Z and milliseconds; other people's text stays as it is."""
+    given = {
+        "at": "2026-11-27T14:53:15.123456+00:00",
+        "since": datetime(2026, 11, 27, 15, tzinfo=timezone(timedelta(hours=1))),
+        "message": "2026-11-27T14:53:15+00:00",
+    }  # fmt: skip
+    Output("status", json=True).line(given, 4)
+    assert json.loads(capsys.readouterr().out) == {
+        "schema": "cutover/status/1", "env": CURRENT.env or None, "exit_code": 4, "at": "2026-11-27T14:53:15.123Z",
+        "since": "2026-11-27T14:00:00.000Z", "message": "2026-11-27T14:53:15+00:00",
+    }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 
@@ -42,4 +43,4 @@ sys.exit("rich" in sys.modules)
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "✓ stage alpha  v2\n"
-    assert done.stdout == '{"exit_code": 0}\n'
+    assert json.loads(done.stdout) == {"schema": "cutover/deploy/1", "env": None, "exit_code": 0}
