@@ -18,6 +18,7 @@ from msgspec import structs
 
 from migration.base.clock import Clock
 from migration.base.command import Do
+from migration.base.durations import show
 from migration.base.errors import ConfigError, Refused
 from migration.base.limiter import RateLimiter
 from migration.base.progress import Observer
@@ -125,7 +126,12 @@ class Context:
 
         own, (_, token) = self.environment, self.project()
         headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
-        return Metered(own.api_url, headers, name="the Management API")
+        return Metered(own.api_url, headers, name="the Management API", on_skew=self._warn_of_skew)
+
+    def _warn_of_skew(self, ahead: float) -> None:
+        way = "ahead of" if ahead > 0 else "behind"
+        text = f"This machine's clock is {show(abs(ahead))} {way} the Management API's."
+        self.observer.warn(f"{text} Logs are read by time, so set the clock first: proof and criteria would find none.")
 
     @made_once
     def edge(self) -> Edge:

@@ -66,6 +66,10 @@ class Unknown(ServiceFailed):
     """The request left this machine and no whole answer came back: read back before sending again."""
 
 
+class Oversized(Unknown):
+    """An answer larger than any that is expected: reading it again would not help."""
+
+
 class ApiError(ServiceFailed):
     """An error answer; `status` and `body` as the service sent them, `retry_after` in seconds."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from migration.base.clock import Clock
-from migration.base.errors import ApiError, Unknown, Unreachable
+from migration.base.errors import ApiError, Oversized, Unknown, Unreachable
 
 T = TypeVar("T")
 # read: changes nothing. same: changes, and twice is the same as once. once: changes, and twice may do it twice.
@@ -26,7 +26,7 @@ def transient(error: BaseException | None) -> bool:
     """Whether the same request may succeed later: broken connections, overload, rate limits; no refusals."""
     if isinstance(error, ApiError):
         return error.status in LATER or error.status >= 500
-    return isinstance(error, Unreachable | Unknown)
+    return isinstance(error, Unreachable | Unknown) and not isinstance(error, Oversized)
 
 
 def repeatable(error: BaseException | None, effect: Effect = "read") -> bool:

@@ -1,7 +1,7 @@
-"""The only import of httpx: one call, one total deadline, and three honest ways to fail.
+"""The only import of httpx: one call under one total deadline, which fails in one of three ways.
 
-httpx's own timeout counts per read, so that a body that trickles never ends; here a call runs on an
-event loop of its own thread under one deadline.  Nothing is sent twice by itself: `again.retrying` is for reads.
+httpx's own timeout counts per read, so that a trickled body holds it open without end; here a call runs on an event
+loop in a thread of its own under one deadline. Nothing is sent twice here: `base.retry` decides about that.
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ import json as jsonlib
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar
 
 import httpx
 
 from migration.base.command import AGAIN, Do
-from migration.base.errors import Refused, ServiceFailed, Unknown, Unreachable
+from migration.base.errors import Oversized, Refused, ServiceFailed, Unknown, Unreachable
+
+from . import surroundings
 
 T = TypeVar("T")
 FilePart = tuple[str, tuple[str | None, bytes, str | None]]
+LARGEST = 64 * 1024 * 1024  # bytes of an answer, decompressed; the platform's largest function is 20 MB
+SKEWED = 60.0  # seconds between our clock and a service's from which logs are looked up at the wrong time
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
-_AGAIN = (Do("check the network and the service's status page"), AGAIN)
+_NETWORK = Do("check the network and the service's status page")
 _LINES = 32
+_FOREVER = 1e9  # seconds
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,18 @@ class Answer:
 
     def json(self) -> Any:
         """The parsed body; ValueError when it is not JSON."""
-        return jsonlib.loads(self.body)
+        try:
+            return jsonlib.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 class Http:
-    """Calls to one service. Safe to use from several threads at once."""
+    """Calls to one service. Safe to use from several threads at once.
+
+    `on_skew` hears once of a clock that differs from the service's by more than SKEWED: seconds, positive when ours
+    is ahead.
+    """
 
     def __init__(
         self,
@@ -63,12 +74,14 @@ class Http:
         name: str = "the service",
         deadline: float = 30.0,
         transport: Any = None,
+        on_skew: Callable[[float], None] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.name = name
         self.deadline = deadline
         self._headers = dict(headers or {})
         self._transport = transport
+        self._on_skew = on_skew
         self._lines: list[_Line] = []
 
     def request(
@@ -85,27 +98,7 @@ class Http:
     ) -> Answer:
         """One call within `deadline` seconds in all. Raises Unreachable (nothing sent) or Unknown (sent, no answer)."""
         seconds = deadline if deadline is not None else self.deadline
-        call = self._send(method, path, seconds, params, json, content, files, headers)
-        future = asyncio.run_coroutine_threadsafe(call, _loop())
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        deadline: float,
-        params: Mapping[str, Any] | None,
-        json: Any,
-        content: bytes | None,
-        files: Sequence[FilePart] | None,
-        headers: Mapping[str, str] | None,
-    ) -> Answer:
-        url = path if "://" in path else self.base_url + path
-        sending = _sendable(self.name, {**self._headers, **(headers or {})})
+        sending = _sendable(self.name, {"Accept-Encoding": "gzip, deflate", **self._headers, **(headers or {})})
         body: dict[str, Any] = {"params": params} if params else {}
         if json is not None:
             body["content"] = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
@@ -114,43 +107,86 @@ class Http:
             body["content"] = content
         elif files is not None:
             body["files"] = list(files)
-        return await self._within(deadline, method, url, headers=sending, **body)
+        call = self._send(seconds, method, self.base_url + path, headers=sending, **body)
+        future = asyncio.run_coroutine_threadsafe(call, _loop())
+        try:
+            answer = future.result()
+        except BaseException:
+            future.cancel()
+            raise
+        self._compare_clocks(answer)
+        return answer
 
-    async def _within(self, deadline: float, method: str, url: str, **request: Any) -> Answer:
+    async def _send(self, deadline: float, method: str, url: str, **request: Any) -> Answer:
         sent = _Sent()
         began = time.monotonic()
         try:
             async with asyncio.timeout(deadline):
                 with self._line() as line:
-                    reply = await line.client.request(method, url, extensions={"trace": sent.trace}, **request)
+                    extensions = {"trace": sent.trace}
+                    async with line.client.stream(method, url, extensions=extensions, **request) as reply:
+                        body = await self._read(reply, method, url)
         except TimeoutError:
-            raise self._broken(sent.any, method, url, f"no whole answer within {deadline:g} s") from None
+            raise self._broken(sent.any, method, url, f"no complete answer within {deadline:g} s") from None
         except _NEVER_SENT as error:
             raise self._broken(sent.any, method, url, str(error) or type(error).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise self._broken(sent.any, method, url, _words(error)) from None
-        return Answer(reply.status_code, reply.headers, reply.content, time.monotonic() - began)
+        return Answer(reply.status_code, reply.headers, body, time.monotonic() - began)
+
+    async def _read(self, reply: httpx.Response, method: str, url: str) -> bytes:
+        """The body, decompressed piece by piece, so that a small one that unpacks without end is cut off."""
+        pieces, size = [], 0
+        async for piece in reply.aiter_bytes():
+            pieces.append(piece)
+            size += len(piece)
+            if size > LARGEST:
+                text = (
+                    f"{self.name} answered {method} {_bare(url)} with more than {LARGEST // 2**20} MB: stopped reading"
+                )
+                raise Oversized(text, operation=method)
+        return b"".join(pieces)
 
     def _broken(self, sent: bool, method: str, url: str, why: str) -> ServiceFailed:
-        where = url.split("?")[0]
+        hints = surroundings.suspects(url, why)
+        steps = (*(Do(f"check {hint}") for hint in hints), AGAIN) if hints else (_NETWORK, AGAIN)
+        via = f"; {', '.join(hints)} is set" if len(hints) == 1 else f"; {' and '.join(hints)} are set" if hints else ""
         if sent:
-            return Unknown(f"{self.name} did not answer {method} {where} ({why})", *_AGAIN, operation=method)
-        return Unreachable(f"{self.name} cannot be reached at {where} ({why})", *_AGAIN, operation=method)
+            text = f"{self.name} did not answer {method} {_bare(url)} ({why}{via})"
+            return Unknown(text, *steps, operation=method)
+        return Unreachable(f"cannot reach {self.name} at {_bare(url)} ({why}{via})", *steps, operation=method)
+
+    def _compare_clocks(self, answer: Answer) -> None:
+        date = answer.headers.get("date", "")
+        if self._on_skew is None or not _is_date(date):
+            return
+        with contextlib.suppress(ValueError, OverflowError):
+            ahead = time.time() - email.utils.parsedate_to_datetime(date).timestamp()
+            if abs(ahead) > SKEWED + answer.seconds:
+                report, self._on_skew = self._on_skew, None
+                report(ahead)
 
     @contextlib.contextmanager
     def _line(self) -> Iterator[_Line]:
-        """A free line, or a new one: httpx goes through all connections of a client several times for each request."""
+        """A free line, or a new one: httpx walks through all connections of a client several times a request."""
         line = min(self._lines, key=lambda each: each.busy, default=None)
         if line is None or (line.busy and len(self._lines) < _LINES):
-            trust = _trust(self.base_url.startswith("http://"))
-            limits = httpx.Limits(keepalive_expiry=30)
-            line = _Line(httpx.AsyncClient(timeout=None, limits=limits, verify=trust, transport=self._transport))
+            line = _Line(self._client())
             self._lines.append(line)
         line.busy += 1
         try:
             yield line
         finally:
             line.busy -= 1
+
+    def _client(self) -> httpx.AsyncClient:
+        """Proxy and certificates are ours to find, so that a wrong variable is named and loopback has no proxy."""
+        trust: ssl.SSLContext | bool = surroundings.trust(self.base_url.startswith("http://"))
+        limits = httpx.Limits(keepalive_expiry=30)
+        options: dict[str, Any] = {"timeout": None, "limits": limits, "verify": trust, "trust_env": False}
+        if self._transport is not None:
+            return httpx.AsyncClient(transport=self._transport, **options)
+        return httpx.AsyncClient(proxy=surroundings.proxy(self.base_url), **options)
 
     def close(self) -> None:
         lines, self._lines = self._lines, []
@@ -167,16 +203,16 @@ class _Line:
 
 
 def _sendable(name: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """Refused where a header could not be sent, as with a key that was copied with a line break or an ellipsis."""
+    """Refused where a header cannot be sent, such as a key copied with a line break or an ellipsis."""
     for key, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             what = f"The header {key} for {name} holds a character that cannot be sent: nothing was sent."
-            raise Refused(what, Do("look for a badly copied value in .env or in the headers of config.yaml"))
+            raise Refused(what, Do("look for a badly copied value in .env (or in the headers of config.yaml)"))
     return dict(headers)
 
 
 class _Sent:
-    """Whether any byte of the request has left: as seen by httpcore's trace."""
+    """Whether any byte of the request has left, by httpcore's trace."""
 
     def __init__(self) -> None:
         self.any = False
@@ -184,12 +220,6 @@ class _Sent:
     async def trace(self, event: str, _info: Any) -> None:
         if event.endswith("send_request_headers.started"):
             self.any = True
-
-
-@cache
-def _trust(plain: bool) -> ssl.SSLContext:
-    """One for all clients, since reading the authorities takes long. A service without TLS is not trusted with it."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context()
 
 
 _background: asyncio.AbstractEventLoop | None = None
@@ -205,21 +235,29 @@ def _loop() -> asyncio.AbstractEventLoop:
         return _background
 
 
+def _bare(url: str) -> str:
+    return url.split("?")[0]
+
+
 def _words(error: Exception) -> str:
     kinds: dict[type[Exception], str] = {httpx.ReadError: "connection reset", httpx.WriteError: "reset while sending"}
     return kinds.get(type(error)) or str(error) or type(error).__name__
 
 
 def retry_after(answer: Answer, now: float | None = None) -> float | None:
-    """Seconds that the header `Retry-After` asks for (seconds or HTTP date); None without it."""
+    """Seconds in the header `Retry-After` (seconds or HTTP date); None without it."""
     value = answer.headers.get("retry-after", "").strip()
     if not value:
         return None
+    if value.isdecimal():
+        return min(float(value), _FOREVER)
+    if not _is_date(value):
+        return None
     try:
-        return max(0.0, float(value))
-    except ValueError:
-        when = email.utils.parsedate_to_datetime(value) if _is_date(value) else None
-        return None if when is None else max(0.0, when.timestamp() - (now if now is not None else time.time()))
+        when = email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, when - (now if now is not None else time.time()))
 
 
 def _is_date(value: str) -> bool:

@@ -140,12 +140,13 @@ def _address(value: str) -> str:
     match = _ADDRESS.fullmatch(value)
     if not match or int((match[2] or ":1")[1:]) > 65535:
         raise ValueError("should be an address like https://api.example.com")
-    if value.startswith("http:") and not _loopback(match[1].strip("[]")):
+    if value.startswith("http:") and not loopback(match[1].strip("[]")):
         raise ValueError("should begin with https://: keys would travel in clear (http:// is for localhost)")
     return value.rstrip("/")
 
 
-def _loopback(host: str) -> bool:
+def loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import email.utils
+import gzip
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
 
-from migration.base.errors import Refused, ServiceFailed, Unknown, Unreachable
+from migration.base.errors import Oversized, Refused, ServiceFailed, Unknown, Unreachable
+from migration.base.retry import repeatable
+from migration.clients import http as http_module
 from migration.clients.http import Http, retry_after
 
 
@@ -83,7 +88,7 @@ def test_once_bytes_were_sent_every_broken_answer_is_unknown(behave: Callable[[s
 
 def test_a_body_that_trickles_is_held_to_the_deadline() -> None:
     began = time.monotonic()
-    with wire(_trickle) as url, pytest.raises(Unknown, match=r"no whole answer within 0.3 s"):
+    with wire(_trickle) as url, pytest.raises(Unknown, match=r"no complete answer within 0.3 s"):
         Http(url).request("GET", "/", deadline=0.3)
     assert time.monotonic() - began < 3  # the body alone takes five seconds
 
@@ -91,7 +96,7 @@ def test_a_body_that_trickles_is_held_to_the_deadline() -> None:
 def test_a_refused_connection_means_that_nothing_was_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(Unreachable, match="cannot be reached"):
+    with pytest.raises(Unreachable, match="cannot reach"):
         Http(f"http://127.0.0.1:{port}").request("POST", "/x", json={})
 
 
@@ -158,3 +163,59 @@ def test_requests_one_after_another_share_a_connection_and_those_at_once_do_not(
             thread.join()
         assert len(seen) == 4
         http.close()
+
+
+def _zipped(size: int) -> bytes:
+    body = gzip.compress(b"0" * size, 9)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _sends(data: bytes) -> Callable[[socket.socket], None]:
+    def send(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(data)
+
+    return send
+
+
+def test_answers_are_bounded_after_decompression(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes that unpack to far more are cut off, and not asked for again."""
+    monkeypatch.setattr(http_module, "LARGEST", 2**20)
+    sizes: list[int] = []
+    read = http_module.httpx.Response.aiter_bytes
+
+    async def counted(self: Any, *more: Any) -> Any:
+        async for piece in read(self, *more):
+            sizes.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(http_module.httpx.Response, "aiter_bytes", counted)
+    with wire(_sends(_zipped(200 * 2**20))) as url, pytest.raises(Oversized, match="more than 1 MB: stopped") as caught:
+        Http(url, name="the peer").request("GET", "/x", deadline=20)
+    assert sum(sizes) < 200 * 2**20 and not repeatable(caught.value)
+
+
+def test_large_answers_within_the_bound_are_read() -> None:
+    with wire(_sends(_zipped(2**22))) as url:
+        assert len(Http(url).request("GET", "/x", deadline=20).body) == 2**22
+
+
+@pytest.mark.parametrize("offset,expected", [(400, -400), (-4000, 4000), (5, None)])
+def test_wrong_clock_is_reported_once(offset: int, expected: float | None) -> None:
+    """From the Date header of any answer; a few seconds are the network's."""
+    date = email.utils.formatdate(time.time() + offset, usegmt=True)
+    heard: list[float] = []
+    with wire(_sends(f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n".encode())) as url:
+        http = Http(url, on_skew=heard.append)
+        http.request("GET", "/x")
+        http.request("GET", "/x")
+    assert heard == ([] if expected is None else [pytest.approx(expected, abs=20)])
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Sun, 99 Nov 2026 99:00:30 GMT", "Sun, 22 Nov 99999 12:00:30 GMT"])
+def test_unreadable_date_is_ignored(date: str) -> None:
+    with wire(
+        _sends(f"HTTP/1.1 200 OK\r\nDate: {date}\r\nRetry-After: {date}\r\nContent-Length: 0\r\n\r\n".encode())
+    ) as url:
+        assert retry_after(Http(url, on_skew=pytest.fail).request("GET", "/x")) is None  # type: ignore[arg-type]
