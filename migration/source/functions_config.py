@@ -33,6 +33,7 @@ _REF = re.compile(r"[a-z]{20}")
 _BOOLEANS = {**dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
              **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)}  # fmt: skip
 _FIX = Do("fix that line"), AGAIN
+_SETS, _ESCAPED = re.compile(r"([\[&|~^])"), r"\\\1"  # what Python's sets mean and a glob's do not
 _MAGIC = re.compile(r"[*?\[]")
 _TOKENS = re.compile(r"\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
 
@@ -291,5 +292,7 @@ def _part(token: str) -> str:
     if token in ("**", "*", "?"):
         return {"**": ".*", "*": "[^/]*", "?": "[^/]"}[token]
     if token.startswith("[") and len(token) > 1:
-        return token.replace("[!", "[^").replace("\\", "\\\\")
+        negated = token.startswith("[!")
+        inner = token[2 if negated else 1 : -1].replace("\\", "\\\\").replace("--", r"\--")
+        return f"[{'^' if negated else ''}{_SETS.sub(_ESCAPED, inner)}]"
     return re.escape(token)

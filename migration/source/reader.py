@@ -165,13 +165,22 @@ def _graphs(tree: Tree, slugs: Sequence[str]) -> dict[Path, Graph]:
     """One run of Deno over all of them; what stands in the way of one of them, `_read` says."""
     entries = []
     for slug in slugs:
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(Refused, OSError, RuntimeError):
             entries.append(_entrypoint(tree.app, slug, functions_config.load(tree.app, slug, tree.project)))
     return graph.resolve_all(entries, tree.state)
 
 
 def _read(tree: Tree, slug: str, graphs: Mapping[Path, Graph]) -> Source:
-    """`graphs` are those known already."""
+    """`graphs` are those known already. What the file system refuses, such as a name that is too long, is Refused."""
+    try:
+        return _source(tree, slug, graphs)
+    except (OSError, RuntimeError) as error:  # RuntimeError: symlinks in a circle
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        path = str(error.filename or "")[-120:] if isinstance(error, OSError) else ""
+        raise Refused(f"{slug}: cannot read {path or 'its files'}: {reason}.", Do("correct the path"), AGAIN) from error
+
+
+def _source(tree: Tree, slug: str, graphs: Mapping[Path, Graph]) -> Source:
     app = tree.app
     settings = functions_config.load(app, slug, tree.project)
     entry = _entrypoint(app, slug, settings)
