@@ -23,6 +23,7 @@ from .openrouter_errors import ProviderError, refusal, trouble
 
 T = TypeVar("T")
 PAGE = 100
+MOST_KEYS = 5_000  # an account with more is not read to its end
 MILLION = 1_000_000
 
 
@@ -170,7 +171,7 @@ class OpenRouter:
             params = {"include_disabled": "true", "offset": str(len(listed))}
             page = self._rows("listing the keys", "/keys", ListedKey, key=key, params=params)
             listed += page
-            if len(page) < PAGE:
+            if len(page) < PAGE or len(listed) >= MOST_KEYS:
                 return listed
 
     def models(self) -> list[Model]:

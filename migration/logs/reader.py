@@ -119,7 +119,7 @@ class LogReader:
             condition = logsql.both(logsql.span(first, last), where, cursor)
             page = self.query(logsql.rows(condition, columns, newest), start, end)
             for row in page:
-                row["us"] = int(row["us"])
+                row["us"] = _microseconds(row)
                 if row["id"] != seen:
                     yield row
                 seen = row["id"]
@@ -166,6 +166,13 @@ def windows(since: datetime, until: datetime, newest_first: bool = False) -> lis
     if newest_first:
         return [(max(since, until - (n + 1) * WINDOW), until - n * WINDOW) for n in range(count)]
     return [(since + n * WINDOW, min(since + (n + 1) * WINDOW, until)) for n in range(count)]
+
+
+def _microseconds(row: Row) -> int:
+    try:
+        return int(row["us"])
+    except (TypeError, ValueError):
+        raise Unknown(f"reading the logs: a row whose time cannot be read: {row['us']!r}") from None
 
 
 def _ceiling(at: datetime) -> datetime:
