@@ -25,6 +25,7 @@ from migration.source.source import Source
 
 if TYPE_CHECKING:
     from migration.context import Context
+    from migration.git.repository import Repository
 
 _DOWNLOADS = 100
 
@@ -151,17 +152,27 @@ def _reach(live: Source, state: Path) -> tuple[set[str], Sequence[str]]:
 def keep(context: Context, digest: str, snapshot: Source) -> str:
     """Write the source as a commit and put it on a ref of the ledger's remote; returns the ref. Repeating is harmless.
 
-    Raises git's answer when the remote refuses it: a change does not begin then.
+    Read back before anything rests on it: Refused where it would not be the same source again. Raises git's answer
+    when the remote refuses it: a change does not begin then.
     """
     ref = _ref(context, digest)
     repository, refs = context.repository, context.ledger.refs
-    if ref in refs.read():
+    if there := refs.read().get(ref):
+        refs.bring(ref, there)
+        _require_same(repository, there, digest, snapshot.slug)
         return ref
-    commit = repository.commit(json.dumps(_about(snapshot), ensure_ascii=False), tree=_tree(context, snapshot))
+    commit = _commit(repository, snapshot)
+    _require_same(repository, commit, digest, snapshot.slug)
     error = refs.move([Move(ref, None, commit)])
     if error is not None and ref not in refs.read():
         raise error
     return ref
+
+
+def _require_same(repository: Repository, commit: str, digest: str, slug: str) -> None:
+    if _load(repository, commit).digest != digest:
+        text = f"{slug}: its snapshot cannot be read back as it is live. Nothing was changed."
+        raise Refused(text, inv("plan", diff=True))
 
 
 def stored(context: Context, digest: str) -> Source:
@@ -172,29 +183,51 @@ def stored(context: Context, digest: str) -> Source:
     if commit is None:
         raise Refused(f"The snapshot {digest[:12]} is neither in git nor in {refs.place}.", inv("status"))
     refs.bring(ref, commit)
+    return _load(repository, commit)
+
+
+def _load(repository: Repository, commit: str) -> Source:
     header = repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
     about = json.loads(header)
-    entries = repository.git("ls-tree", "-r", "-z", "--full-tree", commit).names
-    blobs = {entry.split("\t", 1)[1]: entry.split("\t", 1)[0].split(" ")[2] for entry in entries}
-    files = {path: repository.git("cat-file", "blob", blob).out for path, blob in blobs.items()}
+    files = {path: repository.git("cat-file", "blob", blob).out for path, blob in _entries(repository, commit).items()}
+    if "paths" in about:
+        files = {path: files[name] for name, path in about["paths"].items()}
     patterns = tuple(about["static_patterns"])
     return Source(about["slug"], about["entrypoint"], files, about["import_map"], patterns, about["verify_jwt"])
+
+
+def _entries(repository: Repository, tree: str) -> dict[str, str]:
+    """Path to blob."""
+    entries = repository.git("ls-tree", "-r", "-z", "--full-tree", tree).names
+    return {entry.split("\t", 1)[1]: entry.split("\t", 1)[0].split(" ")[2] for entry in entries}
 
 
 def _ref(context: Context, digest: str) -> str:
     return f"{context.ledger.prefix}/snapshots/{context.environment.name}/{digest}"
 
 
-def _tree(context: Context, snapshot: Source) -> str:
-    """The files as a tree object, by way of an index of our own."""
-    repository = context.repository
+def _commit(repository: Repository, snapshot: Source) -> str:
+    """The files under their own paths; where git takes not all of them (`.git` in a path, a file where another one
+    needs a folder), all under numbers, with their paths in the message."""
+    hashing = "hash-object", "-w", "--stdin"
+    blobs = {path: repository.git(*hashing, stdin=data).text for path, data in snapshot.files.items()}
+    about, tree = _about(snapshot), _tree(repository, blobs)
+    if tree is None:
+        numbers = {str(number): path for number, path in enumerate(blobs)}
+        about["paths"] = numbers
+        tree = _tree(repository, {number: blobs[path] for number, path in numbers.items()})
+    return repository.commit(json.dumps(about, ensure_ascii=False), tree=tree or "")
+
+
+def _tree(repository: Repository, blobs: Mapping[str, str]) -> str | None:
+    """The files as a tree object, by way of an index of our own; None where git left any of them out."""
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        hashing = "hash-object", "-w", "--stdin"
-        blobs = {path: repository.git(*hashing, stdin=data).text for path, data in snapshot.files.items()}
         lines = "".join(f"100644 {blob}\t{path}\0" for path, blob in blobs.items())
-        repository.git("update-index", "-z", "--index-info", stdin=lines.encode(), env=index)
-        return repository.git("write-tree", env=index).text
+        if not repository.run("update-index", "-z", "--index-info", stdin=lines.encode(), env=index).ok:
+            return None
+        tree = repository.git("write-tree", env=index).text
+    return tree if _entries(repository, tree) == blobs else None
 
 
 def _about(snapshot: Source) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from migration.base import failpoint
-from migration.base.errors import ServiceFailed, Unfinished
+from migration.base.errors import Refused, ServiceFailed, Unfinished
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan, recovery
@@ -320,3 +320,17 @@ def test_a_disk_that_is_full_from_there_on_is_said_and_the_next_command_mends_it
         assert _deploy(stage, yes=failpoint != "snapshot.keep").exit_code == 0
         assert _texts(stage) == {text(2)}
         _settled(stage)
+
+
+@pytest.mark.parametrize("given", ["e", "1234567", "é" * 8])
+def test_a_digit_confirms_nothing(given: str, stage: Scene) -> None:
+    """A plan's hash needs eight hex digits, also where it goes on with an interrupted deployment."""
+    assert crash.run(stage, "activate.sent") == -9
+    made = plan.make(stage.context())
+    assert made.pending is not None
+    prefix = made.pending.deployment.plan_hash[: len(given)] if given.isascii() else given
+    with pytest.raises(Refused, match="at least 8 hex digits"):
+        deploy.run(stage.context(), deploy.DeployOptions(plan_hash=prefix, gate=False))
+    assert plan.make(stage.context()).pending is not None
+    whole = made.pending.deployment.plan_hash[:8].upper()
+    assert deploy.run(stage.context(), deploy.DeployOptions(plan_hash=whole, gate=False)).exit_code == 0

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from migration.base.errors import Refused
 from migration.clients.supabase_types import Body, Function
+from migration.rehearsal.running import Running
 from migration.source import snapshots
+from migration.source.source import Source
+from tests.support import scene
 
 INDEX = b'import { x } from "../_shared/x.ts"; Deno.serve(() => new Response(x));'
 FILES = {"supabase/functions/hello/index.ts": INDEX, "supabase/functions/_shared/x.ts": b'export const x = "";'}
@@ -86,3 +90,32 @@ def test_sameness_is_seen_from_the_entrypoint() -> None:
     assert snapshots.same_files(full, snapshots.from_body(short, _function("hello/index.ts")))
     other = Body({}, {"hello/index.ts": INDEX + b" ", "_shared/x.ts": b'export const x = "";'})
     assert not snapshots.same_files(full, snapshots.from_body(other, _function("hello/index.ts")))
+
+
+AWKWARD = {
+    "plain": {"lib/a.ts": b"a"},
+    "git": {"lib/.git/config": b"b", ".gitmodules": b"c"},
+    "a file and a folder": {"lib": b"d", "lib/e.ts": b"e"},
+    "other characters": {"lib/\u00fc\t1.ts": b"f", 'lib/"q".ts': b"\x00g"},
+}
+
+
+@pytest.mark.parametrize("name", list(AWKWARD))
+def test_any_path_is_kept(name: str, tmp_path: Path, sandbox: Running) -> None:
+    """A kept snapshot comes back file for file, whatever git thinks of its paths."""
+    context = scene.make(tmp_path, sandbox).context()
+    files = {"index.ts": b"x", **AWKWARD[name]}
+    live = Source("alpha", "index.ts", files, "", tuple(sorted(files)), True)
+    snapshots.keep(context, live.digest, live)
+    assert snapshots.stored(scene.Scene(tmp_path, sandbox, {}).context(), live.digest) == live
+    snapshots.keep(context, live.digest, live)
+
+
+def test_a_snapshot_is_read_back(tmp_path: Path, sandbox: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would not come back as it is live is refused before anything rests on it."""
+    context = scene.make(tmp_path, sandbox).context()
+    live, about = Source("alpha", "index.ts", {"index.ts": b"x"}, "", (), True), snapshots._about
+    monkeypatch.setattr(snapshots, "_about", lambda one: {**about(one), "verify_jwt": False})
+    with pytest.raises(Refused, match="cannot be read back"):
+        snapshots.keep(context, live.digest, live)
+    assert not [ref for ref in context.ledger.refs.read() if "snapshots" in ref]
