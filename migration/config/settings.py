@@ -301,6 +301,8 @@ class Rehearsal(Section):
 class Config(Section):
     inner = ("folder", "file")
     moved = {
+        "watch": "is not read by this version: remove it",
+        "e2e": "is not read by this version: remove it",
         "provider": "is now providers: {NAME: {kind: openrouter, model: …, key: …}}, with migration.to: NAME",
     }
     migration: Migration
@@ -316,8 +318,6 @@ class Config(Section):
     soak: Soak = Soak()
     budget: Budget = Budget()
     rollback: Rollback = Rollback()
-    watch: dict[str, Any] = {}
-    e2e: dict[str, Any] = {}
     rehearsal: Rehearsal = Rehearsal()
     folder: Path = Path()
     file: Path = Path("config.yaml")
