@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,16 @@ def test_plan_shows_what_would_change(terminal: Terminal) -> None:
         "generate-artifact-fix": "update",
     }
     assert len(made["hash"]) == 64 and not any(row["changed"] for row in made["unchanged"])
+
+
+def test_a_run_leaves_its_log(terminal: Terminal) -> None:
+    """Every request and git command, with status and milliseconds; `--debug` shows the same."""
+    done = terminal.inv("plan", "--debug", "--json")
+    newest = max((terminal.project.folder / ".cutover" / "log").glob("*-plan.log"))
+    lines = newest.read_text().splitlines()
+    assert any(re.search(r"Z GET http://127\.0\.0\.1:\d+/v1/projects/\S+ 200 \d+ ms$", line) for line in lines)
+    assert any(re.search(r"Z git .* exit 0 \d+ ms$", line) for line in lines)
+    assert lines[-1].endswith("exit 0") and set(lines) <= set(done.err.splitlines())
 
 
 def test_deploy_goes_live_and_is_proven(terminal: Terminal) -> None:

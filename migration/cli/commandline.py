@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import inspect
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -48,6 +49,7 @@ def install() -> None:
 
 
 Body = Callable[..., None]
+_DEBUG = {"debug": "show every request and git command as it ends"}
 
 
 def verb(*positional: str, changes: bool | str = False, **help: str) -> Callable[[Body], Any]:  # noqa: A002
@@ -55,16 +57,22 @@ def verb(*positional: str, changes: bool | str = False, **help: str) -> Callable
 
     `changes`: whether it changes something, or the flag with which it does. Then `inv --dry` refuses it.
     """
-    texts = {name.replace("_", "-"): text for name, text in help.items()}
+    texts = {name.replace("_", "-"): text for name, text in (help | _DEBUG).items()}
 
     def make(body: Callable[..., None]) -> Any:
         @functools.wraps(body)
-        def run(context: Context, *args: Any, **flags: Any) -> None:
+        def run(context: Context, *args: Any, debug: bool = False, **flags: Any) -> None:
+            from migration.cli import dispatch
+
+            dispatch.DEBUG = debug
             changing = changes if isinstance(changes, bool) else flags.get(changes) not in (None, False)
             if changing and context.config.run.dry:
                 raise _dry(body.__name__, bool(flags.get("json")))
             body(context, *args, **flags)
 
+        flag = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False)
+        plain = inspect.signature(body)
+        setattr(run, "__signature__", plain.replace(parameters=[*plain.parameters.values(), flag]))  # noqa: B010
         return task(auto_shortflags=False, positional=list(positional), help=texts)(run)
 
     return make

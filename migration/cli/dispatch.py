@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 Flags = ParamSpec("Flags")
+DEBUG = False  # `--debug`: the log of the run is shown as it grows
 atexit.register(gc.freeze)  # a last collection in a process that ends would take a tenth of a second
 
 
@@ -27,13 +28,14 @@ def run(
 
     After exit code 0 it returns, so that Invoke goes on with the next verb of the line.
     """
-    from migration.base import command, interrupts
+    from migration.base import command, interrupts, runlog
     from migration.base.errors import CutoverError, Interrupted
     from migration.cli.output import Output
 
     command.CURRENT.prefix, command.CURRENT.env = command.started(), str(flags.get("env", ""))
     out = Output(verb.__name__, ROOT, json=json)
     interrupts.install()
+    log = runlog.begin(ROOT / ".cutover" / "log", verb.__name__, echo=DEBUG)
     try:
         code = _result(out, verb(out, *args, **flags))
     except CutoverError as error:
@@ -46,9 +48,18 @@ def run(
         code = _error(out, _local(error))
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _bug(out, error)
+    if code in (1, 3, 4, 5) and log.path:
+        out.aside(f"Log: {_below(log.path)}")
+    runlog.record(f"exit {code}")
+    runlog.end()
     out.close()
     if code:
         raise SystemExit(code)
+
+
+def _below(path: Path) -> Path:
+    """A path as it can be typed in the folder of tasks.py."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 def _result(out: Output, result: object) -> int:

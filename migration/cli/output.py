@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migration.base import runlog
 from migration.base.command import CURRENT, Do, Step, lines
 from migration.base.errors import Refused
 from migration.base.plain import plain
@@ -106,6 +107,7 @@ class Output:
 
     def error(self, message: str, steps: Sequence[Step], code: int, data: dict[str, Any]) -> None:
         self.quiet()
+        runlog.record(f"error: {message}")
         self.errors.print(
             gate(message), style="bold red" if self.errors.is_terminal else None, markup=False, emoji=False
         )
@@ -114,6 +116,12 @@ class Output:
         if self.json:
             hint = "\n".join(map(str, steps))
             self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}}, code)
+
+    def aside(self, text: str) -> None:
+        """A line for people beside the result, on stderr."""
+        self.quiet()
+        with contextlib.suppress(OSError, ValueError):
+            self.errors.print(gate(text), style="dim" if self.errors.is_terminal else None)
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
         """A line from the terminal, not shown where `hidden`. Refused when there is none."""

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Protocol
 
+from migration.base import runlog
 from migration.base.durations import show
 from migration.base.progress import Observer
 from migration.cli.sink import gate
@@ -56,6 +57,7 @@ class Lines(Observer):
 
     def _show(self, parts: Parts) -> None:
         """A reader who left decides nothing: the verb goes on, and its result meets the same closed pipe."""
+        runlog.record("".join(text for text, _ in parts))
         with self._guard, contextlib.suppress(OSError, ValueError):
             self._print([(gate(text), style) for text, style in parts])
 

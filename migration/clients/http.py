@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from migration.base import runlog
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Oversized, Refused, ServiceFailed, Unknown, Unreachable
 
@@ -132,7 +133,9 @@ class Http:
             raise self._broken(sent.any, method, url, str(error) or type(error).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise self._broken(sent.any, method, url, _words(error)) from None
-        return Answer(reply.status_code, reply.headers, body, time.monotonic() - began)
+        took = time.monotonic() - began
+        runlog.record(f"{method} {_bare(url)} {reply.status_code} {took * 1000:.0f} ms")
+        return Answer(reply.status_code, reply.headers, body, took)
 
     async def _read(self, reply: httpx.Response, method: str, url: str) -> bytes:
         """The body, decompressed piece by piece, so that a small one that unpacks without end is cut off."""
@@ -148,6 +151,7 @@ class Http:
         return b"".join(pieces)
 
     def _broken(self, sent: bool, method: str, url: str, why: str) -> ServiceFailed:
+        runlog.record(f"{method} {_bare(url)} {'no answer' if sent else 'not sent'}: {why}")
         hints = surroundings.suspects(url, why)
         steps = (*(Do(f"check {hint}") for hint in hints), AGAIN) if hints else (_NETWORK, AGAIN)
         via = f"; {', '.join(hints)} is set" if len(hints) == 1 else f"; {' and '.join(hints)} are set" if hints else ""

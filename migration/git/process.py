@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from migration.base import runlog
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
 from migration.base.secrets_type import spare
@@ -85,9 +88,15 @@ def run(
     arguments: Sequence[str], cwd: Path, *, stdin: bytes = b"", timeout: float = 30.0, env: Mapping[str, str]
 ) -> Done:
     """Run `git arguments` in `cwd`. Raises TimedOut after `timeout` seconds, Refused when git or `cwd` is missing."""
-    with _buffer() as out, _buffer() as err:
-        code = _carry_out(arguments, cwd, stdin, timeout, (out, err), environment(env))
-        return Done(code, _written(out), _written(err).decode("utf-8", "replace"))
+    began = time.monotonic()
+    ended = "did not end"
+    try:
+        with _buffer() as out, _buffer() as err:
+            code = _carry_out(arguments, cwd, stdin, timeout, (out, err), environment(env))
+            ended = f"exit {code}"
+            return Done(code, _written(out), _written(err).decode("utf-8", "replace"))
+    finally:
+        runlog.record(f"git {shlex.join(arguments)} {ended} {(time.monotonic() - began) * 1000:.0f} ms")
 
 
 def _buffer() -> IO[bytes]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,15 +82,20 @@ def test_a_reader_who_goes_while_something_is_half_done_hides_nothing(
 
     assert patched(verb) == 5
     shown = capsys.readouterr().err.splitlines()
-    assert shown == ["The output was closed. Uploads had begun.", "→ inv deploy", "→ inv rollback"]
+    assert shown[-1].startswith("Log: ") and shown[:-1] == [
+        "The output was closed. Uploads had begun.",
+        "→ inv deploy",
+        "→ inv rollback",
+    ]
 
 
 @pytest.fixture
-def patched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+def patched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
     """Runs a verb whose stdout nobody reads; returns the exit code."""
 
     def run(verb: Callable[..., Any]) -> int:
         monkeypatch.setattr(interrupts, "install", lambda: None)
+        monkeypatch.setattr(dispatch, "ROOT", tmp_path)
         monkeypatch.setattr(sys, "stdout", Gone())
         interrupts.between("Nothing was changed.", exit_code=130)
         with pytest.raises(SystemExit) as left:
