@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal
 
 from migration.base.command import Do, inv
@@ -39,6 +42,42 @@ def _header(name: str, value: str) -> str:
     return f"Bearer {value}" if name == "Authorization" else value
 
 
+@dataclass(frozen=True)
+class Sending:
+    """What a verb sends to functions: one row of docs/what-is-sent.md."""
+
+    verb: str
+    what: str
+    most: str
+
+
+class Purpose(Enum):
+    """Why a function is sent a request. Every request has one, and no other verb sends anything."""
+
+    SMOKE = Sending("smoke", "the smoke cases, or those that `--case` names", "each case once")
+    SOAK = Sending(
+        "soak",
+        "smoke cases of the migrated functions that expect success, in turn",
+        "`soak.max_requests`, `soak.max_cost` and `soak.max_time`, shown and confirmed first",
+    )
+    BEFORE = Sending("deploy", "before staging: the smoke cases of `migration.unchanged`", "each case once")
+    GATE = Sending(
+        "deploy",
+        "in the gate: the smoke cases of the deployed functions and of `migration.unchanged`, and in each further "
+        "region of `gate.regions` one case of each deployed function",
+        "each request once, and again only after an answer from another version, at most three times; `plan` shows the "
+        "most in requests and dollars",
+    )
+    ROLLBACK = Sending("rollback", "the smoke cases of the functions that were restored", "as in the gate of a deploy")
+    PROBE = Sending(
+        "deploy, rollback",
+        "with `gate.probe: options` alone: an OPTIONS request, which runs the whole body of a function that has no "
+        "branch for it",
+        "repeated until the new version answers in every region, for up to `gate.within`",
+    )
+    REHEARSAL = Sending("rehearse", "the smoke cases and a soak, on the sandbox alone", "production receives nothing")
+
+
 class Edge:
     """Calls to `/functions/v1/…` with the right credentials. The user's token is fetched once and reused."""
 
@@ -51,6 +90,7 @@ class Edge:
         self._password = password
         self._token: Secret | None = None
         self._signing = threading.Lock()
+        self.sent: Counter[Purpose] = Counter()  # requests to functions in this run
 
     @property
     def url(self) -> str:
@@ -60,6 +100,7 @@ class Edge:
         self,
         function: str,
         *,
+        purpose: Purpose,
         method: str = "POST",
         headers: Mapping[str, str] | None = None,
         json: Any = None,
@@ -68,16 +109,16 @@ class Edge:
         timeout: float = 60.0,
         region: str | None = None,
     ) -> Answer:
-        """One request to a function, answered within `timeout` seconds in all; any status is an answer."""
+        """One request to a function, answered within `timeout` seconds in all; any status is an answer.
+
+        The only way to a function: `purpose` says for whom, and docs/what-is-sent.md lists every purpose.
+        """
+        self.sent[purpose] += 1
         own = {name.lower() for name in headers or {}}
         keys = {name: value for name, value in self.credentials(auth).items() if name.lower() not in own}
         sending = {**keys, **({"x-region": region} if region else {}), **(headers or {})}
         path = f"/functions/v1/{function}"
         return self._http.request(method, path, json=json, content=content, headers=sending, deadline=timeout)
-
-    def options(self, function: str, *, region: str | None = None, timeout: float = 15.0) -> Answer:
-        """A preflight request, without a key. A function without a branch for it runs its whole body."""
-        return self.call(function, method="OPTIONS", auth="none", region=region, timeout=timeout)
 
     def credentials(self, auth: Auth | Secret) -> dict[str, str]:
         """Headers for `none`, `anon`, `user`, or a token or key of one's own."""

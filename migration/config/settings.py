@@ -192,6 +192,7 @@ class Marker(Section):
 
 
 class Gate(Section):
+    probe: Literal["auto", "options", "smoke", "marker"] = "auto"
     delay: Duration = 20.0
     within: Span = 600.0
     regions: list[str] = []

@@ -145,6 +145,10 @@ def _refuse_blocked(context: Context, made: Plan, resumed: Recovery | None, opti
         if pending and pending.deployment.id == stands.id:
             raise _held_by_rollback(context, pending)
         raise hold.refuse(stands, context)
+    if options.gate:
+        from migration.verify import checks_run
+
+        checks_run.criteria(context.config)  # refused here, not after going live
     preflight.check(context, made)
 
 
@@ -244,6 +248,7 @@ class DeployRun:
     details: Sequence[Function]
     resumed: Recovery | None = None
     steps: list[TimedStep] = field(default_factory=list)
+    passing: dict[str, bool] = field(default_factory=dict)  # smoke cases of the untouched functions, before the change
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.context)
@@ -261,6 +266,10 @@ class DeployRun:
     def _begun(self) -> tuple[Release, Sequence[str]]:
         """Snapshot and intent; then there is something to release."""
         snapshots = self._snapshots()
+        if self.options.gate:
+            from migration.verify import gate
+
+            self.passing = gate.untouched(self.context)
         slugs = [item.slug for item in self.plan.changes]
         previous = {slug: one.spec(None) for slug, one in snapshots.items() if one.source is not None}
         previous |= {slug: FunctionSpec(slug, None, None) for slug in slugs if slug not in snapshots}
@@ -368,7 +377,9 @@ class DeployRun:
         interrupts.between("The new code is live and not proven.", inv("deploy", env=env), inv("rollback", env=env))
         began = self.context.clock.monotonic()
         failpoint("gate")
-        judged = gate.run(self.context, self.writer.deployment(), activated, list(self.plan.live.values()))
+        judged = gate.run(
+            self.context, self.writer.deployment(), activated, list(self.plan.live.values()), self.passing
+        )
         failpoint("gate.after")
         self._step("gate", began, judged.verdict)
         return judged
@@ -381,7 +392,7 @@ class DeployRun:
         judged: GateResult,
     ) -> DeployResult:
         """The gate failed: what was live before goes live again, and the change is put on hold."""
-        self.context.observer.failed("gate", detail=judged.why)
+        self.context.observer.failed("gate", detail="restoring what was live before")
         interrupts.between(
             "The gate failed and a restore had begun.", inv("rollback", env=self.context.environment.name)
         )

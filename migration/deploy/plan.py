@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -201,13 +201,28 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         secrets=tuple(_secrets(context, now.secrets)),
         hold=_hold(context, now.history, now.head, [item for item in items if item.changes]),
         lock=holder.facts() if holder else None,
-        notes=(*notes, *_ledger_notes(context), *_pending(pending, holder), *_notes(items, base, known is not None)),
+        notes=(
+            *notes,
+            *_ledger_notes(context),
+            *_pending(pending, holder),
+            *_notes(items, base, known is not None),
+            *_gate(context, items),
+        ),
         history=now.history,
         live=now.live,
         digests={secret.name: secret.digest for secret in now.secrets},
         pending=pending,
         busy=holder is not None,
     )
+
+
+def _gate(context: Context, items: Sequence[PlanItem]) -> Iterator[str]:
+    """The most that the gate of this deploy sends and costs, and what it cannot decide."""
+    from migration.verify import gate
+
+    changing = {item.slug for item in items if item.changes}
+    if changing:
+        yield from gate.forecast(context, changing).lines()
 
 
 def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -16,8 +16,10 @@ from migration.inspect.examination import Examination
 from migration.logs.reader import Row
 from migration.setup import warm
 from migration.setup.secret import changed_at
+from migration.verify.measure import activated
 
 STATUS = r"\b(40[1-3]|408|429|50[0234]|52[49])\b"
+SETTLED = timedelta(seconds=5)  # after an activation: older answers may still be under way
 SETTLING = 20_000  # ms after activation during which the old version may still answer
 NEAR = 0.05  # the rate limit is near when this share of requests met 429
 RECENT = timedelta(minutes=15)
@@ -187,10 +189,11 @@ def _set_at(exam: Examination, name: str) -> datetime:
 
 
 def _versions(exam: Examination) -> Iterator[Finding]:
-    """Functions that answer from another version than the live one."""
+    """Functions whose callers still get another version than the live one."""
     for worker in warm.workers(exam.context, exam.migrated, exam.now):
         live = exam.functions[worker.slug]
-        if worker.version is not None and worker.version != live.version:
+        fresh = worker.answered is not None and worker.answered > activated(live) + SETTLED
+        if fresh and worker.version is not None and worker.version != live.version:
             why = f"execution {worker.execution} ran v{worker.version}; the platform lists v{live.version} as live"
             problem = f"{worker.slug} answers from an older version"
             yield Finding("stale", problem, why, steps(WAIT), "warning", worker.slug)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Step, inv
 from migration.base.errors import CutoverError
+from migration.clients.edge import Purpose
 from migration.logs import logs
-from migration.logs.reader import LogReader
-from migration.verify import proof, smoke
+from migration.verify import rounds
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -36,18 +36,25 @@ class RollbackProof:
 
 
 def prove(context: Context, restored: Restored, since: datetime) -> RollbackProof:
-    """Looks until it is seen or time is up. Never raises for an outage: that is inconclusive."""
+    """Sends the smoke cases of the restored functions, once each, and waits for their log rows. Never raises for an
+    outage: that is inconclusive. Their traffic also brings the line of the old route."""
     if not restored:
         return RollbackProof("pass", {})
     context.observer.step("proof")
+    names = [case.name for case in context.config.smoke if case.function in restored]
     try:
-        alive = proof.prove(context, restored, LogReader.of(context))
+        sent = rounds.run(context, restored, names, Purpose.ROLLBACK, tolerated=names)
     except CutoverError as error:
         return RollbackProof("inconclusive", {}, f"Not proven: {error.message}", steps=(inv("status"),))
+    alive, cases = sent.proof, sent.smoke.cases
     details: dict[str, Any] = {"proof": alive.as_json()}
     if alive.verdict == "fail":
         return RollbackProof("fail", details, f"The restored code does not answer: {alive.why}.")
-    notes = _smoke(context, restored, details)
+    notes: tuple[str, ...] = ()
+    if cases:
+        details["smoke"] = [{"name": case.name, "ok": case.ok, "status": case.status} for case in cases]
+        passed = sum(case.ok for case in cases)
+        notes = (f"{passed} of {len(cases)} smoke cases pass on the old code (they decide nothing here).",)
     if alive.verdict != "pass":
         return RollbackProof("inconclusive", details, f"Not proven yet: {alive.why}.", notes, (inv("status"),))
     details[SIGNAL] = _old_route(context, restored, since)
@@ -56,20 +63,6 @@ def prove(context: Context, restored: Restored, since: datetime) -> RollbackProo
         return RollbackProof("inconclusive", details, why, notes, (inv("logs", signal=SIGNAL),))
     context.observer.done("proof")
     return RollbackProof("pass", details, "", notes)
-
-
-def _smoke(context: Context, restored: Restored, details: dict[str, Any]) -> tuple[str, ...]:
-    """The cases of the restored functions: they also make the traffic that the line of the old route comes from."""
-    names = [case.name for case in context.config.smoke if case.function in restored]
-    if not names:
-        return ()
-    try:
-        result = smoke.run(context, cases=names)
-    except CutoverError as error:
-        return (f"The smoke cases could not run: {error.message}",)
-    passed = sum(case.ok for case in result.cases)
-    details["smoke"] = [{"name": case.name, "ok": case.ok, "status": case.status} for case in result.cases]
-    return (f"{passed} of {len(result.cases)} smoke cases pass on the old code (they decide nothing here).",)
 
 
 def _old_route(context: Context, restored: Restored, since: datetime) -> bool | None:

@@ -28,8 +28,6 @@ SET = inv("secret", set=True)
 SPENT = frozenset({"key_limit", "no_credit"})  # a good key without money: it may be set, calls fail until it is paid
 LONGEST = 24_576  # characters that the platform accepts
 SEEN = 60.0  # seconds in which a new value must be listed
-WARM = 30.0  # seconds to wait for functions to begin anew
-PAUSE, PAUSE_HERE = 8.0, 0.5  # seconds between looks, where log queries are limited and where not
 Confirm = Callable[[str], bool]
 Ask = Callable[[str], str]
 
@@ -241,7 +239,7 @@ def _read_back(context: Context, values: Mapping[str, Secret]) -> None:
 
 
 def _await_functions(context: Context, values: Mapping[str, Secret]) -> str:
-    """Wait until the functions answer from workers that started after the change; a sentence on how it ended."""
+    """Whether functions already answer from workers that started after the change, by the logs: nothing is sent."""
     wanted = set(context.config.migration.functions)
     try:
         functions = [each for each in context.supabase.functions() if each.slug in wanted]
@@ -250,19 +248,14 @@ def _await_functions(context: Context, values: Mapping[str, Secret]) -> str:
         return f"Whether functions see it could not be checked ({error.message})."
     if not functions or since is None:
         return "Functions deployed from now on will see it."
-    context.observer.step("warm", detail="waiting for functions to see the new value")
-    end, pause = context.clock.monotonic() + WARM, PAUSE if context.environment.log_queries else PAUSE_HERE
-    while True:
-        try:
-            left = [each.slug for each in workers(context, functions, since) if each.state != "new"]
-        except ServiceFailed as error:
-            return f"Whether functions see it could not be checked ({error.message})."
-        if not left:
-            return "The functions answer from workers that started after the change."
-        if context.clock.monotonic() + pause > end:
-            warm = f"Warm workers of {', '.join(left)} may keep the old value for some minutes"
-            return f"{warm}; {inv('doctor')} shows it."
-        context.clock.sleep(pause)
+    try:
+        left = [each.slug for each in workers(context, functions, since) if each.state != "new"]
+    except ServiceFailed as error:
+        return f"Whether functions see it could not be checked ({error.message})."
+    if not left:
+        return "The functions answer from workers that started after the change."
+    warm = f"Warm workers of {', '.join(left)} may keep the old value for some minutes"
+    return f"{warm}; {inv('doctor')} shows it."
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from migration.base.errors import ServiceFailed
-from migration.base.parallel import each
 from migration.clients.supabase_types import Function
 from migration.config import logsql
 from migration.context import Context
@@ -16,7 +14,6 @@ from migration.logs.reader import LogReader
 
 DAY = timedelta(hours=23)
 AHEAD = timedelta(minutes=5)  # clocks differ
-POLL, POLL_HERE = (0.5, 3.0, 6.0), (0.1,) * 20  # seconds between looks into logs that count queries, that do not
 State = Literal["new", "old", "unknown"]
 
 
@@ -24,8 +21,8 @@ State = Literal["new", "old", "unknown"]
 class Worker:
     """`new`: a worker of this function began after the moment in question. `old`: it answered and none began since.
 
-    `unknown`: it gave no answer of its own, or its logs are not in yet. `booted`: when the newest one began;
-    `version`: which version answered.
+    `unknown`: there was no answer since, or its log row is not in yet. `booted`: when the newest worker began;
+    `version`: which version gave the newest answer, when it was `answered`, in the execution `execution`.
     """
 
     slug: str
@@ -33,53 +30,43 @@ class Worker:
     execution: str = ""
     booted: datetime | None = None
     version: int | None = None
+    answered: datetime | None = None
 
 
 def workers(context: Context, functions: Sequence[Function], since: datetime) -> list[Worker]:
-    """Ask each function with OPTIONS, which costs nothing, then look its workers up in the logs, which come late."""
-    asked = dict(each([found.slug for found in functions], lambda slug: execution(context, slug)))
-    ids = {slug: found for slug, found in asked.items() if isinstance(found, str) and found}
-    if not ids:
-        return [Worker(found.slug, "unknown") for found in functions]
-    reader = LogReader.of(context)
-    for pause in (*(POLL if context.environment.log_queries else POLL_HERE), 0.0):
-        rows = _seen(reader, context.clock.now(), functions, list(ids.values()), since)
-        found = [_worker(each.slug, ids.get(each.slug, ""), rows.get(each.id, {}), since) for each in functions]
-        if not any(one.version is None and one.execution for one in found):
-            break
-        context.clock.sleep(pause)
-    return found
+    """What the logs show of each function's workers. Nothing is sent: a request could run anything."""
+    if not functions:
+        return []
+    rows = _rows(LogReader.of(context), context.clock.now(), functions)
+    return [_worker(function, rows.get(function.id, {}), since) for function in functions]
 
 
-def execution(context: Context, slug: str) -> str:
-    """The execution id of a function's answer; empty when its code did not run or it cannot be reached."""
-    try:
-        answer = context.edge.options(slug)
-    except ServiceFailed:
-        return ""
-    return str(answer.headers.get("x-deno-execution-id", ""))
-
-
-def _seen(
-    reader: LogReader, now: datetime, functions: Sequence[Function], executions: Sequence[str], since: datetime
-) -> dict[str, Mapping[str, Any]]:
-    """By function id: microseconds of its newest boot and of its newest answer, and the version that answered us."""
+def _rows(reader: LogReader, now: datetime, functions: Sequence[Function]) -> dict[str, Mapping[str, Any]]:
+    """By function id: microseconds of its newest boot and newest answer, the execution and version of that answer."""
     moment, function = logsql.MICROSECONDS, logsql.attribute("function_id")
-    ours = logsql.both(logsql.source(logsql.EDGE), logsql.equal("execution_id", *executions))
-    served = logsql.both(logsql.source(logsql.EDGE), f"{moment} >= {logsql.micros(since)}")
+    answers = logsql.source(logsql.EDGE)
     select = (
         f"{function} as function, maxIf({moment}, {logsql.equal('event_type', 'Boot')}) as booted, "
-        f"countIf({served}) as served, argMaxIf({logsql.attribute('version')}, {moment}, {ours}) as version"
+        f"maxIf({moment}, {answers}) as answered, "
+        f"argMaxIf({logsql.attribute('execution_id')}, {moment}, {answers}) as execution, "
+        f"argMaxIf({logsql.attribute('version')}, {moment}, {answers}) as version"
     )
     where = logsql.equal("function_id", *(found.id for found in functions))
     rows = reader.aggregate(select, where, now - DAY, now + AHEAD, group="function")
     return {str(row["function"]): row for row in rows}
 
 
-def _worker(slug: str, execution: str, row: Mapping[str, Any], since: datetime) -> Worker:
-    booted = logsql.at_micros(row["booted"]) if int(row.get("booted") or 0) else None
+def _worker(function: Function, row: Mapping[str, Any], since: datetime) -> Worker:
+    booted, answered = (_moment(row.get(name)) for name in ("booted", "answered"))
     version = int(row["version"]) if str(row.get("version") or "").isdigit() else None
+    activated = datetime.fromtimestamp((function.updated_at or 0) / 1000, UTC)
+    state: State = "unknown"
     if booted is not None and booted >= since:
-        return Worker(slug, "new", execution, booted, version)
-    old = execution and int(row.get("served") or 0)
-    return Worker(slug, "old" if old else "unknown", execution, booted, version)
+        state = "new"
+    elif answered is not None and answered >= max(since, activated):
+        state = "old"
+    return Worker(function.slug, state, str(row.get("execution") or ""), booted, version, answered)
+
+
+def _moment(microseconds: Any) -> datetime | None:
+    return logsql.at_micros(microseconds) if int(microseconds or 0) else None

@@ -56,37 +56,46 @@ class ChecksResult:
                 "provider": self.provider}  # fmt: skip
 
 
+@dataclass(frozen=True)
+class InGate:
+    """What a gate hands over: the answers to its smoke cases, the functions as listed before, how long to wait for log
+    rows, and how many of them each function must have."""
+
+    smoke: Sequence[Sample] = ()
+    before: Sequence[Function] = ()
+    patience: float = 0.0
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
 def run(
     context: Context,
     since: datetime | None = None,
     deployment: str | Deployment | None = None,
-    *,
-    gate: bool = False,
-    smoke: Sequence[Sample] | None = None,
-    before: Sequence[Function] | None = None,
-    patience: float = 0.0,
+    gate: InGate | None = None,
     readings: Mapping[str, Sequence[CriterionResult]] | None = None,
 ) -> ChecksResult:
-    """Judge the criteria of config.yaml over a window, or over the rows of one deployment.
+    """Judge the criteria of config.yaml over a window, or over the rows of one deployment. Sends functions nothing.
 
     `since` defaults to criteria.window; `deployment` (an id, or the record) keeps the evidence to what that one made
-    live. `gate`: only what a deploy can have broken decides; `smoke` holds the answers that its smoke cases got,
-    `before` the functions as listed before it, and for up to `patience` seconds log rows are waited for.
-    `readings` are earlier results by criterion, oldest first, for criteria that tolerate bad or ask for several good
-    ones. Refused for an unknown deployment or criterion.
+    live. `gate`: only what a deploy can have broken decides. `readings` are earlier results by criterion, oldest first,
+    for criteria that tolerate bad or require several good ones. Refused for an unknown deployment or criterion, and
+    for one that cannot be measured.
     """
     chosen = criteria(context.config)
     options = {name: option(context.config, name) for name in chosen}
     found = _deployment(context, deployment)
     start = since or context.clock.now() - timedelta(seconds=context.config.criteria.window)
     reader = LogReader.of(context)
-    end = context.clock.monotonic() + patience
+    end = context.clock.monotonic() + (gate.patience if gate else 0.0)
     while True:
-        about = subject.subject(context, start, found, gate=gate, given=smoke, listed=before)
+        about = subject.subject(
+            context, start, found, gate=gate is not None, given=gate.smoke if gate else None,
+            listed=gate.before if gate else None,
+        )  # fmt: skip
         context.observer.step("checks", detail="gathering evidence")
         evidence = measure.gather(context, about, reader)
         fresh = [one.judge(evidence, options[name]) for name, one in chosen.items()]
-        if context.clock.monotonic() >= end or _settled(fresh, evidence, smoke):
+        if gate is None or context.clock.monotonic() >= end or _settled(fresh, evidence, gate.rows):
             break
         context.clock.sleep(_POLL if context.environment.log_queries else _POLL_QUICK)
     results = [streak([*(readings or {}).get(one.name, ()), one], options[one.name]) for one in fresh]
@@ -102,14 +111,36 @@ def _steps(result: CriterionResult, environment: str) -> Iterator[Command]:
 
 
 def criteria(config: Config) -> dict[str, Criterion]:
-    """The criteria that config.yaml names, and those of its files. ConfigError for an unknown name."""
+    """The criteria that config.yaml names, and those of its files. ConfigError for one unknown or not measurable."""
     own = [name for file in config.criteria.files for name in _load(config.folder / file)]
     names = list(dict.fromkeys([*config.criteria.named, *own]))
     unknown = [name for name in names if name not in checks.REGISTRY]
     if unknown:
         known = ", ".join(sorted(checks.REGISTRY))
         raise ConfigError(f"criteria.{unknown[0]}: unknown criterion", Do(f"use one of: {known}"))
+    problems = list(unmeasurable(config))
+    if problems:
+        raise ConfigError("; ".join(problems), Do("complete config.yaml, or remove these criteria from it"), AGAIN)
     return {name: checks.REGISTRY[name] for name in names}
+
+
+def unmeasurable(config: Config) -> Iterator[str]:
+    """Why criteria of config.yaml cannot be measured with what else it says; empty when all can."""
+    functions, unchanged = config.migration.functions, config.migration.unchanged
+    artifacts = any(case.function in functions and (case.expect.artifact or case.expect.code) for case in config.smoke)
+    lacks = {
+        "cost_logged": "" if "usage" in config.signals else "there is no signals.usage",
+        "cost_per_artifact": "" if "usage" in config.signals else "there is no signals.usage",
+        "artifacts_work": "" if artifacts else "no smoke case of migration.functions expects an artifact",
+        "code_quality": "" if artifacts else "no smoke case of migration.functions expects an artifact",
+    }
+    for name, default in (("chat_unchanged", "chat"), ("images_unchanged", "generate-image")):
+        own = config.criteria.named.get(name)
+        function = (own.function if own else None) or default
+        lacks[name] = "" if function in unchanged else f"{function} is not in migration.unchanged"
+    for name in config.criteria.named:
+        if lacks.get(name):
+            yield f"criteria.{name} cannot be measured: {lacks[name]}"
 
 
 def option(config: Config, name: str) -> CriterionOptions:
@@ -147,18 +178,16 @@ def _deployment(context: Context, wanted: str | Deployment | None) -> Deployment
     return found
 
 
-def _settled(results: Sequence[CriterionResult], evidence: Evidence, smoke: Sequence[Sample] | None) -> bool:
-    """Whether more log rows would change nothing: all requests are in the logs, and no criterion is open."""
+def _settled(results: Sequence[CriterionResult], evidence: Evidence, rows: Mapping[str, int]) -> bool:
+    """Whether more log rows would change nothing: a failure, or every expected row is there and none is late."""
     if overall(results) is Verdict.FAIL:
         return True
-    wanted = dict.fromkeys(evidence.window.versions, 0)
-    for answer in smoke or ():
-        if answer.execution and answer.function in wanted:
-            wanted[answer.function] += 1
     if isinstance(evidence.traffic, Missing):
         return False
     seen = {part.function: part.requests for part in evidence.traffic}
-    return overall(results) is Verdict.PASS and all(seen.get(name, 0) >= count for name, count in wanted.items())
+    complete = all(seen.get(name, 0) >= rows.get(name, 0) and seen.get(name, 0) for name in evidence.window.versions)
+    late = isinstance(evidence.spend, Missing) or evidence.spend.late > 0
+    return complete and (overall(results) is Verdict.PASS or not late)
 
 
 def _sum(

@@ -60,7 +60,8 @@ class Checker:
         """Every expectation that fails. A wrong status is reported alone: the rest describes another answer."""
         if answer.status not in expect.statuses:
             wanted = " or ".join(str(status) for status in expect.statuses)
-            return (Failure("status", wanted, f"{answer.status}: {cut(answer.text)}"),)
+            text = brief(answer.text)
+            return (Failure("status", wanted, f"{answer.status}: {text}" if text else str(answer.status)),)
         return tuple(
             Failure(found.what, found.expected, cut(found.got))
             for found in (
@@ -104,6 +105,17 @@ def code_at(body: bytes, path: str) -> str | None:
     """The text at a path, None when there is none or it is empty."""
     found = next(iter(find(body, path)), None)
     return found if isinstance(found, str) and found.strip() else None
+
+
+def brief(text: str) -> str:
+    """The error that a body reports, without the JSON around it; a body of another form is cut."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return cut(text)
+    while isinstance(data, dict):
+        data = next((data[key] for key in ("error", "message", "msg", "detail", "code") if data.get(key)), "")
+    return cut(data if isinstance(data, str) and data else text)
 
 
 def cut(text: str) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import CutoverError
+from migration.base.numbers import count
+from migration.clients.edge import Purpose
 from migration.clients.supabase_types import Function
-from migration.logs.reader import LogReader
-from migration.verify import checks_run, proof, samples, smoke
-from migration.verify.proof import Proof
-from migration.verify.smoke import SmokeResult
+from migration.verify import checks_run, proof, rounds, samples, smoke, soak_requests
+from migration.verify.proof import Probe, Proof
+from migration.verify.smoke import CaseResult, SmokeResult
 
 if TYPE_CHECKING:
     from migration.context import Context
     from migration.ledger.deployments import Deployment
 
-_PATIENCE = 180.0
+_PATIENCE = 180.0  # seconds for the log rows that the criteria read
 
 
 @dataclass(frozen=True)
@@ -36,101 +39,163 @@ class GateResult:
         return {"verdict": self.verdict, "why": self.why} | ({"artifacts": counted} if counted.get("tried") else {})
 
 
+@dataclass(frozen=True)
+class GateForecast:
+    """What a gate of these functions may send and cost at most, and what it can decide."""
+
+    requests: int
+    cost: float
+    unproven: tuple[str, ...] = ()
+    unmeasurable: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """For `plan`: sentences for a person."""
+        yield f"The gate sends at most {count(self.requests, 'request')}, ${self.cost:.2f}."
+        for slug in self.unproven:
+            yield f"{slug} has no smoke case: the gate cannot prove that it answers, and ends inconclusive."
+        yield from self.unmeasurable
+
+
+def forecast(context: Context, slugs: Collection[str]) -> GateForecast:
+    """What the gate of a deploy of `slugs` comes to. Reads config.yaml alone; raises nothing of it."""
+    config, gate = context.config, context.config.gate
+    cases = [case for case in config.smoke if case.function in slugs]
+    untouched = [case for case in config.smoke if case.function in config.migration.unchanged]
+    further = max(len(gate.regions) - 1, 0) * len({case.function for case in cases})
+    paid = [case for case in cases if all(200 <= status < 300 for status in case.expect.statuses)]
+    most = 1 if gate.probe == "options" else rounds.MOST
+    unproven = () if gate.probe == "options" else sorted(set(slugs) - {case.function for case in cases})
+    return GateForecast(
+        most * (len(cases) + further) + 2 * len(untouched),
+        most * (len(paid) + further) * soak_requests.unit(config),
+        tuple(unproven),
+        tuple(checks_run.unmeasurable(config)),
+    )
+
+
+def untouched(context: Context) -> dict[str, bool]:
+    """Before staging, under the lock: whether the cases of the untouched functions pass, by name.
+
+    What cannot be sent counts as passing before: then a failure afterwards fails the gate.
+    """
+    names = [case.name for case in context.config.smoke if case.function in context.config.migration.unchanged]
+    if not names:
+        return {}
+    context.observer.step("untouched", detail="smoke cases before the change")
+    try:
+        found = smoke.run(context, names, lines=False, purpose=Purpose.BEFORE)
+    except CutoverError as error:
+        context.observer.warn(f"cannot run the smoke cases of the untouched functions: {error.message}")
+        return {}
+    for case in found.cases:
+        if not case.ok:
+            context.observer.note(f"smoke case {case.name} of {case.function} fails already, before this deployment")
+    return {case.name: case.ok for case in found.cases}
+
+
 def run(
     context: Context,
     deployment: Deployment,
     activated: Mapping[str, tuple[str, int]],
     before: Sequence[Function],
+    passing: Mapping[str, bool] | None = None,
 ) -> GateResult:
-    """Judges what this deployment made live, by its own rows alone. `activated`: slug to (function id, version)."""
-    clock, settings = context.clock, context.config.gate
-    context.observer.step("gate", detail="proof of life")
-    clock.sleep(settings.delay)
-    began, reader = clock.monotonic(), LogReader.of(context)
-    alive = proof.prove(context, activated, reader)
-    details: dict[str, Any] = {"proof": alive.as_json()}
-    if alive.verdict == "fail":
-        return GateResult("fail", alive.why, False, details)
-    answers, smoked = _smoke(context, activated, details)
-    if smoked == "fail":
-        return GateResult("fail", _failed_cases(answers), False, details)
-    if alive.verdict == "inconclusive":
-        alive = _by_smoke(context, alive, answers, reader, began)
-        details["proof"] = alive.as_json()
-    left = settings.within - (clock.monotonic() - began)
-    judged, why = _criteria(context, deployment, answers, before, min(max(left, 0.0), _PATIENCE), details)
-    return _sum(context, alive, smoked, judged, why, details)
+    """Judges what this deployment made live, by its own rows alone.
+
+    `activated`: slug to (function id, version). `before`: the functions as listed before the change. `passing`: what
+    `untouched` found then; a case that failed already decides nothing.
+    """
+    gate = _Gate(context, deployment, activated, before, {name for name, ok in (passing or {}).items() if not ok})
+    context.clock.sleep(context.config.gate.delay)
+    return gate.run()
 
 
-def _sum(context: Context, alive: Proof, smoked: str, judged: str, why: str, details: Mapping[str, Any]) -> GateResult:
-    """Fail wins over inconclusive, inconclusive over pass."""
-    parts = {"proof of life": (alive.verdict, alive.why), "criteria": (judged, why)}
-    parts["smoke cases"] = (smoked, "no smoke case could be run" if smoked == "inconclusive" else "")
-    for verdict in ("fail", "inconclusive"):
-        reasons = [f"{name}: {reason}" for name, (each, reason) in parts.items() if each == verdict]
-        if reasons:
-            keep = smoked == "pass" and context.config.gate.inconclusive == "keep"
-            return GateResult(verdict, "; ".join(reasons), keep and verdict == "inconclusive", details)
-    return GateResult("pass", "", True, details)
+@dataclass
+class _Gate:
+    context: Context
+    deployment: Deployment
+    activated: Mapping[str, tuple[str, int]]
+    before: Sequence[Function]
+    tolerated: set[str]
 
+    def __post_init__(self) -> None:
+        self.began = self.context.clock.monotonic()
+        self.settings = self.context.config.gate
+        self.details: dict[str, Any] = {}
 
-def _smoke(context: Context, activated: Mapping[str, Any], details: dict[str, Any]) -> tuple[SmokeResult | None, str]:
-    """The cases of the functions that were deployed, and of those that must have stayed as they were."""
-    about = {*activated, *context.config.migration.unchanged}
-    names = [case.name for case in context.config.smoke if case.function in about]
-    if not names:
-        return None, "pass"
-    context.observer.step("gate", detail="smoke cases")
-    try:
-        found = smoke.run(context, cases=names, lines=False)
-    except CutoverError as error:
-        details["smoke"] = {"error": error.message}
-        return None, "inconclusive"
-    details["smoke"] = found
-    return found, "pass" if all(case.ok for case in found.cases) else "fail"
+    def run(self) -> GateResult:
+        """A failure ends it at once: callers meet the new code meanwhile."""
+        try:
+            sent = self._cases()
+        except CutoverError as error:
+            self.details["smoke"] = {"error": error.message}
+            unknown = Proof("inconclusive", tuple(Probe(slug, "", *one) for slug, one in self.activated.items()))
+            return self._sum(replace(unknown, why="no smoke case could be sent"), "inconclusive", error.message)
+        alive = sent.proof
+        self.details |= {"proof": alive.as_json()} | ({"smoke": sent.smoke} if sent.smoke.cases else {})
+        if alive.verdict == "fail" and not sent.failed:
+            return GateResult("fail", alive.why, False, self.details)
+        failed = sent.failed or [one for one in sent.smoke.cases if not one.ok and one.name not in self.tolerated]
+        if failed:
+            return GateResult("fail", "; ".join(self._failure(case) for case in failed[:3]), False, self.details)
+        return self._sum(alive, "pass", "", sent.smoke)
 
+    def _cases(self) -> rounds.RoundsResult:
+        """The cases of the functions that were deployed, and of those that must have stayed as they were."""
+        about = {*self.activated, *self.context.config.migration.unchanged}
+        names = [case.name for case in self.context.config.smoke if case.function in about]
+        self.context.observer.step("gate", detail="smoke cases")
+        return rounds.run(self.context, self.activated, names, Purpose.GATE, self.tolerated)
 
-def _failed_cases(answers: SmokeResult | None) -> str:
-    failed = [case for case in (answers.cases if answers else ()) if not case.ok]
-    first = str(failed[0].failures[0]) if failed[0].failures else failed[0].skipped or "no answer"
-    return f"smoke case {', '.join(case.name for case in failed)} failed ({first})"
+    def _failure(self, case: CaseResult) -> str:
+        """One failed case: expected and got, the request, its first log line."""
+        if case.answer is not None and proof.boot_error(case.answer):
+            return f"{case.function}: the new code does not start (BOOT_ERROR)"
+        why = str(case.failures[0]) if case.failures else case.skipped or "no answer"
+        request = case.request_id or case.execution_id
+        line = next(iter(smoke.lines_of(self.context, [case], patience=0.0)[0].log_lines), "")
+        parts = [f"smoke case {case.name}: {why}", f"request {request}" if request else "",
+                 f"log: {' '.join(line.split())[:200]}" if line else ""]  # fmt: skip
+        return ", ".join(part for part in parts if part)
 
+    def _sum(self, alive: Proof, smoked: str, unsent: str, answers: SmokeResult | None = None) -> GateResult:
+        """Fail wins over inconclusive, inconclusive over pass."""
+        judged, why = self._criteria(answers or SmokeResult(()))
+        parts = {"proof of life": (alive.verdict, alive.why), "criteria": (judged, why)}
+        parts["smoke cases"] = (smoked, unsent)
+        for verdict in ("fail", "inconclusive"):
+            reasons = [f"{name}: {reason}" for name, (each, reason) in parts.items() if each == verdict]
+            if reasons:
+                keep = smoked == "pass" and self.settings.inconclusive == "keep"
+                return GateResult(verdict, "; ".join(reasons), keep and verdict == "inconclusive", self.details)
+        return GateResult("pass", "", True, self.details)
 
-def _by_smoke(context: Context, alive: Proof, answers: SmokeResult | None, reader: LogReader, began: float) -> Proof:
-    """Where OPTIONS answers name no execution, the smoke cases' own requests are the proof."""
-    found = proof.adopt(alive.probes, proof.executions(answers.cases if answers else ()))
-    end, wait = began + context.config.gate.within, 0.5
-    since, outage = context.clock.now(), ""
-    while found:
-        outage = proof.look_up(reader, found, since, context.clock.now())
-        found = [probe for probe in found if not probe.proven and probe.executions]
-        if context.clock.monotonic() + wait > end:
-            break
-        if found:
-            context.clock.sleep(wait)
-            wait = min(wait * 1.6, 10.0)
-    return proof.judge(alive.probes, outage)
+    def _criteria(self, answers: SmokeResult) -> tuple[str, str]:
+        criteria, clock = self.context.config.criteria, self.context.clock
+        if not criteria.named and not criteria.files:
+            return "pass", ""
+        patience = min(max(self.settings.within - (clock.monotonic() - self.began), 0.0), _PATIENCE)
+        until = clock.now() + timedelta(seconds=patience)
+        self.context.observer.step("gate", detail=f"criteria, until {until:%H:%M:%SZ}")
+        own = [case.sample for case in answers.cases if case.sample and case.name not in self.tolerated]
+        try:
+            found = checks_run.run(
+                self.context,
+                deployment=self.deployment,
+                gate=checks_run.InGate(own, list(self.before), patience, self._rows(answers)),
+            )
+        except CutoverError as error:
+            self.details["checks"] = {"error": error.message}
+            return "inconclusive", error.message
+        self.details["checks"] = found
+        open_ = [one for one in found.criteria if not one.advisory and one.verdict.value != "pass"]
+        return found.verdict.value, "; ".join(f"{one.name}: {one.got} (expected: {one.expected})" for one in open_)
 
-
-def _criteria(
-    context: Context,
-    deployment: Deployment,
-    answers: SmokeResult | None,
-    before: Sequence[Function],
-    patience: float,
-    details: dict[str, Any],
-) -> tuple[str, str]:
-    if not context.config.criteria.named and not context.config.criteria.files:
-        return "pass", ""
-    context.observer.step("gate", detail="criteria")
-    given = answers.samples if answers else []
-    try:
-        found = checks_run.run(
-            context, deployment=deployment, gate=True, smoke=given, before=list(before), patience=patience
+    def _rows(self, answers: SmokeResult) -> dict[str, int]:
+        """How many gateway rows of the new versions the criteria can expect: they leave OPTIONS out."""
+        methods = {case.name: case.method for case in self.context.config.smoke}
+        return Counter(
+            case.function
+            for case in answers.cases
+            if case.execution_id and case.function in self.activated and methods[case.name] != "OPTIONS"
         )
-    except CutoverError as error:
-        details["checks"] = {"error": error.message}
-        return "inconclusive", error.message
-    details["checks"] = found
-    open_ = [one for one in found.criteria if not one.advisory and one.verdict.value != "pass"]
-    return found.verdict.value, "; ".join(f"{one.name}: {one.got} (wanted: {one.expected})" for one in open_)

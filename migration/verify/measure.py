@@ -34,10 +34,13 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
     """Everything that the criteria read. In a gate, what only history shows is left out."""
     reader = reader or LogReader.of(context)
     migrated = _scope(about, context.config.migration.functions)
-    traffic = tried(lambda: readings.traffic(reader, migrated))
+    everyone = _scope(about, [*context.config.migration.functions, *context.config.migration.unchanged])
+    answered = tried(lambda: readings.traffic(reader, everyone))
+    by_function = {} if isinstance(answered, Missing) else {part.function: part for part in answered}
+    own = tuple(part for slug, part in by_function.items() if slug in migrated.functions)
+    traffic = answered if isinstance(answered, Missing) else own
     spend = tried(lambda: _spend(context, reader, migrated))
     routes = readings.routes(signals.named(context.config), context.config.migration.unchanged)
-    everyone = _scope(about, [*context.config.migration.functions, *context.config.migration.unchanged])
     faults = tried(lambda: readings.faults(reader, everyone, routes))
     lines: Mapping[str, int] | Missing = faults if isinstance(faults, Missing) else faults[1]
     answers = list(about.samples) if about.samples is not None else _samples(context, about)
@@ -53,7 +56,7 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
         artifacts_before=samples.artifacts_before(context, about.past),
         provider=tried(lambda: _provider(context, about, spend)),
         month=tried(lambda: _month(context, spend)),
-        unchanged=unchanged.all_of(context, about, answers, lines),
+        unchanged=unchanged.all_of(context, about, answers, lines, by_function),
         gate=about.gate,
     )
 

@@ -1,30 +1,31 @@
 """Proof of life: an answer from the new version, in every region, seen in the logs by its execution id.
 
-`ACTIVE` is not live, and a 200 says nothing of which code gave it. The probe is OPTIONS: it runs the function's code,
-needs no key and costs nothing. Where `gate.marker` names a header in which the code answers its DENO_DEPLOYMENT_ID
-(`<ref>_<function id>_<version>`, or the version alone), that is read from the answer itself, and no log is needed.
+`ACTIVE` is not live, and a 200 does not say which code gave it (supabase/supabase issues 35426 and 47739). Where
+`gate.marker` names a header in which the code answers its DENO_DEPLOYMENT_ID (`<ref>_<function id>_<version>`, or the
+version alone), that is read from the answer itself, and no log is needed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import ServiceFailed
 from migration.base.parallel import each
+from migration.clients.edge import Purpose
 from migration.clients.http import Answer
 from migration.config import logsql
 from migration.logs.reader import LogReader
+from migration.verify.readings import ERROR_ROW
 
 if TYPE_CHECKING:
     from migration.context import Context
-    from migration.verify.smoke import CaseResult
 
 BOOT_FAILURES = 3
-_FIRST, _LONGEST, _GROWTH = 0.25, 10.0, 1.6
+FIRST, LONGEST, GROWTH = 0.25, 10.0, 1.6  # seconds between two looks into the logs
 _MARGIN = timedelta(minutes=3)
 _PER_QUERY = 400
 _MARK = re.compile(r"(?:.*_)?(\d{1,9})")
@@ -49,6 +50,10 @@ class Probe:
     seconds: float = 0.0
 
     @property
+    def place(self) -> str:
+        return f"{self.slug} in {self.region}" if self.region else self.slug
+
+    @property
     def proven(self) -> bool:
         return self.version == self.wanted
 
@@ -56,12 +61,6 @@ class Probe:
     def refuted(self) -> bool:
         """It cannot start: waiting will not help."""
         return self.boot_failures >= BOOT_FAILURES
-
-    @property
-    def silent(self) -> bool:
-        """Its answers carry no execution id: the smoke cases' own requests must prove it."""
-        seen = self.execution or self.executions or self.version is not None
-        return 0 < self.status < 400 and not seen
 
     def as_json(self) -> dict[str, Any]:
         names = ("slug", "region", "wanted", "version", "execution", "status")
@@ -85,53 +84,89 @@ class Proof:
 
 
 def prove(context: Context, activated: Mapping[str, tuple[str, int]], reader: LogReader) -> Proof:
-    """Sends until every function answers with its new version everywhere, or `gate.within` is over.
+    """`gate.probe: options`: OPTIONS until every function answers with its new version, or `gate.within` is over.
 
     `activated`: slug to (function id, version). Never raises for an outage: what was not seen is inconclusive.
     """
     gate, clock = context.config.gate, context.clock
     began, since = clock.monotonic(), clock.now()
-    regions = gate.regions or [""]
-    probes = [Probe(slug, region, *found) for slug, found in activated.items() for region in regions]
-    wait, outage = _FIRST, ""
+    probes = [Probe(slug, region, *one) for slug, one in activated.items() for region in gate.regions or [""]]
+    wait, outage = FIRST, ""
     while True:
         open_ = [probe for probe in probes if not probe.proven and not probe.refuted]
-        _ask(context, open_)
-        outage = _look_up(reader, [probe for probe in open_ if probe.executions], since, clock.now())
+        _send(context, open_)
+        outage = _find(reader, activated, [probe for probe in open_ if probe.executions], since, clock.now())
         for probe in open_:
             if probe.proven:
                 probe.seconds = clock.monotonic() - began
-                context.observer.done("proof", _name(probe), f"v{probe.version}", probe.seconds)
+                context.observer.done("proof", probe.place, f"v{probe.version}", probe.seconds)
         over = clock.monotonic() - began + wait > gate.within
-        if over or all(probe.proven or probe.refuted or probe.silent for probe in probes):
+        if over or all(probe.proven or probe.refuted for probe in probes):
             return judge(probes, outage)
         clock.sleep(wait)
-        wait = min(wait * _GROWTH, _LONGEST)
+        wait = min(wait * GROWTH, LONGEST)
 
 
 def judge(probes: Sequence[Probe], outage: str = "") -> Proof:
     """Fail: another version answers, or the code cannot start. Inconclusive: the version was not seen."""
-    failed = [f"{_name(probe)}: {_seen(probe)}" for probe in probes if _bad(probe)]
+    failed = [f"{probe.place}: {_seen(probe)}" for probe in probes if _bad(probe)]
     if failed:
         return Proof("fail", tuple(probes), "; ".join(failed))
-    unseen = [_name(probe) for probe in probes if not probe.proven]
+    unseen = [probe.place for probe in probes if not probe.proven]
     if unseen:
-        reason = f"the logs failed ({outage})" if outage else "no log row of an answer came in time"
+        reason = f"cannot read the logs ({outage})" if outage else "no log row of an answer yet"
         return Proof("inconclusive", tuple(probes), f"{', '.join(unseen)}: {reason}")
     return Proof("pass", tuple(probes))
 
 
-def adopt(probes: Iterable[Probe], executions: Mapping[str, Sequence[str]]) -> list[Probe]:
-    """The smoke cases' requests as evidence, for functions whose OPTIONS answers carry no execution id."""
-    silent = [probe for probe in probes if not probe.proven]
-    for probe in silent:
-        probe.executions += executions.get(probe.slug, [])
-    return [probe for probe in silent if probe.executions]
+@dataclass(frozen=True)
+class LogRows:
+    """What the logs hold of some answers: versions by execution id, and the first error line of a function by slug."""
+
+    versions: Mapping[str, int]
+    errors: Mapping[str, str]
 
 
-def look_up(reader: LogReader, probes: Sequence[Probe], since: datetime, until: datetime) -> str:
-    """One query for all executions that were not seen yet; returns why it failed, "" when it did not."""
-    return _look_up(reader, probes, since, until)
+def look_up(
+    reader: LogReader,
+    executions: Collection[str],
+    live: Mapping[str, tuple[str, int]],
+    since: datetime,
+    until: datetime,
+) -> LogRows:
+    """One query for all executions and for the first error lines of the `live` versions. ServiceFailed as the logs."""
+    wanted = logsql.equal("execution_id", *list(executions)[-_PER_QUERY:])
+    versions = (
+        logsql.both(logsql.equal("function_id", id_), logsql.equal("version", str(version)))
+        for id_, version in live.values()
+    )
+    error = logsql.both(logsql.source(logsql.FUNCTION), logsql.either(*versions), ERROR_ROW)
+    columns = (
+        f"{logsql.attribute('execution_id')} as execution, {logsql.attribute('version')} as version, "
+        f"{logsql.attribute('function_id')} as fid, if({error}, substring(event_message, 1, 300), '') as line"
+    )
+    where = logsql.both(logsql.span(since - _MARGIN, until + _MARGIN), logsql.either(wanted, error))
+    sql = f"select {columns}, min(timestamp) as at from logs where {where} group by execution, version, fid, line "
+    rows = reader.query(f"{sql}order by line != '', at limit 1000", since - _MARGIN, until + _MARGIN)
+    slugs = {id_: slug for slug, (id_, _) in live.items()}
+    errors: dict[str, str] = {}
+    for row in rows:
+        if row["line"] and row["fid"] in slugs:
+            errors.setdefault(slugs[row["fid"]], " ".join(str(row["line"]).split()))
+    return LogRows(
+        {str(row["execution"]): int(row["version"]) for row in rows if str(row["version"]).isdigit()}, errors
+    )
+
+
+def marked(answer: Answer, header: str) -> int | None:
+    """The version that an answer names in the marker's header; None where it names none."""
+    match = _MARK.fullmatch(answer.headers.get(header, "").strip()) if header else None
+    return int(match[1]) if match else None
+
+
+def boot_error(answer: Answer) -> bool:
+    """Whether the platform says that the function's worker does not start."""
+    return answer.status == 503 and "BOOT_ERROR" in (answer.headers.get("sb-error-code", "") + answer.text[:200])
 
 
 def _bad(probe: Probe) -> bool:
@@ -148,13 +183,14 @@ def _seen(probe: Probe) -> str:
     return f"it answers {probe.status}"
 
 
-def _name(probe: Probe) -> str:
-    return f"{probe.slug} in {probe.region}" if probe.region else probe.slug
-
-
-def _ask(context: Context, probes: Sequence[Probe]) -> None:
+def _send(context: Context, probes: Sequence[Probe]) -> None:
     edge, marker = context.edge, context.config.gate.marker
-    for probe, answer in each(list(probes), lambda one: edge.options(one.slug, region=one.region or None)):
+
+    def options(probe: Probe) -> Answer:
+        region = probe.region or None
+        return edge.call(probe.slug, purpose=Purpose.PROBE, method="OPTIONS", auth="none", region=region, timeout=15.0)
+
+    for probe, answer in each(list(probes), options):
         if isinstance(answer, Answer):
             _note(probe, answer, marker.header if marker else "")
         elif not isinstance(answer, ServiceFailed):
@@ -164,28 +200,29 @@ def _ask(context: Context, probes: Sequence[Probe]) -> None:
 def _note(probe: Probe, answer: Answer, marker: str) -> None:
     probe.status = answer.status
     execution = answer.headers.get("x-deno-execution-id", "")
-    marked = _MARK.fullmatch(answer.headers.get(marker, "").strip()) if marker else None
-    if marked:
-        probe.version, probe.execution = int(marked[1]), execution
+    version = marked(answer, marker)
+    if version is not None:
+        probe.version, probe.execution = version, execution
     elif execution and execution not in (probe.execution, *probe.executions):
         probe.executions.append(execution)
-    boot = answer.status == 503 and "BOOT_ERROR" in (answer.headers.get("sb-error-code", "") + answer.text[:200])
-    probe.boot_failures = probe.boot_failures + 1 if boot else 0
+    probe.boot_failures = probe.boot_failures + 1 if boot_error(answer) else 0
 
 
-def _look_up(reader: LogReader, probes: Sequence[Probe], since: datetime, until: datetime) -> str:
-    """The newest answer of each probe that the logs know decides; older ones are forgotten with it."""
-    wanted = [execution for probe in probes for execution in probe.executions][-_PER_QUERY:]
-    if not wanted:
+def _find(
+    reader: LogReader,
+    live: Mapping[str, tuple[str, int]],
+    probes: Sequence[Probe],
+    since: datetime,
+    until: datetime,
+) -> str:
+    """Look the answers up; returns why that failed. The newest answer of each probe in the logs decides."""
+    executions = [execution for probe in probes for execution in probe.executions]
+    if not executions:
         return ""
-    columns = f"{logsql.attribute('execution_id')} as execution, {logsql.attribute('version')} as version"
-    where = logsql.both(logsql.span(since - _MARGIN, until + _MARGIN), logsql.equal("execution_id", *wanted))
-    sql = f"select distinct {columns} from logs where {where} limit 1000"
     try:
-        rows = reader.query(sql, since - _MARGIN, until + _MARGIN)
+        versions = look_up(reader, executions, live, since, until).versions
     except ServiceFailed as error:
         return error.message
-    versions = {str(row["execution"]): int(row["version"]) for row in rows if str(row["version"]).isdigit()}
     for probe in probes:
         _settle(probe, versions)
     return ""
@@ -198,12 +235,3 @@ def _settle(probe: Probe, versions: Mapping[str, int]) -> None:
             probe.version, probe.execution = versions[execution], execution
             del probe.executions[: position + 1]
             return
-
-
-def executions(answers: Iterable[CaseResult]) -> dict[str, list[str]]:
-    """Execution ids by function, of the smoke cases' answers that carry one."""
-    found: dict[str, list[str]] = {}
-    for case in answers:
-        if case.execution_id:
-            found.setdefault(case.function, []).append(case.execution_id)
-    return found

@@ -35,6 +35,8 @@ _ERROR = {
     "error": f"{logsql.attribute('level')} in ('error', 'fatal')",
 }
 
+ERROR_ROW = logsql.either(*_ERROR.values())  # a condition on a row of `function_logs`
+
 
 @dataclass(frozen=True)
 class LiveVersions:

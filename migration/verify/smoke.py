@@ -13,6 +13,7 @@ from migration.base import parallel
 from migration.base.command import inv
 from migration.base.errors import CutoverError, ServiceFailed
 from migration.base.secrets_type import mask
+from migration.clients.edge import Purpose
 from migration.clients.http import Answer
 from migration.config import logsql
 from migration.config.cases import SmokeCase
@@ -34,6 +35,7 @@ Delivered = Literal["missing", "invalid", "valid"]
 class CaseResult:
     """One case. `status` is None without an answer; `seconds` from the first byte sent to the last one received.
 
+    `version`: which version answered, where that was looked up (a gate does), in which `region` ("" for any).
     `artifact`: whether the expected code was delivered, None where the case expects none. A skipped case is not ok.
     """
 
@@ -49,6 +51,8 @@ class CaseResult:
     log_lines: tuple[str, ...] = ()
     skipped: str | None = None
     artifact: Delivered | None = None
+    region: str = ""
+    version: int | None = None
     at: datetime | None = field(default=None, repr=False, compare=False)
     answer: Answer | None = field(default=None, repr=False, compare=False)
     captured: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -81,16 +85,23 @@ class SmokeResult:
         return 0 if self.ok else 1
 
 
-def run(context: Context, cases: Sequence[str] | None = None, lines: bool = True) -> SmokeResult:
+def run(
+    context: Context,
+    cases: Sequence[str] | None = None,
+    lines: bool = True,
+    purpose: Purpose = Purpose.SMOKE,
+    region: str = "",
+) -> SmokeResult:
     """Every case, or those named and the ones whose captures they use; results in the order of config.yaml.
 
     `lines`: wait for the log lines of failed cases (a gate does not: the failing code answers callers meanwhile).
+    `region`: where the requests are to be answered; "" for wherever they land.
 
     Refused before anything is sent: an unknown case, no cases, a missing key or user, captures in a circle.
     """
     chosen = choose(context.config.smoke, cases, context.config.folder)
     check(context, chosen)
-    sender = Sender(context)
+    sender = Sender(context, purpose, region)
     threading.Thread(target=_warm, args=(sender, chosen), daemon=True).start()
     runner = _Run(sender, chosen)
     results = {case.name: runner.report(case, result) for case, result in parallel.each(chosen, runner.one, LIMIT)}
@@ -103,8 +114,9 @@ def run(context: Context, cases: Sequence[str] | None = None, lines: bool = True
 class Sender:
     """Sends one case and judges its answer; safe to use from several threads (`inv soak` does)."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, purpose: Purpose = Purpose.SMOKE, region: str = "") -> None:
         self.context = context
+        self.purpose, self.region = purpose, region
         self.parser = parser(context.state)
         self._checker = Checker(self.parser)
 
@@ -115,7 +127,8 @@ class Sender:
         url = f"{self.context.environment.url.rstrip('/')}/functions/v1/{case.function}"
         shell = smoke_cases.curl(url, case.method, case.auth, headers, body, self.context.environment.anon_key)
         at = self.context.clock.now()
-        result = CaseResult(case.name, case.function, False, curl=shell, artifact=_asks(case, None), at=at)
+        missing = _asks(case, None)
+        result = CaseResult(case.name, case.function, False, curl=shell, artifact=missing, region=self.region, at=at)
         try:
             return self._judged(case, result, self._call(case, headers, body))
         except ServiceFailed as error:
@@ -128,7 +141,14 @@ class Sender:
             sending = {"content": body.encode()}
             headers = {"Content-Type": "text/plain; charset=utf-8", **headers}
         return self.context.edge.call(
-            case.function, method=case.method, headers=headers, auth=case.auth, timeout=case.timeout, **sending
+            case.function,
+            purpose=self.purpose,
+            method=case.method,
+            headers=headers,
+            auth=case.auth,
+            timeout=case.timeout,
+            region=self.region or None,
+            **sending,
         )
 
     def _judged(self, case: SmokeCase, result: CaseResult, answer: Answer) -> CaseResult:
@@ -224,31 +244,38 @@ _POLL = 0.5
 _SPAN = timedelta(minutes=15)
 
 
-def lines_of(context: Context, results: Sequence[CaseResult]) -> list[CaseResult]:
-    """The results, each failed one with the log lines of its execution, where the environment has logs to read."""
+def lines_of(context: Context, results: Sequence[CaseResult], patience: float = PATIENCE) -> list[CaseResult]:
+    """The results, each failed one with the log lines of its execution, where the environment has logs to read.
+
+    `patience`: seconds to wait for the rows.
+    """
     wanted = {result.execution_id for result in results if not result.ok and result.execution_id}
     if not wanted or not context.environment.project_ref or not context.environment.access_token:
         return list(results)
     try:
-        rows = _rows(context, sorted(filter(None, wanted)))
+        rows = _rows(context, sorted(filter(None, wanted)), patience)
     except CutoverError as error:
         context.observer.note(f"cannot read the logs of the failed cases: {error.message}")
         return list(results)
     with_lines = [result if result.ok else replace(result, log_lines=tuple(_own(rows, result))) for result in results]
     for result in with_lines:
-        if result.execution_id in wanted and not result.log_lines:
+        if patience and result.execution_id in wanted and not result.log_lines:
             look = inv("logs", request=result.request_id or result.execution_id, env=context.environment.name)
             context.observer.note(f"{result.name}: no log lines yet (they can arrive minutes late): {look}")
     return with_lines
 
 
-def _rows(context: Context, executions: Sequence[str]) -> list[tuple[str, str]]:
+def _rows(context: Context, executions: Sequence[str], patience: float) -> list[tuple[str, str]]:
     """(execution, message) of every line, once each execution has one or patience ends."""
     reader = LogReader.of(context)
     columns = f"event_message, {logsql.attribute('execution_id')} as execution_id"
-    where = logsql.both(logsql.source(logsql.FUNCTION), logsql.equal("execution_id", *executions))
+    # By the function, not by its worker, which reports its boot and its port.
+    written = logsql.both(
+        f"{logsql.attribute('event_type')} not in ('Boot', 'Shutdown')", "event_message not like 'Listening on http%'"
+    )
+    where = logsql.both(logsql.source(logsql.FUNCTION), logsql.equal("execution_id", *executions), written)
     since = context.clock.now() - _SPAN
-    end = context.clock.monotonic() + PATIENCE
+    end = context.clock.monotonic() + patience
     while True:
         found = reader.rows(where, since, context.clock.now() + timedelta(minutes=1), columns=columns)
         rows = [(str(row["execution_id"]), str(row["event_message"]).strip()) for row in found]

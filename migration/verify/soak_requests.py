@@ -14,9 +14,10 @@ from migration.base.clock import Clock
 from migration.base.command import AGAIN, Do
 from migration.base.errors import CutoverError, Refused
 from migration.base.secrets_type import mask
+from migration.clients.edge import Purpose
 from migration.clients.openrouter_errors import ProviderError
 from migration.config.cases import SmokeCase
-from migration.config.settings import Soak
+from migration.config.settings import Config, Soak
 from migration.verify import smoke_cases
 from migration.verify.samples import Sample
 from migration.verify.smoke import CaseResult, Sender
@@ -57,7 +58,7 @@ def cases(context: Context, settings: Soak) -> list[SmokeCase]:
 
 def asker(context: Context, settings: Soak) -> Callable[[int], Sample]:
     """A function that sends request n: the cases in turn."""
-    chosen, sender = cases(context, settings), Sender(context)
+    chosen, sender = cases(context, settings), Sender(context, Purpose.SOAK)
 
     def ask(number: int) -> Sample:
         result = sender.send(chosen[number % len(chosen)])
@@ -73,7 +74,7 @@ def _why(result: CaseResult) -> str:
         return mask(str(result.failures[0])) if result.failures else ""
     try:
         text = result.answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         text = result.answer.text
     if isinstance(text, dict):
         text = next((text[key] for key in ("code", "error", "message", "msg") if isinstance(text.get(key), str)), "")
@@ -179,8 +180,6 @@ class SpendMeter:
 
 def meter(context: Context) -> SpendMeter:
     """The meter of a run: the provider's key if there is one, else an estimate for every request."""
-    wanted = context.config.criteria.named.get("cost_per_artifact")
-    unit = (wanted.mean or wanted.at_most) if wanted else None
 
     def read() -> float | None:
         if not context.reports_usage:
@@ -190,4 +189,10 @@ def meter(context: Context) -> SpendMeter:
         except CutoverError:
             return None
 
-    return SpendMeter(read, unit or _UNIT, context.clock)
+    return SpendMeter(read, unit(context.config), context.clock)
+
+
+def unit(config: Config) -> float:
+    """USD that one request is taken to cost: the limit of cost_per_artifact."""
+    limit = config.criteria.named.get("cost_per_artifact")
+    return (limit.mean or limit.at_most or _UNIT) if limit else _UNIT

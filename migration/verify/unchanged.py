@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from checks.evidence import Missing, UnchangedEvidence
-from migration.base.errors import CutoverError, ServiceFailed
+from checks.evidence import Missing, Traffic, UnchangedEvidence
+from migration.base.errors import CutoverError
 from migration.source import reader, snapshots
 from migration.source.source import Source
 from migration.verify.samples import Sample
@@ -22,8 +22,9 @@ def all_of(
     about: Subject,
     answers: Sequence[Sample],
     lines: Mapping[str, int] | Missing,
+    traffic: Mapping[str, Traffic],
 ) -> dict[str, UnchangedEvidence | Missing]:
-    """Evidence for each of migration.unchanged, by slug."""
+    """Evidence for each of migration.unchanged, by slug. Nothing is sent to them: `traffic` is what callers got."""
     slugs = context.config.migration.unchanged
     try:
         base = {} if about.gate else _base(context, about.base, slugs)
@@ -34,19 +35,19 @@ def all_of(
         own = [answer for answer in answers if answer.function == slug]
         count = None if isinstance(lines, Missing) else lines.get(slug)
         try:
-            found[slug] = _one(context, about, slug, base.get(slug), own, count)
+            found[slug] = _one(context, about, base.get(slug), (slug, *_answers(own, traffic.get(slug)), count))
         except CutoverError as error:
             found[slug] = Missing(error.message)
     return found
 
 
 def _one(
-    context: Context, about: Subject, slug: str, base: Source | None, own: Sequence[Sample], lines: int | None
+    context: Context, about: Subject, base: Source | None, known: tuple[str, bool | None, int, int | None]
 ) -> UnchangedEvidence:
+    slug, answers, status, lines = known
     live = about.live.get(slug)
     if live is None:
         return UnchangedEvidence(slug, False, ("it is not deployed",), False, False, 404, lines)
-    answers, status = _answers(context, slug, own)
     same, differs = (None, ()) if about.gate else _compare(context, live, base)
     return UnchangedEvidence(slug, same, differs, _as_before(about, live), answers, status, lines)
 
@@ -77,13 +78,12 @@ def _as_before(about: Subject, live: Function) -> bool | None:
     return before is not None and (before.version, before.ezbr_sha256) == (live.version, live.ezbr_sha256)
 
 
-def _answers(context: Context, slug: str, own: Sequence[Sample]) -> tuple[bool | None, int]:
-    """By smoke cases where there were any, else by a preflight, which runs the function's code and costs nothing."""
+def _answers(own: Sequence[Sample], traffic: Traffic | None) -> tuple[bool | None, int]:
+    """Whether it answers, and the status: by its smoke cases, else by what its callers got; nothing is sent."""
     if own:
         good = [answer for answer in own if answer.ok]
         return bool(good), (good or own)[-1].status
-    try:
-        status = context.edge.options(slug).status
-    except ServiceFailed:
-        return False, 0
-    return status < 500 and status != 404, status
+    if traffic is None or not traffic.trials:
+        return None, 0
+    best = min(traffic.statuses)
+    return traffic.successes > 0, best

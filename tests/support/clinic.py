@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from migration.base.clock import Clock
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
@@ -18,7 +16,6 @@ from migration.config.environment import ProviderAccess
 from migration.config.settings import LogSettings
 from migration.context import Context
 from migration.rehearsal.server import Running, start
-from migration.setup import secret
 from migration.source import reader
 from tests.support import scene as scenes
 
@@ -151,12 +148,8 @@ class Clinic:
 
 @contextmanager
 def clinic(folder: Path, **settings: Any) -> Iterator[Clinic]:
-    """Nothing is deployed and no secret is set; providers answer at once, and nobody counts log queries.
-
-    While it is open, an upload waits 3 s at most for functions to begin anew.
-    """
+    """Nothing is deployed and no secret is set; providers answer at once, and log queries are not limited."""
     quick = {"models": [MODEL], "providers": {"openrouter": {}, "gemini": {"pro": {}, "flash": {}, "image": {}}},
              "management": {"rate_limit": {"default": 0}}}  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch, start(folder / "sandbox", settings=quick | settings) as running:
-        patch.setattr(secret, "WARM", 3.0)
+    with start(folder / "sandbox", settings=quick | settings) as running:
         yield Clinic(folder, running, scenes.make(folder, running, **SETTINGS))

@@ -84,6 +84,7 @@ class Scene:
             "app": {"path": str(self.app)},
             "environments": {"prod": {"url": self.running.url, "project_ref": self.running.project_ref}},
             **self.settings,
+            "gate": {"probe": "options", **self.settings.get("gate", {})},  # most scenes have no smoke cases
         }
 
 

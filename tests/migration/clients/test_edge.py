@@ -9,7 +9,7 @@ import pytest
 
 from migration.base.errors import ConfigError
 from migration.base.secrets_type import Secret
-from migration.clients.edge import Edge
+from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
 from migration.verify import smoke_cases
 
@@ -26,7 +26,7 @@ def sent(auth: Any, anon: str | None, headers: dict[str, str] | None = None) -> 
 
     http = Http("https://x.example", transport=httpx.MockTransport(answer))
     edge = Edge(http, Secret(anon) if anon else None, "a@b.c", Secret("smoke-user-pw"))
-    edge.call("f", auth=auth, headers=headers)
+    edge.call("f", purpose=Purpose.SMOKE, auth=auth, headers=headers)
     every = [value for name, value in seen[-1].headers.multi_items() if name in ("authorization", "apikey")]
     found = {name: seen[-1].headers[name] for name in ("authorization", "apikey") if name in seen[-1].headers}
     assert len(every) == len(found), "no header is sent twice"

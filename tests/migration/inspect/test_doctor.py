@@ -25,6 +25,7 @@ from migration.base.command import Do, chain, inv, sh, steps
 from migration.base.errors import CutoverError, Refused
 from migration.base.finding import Finding
 from migration.base.plain import plain
+from migration.clients.edge import Purpose
 from migration.config import envfile, logsql
 from migration.context import Context
 from migration.deploy import deploy
@@ -147,7 +148,7 @@ def keys(typist: Typist) -> dict[str, Finding]:
 def say(found: Clinic, *lines: str, slug: str = "alpha", expect: int = 1) -> None:
     """Have a function log these lines, and wait until the logs hold them."""
     context = found.context()
-    assert context.edge.call(slug, json=list(lines)).ok
+    assert context.edge.call(slug, purpose=Purpose.SMOKE, json=list(lines)).ok
     until(lambda: count(context, lines[0]) >= expect)
 
 
@@ -551,12 +552,15 @@ def test_the_platforms_own_cli_takes_the_printed_command(sick: Clinic, tmp_path:
 
 
 @mends("stale")
-def test_an_old_version_that_answers_is_found(sick: Clinic, typist: Typist) -> None:
-    """The platform comes to the new version by itself: waiting is the remedy, here by a clock that is put forward."""
+def test_an_old_version_that_answers_is_found(sick: Clinic, typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what callers got: the platform comes to the new version by itself, so waiting is the remedy."""
+    monkeypatch.setattr("migration.inspect.diagnose_traffic.SETTLED", timedelta())
     renew(sick)
     sick.running.fault("route", "stale", slug="alpha", times=0)
+    sick.context().edge.call("alpha", purpose=Purpose.SMOKE, json=[])
     found = look(sick, "logs")["stale"]
     sick.running.heal()
+    sick.context().edge.call("alpha", purpose=Purpose.SMOKE, json=[])
     typist.mend(found)
     assert "stale" not in look(sick, "logs", context=typist.context())
     mended(sick)
@@ -647,8 +651,10 @@ def test_a_warm_worker_that_keeps_the_old_key_is_found(tmp_path: Any) -> None:
             "nobody here needs the key"
         )
         for slug in ("alpha", "beta"):
-            cold.context().edge.options(slug)
+            cold.context().edge.call(slug, purpose=Purpose.PROBE, method="OPTIONS", auth="none")
         cold.set_key()
+        for slug in ("alpha", "beta"):
+            cold.context().edge.call(slug, purpose=Purpose.PROBE, method="OPTIONS", auth="none")
         typist.mend(look(cold, "workers")["warm"])
         assert look(cold, "workers") == {}
 
@@ -727,7 +733,7 @@ def test_high_costs_are_explained_by_their_largest_share(
     renew(sick)
     context = sick.context()
     for slug in ("alpha", "beta", "alpha", "beta"):
-        assert context.edge.call(slug, json=[line] * attempts).ok
+        assert context.edge.call(slug, purpose=Purpose.SMOKE, json=[line] * attempts).ok
     until(lambda: count(context, "Token usage") >= 4 * attempts)
     until(lambda: "costs" in look(sick, "costs"))
     found = look(sick, "costs")["costs"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from migration.base.secrets_type import Secret
-from migration.clients.edge import Edge
+from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
 from migration.rehearsal.running import Running, start
@@ -69,11 +69,11 @@ def project(sandbox: Running) -> Project:
 def test_the_migrated_app_answers_artifacts_and_its_lines_reach_the_logs(project: Project) -> None:
     project.deploy("after")
     project.api.set_secrets({"OPENROUTER_K2T_KEY": Secret(project.info["openrouter_key"])})
-    answer = project.edge.call("generate-artifact", json=PROMPT)
+    answer = project.edge.call("generate-artifact", purpose=Purpose.SMOKE, json=PROMPT)
     assert answer.status == 200, answer.text
     assert answer.json()["success"] is True
     assert answer.json()["artifactCode"].startswith('<artifact type="application/vnd.ant.react"')
-    fixed = project.edge.call("generate-artifact-fix", json=BROKEN, auth="user")
+    fixed = project.edge.call("generate-artifact-fix", purpose=Purpose.SMOKE, json=BROKEN, auth="user")
     assert fixed.status == 200 and fixed.json()["fixedCode"]
     rows = until(lambda: project.said("Routing to Kimi"))
     assert answer.headers["x-deno-execution-id"] in {row["execution"] for row in rows}
@@ -82,24 +82,24 @@ def test_the_migrated_app_answers_artifacts_and_its_lines_reach_the_logs(project
 def test_the_fix_is_for_signed_in_users_only(project: Project) -> None:
     project.deploy("after", ["generate-artifact-fix"])
     project.api.set_secrets({"OPENROUTER_K2T_KEY": Secret(project.info["openrouter_key"])})
-    assert project.edge.call("generate-artifact-fix", json=BROKEN, auth="anon").status == 401
+    assert project.edge.call("generate-artifact-fix", purpose=Purpose.SMOKE, json=BROKEN, auth="anon").status == 401
 
 
 def test_a_missing_secret_is_noticed_and_setting_it_mends_it_without_a_deploy(project: Project) -> None:
     project.deploy("after", ["generate-artifact"])
-    assert project.edge.call("generate-artifact", json=PROMPT).status == 500
+    assert project.edge.call("generate-artifact", purpose=Purpose.SMOKE, json=PROMPT).status == 500
     assert until(lambda: project.said("OPENROUTER_K2T_KEY not configured"))
     project.api.set_secrets({"OPENROUTER_K2T_KEY": Secret(project.info["openrouter_key"])})
-    assert project.edge.call("generate-artifact", json=PROMPT).status == 200
+    assert project.edge.call("generate-artifact", purpose=Purpose.SMOKE, json=PROMPT).status == 200
 
 
 def test_the_next_version_answers_once_it_is_activated_and_not_while_it_is_staged(project: Project) -> None:
     project.deploy("before", ["generate-artifact"])
     project.api.set_secrets({"OPENROUTER_K2T_KEY": Secret(project.info["openrouter_key"])})
     staged = project.api.stage(_upload("after", "generate-artifact"))
-    answers = [project.edge.call("generate-artifact", json=PROMPT)]
+    answers = [project.edge.call("generate-artifact", purpose=Purpose.SMOKE, json=PROMPT)]
     project.api.activate([staged.raw])
-    answers.append(project.edge.call("generate-artifact", json=PROMPT))
+    answers.append(project.edge.call("generate-artifact", purpose=Purpose.SMOKE, json=PROMPT))
     ids = [answer.headers["x-deno-execution-id"] for answer in answers]
     routes = until(lambda: {row["execution"]: row["version"] for row in project.said("Kimi")} or None)
     assert ids[0] not in routes and routes[ids[1]] == "2"
@@ -111,22 +111,23 @@ def test_a_region_left_behind_answers_with_the_version_before(project: Project, 
         entry = "supabase/functions/hello/index.ts"
         project.api.deploy(Upload("hello", {"entrypoint_path": entry, "verify_jwt": False}, [(entry, source)]))
     sandbox.fault("route", "stale", slug="hello", region="us-east-1", times=0)
-    assert project.edge.options("hello", region="us-east-1").text == "old"
-    assert project.edge.options("hello").text == "new"
+    probe: Any = {"purpose": Purpose.PROBE, "method": "OPTIONS", "auth": "none"}
+    assert project.edge.call("hello", **probe, region="us-east-1").text == "old"
+    assert project.edge.call("hello", **probe).text == "new"
 
 
 def test_a_deleted_function_is_gone_at_once(project: Project) -> None:
     project.deploy("before", ["chat"])
-    assert project.edge.options("chat").status == 200
+    assert project.edge.call("chat", purpose=Purpose.PROBE, method="OPTIONS", auth="none").status == 200
     project.api.delete("chat")
-    assert project.edge.options("chat").status == 404
+    assert project.edge.call("chat", purpose=Purpose.PROBE, method="OPTIONS", auth="none").status == 404
 
 
 def test_kill_9_of_the_server_leaves_none_of_its_workers(tmp_path: Path) -> None:
     with start(tmp_path) as running:
         project = Project(running)
         project.deploy("after", ["chat"])
-        assert project.edge.options("chat").status == 200
+        assert project.edge.call("chat", purpose=Purpose.PROBE, method="OPTIONS", auth="none").status == 200
         children = _children(running.process.pid)
         assert any("preload.js" in command for command in children.values())
         running.process.kill()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from migration.base.secrets_type import Secret
-from migration.clients.edge import Edge
+from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
 from migration.rehearsal.running import Running
@@ -184,7 +184,7 @@ def test_an_older_version_answers_one_region_or_none_does(sandbox: Running) -> N
     sandbox.fault("route", "stale", region="eu-west-1")
     sandbox.fault("route", "missing", region="us-east-1")
     regions = ("eu-central-1", "eu-west-1", "us-east-1", "eu-west-1", "us-east-1")
-    answers = [edge.call("hello", json={}, region=region) for region in regions]
+    answers = [edge.call("hello", purpose=Purpose.SMOKE, json={}, region=region) for region in regions]
     assert [(answer.status, answer.text) for answer in answers if answer.ok] == [
         (200, "new"), (200, "old"), (200, "new"), (200, "new"),
     ]  # fmt: skip
@@ -194,8 +194,8 @@ def test_an_older_version_answers_one_region_or_none_does(sandbox: Running) -> N
 def test_an_edge_call_meets_the_same_faults(sandbox: Running) -> None:
     edge = Edge(Http(sandbox.url), Secret(sandbox.anon_key))
     sandbox.fault("edge", "status", slug="hello", status=546, body={"code": "WORKER_RESOURCE_LIMIT"})
-    assert edge.call("other", json={}).status == 404
-    assert edge.call("hello", json={}).status == 546
+    assert edge.call("other", purpose=Purpose.SMOKE, json={}).status == 404
+    assert edge.call("hello", purpose=Purpose.SMOKE, json={}).status == 546
 
 
 def test_a_wrong_fault_is_refused_with_the_words_that_exist(sandbox: Running) -> None:

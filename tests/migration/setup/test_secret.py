@@ -11,6 +11,7 @@ from msgspec import structs
 from migration.base.errors import Failed, Refused
 from migration.base.secrets_type import Secret
 from migration.cli.sink import one_line
+from migration.clients.edge import Purpose
 from migration.deploy import plan
 from migration.setup import secret
 from migration.setup.secret import SecretResult, SecretState
@@ -145,7 +146,7 @@ def test_any_value_reaches_the_function_unchanged(sick: Clinic) -> None:
         assert typist.type(["inv", "init"]) == 0, typist.said
         assert typist.type(["inv", "secret", "--set"]) == 0, typist.said
         assert typist.type(["inv", "secret"]) == 0, typist.said
-    assert sick.context().edge.call("alpha", json={}).json() == list(ODD)
+    assert sick.context().edge.call("alpha", purpose=Purpose.SMOKE, json={}).json() == list(ODD)
 
 
 def deploy(found: Clinic, text: str, slug: str = "alpha") -> None:
@@ -189,13 +190,15 @@ def test_an_upload_that_does_not_arrive_fails(sick: Clinic, monkeypatch: pytest.
         secret.set_all(sick.context(), confirm=agree)
 
 
-def test_functions_are_seen_to_begin_anew(sick: Clinic) -> None:
-    """After an upload each migrated function is asked until a worker that began after the change answers."""
+def test_warm_workers_are_named(sick: Clinic) -> None:
+    """After an upload nothing is sent to a function: the logs say which workers began before."""
     for slug in ("alpha", "beta"):
         deploy(sick, SPEAKER, slug)
-        sick.context().edge.options(slug)
-    done = secret.set_all(sick.context(), confirm=agree)
-    assert "workers that started after the change" in done.message
+        sick.context().edge.call(slug, purpose=Purpose.PROBE, method="OPTIONS", auth="none")
+    context = sick.context()
+    done = secret.set_all(context, confirm=agree)
+    assert "Warm workers of alpha, beta may keep the old value" in done.message
+    assert not context.edge.sent
 
 
 @pytest.mark.parametrize("name", ["SB_REGION", "SUPABASE_URL"])

@@ -17,12 +17,13 @@ import checks
 from checks.result import CriterionResult, Verdict
 from migration.base.errors import ConfigError, Refused
 from migration.base.secrets_type import Secret
+from migration.clients.edge import Purpose
 from migration.clients.http import Http
 from migration.config.cases import SmokeCase
 from migration.config.settings import CRITERIA, CriterionSettings
 from migration.source import snapshots
 from migration.verify import checks_run, measure, samples, smoke, soak
-from migration.verify.checks_run import ChecksResult
+from migration.verify.checks_run import ChecksResult, InGate
 from tests.support.stage import Moved, open_
 
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -65,13 +66,13 @@ def test_criteria_from_no_traffic_to_a_pass_and_then_to_a_changed_neighbour(stag
 
     assert stage.ask(24) == {200: 24}
     for slug, body in (("chat", {"message": "Hello"}), ("generate-image", {"prompt": "A red bicycle"})):
-        assert stage.context.edge.call(slug, json=body).status == 200
+        assert stage.context.edge.call(slug, purpose=Purpose.SMOKE, json=body).status == 200
     smoked = smoke.run(stage.fresh())
     assert smoked.ok, [case.failures for case in smoked.cases]
-    gate = judge(stage, gate=True, smoke=smoked.samples, before=stage.context.supabase.functions(), patience=20)
+    gate = judge(stage, gate=InGate(smoked.samples, stage.context.supabase.functions(), 20))
     assert gate.verdict is PASS, [one for one in gate.criteria if one.verdict is not PASS]
 
-    good = judge(stage, smoke=smoked.samples)
+    good = judge(stage)
     open_ones = {name: verdict for name, verdict in verdicts(good).items() if verdict is not PASS}
     assert open_ones == {"success_rate": OPEN, "code_quality": OPEN}, good.criteria
     rate = result(good, "success_rate")
@@ -88,9 +89,9 @@ def test_criteria_from_no_traffic_to_a_pass_and_then_to_a_changed_neighbour(stag
         for path, data in changed.files.items()
     }
     stage.context.supabase.deploy(type(changed)("chat", changed.entrypoint, files, verify_jwt=one.verify_jwt).upload())
-    chat = result(judge(stage, smoke=smoked.samples), "chat_unchanged")
+    chat = result(judge(stage), "chat_unchanged")
     assert (chat.verdict, chat.evidence) == (FAIL, ("index.ts",))
-    moved = judge(stage, gate=True, smoke=smoked.samples, before=[one])
+    moved = judge(stage, gate=InGate(smoked.samples, [one]))
     assert result(moved, "chat_unchanged").got == "another version is live"
     stage.context.supabase.deploy(snapshots.from_body(found, one).upload())
 
@@ -172,7 +173,7 @@ def test_a_config_that_names_no_criterion_never_passes(stage: Moved) -> None:
     context.config = structs.replace(context.config, criteria=own)
     found = checks_run.run(context)
     assert (found.criteria, found.verdict, found.exit_code) == ((), FAIL, 1)
-    assert checks_run.run(context, deployment=Moved.deployment, gate=True, smoke=[]).verdict is OPEN
+    assert checks_run.run(context, deployment=Moved.deployment, gate=InGate()).verdict is OPEN
 
 
 def test_earlier_readings_count_where_several_are_asked_for(stage: Moved) -> None:
@@ -192,7 +193,7 @@ def test_what_stands_in_the_way_of_the_provider_is_told_beside_the_criteria(stag
     assert stand_in.request("POST", "/_sandbox/providers", json=dearer).ok
     try:
         assert any("price" in finding.problem for finding in judge(stage).provider)
-        assert judge(stage, gate=True).provider == ()
+        assert judge(stage, gate=InGate()).provider == ()
     finally:
         stand_in.request("DELETE", "/_sandbox/providers")
     assert judge(stage).provider == ()
@@ -252,7 +253,7 @@ def nobody_asks(stage: Moved) -> ChecksResult:
 def all_is_well(stage: Moved) -> ChecksResult:
     judged = since_now(stage)
     for slug, body in (("chat", {"message": "Hello"}), ("generate-image", {"prompt": "A red bicycle"})):
-        stage.context.edge.call(slug, json=body)
+        stage.context.edge.call(slug, purpose=Purpose.SMOKE, json=body)
     found = soak.run(stage.fresh())
     assert (found.verdict, found.cost_measured) == ("pass", True), found
     return judged()
@@ -315,6 +316,7 @@ def the_other_functions_are_gone(stage: Moved) -> ChecksResult:
     judged = since_now(stage)
     for slug in stage.config.migration.unchanged:
         stage.running.fault("route", "missing", slug=slug, times=0)  # type: ignore[union-attr]
+    smoke.run(stage.fresh(), ["chat", "image"], lines=False)
     found = judged()
     assert "does not answer (404)" in result(found, "chat_unchanged").got
     return found

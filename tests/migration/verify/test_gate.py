@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from migration.base.errors import Refused
+from migration.clients.edge import Purpose
 from migration.context import Context
 from migration.deploy import deploy
 from migration.deploy.result import DeployResult
@@ -16,12 +17,15 @@ from tests.support import scene
 from tests.support.scene import Scene, index
 
 QUICK = Pace(upload=5.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
-CASE = {"name": "answers", "function": "alpha", "auth": "none", "method": "GET", "expect": {"status": 200}}
+CASES = [
+    {"name": slug, "function": slug, "auth": "none", "method": "GET", "expect": {"status": 200}}
+    for slug in ("alpha", "beta")
+]
 
 
 @pytest.fixture
 def stage(tmp_path: Path, sandbox: Running) -> Scene:
-    files = {"gate": {"delay": "0s", "within": "8s"}, "smoke": [CASE]}
+    files = {"gate": {"probe": "auto", "delay": "0s", "within": "8s"}, "smoke": CASES}
     made = scene.make(tmp_path, sandbox, **files)
     made.commit(
         {"supabase/config.toml": "[functions.alpha]\nverify_jwt = false\n[functions.beta]\nverify_jwt = false\n"}
@@ -53,7 +57,7 @@ def test_a_failed_smoke_case_puts_the_former_code_back_and_holds_the_change(stag
     stage.commit({index("alpha"): 'Deno.serve(() => new Response("no", { status: 500 }));'})
     result = _deploy(stage.context())
     assert (result.deployment.outcome, result.exit_code) == ("restored", 1), result.message
-    assert stage.context().edge.call("alpha", method="GET", auth="none").text == "1"
+    assert stage.context().edge.call("alpha", purpose=Purpose.SMOKE, method="GET", auth="none").text == "1"
     assert stage.context().ledger.history().holds
 
 
@@ -76,7 +80,7 @@ def test_an_old_version_that_goes_on_answering_fails_the_gate(stage: Scene) -> N
 
 
 def test_one_stale_region_fails_the_gate_and_is_named(tmp_path: Path, sandbox: Running) -> None:
-    gate = {"delay": "0s", "within": "8s", "regions": ["eu-central-1", "us-east-1"]}
+    gate = {"probe": "options", "delay": "0s", "within": "8s", "regions": ["eu-central-1", "us-east-1"]}
     stage = scene.make(tmp_path, sandbox, gate=gate)
     assert _deploy(stage.context(), gate=False).exit_code == 0
     stage.change(2)
@@ -114,11 +118,13 @@ def test_a_log_outage_keeps_the_good_deploy_and_says_that_it_is_unproven(stage: 
     stage.running.heal()
     assert (result.deployment.outcome, result.exit_code) == ("unproven", 4), result.message
     assert [str(step) for step in result.next] == ["inv checks", "inv rollback"]
-    assert stage.context().edge.call("alpha", method="GET", auth="none").text == "2"
+    assert stage.context().edge.call("alpha", purpose=Purpose.SMOKE, method="GET", auth="none").text == "2"
 
 
 def test_inconclusive_restores_where_the_config_says_so(tmp_path: Path, sandbox: Running) -> None:
-    stage = scene.make(tmp_path, sandbox, gate={"delay": "0s", "within": "5s", "inconclusive": "restore"})
+    stage = scene.make(
+        tmp_path, sandbox, gate={"probe": "options", "delay": "0s", "within": "5s", "inconclusive": "restore"}
+    )
     assert _deploy(stage.context(), gate=False).exit_code == 0
     stage.change(2)
     sandbox.fault("logs", "error", error="Backend error!", times=0)

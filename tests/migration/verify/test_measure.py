@@ -11,7 +11,7 @@ import pytest
 
 from checks.evidence import Missing, Month, ProviderEvidence, Traffic
 from migration.base.clock import VirtualClock
-from migration.base.errors import ApiError, Unreachable
+from migration.base.errors import ApiError
 from migration.clients.openrouter import KeyInfo
 from migration.clients.supabase_types import Function
 from migration.context import Context
@@ -34,10 +34,10 @@ class Key:
 
 
 class Edge:
-    """A project that cannot be reached."""
+    """A project to which nothing may be sent."""
 
-    def options(self, function: str) -> Any:
-        raise Unreachable(f"the project cannot be reached for {function}")
+    def call(self, function: str, **_: Any) -> Any:
+        raise AssertionError(f"a request was sent to {function}")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_an_untouched_function_that_is_not_deployed_or_does_not_answer_is_told(o
     assert not isinstance(gone, Missing) and (gone.answers, gone.differs) == (False, ("it is not deployed",))
     live = {**LIVE, "chat": Function("f-chat", "chat", "chat", "ACTIVE", 1)}
     silent = measure.gather(own, about(live=live, gate=True)).unchanged["chat"]
-    assert not isinstance(silent, Missing) and (silent.answers, silent.status) == (False, 0)
+    assert not isinstance(silent, Missing) and (silent.answers, silent.status) == (None, 0)
 
 
 @pytest.mark.parametrize(
