@@ -267,8 +267,9 @@ class DeployRun:
         """Snapshot and intent; then there is something to release."""
         snapshots = self._snapshots()
         if self.options.gate:
-            from migration.verify import gate
+            from migration.verify import gate, measure
 
+            measure.keep_baseline(self.context, self.recording.history, self.plan.live, self.plan.base_revision)
             self.passing = gate.untouched(self.context)
         slugs = [item.slug for item in self.plan.changes]
         previous = {slug: one.spec(None) for slug, one in snapshots.items() if one.source is not None}

@@ -6,15 +6,16 @@ import calendar
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from checks.evidence import Evidence, Missing, Month, ProviderEvidence, Spend, Traffic, Window
+from checks.evidence import Artifacts, Evidence, Missing, Month, ProviderEvidence, Spend, Traffic, Window
 from migration.base.errors import CutoverError
 from migration.config import signals
 from migration.logs.reader import LogReader
-from migration.verify import readings, samples, unchanged
+from migration.verify import baseline, readings, samples, unchanged
 from migration.verify.readings import LiveVersions
 from migration.verify.samples import Sample
 from migration.verify.subject import Subject
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from migration.clients.openrouter import KeyInfo
     from migration.clients.supabase_types import Function
     from migration.context import Context
+    from migration.ledger.deployments import History
 
 T = TypeVar("T")
 BASELINE = timedelta(hours=23, minutes=30)  # how far back the version before is looked at
 _SETTLED_DAYS = 3  # earlier in the month a projection says nothing
+_HASTE = 15.0  # seconds for the logs that a deploy waits for
 _READINGS = 500  # of the key, kept on this machine
 
 
@@ -39,7 +42,7 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
     by_function = {} if isinstance(answered, Missing) else {part.function: part for part in answered}
     own = tuple(part for slug, part in by_function.items() if slug in migrated.functions)
     traffic = answered if isinstance(answered, Missing) else own
-    spend = tried(lambda: _spend(context, reader, migrated))
+    spent = tried(lambda: spend(context, reader, migrated))
     routes = readings.routes(signals.named(context.config), context.config.migration.unchanged)
     faults = tried(lambda: readings.faults(reader, everyone, routes))
     lines: Mapping[str, int] | Missing = faults if isinstance(faults, Missing) else faults[1]
@@ -49,13 +52,13 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
         window=Window(about.since, about.until, {s: v for s, (_, v) in migrated.functions.items()}, about.words),
         traffic=traffic,
         before=before,
-        spend=spend,
+        spend=spent,
         spend_before=spend_before,
         faults=faults if isinstance(faults, Missing) else faults[0],
         artifacts=samples.artifacts(answers),
-        artifacts_before=samples.artifacts_before(context, about.past),
-        provider=tried(lambda: _provider(context, about, spend)),
-        month=tried(lambda: _month(context, spend)),
+        artifacts_before=_artifacts_before(context, about),
+        provider=tried(lambda: _provider(context, about, spent)),
+        month=tried(lambda: _month(context, spent)),
         unchanged=unchanged.all_of(context, about, answers, lines, by_function),
         gate=about.gate,
     )
@@ -74,22 +77,32 @@ def _scope(about: Subject, slugs: Sequence[str]) -> LiveVersions:
     return LiveVersions({slug: (one.id, one.version) for slug, one in found.items()}, about.since, about.until)
 
 
-def _spend(context: Context, reader: LogReader, scope: LiveVersions) -> Spend:
+def spend(context: Context, reader: LogReader, scope: LiveVersions) -> Spend:
+    """Usage lines and costs of the functions in `scope` that write usage lines: those that signals.usage names."""
     target = context.config.target
     pattern = signals.usage(context.config)
+    billed = {slug: one for slug, one in scope.functions.items() if slug in pattern.functions}
     grace = timedelta(seconds=5) if context.environment.embedded else readings.GRACE
-    return readings.spend(reader, scope, pattern, context.clock.now() - grace, target.price if target else None)
+    price = target.price if target else None
+    return readings.spend(reader, replace(scope, functions=billed), pattern, context.clock.now() - grace, price)
 
 
 def _baseline(
     context: Context, about: Subject, reader: LogReader
 ) -> tuple[tuple[Traffic, ...] | Missing, Spend | Missing]:
-    """The same queries over the version before, in the day that led up to the change."""
+    """The same queries over the code at app.base, in the day before it was replaced; the ledger's figures first."""
+    if about.baseline is not None:
+        return about.baseline.traffic, about.baseline.spend
     found = {slug: (about.live[slug].id, version) for slug, version in about.before.items() if slug in about.live}
     if not found:
         return Missing("no earlier version is recorded"), Missing("no earlier version is recorded")
     scope = LiveVersions(found, about.changed - BASELINE, about.changed + timedelta(minutes=10))
-    return tried(lambda: readings.traffic(reader, scope)), tried(lambda: _spend(context, reader, scope))
+    return tried(lambda: readings.traffic(reader, scope)), tried(lambda: spend(context, reader, scope))
+
+
+def _artifacts_before(context: Context, about: Subject) -> Artifacts | Missing:
+    here = samples.artifacts_before(context, about.past)
+    return about.baseline.artifacts if isinstance(here, Missing) and about.baseline is not None else here
 
 
 def _samples(context: Context, about: Subject) -> list[Sample]:
@@ -122,6 +135,40 @@ def _month(context: Context, spend: Spend | Missing) -> Month | Missing:
     mean = 0.0 if isinstance(spend, Missing) else spend.mean
     volumes = {name: a_day * 30 * mean for name, a_day in context.config.budget.volumes.items()} if mean else {}
     return Month(info.usage_monthly, ahead, "the key's own figure", volumes)
+
+
+def keep_baseline(context: Context, history: History, live: Mapping[str, Function], base: str) -> None:
+    """Before the first change: measure the code that is live, if it is the base's. Failing to is a warning only.
+
+    `base`: the revision that is live, as a deploy's plan names it.
+    """
+    wanted = context.config.app.base or base
+    code = baseline.base_code(history, wanted)
+    is_live = code is None or code.replaced is None
+    functions = {slug: live[slug] for slug in context.config.migration.functions if slug in live}
+    if not is_live or not functions or baseline.known(history, wanted) is not None:
+        return
+    now = context.clock.now()
+    scope = LiveVersions({slug: (one.id, one.version) for slug, one in functions.items()}, now - BASELINE, now)
+    reader = LogReader.of(context)
+    reader.patience = _HASTE  # the lock is held meanwhile
+    traffic = tried(lambda: readings.traffic(reader, scope))
+    if isinstance(traffic, Missing):
+        context.observer.warn(f"cannot measure the code before the change: {traffic.why}")
+        return
+    spent = tried(lambda: spend(context, reader, scope))
+    counted = samples.artifacts(samples.recent(context, now - samples.LONGEST, now + timedelta(seconds=1)))
+    record = {
+        "record": baseline.RECORD,
+        "revision": wanted,
+        "traffic": [asdict(one) | {"offenders": []} for one in traffic],
+        "spend": None if isinstance(spent, Missing) else asdict(spent) | {"offenders": []},
+        "artifacts": asdict(counted) | {"offenders": []} if counted.tried else None,
+    }
+    try:
+        context.ledger.append(record)
+    except CutoverError as error:
+        context.observer.warn(f"cannot record the baseline: {error.message}")
 
 
 # What the provider booked on the key since a moment, from readings of its counters that each run leaves behind.

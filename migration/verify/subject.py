@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from migration.base.errors import CutoverError
 from migration.verify import samples
+from migration.verify.baseline import BaselineFigures, base_code, known, until
 from migration.verify.samples import PastCode, Sample
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is judged: the live functions, and what was live before (versions by slug) until `changed`."""
+    """What is judged: the live functions, and the versions of app.base by slug, which were live until `changed`.
+
+    `baseline`: what the ledger knows of those.
+    """
 
     live: Mapping[str, Function]
     before: Mapping[str, int]
@@ -32,6 +36,7 @@ class Subject:
     listed: Mapping[str, Function] | None = None
     words: str = field(default="")
     past: PastCode = field(default_factory=PastCode)
+    baseline: BaselineFigures | None = None
 
 
 def subject(
@@ -47,17 +52,25 @@ def subject(
     live = {function.slug: function for function in context.supabase.functions()}
     history = None if gate and deployment else _history(context)
     found = deployment or (history.live if history else None)
-    before = (
-        {change.slug: int(change.before["version"]) for change in found.functions if change.before} if found else {}
-    )
+    code = base_code(history, context.config.app.base or "") if history else None
+    replaced = code.replaced if code else None
     base = (found.base_revision if found else "") or context.config.app.base or ""
     now = context.clock.now()
-    changed = datetime.fromisoformat(found.at) if found else since
-    start = changed if deployment else since
-    known = {one.slug: one for one in listed} if listed is not None else None
-    words = f"deployment {deployment.id}" if deployment else ""
-    then = samples.past(history, found) if history and found else PastCode()
-    return Subject(live, before, start, now + timedelta(seconds=1), changed, base, gate, given, known, words, then)
+    start = datetime.fromisoformat(deployment.at) if deployment else since
+    return Subject(
+        live,
+        code.versions if code and replaced else {},
+        start,
+        now + timedelta(seconds=1),
+        until(code, since) if code else since,
+        base,
+        gate,
+        given,
+        {one.slug: one for one in listed} if listed is not None else None,
+        f"deployment {deployment.id}" if deployment else "",
+        samples.past(history, replaced) if history and replaced else PastCode(),
+        known(history, context.config.app.base or "") if history else None,
+    )
 
 
 def _history(context: Context) -> History | None:

@@ -384,3 +384,19 @@ def test_a_fault_of_the_sandbox_brings_these_verdicts_about(
 @pytest.mark.parametrize("name", CRITERIA)
 def test_every_criterion_is_driven_to_all_three_verdicts_on_the_sandbox(name: str) -> None:
     assert {wanted[name] for _, wanted in DRIVEN if name in wanted} == set(Verdict)
+
+
+def test_what_cannot_be_measured_is_refused(stage: Moved) -> None:
+    """Before anything is asked or deployed, each with what is missing."""
+    config = stage.config
+    lacking = structs.replace(
+        config,
+        migration=structs.replace(config.migration, unchanged=["generate-image"]),
+        signals={name: one for name, one in config.signals.items() if name != "usage"},
+    )
+    problems = list(checks_run.unmeasurable(lacking))
+    assert "criteria.chat_unchanged cannot be measured: chat is not in migration.unchanged" in problems
+    assert any("cost_logged" in one and "signals.usage" in one for one in problems)
+    with pytest.raises(ConfigError, match="chat is not in"):
+        checks_run.criteria(lacking)
+    assert list(checks_run.unmeasurable(config)) == []
