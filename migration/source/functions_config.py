@@ -126,7 +126,7 @@ def settings(document: Mapping[str, Any], slug: str, project: Project, app: Path
     values: dict[str, Any] = {}
     warnings = [f"{CONFIG}: {key} is not a setting, so it is ignored." for key in document if _mistyped(key)]
     for prefix in ("", f"remotes.{remote}.") if remote else ("",):
-        place = Place(app, f"{prefix}functions.{slug}")
+        place = ConfigTable(app, f"{prefix}functions.{slug}")
         table = _table(document["remotes"][remote] if prefix else document, slug, place)
         unknown = [key for key in table if key not in _KNOWN]
         warnings += [f"{CONFIG}:{place.line(key)}: {place.table}.{key} is not a setting, so it is ignored."
@@ -136,7 +136,7 @@ def settings(document: Mapping[str, Any], slug: str, project: Project, app: Path
 
 
 @dataclass(frozen=True)
-class Place:
+class ConfigTable:
     """A table of config.toml, for messages that name the line."""
 
     app: Path
@@ -179,18 +179,18 @@ def _remote(document: Mapping[str, Any], project: Project) -> str:
     return names.get(project.ref, "")
 
 
-def _table(document: Mapping[str, Any], slug: str, place: Place) -> Mapping[str, Any]:
+def _table(document: Mapping[str, Any], slug: str, place: ConfigTable) -> Mapping[str, Any]:
     functions = document.get("functions", {})
     if not isinstance(functions, dict):
         raise Refused(f"{CONFIG}: {place.table.removesuffix(f'.{slug}')} must be a table.", *_FIX)
     for name, table in functions.items():
         if not isinstance(table, dict):
-            raise Place(place.app, place.table.removesuffix(slug) + name).wrong("", "must be a table")
+            raise ConfigTable(place.app, place.table.removesuffix(slug) + name).wrong("", "must be a table")
     found: Mapping[str, Any] = functions.get(slug, {})
     return found
 
 
-def _value(place: Place, key: str, value: Any, project: Project) -> Any:
+def _value(place: ConfigTable, key: str, value: Any, project: Project) -> Any:
     """The value with `env(NAME)` replaced, and in the type it must have."""
     kind, words = _TYPES[key]
     value = _replaced(place, key, value, project)
@@ -203,7 +203,7 @@ def _value(place: Place, key: str, value: Any, project: Project) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _replaced(place: Place, key: str, value: Any, project: Project) -> Any:
+def _replaced(place: ConfigTable, key: str, value: Any, project: Project) -> Any:
     variable = _ENV.fullmatch(value) if isinstance(value, str) else None
     if variable is None:
         return value

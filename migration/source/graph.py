@@ -70,7 +70,9 @@ def resolve_all(entries: Sequence[Entrypoint], state: Path) -> dict[Path, Graph]
         groups.setdefault(tuple(map_options(entry.imports, state)), []).append(entry)
     found: dict[Path, Graph] = {}
     for options, group in groups.items():
-        unknown = [entry for entry in group if _known(entry, state) is None]
+        cached = {entry.path: known for entry in group if (known := _known(entry, state))}
+        unknown = [entry for entry in group if entry.path not in cached]
+        found |= cached
         if len(unknown) > 1:
             found |= _together(unknown, list(options), state)
     return found

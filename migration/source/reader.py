@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from os.path import normpath
 from pathlib import Path
@@ -51,6 +51,15 @@ class Tree:
     project: Project = NO_PROJECT
     tracked: Callable[[], Collection[str]] | None = None
     stored: Callable[[str], bytes | None] | None = None
+    folders: dict[Path, Path] = field(default_factory=dict, compare=False, repr=False)
+
+    def real(self, path: Path) -> Path:
+        """Where a file is, behind any symlinks; a folder is resolved once, since many files share it."""
+        folder = self.folders.get(path.parent)
+        if folder is None:
+            folder = self.folders[path.parent] = path.parent.resolve()
+        place = folder / path.name
+        return place.resolve() if place.is_symlink() else place
 
 
 @dataclass(frozen=True)
@@ -193,7 +202,7 @@ def _source(tree: Tree, slug: str, graphs: Mapping[Path, Graph]) -> Source:
     files = _load(tree, slug, [*own, *modules.files])
     extra = {**files, **_loose(tree, entry, modules, files)}
     mapped = extra if sum(map(len, extra.values())) <= LARGE else files
-    links, real = _links(app, files)
+    links, real = _links(tree, files)
     warnings = [*settings.warnings, *modules.warnings, *_weight(files), *_unmatched(assets), *_shared(imports)]
     return Source(
         slug,
@@ -266,7 +275,7 @@ def _inside(path: Path, app: Path, target: Path) -> str:
 
 
 def _counts(tree: Tree, path: Path, name: str) -> bool:
-    if not path.is_file() or not path.resolve().is_relative_to(tree.app) or not _utf8(name) or lfs.is_pointer(path):
+    if not path.is_file() or not tree.real(path).is_relative_to(tree.app) or not _utf8(name) or lfs.is_pointer(path):
         return False
     return tree.tracked is None or name in tree.tracked()
 
@@ -276,7 +285,7 @@ def _counts(tree: Tree, path: Path, name: str) -> bool:
 
 def _load(tree: Tree, slug: str, paths: list[Path]) -> dict[str, bytes]:
     app, unique = tree.app, list(dict.fromkeys(paths))
-    outside = [path for path in unique if not path.is_relative_to(app) or not path.resolve().is_relative_to(app)]
+    outside = [path for path in unique if not path.is_relative_to(app) or not tree.real(path).is_relative_to(app)]
     if outside:
         fix = Do("move it into the app and correct the import"), AGAIN
         raise Refused(f"{slug}: {outside[0]} lies outside the app.", *fix)
@@ -304,12 +313,13 @@ def _bytes(tree: Tree, slug: str, path: Path, name: str) -> bytes:
     return stored
 
 
-def _links(app: Path, names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+def _links(tree: Tree, names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """The symlinks on the way to these files, with their targets; and the place of each file that is behind one."""
     links: dict[str, str] = {}
     real: dict[str, str] = {}
+    app = tree.app
     for name in names:
-        place = (app / name).resolve().relative_to(app).as_posix()
+        place = tree.real(app / name).relative_to(app).as_posix()
         if place != name:
             real[name] = place
             links |= _on_the_way(app, app / name)

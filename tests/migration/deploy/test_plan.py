@@ -259,3 +259,17 @@ def test_the_json_has_the_promised_keys(stage: Scene) -> None:
     assert {"hash", "functions", "unchanged"} <= set(found)
     row = {"slug", "action", "files", "source_digest", "live_version", "restorable"}
     assert row <= set(found["functions"][0])
+
+
+def test_a_remote_of_config_toml_keeps_a_function_closed(stage: Scene) -> None:
+    """[functions.alpha] opens it for other projects; [remotes.NAME] of this one does not; so does the CLI."""
+    ref = stage.running.project_ref
+    remote = f'[remotes.ours]\nproject_id = "{ref}"\n[remotes.ours.functions.alpha]\nverify_jwt = true\n'
+    open_ = "[functions.alpha]\nverify_jwt = false\n[functions.beta]\nverify_jwt = false\n"
+    stage.commit({"supabase/config.toml": open_ + remote})
+    deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
+    live = {function.slug: function.verify_jwt for function in stage.context().supabase.functions()}
+    assert (live["alpha"], live["beta"]) == (True, False)
+    stage.commit({"supabase/config.toml": open_})
+    item = {item.slug: item for item in plan.make(stage.context()).functions}["alpha"]
+    assert item.action == "update" and "anyone may call it then" in item.settings[0]
