@@ -65,6 +65,10 @@ class Supabase:
     def secrets(self) -> list[SecretDigest]:
         return self._read("listing the secrets", "/secrets", _secrets)
 
+    def migrations(self) -> set[str]:
+        """The versions of the SQL files that the database has applied (beta: "List applied migration versions")."""
+        return self._read("listing the applied migrations", "/database/migrations", _versions)
+
     def logs(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """Rows of one query, at most 24 hours and 1,000 rows. An error inside HTTP 200 is raised as status 500.
 
@@ -174,6 +178,13 @@ def _function(answer: Answer) -> Function:
 
 def _secrets(answer: Answer) -> list[SecretDigest]:
     return reading.rows(SecretDigest, reading.decoded(answer))
+
+
+def _versions(answer: Answer) -> set[str]:
+    data = reading.decoded(answer)
+    if not isinstance(data, list) or not all(isinstance(each, dict) and "version" in each for each in data):
+        raise ValueError(f"expected a list of versions, got {reading.short(answer)}")
+    return {str(each["version"]) for each in data}
 
 
 def _rows(answer: Answer) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ from migration.base.command import Command, Do, inv, sh
 from migration.base.errors import Refused
 from migration.base.parallel import begin
 from migration.clients.supabase_types import Function, SecretDigest, same
-from migration.deploy import hold, recovery, snapshot
+from migration.deploy import hold, recovery, snapshot, sql
 from migration.deploy.snapshot import Snapshot
+from migration.deploy.sql import SqlFile
 from migration.deploy.staging import FunctionSpec
 from migration.git import revert
 from migration.source import differences, reader
@@ -126,6 +127,7 @@ class Plan:
     digests: Mapping[str, str] = field(repr=False)
     pending: Recovery | None = field(default=None, repr=False)
     busy: bool = False
+    sql: tuple[SqlFile, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -152,7 +154,7 @@ class Plan:
         return inv("deploy", env=self.environment, plan=self.hash[:12], only=self.only, lift_hold=lift)
 
     def as_json(self) -> dict[str, Any]:
-        names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets")
+        names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets", "sql")
         head = {name: getattr(self, name) for name in names}
         rest = {"hold": self.hold, "lock": self.lock, "notes": list(self.notes), "next": self._next()}
         rest["interrupted"] = self.pending.as_json() if self.pending and not self.busy else None
@@ -184,10 +186,12 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     sources = reader.whole(_present(context, now))
     base = _base(context, now.history, _fresh(sources, now.history))
     past = begin([lambda: _past(context, base, [*slugs, *watched])])
+    database = begin([lambda: _sql(context, base, now.head, locked)])
     pending = recovery.look(context, now.history, now.live)
     judged = {item.slug: item for item in _items(context, list(sources.values()), now, past, diff, pending)}
     items = [judged.get(slug) or _nowhere(slug) for slug in slugs]
     known = past()[0]
+    (files, unknown) = database()[0]
     holder = now.holder
     context.observer.done("plan")
     return Plan(
@@ -205,6 +209,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
             *notes,
             *_ledger_notes(context),
             *_pending(pending, holder),
+            *sql.notes(files, unknown),
             *_notes(items, base, known is not None),
             *_gate(context, items),
         ),
@@ -213,6 +218,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         digests={secret.name: secret.digest for secret in now.secrets},
         pending=pending,
         busy=holder is not None,
+        sql=tuple(files),
     )
 
 
@@ -223,6 +229,13 @@ def _gate(context: Context, items: Sequence[PlanItem]) -> Iterator[str]:
     changing = {item.slug for item in items if item.changes}
     if changing:
         yield from gate.forecast(context, changing).lines()
+
+
+def _sql(context: Context, base: str, head: str, locked: bool) -> tuple[list[SqlFile], str]:
+    """The SQL files that come with the change; not read again under the lock, since a deploy applies none."""
+    if locked or not base or context.repository.revision(base) is None:
+        return [], ""
+    return sql.read(context, base, head)
 
 
 def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]:
