@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PAUSE = 5.0  # seconds between two readings of the key
 _DEAD = re.compile(
     r"not.?configured|provider_key|provider_credit|insufficient credits|limit exceeded|user not found|"
-    r"no auth credentials|cannot be reached",
+    r"no auth credentials|cannot reach",
     re.IGNORECASE,
 )
 _CLOSED = {401: "the caller is refused", 403: "the caller is refused", 404: "the function is not deployed",

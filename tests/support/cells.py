@@ -45,7 +45,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "garbage": {"do": "garbage"},
     "empty": {"do": "empty"},
 }
-_SILENT = r"did not answer|cannot be reached|not JSON|cannot be read|says nothing|did not carry it out"
+_SILENT = r"did not answer|cannot reach|not JSON|cannot be read|unexpected|did not carry it out"
 CAUSES = {name: fault.get("status", _SILENT) for name, fault in FAULTS.items()} | {"409": "409|waits on the platform"}
 
 # Where a fault can strike, and which of the calls there. `again`: the repetition, after a first answer of 502.

@@ -84,7 +84,7 @@ def test_a_digest_of_another_form_is_unknown_not_different(sick: Clinic) -> None
     found = secret.verify(sick.context())
     (state,) = found.secrets
     assert (state.present, state.matches, state.ok, found.exit_code) == (True, None, True, 4)
-    assert typed(found) == ["inv smoke"]
+    assert typed(found)[0].startswith("inv smoke")
     sick.running.fault("secrets_list", "json", body=rows)
     (planned,) = plan.make(sick.context()).secrets
     assert planned["matches"] is None, "a deploy is not refused for it"

@@ -188,7 +188,7 @@ def test_nobody_listening_is_a_failure_in_words(make: Make) -> None:
     """A connection refused is what the case got."""
     context = make([{"name": "a", "auth": "none"}])
     context.environment = Environment("local", "http://127.0.0.1:9")
-    assert "cannot be reached" in says(smoke.run(context))["a"][0]
+    assert "cannot reach" in says(smoke.run(context))["a"][0]
 
 
 def test_cases_are_sent_at_once(make: Make, httpserver: HTTPServer) -> None:
