@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,8 +39,8 @@ class Canvas:
         self._console.print(text, soft_wrap=True)
 
     def table(self, rows: Iterable[Sequence[str]], *heads: str) -> None:
-        """Columns that hold nothing are left out, and a table without rows is. Nothing is cut: where words do not
-        fit beside each other, whole lines go out and the terminal breaks them."""
+        """Columns that hold nothing are left out, and a table without rows is. Nothing is cut: where the words do not
+        fit beside each other, each row is a stack of lines, one a column."""
         cells = [[gate(cell) for cell in row] for row in rows]
         used = [n for n, head in enumerate(heads) if any(row[n] for row in cells) or not head]
         if not cells:
@@ -48,7 +49,7 @@ class Canvas:
         room = self._console.width - _GAP * (len(columns) - 1)
         widths = _widths(columns, room)
         if sum(widths) > room:
-            self._lines(columns)
+            self._stacked(columns)
             return
         table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
         for column, width in zip(columns, widths, strict=True):
@@ -57,15 +58,15 @@ class Canvas:
             table.add_row(*[Text(cell, style=_WORDS.get(cell, "")) for cell in row])
         self._console.print(table)
 
-    def _lines(self, columns: Sequence[Sequence[str]]) -> None:
-        widths = [max(map(cell_len, column)) for column in columns]
-        for n, row in enumerate(zip(*columns, strict=True)):
-            text = Text(style="" if n else "bold")
-            for cell, width in zip(row, widths, strict=True):
-                text.append(cell, _WORDS.get(cell, ""))
-                text.append(" " * (width - cell_len(cell) + _GAP))
-            text.rstrip()
-            self.print(text)
+    def _stacked(self, columns: Sequence[Sequence[str]]) -> None:
+        label = max(cell_len(column[0]) for column in columns) + _GAP
+        for row in list(zip(*columns, strict=True))[1:]:
+            for n, (column, cell) in enumerate(zip(columns, row, strict=True)):
+                for part, line in enumerate(_wrapped(cell, self._console.width - label)):
+                    text = Text("" if part else column[0], style="" if n else "bold")
+                    text.append(" " * (label - cell_len(text.plain)))
+                    text.append(line, _WORDS.get(cell, ""))
+                    self.print(text)
 
     def then(self, data: Data) -> None:
         """The commands to type next."""
@@ -76,6 +77,13 @@ class Canvas:
         """What to type, and what to do before."""
         for line in lines(step.steps if isinstance(step, Steps) else [step]):
             self.say(f"{indent}{line}".replace("\n", "\\n"), "cyan")
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """Lines of whole words; a word that is longer than the room has a line of its own."""
+    if not text:
+        return []
+    return textwrap.wrap(text, max(room, 10), break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:

@@ -96,7 +96,8 @@ def deployment(data: Data, canvas: Canvas) -> None:
     rollback = record.get("kind") == "rollback"
     words, style = _rolled_back(data) if rollback else _deployed(data)
     canvas.say(f"{'Rollback' if rollback else 'Deployment'} {record['id']} {words}.", style)
-    rows = [[row["slug"], _side(row["before"]), _now(row["after"])] for row in record["functions"]]
+    restored = record["outcome"] == "restored"
+    rows = [[row["slug"], _side(row["before"]), _now(row, restored)] for row in record["functions"]]
     canvas.table(rows, "function", "before", "live now")
     for text in _details(data):
         canvas.say(text)
@@ -216,9 +217,13 @@ def _again(row: Data) -> str:
     return f"code of {_side(row['restored'])}" if row.get("restored") else "absent"
 
 
-def _now(row: Data | None) -> str:
-    """What is live afterwards; unknown where the platform could not be read."""
-    return _side(row) if row else "?"
+def _now(row: Data, restored: bool) -> str:
+    """What is live afterwards; unknown where the platform could not be read. A restore has a number of its own."""
+    if not row["after"]:
+        return "?"
+    former = row["before"] if restored else row.get("restored")
+    again = former and former.get("version") and row["after"].get("version") not in (None, former["version"])
+    return f"{_side(row['after'])} (code of {_side(former)})" if again else _side(row["after"])
 
 
 def _side(row: Data | None) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from migration.base.command import Command, inv
+from collections.abc import Sequence
+
+from migration.base.command import CURRENT, Command, inv
+from migration.base.numbers import count
 from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
 from migration.cli.results.usage import folded
 
@@ -17,6 +20,11 @@ def secret(data: Data, canvas: Canvas) -> None:
 
 
 def smoke(data: Data, canvas: Canvas) -> None:
+    if cause := _one_cause(data["cases"]):
+        canvas.say(f"None of {count(len(data['cases']), 'case')} was answered: {cause}", BAD)
+        _elsewhere(canvas)
+        canvas.then(data)
+        return
     rows = [
         ["✓" if row["ok"] else "✗", row["name"], row["function"], str(row["status"] or ""), f"{row['seconds']:.1f}",
          short(row.get("request_id"), 13)]
@@ -28,9 +36,23 @@ def smoke(data: Data, canvas: Canvas) -> None:
     good, every = sum(bool(row["ok"]) for row in data["cases"]), len(data["cases"])
     canvas.say(f"{good} of {every} cases passed.", GOOD if good == every else BAD)
     if not any(row["status"] for row in data["cases"]):
-        canvas.say("No answers. Without --env, smoke calls `supabase functions serve` on this machine. For production:")
-        canvas.hint(inv("smoke", env="prod"))
+        _elsewhere(canvas)
     canvas.then(data)
+
+
+def _one_cause(cases: Sequence[Data]) -> str:
+    """Why no case was answered, where that is the same for all that were sent; else nothing."""
+    if len(cases) < 2 or any(row["ok"] or row["status"] for row in cases):
+        return ""
+    causes = {str(failure["got"]) for row in cases for failure in row["failures"]}
+    return causes.pop() if len(causes) == 1 else ""
+
+
+def _elsewhere(canvas: Canvas) -> None:
+    """`smoke` means local without --env: that surprises whoever meant production."""
+    if CURRENT.env in ("", "local"):
+        canvas.say("Without --env, smoke calls `supabase functions serve` on this machine. For production:")
+        canvas.hint(inv("smoke", env="prod"))
 
 
 def _case(row: Data, canvas: Canvas) -> None:

@@ -33,8 +33,9 @@ def test_every_word_of_a_table_is_whole_at_every_width(width: int) -> None:
     assert all(word in shown for head in HEADS for word in head.split())
 
 
-@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_what_fits_keeps_within_the_width(width: int) -> None:
+    """Where the columns do not fit beside each other they are stacked."""
     assert all(len(line) <= width for line in drawn(width, ROW).splitlines())
 
 

@@ -47,3 +47,12 @@ def test_only_a_deploy_that_had_a_gate_failed_it() -> None:
         stream = io.StringIO()
         changes.deployment({"deployment": found, **more}, Canvas(Console(file=stream, width=120)))
         assert words in stream.getvalue()
+
+
+def test_a_restored_version_names_its_code() -> None:
+    """A restore is a new version on the platform: what matters is whose code it is."""
+    rows = [{"slug": "alpha", "before": {"version": 7}, "after": {"version": 9}}]
+    stream = io.StringIO()
+    record = {"id": "d1", "outcome": "restored", "functions": rows}
+    changes.deployment({"deployment": record}, Canvas(Console(file=stream, width=120)))
+    assert "v9 (code of v7)" in stream.getvalue()

@@ -75,3 +75,10 @@ def test_a_soak_says_what_was_decided_with_the_exact_interval(more: dict[str, An
 def test_a_soak_in_which_nothing_succeeded_speaks_of_no_times() -> None:
     nothing = {"p50": None, "p95": None, "p99": None, "cost_measured": False}
     assert shown("soak", SOAK | nothing)[-1] == "Spent $0.0562 (estimate)."
+
+
+def test_one_cause_is_said_once() -> None:
+    """With nothing running all cases fail alike: one line and where to look, not a table and a paragraph each."""
+    silent = {**FED, "skipped": None, "failures": [{"what": "answer", "expected": "one", "got": "connection refused"}]}
+    assert shown("smoke", {"cases": [silent] * 9})[0] == "None of 9 cases was answered: connection refused"
+    assert len(shown("smoke", {"cases": [silent] * 9})) == 3
