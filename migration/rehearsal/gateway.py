@@ -16,6 +16,7 @@ from .identity import Refusal
 from .isolate import Isolate
 from .options import Limits
 from .rows import SERVED_BY
+from .serving import Protocol
 from .types import LiveFunction, Sandbox
 from .workers import NotBootable, Pool
 
@@ -89,6 +90,9 @@ class Gateway:
         """The function's own answer, or the platform's when the function does not come to one."""
         idle = self.limits.idle_timeout
         scope = exchange.scope
+        connection = scope.get("state", {}).get("connection")
+        if connection is not None and exchange.headers.get("upgrade", "").lower() == "websocket":
+            return await self._upgrade(exchange, caller, isolate, connection)
         sent = forward(isolate.port, scope["method"], exchange.target, exchange.sent(), caller.body(), idle)
         try:
             async with sent as upstream:
@@ -102,6 +106,32 @@ class Gateway:
         except WorkerLost:
             fate = isolate.fate if await isolate.ended(_END) else ""
             await self._refuse(exchange, caller, RESOURCES if fate in ("CPUTime", "Memory") else WORKER_ERROR)
+        return None
+
+    async def _upgrade(self, exchange: Exchange, caller: Caller, isolate: Isolate, connection: Protocol) -> None:
+        """A WebSocket: the worker answers 101, then bytes pass both ways until one end closes."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", isolate.port)
+        except OSError:
+            return await self._refuse(exchange, caller, WORKER_ERROR)
+        fields = [*exchange.sent(), (b"connection", b"Upgrade")]
+        head = b"".join(
+            name + b": " + value + b"\r\n" for name, value in fields if name != b"connection" or value == b"Upgrade"
+        )
+        writer.write(b"GET " + exchange.target + b" HTTP/1.1\r\n" + head + b"\r\n")
+        try:
+            answer = await reader.readuntil(b"\r\n\r\n")
+            exchange.status = int(answer.split(b" ", 2)[1])
+            connection.transport.write(answer)
+            connection.tunnel(writer.write)
+            while data := await reader.read(2**16):
+                connection.transport.write(data)
+        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            exchange.status = exchange.status or WORKER_ERROR.status
+        finally:
+            writer.close()
+            connection.transport.close()
+        await connection.closed()
         return None
 
     async def _answer(self, exchange: Exchange, caller: Caller, upstream: Upstream) -> None:

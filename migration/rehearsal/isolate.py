@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable
@@ -23,6 +24,7 @@ _LONGEST = 64 * 2**20  # bytes of one line: a console call is one line
 _GRACE = {"EarlyDrop": 60.0}  # seconds to finish what was begun with EdgeRuntime.waitUntil
 _HURRY = 1.0  # seconds to end in order when all must end
 _MARK = b"\x1e"
+_OWN_MEMORY = 192 * 2**20  # what Deno occupies beside the memory of a function
 _FATAL = (b"JavaScript out of memory", b"heap limit")
 
 
@@ -32,7 +34,7 @@ class Isolate:
     `fate` says why it was cut short, CPUTime or Memory; empty when it ended in order or by an error of its own.
     """
 
-    def __init__(self, reporter: Reporter, execution: str, reaper: Reaper) -> None:
+    def __init__(self, reporter: Reporter, execution: str, reaper: Reaper, memory: float = 256) -> None:
         self.reporter = reporter
         self.execution = execution
         self.busy = 0
@@ -49,6 +51,8 @@ class Isolate:
         self._cpu = 0.0
         self._memory: dict[str, Any] = {}
         self._complaint = b""
+        self._tmp: Path | None = None
+        self._memory_limit = memory * 2**20
 
     # a request's time in it
 
@@ -115,12 +119,18 @@ class Isolate:
         # Where the system does not say, time on the wall must do, with room for a slow machine.
         return silent > 5 * limit if used is None else used - self._cpu >= limit
 
+    def overweight(self) -> bool:
+        """Whether its process holds more than the limit and what Deno itself needs: typed arrays are no heap."""
+        held = resident_bytes(self.process.pid) if self.process and not self.gone else None
+        return held is not None and held > self._memory_limit + _OWN_MEMORY
+
     async def _fail(self, text: str) -> None:
         self.reporter.boot_failure(text, self.execution)
         await self.stop("")
         raise NotBootable(text)
 
     async def _spawn(self, launch: Launch) -> None:
+        self._tmp = launch.tmp
         self._spawned = now()
         self.process = await asyncio.create_subprocess_exec(
             *launch.run, env=launch.env, cwd=launch.cwd, stdin=PIPE, stdout=PIPE, stderr=PIPE,
@@ -137,6 +147,8 @@ class Isolate:
             self.kill("")
         await process.wait()
         self._reaper.remove(process.pid)
+        if self._tmp:
+            shutil.rmtree(self._tmp, ignore_errors=True)
         self.retired = self.gone = True
         if any(sign in self._complaint for sign in _FATAL):
             self.fate = "Memory"
@@ -163,6 +175,8 @@ class Isolate:
         at, execution = event["at"], event.get("id") or self.execution
         self._beat()
         match event["event"]:
+            case "beat" if event["memory"] > self._memory_limit:
+                self.kill("Memory")
             case "boot":
                 self.reporter.boot(at, round(at - self._spawned), execution)
             case "log":
@@ -187,6 +201,14 @@ def cpu_seconds(pid: int) -> float | None:
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Memory that a process occupies; None where the system has no /proc or the process is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return None
 
 
 def _time() -> float:

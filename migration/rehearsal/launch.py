@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from migration.base import durable
 from migration.source import deno
 
-from . import remap
+from . import hosts, remap
 from .identity import Identity
 from .options import Limits
 from .types import LiveFunction, Sandbox
@@ -30,13 +30,17 @@ class NotBootable(Exception):
 
 @dataclass(frozen=True)
 class Launch:
-    """`fetch` brings in what is not local, with this machine's own environment; None when all is local."""
+    """`fetch` brings in what is not local, with this machine's own environment; None when all is local.
+
+    `tmp` is the worker's own /tmp, to be removed once it is gone.
+    """
 
     run: list[str]
     env: dict[str, str]
     cwd: Path
     fetch: list[str] | None
     fetch_env: dict[str, str]
+    tmp: Path
 
 
 def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
@@ -46,6 +50,8 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     config = remap.config(live.tree, own, _path(sandbox.settings.get("import_map")))
     written = sandbox.folder / "run" / f"{live.slug}-{live.id}-{live.version}" / "deno.json"
     durable.write(written, json.dumps(config).encode(), sync=False)
+    tmp = written.parent / execution  # what the function sees as /tmp
+    tmp.mkdir(exist_ok=True)
     common = [*_COMMON, "--config", str(written)]
     env = variables(sandbox, live, execution)
     inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
@@ -55,15 +61,16 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
             deno.executable(),
             "run",
             *common,
-            *_permissions(sandbox, live.tree),
+            *_permissions(sandbox, live.tree, tmp),
             "--preload",
             str(preload),
             str(entry),
         ],
-        env=env | inner | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env))},
+        env=env | inner | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env, live.tree, tmp))},
         cwd=live.tree,
         fetch=_fetch(common, entry) if remap.remote(live.tree, config) else None,
         fetch_env=dict(os.environ) | inner,
+        tmp=tmp,
     )
 
 
@@ -107,17 +114,18 @@ def deployment_id(identity: Identity, live: LiveFunction) -> str:
     return f"{identity.project_ref}_{live.id}_{live.version}"
 
 
-def _setup(sandbox: Sandbox, env: Mapping[str, str]) -> dict[str, Any]:
+def _setup(sandbox: Sandbox, env: Mapping[str, str], tree: Path, tmp: Path) -> dict[str, Any]:
     """What the preload module must know: the sandbox, where outside hosts lead, and the names a function may see."""
-    hosts = {
+    leads = {
         "openrouter.ai": f"{sandbox.url}/_openrouter",
         "generativelanguage.googleapis.com": f"{sandbox.url}/_gemini",
         f"{sandbox.identity.project_ref}.supabase.co": sandbox.url,
+        **hosts.addresses(sandbox.url, sandbox.settings),
     }
-    return {"url": sandbox.url, "hosts": hosts, "names": sorted(env)}
+    return {"url": sandbox.url, "hosts": leads, "names": sorted(env), "tmp": str(tmp), "tree": str(tree)}
 
 
-def _permissions(sandbox: Sandbox, tree: Path) -> list[str]:
+def _permissions(sandbox: Sandbox, tree: Path, tmp: Path) -> list[str]:
     """Port 0 is the worker's own listener; the sandbox is the only host that it may call.
 
     Imports may name any host, because `--cached-only` lets none of them be asked.
@@ -125,7 +133,7 @@ def _permissions(sandbox: Sandbox, tree: Path) -> list[str]:
     return [
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--unstable-no-legacy-abort", "--allow-env",
         f"--allow-net={urlsplit(sandbox.url).netloc},127.0.0.1:0",
-        f"--allow-read={tree}",
+        f"--allow-read={tree},{tmp}", f"--allow-write={tmp}", "--allow-sys=hostname",
         f"--v8-flags=--max-old-space-size={Limits.of(sandbox.settings).memory}",
     ]  # fmt: skip
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, unquote
 
 OPERATIONS = (
     "project", "list", "get", "body", "stage", "deploy", "activate", "update", "delete",
-    "secrets_list", "secrets_set", "secrets_unset", "logs", "edge", "auth", "rest", "openrouter", "gemini", "route",
+    "secrets_list", "secrets_set", "secrets_unset", "logs", "edge", "auth", "rest", "openrouter", "gemini",
+    "host", "route",
 )  # fmt: skip
 
 _PROJECT = re.compile(r"/v1/projects/([^/]+)(/.*)?")
@@ -17,6 +18,8 @@ _PREFIXES = {
     "/rest/v1/": "rest",
     "/_openrouter/": "openrouter",
     "/_gemini/": "gemini",
+    "/_hosts/": "host",
+    "/storage/v1/": "rest",
     "/_sandbox/": "control",
 }
 _EXACT = {

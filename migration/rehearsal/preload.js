@@ -113,10 +113,9 @@ function answer(raw, info, handler, onError) {
   const fail = () => resolve(new Response(null, { status: 500, headers: { "x-sandbox-fate": "uncaught" } }));
   const store = { id, fail };
   begin(store, info.completed);
-  return request.run(
-    store,
-    () => Promise.race([handled(new Request(raw, { headers }), info, handler, onError), broken]),
-  );
+  const shown = new Request(raw, { headers });
+  upgraded.set(shown, raw);
+  return request.run(store, () => Promise.race([handled(shown, info, handler, onError), broken]));
 }
 
 export function begin(store, completed) {
@@ -147,11 +146,16 @@ function failed(error) {
 }
 
 // While requests are open, a worker that stops beating is busy in a loop.
+function pulse() {
+  const { heapUsed, external } = Deno.memoryUsage();
+  tell({ event: "beat", memory: heapUsed + external });
+}
+
 let beating;
 function beat() {
   clearInterval(beating);
-  tell({ event: "beat" });
-  if (open.size > 0) Deno.unrefTimer(beating = setInterval(() => tell({ event: "beat" }), 200));
+  pulse();
+  if (open.size > 0) Deno.unrefTimer(beating = setInterval(pulse, 200));
 }
 
 // A stream's own callbacks run when somebody reads it: they stay with the request that made it.
@@ -171,21 +175,85 @@ for (const name of ["ReadableStream", "TransformStream", "WritableStream"]) {
   });
 }
 
+// Where a request to this address really goes: undefined as it stands, null nowhere.
+export function leads(url) {
+  if (!["http:", "https:"].includes(url.protocol) || url.origin === setup.url) return undefined;
+  const base = setup.hosts[url.host];
+  return base === undefined ? null : base + url.pathname + url.search;
+}
+
 globalThis.fetch = function fetch(input, init) {
   const url = new URL(input instanceof Request ? input.url : String(input));
-  if (!["http:", "https:"].includes(url.protocol) || url.origin === setup.url) return original.fetch(input, init);
-  const base = setup.hosts[url.host];
-  if (base === undefined) return refused(url.host);
-  const target = base + url.pathname + url.search;
+  const target = leads(url);
+  if (target === undefined) return original.fetch(input, init);
+  if (target === null) return refused(url.host);
   return original.fetch(input instanceof Request ? new Request(target, input) : target, init);
 };
 
 function refused(host) {
-  const text = `The sandbox refuses host ${host}: nothing outside this machine can be reached from here. ` +
-    "Replace what calls it for rehearsals, or leave it out of the smoke cases.";
-  log(`${text}\n`, 2);
-  return Promise.reject(new TypeError(text));
+  return Promise.reject(refusal(host));
 }
+
+// Logged where it happens, because many functions swallow what they catch.
+export function refusal(host) {
+  const text = `The sandbox refuses host ${host}: nothing stands in for it. Declare it in config.yaml:\n` +
+    `rehearsal:\n  hosts:\n    ${host}: {answers: [{path: "*", json: {}}]}`;
+  log(`${text}\n`, 2);
+  return new TypeError(text);
+}
+
+// A worker of the platform has a /tmp of its own. Paths elsewhere stay as they are, and are refused.
+export function local(path) {
+  const text = path instanceof URL && path.protocol === "file:" ? decodeURIComponent(path.pathname) : path;
+  if (typeof text !== "string" || !(text === "/tmp" || text.startsWith("/tmp/"))) return path;
+  if (text.startsWith(`${setup.tree}/`)) return path; // the function's own files, where the sandbox itself is in /tmp
+  return setup.tmp + text.slice(4);
+}
+
+const ONE = ["chmod", "create", "lstat", "mkdir", "open", "readDir", "readFile", "readTextFile", "remove", "stat",
+  "truncate", "writeFile", "writeTextFile"];
+const TWO = ["copyFile", "rename", "link", "symlink"];
+for (const name of [...ONE, ...TWO].flatMap((each) => [each, `${each}Sync`])) {
+  const own = Deno[name];
+  const paths = TWO.some((each) => name.startsWith(each)) ? 2 : 1;
+  Deno[name] = (...args) => own(...args.map((arg, index) => index < paths ? local(arg) : arg));
+}
+for (const name of ["makeTempDir", "makeTempFile", "makeTempDirSync", "makeTempFileSync"]) {
+  const own = Deno[name];
+  const shown = (path) => `/tmp${path.slice(setup.tmp.length)}`;
+  Deno[name] = (options) => {
+    const made = own({ ...options, dir: local(options?.dir ?? "/tmp") });
+    return typeof made === "string" ? shown(made) : made.then(shown);
+  };
+}
+
+// What they keep would fill the cache that all workers share.
+delete globalThis.caches;
+delete globalThis.localStorage;
+
+// These do nothing on the platform, whose workers share no memory either:
+// https://github.com/supabase/edge-runtime/blob/main/ext/runtime/js/bootstrap.js (MOCK_FN)
+for (const name of ["exit", "kill", "addSignalListener", "removeSignalListener"]) Deno[name] = () => {};
+delete globalThis.SharedArrayBuffer;
+
+const upgraded = new WeakMap(); // the request that a handler sees -> the one that the server knows
+const upgrade = Deno.upgradeWebSocket;
+Deno.upgradeWebSocket = (req, options) => upgrade(upgraded.get(req) ?? req, options);
+
+globalThis.Supabase = {
+  ai: {
+    Session: class Session {
+      constructor(model) {
+        this.model = model;
+      }
+      run() {
+        const text = `The sandbox has no model ${this.model}: Supabase.ai runs on the platform alone.`;
+        log(`${text}\n`, 2);
+        return Promise.reject(new Error(text));
+      }
+    },
+  },
+};
 
 globalThis.EdgeRuntime = {
   waitUntil(promise) {

@@ -1,7 +1,10 @@
 // Runs in place of preload.js for functions that may serve by Node's own server, as Express and its kind do.
 // Apart from it because loading Node's HTTP module takes as long as all the rest of a start.
+import fs from "node:fs";
 import http from "node:http";
-import { begin, boot, listening, request } from "./preload.js";
+import https from "node:https";
+import { Writable } from "node:stream";
+import { begin, boot, leads, listening, local, refusal, request } from "./preload.js";
 
 const HEADER = "x-sandbox-execution-id";
 const { listen, emit } = http.Server.prototype;
@@ -29,3 +32,49 @@ function fail(res) {
   if (!res.headersSent) res.writeHead(500, { "x-sandbox-fate": "uncaught" });
   res.end();
 }
+
+// axios and its kind call Node's client: its requests end where those of fetch end.
+const client = http.request;
+for (const [module, protocol] of [[http, "http:"], [https, "https:"]]) {
+  const own = module.request;
+  module.request = function (...args) {
+    const [url, options, done] = asked(args, protocol);
+    const target = leads(url);
+    if (target === undefined) return own.apply(this, args);
+    if (target === null) return unreachable(refusal(url.host));
+    const { hostname, port, pathname, search } = new URL(target);
+    const { agent: _agent, agents: _agents, host: _host, href: _href, ...rest } = options;
+    return client.call(http, { ...rest, protocol: "http:", hostname, port, path: pathname + search }, done);
+  };
+  module.get = function (...args) {
+    const sent = module.request(...args);
+    sent.end();
+    return sent;
+  };
+}
+
+function asked(args, protocol) {
+  const done = args.find((arg) => typeof arg === "function");
+  const [first, second] = args;
+  const given = typeof first === "string" || first instanceof URL ? new URL(first) : undefined;
+  const options = (given ? (typeof second === "object" && second) : first) || {};
+  if (given) return [given, { ...options, method: options.method }, done];
+  const host = options.hostname ?? options.host?.replace(/:\d+$/, "") ?? "localhost";
+  const port = options.port ? `:${options.port}` : "";
+  return [new URL(`${options.protocol ?? protocol}//${host}${port}${options.path ?? "/"}`), options, done];
+}
+
+function unreachable(error) {
+  const sent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  for (const name of ["setTimeout", "setHeader", "setNoDelay", "setSocketKeepAlive", "abort", "flushHeaders"]) sent[name] = () => sent;
+  queueMicrotask(() => sent.destroy(error));
+  return sent;
+}
+
+for (const name of ["writeFile", "readFile", "appendFile", "mkdir", "readdir", "rm", "stat", "unlink", "access", "open"]) {
+  for (const [holder, key] of [[fs, name], [fs, `${name}Sync`], [fs.promises, name]]) {
+    const own = holder[key];
+    if (typeof own === "function") holder[key] = (path, ...rest) => own.call(holder, local(path), ...rest);
+  }
+}
+fs.existsSync = ((own) => (path) => own.call(fs, local(path)))(fs.existsSync);

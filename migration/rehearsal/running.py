@@ -109,7 +109,7 @@ class Running:
     def _http(self) -> Http:
         from migration.clients.http import Http  # the server itself never needs it, and it is slow to import
 
-        return Http(self.url, name="the sandbox")
+        return Http(self.url, {"Authorization": f"Bearer {self.access_token}"}, name="the sandbox")
 
     def _ask(self, method: str, path: str, json: Any = None) -> Any:
         answer = self._http.request(method, f"/_sandbox/{path}", json=json)

@@ -22,6 +22,7 @@ from migration.source import reader
 from .. import context as contexts
 from ..context import Context
 from . import clone as clones
+from . import hosts
 from .clone import Clone
 from .running import Running, start, write_json
 
@@ -69,6 +70,7 @@ def settings(config: Config, root: Path) -> dict[str, Any]:
     found = {key: value for key, value in whole.items() if value is not None and key != "baseline"}
     if config.rehearsal.import_map:
         found["import_map"] = str((config.folder / config.rehearsal.import_map).resolve())
+    found["hosts"] = hosts.found(config.rehearsal.hosts, config.folder)
     return {"deno_dir": str(root / ".cutover" / "deno"), **_offered(config), **found}
 
 

@@ -24,7 +24,7 @@ from migration.base.command import CURRENT, Do, started
 from migration.base.errors import Refused
 from migration.source import deno
 
-from . import auth, gateway, logs_api, providers, running, serving
+from . import auth, gateway, hosts, logs_api, providers, running, serving
 from . import identity as identities
 from .control import Control
 from .faults import FaultBox, PartFaults
@@ -83,7 +83,7 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
     )
     tokens = {**own.tokens, identity.access_token: None}
     guarded = Guard(app, identity.project_ref, tokens, own.rate_limit, own.rate_seconds)
-    return Wire(guarded, faults, history, own.latency, down), sandbox
+    return Wire(guarded, faults, history, own.latency, down, identity.access_token), sandbox
 
 
 async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdin: bool) -> None:
@@ -140,7 +140,7 @@ def given(identity: Identity, settings: Mapping[str, Any]) -> dict[str, str]:
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """Every route that is not the Management API's own or `/_sandbox`. Refused for a wrong fault program."""
     try:
-        return [each for part in (logs_api, providers, gateway, auth) for each in part.routes(sandbox)]
+        return [each for part in (logs_api, providers, hosts, gateway, auth) for each in part.routes(sandbox)]
     except BadProgram as error:
         raise Refused(f"rehearsal.providers: {error}") from None
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import uvicorn
@@ -28,7 +28,26 @@ class Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
+        self.app_state = {**self.app_state, "transport": transport, "connection": self}
+        self._tunnel: Callable[[bytes], None] | None = None
+
+    def tunnel(self, receive: Callable[[bytes], None]) -> None:
+        """From here on the connection speaks another protocol (WebSocket): its bytes go to `receive` as they come."""
+        self._tunnel = receive
+        self._unset_keepalive_if_required()
+        rest = self.conn.trailing_data[0]  # what came right behind the request
+        if rest:
+            receive(rest)
+
+    async def closed(self) -> None:
+        """Wait until uvicorn knows of the end, or it would add an answer of its own."""
+        while self.cycle is not None and not self.cycle.disconnected:
+            await asyncio.sleep(0.01)
+
+    def data_received(self, data: bytes) -> None:
+        if self._tunnel:
+            return self._tunnel(data)
+        return super().data_received(data)
 
 
 class Server(uvicorn.Server):

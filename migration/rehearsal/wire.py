@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .faults import FaultBox
@@ -18,9 +19,10 @@ from .operations import operation, query_of
 
 _PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 _BACKEND = "Backend error! Retry your query. Please contact support if this continues."
-_STREAMED = {"edge", "rest", "openrouter", "gemini"}  # answers may stream: passed on piece by piece
+_STREAMED = {"edge", "rest", "openrouter", "gemini", "host"}  # answers may stream: passed on piece by piece
 _IN_HANDLER = {"partial", "layout"}
 _HOLD = 600.0
+_UNAUTHORIZED = JSONResponse({"message": "The control of the sandbox needs its access token"}, 401)
 
 
 class Wire:
@@ -33,12 +35,14 @@ class Wire:
         history: RequestHistory,
         latency: Mapping[str, float],
         down: Callable[[float], Awaitable[None]],
+        token: str,
     ) -> None:
         self.app = app
         self.faults = faults
         self.history = history
         self.latency = latency
         self.down = down
+        self._token = f"Bearer {token}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,13 +51,17 @@ class Wire:
         query = query_of(scope["query_string"])
         name, slug = operation(scope["method"], scope["path"], query)
         if name == "control":
-            return await self.app(scope, receive, send)
+            return await (self.app if self._controls(scope) else _UNAUTHORIZED)(scope, receive, send)
         entry = self.history.begin(scope["method"], scope["path"], query, name, slug)
         try:
             region = header(scope, b"x-region") or query.get("forceFunctionRegion", [None])[0]
             await self._serve(Call(self.app, scope, receive, send, entry, self.history), region)
         finally:
             entry.end()
+
+    def _controls(self, scope: Scope) -> bool:
+        """Whether the caller may arm faults and read the history: who holds the access token. No function sees it."""
+        return scope["path"] == "/_sandbox/health" or header(scope, b"authorization") == self._token
 
     async def _serve(self, call: Call, region: str | None) -> None:
         entry = call.entry

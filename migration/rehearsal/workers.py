@@ -86,7 +86,7 @@ class Pool:
         return live.id, live.version, digest
 
     async def _boot(self, key: Key, live: LiveFunction, execution: str) -> Isolate:
-        isolate = Isolate(Reporter(self.sandbox, live), execution, self._reaper)
+        isolate = Isolate(Reporter(self.sandbox, live), execution, self._reaper, self.limits.memory)
         self._all.add(isolate)
         try:
             await isolate.boot(partial(prepare, self.sandbox, live, execution), self.limits.boot_timeout)
@@ -114,6 +114,8 @@ class Pool:
             self._serving = {key: serving for key, serving in self._serving.items() if serving is not isolate}
         elif isolate.overrun(self.limits.cpu_limit):
             isolate.kill("CPUTime")
+        elif isolate.overweight():
+            isolate.kill("Memory")
         elif isolate.busy == 0 and (isolate.retired or self._spare(isolate)):
             self._stop(isolate, "EarlyDrop")
 

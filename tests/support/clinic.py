@@ -134,7 +134,8 @@ class Clinic:
         self.ask("PATCH", f"/_openrouter/api/v1/keys/{digest}", state, headers)
 
     def ask(self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-        answer = Http(self.running.url).request(method, path, json=json, headers=headers)
+        token = {"Authorization": f"Bearer {self.running.access_token}"} if path.startswith("/_sandbox/") else {}
+        answer = Http(self.running.url).request(method, path, json=json, headers={**token, **(headers or {})})
         assert answer.ok, answer.text
         return answer.json()
 

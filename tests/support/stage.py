@@ -50,7 +50,8 @@ class Moved(RehearsalStage):
 
     def misbehave(self, **programs: Any) -> None:
         """Set fault programs by provider; without any, all are healthy again."""
-        http = Http(self.context.environment.url, name="the sandbox")
+        token = self.context.project()[1].reveal()
+        http = Http(self.context.environment.url, {"Authorization": f"Bearer {token}"}, name="the sandbox")
         http.request("DELETE", "/_sandbox/providers")
         if programs:
             answer = http.request("POST", "/_sandbox/providers", json=programs)

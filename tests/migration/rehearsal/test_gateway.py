@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import threading
 import time
 import uuid
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from migration.rehearsal.exchange import uuid7
+from migration.rehearsal.isolate import Isolate
 from tests.support.edge import IDENTITY, Answer, Edge, edge, token, until
 
 HELLO = "Deno.serve(() => new Response('hello'));"
@@ -290,7 +293,6 @@ def test_a_functions_own_5xx_keeps_its_body_and_is_marked(place: Edge) -> None:
         ("top", "throw new Error('at the top');", "Error: at the top"),
         ("syntax", "const x = ;", "Expression expected"),
         ("absent", "import './absent.ts'; Deno.serve(() => new Response());", "Module not found"),
-        ("ended", "Deno.exit(3);", "ended before it called Deno.serve"),
         ("unmapped", "import 'https://nowhere.invalid/x.ts';", "https://nowhere.invalid/x.ts"),
     ],
 )
@@ -361,12 +363,26 @@ def test_an_error_in_a_timer_fails_the_only_request_there_is(place: Edge) -> Non
     assert row.log_attributes["execution_id"] == _execution(answer)
 
 
+def _worker(place: Edge, slug: str) -> Isolate:
+    return next(worker for worker in place.workers() if worker.reporter.live.slug == slug)
+
+
+def _kill(place: Edge, slug: str) -> None:
+    process = _worker(place, slug).process
+    assert process
+    os.kill(process.pid, signal.SIGKILL)
+
+
 def test_a_worker_that_dies_is_a_worker_error_and_the_next_request_gets_a_new_one(place: Edge) -> None:
     place.functions.deploy(
-        "dies", "Deno.serve((req) => req.url.endsWith('/x') ? Deno.exit(1) : new Response('alive'));"
+        "dies", "Deno.serve((req) => req.url.endsWith('/x') ? new Promise(() => {}) : new Response('alive'));"
     )
     assert place.function("dies").text == "alive"
-    answer = place.function("dies/x")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(place.function, "dies/x")
+        until(lambda: _worker(place, "dies").busy)
+        _kill(place, "dies")
+        answer = asked.result()
     assert answer.status == 500
     expected = {"code": "WORKER_ERROR", "message": "Function exited due to an error (please check logs)"}
     assert answer.json() == expected
@@ -405,12 +421,13 @@ def test_a_stream_that_dies_in_the_middle_is_broken_off_not_ended(place: Edge) -
     place.functions.deploy(
         "cut",
         """Deno.serve(() => new Response(new ReadableStream({ start(out) {
-            out.enqueue(new TextEncoder().encode("half")); setTimeout(() => Deno.exit(1), 50) } })));""",
+            out.enqueue(new TextEncoder().encode("half")) } })));""",
     )
     connection = place.connection()
     connection.request("POST", "/functions/v1/cut")
     answer = connection.getresponse()
     assert answer.status == 200
+    _kill(place, "cut")
     with pytest.raises((http.client.HTTPException, OSError), match=r"half|IncompleteRead|reset"):
         answer.read()
     connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -204,3 +205,22 @@ def test_an_installation_without_the_sandbox_s_parts_says_how_to_get_them(tmp_pa
     error = running._failure(1, tmp_path)
     assert isinstance(error, Refused) and error.hint == "uv sync"
     assert "are not installed (No module named 'starlette')" in error.message
+
+
+def test_a_websocket_is_upgraded(sandbox: Running) -> None:
+    """101 from the function itself, then frames both ways, and a row with the status."""
+    source = b"""Deno.serve((req) => {
+        const { socket, response } = Deno.upgradeWebSocket(req);
+        socket.onmessage = (event) => socket.send(`echo ${event.data}`);
+        return response });"""
+    api(sandbox).deploy(Upload("hello", dict(HELLO.metadata), [(ENTRYPOINT, source)]))
+    with socket.create_connection(("127.0.0.1", int(sandbox.info["port"])), timeout=30) as connection:
+        lines = ["GET /functions/v1/hello HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade",
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", ""]  # fmt: skip
+        connection.sendall("\r\n".join(lines).encode())
+        head = connection.recv(4096)
+        assert head.startswith(b"HTTP/1.1 101") and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
+        connection.sendall(bytes([0x81, 0x82, 0, 0, 0, 0]) + b"hi")  # a masked text frame
+        assert connection.recv(4096) == bytes([0x81, 7]) + b"echo hi"
+        connection.sendall(bytes([0x88, 0x80, 0, 0, 0, 0]))
+        assert connection.recv(4096)[:1] == bytes([0x88])

@@ -200,10 +200,20 @@ def test_an_edge_call_meets_the_same_faults(sandbox: Running) -> None:
 
 def test_a_wrong_fault_is_refused_with_the_words_that_exist(sandbox: Running) -> None:
     connection = http.client.HTTPConnection(urlsplit(sandbox.url).netloc)
-    connection.request("POST", "/_sandbox/faults", json.dumps({"operation": "stage", "do": "explode"}))
+    token = {"Authorization": f"Bearer {sandbox.access_token}"}
+    connection.request("POST", "/_sandbox/faults", json.dumps({"operation": "stage", "do": "explode"}), token)
     answer = connection.getresponse()
     said = json.loads(answer.read())
     connection.close()
     assert answer.status == 400
     assert "explode" in said["message"] and "reset" in said["kinds"] and "stage" in said["operations"]
     assert sandbox.faults() == []
+
+
+@pytest.mark.parametrize("path", ["faults", "history", "reset", "providers"])
+def test_the_control_needs_the_access_token(sandbox: Running, path: str) -> None:
+    """A function knows the address and its own keys, and must not arm faults with them."""
+    for key in ("none", sandbox.anon_key, str(sandbox.info["service_role_key"])):
+        answer = Http(sandbox.url, {"Authorization": f"Bearer {key}"}).request("POST", f"/_sandbox/{path}", json={})
+        assert answer.status == 401 and "access token" in answer.json()["message"]
+    assert Http(sandbox.url).request("GET", "/_sandbox/health").ok

@@ -499,3 +499,111 @@ def _logged(place: Edge, execution: str) -> list[LogRow]:
     """What one request's code logged, without the listener's own line."""
     rows = [row for row in place.logs.of("Log") if row.log_attributes["execution_id"] == execution]
     return [row for row in rows if not row.event_message.startswith("Listening on ")]
+
+
+# the globals and files of the platform's runtime, whose source is https://github.com/supabase/edge-runtime
+
+PROBES = {
+    "a file in /tmp": (
+        "await Deno.writeTextFile('/tmp/a.txt', 'kept'); return await Deno.readTextFile('/tmp/a.txt')",
+        "kept",
+    ),
+    "a folder in /tmp": (
+        "await Deno.mkdir('/tmp/d/e', { recursive: true }); return Deno.statSync('/tmp/d').isDirectory",
+        "true",
+    ),
+    "a temporary file": ("const f = await Deno.makeTempFile(); await Deno.remove(f); return 'gone'", "gone"),
+    "no file elsewhere": ("await Deno.writeTextFile('/etc/x', '')", "NotCapable"),
+    "an exit that does nothing": ("Deno.exit(1); return typeof SharedArrayBuffer", "undefined"),
+    "the host's name": ("return typeof Deno.hostname()", "string"),
+    "a model": ("await new Supabase.ai.Session('gte-small').run('hi', {})", "Error"),
+    "work afterwards": ("EdgeRuntime.waitUntil(Promise.resolve()); return 'later'", "later"),
+    "nothing kept in the shared cache": ("return [typeof caches, typeof localStorage]", "undefined,undefined"),
+}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, deno_dir: Path) -> Iterator[Edge]:
+    hosts = {
+        "api.example.com": {
+            "answers": [
+                {
+                    "method": "POST",
+                    "path": "/v1/charges",
+                    "status": 201,
+                    "json": {"id": "ch_1"},
+                    "headers": {"x-v": "2"},
+                },
+                {"path": "/v1/*", "text": "anything"},
+            ]
+        },
+        "down.example.com": {"answers": [{}], "error_rate": {"503": 1}},
+    }
+    with edge(tmp_path_factory.mktemp("edge"), deno_dir, hosts=hosts) as started:
+        yield started
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_the_runtime_has(shared: Edge, name: str) -> None:
+    """Each probe answers as it does on the platform, and the worker lives on."""
+    code, expected = PROBES[name]
+    slug = f"probe-{list(PROBES).index(name)}"
+    source = f"""Deno.serve(async () => {{
+        const probe = async () => {{ {code} }};
+        return new Response(await probe().then(String, (error) => error.name)) }});"""
+    shared.functions.deploy(slug, source)
+    assert [shared.function(slug).text for _ in range(2)] == [expected] * 2
+
+
+ASKS = {
+    "fetch": """const answer = await fetch(`https://${host}${path}`, { method });
+        return `${answer.status} ${answer.headers.get("x-v")} ${await answer.text()}`;""",
+    "node:http": """const { default: https } = await import("node:https");
+        return await new Promise((resolve, reject) => {
+          const sent = https.request({ hostname: host, path, method, headers: { accept: "*/*" } }, (answer) => {
+            let text = ""; answer.on("data", (piece) => text += piece);
+            answer.on("end", () => resolve(`${answer.statusCode} ${answer.headers["x-v"] ?? null} ${text}`)); });
+          sent.on("error", reject); sent.end(); });""",
+}
+
+
+@pytest.mark.parametrize("way", ASKS)
+@pytest.mark.parametrize(
+    ("method", "host", "path", "expected"),
+    [
+        ("POST", "api.example.com", "/v1/charges", '201 2 {"id": "ch_1"}'),
+        ("GET", "api.example.com", "/v1/charges?limit=1", "200 null anything"),
+        ("GET", "api.example.com", "/v2", "404 null"),
+        ("GET", "down.example.com", "/", "503 null"),
+        ("GET", "api.elsewhere.com", "/", "refused: The sandbox refuses host api.elsewhere.com"),
+    ],
+)
+def test_declared_hosts_answer_every_client(
+    shared: Edge, way: str, method: str, host: str, path: str, expected: str
+) -> None:
+    """By method and path, with status and headers, or by a fault program; every other host is refused by name."""
+    slug = "ask-" + way.replace(":", "-")
+    source = f"""Deno.serve(async (req) => {{
+        const {{ method, host, path }} = await req.json();
+        const ask = async () => {{ {ASKS[way]} }};
+        return new Response(await ask().catch((error) => `refused: ${{error.message}}`)) }});"""
+    if slug not in shared.functions.current:
+        shared.functions.deploy(slug, source)
+    answer = shared.function(slug, body=json.dumps({"method": method, "host": host, "path": path})).text
+    assert answer.startswith(expected)
+    if answer.startswith("refused"):
+        assert 'hosts:\n    api.elsewhere.com: {answers: [{path: "*", json: {}}]}' in answer
+
+
+def test_typed_arrays_count_as_memory(tmp_path: Path, deno_dir: Path) -> None:
+    """They are no part of V8's heap: the worker ends with Memory, and the next request gets a fresh one."""
+    source = """const kept = []; Deno.serve(async (req) => {
+        if (req.method === "POST") for (let n = 0; n < 40; n++) {
+          kept.push(new Uint8Array(2 ** 25).fill(1)); await new Promise((done) => setTimeout(done, 20)); }
+        return new Response(String(kept.length)) });"""
+    with edge(tmp_path, deno_dir, memory=128) as place:
+        place.functions.deploy("a", source)
+        answer = place.function("a")
+        assert (answer.status, answer.json()["code"]) == (546, "WORKER_RESOURCE_LIMIT")
+        assert place.call("/functions/v1/a", "GET").text == "0"
+        assert until(lambda: place.logs.of("Shutdown"))[0].log_attributes["reason"] == "Memory"

@@ -189,7 +189,8 @@ def test_an_unknown_deployment_is_refused(stage: Moved) -> None:
 
 def test_what_stands_in_the_way_of_the_provider_is_told_beside_the_criteria(stage: Moved) -> None:
     dearer = {"openrouter": {"listed_price": {"input": 1.15, "cached_input": 0.15, "output": 8.0}}}
-    stand_in = Http(stage.context.environment.url)
+    token = stage.context.project()[1].reveal()
+    stand_in = Http(stage.context.environment.url, {"Authorization": f"Bearer {token}"})
     assert stand_in.request("POST", "/_sandbox/providers", json=dearer).ok
     try:
         assert any("price" in finding.problem for finding in judge(stage).provider)
