@@ -20,7 +20,7 @@ import pytest
 
 from benchmarks import peer
 from migration.base.secrets_type import Secret
-from migration.clients.edge import Edge
+from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
 from migration.clients.supabase import Function, Supabase, Upload
 from migration.rehearsal.running import Running
@@ -228,7 +228,7 @@ def test_logs_of_a_real_call_are_found_by_service_level_search_and_time(bench: B
     )
     known = bench.api.function("hello")
     assert known is not None
-    answer = Edge(Http(bench.sandbox.url), Secret(bench.sandbox.anon_key)).call("hello", json={})
+    answer = Edge(Http(bench.sandbox.url), Secret(bench.sandbox.anon_key)).call("hello", purpose=Purpose.SMOKE, json={})
     assert (answer.status, answer.text) == (200, "hi")
     bench.await_rows(known, 3)
     about = ["--resource", known.id, "--since", "1h"]

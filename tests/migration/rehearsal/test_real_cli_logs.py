@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from migration.base.secrets_type import Secret
-from migration.clients.edge import Edge
+from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
 from migration.config import logsql, signals
 from migration.config.settings import Price
@@ -28,7 +28,9 @@ HOUR = timedelta(hours=1)
 
 def test_costs_and_history_are_the_same_through_the_real_cli(bench: Bench) -> None:
     function = bench.deploy("spender", {"supabase/functions/spender/index.ts": USAGE})
-    answer = Edge(Http(bench.sandbox.url), Secret(bench.sandbox.anon_key)).call("spender", json={})
+    answer = Edge(Http(bench.sandbox.url), Secret(bench.sandbox.anon_key)).call(
+        "spender", purpose=Purpose.SMOKE, json={}
+    )
     assert answer.status == 200
     bench.await_rows(function, 3)
     found = signals.named(config())

@@ -18,7 +18,7 @@ import yaml
 
 from migration.base.errors import Refused, Unreachable
 from migration.base.secrets_type import Secret
-from migration.clients.edge import Edge
+from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase, Upload
 from migration.rehearsal import running
@@ -45,7 +45,7 @@ def api(running: Running) -> Supabase:
 
 
 def call(running: Running) -> str:
-    return Edge(Http(running.url), Secret(running.anon_key)).call("hello", json={}).text
+    return Edge(Http(running.url), Secret(running.anon_key)).call("hello", purpose=Purpose.SMOKE, json={}).text
 
 
 def children(pid: int) -> set[int]:
