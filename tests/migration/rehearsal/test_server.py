@@ -109,10 +109,10 @@ def test_identity_functions_secrets_and_a_stranded_version_survive_a_restart(tmp
         api(first).deploy(HELLO)
         api(first).stage(HELLO)
         api(first).set_secrets({"A": Secret("a secret value")})
-        before = (api(first).functions(), api(first).secrets()[:11], first.project_ref, first.access_token)
+        before = (api(first).functions(), api(first).secrets()[:1], first.project_ref, first.access_token)
     assert not (tmp_path / "sandbox.json").exists()
     with start(tmp_path) as second:
-        after = (api(second).functions(), api(second).secrets()[:11], second.project_ref, second.access_token)
+        after = (api(second).functions(), api(second).secrets()[:1], second.project_ref, second.access_token)
         assert after == before
         assert call(second) == "hi"
         with pytest.raises(Exception, match="409"):
