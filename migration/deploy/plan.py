@@ -18,7 +18,7 @@ from migration.deploy.sql import SqlFile
 from migration.deploy.staging import FunctionSpec
 from migration.git import revert
 from migration.source import differences, reader
-from migration.source.differences import Unchanged
+from migration.source.differences import BaseComparison
 from migration.source.reader import Absent
 from migration.source.source import Source, canonical
 
@@ -117,7 +117,7 @@ class Plan:
     base_revision: str
     partial: bool
     functions: tuple[PlanItem, ...]
-    unchanged: tuple[Unchanged, ...]
+    unchanged: tuple[BaseComparison, ...]
     secrets: tuple[dict[str, Any], ...]
     hold: dict[str, Any] | None
     lock: dict[str, Any] | None

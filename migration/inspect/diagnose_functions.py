@@ -12,7 +12,7 @@ from migration.clients.supabase_types import Function
 from migration.deploy.plan import PlanItem
 from migration.inspect.examination import Examination
 from migration.source import differences, reader, snapshots
-from migration.source.differences import Unchanged
+from migration.source.differences import BaseComparison
 from migration.source.source import Source
 
 LINES = 40  # of a diff that are shown
@@ -104,7 +104,7 @@ def _changed(exam: Examination) -> Iterator[Finding]:
             yield from _deployed(exam, live, before, base)
 
 
-def _in_git(exam: Examination, unchanged: Unchanged, base: str, past: Source) -> Finding:
+def _in_git(exam: Examination, unchanged: BaseComparison, base: str, past: Source) -> Finding:
     slug, files = unchanged.slug, unchanged.files
     now = reader.reader(exam.context).working([slug])[slug]
     changed, added = sorted(set(files) & set(past.tracked)), sorted(set(now.tracked) - set(past.tracked))

@@ -316,7 +316,7 @@ def _git(context: Context, target: Target, options: RollbackOptions) -> tuple[li
     repository = context.repository
     try:
         revert.have(repository, _remote(context), [target.base, target.revision])
-        wanted = scope.of(context, target.base, target.revision, target.slugs, {}, "", whole).found
+        wanted = scope.of(context, target.base, target.revision, target.slugs, {}, "", whole).range
         everything = repository.changed(target.base, target.revision)
         taken = _taken(context, wanted, everything)
     except CutoverError as error:

@@ -79,8 +79,8 @@ class GitHalf:
             wanted = scope.of(context, base, plan.revision, plan.target.slugs, plan.live, self.carrier, whole)
         except CutoverError as error:
             return RevertResult("impossible", error.message, steps=(*error.steps, AGAIN))
-        self.notes += [f"{path} stays: {slug} is live with its new text." for path, slug in wanted.kept.items()]
-        return publish.run(context.repository, wanted.found, branch, context.state)
+        self.notes += [f"{path} stays: {slug} is live with its new text." for path, slug in wanted.shared.items()]
+        return publish.run(context.repository, wanted.range, branch, context.state)
 
     def _offline(self) -> RevertResult:
         """The remote did not answer: the next rollback pushes the queued records, then does this half."""

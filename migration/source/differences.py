@@ -26,13 +26,13 @@ def settings(wanted: Source, live: Function | None, left: bool | None = None) ->
     if live is None:
         return
     if wanted.verify_jwt is None and left is not None and live.verify_jwt is (not left):
-        opened = ": anyone may call it" if not live.verify_jwt else ""
+        opened = ": anyone can call it" if not live.verify_jwt else ""
         yield (
             f"verify_jwt: changed outside Cutover to {_word(live.verify_jwt)}, it was {_word(left)} when last deployed"
             f"{opened}; config.toml does not say, so a deploy leaves it so"
         )
     if wanted.verify_jwt is not None and live.verify_jwt is not None and wanted.verify_jwt != live.verify_jwt:
-        opened = " (anyone may call it then)" if not wanted.verify_jwt else ""
+        opened = " (anyone can call it then)" if not wanted.verify_jwt else ""
         yield f"verify_jwt: {_word(live.verify_jwt)} → {_word(wanted.verify_jwt)}{opened}"
     for name, new, old in (
         ("entrypoint", wanted.entrypoint, live.entrypoint_path),
@@ -51,7 +51,7 @@ def text(wanted: Source, live: Source) -> str:
 
 
 @dataclass(frozen=True)
-class Unchanged:
+class BaseComparison:
     """A function that must stay as it is at base. `changed` is None where there is nothing to compare with."""
 
     slug: str
@@ -60,7 +60,9 @@ class Unchanged:
     why: str = ""
 
 
-def unchanged(context: Context, slugs: Sequence[str], past: Mapping[str, Source] | None, base: str) -> list[Unchanged]:
+def unchanged(
+    context: Context, slugs: Sequence[str], past: Mapping[str, Source] | None, base: str
+) -> list[BaseComparison]:
     """Measures the functions that the migration must leave alone against the base revision, file by file.
 
     `past` is None where this clone does not have that revision.
@@ -68,20 +70,20 @@ def unchanged(context: Context, slugs: Sequence[str], past: Mapping[str, Source]
     if not base or past is None:
         there = f"the base revision {base[:12]} is not in this clone"
         why = there if base else "there is no base revision to compare with"
-        return [Unchanged(slug, None, (), why) for slug in slugs]
+        return [BaseComparison(slug, None, (), why) for slug in slugs]
     return every(list(slugs), lambda slug: _measure(context, slug, past.get(slug)))
 
 
-def _measure(context: Context, slug: str, then: Source | None) -> Unchanged:
+def _measure(context: Context, slug: str, then: Source | None) -> BaseComparison:
     try:
         now = reader.reader(context).working([slug])[slug]
     except Refused as error:
-        return Unchanged(slug, True, (), error.message)
+        return BaseComparison(slug, True, (), error.message)
     if then is None:
-        return Unchanged(slug, True, (), "the base revision does not hold it")
+        return BaseComparison(slug, True, (), "the base revision does not hold it")
     files = tuple(_differing(then, now))
     why = "" if files else ", ".join(_moved(then, now))
-    return Unchanged(slug, now.digest != then.digest, files, why and f"only its settings differ ({why})")
+    return BaseComparison(slug, now.digest != then.digest, files, why and f"only its settings differ ({why})")
 
 
 def _differing(then: Source, now: Source) -> Iterable[str]:

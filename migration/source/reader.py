@@ -31,7 +31,7 @@ _WORKERS = min(8, (os.cpu_count() or 2) * 2)
 _SCRIPTS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 
 Attempt = Source | Refused
-_asked: dict[Path, set[str]] = {}
+_requested: dict[Path, set[str]] = {}
 
 
 class Absent(Refused):
@@ -124,10 +124,10 @@ def reader(context: Context) -> Reader:
 def _obtain(context: Context, revision: str) -> bool:
     """Ask the remote for a revision that this clone lacks, once a run, and not where the ledger is out of reach."""
     repository, remote = context.repository, context.remote
-    asked = _asked.setdefault(repository.path, set())
-    if revision in asked or context.ledger.offline or remote not in repository.remotes():
+    requested = _requested.setdefault(repository.path, set())
+    if revision in requested or context.ledger.offline or remote not in repository.remotes():
         return False
-    asked.add(revision)
+    requested.add(revision)
     return repository.obtain(remote, revision)
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Scope:
     """The range, and the shared files that stay because another function's live source holds their new text."""
 
-    found: RevertRange
-    kept: Mapping[str, str]
+    range: RevertRange
+    shared: Mapping[str, str]  # path to the other function
 
 
 def of(
@@ -36,10 +36,10 @@ def of(
     revert.have(repository, remote(context), [base, revision])
     files = sources(reader(context), base, revision, slugs)[0]
     changed = set(repository.changed(base, revision, sorted(files))) if files else set()
-    kept = _kept(context, changed, revision, slugs, live)
-    paths = tuple(sorted(files - set(kept)))
+    shared = _shared(context, changed, revision, slugs, live)
+    paths = tuple(sorted(files - set(shared)))
     commits = revert.listed(repository, base, revision, sorted(changed)) if changed else ()
-    return Scope(RevertRange(base, revision, paths, commits, whole, tuple(slugs), deployment), kept)
+    return Scope(RevertRange(base, revision, paths, commits, whole, tuple(slugs), deployment), shared)
 
 
 def sources(own: Reader, base: str, revision: str, slugs: Sequence[str]) -> tuple[set[str], set[str]]:
@@ -62,7 +62,7 @@ def remote(context: Context) -> str | None:
     return context.remote if context.remote in context.repository.remotes() else None
 
 
-def _kept(
+def _shared(
     context: Context, changed: set[str], revision: str, slugs: Sequence[str], live: Mapping[str, Function]
 ) -> dict[str, str]:
     """Changed files that another function imports, where what is live of that function has the new text."""
@@ -85,9 +85,9 @@ def _hashes(context: Context, function: Function) -> set[str]:
         return set()
 
 
-def _settings(found: Source | None) -> object:
-    return found.metadata() if found else None
+def _settings(source: Source | None) -> object:
+    return source.metadata() if source else None
 
 
-def _digest(found: Source | None) -> str | None:
-    return found.digest if found else None
+def _digest(source: Source | None) -> str | None:
+    return source.digest if source else None

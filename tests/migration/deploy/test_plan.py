@@ -20,7 +20,7 @@ from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan
 from migration.rehearsal.server import Running
-from migration.source.differences import Unchanged
+from migration.source.differences import BaseComparison
 from tests.support import repos, scene
 from tests.support.scene import Scene, index, text
 
@@ -130,7 +130,7 @@ def test_a_changed_verify_jwt_is_an_update_and_is_named(stage: Scene) -> None:
     stage.commit({"supabase/config.toml": "[functions.alpha]\nverify_jwt = false\n"})
     item = plan.make(stage.context()).functions[0]
     assert item.action == "update"
-    assert item.settings == ("verify_jwt: true → false (anyone may call it then)",)
+    assert item.settings == ("verify_jwt: true → false (anyone can call it then)",)
 
 
 def test_an_unwritten_verify_jwt_keeps_what_is_deployed(stage: Scene) -> None:
@@ -149,7 +149,7 @@ def test_a_verify_jwt_that_somebody_else_changed_is_named_where_the_config_is_si
     assert http.request("PATCH", f"/v1/projects/{ref}/functions/alpha", json={"verify_jwt": False}).ok
     found = {item.slug: item for item in plan.make(stage.context()).functions}["alpha"]
     (said,) = found.settings
-    assert "changed outside Cutover to false, it was true" in said and "anyone may call it" in said
+    assert "changed outside Cutover to false, it was true" in said and "anyone can call it" in said
 
 
 def test_unchanged_functions_are_measured_file_by_file_against_base(stage: Scene) -> None:
@@ -161,7 +161,7 @@ def test_unchanged_functions_are_measured_file_by_file_against_base(stage: Scene
     assert (found.slug, found.changed, found.files) == ("other", True, (index("other"),))
 
 
-def _told(stage: Scene, app: Path | None = None) -> tuple[Unchanged, str]:
+def _told(stage: Scene, app: Path | None = None) -> tuple[BaseComparison, str]:
     made = plan.make(stage.context(app))
     stream = io.StringIO()
     changes.plan(json.loads(one_line(made)), Canvas(Console(file=stream, width=200)))
@@ -272,4 +272,4 @@ def test_a_remote_of_config_toml_keeps_a_function_closed(stage: Scene) -> None:
     assert (live["alpha"], live["beta"]) == (True, False)
     stage.commit({"supabase/config.toml": open_})
     item = {item.slug: item for item in plan.make(stage.context()).functions}["alpha"]
-    assert item.action == "update" and "anyone may call it then" in item.settings[0]
+    assert item.action == "update" and "anyone can call it then" in item.settings[0]

@@ -146,7 +146,7 @@ def test_a_byte_order_mark_is_not_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_key_is_a_warning(text: str, key: str, tmp_path: Path) -> None:
-    """As the CLI warns: a mistyped key leaves the function as it is, and nobody notices."""
+    """As the CLI warns: a mistyped key leaves the function as it is, without a trace."""
     found = _settings(tmp_path, text)
     assert found.verify_jwt is None
     assert key in found.warnings[0]

@@ -1,4 +1,4 @@
-"""Settings that nobody would write on purpose: a source, or one refusal that names the file; never a traceback."""
+"""Broken settings of every kind: a source, or one refusal that names the file; never a traceback."""
 
 from __future__ import annotations
 
