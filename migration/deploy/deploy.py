@@ -407,8 +407,9 @@ class DeployRun:
             pace=self.options.pace,
             budget=self.budget,
             meanwhile=NEW_CODE_IS_LIVE,
+            restores=True,
         ).run()
-        self.steps += [replace(step, name=f"restore: {step.name}") for step in restored.steps]
+        self.steps += restored.steps
         exposed = clock.monotonic() - (released.sent_at or began)
         lacking = [slug for slug in versions if slug not in previous]
         outcome = Outcome(

@@ -179,8 +179,8 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
 
     `locked`: the lock is ours, so its holder is not looked up.
     """
+    context.observer.step("plan", detail="reading git, the platform and the ledger")
     slugs, notes = choose(context, only)
-    context.observer.step("plan")
     watched = context.config.migration.unchanged
     now = _read(context, slugs, locked)
     sources = reader.whole(_present(context, now))

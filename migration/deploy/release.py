@@ -86,7 +86,7 @@ class Release:
 
     `previous` is what to put back if that fails (None: nothing is put back, as in a rollback). `answers` are staging
     answers of an interrupted run that are still good. `budget` is that of the run; `meanwhile` says what is live while
-    the release waits for the platform.
+    the release waits for the platform. `restores`: it puts back what was live before; its steps are named so.
     """
 
     context: Context
@@ -97,6 +97,7 @@ class Release:
     pace: Pace = field(default_factory=Pace)
     budget: Budget | None = None
     meanwhile: str = ""
+    restores: bool = False
 
     def __post_init__(self) -> None:
         self.budget = self.budget or Budget(self.context)
@@ -162,6 +163,8 @@ class Release:
     @contextlib.contextmanager
     def _timed(self, name: str) -> Iterator[list[str]]:
         """Shows and keeps a step; what the block appends is its detail."""
+        if self.restores:
+            name = "restore" if name == "deploy" else f"restore: {name}"
         began, details = self.context.clock.monotonic(), list[str]()
         self.context.observer.step(name)
         yield details
@@ -324,8 +327,9 @@ class Release:
             pace=self.pace,
             budget=self.budget,
             meanwhile=NEW_CODE_IS_LIVE,
+            restores=True,
         ).run()
-        self.result.steps += [replace(step, name=f"restore: {step.name}") for step in restored.steps]
+        self.result.steps += restored.steps
         self.result.versions.update(restored.over(seen))
         self.result.settled |= restored.settled
         self.result.new_code_seconds = self.context.clock.monotonic() - (self.put_at or 0.0)
@@ -377,6 +381,9 @@ def await_live(context: Context, answers: Sequence[Mapping[str, Any]], pace: Pac
         pause = pace.backoff(tries)
         if state.complete or state.foreign or context.clock.monotonic() + pause > end:
             return state
+        left = until(context.clock, end - context.clock.monotonic())
+        detail = f"waiting for {', '.join(state.unmoved)} to show as live, at most {left}"
+        context.observer.step("activate", detail=f"{detail}; either version may answer")
         context.clock.sleep(pause)
 
 

@@ -129,7 +129,8 @@ class Restore:
         if not todo:
             return ReleaseResult("live")
         wanted = [one.wanted() for one in todo]
-        return Release(self.context, self.recording, wanted, answers=answers if resumed else {}, pace=self.pace).run()
+        answered = answers if resumed else {}
+        return Release(self.context, self.recording, wanted, answers=answered, pace=self.pace, restores=True).run()
 
     # The end
 
