@@ -64,9 +64,11 @@ def preflight(config: Config, environment: Environment, now: datetime, retry: Re
 
 def _check(access: ProviderAccess, config: Config, now: datetime, retry: Retry) -> Iterator[Finding]:
     if not access.url or access.kind == "none":
+        if missing(access.settings.url):
+            yield _absent(access, "url", access.settings.url)
         return
     if not access.key:
-        yield _absent(access)
+        yield _absent(access, "key", access.settings.key)
         return
     proof = check_key(access, access.key, config, now, retry)
     yield from proof.findings
@@ -107,10 +109,10 @@ def _model(access: ProviderAccess, key: Secret, config: Config, now: datetime, r
         yield Finding("no_model", problem, why, openrouter.CHOOSE, subject=model or "")
 
 
-def _absent(access: ProviderAccess) -> Finding:
+def _absent(access: ProviderAccess, field: str, value: str | Secret | None) -> Finding:
     """No value on this machine: a deploy may go on, since CI often has none."""
-    path = f"providers.{access.name}.key"
-    names = missing(access.settings.key)
+    path = f"providers.{access.name}.{field}"
+    names = missing(value)
     why = f"{names[0]} is not set ({path})" if names else f"{path} is not set"
     steps = Steps((inv("init"),) if names else (Do(f"add {path} to config.yaml"),))
     return Finding("key_absent", f"{access.name} was not checked", why, steps, "warning", path)
@@ -124,4 +126,6 @@ def _unreachable(access: ProviderAccess, error: ServiceFailed) -> Finding:
 def _unasked(access: ProviderAccess) -> str:
     if access.kind == "none":
         return f"not checked: {access.name} is of kind none"
+    if names := missing(access.settings.url):
+        return f"not checked: {names[0]} is not set"
     return f"not checked: nothing stands in for {access.name} here"

@@ -92,6 +92,7 @@ def calls(http: Http) -> list[Callable[[], Any]]:
     models = [Models(http, each, key, retry) for each in APIS.values()]
     return [
         api.functions, lambda: api.function("s"), lambda: api.body("s"), api.secrets, lambda: api.logs("x", NOW, NOW),
+        api.migrations, api.upload_limit,
         lambda: api.stage(upload), lambda: api.deploy(upload), lambda: api.activate([FUNCTION]),
         lambda: api.delete("s"), lambda: api.set_secrets({"A": key}),
         account.key, account.keys, account.models, lambda: _read(account), account.activity, account.credits,

@@ -270,7 +270,8 @@ def test_address_with_an_unset_variable_is_not_asked(world: World) -> None:
     world.config["migration"] |= {"from": None, "to": "openai"}
     context = world.context()
     assert context.environment.providers["openai"].url == ""
-    assert context.check_provider() == []
+    (found,) = context.check_provider()
+    assert (found.kind, found.severity, "NOT_SET_ANYWHERE" in found.evidence) == ("key_absent", "warning", True)
 
 
 @pytest.mark.parametrize("kind", sorted(PROOFS))
