@@ -1,4 +1,4 @@
-"""Whether callers are served: `success_rate`, `no_503`, `no_errors_in_logs`, `artifacts_work` and `code_quality`."""
+"""Whether callers are served: `success_rate`, `no_503`, `no_errors_in_logs`, `answers_work` and `code_quality`."""
 
 from __future__ import annotations
 
@@ -66,22 +66,22 @@ def success_rate(evidence: Evidence, options: CriterionOptions) -> Judgement:
     return passed(expected, got, *facts) if decided else failed(expected, got, *facts)
 
 
-@criterion("artifacts_work", gate="decides")
-def artifacts_work(evidence: Evidence, options: CriterionOptions) -> Judgement:
-    """Requests for an artifact, sent by smoke cases and soaks, that did all that was expected of them.
+@criterion("answers_work", gate="decides")
+def answers_work(evidence: Evidence, options: CriterionOptions) -> Judgement:
+    """Requests to the migrated functions, sent by smoke cases and soaks, whose answers met every expectation.
 
     Reads `at_least` (1: every one of them; below 1, the measured share) and `requests` (1).
     """
-    artifacts = need(evidence.artifacts)
+    answers = need(evidence.answers)
     wanted = 1.0 if options.at_least is None else options.at_least
     least = max(1 if options.requests is None else options.requests, 1)
-    expected = "every request for an artifact works" if wanted >= 1 else f"at least {percent(wanted)} work"
-    got = f"{artifacts.worked} of {artifacts.tried} worked" if artifacts.tried else "no request for an artifact"
-    if artifacts.tried and artifacts.worked < wanted * artifacts.tried:
-        return failed(expected, got, *named(artifacts.offenders))
-    if artifacts.tried < least:
+    expected = "every answer as expected" if wanted >= 1 else f"at least {percent(wanted)} as expected"
+    got = f"{answers.worked} of {answers.tried} as expected" if answers.tried else "no request was sent"
+    if answers.tried and answers.worked < wanted * answers.tried:
+        return failed(expected, got, *named(answers.offenders))
+    if answers.tried < least:
         return unclear(expected, got, f"{least} or more requests are needed", settle=("smoke",))
-    return passed(expected, got, *named(artifacts.offenders))
+    return passed(expected, got, *named(answers.offenders))
 
 
 @criterion("code_quality")

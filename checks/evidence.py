@@ -113,6 +113,15 @@ class Faults:
 
 
 @dataclass(frozen=True)
+class SentAnswers:
+    """Answers that smoke cases and soaks got from the migrated functions: how many, and how many as expected."""
+
+    tried: int
+    worked: int
+    offenders: tuple[Offender, ...] = ()
+
+
+@dataclass(frozen=True)
 class Artifacts:
     """Smoke cases and soaks that asked for an artifact: how many worked, delivered one, and a valid one."""
 
@@ -170,6 +179,7 @@ class Evidence:
     spend: Spend | Missing = Missing("the usage lines were not read")
     spend_before: Spend | Missing = Missing("no earlier version is recorded")
     faults: Faults | Missing = Missing("the logs were not read")
+    answers: SentAnswers | Missing = Missing("no smoke case was run")
     artifacts: Artifacts | Missing = Missing("no smoke case was run")
     artifacts_before: Artifacts | Missing = Missing("no smoke case was run before")
     provider: ProviderEvidence | Missing = Missing("the provider was not asked")

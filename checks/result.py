@@ -18,6 +18,7 @@ class Verdict(StrEnum):
 class CriterionOptions:
     """What config.yaml sets for a criterion; its docstring says which of these it reads. None: its own default."""
 
+    label: str = ""
     at_least: float | None = None
     at_most: float | None = None
     reject: float | None = None
@@ -66,6 +67,7 @@ class CriterionResult:
     window: str = ""
     error: str = ""
     settle: tuple[str, ...] = field(default=(), repr=False)
+    label: str = ""
 
 
 def overall(results: Iterable[CriterionResult]) -> Verdict:

@@ -1,4 +1,4 @@
-"""What it costs: `cost_logged`, `provider_sees_requests`, `cost_per_artifact` and `budget`."""
+"""What it costs: `cost_logged`, `provider_sees_requests`, `cost_per_request` and `budget`."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def provider_sees_requests(evidence: Evidence, options: CriterionOptions) -> Jud
     return passed(expected, got)
 
 
-@criterion("cost_per_artifact")
-def cost_per_artifact(evidence: Evidence, options: CriterionOptions) -> Judgement:
+@criterion("cost_per_request")
+def cost_per_request(evidence: Evidence, options: CriterionOptions) -> Judgement:
     """Mean cost in USD of a request with a usage line, by its 95% interval.
 
     Reads `mean` or `at_most` (0.005): passes when the whole interval is at or below it, fails when it lies above.

@@ -29,12 +29,16 @@ class TableRow:
 
 
 def table(evidence: Evidence, options: Mapping[str, CriterionOptions] | None = None) -> list[TableRow]:
-    """Rows success rate, response time, cost an artifact and code quality; `options` by criterion, for `expected`."""
+    """Rows success rate, response time, cost per request and code quality; `options` by criterion, for `expected`."""
     chosen = options or {}
     rows = (
         ("success rate", "success_rate", _rate(evidence)),
         ("response time, p95", "response_time", _time(evidence)),
-        ("cost an artifact", "cost_per_artifact", _cost(evidence)),
+        (
+            chosen.get("cost_per_request", CriterionOptions()).label or "cost per request",
+            "cost_per_request",
+            _cost(evidence),
+        ),
         ("code quality, valid", "code_quality", _quality(evidence)),
     )
     return [_row(name, figures, chosen.get(key, CriterionOptions())) for name, key, figures in rows]

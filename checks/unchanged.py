@@ -1,43 +1,52 @@
-"""What the migration must leave alone: `chat_unchanged` and `images_unchanged`."""
+"""What the migration must leave alone: `unchanged`."""
 
 from __future__ import annotations
 
-from .criterion import criterion, failed, need, passed, unclear
-from .evidence import Evidence, UnchangedEvidence
-from .result import CriterionOptions, Judgement
+from .criterion import Unmeasured, criterion, failed, need, passed, unclear
+from .evidence import Evidence, Missing, UnchangedEvidence
+from .result import CriterionOptions, Judgement, Verdict
 
 Fact = tuple[bool | None, str]  # whether it is as before (None: not known), and that in words
 
 
-@criterion("chat_unchanged", gate="decides")
-def chat_unchanged(evidence: Evidence, options: CriterionOptions) -> Judgement:
-    """The chat function: source identical to before the migration, it answers, its own route is in the logs.
+@criterion("unchanged", gate="decides")
+def unchanged(evidence: Evidence, options: CriterionOptions) -> Judgement:
+    """Each function of migration.unchanged: source identical to before, it answers, its own route is in the logs.
 
-    Reads `function` (chat). In a deploy's gate: the live version and source are as before, and it answers.
+    Reads `function` (judge this one alone). In a deploy's gate: the live version is as before, and it answers.
     """
-    return _judge(evidence, options.function or "chat")
-
-
-@criterion("images_unchanged", gate="decides")
-def images_unchanged(evidence: Evidence, options: CriterionOptions) -> Judgement:
-    """The image function: source identical to before the migration, it answers, its own route is in the logs.
-
-    Reads `function` (generate-image). In a deploy's gate: the live version and source are as before, and it answers.
-    """
-    return _judge(evidence, options.function or "generate-image")
+    chosen = [options.function] if options.function else list(evidence.unchanged)
+    if not chosen:
+        raise Unmeasured("migration.unchanged names no function")
+    missing = [part for function in chosen if isinstance(part := evidence.unchanged.get(function), Missing)]
+    if len(missing) == len(chosen):
+        raise Unmeasured(missing[0].why)
+    parts = {function: _judge(evidence, function) for function in chosen}
+    expected = f"{', '.join(chosen)} as before, and answering"
+    bad, unknown = (
+        {function: part for function, part in parts.items() if part.verdict is verdict}
+        for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
+    )
+    got = "; ".join(f"{function}: {part.got}" for function, part in (bad or unknown or parts).items())
+    lines = [f"{function}: {line}" for function, part in parts.items() for line in part.evidence]
+    if bad:
+        return failed(expected, got, *lines)
+    return unclear(expected, got, *lines, settle=("smoke",)) if unknown else passed(expected, got)
 
 
 def _judge(evidence: Evidence, function: str) -> Judgement:
-    expected = f"{function} is as before and answers"
-    measured = need(evidence.unchanged.get(function), f"{function} (is it in migration.unchanged?)")
+    part = evidence.unchanged.get(function)
+    if isinstance(part, Missing):
+        return unclear("", f"not measured: {part.why}")
+    measured = need(part, f"{function} (is it in migration.unchanged?)")
     facts = _facts(measured, evidence.gate)
     bad = [words for good, words in facts if good is False]
     unknown = [words for good, words in facts if good is None]
     if bad:
-        return failed(expected, "; ".join(bad), *measured.differs)
+        return failed("", "; ".join(bad), *measured.differs)
     if unknown:
-        return unclear(expected, "; ".join(unknown), f"a smoke case of {function} may settle it", settle=("smoke",))
-    return passed(expected, "; ".join(words for _, words in facts))
+        return unclear("", "; ".join(unknown), "a smoke case may settle it")
+    return passed("", "; ".join(words for _, words in facts))
 
 
 def _facts(measured: UnchangedEvidence, gate: bool) -> list[Fact]:

@@ -247,7 +247,7 @@ def _fields(kind: type[Section], data: dict[str, Any], path: KeyPath, problems: 
         if key in known:
             name, inner, _ = known[key]
             values[name] = build(inner, value, (*path, key), problems)
-        elif kind.further:
+        elif kind.further and key not in kind.moved:
             values["named"][key] = build(kind.further, value, (*path, key), problems)
         else:
             problems.append(((*path, key), kind.moved.get(key) or f"unknown key{guess(key, known)}"))

@@ -203,6 +203,7 @@ class Gate(Section):
 class CriterionSettings(Section):
     """The options of all criteria; each criterion's docstring says which of them it reads."""
 
+    label: str = ""
     at_least: float | None = None
     at_most: float | None = None
     reject: float | None = None
@@ -222,16 +223,15 @@ class CriterionSettings(Section):
 
 
 CRITERIA = (
-    "artifacts_work",
+    "answers_work",
     "no_503",
     "cost_logged",
     "provider_sees_requests",
     "no_errors_in_logs",
-    "chat_unchanged",
-    "images_unchanged",
+    "unchanged",
     "success_rate",
     "response_time",
-    "cost_per_artifact",
+    "cost_per_request",
     "code_quality",
     "budget",
 )
@@ -242,6 +242,12 @@ class Criteria(Section):
 
     further = CriterionSettings
     inner = ("named",)
+    moved = {
+        "artifacts_work": "is now answers_work",
+        "cost_per_artifact": "is now cost_per_request",
+        "chat_unchanged": "is now part of unchanged, which judges every function of migration.unchanged",
+        "images_unchanged": "is now part of unchanged, which judges every function of migration.unchanged",
+    }
     window: Span = 3600.0
     files: list[str] = []
     named: dict[str, CriterionSettings] = {}

@@ -17,7 +17,7 @@ from migration.providers.openrouter import SAMPLE, Tokens
 from migration.verify import readings
 
 NAMES = ("input", "cached", "output", "reasoning", "cost")
-PRICE = "set the provider's price and criteria.cost_per_artifact in config.yaml to what it costs now"
+PRICE = "set the provider's price and criteria.cost_per_request in config.yaml to what it costs now"
 FEW = 3  # successes; a mean of fewer says nothing
 
 
@@ -57,7 +57,7 @@ class Cause:
 
 def find(exam: Examination) -> Iterator[Finding]:
     """Only where a mean is configured, and only when enough requests exceed it."""
-    criterion = exam.context.config.criteria.named.get("cost_per_artifact")
+    criterion = exam.context.config.criteria.named.get("cost_per_request")
     settings = exam.context.config.target
     if criterion is None or criterion.mean is None or settings is None or settings.price is None or not exam.migrated:
         return

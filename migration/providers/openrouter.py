@@ -195,7 +195,7 @@ def _list(words: list[str]) -> str:
 
 def _request(config: Config) -> float:
     """USD that a request costs on average: the criterion's mean, else a sample's tokens at the configured price."""
-    criterion = config.criteria.named.get("cost_per_artifact")
+    criterion = config.criteria.named.get("cost_per_request")
     if criterion is not None and criterion.mean is not None:
         return criterion.mean
     price = config.target.price if config.target else None

@@ -127,17 +127,20 @@ def criteria(config: Config) -> dict[str, Criterion]:
 def unmeasurable(config: Config) -> Iterator[str]:
     """Why criteria of config.yaml cannot be measured with what else it says; empty when all can."""
     functions, unchanged = config.migration.functions, config.migration.unchanged
-    artifacts = any(case.function in functions and (case.expect.artifact or case.expect.code) for case in config.smoke)
+    cases = [case for case in config.smoke if case.function in functions]
+    artifacts = any(case.expect.artifact or case.expect.code for case in cases)
+    usage = "" if "usage" in config.signals else "there is no signals.usage"
+    own = config.criteria.named.get("unchanged")
+    alone = own.function if own else None
     lacks = {
-        "cost_logged": "" if "usage" in config.signals else "there is no signals.usage",
-        "cost_per_artifact": "" if "usage" in config.signals else "there is no signals.usage",
-        "artifacts_work": "" if artifacts else "no smoke case of migration.functions expects an artifact",
+        "cost_logged": usage,
+        "cost_per_request": usage,
+        "answers_work": "" if cases else "there is no smoke case of migration.functions",
         "code_quality": "" if artifacts else "no smoke case of migration.functions expects an artifact",
+        "unchanged": "" if unchanged else "migration.unchanged names no function",
     }
-    for name, default in (("chat_unchanged", "chat"), ("images_unchanged", "generate-image")):
-        own = config.criteria.named.get(name)
-        function = (own.function if own else None) or default
-        lacks[name] = "" if function in unchanged else f"{function} is not in migration.unchanged"
+    if alone and alone not in unchanged:
+        lacks["unchanged"] = f"{alone} is not in migration.unchanged"
     for name in config.criteria.named:
         if lacks.get(name):
             yield f"criteria.{name} cannot be measured: {lacks[name]}"

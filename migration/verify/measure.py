@@ -55,6 +55,7 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
         spend=spent,
         spend_before=spend_before,
         faults=faults if isinstance(faults, Missing) else faults[0],
+        answers=samples.sent([one for one in answers if one.function in context.config.migration.functions]),
         artifacts=samples.artifacts(answers),
         artifacts_before=_artifacts_before(context, about),
         provider=tried(lambda: _provider(context, about, spent)),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checks.evidence import Artifacts, Missing, Offender
+from checks.evidence import Artifacts, Missing, Offender, SentAnswers
 from migration.ledger.deployments import UNDONE
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ def recent(context: Context, since: datetime, until: datetime) -> list[Sample]:
 
 def file(context: Context) -> Path:
     return context.state / "samples" / f"{context.environment.name}.jsonl"
+
+
+def sent(samples: Sequence[Sample]) -> SentAnswers:
+    """All samples, counted by whether they met every expectation."""
+    bad = tuple(
+        Offender(one.execution, one.function, f"{one.case}: {one.detail or one.status}")
+        for one in samples
+        if not one.ok
+    )
+    return SentAnswers(len(samples), len(samples) - len(bad), bad)
 
 
 def artifacts(samples: Iterable[Sample]) -> Artifacts:

@@ -122,7 +122,7 @@ def _suits(context: Context, case: SmokeCase) -> bool:
 
 LAG = 60.0  # seconds until the provider has booked a request
 _EVERY = 3.0  # seconds between two readings
-_UNIT = 0.005  # USD a request, without cost_per_artifact in config.yaml
+_UNIT = 0.005  # USD a request, without cost_per_request in config.yaml
 
 
 class SpendMeter:
@@ -193,6 +193,6 @@ def meter(context: Context) -> SpendMeter:
 
 
 def unit(config: Config) -> float:
-    """USD that one request is taken to cost: the limit of cost_per_artifact."""
-    limit = config.criteria.named.get("cost_per_artifact")
+    """USD that one request is taken to cost: the limit of cost_per_request."""
+    limit = config.criteria.named.get("cost_per_request")
     return (limit.mean or limit.at_most or _UNIT) if limit else _UNIT

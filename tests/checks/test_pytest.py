@@ -20,7 +20,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_each_criterion_is_a_test_and_what_inv_checks_refuses_ends_the_run_with_its_code() -> None:
     found = run(ROOT, "--env", "nowhere", "-vv")
-    assert "checks/test_criteria.py::test_criterion[artifacts_work]" in found.stdout
+    assert "checks/test_criteria.py::test_criterion[answers_work]" in found.stdout
     assert f"collected {len(CRITERIA)} items" in found.stdout
     assert "config.yaml has no environment nowhere" in found.stdout
     assert "Traceback" not in found.stdout + found.stderr

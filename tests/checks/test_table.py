@@ -30,8 +30,8 @@ def test_each_row_shows_before_after_and_the_improvement_with_intervals():
     assert found["success rate"].before == "60% (49.72% to 69.67%)"
     assert found["success rate"].after == "99% (96.43% to 99.88%)"
     assert found["success rate"].improvement.startswith("+39.0 points (+29")
-    assert found["cost an artifact"].before == "$0"
-    assert found["cost an artifact"].after == "$0.00200 ($0.00186 to $0.00214)"
+    assert found["cost per request"].before == "$0"
+    assert found["cost per request"].after == "$0.00200 ($0.00186 to $0.00214)"
     assert found["response time, p95"].improvement == "86.00 s slower"
 
 

@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     "secrets": {NAME: {"provider": "openrouter", "format": "^sk-or-v1-"}},
     "providers": {"openrouter": {"kind": "openrouter", "model": MODEL, "price": PRICE}},
     "budget": {"volumes": {"light": 100, "medium": 500, "heavy": 2000}},
-    "criteria": {"cost_per_artifact": {"mean": 0.005}, "no_503": {}},
+    "criteria": {"cost_per_request": {"mean": 0.005}, "no_503": {}},
     "gate": {"delay": 0, "within": 10},
     "smoke": [
         {"name": f"{slug} {n}", "function": slug, "auth": "anon", "body": [BILLED]}

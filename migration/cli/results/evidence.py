@@ -89,7 +89,12 @@ def soak(data: Data, canvas: Canvas) -> None:
 
 def checks(data: Data, canvas: Canvas) -> None:
     rows = [
-        [row["verdict"], row["name"] + (" (advisory)" if row["advisory"] else ""), row["expected"], row["got"]]
+        [
+            row["verdict"],
+            (row.get("label") or row["name"]) + (" (advisory)" if row["advisory"] else ""),
+            row["expected"],
+            row["got"],
+        ]
         for row in data["criteria"]
     ]
     canvas.table(rows, "verdict", "criterion", "expected", "got")

@@ -742,7 +742,7 @@ def test_high_costs_are_explained_by_their_largest_share(
     assert fix in str(found.fix)
 
     def elsewhere() -> None:
-        typist.config["criteria"]["cost_per_artifact"]["mean"] = 0.03 if "price" in fix else 0.005
+        typist.config["criteria"]["cost_per_request"]["mean"] = 0.03 if "price" in fix else 0.005
         typist.save()
         another(sick)
 
