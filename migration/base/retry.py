@@ -42,7 +42,8 @@ def repeatable(error: BaseException | None, effect: Effect = "read") -> bool:
 class Retry:
     """Repeats a call within `attempts` and within `seconds`. Waits double from `first` to `longest` seconds.
 
-    `Retry-After` is obeyed where it fits into what is left of `seconds`; a longer one fails at once.
+    `Retry-After` is obeyed where it fits into what is left of `seconds`, or of `later`, which counts for it alone and
+    for any number of attempts; a longer one fails at once.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -50,6 +51,7 @@ class Retry:
     seconds: float = 60.0
     first: float = 0.25
     longest: float = 4.0
+    later: float = 0.0
 
     def pause(self, error: BaseException | None, attempt: int, effect: Effect = "read") -> float | None:
         """Seconds to wait after failed attempt number `attempt` (from 1); None when it must not be sent again."""
@@ -61,14 +63,16 @@ class Retry:
 
     def __call__(self, call: Callable[[], T], effect: Effect = "read") -> T:
         """The result of the first call that succeeds; the last error when none may follow."""
-        end = self.clock.monotonic() + self.seconds
-        attempt = 0
+        began, attempt = self.clock.monotonic(), 0
         while True:
             attempt += 1
             try:
                 return call()
             except Exception as error:
+                patience = self.seconds
+                if self.later and isinstance(error, ApiError) and error.retry_after is not None:
+                    patience, attempt = max(self.seconds, self.later), 1  # only the time bounds what it asks for
                 wait = self.pause(error, attempt, effect)
-                if wait is None or self.clock.monotonic() + wait > end:
+                if wait is None or self.clock.monotonic() + wait > began + patience:
                     raise
             self.clock.sleep(wait)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -43,6 +44,16 @@ class Supabase:
         self._retry = retry or Retry()
         self.ref = ref
         self._base = f"/v1/projects/{ref}"
+
+    @contextlib.contextmanager
+    def patient(self, seconds: float) -> Iterator[None]:
+        """Reads obey `Retry-After` for so many seconds in all: for the time of a change that must not be left half
+        done because the platform is busy."""
+        usual, self._retry = self._retry, replace(self._retry, later=seconds)
+        try:
+            yield
+        finally:
+            self._retry = usual
 
     # reads
 

@@ -115,18 +115,19 @@ class Release:
 
     def run(self) -> ReleaseResult:
         """What became of it; raises nothing but signals and our own bugs: a failure is `ReleaseResult.error`."""
-        try:
-            self.reserve()
-            if len(self.sources) == 1 and not self.deletions and not self.answers:
-                self._deploy_one(self.sources[0])
-            elif self.sources:
-                self._stage()
-                self._activate()
-            if self.deletions:
-                self._delete()
-            self.result.outcome = "live"
-        except (CutoverError, OSError) as error:
-            self._put_right(_as_ours(error))
+        with self.context.supabase.patient(self.pace.limited):
+            try:
+                self.reserve()
+                if len(self.sources) == 1 and not self.deletions and not self.answers:
+                    self._deploy_one(self.sources[0])
+                elif self.sources:
+                    self._stage()
+                    self._activate()
+                if self.deletions:
+                    self._delete()
+                self.result.outcome = "live"
+            except (CutoverError, OSError) as error:
+                self._put_right(_as_ours(error))
         self.result.lost = sorted(self.stager.lost)
         self.result.sent_at = self.put_at
         now = self.context.clock.monotonic()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from migration.base.errors import Interrupted
 from migration.base.progress import Collected
+from migration.base.retry import Retry
 from migration.deploy import deploy, plan
 from migration.deploy.budget import UPLOADS, Budget
 from migration.deploy.deploy import DeployOptions
@@ -120,3 +122,22 @@ def test_an_unknown_limit_costs_nothing(tmp_path: Path, sandbox: Running) -> Non
     deploy.run(context, DeployOptions(yes=True, gate=False, pace=PACE))
     assert [entry["status"] for entry in sandbox.history() if entry["operation"] == "stage"] == [201, 201]
     assert UPLOADS in context.management.quotas
+
+
+def test_a_limited_read_is_not_a_failure(tmp_path: Path, sandbox: Running) -> None:
+    """The list that shows what is live is rate-limited after the activation: the deploy waits."""
+    stage = scene.deployed(tmp_path, sandbox)
+    stage.change(2)
+    context = stage.context()
+    platform = context.supabase
+    platform._retry = Retry(seconds=1.0, attempts=2)
+    send = platform.activate
+
+    def activate(functions: Sequence[Mapping[str, Any]]) -> None:
+        send(functions)
+        sandbox.fault("list", "status", status=429, headers={"Retry-After": "1.2"}, times=3)
+
+    platform.activate = activate  # type: ignore[method-assign]
+    result = deploy.run(context, DeployOptions(yes=True, gate=False, pace=PACE))
+    assert (result.exit_code, _texts(stage)) == (0, {text(2)}), result.message
+    assert _operations(sandbox).count("activate") == 1
