@@ -45,7 +45,8 @@ class _Walk:
         self.found: set[str] = set()
         self._paths: set[str] = set()  # named by a path
         self._bare: set[str] = set()  # named in some other way, for the import maps
-        self._maps: dict[str, str] = {}
+        self._maps: dict[str, set[str]] = {}  # of every function: a key may mean something else in each
+        self._folders: dict[str, set[str]] = {}
         self._links: dict[str, str] = {}
         links = [path for path in listing.entries if self.is_link(path)]
         for path, target in listing.read(links).items():
@@ -83,9 +84,9 @@ class _Walk:
 
     def named(self) -> set[str]:
         """The files that are named, through import maps and symlinks too."""
-        mapped = {normpath(self._maps[key] + word[len(key) :]) for word in self._bare for key in self._maps
-                  if word == key or (key.endswith("/") and word.startswith(key))}  # fmt: skip
-        whole = {value for key, value in self._maps.items() if not key.endswith("/")}
+        mapped = {normpath(place + word[len(key) :]) for word in self._bare for key, places in self._maps.items()
+                  if key.endswith("/") and word.startswith(key) for place in places}  # fmt: skip
+        whole = {place for places in self._maps.values() for place in places if not place.endswith("/")}
         return {path for named in self._paths | mapped | whole for path in self._files(named)}
 
     def behind(self, path: str) -> set[str]:
@@ -100,7 +101,17 @@ class _Walk:
         for entries in _tables(document):
             for key, value in entries.items():
                 if isinstance(value, str) and not _URL.match(value):
-                    self._maps[key] = join(folder, value) if value.endswith("/") else normpath(join(folder, value))
+                    place = normpath(join(folder, value))
+                    self._maps.setdefault(key, set()).add(f"{place}/" if value.endswith("/") else place)
+                    self._paths |= self._some(place) if value.endswith("/") else set()
+
+    def _some(self, folder: str) -> set[str]:
+        """One file below a folder: a map may name the folder only if it is there."""
+        if folder not in self._folders:
+            place = self._real(folder)
+            first = next((path for path in self.listing.entries if path.startswith(f"{place}/")), None)
+            self._folders[folder] = {first} if first else set()
+        return self._folders[folder]
 
     def _files(self, named: str) -> Iterator[str]:
         for ending in _ENDINGS:

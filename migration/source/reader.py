@@ -287,8 +287,10 @@ def _load(tree: Tree, slug: str, paths: list[Path]) -> dict[str, bytes]:
     app, unique = tree.app, list(dict.fromkeys(paths))
     outside = [path for path in unique if not path.is_relative_to(app) or not tree.real(path).is_relative_to(app)]
     if outside:
+        path, real = outside[0], tree.real(outside[0])
         fix = Do("move it into the app and correct the import"), AGAIN
-        raise Refused(f"{slug}: {outside[0]} lies outside the app.", *fix)
+        name = f"{path.relative_to(app)} is a symlink to {real}, which" if path.is_relative_to(app) else f"{path}"
+        raise Refused(f"{slug}: {name} lies outside the app.", *fix)
     names = {path: path.relative_to(app).as_posix() for path in unique}
     odd = [name for name in names.values() if not _utf8(name)]
     if odd:

@@ -28,6 +28,15 @@ APPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {F: 'import "@/x/y.ts"; import "one"; import "two"', D: MAPPED, "src/x/y.ts": "", "one.ts": "", "two.ts": ""},
         {},
     ),
+    "mapped, unused": (
+        {
+            F: "",
+            D: '{"imports":{"@/":"../../../src/","~/":"../../../","u/":"./lib/"}}',
+            "src/x/y.ts": "",
+            "supabase/functions/f/lib/l.ts": "",
+        },
+        {},
+    ),
     "types": (
         {
             F: '/// <reference types="../../../t.d.ts" />\nimport type {A} from "../../../a.ts"',
@@ -106,11 +115,36 @@ def test_reads_as_a_whole_checkout_does(name: str, below: str, tmp_path: Path) -
     revision = _commit(app, name)
     own = Reader(Repository(app, repos.QUIET), tmp_path / "state")
     found = own.at(revision, ["f"])["f"]
+    broken = name == "jsx"  # no text names the module of its factory
+    assert all(path.name.endswith(".part") for path in (tmp_path / "state/trees").iterdir()) or broken
     whole = own._past(revision, ["f"], None)["f"]
     assert isinstance(whole, Source)
     assert found.digest == whole.digest == own.working(["f"])["f"].digest
     part = checkout.tree(own.repository, revision, tmp_path / "state", past.select)
     assert list(part.rglob("noise/*")) == []
+
+
+def test_one_key_of_two_maps_means_two_places(tmp_path: Path) -> None:
+    """Each function has an import map of its own."""
+    files = {
+        f"{folder}/{slug}/{name}": text
+        for slug in ("f", "g")
+        for folder, name, text in (
+            ("supabase/functions", "index.ts", 'import "@/a.ts"; import "one";'),
+            (
+                "supabase/functions",
+                "deno.json",
+                f'{{"imports":{{"@/":"../../../src/{slug}/","one":"../../../one/{slug}/o.ts"}}}}',
+            ),
+            ("src", "a.ts", ""),
+            ("one", "o.ts", ""),
+        )
+    }
+    app = repos.alone(tmp_path / "app")
+    revision = repos.commit(app, files)
+    found = Reader(Repository(app, repos.QUIET), tmp_path / "state").at(revision, ["f", "g"])
+    assert {len(one.files) for one in found.values()} == {4}
+    assert all(path.name.endswith(".part") for path in (tmp_path / "state/trees").iterdir())
 
 
 @pytest.mark.parametrize("filter_", ["blob:none", "tree:0"])
