@@ -7,6 +7,7 @@ pass. Sizes and depths are bounded.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -217,9 +218,19 @@ def parse(message: bytes, commit: str) -> Record:
         record = {"id": commit, "at": "", **record}
         if problem := _problem(record):
             return _unreadable(line, commit, problem)
-    except (ValueError, RecursionError) as error:
-        return _unreadable(line, commit, str(error))
+    except msgspec.ValidationError as error:
+        return _unreadable(line, commit, _misfit(str(error)))
+    except (ValueError, RecursionError):
+        return _unreadable(line, commit, "it is not JSON")
     return record
+
+
+def _misfit(words: str) -> str:
+    """What msgspec found, without its regular expressions."""
+    place = re.search(r" - at (?:`key` in )?`\$\.?([^`]*)`", words)
+    if missing := re.search(r"missing required field `([^`]+)`", words):
+        return f"it lacks {missing[1]}" + (f" in {place[1]}" if place and place[1] else "")
+    return f"its {place[1] or 'shape'} does not fit" if place else words
 
 
 def _problem(record: Record) -> str:

@@ -201,17 +201,28 @@ class Remote:
     world: World
     refs: dict[str, str] = field(default_factory=dict)
     commits: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    moved: list[tuple[float, Move]] = field(default_factory=list)
 
     def apply(self, moves: Sequence[Move]) -> bool:
         """All of the moves or none."""
         if any(self.refs.get(move.ref) != move.old for move in moves):
             return False
         for move in moves:
+            self.moved.append((self.world.now, move))
             if move.new is None:
                 self.refs.pop(move.ref, None)
             else:
                 self.refs[move.ref] = move.new
         return True
+
+    def first(self, hold: LockHold) -> float:
+        """When the lock really became this one's, for the last time: its process may have learned of it much later."""
+        found, before = 0.0, False
+        for at, move in self.moved:
+            if move.ref == hold.ref:
+                ours = hold.issued(move.new)
+                found, before = at if ours and not before else found, ours
+        return found
 
 
 class Refs:
@@ -377,9 +388,9 @@ class Platform:
         return answer[0]
 
     def _change(self, by: Deploy) -> int:
-        later = [one.name for one in self.begun if one.read_at > by.read_at]
+        later = [one.name for one in self.begun if one.locked_at > by.locked_at]
         if later:
-            self.violations.append(f"{by.name} wrote at {self.world.now:.1f} after {later} had read under its lock")
+            self.violations.append(f"{by.name} wrote at {self.world.now:.1f} after {later} had read under a later lock")
         by.replaced = self.source
         self.version, self.source = self.version + 1, by.source
         return self.version
@@ -391,23 +402,24 @@ class Deploy:
 
     name: str
     source: int
-    read_at: float = 0.0
+    locked_at: float = 0.0
     saw: int | None = None
     replaced: int | None = None
     code: int | None = None
 
 
-def deploy(machine: Machine, own: Lock, platform: Platform, mine: Deploy, shown: tuple[int, int]) -> int:
+def deploy(machine: Machine, own: Lock, remote: Remote, platform: Platform, mine: Deploy) -> int:
     """The order of a real deploy: lock, read again, intent, upload, confirm, activate, read back, outcome."""
-    world, ledger = machine.world, own.ledger
+    world, ledger, shown = machine.world, own.ledger, platform.read()
     with own.held(mine.name, wait=900.0) as hold:
+        mine.locked_at = remote.first(hold)
         ledger.history()
         if ledger.offline:
             raise ServiceFailed("Nothing was changed: the ledger could not be read again.")
         version, source = platform.read()
         if (version, source) != shown:
             raise Refused("Not deployed: another version is live now.")
-        mine.read_at, mine.saw = world.now, source
+        mine.saw = source
         platform.begun.append(mine)
         ledger.append({"record": "intent", "deployment": mine.name, "kind": "deploy"})
         world.wait(world.random.choice([0.5, 5.0, 30.0, 60.0]))
@@ -479,7 +491,7 @@ def history(seed: int, machines: int = 2) -> tuple[Platform, list[Deploy]]:
             mine = Deploy(f"m{number}-{turn}", len(deploys) + 1)
             deploys.append(mine)
             try:
-                mine.code = deploy(machine, own, platform, mine, platform.read())
+                mine.code = deploy(machine, own, remote, platform, mine)
             except CutoverError as error:
                 mine.code = error.exit_code
             world.wait(world.random.uniform(0, 60))

@@ -46,6 +46,7 @@ def test_model_notices(harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_two_machines_long() -> None:
     began = time.monotonic()
     found = histories(LONG, first=1_000_000)
