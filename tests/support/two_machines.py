@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -461,6 +462,7 @@ def virtual() -> Iterator[None]:
         for module in ("ledger", "mirror"):
             patch.setattr(f"migration.ledger.{module}.begin", at_once)
         patch.setattr("migration.ledger.lock.durable", SimpleNamespace(write=lambda file, data: file.put(data)))
+        patch.setattr("migration.ledger.ledger.durable", SimpleNamespace(write=lambda *_, **__: None))
         patch.setattr("migration.ledger.lock.failpoint", lambda _: None)
         patch.setattr(LockHold, "start", lambda hold: hold.ledger.clock.world.spawn(
             Process(hold.ledger.clock.world, hold.ledger.clock, hold._beat), hold.ledger.clock.world.now))  # fmt: skip
@@ -471,7 +473,7 @@ def _lock(machine: Machine, remote: Remote, environment: str) -> Lock:
     repository = Repository(remote)
     refs: Any = Refs(remote, lambda: repository.patience)
     git: Any = repository
-    address = LedgerAddress(environment, "project", Path("nowhere"))
+    address = LedgerAddress(environment, "project", Path(os.devnull) / "nowhere")  # no file can be made there
     ledger = Ledger(git, refs, address, Observer(), machine)
     ledger.emergency = Queue()  # type: ignore[assignment]
     seen: Any = Seen()
