@@ -125,11 +125,11 @@ def _drift(found: Totals, bill: Bill, cost: float, gap: float) -> list[Cause]:
         factor = (bill.tokens_cost / bill.tokens) / (cost / tokens)
         if abs(factor - 1) <= TOLERANCE:
             return []
-        text = f"a token is billed at {factor:.2f} of provider.price in config.yaml: see the provider's price list"
+        text = f"a token is billed at {factor:.2f} of the price in config.yaml: see the provider's price list"
         return [Cause(text, (bill.cost or 0.0) * (1 - 1 / factor))]
     if logged and abs((bill.cost or 0.0) - logged) <= TOLERANCE * logged and abs(logged - cost) > TOLERANCE * cost:
-        return [Cause("the bill equals what the log lines say: provider.price in config.yaml is out of date", gap)]
-    return [Cause("the provider charged less per token than provider.price in config.yaml", gap)] if gap < 0 else []
+        return [Cause("the bill equals what the log lines say: the price in config.yaml is out of date", gap)]
+    return [Cause("the provider charged less per token than the price in config.yaml", gap)] if gap < 0 else []
 
 
 def _price_words(found: Totals, price: Price) -> str:
@@ -140,7 +140,7 @@ def _price_words(found: Totals, price: Price) -> str:
         if cost and abs(found.logged_cost - cost) <= max(TOLERANCE * cost, _rounding(found)):
             return f"the log lines price {text}"
     factor = found.logged_cost / found.cost(price) if found.cost(price) else 0.0
-    return f"the log lines use other prices than provider.price in config.yaml (by a factor of {factor:.2f})"
+    return f"the log lines use other prices than the price in config.yaml (by a factor of {factor:.2f})"
 
 
 def _rounding(found: Totals) -> float:

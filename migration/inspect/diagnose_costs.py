@@ -131,7 +131,7 @@ def causes(found: Bill, price: Price) -> Iterator[Cause]:
     )
     expected = Tokens(found.input, found.cached, found.output).cost(price)
     drift = found.cost - expected
-    what = f"a higher price than configured (${expected:.4f} by provider.price)"
+    what = f"a higher price than configured (${expected:.4f} by the configured price)"
     yield Cause(max(drift, 0.0), what, PRICE)
 
 

@@ -103,7 +103,7 @@ def _model(access: ProviderAccess, key: Secret, config: Config, now: datetime, r
     try:
         known = not model or Models(Http(access.url, name=api.title), api, key, retry).has(model)
     except KeyRefused:
-        return  # said of the key already
+        return  # reported for the key already
     if not known:
         problem, why = f"{api.title} does not know the model {model}", "looking it up answered 404"
         yield Finding("no_model", problem, why, openrouter.CHOOSE, subject=model or "")

@@ -82,7 +82,7 @@ def test_what_is_missing_explains_a_higher_bill(more: dict[str, int], text: str)
 
 def test_another_price_is_told_from_missing_lines_by_the_tokens() -> None:
     found = reconcile.billed(totals(), PRICE, bill(0.62, tokens=200_000))
-    assert found is not None and "a token is billed at 2.00 of provider.price" in words(found)
+    assert found is not None and "a token is billed at 2.00 of the price" in words(found)
     assert [cause.cost for cause in found.causes] == [pytest.approx(0.31)] and found.unexplained == pytest.approx(0)
 
 
@@ -98,7 +98,7 @@ def test_price_missing_lines_and_the_rest_have_a_share_each() -> None:
 
 def test_a_bill_that_agrees_with_the_log_lines_blames_the_configured_price() -> None:
     found = reconcile.billed(totals(claim=0.62), PRICE, bill(0.62))
-    assert "provider.price in config.yaml is out of date" in words(found)
+    assert "the price in config.yaml is out of date" in words(found)
 
 
 def test_a_bill_below_the_tokens_is_a_lower_price() -> None:

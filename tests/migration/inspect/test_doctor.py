@@ -721,7 +721,7 @@ def refusing(found: Clinic) -> Iterator[None]:
             ARTIFACT % (1000, 900, 500, 100, 1500, "0.0200"),
             1,
             "a higher price than configured",
-            "provider.price",
+            "the provider's price",
             marks=pytest.mark.long,
         ),
     ],
