@@ -57,9 +57,10 @@ def moment(text: str, now: datetime) -> datetime:
         return now - timedelta(seconds=parse(plain))
     try:
         found = datetime.fromisoformat(plain[: _MOST + 1])
-        if len(plain) > _MOST or found.year < 1971:
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        if len(plain) > _MOST or found.year < 1971 or found > now + timedelta(days=366):
             raise ValueError(plain)
-    except ValueError:
+    except (ValueError, OverflowError):
         use = "use for example 2h or 2026-11-22T18:30Z"
         raise Refused(f"{_cut(text)!r} is neither a duration nor a time; {use}") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found.astimezone(UTC)

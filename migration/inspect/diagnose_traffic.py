@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from migration.base.command import Do, Steps, chain, inv, sh, steps, then
+from migration.base.command import Do, Step, Steps, chain, inv, sh, steps, then
 from migration.base.errors import ServiceFailed
 from migration.base.finding import Finding
 from migration.base.numbers import count
@@ -16,6 +18,7 @@ from migration.inspect.examination import Examination
 from migration.logs.reader import Row
 from migration.setup import warm
 from migration.setup.secret import changed_at
+from migration.verify import readings
 from migration.verify.measure import activated
 
 STATUS = r"\b(40[1-3]|408|429|50[0234]|52[49])\b"
@@ -23,6 +26,7 @@ SETTLED = timedelta(seconds=5)  # after an activation: older answers may still b
 SETTLING = 20_000  # ms after activation during which the old version may still answer
 NEAR = 0.05  # the rate limit is near when this share of requests met 429
 RECENT = timedelta(minutes=15)
+FEW = 3  # failed calls; fewer are an accident
 ENOUGH = 3  # answers since its last refusal, after which the provider counts as serving again
 WAIT = chain(sh("sleep", "300"), inv("doctor"))
 WAIT_LONG = chain(sh("sleep", "900"), inv("doctor"))
@@ -34,8 +38,8 @@ def find(exam: Examination) -> Iterator[Finding]:
         return
     try:
         yield from _old_route(exam)
-        yield from _refused(exam)
-        yield from _unset(exam)
+        causes = [*_refused(exam), *_unset(exam)]
+        yield from causes or _failing(exam)
         yield from _versions(exam)
     except ServiceFailed as error:
         fix = Steps(then(error.steps, inv("logs", since="10m")))
@@ -113,6 +117,30 @@ def _refused(exam: Examination) -> Iterator[Finding]:
             yield from _limited(exam, rows)
         elif status in ("401", "402", "403"):
             yield from _status(exam, status, rows)
+
+
+def _failing(exam: Examination) -> Iterator[Finding]:
+    """What callers feel: calls answered with 5xx, where no cause is known that explains them."""
+    scope = replace(exam.scope(), since=max(exam.since, exam.now - RECENT))
+    answers = {each.function: each.statuses for each in readings.traffic(exam.reader, scope)}
+    failed = {slug: sum(n for status, n in found.items() if status >= 500) for slug, found in answers.items()}
+    bad, requests = sum(failed.values()), sum(sum(found.values()) for found in answers.values())
+    if bad < FEW or bad <= NEAR * requests:
+        return
+    by_status = Counter({status: n for found in answers.values() for status, n in found.items() if status >= 500})
+    parts = [f"{slug} {n} of {sum(answers[slug].values())}" for slug, n in failed.items() if n]
+    statuses = ", ".join(f"{n} × {status}" for status, n in by_status.most_common(3))
+    failure = signals.named(exam.context.config).get("failure")
+    logged = _rows(exam, failure.sql) if failure else []
+    fresh = [row for row in logged if not _past(exam, row) and exam.now - logsql.at_micros(row["us"]) < RECENT]
+    words = "; ".join(filter(None, [", ".join(parts), statuses, _evidence(fresh) if fresh else "nothing logged"]))
+    shown = inv("logs", signal="failure", since="15m") if failure else inv("logs", level="error", since="15m")
+    newest = exam.plan.history.newest
+    back: list[Step] = []
+    if newest and newest.kind == "deploy":
+        back = [Do("or to take the deployment back:"), inv("rollback")]
+    fix = steps(shown, Do("once the cause is gone:"), WAIT_LONG, *back)
+    yield Finding("errors", f"{bad} of {requests} calls failed in the last 15 minutes", words, fix)
 
 
 def _past(exam: Examination, row: Row) -> bool:

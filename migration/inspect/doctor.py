@@ -41,6 +41,7 @@ class DoctorResult:
     findings: tuple[Finding, ...]
     probes: tuple[str, ...]
     fixed: tuple[dict[str, Any], ...] = ()
+    message: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -62,7 +63,16 @@ def run(context: Context, fix: Confirm | None = None) -> DoctorResult:
     if fix is None:
         return DoctorResult(tuple(found), tuple(probes))
     fixed = tuple(_apply(found, fix))
-    return DoctorResult(tuple(examine(context, probes) if fixed else found), tuple(probes), fixed)
+    left = examine(context, probes) if fixed else found
+    return DoctorResult(tuple(left), tuple(probes), fixed, _summary(fixed, left))
+
+
+def _summary(fixed: tuple[dict[str, Any], ...], left: list[Finding]) -> str:
+    """What `--fix` did and what it left to a person."""
+    if not fixed and not left:
+        return ""
+    done = f"Applied {count(len(fixed), 'fix')}." if len(fixed) == 1 else f"Applied {len(fixed)} fixes."
+    return f"{done} {count(len(left), 'problem')} left, with the command for each above." if left else done
 
 
 def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:

@@ -119,5 +119,7 @@ def doctor(data: Data, canvas: Canvas) -> None:
         canvas.say(f"  evidence: {row['evidence']}")
         canvas.hint(row["fix"], "  ")
     for row in data["fixed"]:
-        canvas.say("fixed: " + ", ".join(str(value) for value in row.values()), GOOD)
+        canvas.say(f"{row['problem']}: {row['did']}" if "problem" in row else str(row["did"]), GOOD)
+    if data.get("message"):
+        canvas.say(data["message"])
     canvas.then(data)

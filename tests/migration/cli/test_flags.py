@@ -1,9 +1,18 @@
+"""The values of flags, hostile ones among them."""
+
 from __future__ import annotations
 
-import pytest
+import contextlib
+from datetime import UTC, datetime
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migration.base import durations
 from migration.base.errors import Refused
 from migration.cli import flags
+from migration.cli.flags import MOST
 
 
 def test_a_flag_takes_numbers_from_zero_and_nothing_is_none() -> None:
@@ -22,3 +31,28 @@ def test_names_stand_between_commas_and_commas_alone_name_nothing() -> None:
     assert flags.names("only", " a, b,") == ["a", "b"] and flags.names("only", "") == []
     with pytest.raises(Refused, match="--only , names nothing"):
         flags.names("only", ",")
+
+
+HOSTILE = st.one_of(
+    st.text(max_size=60), st.floats().map(str), st.integers().map(str), st.datetimes().map(str),
+    st.datetimes(timezones=st.timezones()).map(lambda moment: moment.isoformat()),
+    st.from_regex(r"\A\d{1,30}(\.\d{1,30})?(ms|[dhms])\Z"),
+    st.sampled_from(["1e308", "-0", "nan", "inf", "9999-12-31", "9999-12-31T23:59:59-23:59", ",,"]),
+    st.sampled_from(["0001-01-01T00:00+14:00", "3660d", "\ud800", "\x00"]),
+)  # fmt: skip
+NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
+
+
+@given(HOSTILE)
+def test_hostile_values_are_refused_or_used(text: str) -> None:
+    """Whatever a flag holds, it is a value within bounds or a refusal in one sentence; never an exception of ours."""
+    calls = (lambda: flags.whole("limit", text), lambda: flags.number("max-cost", text),
+             lambda: flags.names("only", text),
+             lambda: durations.parse(text), lambda: durations.moment(text, NOW))  # fmt: skip
+    for call in calls:
+        with contextlib.suppress(Refused):
+            value = call()
+            if isinstance(value, datetime):
+                assert 1970 < value.year < 2028 and value.tzinfo is UTC
+            elif isinstance(value, int | float):
+                assert 0 <= value <= MOST

@@ -611,6 +611,22 @@ def test_a_failing_log_endpoint_is_a_finding_not_an_end(sick: Clinic, typist: Ty
     mended(sick)
 
 
+@mends("errors")
+def test_calls_that_fail_are_found(sick: Clinic, typist: Typist) -> None:
+    """What callers feel, though every probe of ours passes: the functions answer 503 and log why."""
+    failing = KIMI.replace('new Response("said")', 'new Response("busy", { status: 503 })')
+    sick.scene.commit({index("alpha"): failing}, "Fail")
+    ship(sick)
+    for _ in range(4):
+        sick.context().edge.call("alpha", json=["❌ Failed: OpenRouter 503: overloaded"], purpose=Purpose.SMOKE)
+    until(lambda: "errors" in look(sick, "logs"))
+    found = look(sick, "logs")["errors"]
+    assert (found.severity, found.problem) == ("error", "4 of 4 calls failed in the last 15 minutes")
+    assert "alpha 4 of 4; 4 × 503; 4 lines" in found.evidence and "overloaded" in found.evidence
+    typist.mend(found)
+    assert look(sick, "logs", context=typist.context()) == {}
+
+
 @mends("rate_limit")
 def test_a_near_rate_limit_is_found(sick: Clinic, typist: Typist) -> None:
     """Waiting is the remedy: what was said a quarter of an hour ago is no news."""
@@ -863,11 +879,13 @@ def test_fixing_asks_for_each_and_takes_no_for_an_answer(sick: Clinic, typist: T
 
     refused = doctor.run(context, fix=no)
     assert len(asked) == 1 and "chmod 600 .env" in asked[0] and refused.fixed == ()
+    assert refused.message == "Applied 0 fixes. 1 problem left, with the command for each above."
     (found,) = refused.findings
     typist.mend(found)
     assert doctor.run(context).findings == ()
     (context.root / ".env").chmod(0o644)
-    assert doctor.run(context, fix=agree).findings == ()
+    fixed = doctor.run(context, fix=agree)
+    assert fixed.findings == () and fixed.message == "Applied 1 fix."
     mended(sick)
 
 
