@@ -35,6 +35,7 @@ def run(
     command.CURRENT.prefix, command.CURRENT.env = command.started(), str(flags.get("env", ""))
     out = Output(verb.__name__, ROOT, json=json)
     interrupts.install()
+    out.begin()
     log = runlog.begin(ROOT / ".cutover" / "log", verb.__name__, echo=DEBUG)
     try:
         code = _result(out, verb(out, *args, **flags))

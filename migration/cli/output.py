@@ -59,6 +59,16 @@ class Output:
 
         return LiveLines(self.console) if self.console.is_terminal else None
 
+    def begin(self) -> None:
+        """A first line at once, for someone at a terminal: the imports and the first answers take a second or more."""
+        if self.json or not sys.stderr.isatty():
+            return
+        where = f" on {CURRENT.env}" if CURRENT.env else ""
+        config = os.environ.get("CUTOVER_CONFIG")
+        with contextlib.suppress(OSError, ValueError):
+            Masked(sys.stderr).write(gate(f"… {self.verb}{where}{f', {config}' if config else ''}") + "\n")
+            sys.stderr.flush()
+
     def result(self, result: Any) -> None:
         """The verb's result, drawn for a person or as one JSON object."""
         self.quiet()

@@ -79,7 +79,24 @@ def _checks(data: Data) -> str:
     return _section(title, *parts, f"Evidence from {_text(data['window'])}.")
 
 
-_WRITERS: dict[str, Callable[[Data], str]] = {"smoke": _smoke, "soak": _soak, "checks": _checks}
+def _deploy(data: Data) -> str:
+    record = data.get("deployment") or {}
+    outcome = record.get("outcome") or "unfinished"
+    mark = {"live": "✅", "same": "✅", "unproven": "❔", "ungated": "❔"}.get(outcome, "❌")
+    rows = [[row["slug"], row["action"], _version(row["before"]), _version(row["after"])]
+            for row in record.get("functions") or ()]  # fmt: skip
+    title = f"{mark} Deployment {record.get('id') or ''}: {outcome}"
+    steps = [str(step) for step in data.get("next") or ()]
+    table = [_table(("function", "action", "before", "live now"), rows)] if rows else []
+    return _section(title, *table, *([_text(data["message"])] if data.get("message") else []), *_list(steps))
+
+
+def _version(row: Any) -> str:
+    number = row.get("version") if row else None
+    return "absent" if number is None else f"v{number}"
+
+
+_WRITERS: dict[str, Callable[[Data], str]] = {"deploy": _deploy, "smoke": _smoke, "soak": _soak, "checks": _checks}
 
 
 def _section(title: str, *parts: str) -> str:

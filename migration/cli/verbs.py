@@ -133,6 +133,7 @@ def plan(out: Output, env: str, only: str, diff: bool) -> Plan:
 
 
 def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
+    from migration.cli import summary
     from migration.deploy import deploy as phase
 
     context = _context(out, env)
@@ -151,7 +152,9 @@ def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
         lift_hold=flags.lift_hold or None,
         confirm=confirm,
     )
-    return phase.run(context, options)
+    result = phase.run(context, options)
+    summary.write("deploy", result)
+    return result
 
 
 def smoke(out: Output, env: str, case: str, junit: str) -> SmokeResult:

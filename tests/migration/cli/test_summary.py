@@ -72,3 +72,13 @@ def test_a_secret_in_a_result_is_masked() -> None:
     secret = Secret("sk-or-v1-0123456789abcdef0123456789")
     data = {**SOAK, "failures": [f"401 {secret.reveal()}"]}
     assert secret.reveal() not in summary.markdown("soak", data)
+
+
+def test_a_deploy_has_a_summary() -> None:
+    """Its outcome, what is live now, and what to type next."""
+    rows = [{"slug": "make", "action": "update", "before": {"version": 3}, "after": {"version": 4}}]
+    record = {"id": "d1", "outcome": "unproven", "functions": rows}
+    text = summary.markdown("deploy", {"deployment": record, "message": "Not proven.", "next": ["inv checks"]})
+    assert "### ❔ Deployment d1: unproven" in text and "| make | update | v3 | v4 |" in text
+    assert "Not proven." in text and "- inv checks" in text
+    assert "### ✅ Deployment : same" in summary.markdown("deploy", {"deployment": {"outcome": "same"}})
