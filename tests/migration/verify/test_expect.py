@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from migration.base.secrets_type import Secret
 from migration.clients.http import Answer
 from migration.config.cases import Expect
-from migration.verify.expect import Checker, Failure, delivers
+from migration.verify.expect import Checker, Failure, bounded, delivers
 from migration.verify.parser import Parser
 from tests.support.built import built
 
@@ -163,3 +164,25 @@ def test_a_cut_value_says_how_long_all_of_it_was(checker: Checker) -> None:
 def test_delivered_is_code_of_any_quality_in_an_expected_answer(body: Any, status: int, delivered: bool) -> None:
     """Whether there was code at all is asked apart from whether it works."""
     assert delivers(built(Expect, {"artifact": "html"}), answer(body, status)) is delivered
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+def test_no_pattern_hangs_on_an_answer(checker: Checker, pattern: str) -> None:
+    """Both take minutes in a backtracking engine."""
+    began = time.monotonic()
+    found = check(checker, {"text": {"matches": pattern}}, answer("a" * 5_000 + "!"))
+    assert len(found) == 1 and time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "holds"),
+    [
+        ("^ok$", "ok\n", True),
+        ("^ok$", "ok\n\n", False),
+        (r"a\$$", "a$", True),
+        (r"ok\Z", "ok", True),
+        ("k$", "ko", False),
+    ],
+)
+def test_the_end_is_pythons(pattern: str, text: str, holds: bool) -> None:
+    assert bool(bounded(pattern).search(text)) is holds
