@@ -297,6 +297,7 @@ class Rehearsal(Section):
     keys: dict[str, list[str]] = {}
     providers: dict[str, Any] = {}
     hosts: dict[str, Any] = {}
+    deno: str | None = None
     variables: dict[str, str | int] = {}
     database: Any = None
     logs: dict[str, Any] = {}

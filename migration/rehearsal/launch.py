@@ -56,19 +56,21 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     env = variables(sandbox, live, execution)
     inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
     preload = PRELOAD_NODE if remap.node(live.tree, config) else PRELOAD
+    own_deno = _path(sandbox.settings.get("deno_path"))
+    if own_deno is None:
+        start = [deno.executable(), "run", *common, *_permissions(sandbox, live.tree, tmp)]
+        start += ["--unstable-no-legacy-abort", "--preload", str(preload), str(entry)]
+    else:  # the platform's version knows no --preload, and shares no cache with a newer one
+        boot = written.with_name("boot.js")
+        durable.write(boot, f'import "{preload.as_uri()}";\nimport "{entry.as_uri()}";\n'.encode(), sync=False)
+        start = [str(own_deno), "run", *common, *_permissions(sandbox, live.tree, tmp), str(boot)]
+        inner["DENO_DIR"] += f"-{own_deno.parts[-5]}"
+    setup = _setup(sandbox, env, live.tree, tmp) | {"main": entry.as_uri()}
     return Launch(
-        run=[
-            deno.executable(),
-            "run",
-            *common,
-            *_permissions(sandbox, live.tree, tmp),
-            "--preload",
-            str(preload),
-            str(entry),
-        ],
-        env=env | inner | {"SANDBOX_WORKER": json.dumps(_setup(sandbox, env, live.tree, tmp))},
+        run=start,
+        env=env | inner | {"SANDBOX_WORKER": json.dumps(setup)},
         cwd=live.tree,
-        fetch=_fetch(common, entry) if remap.remote(live.tree, config) else None,
+        fetch=_fetch(start[0], common, entry) if remap.remote(live.tree, config) else None,
         fetch_env=dict(os.environ) | inner,
         tmp=tmp,
     )
@@ -131,15 +133,15 @@ def _permissions(sandbox: Sandbox, tree: Path, tmp: Path) -> list[str]:
     Imports may name any host, because `--cached-only` lets none of them be asked.
     """
     return [
-        "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--unstable-no-legacy-abort", "--allow-env",
+        "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--allow-env",
         f"--allow-net={urlsplit(sandbox.url).netloc},127.0.0.1:0",
         f"--allow-read={tree},{tmp}", f"--allow-write={tmp}", "--allow-sys=hostname",
         f"--v8-flags=--max-old-space-size={Limits.of(sandbox.settings).memory}",
     ]  # fmt: skip
 
 
-def _fetch(common: list[str], entry: Path) -> list[str]:
-    return [deno.executable(), "cache", "--quiet", "--allow-import", *common, str(entry)]
+def _fetch(executable: str, common: list[str], entry: Path) -> list[str]:
+    return [executable, "cache", "--quiet", "--allow-import", *common, str(entry)]
 
 
 def _path(value: object) -> Path | None:

@@ -78,7 +78,7 @@ addEventListener("error", (event) => uncaught(event, event.error, "Uncaught "));
 
 addEventListener("load", async () => {
   boot();
-  const main = await import(Deno.mainModule);
+  const main = await import(setup.main);
   if (!served && typeof main.default?.fetch === "function") Deno.serve((...args) => main.default.fetch(...args));
 });
 

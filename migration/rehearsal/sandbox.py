@@ -22,7 +22,7 @@ from migration.source import reader
 from .. import context as contexts
 from ..context import Context
 from . import clone as clones
-from . import hosts
+from . import hosts, runtime
 from .clone import Clone
 from .running import Running, start, write_json
 
@@ -49,7 +49,7 @@ def boot(
     note(folder, clone)
     observer.done("clone", detail="; ".join([str(clone.app), *news]))
     observer.step("start", detail="Management API, gateway, log store, providers")
-    wanted = settings(config, root)
+    wanted = settings(config, root, observer)
     news = changes(folder, wanted)
     running = start(folder, port, wanted)
     try:
@@ -64,12 +64,14 @@ def boot(
     return running
 
 
-def settings(config: Config, root: Path) -> dict[str, Any]:
+def settings(config: Config, root: Path, observer: Observer) -> dict[str, Any]:
     """The section `rehearsal` with paths made whole; workers share one cache of Deno's between sandboxes."""
     whole: dict[str, Any] = msgspec.to_builtins(config.rehearsal)
     found = {key: value for key, value in whole.items() if value is not None and key != "baseline"}
     if config.rehearsal.import_map:
         found["import_map"] = str((config.folder / config.rehearsal.import_map).resolve())
+    if (executable := runtime.choose(found.pop("deno", None), root, observer)) is not None:
+        found["deno_path"] = str(executable)
     found["hosts"] = hosts.found(config.rehearsal.hosts, config.folder)
     return {"deno_dir": str(root / ".cutover" / "deno"), **_offered(config), **found}
 
@@ -90,7 +92,9 @@ def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:
         return []
     after = json.loads(json.dumps(wanted))
     differ = sorted(
-        key for name in (before.keys() | after.keys()) - {"deno_dir"} for key in _differ(name, before, after)
+        key
+        for name in (before.keys() | after.keys()) - {"deno_dir", "deno_path"}
+        for key in _differ(name, before, after)
     )
     return [f"changed since the last start: {', '.join(differ)}"] if differ else []
 

@@ -61,7 +61,7 @@ class RehearsalStage:
         app = (self.config.folder / self.config.app.path).resolve()
         self._clone = clones.make(self.folder, app, branch=self.config.app.branch, base=self.config.app.base)
         sandbox.note(self.folder, self._clone)
-        self.running = start(self.folder, settings=settings(self.config, self.root))
+        self.running = start(self.folder, settings=settings(self.config, self.root, QuietObserver(self.observer)))
         self.fresh()
         sandbox.functions(self.context, self.clone, self.config.migration.unchanged)
 

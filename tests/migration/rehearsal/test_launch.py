@@ -37,10 +37,10 @@ def test_the_worker_may_read_its_own_tree_and_call_the_sandbox_and_nothing_else(
     config = tmp_path / "run" / f"a-{live.id}-1" / "deno.json"
     assert prepare(sandbox, live, "e1").run == [
         deno.executable(), "run", "--no-lock", "--node-modules-dir=none", "--config", str(config),
-        "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--unstable-no-legacy-abort", "--allow-env",
+        "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--allow-env",
         "--allow-net=127.0.0.1:5555,127.0.0.1:0", f"--allow-read={live.tree},{config.parent / 'e1'}",
         f"--allow-write={config.parent / 'e1'}", "--allow-sys=hostname", "--v8-flags=--max-old-space-size=256",
-        "--preload", str(launch.PRELOAD), str(live.tree / live.entrypoint),
+        "--unstable-no-legacy-abort", "--preload", str(launch.PRELOAD), str(live.tree / live.entrypoint),
     ]  # fmt: skip
     assert json.loads(config.read_text()) == {"imports": {}, "scopes": {}}
 
