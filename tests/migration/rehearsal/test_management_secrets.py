@@ -51,7 +51,7 @@ def test_a_new_project_holds_the_platforms_names(platform: Platform) -> None:
         ([{"name": "A"}], "name and value"),
         ([], "array of secrets"),
         ({"name": "A", "value": "1"}, "array of secrets"),
-        ([{"name": f"S{number}", "value": ""} for number in range(91)], "at most 100"),
+        ([{"name": f"S{number}", "value": ""} for number in range(100)], "at most 100"),
     ],
 )
 def test_a_wrong_pair_refuses_all_of_them(platform: Platform, rows: Any, said: str) -> None:

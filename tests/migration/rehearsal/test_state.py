@@ -73,10 +73,10 @@ def test_a_failed_write_leaves_the_old_state_whole(tmp_path: Path, monkeypatch: 
     assert [path.name for path in tmp_path.glob(".state*")] == []
 
 
-def test_first_secrets_are_there_once_and_come_back_with_a_reset(tmp_path: Path) -> None:
-    state = ProjectState(tmp_path, secrets={"FIRST": "1"})
+def test_a_reset_brings_the_variables_back(tmp_path: Path) -> None:
+    state = ProjectState(tmp_path, variables={"FIRST": "1"})
     state.unset_secrets(["FIRST"])
-    assert ProjectState(tmp_path, secrets={"FIRST": "1"}).secrets() == {}
+    assert ProjectState(tmp_path, variables={"FIRST": "1"}).secrets() == {}
     deployed(state)
     state.reset()
     assert (state.secrets(), state.functions) == ({"FIRST": "1"}, {})
