@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT = 15.0  # seconds between renewals; three of them without one is stale
 FRESH = 15.0  # the oldest confirmed renewal, in seconds, with which the activating request may be sent
+RENEWALS = 3  # tries of confirming the lock in time before a change
 RELEASE_TIME = 10.0  # seconds of trying to release, at most RELEASE_TRIES times; the last try may take longer
 RELEASE_TRIES = 12
 TRIES = 12  # of breaking a lock that moves
@@ -403,8 +404,15 @@ class LockHold:
         """Make sure that the lock is ours and confirmed within `limit` seconds; else LockLost or ServiceFailed."""
         if self.lost:
             raise self._lock_lost()
+        for _ in range(RENEWALS):
+            if self.confirmed_age() < limit:
+                return
+            self.renew()  # its answer may be older than the limit: the machine may have slept while it waited
         if self.confirmed_age() >= limit:
-            self.renew()
+            raise ServiceFailed(
+                f"Could not confirm the lock on {self.ledger.environment} within {limit:.0f} s: "
+                "the git remote answers too slowly.", inv("status"),
+            )  # fmt: skip
 
     # The fence, called by the ledger with `mutex` held
 

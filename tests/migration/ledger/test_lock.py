@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from migration.base.clock import VirtualClock
 from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unreachable
 from migration.base.progress import Collected
@@ -465,3 +466,27 @@ def test_lock_of_an_earlier_cutover(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="their deploy"):
         own.acquire("ours")
     theirs.release(held)
+
+
+def test_late_answer_confirms_nothing(tmp_path: Path) -> None:
+    """The machine slept while it waited for the answer to a renewal: it is asked again, and in the end refused."""
+    clock = VirtualClock()
+    own = lock(ledger(pair(tmp_path)[1], clock=clock))
+    with own.held("test") as held:
+        held._stop.set()
+        move, late = own.ledger.refs.move, [60.0]
+
+        def slept(moves: Sequence[Move]) -> CutoverError | None:
+            error = move(moves)
+            clock.sleep(late.pop() if late else 0.0)
+            return error
+
+        own.ledger.refs.move = slept  # type: ignore[method-assign]
+        clock.sleep(20.0)
+        held.fresh()
+        assert held.confirmed_age() < 15.0 and not late
+        late[:] = [60.0] * 5
+        clock.sleep(20.0)
+        with pytest.raises(ServiceFailed, match="Could not confirm the lock"):
+            held.fresh()
+        late.clear()

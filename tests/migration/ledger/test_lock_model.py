@@ -32,6 +32,12 @@ def test_two_machines() -> None:
     assert found["exit 0"] > ORDINARY / 2 and found["exit 2"] and found["killed"]
 
 
+@pytest.mark.parametrize("seed", [2_005_294])
+def test_histories_that_failed_once(seed: int) -> None:
+    """2005294: a machine slept while it waited for the answer to a renewal, and changed something on waking."""
+    assert histories(1, seed)
+
+
 @pytest.mark.parametrize("harm", ["renewal not asked for", "stale too soon", "records without the lock"])
 def test_model_notices(harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model finds two writers where a bound of the lock is left out."""
