@@ -70,7 +70,7 @@ class StatusResult:
 
 def run(context: Context, limit: int = 5) -> StatusResult:
     """Looks at the ledger, the lock, the platform and git; changes none of them."""
-    context.supabase, context.repository, context.ledger  # noqa: B018 - made once, before threads ask for them
+    context.project()  # refused before anything is begun
     context.ledger.glance()
     tasks: list[Callable[[], Any]] = [context.supabase.functions, context.ledger.history]
     try:
