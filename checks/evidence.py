@@ -136,7 +136,8 @@ class Artifacts:
 class ProviderEvidence:
     """What the provider booked on the key (USD) in a span, beside what our functions did in the same span.
 
-    `ripe` of the successes are old enough to be booked by now.
+    `ripe` of the successes are old enough to be booked by now. `tight`: the two spans are nearly the same, so that the
+    two sums can be compared.
     """
 
     spent: float
@@ -144,6 +145,7 @@ class ProviderEvidence:
     successes: int
     logged: float
     ripe: int
+    tight: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from checks import stats
 
 from .answers import percent
 from .criterion import criterion, failed, named, need, passed, unclear
-from .evidence import Evidence
+from .evidence import Evidence, Missing
 from .result import CriterionOptions, Judgement
 
 _MEAN = 0.005
+_OVER = 1.1  # a bill above the logged cost by more than this is no rounding
 _MOST_UNSEEN = 0.5  # the provider's figure may lag or hold other calls, but not by half
 
 
@@ -63,7 +64,8 @@ def provider_sees_requests(evidence: Evidence, options: CriterionOptions) -> Jud
 def cost_per_request(evidence: Evidence, options: CriterionOptions) -> Judgement:
     """Mean cost in USD of a request with a usage line, by its 95% interval.
 
-    Reads `mean` or `at_most` (0.005): passes when the whole interval is at or below it, fails when it lies above.
+    Reads `mean` or `at_most` (0.005): passes when the whole interval is at or below it, fails when it lies above. The
+    functions' own figure does not pass where the provider booked so much more that the limit is exceeded.
     """
     spend = need(evidence.spend)
     limit = options.mean if options.mean is not None else _MEAN if options.at_most is None else options.at_most
@@ -77,7 +79,24 @@ def cost_per_request(evidence: Evidence, options: CriterionOptions) -> Judgement
     words = f"95% interval ${max(mean.low, 0):.5f} to ${mean.high:.5f}, ${spend.total:.4f} in all"
     if mean.low > limit:
         return failed(expected, got, words)
+    bill = _bill(evidence)
+    if bill is not None and bill * mean.estimate > limit:
+        billed = f"the provider booked {bill:.1f} times what the logs claim: ${bill * mean.estimate:.5f} a request"
+        return unclear(expected, got, billed, words, settle=("costs",))
     return passed(expected, got, words) if mean.high <= limit else unclear(expected, got, words)
+
+
+def _bill(evidence: Evidence) -> float | None:
+    """What the provider booked over what the logs claim, where that is more than a tenth above."""
+    provider = evidence.provider
+    if (
+        isinstance(provider, Missing)
+        or not provider.tight
+        or provider.logged <= 0
+        or provider.spent <= _OVER * provider.logged
+    ):
+        return None
+    return provider.spent / provider.logged
 
 
 @criterion("budget")

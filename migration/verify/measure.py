@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BASELINE = timedelta(hours=23, minutes=30)  # how far back the version before is looked at
 _SETTLED_DAYS = 3  # earlier in the month a projection says nothing
+_TIGHT = timedelta(minutes=2)  # between a reading of the key and the span that is judged
 _HASTE = 15.0  # seconds for the logs that a deploy waits for
 _READINGS = 500  # of the key, kept on this machine
 
@@ -120,8 +121,11 @@ def activated(function: Function | None) -> datetime:
 def _provider(context: Context, about: Subject, spend: Spend | Missing) -> ProviderEvidence | Missing:
     if isinstance(spend, Missing):
         return spend
+    readings_before = [at for at, _, _ in _readings(context) if at <= about.since]
+    slack = max(_TIGHT, (about.until - about.since) * 0.1)
+    tight = bool(readings_before) and about.since - readings_before[-1] <= slack
     booked, source = booked_since(context, about.since)
-    return ProviderEvidence(booked, source, spend.successes, spend.total, spend.ripe)
+    return ProviderEvidence(booked, source, spend.successes, spend.total, spend.ripe, tight)
 
 
 def _month(context: Context, spend: Spend | Missing) -> Month | Missing:

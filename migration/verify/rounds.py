@@ -121,15 +121,15 @@ class _Rounds:
     def _settle(self) -> list[CaseResult]:
         """Wait for the log rows of the answers; returns the failures of the new code as soon as there is one."""
         wait, sent = proof.FIRST, self.clock.monotonic()
-        told = False
+        announced = False
         while True:
             self._look_up()
             failed = list(self._failures(self.clock.monotonic() - sent > _DOUBT))
             left = self.began + self.gate.within - self.clock.monotonic()
             if failed or not self._open() or left < wait:
                 return failed or (list(self._failures(True)) if left < wait else [])
-            if not told and self.clock.monotonic() - sent > 1.0:
-                told = True
+            if not announced and self.clock.monotonic() - sent > 1.0:
+                announced = True
                 until = self.clock.now() + timedelta(seconds=left)
                 waiting = sorted({self.results[key].function for key in self._open()})
                 self._say(f"waiting for the log rows of {', '.join(waiting)}", until)
