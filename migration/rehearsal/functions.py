@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from .bundle import Bundler, digest
 from .guard import problem
 from .identity import Identity
-from .multipart import MalformedUpload, Upload, read_upload, source_root
+from .multipart import BundleUpload, MalformedUpload, read_upload, source_root
 from .options import PlatformOptions
 from .state import Conflict, FunctionRecord, InvalidRequest, ProjectState, Version, now
 from .types import Sandbox
@@ -55,7 +55,7 @@ class Deploys:
         request.scope["state"]["effect"] = {effect: {slug: done.version}, "digest": done.digest}
         return JSONResponse(function(self.identity, record, done), 201)
 
-    async def _upload(self, request: Request, slug: str) -> Upload:
+    async def _upload(self, request: Request, slug: str) -> BundleUpload:
         if not _SLUG.fullmatch(slug):
             raise InvalidRequest("slug: Invalid")
         body = await request.body()
@@ -66,7 +66,7 @@ class Deploys:
             raise InvalidRequest("Maximum number of functions reached for the plan of this project")
         return read_upload(request.headers.get("content-type", ""), body)
 
-    def _version(self, slug: str, uploaded: Upload) -> Version:
+    def _version(self, slug: str, uploaded: BundleUpload) -> Version:
         """The version without its number, which only the State gives."""
         metadata = uploaded.metadata
         entrypoint, verify = metadata.get("entrypoint_path"), metadata.get("verify_jwt")

@@ -20,14 +20,14 @@ class MalformedUpload(ValueError):
 
 
 @dataclass(frozen=True)
-class Upload:
+class BundleUpload:
     """Files by their sent path (relative to the project root) and the metadata part."""
 
     files: Mapping[str, bytes]
     metadata: Mapping[str, Any]
 
 
-def read_upload(content_type: str, body: bytes) -> Upload:
+def read_upload(content_type: str, body: bytes) -> BundleUpload:
     """Malformed when a part, a path or the metadata is not what a deploy sends."""
     files: dict[str, bytes] = {}
     metadata: Mapping[str, Any] | None = None
@@ -40,7 +40,7 @@ def read_upload(content_type: str, body: bytes) -> Upload:
     if metadata is None:
         raise MalformedUpload("metadata: Required")
     _no_folder(files)
-    return Upload(files, metadata)
+    return BundleUpload(files, metadata)
 
 
 def _parts(content_type: str, body: bytes) -> list[tuple[dict[str, str], bytes]]:
