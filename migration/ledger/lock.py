@@ -45,7 +45,8 @@ FRESH = 15.0  # the oldest confirmed renewal, in seconds, with which the activat
 RENEWALS = 3  # tries of confirming the lock in time before a change
 RELEASE_TIME = 10.0  # seconds of trying to release, at most RELEASE_TRIES times; the last try may take longer
 RELEASE_TRIES = 12
-TRIES = 12  # of breaking a lock that moves
+TRIES = 12  # of reading a lock that moves
+BREAKS = 40  # tries of breaking a lock that its owner renews meanwhile
 PREFIXES = ("refs/cutover", "refs/heads/cutover")  # where ledgers usually are
 PATIENCE = 60.0  # seconds of failing to acquire it, beside the wait that the user allows
 
@@ -173,7 +174,7 @@ class Lock:
     def unlock(self, lock: str) -> LockHolder:
         """Break the lock with this id, whoever holds it, and record that. Refused when there is no such lock."""
         self.ledger.flush()
-        for _ in range(TRIES):
+        for _ in range(BREAKS):
             holders = self._holders(self.ledger.refs.read())
             holder = next((one for one in holders if one.id == lock), None)
             if holder is None:
