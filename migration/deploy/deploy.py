@@ -144,7 +144,7 @@ def _refuse_blocked(context: Context, made: Plan, resumed: Recovery | None, opti
         stands = hold.Hold(**made.hold)
         if pending and pending.deployment.id == stands.id:
             raise _held_by_rollback(context, pending)
-        raise hold.refuse(stands, context)
+        raise hold.refuse(stands, made.next)
     if options.gate:
         from migration.verify import checks_run
 
@@ -214,7 +214,7 @@ def _locked(
     if again.hash != first.hash:
         raise Refused(f"Not deployed: the plan has changed to {again.hash[:12]}.", inv("plan", only=again.only))
     if again.hold and not options.lift_hold:
-        raise hold.refuse(hold.Hold(**again.hold), context)
+        raise hold.refuse(hold.Hold(**again.hold), again.next)
     if pending:
         recovery.supersede(context, pending)
         work = replace(work, recording=replace(recording, history=context.ledger.history(fresh=False)))

@@ -7,12 +7,12 @@ is part of the rollback's intent (or of the outcome of a deploy whose gate faile
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from migration.base.clock import minute
-from migration.base.command import Chain, Command, Do, Step, chain, inv, sh
+from migration.base.command import Command, Step, inv, sh
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.failpoint import failpoint
 from migration.git.repository import Repository
@@ -23,7 +23,7 @@ from migration.source import scope
 from migration.source.reader import Reader
 
 if TYPE_CHECKING:
-    from migration.context import Context
+    pass
 
 REASON = "why it is good now"  # what the printed command says in place of the person's own words
 
@@ -75,12 +75,8 @@ def check(
     return None
 
 
-def refuse(found: Hold, context: Context) -> Refused:
-    """The error for a hold, with the commands that lift it."""
-    if found.revert:
-        steps: tuple[Step, ...] = (Do("to deploy it again:"), roll_forward(context, found.revert))
-    else:
-        steps = (inv("rollback"), Do("to deploy it as it is:"), lift_command())
+def refuse(found: Hold, steps: Sequence[Step]) -> Refused:
+    """The error for a hold, with what to type."""
     return Refused(f"Not deployed, on hold: {found}.", *steps, hold=found.as_json())
 
 
@@ -154,16 +150,6 @@ def _have(repository: Repository, tip: str, remote: str) -> None:
 
 def _digest(before: Mapping[str, Any] | None) -> str | None:
     return before.get("source_digest") if before else None
-
-
-def roll_forward(context: Context, revert: str) -> Chain:
-    """Revert the revert, push, lift the hold. The revert may have been made elsewhere, so it is fetched first."""
-    typed, remote, branch = context.repository.typed, scope.remote(context), context.config.app.branch
-    steps = [typed("revert", "--no-edit", revert[:12])]
-    if remote:
-        pull, push = typed("pull", "--ff-only", remote, branch), typed("push", remote, f"HEAD:{branch}")
-        steps = [pull, *steps, push]
-    return chain(*steps, lift_command())
 
 
 def lift_command() -> Command:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from migration.base.command import Command, Do, inv, sh
+from migration.base.command import Command, Do, Step, inv, sh
 from migration.base.errors import Refused
 from migration.base.parallel import begin
 from migration.clients.supabase_types import Function, SecretDigest, same
-from migration.deploy import hold, recovery, snapshot, sql
+from migration.deploy import forward, hold, recovery, snapshot, sql
+from migration.deploy.forward import Situation
 from migration.deploy.snapshot import Snapshot
 from migration.deploy.sql import SqlFile
 from migration.deploy.staging import FunctionSpec
@@ -128,6 +129,7 @@ class Plan:
     pending: Recovery | None = field(default=None, repr=False)
     busy: bool = False
     sql: tuple[SqlFile, ...] = ()
+    ways: Callable[[], tuple[Step, ...]] = field(default=tuple, repr=False, compare=False)
 
     @property
     def hash(self) -> str:
@@ -156,7 +158,7 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         names = ("environment", "project_ref", "revision", "base_revision", "partial", "unchanged", "secrets", "sql")
         head = {name: getattr(self, name) for name in names}
-        rest = {"hold": self.hold, "lock": self.lock, "notes": list(self.notes), "next": self._next()}
+        rest = {"hold": self.hold, "lock": self.lock, "notes": list(self.notes), "next": list(self.next)}
         rest["interrupted"] = self.pending.as_json() if self.pending and not self.busy else None
         return {"hash": self.hash, "functions": [item.as_json() for item in self.functions], **head, **rest}
 
@@ -165,13 +167,17 @@ class Plan:
         """What limits `inv plan` and `inv deploy` to the same functions again; empty for all."""
         return ",".join(item.slug for item in self.functions) if self.partial else ""
 
-    def _next(self) -> list[Command]:
-        pending, mine = self.pending, [self.command] if self.changes else []
-        if pending and (pending.verdict != "abandoned" or not self.changes):
-            return [] if self.busy else [*pending.next, *(mine if pending.verdict == "foreign" else [])]
-        if self.changes and any(not one["present"] or one["matches"] is False for one in self.secrets):
-            return [inv("secret", env=self.environment, set=True), *mine]
-        return mine
+    @property
+    def next(self) -> tuple[Step, ...]:
+        """What to type; `ways` decides, and secrets that would stop a deploy come first."""
+        ways, open_ = self.ways(), self.pending and self.pending.verdict != "abandoned"
+        if ways and self.changes and not open_ and self._secrets_stop:
+            return (inv("secret", env=self.environment, set=True), *ways)
+        return ways
+
+    @property
+    def _secrets_stop(self) -> bool:
+        return any(not one["present"] or one["matches"] is False for one in self.secrets)
 
 
 def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked: bool = False) -> Plan:
@@ -194,7 +200,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     (files, unknown) = database()[0]
     holder = now.holder
     context.observer.done("plan")
-    return Plan(
+    made = Plan(
         environment=context.environment.name,
         project_ref=context.supabase.ref,
         revision=now.head,
@@ -220,6 +226,15 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         busy=holder is not None,
         sql=tuple(files),
     )
+    return replace(made, ways=lambda: forward.steps(context, _situation(made)))
+
+
+def _situation(made: Plan) -> Situation:
+    """What the way forward depends on."""
+    sources = {item.slug: item.source.digest for item in made.functions if item.source.files}
+    changes = [item.slug for item in made.changes]
+    deploy = made.command if made.changes else None
+    return Situation(made.history, made.live, made.pending, made.busy, sources, changes, deploy, made.only)
 
 
 def _gate(context: Context, items: Sequence[PlanItem]) -> Iterator[str]:

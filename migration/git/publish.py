@@ -272,18 +272,21 @@ class _Publication:
         text = f"Could not revert: later commits changed the same lines of {names}. Git is exactly as it was."
         return replace(self.by_hand("conflict", text, made.tip), conflicts=made.conflicts)
 
-    def by_hand(self, state: str, text: str, start: str | None = None) -> RevertResult:
-        """Nothing was committed; the commands that do it by hand. `start` is the branch's tip, where it is known."""
+    def by_hand(self, state: str, text: str, tip: str | None = None) -> RevertResult:
+        """Nothing was committed; the commands that do it by hand. `tip` is the branch's tip, where it is known."""
         repository, wanted, branch = self.repository, self.wanted, self.branch
         if not all(map(repository.revision, (wanted.base, wanted.revision))):
             known = [step for step in revert.how_to_fetch(repository) if not isinstance(step, Do)]
             return RevertResult(state, text, steps=(*known, branch.again))
         fetch = (repository.typed("fetch", branch.remote, branch.branch),) if branch.remote else ()
         switch = repository.typed(
-            "switch", "--create", f"rollback-{wanted.deployment}", "FETCH_HEAD" if branch.remote else branch.branch
+            "switch",
+            "--force-create",
+            f"rollback-{wanted.deployment}",
+            "FETCH_HEAD" if branch.remote else branch.branch,
         )
         reverts = [repository.typed("revert", *wanted.commits)] if wanted.whole else self._checkouts()
-        lost = "" if wanted.whole else self._lost(start or self._last_known())
+        lost = "" if wanted.whole else self._lost(tip or self._last_known())
         steps = (*fetch, switch, *reverts, self._publish_by_hand(), branch.again)
         return RevertResult(state, f"{text}{lost}", steps=steps)
 

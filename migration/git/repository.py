@@ -113,6 +113,10 @@ class Repository:
         """The commits of base..tip, newest first, kept to those that touch `paths`."""
         return self.git("rev-list", *options, f"{base}..{tip}", "--", *paths).text.split()
 
+    def merges(self, one: str, other: str) -> bool:
+        """Whether the two merge without a conflict."""
+        return self.run("merge-tree", "--write-tree", one, other).ok
+
     # Files
 
     def blobs(self, revision: str, paths: Sequence[str] = ()) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from migration.base.command import Chain, Do, Shell, Step, chain, inv, sh, steps
+from migration.base.command import Chain, Do, Shell, Step, Steps, chain, inv, sh, steps
 from migration.base.errors import CutoverError
 from migration.base.finding import Finding
 from migration.clients.supabase_types import Function
@@ -66,11 +66,11 @@ def _nowhere(exam: Examination, slug: str) -> bool:
 
 def _item(exam: Examination, item: PlanItem) -> Iterator[Finding]:
     if item.action == "drifted":
-        fix = steps(inv("plan", diff=True), inv("deploy", plan=exam.plan.hash[:12]))
+        fix = Steps(exam.plan.next)
         problem = f"{item.slug} was deployed outside Cutover"
         yield Finding("drifted", problem, _with_diff(item.why, item.diff), fix, subject=item.slug)
     elif item.action == "update" and exam.plan.history.live is not None:
-        problem, fix = f"{item.slug} differs from what git holds", steps(inv("deploy"))
+        problem, fix = f"{item.slug} differs from what git holds", Steps(exam.plan.next)
         yield Finding("undeployed", problem, item.why, fix, "warning", item.slug)
 
 

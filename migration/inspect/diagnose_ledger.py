@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from migration.base.clock import minute
 from migration.base.command import Do, Step, Steps, inv, sh, steps, then
 from migration.base.errors import CutoverError
 from migration.base.finding import Finding
 from migration.base.numbers import count
-from migration.deploy import hold as holds
+from migration.deploy.plan import Plan
 from migration.inspect.examination import Examination
-from migration.ledger.deployments import Deployment, Record
+from migration.ledger.deployments import Deployment
 from migration.ledger.lock import LockHolder
 from migration.ledger.probe import probe
 
@@ -25,10 +27,11 @@ def find(exam: Examination) -> Iterator[Finding]:
     holder = exam.context.lock.holder()
     at_work = holder is not None and not holder.stale
     if history.interrupted is not None and not at_work:
-        yield _interrupted(history.interrupted)
+        yield _interrupted(exam, history.interrupted)
     if holder is not None and holder.stale:
         yield _lock(exam, holder)
-    yield from (_hold(exam, each) for each in history.holds)
+    if history.holds and (stands := _plan(exam)) and stands.hold:
+        yield _hold(exam, stands.hold)
     yield from _waiting(exam)
 
 
@@ -51,15 +54,21 @@ def takes_refs(exam: Examination) -> Iterator[Finding]:
         yield Finding("refs", problem, cannot, Steps(then(first, inv("doctor", fix=True))))
 
 
-def _interrupted(deployment: Deployment) -> Finding:
+def _plan(exam: Examination) -> Plan | None:
+    """The plan; None where none can be made, which is a finding of its own."""
+    with contextlib.suppress(CutoverError):
+        return exam.plan
+    return None
+
+
+def _interrupted(exam: Examination, deployment: Deployment) -> Finding:
     slugs, since = ", ".join(deployment.slugs), minute(deployment.at)
     evidence = (
         f"{deployment.kind} {deployment.id} of {slugs}, begun {since} UTC by {deployment.who}: "
         f"{deployment.message or 'no outcome is recorded'}"
     )
-    fix = steps(inv("deploy", plan=deployment.plan_hash[:12]), Do("or to take it back:"), inv("rollback"))
-    if deployment.kind == "rollback":
-        fix = steps(inv("rollback"))
+    plan = _plan(exam)
+    fix = Steps(plan.next if plan else (inv("status"),))
     return Finding("interrupted", f"a {deployment.kind} was interrupted", evidence, fix, subject=deployment.id)
 
 
@@ -74,10 +83,9 @@ def _lock(exam: Examination, holder: LockHolder) -> Finding:
                    holder.id, safe=True, apply=unlock)  # fmt: skip
 
 
-def _hold(exam: Examination, hold: Record) -> Finding:
-    commit = holds.undoing(hold)
+def _hold(exam: Examination, hold: Mapping[str, Any]) -> Finding:
     evidence = f"set {minute(str(hold.get('at', '')))} UTC by {hold.get('who', '')} with {hold['id']}"
-    fix = steps(holds.roll_forward(exam.context, commit) if commit else holds.lift_command())
+    fix = Steps(exam.plan.next)
     return Finding("hold", "a rolled-back change is on hold", evidence, fix, "warning",
                    str(hold["id"]))  # fmt: skip
 

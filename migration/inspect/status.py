@@ -12,7 +12,8 @@ from migration.base.command import Step, inv
 from migration.base.errors import CutoverError, ServiceFailed
 from migration.base.numbers import count
 from migration.base.parallel import every
-from migration.deploy import drift, recovery
+from migration.deploy import drift, forward, recovery
+from migration.deploy.forward import Situation
 from migration.deploy.recovery import Recovery
 from migration.ledger.deployments import UNDONE, Deployment, History, agrees
 from migration.source import reader
@@ -85,6 +86,8 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
     stopped = pending if pending and (holder is None or holder.stale) else None
     message, following = _words(context, history, pending, stopped, rows)
+    situation = _situation(context, (history, live), pending, stopped is None and pending is not None, rows, digests)
+    following = forward.steps(context, situation) or following
     return StatusResult(
         context.environment.name, rows, holder.facts() if holder and not holder.stale else None,
         tuple(_summary(one) for one in islice(reversed(history.deployments), limit)),
@@ -148,7 +151,7 @@ def _words(
 ) -> tuple[str, tuple[Step, ...]]:
     env = context.environment.name
     if stopped:
-        return stopped.message, stopped.next
+        return stopped.message, ()
     if pending:
         return f"{pending.deployment.kind.capitalize()} {pending.deployment.id} is under way.", ()
     newest = history.newest
@@ -158,11 +161,22 @@ def _words(
     )
     if newest and newest.outcome in (*UNDONE, "restored") and not agrees(newest.revert):
         text = f"{newest.id} restored what was live before; the commit is not reverted yet{_waits(newest)}."
-        return f"{text} {other}".rstrip(), (inv("rollback", env=env),)
+        return f"{text} {other}".rstrip(), ()
     if drifted:
-        return other, (inv("plan", env=env, diff=True),)
+        return other, ()
     further = "" if history.deployments and proven(history) else "checks" if history.deployments else "plan"
     return standing(history), (inv(further, env=env),) if further else ()
+
+
+def _situation(
+    context: Context, now: tuple[History, Mapping[str, Function]], pending: Recovery | None, busy: bool,
+    rows: Sequence[Row], digests: Mapping[str, str] | None,
+) -> Situation:  # fmt: skip
+    """What the way forward depends on, of the functions that a deploy carries."""
+    carried = [row for row in rows if row.slug in context.config.migration.functions]
+    sources = {row.slug: digests[row.slug] for row in carried if digests and row.slug in digests}
+    changes = [row.slug for row in carried if row.slug in sources and (row.drifted or row.git != "same")]
+    return Situation(*now, pending, busy, sources, changes if now[0].deployments else [])
 
 
 def _waits(newest: Deployment) -> str:
@@ -189,19 +203,18 @@ def _notes(context: Context, history: History, live: Mapping[str, Function], row
     if left := recovery.waiting_slugs(history, live):
         found.append(recovery.waiting_note(left))
     if history.holds:
-        found.append(_held(context, [str(one.get("tip") or "")[:9] for one in history.holds]))
+        found.append(_held([str(one.get("tip") or "")[:9] for one in history.holds]))
     differing = [row.slug for row in rows if row.git == "differs" and not row.drifted]
     if differing:
         found.append(f"Your checkout differs from the live {' and '.join(differing)}.")
     return found
 
 
-def _held(context: Context, tips: Sequence[str]) -> str:
+def _held(tips: Sequence[str]) -> str:
     """The newest rolled-back commit by name, and how many more there are."""
     unique = list(dict.fromkeys(tips))
     more = f" and {len(unique) - 1} more were" if len(unique) > 1 else " was"
-    lift = inv("deploy", env=context.environment.name, lift_hold="REASON")
-    return f"On hold: {unique[-1]}{more} rolled back. To deploy it anyway: {lift}"
+    return f"On hold: {unique[-1]}{more} rolled back."
 
 
 _FIRST = "The code from before the first deployment"

@@ -10,7 +10,7 @@ from migration.base.command import Do, Step
 from migration.base.errors import CutoverError
 from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function
-from migration.deploy import hold
+from migration.deploy import forward
 from migration.git import publish
 from migration.git.publish import AGAIN, RevertBranch, RevertResult
 from migration.git.revert import have
@@ -58,7 +58,7 @@ class GitHalf:
         """How the change goes live again one day."""
         if ended is None or not ended.revert:
             return ()
-        return Do("to roll forward:"), hold.roll_forward(self.context, ended.revert)
+        return forward.roll_forward(self.context, ended.revert)
 
     def _record(self, ended: RevertResult) -> Record:
         """What to record: an earlier revert that waits somewhere is not forgotten because this run made none."""

@@ -10,7 +10,7 @@ import pytest
 
 from migration.base import command
 from migration.base.errors import Refused
-from migration.deploy import hold
+from migration.deploy import forward, hold
 from migration.git.repository import Repository
 from migration.ledger.deployments import History, fold
 from tests.support.repos import QUIET, clone, commit, git, ledger, pair
@@ -108,9 +108,9 @@ def test_the_refusal_says_who_rolled_back_and_how_to_go_on(ground: Ground, monke
     monkeypatch.setattr(command.CURRENT, "env", "staging")
     found = ground.check(ground.history(), ground.bad)
     assert found is not None
-    error = hold.refuse(found, around(ground))
+    error = hold.refuse(found, (hold.lift_command(),))
     assert error.exit_code == 2 and "rolled back by ada" in error.message
-    assert "inv rollback --env staging" in error.hint and "inv deploy --env staging --lift-hold" in error.hint
+    assert error.hint == "inv deploy --env staging --lift-hold 'why it is good now'"
 
 
 @pytest.mark.parametrize("state", ["pushed", "review", "already"])
@@ -121,7 +121,9 @@ def test_the_refusal_names_the_revert_that_the_record_knows(ground: Ground, stat
         known["revert"] = revert
     found = fold([*ground.history().records, {"record": "git", "deployment": "r", "id": "2", "revert": known}])
     held = ground.check(found, ground.base, "new-digest")
-    assert held is not None and f" revert --no-edit {revert[:12]} && " in hold.refuse(held, around(ground)).hint
+    assert held is not None and f" revert --no-edit {revert[:12]} && " in str(
+        forward.roll_forward(around(ground), held.revert)[1]
+    )
     assert hold.Hold(**held.as_json()) == held, "as a plan carries it"
 
 

@@ -156,7 +156,9 @@ def test_an_app_base_that_comes_late_ends_the_rollback_of_a_first_deployment(sta
     _with_base(stage, base)
     last = _rollback(stage.context())
     assert last.exit_code == 0 and last.revert is not None and last.revert.pushed, last
-    assert _file(stage, index("alpha")) == text(1) and status.run(stage.context()).next == ()
+    assert _file(stage, index("alpha")) == text(1)
+    follow, pull, *_ = status.run(stage.context()).next
+    assert str(follow) == "main holds what is live; to follow it:" and "pull --ff-only origin main" in str(pull)
 
 
 def test_a_revert_by_hand_ends_the_rollback_of_a_first_deployment_too(stage: Scene) -> None:

@@ -1,0 +1,270 @@
+"""What to type next: decided in one place from what is live, the ledger, git and the hold.
+
+Every verb that prints a next command for a change asks `steps`, so that no two of them disagree, no printed command is
+refused, and none puts code live that the branch has reverted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from migration.base.command import Command, Do, Shell, Step, chain, inv
+from migration.base.errors import CutoverError
+from migration.clients.supabase_types import Function
+from migration.deploy import drift, hold
+from migration.deploy.hold import Hold, lift_command
+from migration.deploy.recovery import Recovery
+from migration.ledger.deployments import UNDONE, History, agrees
+from migration.source import reader, scope
+
+if TYPE_CHECKING:
+    from migration.context import Context
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the way forward depends on. `sources`: the digest of each function that a deploy of the checkout would
+    carry; `changes`: those that it would change. `deploy` carries out a plan that was shown, None where none was;
+    `only` limits it, as `--only` does; `busy`: someone is at work."""
+
+    history: History
+    live: Mapping[str, Function]
+    pending: Recovery | None
+    busy: bool
+    sources: Mapping[str, str]
+    changes: Sequence[str]
+    deploy: Command | None = None
+    only: str = ""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The checked-out commit beside the branch. `relation`: same, ahead, behind or diverged; missing where the remote
+    has no such branch, unknown where it does not answer or a shallow clone cannot tell."""
+
+    head: str
+    tip: str
+    relation: str
+
+
+def steps(context: Context, situation: Situation) -> tuple[Step, ...]:
+    """What to type next, in order; what follows a label is another way. Empty where nothing is left to do."""
+    pending, history = situation.pending, situation.history
+    if situation.busy:
+        return ()
+    if pending and _unfinished(pending, situation):
+        return _finish(context, pending, situation)
+    if revert := git_half(history):
+        return revert
+    if not situation.changes:
+        return ()
+    return _forward(context, situation, checkout(context))
+
+
+def git_half(history: History) -> tuple[Step, ...]:
+    """What makes git agree with a restore; empty where it agrees."""
+    newest = history.newest
+    if newest is None or newest.outcome not in (*UNDONE, "restored") or agrees(newest.revert):
+        return ()
+    record = newest.revert or {}
+    if record.get("state") == "review":
+        return Do(f"merge the pull request from {record.get('branch')}; when it is merged:"), inv("rollback")
+    return (inv("rollback"),)
+
+
+def checkout(context: Context) -> Checkout:
+    """How the checked-out commit stands to the branch, as the remote had it when the ledger was last read."""
+    repository, ledger, branch = context.repository, context.ledger, context.config.app.branch
+    head = repository.head()
+    if not ledger.shared:
+        return Checkout(head, head, "same")
+    if ledger.offline or ledger.remote_refs is None:
+        return Checkout(head, "", "unknown")
+    tip = ledger.remote_refs.get(f"refs/heads/{branch}", "")
+    if tip in ("", head):
+        return Checkout(head, tip, "same" if tip else "missing")
+    try:
+        repository.bring(context.remote, f"refs/heads/{branch}", tip)
+    except CutoverError:
+        return Checkout(head, tip, "unknown")
+    if repository.is_ancestor(head, tip):
+        return Checkout(head, tip, "behind")
+    if repository.is_ancestor(tip, head):
+        return Checkout(head, tip, "ahead")
+    return Checkout(head, tip, "unknown" if repository.shallow() else "diverged")
+
+
+def roll_forward(context: Context, revert: str) -> tuple[Step, ...]:
+    """Revert the revert, push, lift the hold, under its label. The revert may have been made elsewhere, so it is
+    fetched first."""
+    again = context.repository.typed("revert", "--no-edit", revert[:12])
+    pull, push = _pull(context), _push(context)
+    parts = [pull, again, push] if pull and push else [again]
+    return Do("to roll forward:"), chain(*parts, lift_command())
+
+
+# An interrupted deployment
+
+
+def _unfinished(pending: Recovery, situation: Situation) -> bool:
+    """Whether it has to be finished first; a deploy of which nothing went live is closed by the next one."""
+    return pending.verdict != "abandoned" or pending.deployment.kind == "rollback" or not situation.changes
+
+
+def _finish(context: Context, pending: Recovery, situation: Situation) -> tuple[Step, ...]:
+    """The commands that finish or undo it, without a deploy that would be refused or would bring back what the branch
+    has reverted."""
+    now = checkout(context)
+    if pending.verdict == "foreign":
+        there = _at(context, now.tip, situation.sources) if now.relation == "behind" else situation.sources
+        if there != situation.sources:
+            return _forward(context, situation, now)
+        return (*pending.next, *_some(situation.deploy))
+    if pending.deployment.kind != "deploy" or pending.verdict == "abandoned":
+        return pending.next
+    same = now.head == pending.deployment.revision and all(
+        situation.sources.get(one.slug) == one.wanted.get("source_digest") for one in pending.deployment.functions
+    )
+    if same and not _reverted(context, pending, now):
+        return pending.next
+    return tuple(step for step in pending.next if step.verb != "deploy")
+
+
+def _reverted(context: Context, pending: Recovery, now: Checkout) -> bool:
+    """Whether the branch has taken the interrupted change back: it holds again what was live before."""
+    if now.relation != "behind":
+        return False
+    there = _at(context, now.tip, pending.deployment.slugs)
+    return any(
+        there.get(one.slug) == (one.before or {}).get("source_digest") != one.wanted.get("source_digest")
+        for one in pending.deployment.functions
+    )
+
+
+# A change that is not live yet
+
+
+def _forward(context: Context, situation: Situation, now: Checkout) -> tuple[Step, ...]:
+    if now.relation == "diverged":
+        return _rebase(context, now)
+    held = _hold(context, situation, now.head, situation.sources, situation.changes)
+    if now.relation == "behind":
+        there = _at(context, now.tip, situation.sources)
+        if there != dict(situation.sources):
+            return _follow(context, situation, now, there, held)
+        if held:  # the branch holds that very code, perhaps because the revert was reverted there
+            return (chain(*_some(_pull(context)), lift_command()),)
+    if held:
+        return _held(context, held, now)
+    if drift.versions(situation.history, situation.live, situation.sources):
+        return (inv("plan", diff=True), *_some(situation.deploy))
+    deploy = situation.deploy or inv("deploy", only=situation.only)
+    if now.relation in ("ahead", "missing"):
+        return (*_branch(context, now), chain(*_some(_push(context)), deploy))
+    return (deploy,)
+
+
+def _rebase(context: Context, now: Checkout) -> tuple[Step, ...]:
+    """Commits that the branch does not have come on top of it; what to do with them is decided there."""
+    branch = context.config.app.branch
+    if context.repository.merges(now.head, now.tip):
+        return (context.repository.typed("pull", "--rebase", context.remote, branch),)
+    return (Do(f"your commits and {branch} changed the same lines: rebase them onto {branch}, and push"),)
+
+
+def _follow(
+    context: Context, situation: Situation, now: Checkout, there: Mapping[str, str], held: Hold | None
+) -> tuple[Step, ...]:
+    """The branch has other code than the checkout: it comes first, whatever the checkout holds."""
+    pull = _some(_pull(context))
+    left = {slug: situation.history.left(slug) for slug in there}
+    changes = [slug for slug, digest in there.items() if not (one := left[slug]) or one.source_digest != digest]
+    foreign = drift.versions(situation.history, situation.live, there)
+    branch = context.config.app.branch
+    if foreign:
+        return (chain(*pull, inv("plan", diff=True)),)
+    if not changes or _agreed(context, situation.history, there):
+        follow: tuple[Step, ...] = (Do(f"{branch} holds what is live; to follow it:"), *pull)
+        again = held is not None and _revertible(context, held.revert, now.tip, there)
+        return (*follow, *roll_forward(context, held.revert)) if held and again else follow
+    at_tip = _hold(context, situation, now.tip, there, changes)
+    if at_tip:
+        return _held(context, at_tip, Checkout(now.tip, now.tip, "behind"))
+    return (chain(*pull, inv("deploy", only=situation.only)),)
+
+
+def _agreed(context: Context, history: History, there: Mapping[str, str]) -> bool:
+    """Whether the branch holds what a rollback restored, by its own record: a restored snapshot may have another
+    digest than the same files in git."""
+    newest = history.newest
+    if newest is None or newest.outcome not in (*UNDONE, "restored") or not agrees(newest.revert):
+        return False
+    commit = str((newest.revert or {}).get("commit") or "")
+    return bool(commit) and _at(context, commit, there) == dict(there)
+
+
+def _held(context: Context, found: Hold, now: Checkout) -> tuple[Step, ...]:
+    """What is on hold goes live again by reverting its revert; where that is done already, or there is none, by
+    lifting the hold."""
+    if not _contains(context, found.revert, now.head) and _contains(context, found.revert, now.tip):
+        return roll_forward(context, found.revert)
+    first: list[Command | Shell] = []
+    if now.relation == "behind":
+        first = _some(_pull(context))
+    elif now.relation in ("ahead", "missing"):
+        first = _some(_push(context))
+    return Do("to deploy what is on hold:"), chain(*first, lift_command())
+
+
+def _hold(
+    context: Context, situation: Situation, revision: str, sources: Mapping[str, str], changes: Iterable[str]
+) -> Hold | None:
+    digests = {slug: sources[slug] for slug in changes if slug in sources}
+    if not digests:
+        return None
+    own = reader.reader(context)
+    return hold.check(context.repository, situation.history, revision, digests, context.remote, own)
+
+
+def _branch(context: Context, now: Checkout) -> tuple[Step, ...]:
+    """Where the remote has no such branch, it may have another name."""
+    if now.relation != "missing":
+        return ()
+    app = context.config.app
+    return (
+        Do(f"{context.remote} has no branch {app.branch}: set app.branch in config.yaml to the one that is deployed, "
+           "or push it:"),
+    )  # fmt: skip
+
+
+def _pull(context: Context) -> Shell | None:
+    remote = scope.remote(context)
+    return context.repository.typed("pull", "--ff-only", remote, context.config.app.branch) if remote else None
+
+
+def _push(context: Context) -> Shell | None:
+    remote = scope.remote(context)
+    return context.repository.typed("push", remote, f"HEAD:{context.config.app.branch}") if remote else None
+
+
+def _some(*commands: Command | Shell | None) -> list[Command | Shell]:
+    return [command for command in commands if command is not None]
+
+
+def _at(context: Context, revision: str, slugs: Iterable[str]) -> dict[str, str]:
+    """Digests of the functions at a revision; nothing for one that is not there, or cannot be read."""
+    try:
+        return {slug: one.digest for slug, one in reader.reader(context).at(revision, list(slugs)).items()}
+    except CutoverError:
+        return {}
+
+
+def _contains(context: Context, older: str, revision: str) -> bool:
+    return bool(older and revision) and context.repository.is_ancestor(older, revision)
+
+
+def _revertible(context: Context, revert: str, tip: str, there: Mapping[str, str]) -> bool:
+    """Whether the revert can be reverted on the branch: nothing has changed the functions there since."""
+    return _contains(context, revert, tip) and _at(context, revert, there) == dict(there)

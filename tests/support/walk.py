@@ -1,0 +1,261 @@
+"""A walk through the states of an app, its branch, its ledger and its platform, along what Cutover prints.
+
+Each step either does what people do (commit, deploy, roll back, deploy from elsewhere, lose a process), or types a
+command that `plan` or `status` prints. What must hold after each is in `Walk.look` and `Walk.type`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from migration.base import failpoint
+from migration.base.command import Chain, Command, Do, Shell, Step
+from migration.base.errors import CutoverError, Refused
+from migration.clients.supabase_types import Upload
+from migration.deploy import deploy, plan, typecheck
+from migration.deploy.deploy import DeployOptions
+from migration.deploy.plan import Plan
+from migration.deploy.staging import Pace
+from migration.inspect import status
+from migration.rollback import rollback
+from migration.rollback.result import RollbackResult
+from migration.rollback.rollback import RollbackOptions
+from migration.verify import gate
+from migration.verify.gate import GateResult
+from tests.support import repos
+from tests.support.scene import Scene, index, text
+from tests.support.unchecked import Unchecked
+
+QUICK = Pace(upload=5.0, retry=5.0, activate=5.0, wait=0.02, longest=0.1)
+KILLS = ("record.intent.after", "record.staged.after", "activate.send", "activate.sent", "deploy.send", "deploy.sent",
+         "record.outcome", "record.outcome.after", "rollback.outcome", "rollback.outcome.after", "revert.push",
+         "revert.pushed", "record.git")  # fmt: skip
+OPERATIONS = ("change", "change", "commit", "colleague", "deploy", "deploy", "gate", "rollback", "rollback",
+              "restore", "pull", "drift", "kill deploy", "kill rollback")  # fmt: skip
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this runs, apart from what gives the lock back (it would go stale)."""
+
+
+def _die(_action: str, name: str) -> None:
+    raise Killed(name)
+
+
+class Walk:
+    """One walk over a scene; `done` are its steps so far, in words that `do` takes again."""
+
+    def __init__(self, stage: Scene, patch: pytest.MonkeyPatch, seed: int = 0) -> None:
+        self.stage, self.patch, self.random = stage, patch, random.Random(seed)
+        self.other = repos.clone(stage.folder / "remote.git", stage.folder / "other")
+        self.done: list[str] = []
+        self.version = 1
+        patch.setattr(typecheck, "TypeCheck", Unchecked)
+        patch.setattr(failpoint, "_act", _die)
+
+    # What people do
+
+    def step(self) -> None:
+        """One random step: half of them follow what is printed."""
+        if self.random.random() < 0.5:
+            self.follow()
+        else:
+            operation = self.random.choice(OPERATIONS)
+            if operation.startswith("kill"):
+                operation += f" {self.random.choice(KILLS)}"
+            self.do(operation)
+
+    def do(self, operation: str) -> None:
+        """Carry one out, whether it succeeds or is refused: what is printed afterwards must be right all the same."""
+        self.done.append(operation)
+        verb, _, rest = operation.partition(" ")
+        with contextlib.suppress(CutoverError, subprocess.CalledProcessError):
+            if verb == "kill":
+                self._kill(*rest.split(" "))
+            else:
+                getattr(self, f"_{verb}")()
+        self.look()
+
+    def _change(self) -> None:
+        self._commit()
+        repos.git(self.stage.app, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+
+    def _commit(self) -> None:
+        """A new version of one function or of both, not pushed."""
+        repos.commit(self.stage.app, self._files(), f"Version {self.version}")
+
+    def _colleague(self) -> None:
+        """The same by someone else, on the branch."""
+        repos.git(self.other, "fetch", "--quiet", "origin", "main")
+        repos.git(self.other, "reset", "--quiet", "--hard", "FETCH_HEAD")
+        repos.commit(self.other, self._files(), f"Version {self.version}")
+        repos.git(self.other, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+
+    def _files(self) -> dict[str, str | None]:
+        self.version += 1
+        slugs = self.random.choice([self.stage.functions, self.stage.functions[:1]])
+        return {index(slug): text(self.version) for slug in slugs}
+
+    def _deploy(self) -> None:
+        deploy.run(self.stage.context(), DeployOptions(yes=True, gate=False, pace=QUICK))
+
+    def _gate(self) -> None:
+        """A deploy whose gate fails."""
+        self.patch.setattr(gate, "run", lambda *_, **__: GateResult("fail", "it answers 500", False, {}))
+        deploy.run(self.stage.context(), DeployOptions(yes=True, pace=QUICK))
+
+    def _rollback(self) -> None:
+        rollback.run(self.stage.context(), RollbackOptions(pace=QUICK))
+
+    def _restore(self) -> None:
+        rollback.run(self.stage.context(), RollbackOptions(pace=QUICK, restore_only=True))
+
+    def _pull(self) -> None:
+        repos.git(self.stage.app, "pull", "--quiet", "--ff-only", "origin", "main")
+
+    def _drift(self) -> None:
+        slug = self.stage.functions[0]
+        about = {"entrypoint_path": index(slug), "import_map_path": "", "static_patterns": [], "name": slug}
+        self.version += 1
+        self.stage.context().supabase.deploy(
+            Upload(slug, about, [(index(slug), text(f"foreign {self.version}").encode())])
+        )
+
+    def _kill(self, verb: str, where: str) -> None:
+        self.patch.setenv("CUTOVER_FAILPOINT", f"{where}=die")
+        self.patch.setattr(failpoint, "_visits", {})
+        try:
+            getattr(self, f"_{verb}")()
+        except Killed:
+            pass
+        finally:
+            self.patch.delenv("CUTOVER_FAILPOINT")
+
+    # What must hold
+
+    def look(self) -> tuple[Plan, list[Step | str]]:
+        """`plan` and `status` answer, and print the same way forward."""
+        made, shown = plan.make(self.stage.context()), status.run(self.stage.context())
+        ways = [str(step) for step in made.next]
+        short = [way.partition(" --plan")[0] for way in ways]
+        said = [str(step) for step in shown.next]
+        known = said in (["inv checks"], ["inv plan"]) or not set(said) - set(short)
+        assert known, f"{self}: plan says {ways}, status {said}"
+        return made, list(made.next)
+
+    def follow(self) -> bool:
+        """Type one of the printed ways; False where none is printed."""
+        _, ways = self.look()
+        commands = [step for step in ways if not isinstance(step, Do | str)]
+        if not commands and any("rebase them" in str(step) for step in ways):  # the person gives way
+            repos.git(self.stage.app, "fetch", "--quiet", "origin", "main")
+            repos.git(self.stage.app, "reset", "--quiet", "--hard", "FETCH_HEAD")
+            return True
+        if not commands:
+            return False
+        if any(isinstance(one, Command) and one.verb == "plan" for one in commands):
+            commands = [one for one in commands if not (isinstance(one, Command) and one.verb == "plan")] or commands
+        self.type(self.random.choice(commands))
+        return True
+
+    def type(self, step: Step) -> None:
+        """A printed command is not refused, and puts nothing live that the branch has reverted."""
+        self.done.append(f"$ {step}")
+        parts = step.parts if isinstance(step, Chain) else (step,)
+        for part in parts:
+            try:
+                self._typed(part)
+            except (Refused, subprocess.CalledProcessError) as error:
+                words = getattr(error, "stderr", "") or error
+                raise AssertionError(f"{self}: {part} was refused: {words}") from error
+            except CutoverError as error:
+                raise AssertionError(f"{self}: {part} failed: {error}") from error
+        if any(isinstance(part, Command) and part.verb == "deploy" for part in parts):
+            self._not_reverted()
+        self.look()
+
+    def _typed(self, part: Command | Shell | Do) -> None:
+        if isinstance(part, Shell):
+            environment = {**os.environ, **repos.QUIET}
+            subprocess.run(part.line, shell=True, check=True, cwd=self.stage.folder, env=environment,
+                           capture_output=True, text=True)  # fmt: skip
+        elif isinstance(part, Command):
+            flags = dict(part.flags)
+            _VERBS[part.verb](self, {name.replace("-", "_"): value for name, value in flags.items()})
+
+    def _typed_deploy(self, flags: dict[str, Any]) -> None:
+        options = DeployOptions(plan_hash=flags.get("plan"), lift_hold=flags.get("lift_hold"), gate=False, pace=QUICK)
+        done = deploy.run(self.stage.context(), options)
+        assert done.exit_code == 0, f"{self}: inv deploy ended {done.exit_code}: {done.message}"
+
+    def _typed_rollback(self, flags: dict[str, Any]) -> None:
+        options = RollbackOptions(to=flags.get("to"), overwrites=True, pace=QUICK)
+        result = rollback.run(self.stage.context(), options)
+        if result.revert and result.revert.state in ("conflict", "impossible"):
+            self._by_hand(result)
+            return
+        assert result.exit_code in (0, 4), f"{self}: inv rollback ended {result.exit_code}: {result.message}"
+
+    def _by_hand(self, result: RollbackResult) -> None:
+        """Where git cannot revert by itself, the printed lines do it, in their order."""
+        assert result.revert is not None
+        for step in result.revert.steps:
+            for part in step.parts if isinstance(step, Chain) else (step,):
+                if isinstance(part, Shell):
+                    self._typed(part)
+        last = rollback.run(self.stage.context(), RollbackOptions(pace=QUICK))
+        assert last.exit_code in (0, 4), f"{self}: after the printed lines it ended {last.exit_code}: {last.message}"
+
+    def _typed_plan(self, _flags: dict[str, Any]) -> None:
+        plan.make(self.stage.context(), diff=True)
+
+    def _not_reverted(self) -> None:
+        for slug in self.stage.functions:
+            live = self.live(slug)
+            assert live not in self.reverted(slug), f"{self}: {slug} is live with {live!r}, which the branch reverted"
+
+    def live(self, slug: str) -> str:
+        files = self.stage.context().supabase.body(slug).files
+        return next(data.decode() for path, data in files.items() if path.endswith(f"{slug}/index.ts"))
+
+    def reverted(self, slug: str) -> set[str]:
+        """The texts of a function that a revert took off the branch, and that did not come back."""
+        remote, path = self.stage.folder / "remote.git", index(slug)
+        log = repos.git(remote, "log", "--first-parent", "--reverse", "--format=%H %s", "main", "--", path)
+        gone: set[str] = set()
+        current = ""
+        for line in log.splitlines():
+            commit, _, subject = line.partition(" ")
+            now = repos.git(remote, "show", f"{commit}:{path}") + "\n"
+            if subject.startswith(("Revert ", "Roll back")):
+                gone.add(current)
+            gone.discard(now)
+            current = now
+        return gone
+
+    def finish(self) -> None:
+        """Following what is printed comes to an end, with live, ledger and checkout in agreement."""
+        for _ in range(10):
+            if not self.follow():
+                break
+        made, ways = self.look()
+        assert not [step for step in ways if not isinstance(step, Do | str)], f"{self}: no end: {ways}"
+        assert not made.changes and not made.pending, f"{self}: nothing is printed and {made.changes} is left"
+
+    def __str__(self) -> str:
+        return "\n  ".join(["after", *self.done])
+
+
+_VERBS: dict[str, Callable[[Walk, dict[str, Any]], None]] = {
+    "deploy": Walk._typed_deploy,
+    "rollback": Walk._typed_rollback,
+    "plan": Walk._typed_plan,
+    "status": lambda _walk, _flags: None,
+}
