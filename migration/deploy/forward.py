@@ -159,7 +159,8 @@ def _forward(context: Context, situation: Situation, now: Checkout) -> tuple[Ste
     if held:
         return _held(context, held, now)
     if drift.versions(situation.history, situation.live, situation.sources):
-        return (inv("plan", diff=True), *_some(situation.deploy))
+        push = _some(_push(context)) if now.relation in ("ahead", "missing") else []
+        return (inv("plan", diff=True), *([chain(*push, situation.deploy)] if situation.deploy else []))
     deploy = situation.deploy or inv("deploy", only=situation.only)
     if now.relation in ("ahead", "missing"):
         return (*_branch(context, now), chain(*_some(_push(context)), deploy))
