@@ -232,10 +232,10 @@ def test_whole_commits_go_back_when_asked(stage: Scene) -> None:
 def test_twice_in_a_row_the_second_finds_its_work_done(stage: Scene) -> None:
     _twice(stage)
     _rollback(stage.context())
-    before = stage.context().ledger.records()
+    before = list(stage.context().ledger.records())
     result = _rollback(stage.context())
     assert result.exit_code == 0 and "already" in result.message and "--to" in _next(result)[-1]
-    assert stage.context().ledger.records() == before and _live(stage)["alpha"] == text(1)
+    assert list(stage.context().ledger.records()) == before and _live(stage)["alpha"] == text(1)
 
 
 def test_an_unknown_scope_is_refused(stage: Scene) -> None:
@@ -459,10 +459,10 @@ def test_a_conflict_leaves_git_alone_and_the_service_restored(stage: Scene) -> N
 def test_dirty_function_files_are_refused_before_anything(stage: Scene) -> None:
     _twice(stage)
     (stage.app / index("alpha")).write_text("unsaved\n")
-    before = stage.context().ledger.records()
+    before = list(stage.context().ledger.records())
     with pytest.raises(Refused, match=r"alpha/index\.ts differs from the last commit"):
         _rollback(stage.context())
-    assert _live(stage)["alpha"] == text(2) and stage.context().ledger.records() == before
+    assert _live(stage)["alpha"] == text(2) and list(stage.context().ledger.records()) == before
 
 
 @pytest.mark.long
