@@ -35,9 +35,12 @@ class RollbackProof:
     steps: tuple[Step, ...] = ()
 
 
-def prove(context: Context, restored: Restored, since: datetime) -> RollbackProof:
+def prove(context: Context, restored: Restored, since: datetime, base: bool = True) -> RollbackProof:
     """Sends the smoke cases of the restored functions, once each, and waits for their log rows. Never raises for an
-    outage: that is inconclusive. Their traffic also brings the line of the old route."""
+    outage: that is inconclusive. Their traffic also brings the line of the old route.
+
+    `base`: the restored code is the one from before the migration; after a hotfix it is not, and has the new route.
+    """
     if not restored:
         return RollbackProof("pass", {})
     context.observer.step("proof")
@@ -57,7 +60,7 @@ def prove(context: Context, restored: Restored, since: datetime) -> RollbackProo
         notes = (f"{passed} of {len(cases)} smoke cases pass on the old code (they decide nothing here).",)
     if alive.verdict != "pass":
         return RollbackProof("inconclusive", details, f"Not proven yet: {alive.why}.", notes, (inv("status"),))
-    details[SIGNAL] = _old_route(context, restored, since)
+    details[SIGNAL] = _old_route(context, restored, since) if base else None
     if details[SIGNAL] is False:
         why = "Not proven yet: no log line of the old route (they can arrive minutes late)."
         return RollbackProof("inconclusive", details, why, notes, (inv("logs", signal=SIGNAL),))

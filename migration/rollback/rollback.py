@@ -152,7 +152,9 @@ class _Rollback:
 
     def _proof(self) -> RollbackProof:
         try:
-            return prove(self.context, self._restored() if self.restore.versions else {}, self.began)
+            return prove(
+                self.context, self._restored() if self.restore.versions else {}, self.began, self.plan.to is None
+            )
         except ServiceFailed as error:
             return RollbackProof("inconclusive", {}, f"Not proven: {error.message}", steps=(inv("status"),))
 

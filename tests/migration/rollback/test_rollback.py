@@ -856,3 +856,18 @@ def test_records_that_come_late_do_not_hide_what_was_deployed_meanwhile(stage: S
     back = _rollback(stage.context(other, root="b"))
     assert back.deployment and back.deployment.undone == (bad.deployment.id,)
     assert _live(stage)["alpha"] == text(1), "what A had put back is live again"
+
+
+def test_a_hotfix_rolled_back_does_not_wait_for_the_old_route(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is live again is new code too: only the base's code has the route from before the migration."""
+    waited: list[str] = []
+
+    def old_route(*_: object) -> bool:
+        waited.append("looked")
+        return False
+
+    monkeypatch.setattr("migration.rollback.proof._old_route", old_route)
+    _twice(stage)
+    result = _rollback(stage.context())
+    assert result.exit_code == 0 and not waited and _live(stage)["alpha"] == text(1), result
+    assert result.proof["old_route"] is None
