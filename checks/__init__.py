@@ -1,6 +1,6 @@
 """The success criteria: evidence in, verdict out. Importing this registers the criteria that come with Cutover."""
 
-from . import answers, latency, spend, unchanged
+from .criteria import answers, latency, spend, unchanged
 from .criterion import REGISTRY, Criterion, criterion, failed, named, need, passed, unclear
 from .result import CriterionOptions, CriterionResult, Judgement, Verdict, overall, streak
 

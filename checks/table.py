@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from checks import stats
+from checks.criteria.answers import share
+from checks.criteria.latency import spread
 
-from .answers import share
 from .evidence import Artifacts, Evidence, Missing, Spend, Traffic, together
-from .latency import spread
 from .result import CriterionOptions
 
 NONE = "not measured"

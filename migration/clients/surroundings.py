@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from migration.base.command import Do
 from migration.base.errors import Refused
-from migration.config.schema import loopback
+from migration.config.builder import loopback
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 

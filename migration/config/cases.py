@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, field
 
-from migration.config.schema import Count, Filled, Hidden, Regex, Section, Slug, Span
+from migration.config.builder import Count, Filled, Hidden, Regex, Section, Slug, Span
 
 Kind = Literal["react", "html", "svg"]
 TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]

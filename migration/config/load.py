@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from migration.base.command import Do, inv
 from migration.base.errors import ConfigError
 from migration.base.secrets_type import Secret
-from migration.config import envfile, schema, signals, yamlfile
-from migration.config.schema import build
+from migration.config import builder, envfile, signals, yamlfile
+from migration.config.builder import build
 from migration.config.settings import CRITERIA, Config
 from migration.config.yamlfile import Document, KeyPath
 
@@ -47,7 +47,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
         name = match[1]
         if name is None:
             return "$"
-        return values[name] if values.get(name) else f"{schema.OPEN}{name}{schema.CLOSE}"
+        return values[name] if values.get(name) else f"{builder.OPEN}{name}{builder.CLOSE}"
 
     return _TEMPLATE.sub(one, text)
 
@@ -55,7 +55,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def missing(value: str | Secret | None) -> list[str]:
     """The variables in a value that have no value of their own."""
     text = value.reveal() if isinstance(value, Secret) else value or ""
-    return re.findall(f"{schema.OPEN}(.*?){schema.CLOSE}", text)
+    return re.findall(f"{builder.OPEN}(.*?){builder.CLOSE}", text)
 
 
 def optional(value: Secret | None) -> Secret | None:
@@ -80,7 +80,7 @@ def _own(config: Config) -> list[tuple[KeyPath, str]]:
     problems = config.mistakes()
     for name in config.criteria.named:
         if name not in CRITERIA and not config.criteria.files:
-            problems.append((("criteria", name), f"there is no criterion of this name{schema.guess(name, CRITERIA)}"))
+            problems.append((("criteria", name), f"there is no criterion of this name{builder.guess(name, CRITERIA)}"))
     for name, why in signals.problems({name: found.pattern for name, found in config.signals.items()}).items():
         problems.append((("signals", name), why))
     return problems
@@ -88,7 +88,7 @@ def _own(config: Config) -> list[tuple[KeyPath, str]]:
 
 def _quoted(document: Document, path: KeyPath, why: str) -> str:
     """Text that YAML takes for something else, such as the revision 45397e1 for a number."""
-    if path not in document.written or not why.startswith(schema.NOT_TEXT):
+    if path not in document.written or not why.startswith(builder.NOT_TEXT):
         return why
     return f"should be text, and YAML reads {document.written[path]} as another kind: put it in quotes"
 
@@ -99,5 +99,5 @@ def _lines(file: Path, document: Document, problems: list[tuple[KeyPath, str]]) 
         line, column = document.mark(path)
         shown = ".".join(str(part) for part in path if part != "again") or "(top)"
         why = _quoted(document, path, why)
-        rows.append((line, column, f"{file.name}:{line}:{column}: {shown}: {schema.plain(why)}"))
+        rows.append((line, column, f"{file.name}:{line}:{column}: {shown}: {builder.plain(why)}"))
     return [text for _, _, text in sorted(set(rows))]

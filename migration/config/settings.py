@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import field
 
-from migration.config.cases import SmokeCase
-from migration.config.schema import (
+from migration.config.builder import (
     Address,
     Amount,
     Count,
@@ -29,6 +28,7 @@ from migration.config.schema import (
     filled,
     guess,
 )
+from migration.config.cases import SmokeCase
 from migration.config.yamlfile import KeyPath
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from migration.base.progress import Observer
 from migration.git.giterrors import Denied
 from migration.git.refs import HEADS, Move, Raced, Refs
 from migration.git.repository import NETWORK, Repository
-from migration.ledger import actor, chain
+from migration.ledger import actor, chain, records
 from migration.ledger.chain import ChainReader
 from migration.ledger.deployments import History, Summary
 from migration.ledger.emergency import PATIENCE as PUSHING
@@ -270,11 +269,9 @@ class Ledger:
             self.repository.patience, self._once = NETWORK, False
 
     def stamp(self, record: Record) -> Record:
-        """The record with what every record carries."""
-        at = self.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        head = {"record": record["record"], "id": secrets.token_hex(8), "at": at, "environment": self.environment}
-        tail = {"project_ref": self.project_ref, "who": self.who, "where": actor.where()}
-        return {**head, **tail, **record}
+        """The record with what every record carries (`records.stamped`)."""
+        place = {"environment": self.environment, "project_ref": self.project_ref}
+        return records.stamped(record, self.clock.now(), place, {"who": self.who, "where": actor.where()})
 
     def _write(self, records: Sequence[Record], release: bool = False, failures: int = FAILURES) -> None:
         with self.fence.mutex if self.fence else contextlib.nullcontext():

@@ -8,6 +8,7 @@ pass. Sizes and depths are bounded.
 from __future__ import annotations
 
 import re
+import secrets
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -204,6 +205,12 @@ KINDS: dict[str, type[Common]] = {
     "intent": Intent, "staged": Staged, "outcome": Outcome, "git": Git, "lift": Lift, "note": Note, "unlock": Unlock,
     "costs": Costs,
 }  # fmt: skip
+
+
+def stamped(record: Record, at: datetime, place: Record, author: Record) -> Record:
+    """A record with what every record carries: its kind, an id, the time, where it belongs and who wrote it."""
+    written = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"record": record["record"], "id": secrets.token_hex(8), "at": written, **place, **author, **record}
 
 
 def parse(message: bytes, commit: str) -> Record:

@@ -14,11 +14,11 @@ from migration.deploy.release import TimedStep
 from migration.git.giterrors import SHUT
 from migration.git.publish import RevertResult
 from migration.rollback import plan as plans
+from migration.rollback.git_half import GitHalf
 from migration.rollback.plan import RollbackOptions, RollbackPlan
 from migration.rollback.proof import Restored, RollbackProof, prove
 from migration.rollback.restore import Restore, RestoreFailure
 from migration.rollback.result import RollbackResult, RollbackSummary
-from migration.rollback.revert import GitHalf
 
 if TYPE_CHECKING:
     from migration.context import Context

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from checks import stats
-from checks.answers import percent, share
+from checks.criteria.answers import percent, share
 from migration.base.command import Step, inv
 from migration.base.errors import Refused
 from migration.base.numbers import count
-from migration.config.schema import Problems, build
+from migration.config.builder import Problems, build
 from migration.config.settings import Soak
 from migration.verify import samples, sequential, soak_requests
 from migration.verify.samples import Sample

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from checks.criteria.latency import average, spread
 from checks.evidence import Artifacts, Evidence, Spend, Traffic, Window
-from checks.latency import average, spread
 from checks.result import CriterionOptions
 from checks.table import NONE, difference, table
 

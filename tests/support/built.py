@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from migration.config.schema import Problems, Section, build
+from migration.config.builder import Problems, Section, build
 
 S = TypeVar("S", bound=Section)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from migration.base.command import inv
 from migration.base.durations import show
-from migration.cli.results import changes, evidence, usage
+from migration.cli.results import costs, deploy, logs, verify
 from migration.cli.results.canvas import BAD, GOOD, Canvas, Data
 
 
@@ -46,19 +46,19 @@ _DRAWERS: dict[str, Callable[[Data, Canvas], None]] = {
     "sandbox": _sandbox,
     "init": _message,
     "unlock": _message,
-    "plan": changes.plan,
-    "deploy_plan": changes.before_deploy,
-    "deploy": changes.deployment,
-    "rollback": changes.deployment,
-    "rollback_plan": changes.rollback_plan,
-    "status": changes.status,
-    "history": changes.history,
-    "secret": evidence.secret,
-    "smoke": evidence.smoke,
-    "soak": evidence.soak,
-    "checks": evidence.checks,
-    "doctor": evidence.doctor,
-    "logs": usage.event,
-    "explain": usage.explained,
-    "costs": usage.costs,
+    "plan": deploy.plan,
+    "deploy_plan": deploy.before_deploy,
+    "deploy": deploy.deployment,
+    "rollback": deploy.deployment,
+    "rollback_plan": deploy.rollback_plan,
+    "status": deploy.status,
+    "history": deploy.history,
+    "secret": verify.secret,
+    "smoke": verify.smoke,
+    "soak": verify.soak,
+    "checks": verify.checks,
+    "doctor": verify.doctor,
+    "logs": logs.event,
+    "explain": logs.explained,
+    "costs": costs.costs,
 }

@@ -11,7 +11,7 @@ import pytest
 
 from migration.base.errors import ConfigError
 from migration.config import load
-from migration.config.schema import Section, keys
+from migration.config.builder import Section, keys
 from migration.config.settings import Config
 
 MANUAL = (Path(__file__).parents[3] / "config.yaml").read_text()

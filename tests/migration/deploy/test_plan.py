@@ -13,8 +13,8 @@ from rich.console import Console
 
 from migration.base.errors import Refused
 from migration.base.secrets_type import Secret
-from migration.cli.results import changes
 from migration.cli.results.canvas import Canvas
+from migration.cli.results.deploy import plan as draw_plan
 from migration.cli.sink import one_line
 from migration.clients.supabase_types import Upload
 from migration.context import Context
@@ -164,7 +164,7 @@ def test_unchanged_functions_are_measured_file_by_file_against_base(stage: Scene
 def _told(stage: Scene, app: Path | None = None) -> tuple[BaseComparison, str]:
     made = plan.make(stage.context(app))
     stream = io.StringIO()
-    changes.plan(json.loads(one_line(made)), Canvas(Console(file=stream, width=200)))
+    draw_plan(json.loads(one_line(made)), Canvas(Console(file=stream, width=200)))
     return made.unchanged[0], stream.getvalue()
 
 

@@ -118,8 +118,8 @@ def test_an_expectation_that_does_not_hold_says_what_came(checker: Checker, expe
 
 def test_each_kind_of_expectation_is_tried_both_ways() -> None:
     """A new key of `expect` or of a JSON match needs a passing and a failing case here."""
+    from migration.config.builder import keys
     from migration.config.cases import Match
-    from migration.config.schema import keys
 
     for shown in (json.dumps(MET), json.dumps([expect for expect, _ in UNMET])):
         names = {*keys(Expect), *keys(Match)}

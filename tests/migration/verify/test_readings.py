@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
+from checks.criteria.latency import average, spread
 from checks.evidence import together
-from checks.latency import average, spread
 from migration.base.clock import VirtualClock
 from migration.base.limiter import RateLimiter
 from migration.config.signals import Pattern

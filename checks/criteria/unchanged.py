@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .criterion import Unmeasured, criterion, failed, need, passed, unclear
-from .evidence import Evidence, Missing, UnchangedEvidence
-from .result import CriterionOptions, Judgement, Verdict
+from checks.criterion import Unmeasured, criterion, failed, need, passed, unclear
+from checks.evidence import Evidence, Missing, UnchangedEvidence
+from checks.result import CriterionOptions, Judgement, Verdict
 
 Fact = tuple[bool | None, str]  # whether it is as before (None: not known), and that in words
 

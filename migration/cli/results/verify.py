@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from migration.base.command import CURRENT, Command, inv
 from migration.base.numbers import count
 from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
-from migration.cli.results.usage import folded
+from migration.cli.results.logs import folded
 
 
 def secret(data: Data, canvas: Canvas) -> None:

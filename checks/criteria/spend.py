@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from checks import stats
-
-from .answers import percent
-from .criterion import criterion, failed, named, need, passed, unclear
-from .evidence import Evidence, Missing
-from .result import CriterionOptions, Judgement
+from checks.criteria.answers import percent
+from checks.criterion import criterion, failed, named, need, passed, unclear
+from checks.evidence import Evidence, Missing
+from checks.result import CriterionOptions, Judgement
 
 _MEAN = 0.005
 _OVER = 1.1  # a bill above the logged cost by more than this is no rounding

@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 
 from checks import stats
-
-from .criterion import criterion, failed, need, passed, unclear
-from .evidence import Evidence, together
-from .result import CriterionOptions, Judgement, Verdict
+from checks.criterion import criterion, failed, need, passed, unclear
+from checks.evidence import Evidence, together
+from checks.result import CriterionOptions, Judgement, Verdict
 
 _P95 = 8.0
 _LEAST = 20  # with fewer, the 95th percentile is the slowest request

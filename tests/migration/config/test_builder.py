@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from migration.base.secrets_type import Secret
-from migration.config.cases import Expect, Match
-from migration.config.schema import (
+from migration.config.builder import (
     CLOSE,
     OPEN,
     Count,
@@ -25,6 +24,7 @@ from migration.config.schema import (
     keys,
     shown,
 )
+from migration.config.cases import Expect, Match
 from migration.config.settings import Config, Criteria, CriterionSettings, Signal, Soak
 
 

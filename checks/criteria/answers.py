@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from checks import stats
-
-from .criterion import criterion, failed, named, need, passed, unclear
-from .evidence import Evidence, Traffic, together
-from .result import CriterionOptions, Judgement
+from checks.criterion import criterion, failed, named, need, passed, unclear
+from checks.evidence import Evidence, Traffic, together
+from checks.result import CriterionOptions, Judgement
 
 _AT_LEAST = 0.99
 _GOOD, _POOR = 0.95, 0.80

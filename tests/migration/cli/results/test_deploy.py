@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from migration.cli.results import changes
+from migration.cli.results import deploy
 from migration.cli.results.canvas import Canvas
 
 SHARED = "--- a/_shared/x.ts\n+++ b/_shared/x.ts\n@@ -1 +1 @@\n-const x = 1;\n+const x = 2;\n"
@@ -25,7 +25,7 @@ def test_each_diff_stands_below_its_function_and_what_is_shared_is_shown_once() 
             "hold": None, "lock": None, "notes": [], "hash": "0" * 64, "environment": "prod",
             "revision": "1" * 40}  # fmt: skip
     stream = io.StringIO()
-    changes.plan(data, Canvas(Console(file=stream, width=120)))
+    deploy.plan(data, Canvas(Console(file=stream, width=120)))
     text = stream.getvalue()
     assert text.index("alpha: live (v1)") < text.index("+const x = 2;") < text.index("beta: live (v1)")
     assert text.count("+const x = 2;") == 1
@@ -37,7 +37,7 @@ def test_each_diff_stands_below_its_function_and_what_is_shared_is_shown_once() 
 def test_a_rollback_counts_what_git_takes_back_as_people_do(files: list[str], words: str) -> None:
     stream = io.StringIO()
     data = {"functions": [], "message": "This takes back x.", "files": files, "notes": []}
-    changes.rollback_plan(data, Canvas(Console(file=stream, width=120)))
+    deploy.rollback_plan(data, Canvas(Console(file=stream, width=120)))
     assert f"Git reverts {words}" in stream.getvalue()
 
 
@@ -45,7 +45,7 @@ def test_only_a_deploy_that_had_a_gate_failed_it() -> None:
     found = {"id": "d1", "outcome": "restored", "functions": []}
     for more, words in (({"gate": {"verdict": "fail"}}, "failed its gate"), ({"phases": []}, "did not go live")):
         stream = io.StringIO()
-        changes.deployment({"deployment": found, **more}, Canvas(Console(file=stream, width=120)))
+        deploy.deployment({"deployment": found, **more}, Canvas(Console(file=stream, width=120)))
         assert words in stream.getvalue()
 
 
@@ -54,5 +54,5 @@ def test_a_restored_version_names_its_code() -> None:
     rows = [{"slug": "alpha", "before": {"version": 7}, "after": {"version": 9}}]
     stream = io.StringIO()
     record = {"id": "d1", "outcome": "restored", "functions": rows}
-    changes.deployment({"deployment": record}, Canvas(Console(file=stream, width=120)))
+    deploy.deployment({"deployment": record}, Canvas(Console(file=stream, width=120)))
     assert "v9 (code of v7)" in stream.getvalue()
