@@ -47,7 +47,7 @@ class Tail:
     def until(self, seconds: float) -> list[str]:
         while self.clock.now() < at(seconds):
             self.shown += [found["id"] for found in self.follower.step()]
-            self.most = max(self.most, self.follower.snapshot)
+            self.most = max(self.most, self.follower.kept)
             self.clock.sleep(self.follower.pause)
         return self.shown
 
@@ -163,7 +163,7 @@ def test_a_hundred_lines_a_second_stay_within_the_budget_and_in_bounded_memory(o
     shown = tail.until(60 + LATE + 120)
     assert len(shown) == len(set(shown)) == 6_000
     tail.until(60 + LATE + 300)
-    assert tail.most <= 6_000 and tail.follower.snapshot < 200
+    assert tail.most <= 6_000 and tail.follower.kept < 200
 
 
 EVENTS = st.lists(
