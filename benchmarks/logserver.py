@@ -98,7 +98,7 @@ def _routes(store: Any, per_minute: int) -> list[Any]:
     from starlette.routing import Mount, Route
 
     from migration.rehearsal.logs_api import routes
-    from migration.rehearsal.types import LogRow, Sandbox
+    from migration.rehearsal.types import Sandbox, SandboxLogRow
 
     class Harmless:
         def take(self, *_: Any) -> None:
@@ -109,7 +109,7 @@ def _routes(store: Any, per_minute: int) -> list[Any]:
 
     async def append(request: Request) -> JSONResponse:
         rows = [{**row, "timestamp": datetime.fromtimestamp(row["timestamp"], UTC)} for row in await request.json()]
-        store.append([LogRow(**row) for row in rows])
+        store.append([SandboxLogRow(**row) for row in rows])
         return JSONResponse(len(rows))
 
     async def functions(_: Request) -> JSONResponse:

@@ -24,7 +24,7 @@ UNSEEN = 1.0  # seconds between looks where a window is used up and no answer ha
 
 
 @dataclass
-class Budget:
+class RequestBudget:
     """One for a run. Safe from several threads."""
 
     context: Context

@@ -13,7 +13,7 @@ from migration.base.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.base.failpoint import failpoint
 from migration.base.parallel import begin, every
 from migration.deploy import hold, plan, preflight, records, recovery, snapshot, typecheck
-from migration.deploy.budget import Budget
+from migration.deploy.budget import RequestBudget
 from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
 from migration.deploy.recovery import Recovery
@@ -251,7 +251,7 @@ class DeployRun:
     passing: dict[str, bool] = field(default_factory=dict)  # smoke cases of the untouched functions, before the change
 
     def __post_init__(self) -> None:
-        self.budget = Budget(self.context)
+        self.budget = RequestBudget(self.context)
         self.writer = OutcomeWriter(self.context, self.plan, self.recording, self.context.clock.now(), self.steps)
 
     def carry_out(self) -> DeployResult:

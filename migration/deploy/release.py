@@ -17,7 +17,7 @@ from migration.base.errors import ApiError, CutoverError, ServiceFailed, Unfinis
 from migration.base.failpoint import failpoint
 from migration.base.numbers import count
 from migration.base.parallel import each
-from migration.deploy.budget import Budget, limited, until
+from migration.deploy.budget import RequestBudget, limited, until
 from migration.deploy.staging import Answer, FunctionSpec, Pace, ReleaseRecorder, Stager, UnexpectedVersion, row
 
 if TYPE_CHECKING:
@@ -95,12 +95,12 @@ class Release:
     previous: Mapping[str, FunctionSpec] | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
-    budget: Budget | None = None
+    budget: RequestBudget | None = None
     meanwhile: str = ""
     restores: bool = False
 
     def __post_init__(self) -> None:
-        self.budget = self.budget or Budget(self.context)
+        self.budget = self.budget or RequestBudget(self.context)
         self.answers = dict(self.answers)
         self.sources = [one for one in self.wanted if one.source is not None]
         self.deletions = [one for one in self.wanted if one.source is None]

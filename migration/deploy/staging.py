@@ -13,7 +13,7 @@ from migration.base.command import Do, Step, inv, sh
 from migration.base.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function, Upload
-from migration.deploy.budget import Budget, limited, until
+from migration.deploy.budget import RequestBudget, limited, until
 from migration.deploy.records import Journal
 from migration.source import snapshots
 from migration.source.source import Source
@@ -101,7 +101,7 @@ class Stager:
 
     context: Context
     recorder: ReleaseRecorder
-    budget: Budget
+    budget: RequestBudget
     pace: Pace = field(default_factory=Pace)
     meanwhile: str = ""
     lost: set[str] = field(default_factory=set)

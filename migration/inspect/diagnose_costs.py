@@ -22,7 +22,7 @@ FEW = 3  # successes; a mean of fewer says nothing
 
 
 @dataclass(frozen=True)
-class Bill:
+class BillGap:
     """Sums of the usage lines of a span: tokens, and USD as logged; `good` counts successful requests."""
 
     good: int
@@ -47,7 +47,7 @@ class Bill:
 
 
 @dataclass(frozen=True)
-class Cause:
+class CostCause:
     """One reason: USD in the span, what it is, and what to do about it."""
 
     usd: float
@@ -87,7 +87,7 @@ def measured(exam: Examination) -> Tokens:
     return total.tokens if total is not None and total.good >= FEW else SAMPLE
 
 
-def bill(exam: Examination) -> Bill | None:
+def bill(exam: Examination) -> BillGap | None:
     """The sums over the live versions; None without a usable signal `usage`. Raises what the log endpoint does."""
     if "usage" not in exam.context.config.signals:
         return None
@@ -101,38 +101,38 @@ def bill(exam: Examination) -> Bill | None:
         total = {name: total[name] + float(row[name] or 0) for name in total}
     good = sum(_served(each.statuses) for each in readings.traffic(exam.reader, scope))
     reasoning = total["reasoning"] if "reasoning" in usage.regex.groupindex else _thought(exam, total["output"])
-    return Bill(
+    return BillGap(
         good, int(total["lines"]), int(total["input"]), int(total["cached"]), int(total["output"]),
         None if reasoning is None else int(reasoning), total["cost"],
     )  # fmt: skip
 
 
-def causes(found: Bill, price: Price) -> Iterator[Cause]:
+def causes(found: BillGap, price: Price) -> Iterator[CostCause]:
     """The parts of a bill that a healthy request would not have; they need not add up to all of it."""
     each = found.cost / found.lines if found.lines else 0.0
     wasted = max(found.lines - found.good, 0)
     what = f"retries ({wasted} of {found.lines} answers led to no success)"
     shown = inv("logs", signal="retry", since="1h")
-    yield Cause(wasted * each, what, f"fix what makes the functions retry ({shown})")
+    yield CostCause(wasted * each, what, f"fix what makes the functions retry ({shown})")
     thought = found.reasoning or 0
     if found.reasoning is not None:
         dollars = thought * price.output / MILLION
-        yield Cause(
+        yield CostCause(
             dollars, f"thinking ({thought} of {found.output} output tokens)", "lower max_tokens in the functions"
         )
     spoken = found.output - thought
     usual = found.lines * SAMPLE.output
     what = f"long answers ({spoken // max(found.lines, 1)} tokens each, {SAMPLE.output} expected)"
     fix = "lower max_tokens if answers are too long, raise temperature slightly against verbosity"
-    yield Cause(max(spoken - usual, 0) * price.output / MILLION, what, fix)
+    yield CostCause(max(spoken - usual, 0) * price.output / MILLION, what, fix)
     missed = (found.input - found.cached) * (price.input - price.cached_input) / MILLION
-    yield Cause(
+    yield CostCause(
         missed, f"cache misses ({found.cached} of {found.input} input tokens were cached)", "cache common prompts"
     )
     expected = Tokens(found.input, found.cached, found.output).cost(price)
     drift = found.cost - expected
     what = f"a higher price than configured (${expected:.4f} by the configured price)"
-    yield Cause(max(drift, 0.0), what, PRICE)
+    yield CostCause(max(drift, 0.0), what, PRICE)
 
 
 def _thought(exam: Examination, output: float) -> float | None:

@@ -40,7 +40,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Summary:
+class StatusSummary:
     """A deployment in short; `ended` is None while it has no outcome."""
 
     id: str
@@ -60,7 +60,7 @@ class StatusResult:
     environment: str
     functions: tuple[Row, ...]
     lock: dict[str, Any] | None
-    deployments: tuple[Summary, ...]
+    deployments: tuple[StatusSummary, ...]
     interrupted: dict[str, Any] | None
     holds: tuple[dict[str, Any], ...]
     message: str
@@ -141,9 +141,9 @@ def _in_git(digests: Mapping[str, str] | None, slug: str, known: str | None, ver
     return "same" if digests[slug] == known else "differs"
 
 
-def _summary(one: Deployment) -> Summary:
+def _summary(one: Deployment) -> StatusSummary:
     ended = datetime.fromisoformat(one.outcome_at) if one.outcome_at else None
-    return Summary(one.id, one.kind, one.outcome, one.who, one.at, ended, one.revision, one.message)
+    return StatusSummary(one.id, one.kind, one.outcome, one.who, one.at, ended, one.revision, one.message)
 
 
 def _words(

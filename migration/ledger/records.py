@@ -69,7 +69,7 @@ class FunctionChange(Struct):
     after: After | None = None
 
 
-class Answer(Struct):
+class StagedAnswer(Struct):
     """The platform's answer to staging: sent back when it is activated."""
 
     slug: Name
@@ -84,12 +84,12 @@ class Answer(Struct):
     ezbr_sha256: Line | None = None
 
 
-class Snapshot(Struct):
+class SnapshotRecord(Struct):
     digest: Digest | None = None
     restorable: Line | None = None
 
 
-class Hold(Struct):
+class HoldRecord(Struct):
     tip: Revision | None = None
     base: Revision | None = None
     digests: Annotated[dict[Name, Digest], MANY] | None = None
@@ -110,7 +110,7 @@ class Step(Struct):
     detail: Text | None = None
 
 
-class Gate(Struct):
+class GateRecord(Struct):
     verdict: Line | None = None
     why: Text | None = None
     artifacts: dict[str, Count] | None = None
@@ -133,7 +133,7 @@ class Common(Struct, kw_only=True):
     where: Place | None = None
     deployment: Name | None = None
     functions: Annotated[list[FunctionChange], MANY] | None = None
-    answers: Annotated[list[Answer], MANY] | None = None
+    answers: Annotated[list[StagedAnswer], MANY] | None = None
 
 
 class Intent(Common, kw_only=True):
@@ -145,9 +145,9 @@ class Intent(Common, kw_only=True):
     partial: bool | None = None
     to: Name | None = None
     without_lock: Text | None = None
-    hold: Hold | None = None
+    hold: HoldRecord | None = None
     secrets: Annotated[dict[Line, Line], MANY] | None = None
-    snapshots: Annotated[dict[Name, Snapshot], MANY] | None = None
+    snapshots: Annotated[dict[Name, SnapshotRecord], MANY] | None = None
 
 
 class Staged(Common, kw_only=True):
@@ -156,13 +156,13 @@ class Staged(Common, kw_only=True):
     perhaps_stranded: Annotated[list[Name], MANY] | None = None
 
 
-class Outcome(Common, kw_only=True):
+class OutcomeRecord(Common, kw_only=True):
     deployment: Name
     outcome: Line | None = None
     message: Text | None = None
-    hold: Hold | None = None
+    hold: HoldRecord | None = None
     steps: Annotated[list[Step], MANY] | None = None
-    gate: Gate | None = None
+    gate: GateRecord | None = None
     new_code_seconds: Seconds | None = None
 
 
@@ -202,7 +202,8 @@ class CostRow(Struct):
 
 
 KINDS: dict[str, type[Common]] = {
-    "intent": Intent, "staged": Staged, "outcome": Outcome, "git": Git, "lift": Lift, "note": Note, "unlock": Unlock,
+    "intent": Intent, "staged": Staged, "outcome": OutcomeRecord, "git": Git, "lift": Lift, "note": Note,
+    "unlock": Unlock,
     "costs": Costs,
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from migration.rehearsal.logrules import SqlError, check
-from migration.rehearsal.types import LogRow
+from migration.rehearsal.types import SandboxLogRow
 
 _HALF = re.compile("[\ud800-\udfff]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
@@ -28,7 +28,7 @@ BATCH_SECONDS = 0.05
 BATCH_ROWS = 5_000
 LONGEST_PAUSE = 5.0
 MAX_ROWS = 1_000
-Waiting = tuple[float, LogRow]  # when it is due, by the monotonic clock
+Waiting = tuple[float, SandboxLogRow]  # when it is due, by the monotonic clock
 
 TABLE = """CREATE TABLE IF NOT EXISTS logs (
     id String, timestamp DateTime64(6, 'UTC'), event_message String, severity_text String,
@@ -90,7 +90,7 @@ class LogStore:
         self._writer = threading.Thread(target=self._write, name="log store", daemon=True)
         self._writer.start()
 
-    def append(self, rows: Sequence[LogRow]) -> None:
+    def append(self, rows: Sequence[SandboxLogRow]) -> None:
         """Takes rows; returns before they can be queried."""
         now = time.monotonic()
         with self._wake:
@@ -192,7 +192,7 @@ class LazyLogStore:
                 self._store.quote_counts = bool(self._settings.get("quote_counts", False))
             return self._store
 
-    def append(self, rows: Sequence[LogRow]) -> None:
+    def append(self, rows: Sequence[SandboxLogRow]) -> None:
         self.store.append(rows)
 
     def query(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
@@ -229,12 +229,12 @@ def _hosted(row: dict[str, Any], meta: Iterable[Mapping[str, str]]) -> dict[str,
     return row | {name: row[name].replace(" ", "T") for name in times}
 
 
-def _lines(rows: Iterable[LogRow]) -> str:
+def _lines(rows: Iterable[SandboxLogRow]) -> str:
     """Half a surrogate pair, which the engine refuses with the whole batch, becomes a replacement character."""
     return _escaped("\n".join(_HALF.sub("\ufffd", json.dumps(_plain(row), ensure_ascii=False)) for row in rows))
 
 
-def _plain(row: LogRow) -> dict[str, Any]:
+def _plain(row: SandboxLogRow) -> dict[str, Any]:
     micros = round(row.timestamp.timestamp() * 1_000_000)
     return {**vars(row), "timestamp": micros, "log_attributes": dict(row.log_attributes)}
 

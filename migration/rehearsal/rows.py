@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from .exchange import Exchange
 from .identity import algorithm, bearer
 from .launch import deployment_id
-from .types import LiveFunction, LogRow, Sandbox
+from .types import LiveFunction, Sandbox, SandboxLogRow
 
 LONGEST = 10_000  # characters; the platform cuts what is longer
 SERVED_BY = "supabase-edge-runtime"
@@ -73,8 +73,8 @@ def served_by(sandbox: Sandbox, live: LiveFunction) -> dict[str, str]:
     }
 
 
-def row(when: datetime, message: str, source: str, attributes: Mapping[str, str]) -> LogRow:
-    return LogRow(str(uuid.uuid4()), when, message, source, "", attributes)
+def row(when: datetime, message: str, source: str, attributes: Mapping[str, str]) -> SandboxLogRow:
+    return SandboxLogRow(str(uuid.uuid4()), when, message, source, "", attributes)
 
 
 def now() -> float:

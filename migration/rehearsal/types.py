@@ -25,7 +25,7 @@ class LiveFunction:
 
 
 @dataclass(frozen=True)
-class LogRow:
+class SandboxLogRow:
     """One row of the hosted `logs` table; every value of `log_attributes` is a string."""
 
     id: str
@@ -39,7 +39,7 @@ class LogRow:
 class LogSink(Protocol):
     """Takes rows; returns before they can be queried."""
 
-    def append(self, rows: Sequence[LogRow]) -> None: ...
+    def append(self, rows: Sequence[SandboxLogRow]) -> None: ...
 
     def query(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]: ...
 

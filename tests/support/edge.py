@@ -26,7 +26,7 @@ from migration.rehearsal import auth, gateway, hosts
 from migration.rehearsal.identity import Identity
 from migration.rehearsal.isolate import Isolate
 from migration.rehearsal.options import Limits
-from migration.rehearsal.types import LiveFunction, LogRow, Sandbox
+from migration.rehearsal.types import LiveFunction, Sandbox, SandboxLogRow
 from migration.rehearsal.workers import Pool
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -81,18 +81,18 @@ class Rows:
     """A log sink that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.rows: list[LogRow] = []
+        self.rows: list[SandboxLogRow] = []
 
-    def append(self, rows: Sequence[LogRow]) -> None:
+    def append(self, rows: Sequence[SandboxLogRow]) -> None:
         self.rows.extend(rows)
 
     def query(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:  # noqa: ARG002
         raise AssertionError("nobody queries here")
 
-    def of(self, event: str) -> list[LogRow]:
+    def of(self, event: str) -> list[SandboxLogRow]:
         return [row for row in self.rows if row.log_attributes.get("event_type") == event]
 
-    def edge(self) -> list[LogRow]:
+    def edge(self) -> list[SandboxLogRow]:
         return [row for row in self.rows if row.source == "function_edge_logs"]
 
 

@@ -18,7 +18,7 @@ from migration.context import Context, Environment
 from migration.rehearsal.logrules import SqlError
 from migration.rehearsal.logs_api import span
 from migration.rehearsal.logstore import LogStore
-from migration.rehearsal.types import Identity, LogRow, Sandbox
+from migration.rehearsal.types import Identity, Sandbox, SandboxLogRow
 from tests.support.built import built
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -31,12 +31,12 @@ def row(
     source: str = "function_logs",
     id: str | None = None,  # noqa: A002 (the column's name)
     **attributes: str,
-) -> LogRow:
+) -> SandboxLogRow:
     """A row `seconds` after noon; attributes by their key, `__` for a dot."""
     named = {key.replace("__", "."): value for key, value in attributes.items()}
     if source == "function_logs":
         named = {"event_type": "Log", "level": "info"} | named
-    return LogRow(id or str(uuid.uuid4()), NOON + timedelta(seconds=seconds), message, source, "", named)
+    return SandboxLogRow(id or str(uuid.uuid4()), NOON + timedelta(seconds=seconds), message, source, "", named)
 
 
 class NoFaults:
@@ -73,7 +73,7 @@ class Direct:
     def __init__(self, store: LogStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        self.arriving: list[tuple[datetime, LogRow]] = []
+        self.arriving: list[tuple[datetime, SandboxLogRow]] = []
         self.failures: list[Exception] = []
         self.queries: list[str] = []
         self.deployed: list[Function] = []

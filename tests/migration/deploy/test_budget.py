@@ -14,7 +14,7 @@ from migration.base.errors import Interrupted
 from migration.base.progress import Collected
 from migration.base.retry import Retry
 from migration.deploy import deploy, plan
-from migration.deploy.budget import UPLOADS, Budget
+from migration.deploy.budget import UPLOADS, RequestBudget
 from migration.deploy.deploy import DeployOptions
 from migration.deploy.staging import Pace
 from migration.rehearsal.running import Running, start
@@ -77,7 +77,7 @@ def test_a_kill_while_waiting(tmp_path: Path) -> None:
     """A window that cannot hold staging and restore is waited for before the intent: a kill leaves nothing."""
     with limited(tmp_path, ("alpha", "beta"), stage=4) as stage:
         context = stage.context()
-        budget = Budget(context)
+        budget = RequestBudget(context)
         time.sleep(WINDOW)  # whatever made the scene is counted no more
         for _ in range(2):  # two of four are used up: staging would fit, its restore would not
             context.supabase.upload_limit()

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from migration.rehearsal.types import LogRow
+from migration.rehearsal.types import SandboxLogRow
 from tests.support.edge import IDENTITY, Edge, alive, edge, until
 
 HELLO = "Deno.serve(() => new Response('hello'));"
@@ -495,7 +495,7 @@ def test_messages_are_cut_where_the_platform_cuts_them(place: Edge) -> None:
     assert [len(row.event_message) for row in _logged(place, execution)] == [10_000]
 
 
-def _logged(place: Edge, execution: str) -> list[LogRow]:
+def _logged(place: Edge, execution: str) -> list[SandboxLogRow]:
     """What one request's code logged, without the listener's own line."""
     rows = [row for row in place.logs.of("Log") if row.log_attributes["execution_id"] == execution]
     return [row for row in rows if not row.event_message.startswith("Listening on ")]

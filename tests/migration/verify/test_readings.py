@@ -16,7 +16,7 @@ from migration.base.limiter import RateLimiter
 from migration.config.signals import Pattern
 from migration.logs.reader import LogReader
 from migration.rehearsal.logstore import LogStore
-from migration.rehearsal.types import LogRow
+from migration.rehearsal.types import SandboxLogRow
 from migration.verify import readings
 from migration.verify.readings import LiveVersions
 from tests.support.logs import NOON, Direct, row
@@ -43,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
 def fill(store: LogStore) -> Fill:
     """A reader of a store that holds these rows and no others."""
 
-    def filled(*rows: LogRow) -> LogReader:
+    def filled(*rows: SandboxLogRow) -> LogReader:
         store.execute("TRUNCATE TABLE logs")
         store.append(rows)
         clock = VirtualClock(LATER)
@@ -52,17 +52,17 @@ def fill(store: LogStore) -> Fill:
     return filled
 
 
-def answer(seconds: float, status: int = 200, *, fid: str = "f-make", version: str = "7", **more: str) -> LogRow:
+def answer(seconds: float, status: int = 200, *, fid: str = "f-make", version: str = "7", **more: str) -> SandboxLogRow:
     known = {"request__method": "POST", "execution_time_ms": "2000", "execution_id": f"e{seconds}"} | more
     status_code = {"response__status_code": str(status)}
     return row("POST", seconds, source="function_edge_logs", function_id=fid, version=version, **status_code, **known)
 
 
-def said(message: str, seconds: float, *, fid: str = "f-make", version: str = "7", **more: str) -> LogRow:
+def said(message: str, seconds: float, *, fid: str = "f-make", version: str = "7", **more: str) -> SandboxLogRow:
     return row(message, seconds, function_id=fid, version=version, **({"execution_id": f"e{seconds}"} | more))
 
 
-def usage(seconds: float, cost: str = "0.0020", **more: str) -> LogRow:
+def usage(seconds: float, cost: str = "0.0020", **more: str) -> SandboxLogRow:
     text = (
         f"[ab12] 💰 Token usage: {{\n  input: 1,234,\n  output: 567,\n  total: 1_801,\n  estimatedCost: '${cost}' }}\n"
     )
