@@ -1,8 +1,10 @@
 """Each shipped criterion is driven to pass, fail and inconclusive; an error of measuring is never a verdict."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypedDict, Unpack
 
 import pytest
 
@@ -31,12 +33,41 @@ QUIET = Traffic("generate-artifact", {})
 BAD = Offender("3f6c", "generate-artifact", "503 after 2.0 s")
 
 
-def traffic(statuses, seconds=None, offenders=()):
+class Options(TypedDict, total=False):
+    at_least: float
+    at_most: float
+    reject: float
+    p50: float
+    mean: float
+    requests: int
+    function: str
+    monthly_warning: float
+
+
+class Facts(TypedDict, total=False):
+    same_source: bool | None
+    differs: tuple[str, ...]
+    same_version: bool | None
+    answers: bool | None
+    status: int
+    route_lines: int | None
+
+
+def traffic(
+    statuses: Mapping[int, int], seconds: Mapping[float, int] | None = None, offenders: tuple[Offender, ...] = ()
+) -> Evidence:
     return replace(BLANK, traffic=(Traffic("generate-artifact", statuses, seconds or {}, offenders),))
 
 
-def alike(function, **facts):
-    known = {"same_source": True, "same_version": True, "answers": True, "status": 200, "route_lines": 3, **facts}
+def alike(function: str, **facts: Unpack[Facts]) -> Evidence:
+    known: Facts = {
+        "same_source": True,
+        "same_version": True,
+        "answers": True,
+        "status": 200,
+        "route_lines": 3,
+        **facts,
+    }
     return replace(BLANK, unchanged={function: UnchangedEvidence(function, **known)})
 
 
@@ -44,7 +75,7 @@ SPEND = Spend(20, 20, total=0.04, mean=0.002, deviation=0.0005)
 BOOKED = ProviderEvidence(0.04, "usage of the key", 20, 0.04, 20)
 FAULTLESS = replace(BLANK, faults=Faults(0), traffic=(Traffic("generate-artifact", {200: 9}),))
 
-CASES = [
+CASES: list[tuple[str, Evidence, Options, Verdict]] = [
     ("no_503", traffic({200: 30, 500: 1}), {}, PASS),
     ("no_503", traffic({200: 30, 503: 1}, offenders=(BAD,)), {}, FAIL),
     ("no_503", traffic({200: 30, 503: 1}), {"at_most": 1}, PASS),
@@ -128,48 +159,52 @@ for name, function in (("unchanged", "chat"),):
 
 
 @pytest.mark.parametrize(("name", "evidence", "options", "verdict"), CASES)
-def test_the_criterion_comes_to_this_verdict_and_says_what_it_expected_and_got(name, evidence, options, verdict):
+def test_the_criterion_comes_to_this_verdict_and_says_what_it_expected_and_got(
+    name: str, evidence: Evidence, options: Options, verdict: Verdict
+) -> None:
     found = checks.REGISTRY[name].judge(evidence, CriterionOptions(**options))
     assert found.verdict is verdict, found
     assert found.expected and found.got and found.measures and found.window
 
 
 @pytest.mark.parametrize("name", CRITERIA)
-def test_every_shipped_criterion_is_driven_to_all_three_verdicts(name):
+def test_every_shipped_criterion_is_driven_to_all_three_verdicts(name: str) -> None:
     assert {verdict for case, _, _, verdict in CASES if case == name} == set(Verdict)
 
 
 @pytest.mark.parametrize("name", CRITERIA)
-def test_what_could_not_be_measured_is_inconclusive_and_says_why_it_was_not(name):
+def test_what_could_not_be_measured_is_inconclusive_and_says_why_it_was_not(name: str) -> None:
     found = checks.REGISTRY[name].judge(replace(BLANK, unchanged={"chat": Missing("no permission")}))
     assert found.verdict is OPEN
     assert found.error
 
 
-def test_the_criteria_that_the_config_knows_are_those_that_come_with_us():
+def test_the_criteria_that_the_config_knows_are_those_that_come_with_us() -> None:
     assert set(checks.REGISTRY) == set(CRITERIA)
 
 
-def test_a_failing_criterion_names_the_offending_requests_and_how_many_more_there_are():
+def test_a_failing_criterion_names_the_offending_requests_and_how_many_more_there_are() -> None:
     many = tuple(Offender(f"id-{n}", "generate-artifact", "503 after 1.0 s") for n in range(9))
     found = checks.REGISTRY["no_503"].judge(traffic({200: 1, 503: 9}, offenders=many))
     assert found.evidence[0] == "generate-artifact id-0: 503 after 1.0 s"
     assert found.evidence[-1] == "and 4 more"
 
 
-def test_an_open_success_rate_says_how_many_more_requests_would_settle_it():
+def test_an_open_success_rate_says_how_many_more_requests_would_settle_it() -> None:
     found = checks.REGISTRY["success_rate"].judge(traffic({200: 10}), CriterionOptions(reject=0.95))
-    more = int(re.search(r"about (\d+) more", found.evidence[0])[1])
+    told = re.search(r"about (\d+) more", found.evidence[0])
+    assert told is not None, found
+    more = int(told[1])
     assert more == 62
     settled = checks.REGISTRY["success_rate"].judge(traffic({200: 10 + more}), CriterionOptions(reject=0.95))
     assert settled.verdict is PASS
 
 
-def test_a_rate_at_its_limit_says_that_more_of_the_same_would_not_settle_it():
+def test_a_rate_at_its_limit_says_that_more_of_the_same_would_not_settle_it() -> None:
     found = checks.REGISTRY["success_rate"].judge(traffic({200: 495, 503: 5}))
     assert (found.verdict, "would not settle it" in found.evidence[0]) == (OPEN, True)
 
 
-def test_the_caller_s_own_faults_do_not_count_and_a_refusal_for_money_or_load_does():
+def test_the_caller_s_own_faults_do_not_count_and_a_refusal_for_money_or_load_does() -> None:
     found = Traffic("chat", {200: 5, 400: 1, 401: 1, 404: 1, 402: 1, 429: 1, 500: 1})
     assert (found.requests, found.refused, found.trials, found.successes) == (11, 3, 8, 5)

@@ -30,36 +30,42 @@ STUDENT = [(1, 12.706204736174694), (2, 4.302652729749462), (5, 2.57058183563631
 STUDENT += [(1000, 1.9623390808264083)]
 
 
-def binomial(k, n, p):
+def binomial(k: int, n: int, p: float) -> float:
     return math.comb(n, k) * p**k * (1 - p) ** (n - k)
 
 
 @pytest.mark.parametrize(("successes", "trials", "low", "high"), CLOPPER_PEARSON)
-def test_the_exact_interval_is_the_one_that_scipy_computes(successes, trials, low, high):
+def test_the_exact_interval_is_the_one_that_scipy_computes(
+    successes: int, trials: int, low: float, high: float
+) -> None:
     found = stats.exact(successes, trials)
     assert found.low == pytest.approx(low, abs=5e-13)
     assert found.high == pytest.approx(high, abs=5e-13)
 
 
 @pytest.mark.parametrize(("successes", "trials", "low", "high"), WILSON)
-def test_the_wilson_interval_is_the_one_that_scipy_computes(successes, trials, low, high):
+def test_the_wilson_interval_is_the_one_that_scipy_computes(
+    successes: int, trials: int, low: float, high: float
+) -> None:
     found = stats.wilson(successes, trials)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)
 
 
 @pytest.mark.parametrize(("freedom", "value"), STUDENT)
-def test_student_quantiles_are_those_of_the_tables(freedom, value):
+def test_student_quantiles_are_those_of_the_tables(freedom: int, value: float) -> None:
     assert stats.student_quantile(0.975, freedom) == pytest.approx(value, rel=1e-11)
 
 
 @pytest.mark.parametrize(("n", "level"), [(1, 0.95), (10, 0.95), (72, 0.95), (368, 0.95), (299, 0.90)])
-def test_without_a_failure_the_lower_bound_is_the_nth_root_of_the_tail(n, level):
+def test_without_a_failure_the_lower_bound_is_the_nth_root_of_the_tail(n: int, level: float) -> None:
     assert stats.exact(n, n, level).low == pytest.approx(((1 - level) / 2) ** (1 / n), rel=1e-12)
 
 
 @given(st.integers(1, 400), st.data())
 @settings(max_examples=60, deadline=None)
-def test_the_interval_mirrors_holds_the_estimate_and_its_bounds_have_the_tails_they_claim(n, data):
+def test_the_interval_mirrors_holds_the_estimate_and_its_bounds_have_the_tails_they_claim(
+    n: int, data: st.DataObject
+) -> None:
     k = data.draw(st.integers(0, n))
     found, mirror = stats.exact(k, n), stats.exact(n - k, n)
     assert found.low <= found.estimate <= found.high
@@ -72,23 +78,23 @@ def test_the_interval_mirrors_holds_the_estimate_and_its_bounds_have_the_tails_t
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.7, 0.9, 0.97, 0.99])
 @pytest.mark.parametrize("n", [10, 50, 120])
-def test_the_exact_interval_covers_the_truth_at_least_as_often_as_it_promises(n, share):
+def test_the_exact_interval_covers_the_truth_at_least_as_often_as_it_promises(n: int, share: float) -> None:
     """Counted over every possible outcome, not sampled."""
     covered = [k for k in range(n + 1) if stats.exact(k, n).low <= share <= stats.exact(k, n).high]
     assert sum(binomial(k, n, share) for k in covered) >= 0.95
 
 
-def test_a_mean_of_one_value_has_no_bounds_and_of_two_it_has():
+def test_a_mean_of_one_value_has_no_bounds_and_of_two_it_has() -> None:
     assert stats.mean(3.0, 0.0, 1).high == math.inf
     assert stats.mean(3.0, 1.0, 4).high == pytest.approx(3.0 + 3.182446305284263 / 2)
 
 
-def test_more_finds_the_number_of_further_requests_and_gives_up_when_none_would_do():
+def test_more_finds_the_number_of_further_requests_and_gives_up_when_none_would_do() -> None:
     assert stats.more(10, 10, lambda k, n: stats.exact(k, n).low >= 0.95) == 62
     assert stats.more(99, 100, lambda k, n: stats.exact(k, n).low >= 0.99, most=5_000) is None
 
 
-def test_a_quantile_of_a_weighted_sample_is_the_smallest_value_with_that_much_at_or_below_it():
+def test_a_quantile_of_a_weighted_sample_is_the_smallest_value_with_that_much_at_or_below_it() -> None:
     counts = {1.0: 50, 2.0: 45, 9.0: 5}
     assert [stats.quantile(counts, share) for share in (0.5, 0.51, 0.95, 0.96, 1.0)] == [1.0, 2.0, 2.0, 9.0, 9.0]
     with pytest.raises(ValueError, match="no values"):
@@ -96,6 +102,6 @@ def test_a_quantile_of_a_weighted_sample_is_the_smallest_value_with_that_much_at
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 0), (-1, 3), (4, 3)])
-def test_an_impossible_count_has_no_interval(successes, trials):
+def test_an_impossible_count_has_no_interval(successes: int, trials: int) -> None:
     with pytest.raises(ValueError, match="no interval"):
         stats.exact(successes, trials)
