@@ -33,7 +33,7 @@ QUIET = Traffic("generate-artifact", {})
 BAD = Offender("3f6c", "generate-artifact", "503 after 2.0 s")
 
 
-class Options(TypedDict, total=False):
+class CaseOptions(TypedDict, total=False):
     at_least: float
     at_most: float
     reject: float
@@ -44,7 +44,7 @@ class Options(TypedDict, total=False):
     monthly_warning: float
 
 
-class Facts(TypedDict, total=False):
+class UnchangedFacts(TypedDict, total=False):
     same_source: bool | None
     differs: tuple[str, ...]
     same_version: bool | None
@@ -59,8 +59,8 @@ def traffic(
     return replace(BLANK, traffic=(Traffic("generate-artifact", statuses, seconds or {}, offenders),))
 
 
-def alike(function: str, **facts: Unpack[Facts]) -> Evidence:
-    known: Facts = {
+def alike(function: str, **facts: Unpack[UnchangedFacts]) -> Evidence:
+    known: UnchangedFacts = {
         "same_source": True,
         "same_version": True,
         "answers": True,
@@ -75,7 +75,7 @@ SPEND = Spend(20, 20, total=0.04, mean=0.002, deviation=0.0005)
 BOOKED = ProviderEvidence(0.04, "usage of the key", 20, 0.04, 20)
 FAULTLESS = replace(BLANK, faults=Faults(0), traffic=(Traffic("generate-artifact", {200: 9}),))
 
-CASES: list[tuple[str, Evidence, Options, Verdict]] = [
+CASES: list[tuple[str, Evidence, CaseOptions, Verdict]] = [
     ("no_503", traffic({200: 30, 500: 1}), {}, PASS),
     ("no_503", traffic({200: 30, 503: 1}, offenders=(BAD,)), {}, FAIL),
     ("no_503", traffic({200: 30, 503: 1}), {"at_most": 1}, PASS),
@@ -160,7 +160,7 @@ for name, function in (("unchanged", "chat"),):
 
 @pytest.mark.parametrize(("name", "evidence", "options", "verdict"), CASES)
 def test_the_criterion_comes_to_this_verdict_and_says_what_it_expected_and_got(
-    name: str, evidence: Evidence, options: Options, verdict: Verdict
+    name: str, evidence: Evidence, options: CaseOptions, verdict: Verdict
 ) -> None:
     found = checks.REGISTRY[name].judge(evidence, CriterionOptions(**options))
     assert found.verdict is verdict, found

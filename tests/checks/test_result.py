@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EVIDENCE = Evidence(Window(NOW, NOW), (Traffic("generate-artifact", {200: 9, 503: 1}),))
 
 
-class Options(TypedDict, total=False):
+class ReadingOptions(TypedDict, total=False):
     failures: int
     in_a_row: int
     gate: bool
@@ -65,7 +65,7 @@ def test_a_list_passes_only_when_something_decided_and_all_that_decided_passed(
     ],
 )
 def test_readings_tolerate_what_they_are_told_to_and_ask_for_as_many_good_ones_in_a_row(
-    readings: list[CriterionResult], options: Options, verdict: Verdict
+    readings: list[CriterionResult], options: ReadingOptions, verdict: Verdict
 ) -> None:
     assert streak(readings, CriterionOptions(**options)).verdict is verdict
 
@@ -97,7 +97,7 @@ def test_an_advisory_criterion_reports_its_verdict_and_does_not_decide() -> None
     ],
 )
 def test_in_a_gate_what_so_few_requests_cannot_settle_does_not_hold_the_deploy_back(
-    name: str, options: Options, advisory: bool
+    name: str, options: ReadingOptions, advisory: bool
 ) -> None:
     assert checks.REGISTRY[name].judge(replace(EVIDENCE, gate=True), CriterionOptions(**options)).advisory is advisory
 
