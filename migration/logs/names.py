@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migration.base import durable
 from migration.base.command import Do
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 
@@ -80,7 +81,4 @@ def _remembered(file: Path) -> dict[str, str]:
 def _remember(file: Path, slugs: Mapping[str, str]) -> None:
     """A cache: where it cannot be written, the next run asks again."""
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        written = file.with_suffix(".new")
-        written.write_text(json.dumps(dict(slugs), indent=1, sort_keys=True))
-        written.replace(file)
+        durable.write(file, json.dumps(dict(slugs), indent=1, sort_keys=True).encode(), sync=False)

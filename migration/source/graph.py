@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from migration.base import durable
 from migration.base.errors import Refused
 from migration.git import lfs
 from migration.source import deno
@@ -291,11 +290,9 @@ def _remember(entry: Entrypoint, state: Path, graph: Graph) -> None:
         return
     files = {path.relative_to(entry.app).as_posix(): _digest(path) for path in graph.files}
     target = _cache_file(entry, state)
-    draft = target.with_suffix(f".{os.getpid()}-{id(graph)}")
     with contextlib.suppress(OSError):  # a cache that cannot be written is not a reason to stop
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps({"files": files, "warnings": graph.warnings, "local": graph.local}))
-        draft.replace(target)
+        known = {"files": files, "warnings": graph.warnings, "local": graph.local}
+        durable.write(target, json.dumps(known).encode(), sync=False)
         _prune(target.parent)
 
 
@@ -317,10 +314,7 @@ def _written(text: str, folder: Path, suffix: str) -> Path:
     """A file with this text, named by it and written once."""
     target = folder / (hashlib.sha256(text.encode()).hexdigest()[:16] + suffix)
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        draft.write_text(text, "utf-8")
-        draft.replace(target)
+        durable.write(target, text.encode(), sync=False)
     return target
 
 

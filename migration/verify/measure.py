@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from checks.evidence import Artifacts, Evidence, Missing, Month, ProviderEvidence, Spend, Traffic, Window
+from migration.base import durable
 from migration.base.errors import CutoverError
 from migration.config import signals
 from migration.logs.reader import LogReader
@@ -185,10 +186,8 @@ def read_key(context: Context) -> KeyInfo:
     known = [*_readings(context), (context.clock.now(), info.usage, info.label)]
     path = _file(context)
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps([(at.isoformat(), spent, label) for at, spent, label in known[-_READINGS:]]))
-        new.replace(path)
+        rows = [(at.isoformat(), spent, label) for at, spent, label in known[-_READINGS:]]
+        durable.write(path, json.dumps(rows).encode(), sync=False)
     return info
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checks.evidence import Artifacts, Missing, Offender, SentAnswers
+from migration.base import durable
 from migration.ledger.deployments import UNDONE
 
 if TYPE_CHECKING:
@@ -92,9 +93,7 @@ def artifacts(samples: Iterable[Sample]) -> Artifacts:
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    new = path.with_suffix(".new")
-    new.write_text("".join(f"{line}\n" for line in lines))
-    new.replace(path)
+    durable.write(path, "".join(f"{line}\n" for line in lines).encode(), sync=False)
 
 
 def _read(line: str) -> Sample | None:
