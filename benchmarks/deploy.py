@@ -93,7 +93,8 @@ class Bench:
         """From the first staging request's arrival to the activation's answer, in seconds."""
         entries = [entry for entry in self.running.history(since) if entry["operation"] in _CHANGES]
         begins = [datetime.fromisoformat(entry["at"]).timestamp() for entry in entries]
-        return max(at + entry["seconds"] for at, entry in zip(begins, entries, strict=True)) - min(begins)
+        end: float = max(at + entry["seconds"] for at, entry in zip(begins, entries, strict=True))
+        return end - min(begins)
 
 
 def make(folder: Path, running: Running, count: int, gate: Mapping[str, Any] | None = None) -> Bench:

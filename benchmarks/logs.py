@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from benchmarks.logserver import Server, context, started
 from migration.base.errors import ServiceFailed
@@ -168,7 +169,8 @@ def _by_offset(found: Context, since: datetime, until: datetime) -> Iterator[str
     """The same columns and order."""
     reader = LogReader.of(found)
     for start, end in windows(since, until):
-        offset, page = 0, [{}] * logsql.PAGE
+        offset = 0
+        page: list[dict[str, Any]] = [{}] * logsql.PAGE
         while len(page) == logsql.PAGE:
             page = reader.query(logsql.rows(logsql.span(start, end), logs.COLUMNS) + f" offset {offset}", start, end)
             offset += len(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 from migration.rehearsal.server import Running
@@ -37,5 +38,5 @@ class Caller:
         about = b'name="metadata"\r\n\r\n' + metadata
         parts = [b"--b\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in (file, about)]
         query = f"?slug={slug}" + ("&bundleOnly=true" if only else "")
-        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        kind: dict[str, Any] = {"Content-Type": "multipart/form-data; boundary=b"}
         return self.ask("POST", f"/functions/deploy{query}", b"".join(parts) + b"--b--\r\n", **kind)

@@ -81,14 +81,14 @@ class Clinic:
         """As a new process would have it; `secrets` are the local values, by default the right key."""
         made = self.scene.context(clock=clock)
         known = {NAME: self.key} if secrets is None else secrets
-        access = {
+        access: dict[str, Any] = {
             "url": f"{self.running.url}/_openrouter/api/v1",
             "key": Secret(known[NAME]) if known.get(NAME) else None,
             "management_key": Secret(self.management_key),
         }
         access |= {name: changed.pop(f"provider_{name}") for name in ("url", "key") if f"provider_{name}" in changed}
         access |= {"management_key": changed.pop("management_key")} if "management_key" in changed else {}
-        given = {
+        given: dict[str, Any] = {
             "providers": {
                 name: ProviderAccess(name, settings, **access) for name, settings in made.config.providers.items()
             },

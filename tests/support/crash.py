@@ -116,7 +116,7 @@ def _act(action: str, name: str) -> None:
     if action == "sleep":
         _places["mark"].touch()
     if action in ("cut-api", "cut-both"):
-        Http._within = _unreachable  # type: ignore[method-assign,assignment]
+        Http._send = _unreachable  # type: ignore[method-assign,assignment]
     if action in ("cut-git", "cut-both"):
         _places["remote"].rename(_places["remote"].with_name("away.git"))
     if action == "full":

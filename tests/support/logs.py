@@ -54,7 +54,7 @@ class Planned(NoFaults):
         return self.faults.pop(0) if operation == "logs" and self.faults else None
 
 
-IDENTITY = Identity("abcdefghijklmnopqrst", *["x"] * 11, google_keys=())
+IDENTITY = Identity("abcdefghijklmnopqrst", *(("x",) * 11), google_keys=())
 
 
 def sandbox(store: Any, tmp_path: Any, faults: Any = None, **settings: Any) -> Sandbox:

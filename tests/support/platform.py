@@ -31,7 +31,8 @@ class Platform:
         self.base = f"/v1/projects/{self.sandbox.identity.project_ref}"
 
     def ask(self, method: str, path: str, **more: Any) -> Response:
-        return self.client.request(method, self.base + path, **more)
+        answer: Response = self.client.request(method, self.base + path, **more)
+        return answer
 
     def upload(self, slug: str, files: Mapping[str, str | bytes], *, stage: bool = False, **metadata: Any) -> Response:
         """Deploy these files, or only stage them; the entrypoint is the function's index.ts unless named."""
@@ -50,7 +51,8 @@ class Platform:
         return {row["slug"]: row["version"] for row in self.ask("GET", "/functions").json()}
 
     def fault(self, operation: str, do: str, **more: Any) -> Response:
-        return self.client.post("/_sandbox/faults", json={"operation": operation, "do": do, **more})
+        answer: Response = self.client.post("/_sandbox/faults", json={"operation": operation, "do": do, **more})
+        return answer
 
     def history(self) -> list[dict[str, Any]]:
         return list(self.client.get("/_sandbox/history").json()["entries"])

@@ -140,7 +140,8 @@ class Mutex:
     """`threading.RLock` in virtual time."""
 
     def __init__(self, world: World) -> None:
-        self.world, self._owner, self._depth = world, None, 0  # type: ignore[var-annotated]
+        self.world, self._depth = world, 0
+        self._owner: Process | None = None
 
     def __enter__(self) -> None:
         while self._owner not in (None, self.world.current):

@@ -22,8 +22,9 @@ from invoke.program import Program
 
 from migration import context as contexts
 from migration.base.clock import Clock
-from migration.base.command import Do, Steps
+from migration.base.command import Do, Step, Steps
 from migration.base.finding import Finding
+from migration.base.progress import Observer
 from migration.cli import dispatch, verbs
 from migration.cli.output import Output
 from migration.context import Context
@@ -83,9 +84,9 @@ class Typist:
         path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
         path.chmod(0o600)
 
-    def context(self, env: str = "prod", *observer: Any) -> Context:
+    def context(self, env: str = "prod", observer: Observer | None = None) -> Context:
         """As the next verb will have it."""
-        return contexts.make(self.root, env, *observer, clock=Later(self.ahead))
+        return contexts.make(self.root, env, observer, clock=Later(self.ahead))
 
     def answer(self, question: str, *, hidden: bool = False) -> str:
         name = re.split(r"[ ,]", question)[0]
@@ -140,11 +141,11 @@ class Typist:
         return 0
 
 
-def _steps(fix: str | Steps) -> list[Any]:
+def _steps(fix: Steps) -> list[Step]:
     return list(fix.steps)
 
 
-def commands(fix: str | Steps) -> list[list[str]]:
+def commands(fix: Steps) -> list[list[str]]:
     """The commands of a fix, the first way of several."""
     found: list[list[str]] = []
     for step in _steps(fix):

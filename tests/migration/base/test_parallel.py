@@ -63,6 +63,7 @@ def test_what_has_begun_goes_on_while_its_caller_does_something_else() -> None:
 
 
 def test_the_first_exception_of_what_has_begun_is_raised_to_who_waits() -> None:
-    wait = parallel.begin([lambda: 1, lambda: int("one"), lambda: {}["two"]])
+    empty: dict[str, int] = {}
+    wait = parallel.begin([lambda: 1, lambda: int("one"), lambda: empty["two"]])
     with pytest.raises(ValueError, match="one"):
         wait()

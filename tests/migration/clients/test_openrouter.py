@@ -42,6 +42,7 @@ def test_a_key_tells_limit_usage_and_expiry(sick: Clinic) -> None:
     cost = complete(sick, "counter artifact")["usage"]["cost"]
     info = sick.context().provider.key()
     assert (info.limit, info.reset, info.free_tier, info.management) == (5.0, "daily", True, False)
+    assert info.usage_daily is not None
     assert info.remaining == pytest.approx(5 - info.usage_daily) and info.usage_daily >= cost
     assert info.expires_at == datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -70,7 +70,7 @@ TABLE: dict[str, tuple[Callable[[Http], Any], bool, str]] = {
     "GET {vendor}/models": (lambda http: models(http).list(), True, ""),
     "GET {vendor}/models/{model}": (lambda http: models(http).has("m"), True, ""),
     "POST /functions/v1/{slug}": (
-        lambda http: edge(http).call("f", auth="none", purpose="smoke"),
+        lambda http: edge(http).call("f", auth="none", purpose=Purpose.SMOKE),
         False,
         "no one: it may cost money",
     ),

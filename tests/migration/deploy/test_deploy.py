@@ -120,7 +120,7 @@ def test_plain_yes_does_not_accept_drift_and_a_plan_hash_does(live: Scene) -> No
 def test_the_typed_ref_accepts_drift_after_the_plan_was_shown(live: Scene) -> None:
     _elsewhere(live, "alpha", text("theirs"))
     shown: list[plan.Plan] = []
-    assert _deploy(live.context(), yes=False, confirm=lambda made: not shown.append(made)).exit_code == 0
+    assert _deploy(live.context(), yes=False, confirm=lambda made: not shown.append(made)).exit_code == 0  # type: ignore[func-returns-value]
     assert shown[0].drifted == ("alpha",)
 
 
@@ -142,7 +142,7 @@ def test_whoever_does_not_confirm_changes_nothing_and_leaves_no_lock(stage: Scen
 
 def test_nobody_holds_the_lock_while_a_person_is_being_asked(stage: Scene) -> None:
     held: list[object] = []
-    _deploy(stage.context(), yes=False, confirm=lambda _: not held.append(stage.context().lock.holder()))
+    _deploy(stage.context(), yes=False, confirm=lambda _: not held.append(stage.context().lock.holder()))  # type: ignore[func-returns-value]
     assert held == [None]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from migration.base.command import Do
 from migration.base.errors import ServiceFailed
 from migration.cli.sink import one_line
 from migration.deploy import deploy
@@ -48,7 +49,7 @@ def test_a_platform_that_goes_down_with_the_activation_is_named_once(
     from migration.clients.supabase import Supabase
 
     def gone(*_: object) -> Any:
-        raise ServiceFailed("the Management API cannot be reached", "run the command again")
+        raise ServiceFailed("the Management API cannot be reached", Do("run the command again"))
 
     activate = Supabase.activate
 

@@ -108,7 +108,7 @@ def test_the_lock_bounds_an_upload(tmp_path: Path, sandbox: Running) -> None:
         deadlines.append(arguments[-1])
         return send(*arguments)
 
-    platform._deploy = upload  # type: ignore[method-assign]
+    platform._deploy = upload  # type: ignore[method-assign,assignment]
     context = stage.context()
     context.__dict__["supabase"] = platform
     assert deploy.run(context, DeployOptions(yes=True, gate=False)).exit_code == 0

@@ -94,7 +94,7 @@ def test_writing_offline_is_refused_with_the_cause(tmp_path: Path) -> None:
     remote, first = pair(tmp_path)
     remote.rename(tmp_path / "gone.git")
     own = ledger(first)
-    own.clock.sleep = lambda _: None  # type: ignore[method-assign]
+    own.clock.sleep = lambda _: None  # type: ignore[method-assign,assignment]
     with pytest.raises(Unreachable, match="origin"):
         note(own, "never")
 

@@ -279,7 +279,7 @@ def test_without_the_remote_nobody_gets_the_lock(tmp_path: Path) -> None:
     remote, first = pair(tmp_path)
     remote.rename(tmp_path / "gone.git")
     own = lock(ledger(first))
-    own.ledger.clock.sleep = lambda _: None  # type: ignore[method-assign]
+    own.ledger.clock.sleep = lambda _: None  # type: ignore[method-assign,assignment]
     with pytest.raises(Unreachable, match=r"Cannot reach the git remote origin|no repository at the address"):
         own.acquire("deploy")
 
@@ -365,8 +365,9 @@ def test_rejected_writes_bounded(tmp_path: Path) -> None:
     """A remote that rejects every write, though no other process writes, is named with git's reason after a while."""
     remote, first = pair(tmp_path)
     stale_ref(remote)
-    own, slept = lock(ledger(first)), []
-    own.ledger.clock.sleep = slept.append  # type: ignore[method-assign]
+    own = lock(ledger(first))
+    slept: list[float] = []
+    own.ledger.clock.sleep = slept.append  # type: ignore[method-assign,assignment]
     with pytest.raises(ServiceFailed, match=r"The git remote origin rejected every write: .*prod\.lock': File exists"):
         own.acquire("deploy")
     assert 0 < sum(slept) < 30 and len(slept) < 20
@@ -382,7 +383,7 @@ def test_rejected_renewal_release_and_unlock_bounded(tmp_path: Path) -> None:
     hold = own.acquire("deploy")
     stale_packed_refs(remote)
     stale_ref(remote)
-    own.ledger.clock.sleep = lambda _: None  # type: ignore[method-assign]
+    own.ledger.clock.sleep = lambda _: None  # type: ignore[method-assign,assignment]
     with pytest.raises(ServiceFailed, match=r"rejected every write: .*prod\.lock"):
         hold.renew()
     with pytest.raises(ServiceFailed, match="rejected every write"):

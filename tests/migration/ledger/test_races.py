@@ -65,7 +65,7 @@ class Racers:
         for child in self.children:
             assert child.stdout is not None and child.stdout.readline() == "ready\n"
 
-    def round(self, number: int) -> list[dict[str, object]]:
+    def round(self, number: int) -> list[dict[str, Any]]:
         for child in self.children:
             assert child.stdin is not None
             child.stdin.write(f"{number}\n")
@@ -89,10 +89,12 @@ def texts(ground: Field) -> list[str]:
 
 
 def appending(ground: Field, folders: Sequence[Path], rounds: int, count: int) -> dict[str, int]:
-    racers, acknowledged, failed = Racers(folders, "append", count), [], []  # type: ignore[var-annotated]
+    racers = Racers(folders, "append", count)
+    acknowledged: list[str] = []
+    failed: list[str] = []
     for number in range(rounds):
         for answer in racers.round(number):
-            acknowledged += answer["written"]  # type: ignore[operator]
+            acknowledged += answer["written"]
             failed += [answer["failed"]] if "failed" in answer else []
     racers.end()
     found = texts(ground)

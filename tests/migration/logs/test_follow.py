@@ -149,7 +149,7 @@ def test_a_failure_halfway_through_a_sweep_loses_nothing(opened: LogStore) -> No
             raise Unknown("cut")
         return answer(*asked)
 
-    tail.source.logs = broken  # type: ignore[method-assign]
+    tail.source.logs = broken  # type: ignore[method-assign,assignment]
     shown = tail.until(300)
     assert calls > 8
     assert len(shown) == len(set(shown)) == 2_500

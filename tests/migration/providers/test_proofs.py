@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,7 +108,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     with listening() as platform, listening() as a, listening() as b, listening() as c, listening() as d:
         providers = dict(zip(KINDS, (a, b, c, d), strict=True))
         platform.answers[f"/v1/projects/{REF}/secrets"] = (200, [])
-        config = {
+        config: dict[str, Any] = {
             "migration": {"name": "m", "functions": ["f"], "from": "gemini", "to": "openrouter"},
             "app": {"path": "app"},
             "environments": {
@@ -132,7 +132,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def verbs(context: Context) -> None:
     """What every verb that concerns keys or providers does with them; failures do not matter here."""
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: secret.verify(context),
         lambda: secret.set_all(context, lambda _: True, lambda _: "typed-by-hand-0123456789"),
         context.check_provider,

@@ -57,7 +57,7 @@ def test_every_spelling_of_the_old_listener_is_replaced_and_other_modules_are_no
 
 
 def test_only_a_function_with_remote_imports_has_to_fetch_anything(tmp_path: Path) -> None:
-    nothing = {"imports": {}, "scopes": {}}
+    nothing: dict[str, dict[str, str]] = {"imports": {}, "scopes": {}}
     local = tree(tmp_path / "local", {"a.ts": "import './b.ts'; // see https://deno.com", "b.md": "'npm:x'"})
     npm = tree(tmp_path / "npm", {"a.ts": "import x from 'npm:x@1';"})
     assert not remap.remote(local, nothing)
@@ -66,7 +66,7 @@ def test_only_a_function_with_remote_imports_has_to_fetch_anything(tmp_path: Pat
 
 
 def test_only_a_function_that_may_use_nodes_server_is_prepared_for_it(tmp_path: Path) -> None:
-    nothing = {"imports": {}, "scopes": {}}
+    nothing: dict[str, dict[str, str]] = {"imports": {}, "scopes": {}}
     plain = tree(tmp_path / "plain", {"a.ts": 'import { createClient } from "npm:@supabase/supabase-js@2";'})
     assert not remap.node(plain, nothing)
     assert remap.node(plain, {**nothing, "imports": {"express": "npm:express@4"}})

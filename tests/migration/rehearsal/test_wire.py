@@ -142,7 +142,8 @@ def _refused(caller: Caller) -> bool:
 def test_the_history_tells_requests_effects_and_answers_in_order(sandbox: Running, caller: Caller) -> None:
     staged = json.loads(caller.upload(only=True)[1])
     caller.ask("PUT", "/functions", json.dumps([staged]).encode())
-    caller.ask("POST", "/secrets", b'[{"name":"A","value":"hidden value"}]', **{"Content-Type": "application/json"})
+    kind: dict[str, Any] = {"Content-Type": "application/json"}
+    caller.ask("POST", "/secrets", b'[{"name":"A","value":"hidden value"}]', **kind)
     entries = sandbox.history()
     assert [entry["operation"] for entry in entries] == ["stage", "activate", "secrets_set"]
     assert [entry["status"] for entry in entries] == [201, 200, 201]
@@ -180,7 +181,7 @@ def test_an_older_version_answers_one_region_or_none_does(sandbox: Running) -> N
     edge = Edge(Http(sandbox.url), Secret(sandbox.anon_key))
     for text in ("old", "new"):
         source = f'Deno.serve(() => new Response("{text}"));'.encode()
-        api.deploy(Upload("hello", METADATA, [(METADATA["entrypoint_path"], source)]))
+        api.deploy(Upload("hello", METADATA, [(str(METADATA["entrypoint_path"]), source)]))
     sandbox.fault("route", "stale", region="eu-west-1")
     sandbox.fault("route", "missing", region="us-east-1")
     regions = ("eu-central-1", "eu-west-1", "us-east-1", "eu-west-1", "us-east-1")

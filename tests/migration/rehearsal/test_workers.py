@@ -112,7 +112,9 @@ def test_stopping_does_not_wait_for_a_function_that_never_comes_up(tmp_path: Pat
         mute = threads.submit(place.function, "a")
         until(lambda: place.logs.of("Log"))
         pids = [worker.process.pid for worker in place.workers() if worker.process]
-        asyncio.run_coroutine_threadsafe(place.sandbox.closing[0](), place.loop).result(20)
+        stopping = place.sandbox.closing[0]()
+        assert asyncio.iscoroutine(stopping)
+        asyncio.run_coroutine_threadsafe(stopping, place.loop).result(20)
         assert mute.result().status == 503
         assert len(pids) == 1 and not alive(pids[0])
         place.functions.deploy("a", HELLO)

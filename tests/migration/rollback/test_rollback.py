@@ -322,6 +322,7 @@ def test_a_revert_that_waits_for_review_is_kept_until_it_is_merged_and_then_clos
     hook = _protect(stage)
     first, second = _rollback(stage.context()), _rollback(stage.context())
     assert first.exit_code == second.exit_code == 5 and first.revert == second.revert is not None
+    assert first.revert is not None
     assert first.revert.state == "review" and str(first.revert.steps[-1]) == "inv rollback"
     hook.unlink()
     stage.change("in the way")
@@ -574,6 +575,7 @@ def test_a_killed_deploy_is_taken_back(stage: Scene, where: str) -> None:
 def test_creations_that_were_staged_when_the_deploy_died_are_deleted(stage: Scene) -> None:
     _die(stage, "record.staged.after")
     result = _rollback(stage.context(), restore_only=True)
+    assert result.deployment is not None
     assert (result.deployment.outcome, result.exit_code) == ("deleted", 0), result
     assert _live(stage) == {}
 
@@ -712,7 +714,7 @@ def test_somebody_else_s_code_is_named_kept_and_not_replaced_by_a_plain_yes(stag
     assert "--to 2" in refused.value.hint
     assert "theirs" in _live(stage)["alpha"]
     seen: list[rollback.RollbackPlan] = []
-    result = _rollback(stage.context(), overwrites=True, confirm=lambda made: not seen.append(made))
+    result = _rollback(stage.context(), overwrites=True, confirm=lambda made: not seen.append(made))  # type: ignore[func-returns-value]
     assert "Version 3 of alpha was deployed outside Cutover since" in " ".join(seen[0].notes)
     assert _live(stage)["alpha"] == text(1)
     kept = next(note for note in result.notes if "deployed outside Cutover" in note)

@@ -125,7 +125,7 @@ def test_setting_sends_exactly_the_configured_secrets(sick: Clinic) -> None:
     sick.context().supabase.set_secrets({"OTHER": Secret("stays")})
     before = {each.name: each.digest for each in sick.context().supabase.secrets()}
     asked: list[str] = []
-    done = secret.set_all(sick.context(), confirm=lambda what: not asked.append(what))
+    done = secret.set_all(sick.context(), confirm=lambda what: not asked.append(what))  # type: ignore[func-returns-value]
     after = {each.name: each.digest for each in sick.context().supabase.secrets()}
     assert (done.uploaded, done.exit_code, asked) == ((NAME,), 0, [f"Set {NAME} in prod"])
     assert after == before | {NAME: hashlib.sha256(sick.key.encode()).hexdigest()}

@@ -143,7 +143,7 @@ def test_many_functions_are_few_runs_of_deno(tmp_path: Path, monkeypatch: pytest
     same = {f"{HOME}/fn-{number}/deno.json": '{"imports": {"local": "npm:local@1"}}' for number in range(55)}
     app, runs = _app(tmp_path / "app", {**files, **same}), []
     real = deno.info
-    monkeypatch.setattr(deno, "info", lambda *rest: (runs.append(rest[0]), real(*rest))[1])
+    monkeypatch.setattr(deno, "info", lambda *rest: (runs.append(rest[0]), real(*rest))[1])  # type: ignore[func-returns-value]
     own = Reader(Repository(app, repos.QUIET), tmp_path / "state")
     assert len(own.working(_slugs(files))) == 55
     assert len(runs) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ CASES = [
 
 @pytest.fixture
 def stage(tmp_path: Path, sandbox: Running) -> Scene:
-    files = {"gate": {"probe": "auto", "delay": "0s", "within": "8s"}, "smoke": CASES}
+    files: dict[str, Any] = {"gate": {"probe": "auto", "delay": "0s", "within": "8s"}, "smoke": CASES}
     made = scene.make(tmp_path, sandbox, **files)
     made.commit(
         {"supabase/config.toml": "[functions.alpha]\nverify_jwt = false\n[functions.beta]\nverify_jwt = false\n"}

@@ -27,7 +27,9 @@ class Key:
     """The provider with a key whose month a test sets."""
 
     def __init__(self, **counters: float | None) -> None:
-        self.counters = {"usage": 9.0, "usage_daily": 0.5, "usage_monthly": 3.0} | counters
+        self.counters: dict[str, float | None] = {
+            "usage": 9.0, "usage_daily": 0.5, "usage_monthly": 3.0, **counters,
+        }  # fmt: skip
 
     def key(self) -> KeyInfo:
         return KeyInfo(label="k", **self.counters)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import random
 import statistics
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_a_usage_line_from_before_the_window_counts_for_the_answer_in_it(fill: F
 
 
 def test_requests_of_one_isolate_that_share_an_execution_id_need_a_line_each(fill: Fill) -> None:
-    one = {"execution_id": "isolate"}
+    one: dict[str, Any] = {"execution_id": "isolate"}
     reader = fill(answer(1, **one), answer(2, **one), answer(3, **one), usage(1, **one), usage(2, **one))
     found = readings.spend(reader, SCOPE, PATTERN, LATER)
     assert (found.successes, found.lines, found.missing) == (3, 2, 1)

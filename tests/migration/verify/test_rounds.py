@@ -177,7 +177,7 @@ def test_a_failure_is_named_once_with_its_log_line(stage: Scene) -> None:
 def test_an_options_case_delays_nothing(stage: Scene) -> None:
     """The criteria leave preflights out, so the gate must not wait for their rows."""
     preflight = {"name": "preflight", "function": "alpha", "auth": "none", "method": "OPTIONS"}
-    criteria = {"no_503": {}, "no_errors_in_logs": {}}
+    criteria: dict[str, dict[str, Any]] = {"no_503": {}, "no_errors_in_logs": {}}
     stage.settings = {**stage.settings, "smoke": [*CASES, preflight], "criteria": criteria}
     context = stage.context()
     began = context.clock.monotonic()

@@ -24,7 +24,9 @@ HOUR = timedelta(hours=1)
 def deployment(name: str, begins: int, how: str = "live", **more: Any) -> list[dict[str, Any]]:
     """Its two records, begun so many hours after noon and ended half an hour later."""
     at, end = (NOON + begins * HOUR).isoformat(), (NOON + begins * HOUR + HOUR / 2).isoformat()
-    intent = {"record": "intent", "kind": "deploy", "deployment": name, "at": at, "functions": [], "to": None}
+    intent: dict[str, Any] = {
+        "record": "intent", "kind": "deploy", "deployment": name, "at": at, "functions": [], "to": None,
+    }  # fmt: skip
     ended = {"record": "outcome", "deployment": name, "at": end, "outcome": how, "functions": []}
     gate = more.pop("gate", {})
     return [intent | more, ended | {"gate": gate}]

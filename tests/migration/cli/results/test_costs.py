@@ -9,7 +9,7 @@ from rich.console import Console
 
 from migration.cli.results.draw import draw
 
-EVENT = {
+EVENT: dict[str, Any] = {
     "id": "1", "timestamp": "2026-11-22T12:00:01.500000Z", "function": "generate-artifact", "level": "info",
     "message": "[req-000001] hello\n  world\n", "request_id": "req-000001", "status": None, "signals": [],
 }  # fmt: skip

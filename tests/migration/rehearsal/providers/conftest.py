@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 MODEL = "example/large-thinking"
-QUIET = {"gemini": {"pro": {}, "flash": {}, "image": {}}, "openrouter": {}}
+QUIET: dict[str, dict[str, Any]] = {"gemini": {"pro": {}, "flash": {}, "image": {}}, "openrouter": {}}
 
 
 class Asked:

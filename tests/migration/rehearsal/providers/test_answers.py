@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import deno
+import deno  # type: ignore[import-untyped]
 import pytest
 
 from migration.rehearsal.providers import answers

@@ -22,12 +22,13 @@ def test_programs_change_while_the_sandbox_runs(ask: Any) -> None:
 
 def test_a_bad_program_changes_nothing(ask: Any) -> None:
     asked = ask()
-    for bad in (
+    programs: tuple[Any, ...] = (
         {"openrouter": {"error_rate": {"soon": 1}}},
         {"openai": {}},
         {"openrouter": {"key": {"limits": 1}}},
         [],
-    ):
+    )
+    for bad in programs:
         answer = asked.client.post("/_sandbox/providers", json=bad)
         assert (answer.status_code, "not a fault program" in answer.text) == (400, True)
     assert asked.complete().status_code == 200
