@@ -39,6 +39,19 @@ def no_type_check(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr("migration.deploy.typecheck.TypeCheck", Unchecked)
 
 
+@pytest.fixture(autouse=True)
+def own_process_state() -> Iterator[None]:
+    """What a process keeps for one run, the words to mask and how commands are printed, does not reach another test."""
+    from migration.base import secrets_type
+    from migration.base.command import CURRENT
+
+    CURRENT.prefix, CURRENT.env = "inv", ""
+    before = dict(secrets_type._known)
+    yield
+    for value in [value for value in secrets_type._known if value not in before]:
+        del secrets_type._known[value]
+
+
 @pytest.fixture(scope="session")
 def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The server of the whole session; tests ask for `sandbox`."""
