@@ -22,7 +22,7 @@ from invoke.program import Program
 
 from migration import context as contexts
 from migration.base.clock import Clock
-from migration.base.command import Do, Step, Steps
+from migration.base.command import CURRENT, Do, Step, Steps
 from migration.base.finding import Finding
 from migration.base.progress import Observer
 from migration.cli import dispatch, verbs
@@ -63,6 +63,7 @@ class Typist:
 
     def sit_down(self) -> None:
         """The files as a person has them, and this process as their shell."""
+        CURRENT.env = "prod"  # as the verbs that are typed set it
         self.root.mkdir(exist_ok=True)
         self.config = self.clinic.settings()
         self.save()
