@@ -117,7 +117,7 @@ def _list(program: Program) -> None:
 def _misread(words: Sequence[str], verbs: Sequence[str]) -> _Mistake | None:
     """What Invoke parses without a complaint and the user did not mean."""
     if _SERVER in verbs[1:]:
-        text = f"{_SERVER} after {verbs[0]} is read as the verb. Nothing was run. For the environment use --env:"
+        text = f"{_SERVER} is also a verb and would run after {verbs[0]}. Nothing was run. Use --env:"
         return _Mistake(text, (inv(verbs[0], env=_SERVER),))
     for before, word in itertools.pairwise(words):
         if word in _INVOKES and not before.startswith("--"):
