@@ -1,0 +1,248 @@
+"""What a watch knows and finds. All of it is data that JSON can hold, since any clone may carry the watch on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Severity = Literal["critical", "warning"]
+# test: the betting test of a share. blackout: every answer failed. threshold: spend. fact: two equal readings.
+# no_data: log rows are late or lost. no_traffic: said, never delivered. action: what a rollback by itself did or why not.
+Kind = Literal["test", "blackout", "threshold", "fact", "no_data", "no_traffic", "action"]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that is wrong as of this round. The same `key` in the next round is the same alarm, still standing.
+
+    `cause` groups alarms of one cause, of which the worst is worth a message (`success_rate`, `no_503` and a blackout
+    of one function have the same). `bad` of `answers` failed since `since`, against the tolerable share `limit`; all
+    three are None or 0 where nothing was counted.
+    """
+
+    criterion: str
+    severity: Severity
+    since: datetime
+    summary: str
+    function: str = ""
+    kind: Kind = "test"
+    cause: str = ""
+    evidence: tuple[str, ...] = ()
+    bad: int = 0
+    answers: int = 0
+    limit: float | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.criterion}:{self.function}"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alarm as people are notified of it. `claimed` is the run that is sending it, since `claimed_at`.
+
+    `delivery`: pending until a notifier has taken it; `repeat`: it may have been sent before, under the same id.
+    """
+
+    id: str
+    alarm: Alarm
+    state: Literal["firing", "resolved"] = "firing"
+    delivery: Literal["pending", "sent", "inhibited"] = "pending"
+    changed_at: datetime | None = None
+    sent_at: datetime | None = None
+    claimed: str = ""
+    claimed_at: datetime | None = None
+    repeat: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class AlertBook:
+    """Every alert of one watch, and whether its end was announced."""
+
+    alerts: tuple[Alert, ...] = ()
+    heartbeat: Literal["", "pending", "sent"] = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class LookCounts:
+    """Answers of one function in one look, counted by the start of their request; `probes` of them were our own.
+
+    `refused` were the caller's fault and are not among `answers`.
+    """
+
+    answers: int = 0
+    failed: int = 0
+    unavailable: int = 0
+    slow: int = 0
+    with_errors: int = 0
+    successes: int = 0
+    without_cost: int = 0
+    too_expensive: int = 0
+    refused: int = 0
+    probes: int = 0
+
+
+@dataclass(frozen=True)
+class CriterionState:
+    """One criterion, of one function where it is about one.
+
+    `s`: the six sums of the betting test; `spent`: the weight used up; `until`: the end of the last closed look.
+    `bad` and `answers` are those of the look that is still open, `total_bad` and `total_answers` of all closed ones.
+    `since` is when it alarmed; `recent` the closed looks since then as (bad, answers). `alpha` is halved after each
+    resolved alarm.
+    """
+
+    criterion: str
+    limit: float
+    alpha: float
+    function: str = ""
+    s: tuple[float, ...] = (0.0,) * 6
+    spent: float = 0.0
+    until: datetime | None = None
+    bad: int = 0
+    answers: int = 0
+    looks: int = 0
+    total_bad: int = 0
+    total_answers: int = 0
+    since: datetime | None = None
+    since_bad: int = 0
+    since_answers: int = 0
+    recent: tuple[tuple[int, int], ...] = ()
+    alarms: int = 0
+    incomplete: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.criterion}/{self.function}" if self.function else self.criterion
+
+
+@dataclass(frozen=True)
+class FactState:
+    """A fact as read in the last rounds: `value` was equal `times` times running; `good` is whether it is as it was."""
+
+    name: str
+    value: str
+    good: bool
+    times: int
+    since: datetime
+    function: str = ""
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The run that carries the watch out; `at` is its last sign of life."""
+
+    id: str
+    who: str
+    at: datetime
+    host: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line for the live view and the record."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """What the sparklines show of one look; `p95` in seconds, None without a success."""
+
+    at: datetime
+    answers: int = 0
+    failed: int = 0
+    p95: float | None = None
+    probes: int = 0
+
+
+@dataclass(frozen=True)
+class WatchState:
+    """Everything that the next round needs, wherever it runs. `ended` says why the watch is over; empty while it runs.
+
+    `planned` and `every` are seconds. `cursor`: every look up to here was read. `lateness` counts rows by how many
+    minutes after the start of their request they were first seen, at most.
+    """
+
+    id: str
+    environment: str
+    deployment: str
+    revision: str
+    started: datetime
+    planned: float
+    every: float
+    alpha: float
+    cursor: datetime
+    criteria: tuple[CriterionState, ...] = ()
+    facts: tuple[FactState, ...] = ()
+    versions: Mapping[str, int] = field(default_factory=dict)
+    rounds: int = 0
+    round_at: datetime | None = None
+    stored_at: datetime | None = None
+    seen: Mapping[str, int] = field(default_factory=dict)
+    lateness: Mapping[str, int] = field(default_factory=dict)
+    late: int = 0
+    bytes_read: int = 0
+    spent: float | None = None
+    spend_at_start: float | None = None
+    points: tuple[Point, ...] = ()
+    events: tuple[Event, ...] = ()
+    functions: Mapping[str, LookCounts] = field(default_factory=dict)
+    alerts: AlertBook = AlertBook()
+    leader: Leader | None = None
+    auto_rollback: int = 0
+    acted: str = ""
+    probed_at: datetime | None = None
+    probe_cost: float = 0.0
+    ended: str = ""
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What one round found, before anybody is notified: the new state, and every alarm that stands now."""
+
+    state: WatchState
+    alarms: tuple[Alarm, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a message to people says beside the alarms: where, what is live, and what to type (as it is pasted)."""
+
+    environment: str
+    deployment: str
+    live: str
+    commands: tuple[str, ...] = ()
+    who: str = ""
+
+
+@dataclass(frozen=True)
+class RollbackEvidence:
+    """What decides whether a watch may roll back by itself. `past`: failed and all answers of the code that would be
+    live again, from the ledger; None where it was never measured.
+
+    `stood`: rounds for which the alarm has stood. `failed` of `answers` since the alarm, in the functions that the
+    deployment changed; `elsewhere`: unchanged functions that are not healthy in the same rounds. `obstacles`: a held
+    lock, a hold, drift, an interrupted deployment, each as a sentence. `old_provider`: what is wrong with it.
+    """
+
+    stood: int
+    wanted: int
+    failed: int
+    answers: int
+    past: tuple[int, int] | None
+    elsewhere: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    old_provider: tuple[str, ...] = ()
+    inconclusive: bool = False
+    acted: bool = False
+    changed: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
