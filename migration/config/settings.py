@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import field
 
+from migration.base.secrets_type import Secret
 from migration.config.builder import (
+    OPEN,
     Address,
     Amount,
     Count,
@@ -24,9 +26,12 @@ from migration.config.builder import (
     Slug,
     Span,
     above,
+    at_least,
     at_most,
+    below,
     filled,
     guess,
+    loopback,
 )
 from migration.config.cases import SmokeCase
 from migration.config.yamlfile import KeyPath
@@ -279,6 +284,66 @@ class Rollback(Section):
     scope: Literal["functions", "commit"] = "functions"
 
 
+# What a watch tests, and the largest share that may fail where `watch.tolerate` names none.
+TOLERATED = {
+    "success_rate": 0.01,
+    "no_503": 0.01,
+    "response_time": 0.05,
+    "no_errors_in_logs": 0.01,
+    "cost_logged": 0.01,
+    "cost_per_request": 0.05,
+    "unchanged": 0.01,
+}
+# Notifiers of Apprise that send over plain HTTP, and what they are called with TLS.
+_CLEAR = {"http": "https", "json": "jsons", "xml": "xmls", "form": "forms"}
+_NOTIFIER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/\s?#@]*@)?(\[[^\]\s]*\]|[^/\s?#:]*)[^\s]*")
+
+
+def _notifier(value: Secret) -> Secret:
+    """The URL of a notifier, as Apprise writes it. It holds a token, so no mistake shows it; what its service needs is
+    checked when a watch begins. https://github.com/caronc/apprise/wiki"""
+    text = value.reveal()
+    if OPEN in text:
+        return value
+    match = _NOTIFIER.fullmatch(text)
+    if not match:
+        raise ValueError('is not the URL of a notifier, such as "slack://…", best a ${NAME} from .env (not shown here)')
+    scheme, host = match[1].lower(), match[2].strip("[]")
+    if scheme in _CLEAR and not loopback(host):
+        secure = _CLEAR[scheme]
+        raise ValueError(f"should begin with {secure}://: alerts would travel in clear ({scheme}:// is for localhost)")
+    return value
+
+
+class AutoRollback(Section):
+    """`rounds`: for how many rounds an alarm must have stood."""
+
+    rounds: Positive = 3
+
+
+class WatchProbes(Section):
+    """Smoke cases with `probe: true`, sent every so often (seconds) while they cost no more than `max_cost` USD."""
+
+    every: Span = 1800.0
+    max_cost: Annotated[float, above(0)] = 1.0
+
+
+class WatchSettings(Section):
+    """`for`, `every` and `repeat` in seconds; `tolerate`: the largest share that may fail, by criterion."""
+
+    for_: Span = field(name="for", default=86400.0)
+    every: Annotated[Span, at_least(30)] = 300.0
+    notify: list[Annotated[Hidden, _notifier]] = []
+    repeat: Annotated[Span, at_least(300)] = 14400.0
+    tolerate: dict[str, Annotated[float, above(0), below(1)]] = {}
+    auto_rollback: AutoRollback = AutoRollback()
+    probes: WatchProbes | None = None
+
+    def limit(self, criterion: str) -> float:
+        """The largest share that may fail."""
+        return self.tolerate.get(criterion, TOLERATED[criterion])
+
+
 class Baseline(Section):
     """What a rehearsal must see of the code before the migration: by status, the least and most share of `calls`."""
 
@@ -308,7 +373,6 @@ class Rehearsal(Section):
 class Config(Section):
     inner = ("folder", "file")
     moved = {
-        "watch": "is not read by this version: remove it",
         "e2e": "is not read by this version: remove it",
         "provider": "is now providers: {NAME: {kind: openrouter, model: …, key: …}}, with migration.to: NAME",
     }
@@ -325,6 +389,7 @@ class Config(Section):
     soak: Soak = Soak()
     budget: Budget = Budget()
     rollback: Rollback = Rollback()
+    watch: WatchSettings = WatchSettings()
     rehearsal: Rehearsal = Rehearsal()
     folder: Path = Path()
     file: Path = Path("config.yaml")
@@ -346,7 +411,12 @@ class Config(Section):
             for path, name in used.items()
             if name is not None and name not in self.providers
         ]
-        return [*names, *self._unmeasurable()]
+        tested = [
+            (("watch", "tolerate", name), f"a watch tests no criterion of this name{guess(name, TOLERATED)}")
+            for name in self.watch.tolerate
+            if name not in TOLERATED
+        ]
+        return [*names, *self._unmeasurable(), *tested]
 
     def _unmeasurable(self) -> list[tuple[KeyPath, str]]:
         kind = self.target.kind if self.target else ""

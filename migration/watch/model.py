@@ -9,7 +9,8 @@ from typing import Literal
 
 Severity = Literal["critical", "warning"]
 # test: the betting test of a share. blackout: every answer failed. threshold: spend. fact: two equal readings.
-# no_data: log rows are late or lost. no_traffic: said, never delivered. action: what a rollback by itself did or why not.
+# no_data: log rows are late or lost. no_traffic: said, never delivered. action: what a rollback by itself did, or why
+# it did nothing.
 Kind = Literal["test", "blackout", "threshold", "fact", "no_data", "no_traffic", "action"]
 
 
@@ -40,31 +41,53 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class Alert:
-    """An alarm as people are notified of it. `claimed` is the run that is sending it, since `claimed_at`.
+class Message:
+    """What people are sent: all alarms of one deployment, the worst first. `id` stays the same at every try.
 
-    `delivery`: pending until a notifier has taken it; `repeat`: it may have been sent before, under the same id.
+    `waiting`: the notifiers that have not taken it yet; None: none was tried. `opened`: the run that may have begun to
+    send it; `repeat`: a notifier may have taken it before. `tries` counts rounds in which it was tried, `error` says
+    why the last one failed. `text` and `markdown` are empty once it was sent.
     """
 
     id: str
-    alarm: Alarm
-    state: Literal["firing", "resolved"] = "firing"
-    delivery: Literal["pending", "sent", "inhibited"] = "pending"
-    changed_at: datetime | None = None
-    sent_at: datetime | None = None
-    claimed: str = ""
-    claimed_at: datetime | None = None
+    at: datetime
+    kind: Literal["firing", "resolved", "repeat", "end", "test"]
+    severity: Severity | Literal["good"]
+    title: str
+    text: str = ""
+    markdown: str = ""
+    waiting: tuple[str, ...] | None = None
+    opened: str = ""
     repeat: bool = False
+    tries: int = 0
     error: str = ""
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Notified:
+    """An alarm that the last message named as firing."""
+
+    key: str
+    severity: Severity
+    since: datetime
+    summary: str
 
 
 @dataclass(frozen=True)
 class AlertBook:
-    """Every alert of one watch, and whether its end was announced."""
+    """What people were notified of, and what is still to be sent. `number` counts messages, `sent` are the last ones.
 
-    alerts: tuple[Alert, ...] = ()
-    heartbeat: Literal["", "pending", "sent"] = ""
+    `error` says which notifier failed in the last round; `ended`: the end of the watch was announced.
+    """
+
+    notified: tuple[Notified, ...] = ()
+    notified_at: datetime | None = None
+    number: int = 0
+    outbox: tuple[Message, ...] = ()
+    sent: tuple[Message, ...] = ()
     error: str = ""
+    ended: bool = False
 
 
 @dataclass(frozen=True)
