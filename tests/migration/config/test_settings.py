@@ -65,7 +65,9 @@ def watching(tmp_path: Path, text: str) -> WatchSettings:
     return load.load(tmp_path).watch
 
 
-@pytest.mark.parametrize("url", ["s3cr3t-nonsense", "slack:/T0ken123/B0x45678/s3cr3t", "://s3cr3t1234", "json://a b/s3cr3t12"])
+@pytest.mark.parametrize(
+    "url", ["s3cr3t-nonsense", "slack:/T0ken123/B0x45678/s3cr3t", "://s3cr3t1234", "json://a b/s3cr3t12"]
+)
 def test_malformed_notifier_is_not_shown(tmp_path: Path, url: str) -> None:
     """A URL of `watch.notify` holds a token: the mistake names its place, never its text."""
     with pytest.raises(ConfigError) as caught:
