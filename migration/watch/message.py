@@ -63,7 +63,8 @@ def body(
     blocks = [block for place, alarm in enumerate(firing) for block in _alarm(alarm, now, place < _DETAILED)]
     blocks += [Block(f"Of the same cause: {', '.join(sorted(_name(one) for one in muted))}")] if muted else []
     blocks += [Block(f"Resolved: {one.summary} (since {clock(one.since, now)})", "strong") for one in over]
-    return [*blocks, *ending(around, [step for alarm in firing for step in steps(alarm, around.environment)])]
+    typed = [step for alarm in firing for step in (*alarm.commands, *steps(alarm, around.environment))]
+    return [*blocks, *ending(around, typed)]
 
 
 def ending(around: Surroundings, first: Iterable[Step | str] = ()) -> list[Block]:

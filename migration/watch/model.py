@@ -20,7 +20,7 @@ class Alarm:
 
     `cause` groups alarms of one cause, of which the worst is worth a message (`success_rate`, `no_503` and a blackout
     of one function have the same). `bad` of `answers` failed since `since`, against the tolerable share `limit`; all
-    three are None or 0 where nothing was counted.
+    three are None or 0 where nothing was counted. `commands`: what to type, beside what its kind always suggests.
     """
 
     criterion: str
@@ -34,6 +34,7 @@ class Alarm:
     bad: int = 0
     answers: int = 0
     limit: float | None = None
+    commands: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
