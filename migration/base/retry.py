@@ -40,7 +40,8 @@ def repeatable(error: BaseException | None, effect: Effect = "read") -> bool:
 
 @dataclass(frozen=True)
 class Retry:
-    """Repeats a call within `attempts` and within `seconds`. Waits double from `first` to `longest` seconds.
+    """Repeats a call within `attempts` and within `seconds`. Waits double from `first` to `longest` seconds, and
+    are shortened by a random share of up to `jitter`, so that two who failed together do not come back together.
 
     `Retry-After` is obeyed where it fits into what is left of `seconds`, or of `later`, which counts for it alone and
     for any number of attempts; a longer one fails at once.
@@ -52,6 +53,12 @@ class Retry:
     first: float = 0.25
     longest: float = 4.0
     later: float = 0.0
+    jitter: float = 0.3
+
+    def backoff(self, attempt: int) -> float:
+        """Seconds to wait after failed attempt number `attempt` (from 1), where nobody names another time."""
+        doubled = self.first * 2.0 ** min(attempt - 1, 60)
+        return min(self.longest, doubled) * random.uniform(1 - self.jitter, 1.0)
 
     def pause(self, error: BaseException | None, attempt: int, effect: Effect = "read") -> float | None:
         """Seconds to wait after failed attempt number `attempt` (from 1); None when it must not be sent again."""
@@ -59,7 +66,7 @@ class Retry:
             return None
         if isinstance(error, ApiError) and error.retry_after is not None:
             return error.retry_after
-        return float(min(self.longest, self.first * 2 ** (attempt - 1))) * random.uniform(0.7, 1.0)
+        return self.backoff(attempt)
 
     def __call__(self, call: Callable[[], T], effect: Effect = "read") -> T:
         """The result of the first call that succeeds; the last error when none may follow."""

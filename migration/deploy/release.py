@@ -364,7 +364,7 @@ def activate(
             failpoint("activate.sent")
         state = _look_twice(context, answers, pace, error)
         tries += 1
-        pause = _pause(error, tries, pace)
+        pause = pace.policy.pause(error, tries, "same") if error else pace.policy.backoff(tries)
         patience = pace.limited if limited(error) else pace.activate
         if state.complete or state.foreign or pause is None or clock.monotonic() + pause > began + patience:
             return state
@@ -379,7 +379,7 @@ def await_live(context: Context, answers: Sequence[Mapping[str, Any]], pace: Pac
     while True:
         state = _look_twice(context, answers, pace)
         tries += 1
-        pause = pace.backoff(tries)
+        pause = pace.policy.backoff(tries)
         if state.complete or state.foreign or context.clock.monotonic() + pause > end:
             return state
         left = until(context.clock, end - context.clock.monotonic())
@@ -409,16 +409,6 @@ def _look_twice(
     except ServiceFailed:
         context.clock.sleep(pace.wait)
         return look(context, answers, error)
-
-
-def _pause(error: CutoverError | None, tries: int, pace: Pace) -> float | None:
-    """Seconds before the same PUT again; None when the platform refused it for good."""
-    if isinstance(error, ApiError):
-        if error.status not in (408, 425, 429) and error.status < 500:
-            return None
-        if error.retry_after is not None:
-            return error.retry_after
-    return pace.backoff(tries)
 
 
 def _as_ours(error: CutoverError | OSError) -> CutoverError:

@@ -1,9 +1,9 @@
-"""Staging: uploads that go live later. What may be sent again is decided here, and nowhere else."""
+"""Staging: uploads that go live later."""
 
 from __future__ import annotations
 
 import json
-import random
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from migration.base.command import Do, Step, inv, sh
 from migration.base.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
+from migration.base.retry import Retry
 from migration.clients.supabase_types import Function, Upload
 from migration.deploy.budget import RequestBudget, limited, until
 from migration.deploy.records import Journal
@@ -40,9 +41,10 @@ class Pace:
     wait: float = 0.5
     longest: float = 8.0
 
-    def backoff(self, tries: int) -> float:
-        """Seconds to wait after so many failed tries."""
-        return min(self.wait * 2.0 ** (tries - 1), self.longest)
+    @property
+    def policy(self) -> Retry:
+        """How long to wait before what may be repeated; the loops here bound it in time, not in tries."""
+        return Retry(attempts=sys.maxsize, first=self.wait, longest=self.longest)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Stager:
                 return send(self.after.get(wanted.slug, wanted))
             except (ApiError, Unreachable, Unknown) as error:
                 tries += 1
-                pause, later = self._pause(error, tries), limited(error)
+                pause, later = self.pace.policy.pause(error, tries, "same"), limited(error)
                 last = self.patience if later else end
                 if pause is None or self.stopped.is_set() or clock.monotonic() + pause > last:
                     raise
@@ -163,15 +165,6 @@ class Stager:
         end = self.context.clock.monotonic() + seconds
         while not self.stopped.is_set() and (left := end - self.context.clock.monotonic()) > 0:
             self.context.clock.sleep(min(left, 0.5))
-
-    def _pause(self, error: ServiceFailed, tries: int) -> float | None:
-        """Seconds until the next try, None for an error that another try does not change."""
-        again = isinstance(error, Unreachable | Unknown)
-        if isinstance(error, ApiError):
-            again = error.status in (408, 425, 429) or error.status >= 500
-            if again and error.retry_after is not None:
-                return error.retry_after
-        return self.pace.backoff(tries) * random.uniform(0.7, 1.0) if again else None
 
     def _post(self, wanted: FunctionSpec) -> Answer:
         try:

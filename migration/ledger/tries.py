@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import random
-
 from migration.base.clock import Clock
 from migration.base.errors import CutoverError
+from migration.base.retry import Retry
 from migration.git.refs import Raced
 
 FAILURES = 12  # in a row
+# Any part of the wait may be left out: racers who wait equally long meet again.
+_RACE = Retry(first=0.3, longest=2.0, jitter=1.0)
 
 
 class Tries:
@@ -47,4 +48,4 @@ class Tries:
 
     def pause(self) -> None:
         """Wait a random time, longer after each failure: up to 2 s."""
-        self.clock.sleep(random.uniform(0, 0.3 if self.count < 2 else min(0.1 * 2**self.count, 2.0)))
+        self.clock.sleep(_RACE.backoff(max(self.count, 1)))

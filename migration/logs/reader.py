@@ -13,9 +13,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from migration.base.clock import Clock
-from migration.base.errors import ApiError, ServiceFailed, Unknown, Unreachable
+from migration.base.errors import ApiError, ServiceFailed, Unknown
 from migration.base.limiter import RateLimiter
 from migration.base.progress import Observer
+from migration.base.retry import Retry, transient
 from migration.config import logsql
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 HOSTED_PER_MINUTE = 8  # users report 10 a minute and project: two are left to colleagues
 ATTEMPTS = 6
+LIMITED = 30.0  # seconds to wait after a 429 that names no time
 PATIENCE = 180.0  # seconds that one failing query is repeated, where the environment does not say
 _ENGINE = re.compile(r"\bCode: \d+\.|DB::Exception|not allowed")  # a query that fails like that fails again
+_RETRY = Retry(attempts=ATTEMPTS, first=1.0, longest=30.0)
 
 Row = dict[str, Any]
 
@@ -130,10 +133,13 @@ class LogReader:
             first, last = (start, at + MICROSECOND) if newest else (at, end)  # the engine skips what was read
 
     def _pause(self, error: ServiceFailed, attempt: int, deadline: float) -> None:
-        wait = _wait(error, attempt)
-        if wait is None or attempt == ATTEMPTS or self.clock.monotonic() + wait > deadline:
+        wait = _RETRY.pause(error, attempt) if passing(error) else None
+        limited = error if isinstance(error, ApiError) and error.status == 429 else None
+        if wait is not None and limited is not None and limited.retry_after is None:
+            wait = LIMITED
+        if wait is None or self.clock.monotonic() + wait > deadline:
             raise error
-        if isinstance(error, ApiError) and error.status == 429:
+        if limited is not None:
             self.budget.pause(wait)
             detail = f"retrying in {wait:.0f} s, then at most {self.budget.per_minute} queries a minute"
             self.observer.note(f"rate-limited by the logs API: {detail}")
@@ -143,21 +149,7 @@ class LogReader:
 
 def passing(error: ServiceFailed) -> bool:
     """Whether the same query may succeed later: overload and broken connections, not refusals and bad SQL."""
-    return _wait(error, 1) is not None
-
-
-def _wait(error: ServiceFailed, attempt: int) -> float | None:
-    """Seconds until the same query may be sent again; None when that would not help."""
-    backoff = float(min(30, 2 ** (attempt - 1)))
-    if isinstance(error, Unreachable | Unknown):
-        return backoff
-    if not isinstance(error, ApiError):
-        return None
-    if error.status == 429:
-        return error.retry_after if error.retry_after is not None else 30.0
-    if error.status < 500 or _ENGINE.search(error.body):
-        return None
-    return error.retry_after if error.retry_after is not None else backoff
+    return transient(error) and not (isinstance(error, ApiError) and _ENGINE.search(error.body))
 
 
 def windows(since: datetime, until: datetime, newest_first: bool = False) -> list[tuple[datetime, datetime]]:

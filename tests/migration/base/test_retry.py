@@ -89,3 +89,15 @@ def test_refusals_end_at_once(error: Exception) -> None:
 def test_lost_change_is_not_repeated() -> None:
     with pytest.raises(Unknown):
         Retry(VirtualClock())(failing(Unknown("sent")), "once")
+
+
+@pytest.mark.parametrize(("policy", "lower", "upper"), [
+    (Retry(first=0.25, longest=4.0), [0.175, 0.35, 0.7, 1.4, 2.8, 2.8], [0.25, 0.5, 1, 2, 4, 4]),
+    (Retry(first=0.3, longest=2.0, jitter=1.0), [0, 0, 0, 0, 0, 0], [0.3, 0.6, 1.2, 2, 2, 2]),
+])  # fmt: skip
+def test_backoff_doubles_to_the_longest(policy: Retry, lower: list[float], upper: list[float]) -> None:
+    """Each wait doubles up to `longest` and is shortened by at most the share `jitter`, for any attempt number."""
+    for attempt, (low, high) in enumerate(zip(lower, upper, strict=True), 1):
+        waits = [policy.backoff(attempt) for _ in range(50)]
+        assert low <= min(waits) and max(waits) <= high and len(set(waits)) > 1
+    assert policy.backoff(100_000) <= policy.longest
