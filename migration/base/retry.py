@@ -56,7 +56,7 @@ class Retry:
     jitter: float = 0.3
 
     def backoff(self, attempt: int) -> float:
-        """Seconds to wait after failed attempt number `attempt` (from 1), where nobody names another time."""
+        """Seconds to wait after failed attempt number `attempt` (from 1), where the answer names no time."""
         doubled = self.first * 2.0 ** min(attempt - 1, 60)
         return min(self.longest, doubled) * random.uniform(1 - self.jitter, 1.0)
 
