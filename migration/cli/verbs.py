@@ -281,4 +281,9 @@ def doctor(out: Output, env: str, fix: bool, yes: bool) -> DoctorResult:
 
     context = _context(out, env)
     confirm = (lambda what: agree(out, context, what, yes, inv("doctor", fix=True))) if fix else None
-    return phase.run(context, fix=confirm)
+    if not context.config.watch.notify:
+        return phase.run(context, fix=confirm)
+    from migration.watch.diagnose import NotifierCheck
+
+    check = NotifierCheck(context)
+    return phase.run(context, confirm, {"the notifiers": lambda _: check.find()}, list(check.offers()) if fix else ())

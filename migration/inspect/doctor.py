@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +51,15 @@ class DoctorResult:
         return 4 if any(each.kind in ("unmeasured", "logs", "unreachable") for each in self.findings) else 0
 
 
-def run(context: Context, fix: Confirm | None = None) -> DoctorResult:
-    """Examine the environment. With `fix`, apply the safe fixes, each after asking, and examine again."""
-    probes = dict(PROBES)
+def run(
+    context: Context, fix: Confirm | None = None, also: Mapping[str, Probe] | None = None,
+    offers: Sequence[Finding] = (),
+) -> DoctorResult:  # fmt: skip
+    """Examine the environment. With `fix`, apply the safe fixes, each after asking, and examine again.
+
+    `also` are probes of rooms above this one; `offers`, what `fix` asks about though nothing is wrong.
+    """
+    probes = {**PROBES, **(also or {})}
     if fix is None:
         with contextlib.suppress(CutoverError):  # a ledger that cannot be reached is a finding
             context.ledger.glance()
@@ -64,7 +70,8 @@ def run(context: Context, fix: Confirm | None = None) -> DoctorResult:
         return DoctorResult(tuple(found), tuple(probes))
     fixed = tuple(_apply(found, fix))
     left = examine(context, probes) if fixed else found
-    return DoctorResult(tuple(left), tuple(probes), fixed, _summary(fixed, left))
+    done = tuple(_apply(offers, fix))
+    return DoctorResult(tuple(left), tuple(probes), (*fixed, *done), _summary(fixed, left))
 
 
 def _summary(fixed: tuple[dict[str, Any], ...], left: list[Finding]) -> str:

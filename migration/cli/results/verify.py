@@ -119,7 +119,8 @@ def doctor(data: Data, canvas: Canvas) -> None:
         canvas.say(f"  evidence: {row['evidence']}")
         canvas.hint(row["fix"], "  ")
     for row in data["fixed"]:
-        canvas.say(f"{row['problem']}: {row['did']}" if "problem" in row else str(row["did"]), GOOD)
+        words = f"{row['problem']}: {row['did']}" if "problem" in row else str(row["did"])
+        canvas.say(words, BAD if str(row["did"]).startswith("failed:") else GOOD)
     if data.get("message"):
         canvas.say(data["message"])
     canvas.then(data)

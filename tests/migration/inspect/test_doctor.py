@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from migration.base.command import Do, chain, inv, sh, steps
 from migration.base.errors import CutoverError, Refused
@@ -169,6 +170,31 @@ def test_a_healthy_project_has_no_findings(sick: Clinic) -> None:
     found = doctor.run(sick.context())
     assert (found.findings, found.exit_code) == ((), 0)
     assert len(found.probes) == len(doctor.PROBES)
+    mended(sick)
+
+
+@mends()
+def test_fix_offers_a_test_message(sick: Clinic, typist: Typist, httpserver: HTTPServer) -> None:
+    """It is asked about, sent to every notifier, and said where it went, without the token; one that cannot be used is
+    a finding by its place in watch.notify."""
+    httpserver.expect_request("/t0ken-0123456789").respond_with_data("ok")
+    hook = f"json://127.0.0.1:{httpserver.port}/t0ken-0123456789"
+    typist.config["watch"] = {"notify": ["${ALERT_URL}"]}
+    typist.save()
+    typist.env(**sick.values(), ALERT_URL=hook)
+    assert typist.type(["inv", "doctor"]) == 0 and "test message" not in typist.said and not httpserver.log
+    assert typist.type(["inv", "doctor", "--fix"]) == 0
+    assert "watch.notify: sent a test message: JSON 1 (json://127.0.0.1) took it" in typist.said
+    assert "t0ken-0123456789" not in typist.said
+    assert ["PROD: test message" in request.get_data(as_text=True) for request, _ in httpserver.log] == [True]
+    httpserver.clear()  # now it answers 500
+    assert typist.type(["inv", "doctor", "--fix", "--yes"]) == 0 and "watch.notify: failed: " in typist.said
+    typist.env(**sick.values(), ALERT_URL="slack://t0ken-0123456789")
+    assert typist.type(["inv", "doctor"]) == 0
+    assert "warning: inv watch cannot notify anyone" in typist.said and "t0ken" not in typist.said
+    assert "watch.notify.0: Apprise knows no service of this URL" in typist.said
+    typist.env(**sick.values())
+    assert typist.type(["inv", "doctor"]) == 0 and "ALERT_URL is not set" in typist.said
     mended(sick)
 
 
