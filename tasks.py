@@ -88,6 +88,21 @@ def smoke(_: Context, case: str = "", junit: str = "", env: str = "local", json:
 
 @verb(
     changes=True,
+    headed="show the browser",
+    junit=JUNIT,
+    env="environment of config.yaml (default: local)",
+    **YES,
+    **JSON,
+)
+def e2e(
+    _: Context, yes: bool = False, headed: bool = False, junit: str = "", env: str = "local", json: bool = False
+) -> None:
+    """Drive the application as its users do, in a real browser."""
+    dispatch.run(verbs.e2e, json, env=env, yes=yes, headed=headed, junit=junit)
+
+
+@verb(
+    changes=True,
     max_requests="stop after this many requests",
     max_cost="stop at this many dollars",
     concurrency="requests sent at the same time",

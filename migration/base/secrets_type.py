@@ -51,6 +51,13 @@ def mask(text: str) -> str:
     return text
 
 
+def found(text: str) -> list[str]:
+    """What `mask` would replace in the text, the longest first."""
+    known = [form for form in _known if form in text]
+    looks = [match.group() for pattern in _PATTERNS for match in pattern.finditer(text)]
+    return sorted({*known, *looks}, key=len, reverse=True)
+
+
 def spare(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child that needs none of our secrets: without every variable that holds a known one."""
     return {name: value for name, value in environment.items() if not any(form in value for form in _known)}

@@ -49,6 +49,24 @@ def write_checks(path: Path, result: Any) -> None:
     _write(path, junit("checks", map(_check, result.criteria)))
 
 
+def write_e2e(path: Path, result: Any) -> None:
+    """The file for a run in the browser: a testcase a step, and one for each problem that belongs to no failed step."""
+    own = {one.step for one in result.problems}
+    steps = [_step(one, [p for p in result.problems if p.step == one.number]) for one in result.steps]
+    failed = {one.number for one in result.steps if one.ok is False}
+    others = [Case(f"{one.kind} {n}", "e2e.watched", 0.0, "fail", str(one)) for n, one in enumerate(result.problems, 1)
+              if one.step not in failed]  # fmt: skip
+    late = [Case(call.function, "e2e.logs", 0.0, "error", call.unproven) for call in result.unproven] if not own else []
+    _write(path, junit("e2e", [*steps, *others, *late]))
+
+
+def _step(step: Any, problems: list[Any]) -> Case:
+    outcome: Any = {True: "pass", False: "fail", None: "skipped"}[step.ok]
+    message = "an earlier step failed" if step.ok is None else step.problem
+    detail = [step.cause, *(str(one) for one in problems), *step.there, step.screenshot]
+    return Case(f"{step.number} {step.name}", "e2e", step.seconds, outcome, message, "\n".join(filter(None, detail)))
+
+
 def _smoke(case: Any) -> Case:
     outcome: Any = "pass" if case.ok else "skipped" if case.skipped else "fail"
     message = case.skipped or "; ".join(str(failure) for failure in case.failures)

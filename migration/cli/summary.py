@@ -47,6 +47,20 @@ def _smoke(data: Data) -> str:
     return _section(title, _table(("", "case", "function", "status", "seconds", "what failed"), rows))
 
 
+def _e2e(data: Data) -> str:
+    steps = data["steps"]
+    good = sum(step["ok"] is True for step in steps)
+    rows = [["" if step["ok"] is None else _mark(step["ok"]), step["name"], _seconds(step["seconds"]), step["problem"]]
+            for step in steps]  # fmt: skip
+    others = [[one["label"], one["message"]] for one in data["problems"]]
+    title = f"{_mark(good == len(steps) and not others)} In the browser: {good} of {len(steps)} steps passed"
+    tables = [
+        _table(("", "step", "seconds", "what failed"), rows),
+        *([_table(("problem", ""), others)] if others else []),
+    ]
+    return _section(title, "\n".join(tables))
+
+
 def _failure(failure: Any) -> str:
     if not isinstance(failure, Mapping):
         return str(failure)
@@ -96,7 +110,13 @@ def _version(row: Any) -> str:
     return "absent" if number is None else f"v{number}"
 
 
-_WRITERS: dict[str, Callable[[Data], str]] = {"deploy": _deploy, "smoke": _smoke, "soak": _soak, "checks": _checks}
+_WRITERS: dict[str, Callable[[Data], str]] = {
+    "deploy": _deploy,
+    "smoke": _smoke,
+    "e2e": _e2e,
+    "soak": _soak,
+    "checks": _checks,
+}
 
 
 def _section(title: str, *parts: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from migration.costs.report import CostReport
     from migration.deploy.plan import Plan
     from migration.deploy.result import DeployResult
+    from migration.e2e.result import E2eResult
     from migration.inspect.doctor import DoctorResult
     from migration.inspect.history import HistoryResult, UnlockResult
     from migration.inspect.status import StatusResult
@@ -166,6 +167,22 @@ def smoke(out: Output, env: str, case: str, junit: str) -> SmokeResult:
     if junit:
         files.write_smoke(Path(junit), result)
     summary.write("smoke", result)
+    return result
+
+
+def e2e(out: Output, env: str, yes: bool, headed: bool, junit: str) -> E2eResult:
+    from migration.cli import junit as files
+    from migration.cli import summary
+    from migration.e2e import e2e as phase
+
+    context = _context(out, env)
+    again = inv("e2e", headed=headed, junit=junit)
+    options = phase.E2eOptions(headed, confirm=lambda what: agree(out, context, what, yes, again))
+    result = phase.run(context, options)
+    for path in filter(None, (junit, f"{result.folder}/junit.xml")):
+        files.write_e2e(Path(path), result)
+    phase.record(context, result)
+    summary.write("e2e", result)
     return result
 
 

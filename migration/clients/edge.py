@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from migration.base.command import Do, inv
 from migration.base.errors import ApiError, ConfigError, ServiceFailed
@@ -17,6 +19,7 @@ from . import reading
 from .http import Answer, Http
 
 Auth = Literal["none", "anon", "user"]
+_FUNCTION = re.compile(r"/functions/v1/([A-Za-z][\w-]*)")
 
 
 def header_forms(auth: Auth | Secret, anon: Secret | None) -> dict[str, str]:
@@ -75,7 +78,18 @@ class Purpose(Enum):
         "branch for it",
         "repeated until the new version answers in every region, for up to `gate.within`",
     )
+    E2E = Sending(
+        "e2e",
+        "nothing itself: what the page calls while the steps of `e2e` drive it in a browser",
+        "the steps once; the dollars of those that cost money are shown and confirmed first",
+    )
     REHEARSAL = Sending("rehearse", "the smoke cases and a soak, on the sandbox alone", "production receives nothing")
+
+
+def called(url: str) -> str:
+    """The slug of the function that an address belongs to, on whatever host; empty for any other address."""
+    found = _FUNCTION.match(urlsplit(url).path)
+    return found[1] if found else ""
 
 
 class Edge:

@@ -211,7 +211,10 @@ def keys(kind: type[Section]) -> dict[str, tuple[str, Any, bool]]:
     fields, written = kind.__struct_fields__, kind.__struct_encode_fields__
     needed = fields[: len(fields) - len(kind.__struct_defaults__)]
     known = zip(written, fields, strict=True)
-    return {key: (name, kind.__annotations__[name], name in needed) for key, name in known if name not in kind.inner}
+    kinds = {
+        name: each for base in reversed(kind.__mro__) for name, each in vars(base).get("__annotations__", {}).items()
+    }
+    return {key: (name, kinds[name], name in needed) for key, name in known if name not in kind.inner}
 
 
 def _simple(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:

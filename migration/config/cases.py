@@ -90,6 +90,11 @@ class Capture(Section):
     matches: Regex | None = None
 
 
+class User(Section):
+    email: Hidden
+    password: Hidden
+
+
 class SmokeCase(Section):
     name: Filled
     function: Slug

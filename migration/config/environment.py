@@ -46,7 +46,10 @@ class ProviderAccess:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a verb acts. `anon_key`, the user and the keys of `providers` are those that belong to it."""
+    """Where a verb acts. `anon_key`, the user and the keys of `providers` are those that belong to it.
+
+    `site`: where the sandbox serves the front end.
+    """
 
     name: str
     url: str
@@ -61,6 +64,7 @@ class Environment:
     providers: dict[str, ProviderAccess] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)
     logs: LogSettings = field(default_factory=LogSettings)
+    site: str | None = None
 
     @property
     def log_queries(self) -> int | None:
@@ -99,6 +103,7 @@ def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
         user_password=Secret(running["user_password"]),
         providers={key: _stand_in(key, settings, running) for key, settings in config.providers.items()},
         secrets={key: _local(config, settings, running) for key, settings in config.secrets.items()},
+        site=running.get("site"),
     )
 
 

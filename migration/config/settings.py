@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import field
 
 from migration.base.secrets_type import Secret
+from migration.config.browser import E2e
 from migration.config.builder import (
     OPEN,
     Address,
@@ -33,7 +34,7 @@ from migration.config.builder import (
     guess,
     loopback,
 )
-from migration.config.cases import SmokeCase
+from migration.config.cases import SmokeCase, User
 from migration.config.yamlfile import KeyPath
 
 
@@ -89,11 +90,6 @@ class App(Section):
         branch = f"refs/heads/{self.branch}"
         if f"{branch}/".startswith(f"{self.ledger}/") or self.ledger.startswith(f"{branch}/"):
             raise ValueError(f"ledger {self.ledger} is in the way of the branch {self.branch}")
-
-
-class User(Section):
-    email: Hidden
-    password: Hidden
 
 
 class Auth(Section):
@@ -203,6 +199,7 @@ class Gate(Section):
     regions: list[str] = []
     marker: Marker | None = None
     inconclusive: Literal["keep", "restore"] = "keep"
+    e2e: bool = False
 
 
 class CriterionSettings(Section):
@@ -362,6 +359,7 @@ class Rehearsal(Section):
     keys: dict[str, list[str]] = {}
     providers: dict[str, Any] = {}
     hosts: dict[str, Any] = {}
+    site: Any = None
     deno: str | None = None
     variables: dict[str, str | int] = {}
     database: Any = None
@@ -373,7 +371,6 @@ class Rehearsal(Section):
 class Config(Section):
     inner = ("folder", "file")
     moved = {
-        "e2e": "is not read by this version: remove it",
         "provider": "is now providers: {NAME: {kind: openrouter, model: …, key: …}}, with migration.to: NAME",
     }
     migration: Migration
@@ -390,6 +387,7 @@ class Config(Section):
     budget: Budget = Budget()
     rollback: Rollback = Rollback()
     watch: WatchSettings = WatchSettings()
+    e2e: E2e | None = None
     rehearsal: Rehearsal = Rehearsal()
     folder: Path = Path()
     file: Path = Path("config.yaml")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote
 OPERATIONS = (
     "project", "list", "get", "body", "stage", "deploy", "activate", "update", "delete",
     "secrets_list", "secrets_set", "secrets_unset", "logs", "edge", "auth", "rest", "openrouter", "gemini",
-    "host", "route",
+    "host", "route", "site",
 )  # fmt: skip
 
 _PROJECT = re.compile(r"/v1/projects/([^/]+)(/.*)?")
@@ -42,7 +42,9 @@ def operation(method: str, path: str, query: Mapping[str, list[str]]) -> tuple[s
         if path.startswith(prefix):
             return name, None
     inside = _PROJECT.fullmatch(path)
-    return _management(method, (inside[2] or "").rstrip("/"), query) if inside else ("other", None)
+    if inside:
+        return _management(method, (inside[2] or "").rstrip("/"), query)
+    return ("site", path) if method == "GET" and not path.startswith(("/v1/", "/v0/", "/_")) else ("other", None)
 
 
 def query_of(raw: bytes) -> dict[str, list[str]]:

@@ -208,11 +208,17 @@ def info(sandbox: Sandbox) -> dict[str, Any]:
         "port": urlsplit(sandbox.url).port,
         "api_url": sandbox.url,
         "url": sandbox.url,
+        "site": _site(sandbox),
         "folder": str(sandbox.folder),
         "profile": str(sandbox.folder / PROFILE),
         "app": str(sandbox.folder / "app"),
         **identity,
     }
+
+
+def _site(sandbox: Sandbox) -> str | None:
+    """Where the front end is: another origin than the project's, as in production. None without one."""
+    return f"http://localhost:{urlsplit(sandbox.url).port}/" if sandbox.settings.get("site") else None
 
 
 def forget(folder: Path) -> None:

@@ -109,7 +109,8 @@ def _differ(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> l
 
 def described(running: Running) -> dict[str, Any]:
     """What `inv sandbox` says, with the lines that point the real CLI at it."""
-    keys = ("api_url", "url", "access_token", "project_ref", "profile", "anon_key", "user_email", "user_password")
+    keys = ("api_url", "url", "site", "access_token", "project_ref", "profile", "anon_key", "user_email",
+            "user_password")  # fmt: skip
     found = {key: running.info[key] for key in keys}
     exports = {
         "SUPABASE_PROFILE": found["profile"],

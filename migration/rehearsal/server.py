@@ -24,7 +24,7 @@ from migration.base.command import CURRENT, Do, started
 from migration.base.errors import Refused
 from migration.source import deno
 
-from . import auth, gateway, hosts, logs_api, providers, running, serving
+from . import auth, gateway, hosts, logs_api, providers, running, serving, site
 from . import identity as identities
 from .control import Control
 from .faults import FaultBox, PartFaults
@@ -82,7 +82,7 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
         exception_handlers={404: unknown, 405: unknown},
     )
     tokens = {**own.tokens, identity.access_token: None}
-    guarded = Guard(app, identity.project_ref, tokens, own.rate_limit, own.rate_seconds)
+    guarded = Guard(site.OpenServices(app), identity.project_ref, tokens, own.rate_limit, own.rate_seconds)
     return Wire(guarded, faults, history, own.latency, down, identity.access_token), sandbox
 
 
@@ -140,7 +140,7 @@ def given(identity: Identity, settings: Mapping[str, Any]) -> dict[str, str]:
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """Every route that is not the Management API's own or `/_sandbox`. Refused for a wrong fault program."""
     try:
-        return [each for part in (logs_api, providers, hosts, gateway, auth) for each in part.routes(sandbox)]
+        return [each for part in (logs_api, providers, hosts, gateway, auth, site) for each in part.routes(sandbox)]
     except BadProgram as error:
         raise Refused(f"rehearsal.providers: {error}") from None
 

@@ -26,7 +26,8 @@ def _rehearse(data: Data, canvas: Canvas) -> None:
 
 def _sandbox(data: Data, canvas: Canvas) -> None:
     canvas.say("The sandbox is running. Ctrl-C stops it; its state is kept.", GOOD)
-    canvas.table([[name, str(data[name])] for name in ("url", "project_ref", "app")], "what", "where")
+    names = {"url": "project", "site": "page", "project_ref": "project_ref", "app": "app"}
+    canvas.table([[label, str(data[name])] for name, label in names.items() if data.get(name)], "what", "where")
     canvas.say("In another terminal:")
     for verb in ("plan", "deploy", "smoke"):
         canvas.hint(inv(verb, env="sandbox"), "  ")
@@ -55,6 +56,7 @@ _DRAWERS: dict[str, Callable[[Data, Canvas], None]] = {
     "history": deploy.history,
     "secret": verify.secret,
     "smoke": verify.smoke,
+    "e2e": verify.e2e,
     "soak": verify.soak,
     "checks": verify.checks,
     "doctor": verify.doctor,

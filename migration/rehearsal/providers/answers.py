@@ -16,6 +16,7 @@ COMPONENTS = Path(__file__).parent / "components"
 KINDS = (
     ("counter", "Counter", ("counter", "increment")),
     ("todo", "Todo List", ("todo", "to-do", "task list")),
+    ("weather", "Weather Dashboard", ("weather", "forecast")),
     ("timer", "Stopwatch", ("timer", "stopwatch", "clock")),
     ("calculator", "Calculator", ("calculator", "calculate")),
     ("form", "Contact Form", ("form", "contact", "sign up")),

@@ -84,6 +84,22 @@ def test_guests_reach_artifact_functions_alone(tree: str, trees: Path) -> None:
 def test_nothing_comes_from_outside(tree: str, trees: Path) -> None:
     """The functions import each other's files only; the tests use nothing but Deno's built-in modules."""
     for path, text in files(trees / tree).items():
+        if path.startswith("web/"):
+            continue
         named = re.findall(r"""(?:\bfrom|\bimport)\s*\(?\s*["'`]([^"'`]+)""", text.decode())
         outside = [name for name in named if not name.startswith(("./", "../"))]
         assert set(outside) <= ({"node:assert/strict"} if "/tests/" in path else set()), path
+
+
+def test_page_loads_nothing_from_a_network(trees: Path) -> None:
+    """React, the compiler, Tailwind and the font lie beside the page, each with its licence."""
+    web = trees / "before" / "web"
+    licences = (web / "vendor" / "LICENSES.md").read_text(encoding="utf-8")
+    assert {path.name for path in (web / "vendor").iterdir()} - {"LICENSES.md"} == set(
+        re.findall(r"^\| `([\w.-]+)` \|", licences, re.MULTILINE)
+    )
+    for path in web.glob("*.*"):
+        assert not re.search(r"""(?:src|href|import|url)\s*[=(]?\s*["'(]https?:""", path.read_text(encoding="utf-8")), (
+            path
+        )
+    assert sum(path.stat().st_size for path in web.rglob("*")) < 800_000

@@ -34,7 +34,7 @@ BASE = "/v1/projects/abcdefghijklmnopqrst"
         ("POST", "/auth/v1/token", "", ("auth", None)),
         ("POST", "/_openrouter/api/v1/chat/completions", "", ("openrouter", None)),
         ("GET", "/_sandbox/health", "", ("control", None)),
-        ("GET", "/favicon.ico", "", ("other", None)),
+        ("GET", "/favicon.ico", "", ("site", "/favicon.ico")),
         ("GET", "/v1/projects", "", ("other", None)),
     ],
 )

@@ -28,6 +28,7 @@ interface Failure {
 }
 
 interface Completion {
+  model?: string;
   choices?: {
     finish_reason?: string | null;
     message?: { content?: string | { text?: string }[] | null } | null;
@@ -75,6 +76,7 @@ async function complete(key: string, messages: Message[], left: number, log: Log
   const { answer, text } = await send(key, messages, Math.min(left, setting("OPENROUTER_TIMEOUT_MS", 60_000)));
   const body = parse(text);
   // Tokens of a useless answer are billed like any other: log them before judging the answer.
+  if (body?.model) log.info(`🧠 Answered by ${body.model}`);
   if (body?.usage) logUsage(body.usage, log);
   if (!answer.ok) throw refused(answer.status, body?.error, answer.headers.get("Retry-After"));
   return contentOf(body);

@@ -1,0 +1,1 @@
+"""The application as its users drive it, in a real browser."""

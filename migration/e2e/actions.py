@@ -1,0 +1,326 @@
+"""Carries out one step. A step that does not come true within its time raises StepFailure, in a plain sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from msgspec import UNSET
+
+from migration.base.command import AGAIN, Do, inv
+from migration.base.errors import ConfigError, Failed, Unreachable
+from migration.base.secrets_type import Secret, mask
+from migration.config.browser import Evaluate, Expect, Fill, Locator, Press, Screenshot, SignIn, Step, Wait, Whole
+from migration.e2e import locate, pictures, privacy
+from migration.e2e.result import Kind
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+POLL = 100  # milliseconds between two looks
+_HOPELESS = re.compile(r"net::ERR_(CONNECTION_REFUSED|NAME_NOT_RESOLVED|ADDRESS_UNREACHABLE|INTERNET_DISCONNECTED)")
+
+
+class StepFailure(Failed):
+    """What was looked for, what was there instead, and of what kind the failure is. The run makes a result of it."""
+
+    def __init__(self, kind: Kind, message: str, looked_for: str = "", there: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.kind: Kind = kind
+        self.looked_for = looked_for
+        self.there = there
+
+
+@dataclass
+class Stage:
+    """The page and what the steps need: where it is, who signs in, and the pictures taken so far.
+
+    `hopeless` says whether waiting longer makes no sense: a call failed, and nothing is under way any more.
+    """
+
+    page: Page
+    url: str
+    unique: str
+    email: Secret | None = None
+    password: Secret | None = None
+    hopeless: Callable[[], bool] = lambda: False
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+def perform(stage: Stage, step: Step, timeout: float) -> None:
+    """StepFailure when it does not come true in `timeout` seconds; Unreachable where nothing answers at the page."""
+    _DO[step.action](stage, getattr(step, step.action), timeout)
+
+
+def _goto(stage: Stage, path: str, timeout: float) -> None:
+    from playwright.sync_api import Error
+    from playwright.sync_api import TimeoutError as Late
+
+    address = urljoin(stage.url if stage.url.endswith("/") else f"{stage.url}/", path.lstrip("/") or ".")
+    try:
+        answer = stage.page.goto(address, wait_until="domcontentloaded", timeout=timeout * 1000)
+    except Late:
+        raise StepFailure("slow", f"{address} did not load within {timeout:g}s", address) from None
+    except Error as error:
+        if _HOPELESS.search(str(error)):
+            raise Unreachable(f"Nothing answers at {address}.", Do("start the front end"), AGAIN) from None
+        raise StepFailure("failed_requests", f"{address}: {_first(error)}", address) from None
+    if answer is not None and answer.status >= 400:
+        kind: Kind = "unavailable" if answer.status == 503 else "failed_requests"
+        raise StepFailure(kind, f"{address} answered {answer.status}", address)
+
+
+def _sign_in(stage: Stage, form: SignIn, timeout: float) -> None:
+    email = form.user.email if form.user else stage.email
+    password = form.user.password if form.user else stage.password
+    if email is None or password is None:
+        raise ConfigError("a step of e2e signs in, and auth.user is not set", Do("set auth.user"), inv("init"))
+    if form.open:
+        _click(stage, form.open, timeout)
+    _typed(stage, form.email, email.reveal(), timeout)
+    _typed(stage, form.password, password.reveal(), timeout)
+    _click(stage, form.submit, timeout)
+    if form.until:
+        _shown(stage, form.until, timeout)
+
+
+def _fill(stage: Stage, field: Fill, timeout: float) -> None:
+    text = field.secret.reveal() if field.secret else (field.value or "").replace("{{unique}}", stage.unique)
+    _typed(stage, field, text, timeout)
+
+
+def _typed(stage: Stage, locator: Locator, text: str, timeout: float) -> None:
+    _shown(stage, locator, timeout)
+    with _translated(stage, locator, "filled", timeout):
+        locate.element(stage.page, locator).fill(text, timeout=timeout * 1000)
+
+
+def _click(stage: Stage, locator: Locator, timeout: float) -> None:
+    _shown(stage, locator, timeout)
+    with _translated(stage, locator, "clicked", timeout):
+        locate.element(stage.page, locator).click(timeout=timeout * 1000)
+
+
+def _press(stage: Stage, press: Press, timeout: float) -> None:
+    if press.at is None:
+        stage.page.keyboard.press(press.key)
+        return
+    _shown(stage, press.at, timeout)
+    with _translated(stage, press.at, "typed at", timeout):
+        locate.element(stage.page, press.at).press(press.key, timeout=timeout * 1000)
+
+
+def _wait(stage: Stage, wait: Wait, timeout: float) -> None:
+    if wait.seconds is not None:
+        stage.page.wait_for_timeout(wait.seconds * 1000)
+    elif wait.gone:
+        _expect(stage, Expect(**_finder(wait), absent=True), timeout)
+    else:
+        _shown(stage, wait, timeout)
+
+
+def _expect(stage: Stage, expect: Expect, timeout: float) -> None:
+    """Looks again and again: pages change while they are looked at."""
+    reason = _until(stage, lambda: _lacks(stage.page, expect), timeout)
+    if reason is None:
+        return
+    kind, why = reason
+    raise _failure(stage, expect, kind, why)
+
+
+def _evaluate(stage: Stage, evaluate: Evaluate, timeout: float) -> None:
+    from playwright.sync_api import Error
+
+    script = f"""async () => {{ const it = ({evaluate.script});
+      return {{ value: (typeof it === "function" ? await it() : await it) ?? null }}; }}"""
+    try:
+        frame: Any = stage.page
+        if evaluate.frame is not None:
+            frame = (
+                locate.frame_element(stage.page, evaluate.frame).element_handle(timeout=timeout * 1000).content_frame()
+            )
+        found = frame.wait_for_function(script, timeout=timeout * 1000).json_value()["value"]
+    except Error as error:
+        raise StepFailure("expectation", f"the script did not run: {_first(error)}", evaluate.script) from None
+    wanted = True if evaluate.equals is UNSET else evaluate.equals
+    if (not found) if evaluate.equals is UNSET else (found != wanted):
+        got, words = (mask(json.dumps(each, ensure_ascii=False))[:200] for each in (found, wanted))
+        raise StepFailure("expectation", f"the script gave {got}, expected {words}", evaluate.script)
+
+
+def _screenshot(stage: Stage, shot: Screenshot, timeout: float) -> None:
+    """Taken again until it shows something, and something else than the picture it must differ from."""
+    locator = shot.of or Whole(frame=shot.frame)
+
+    def lacks() -> tuple[Kind, str] | None:
+        target = _target(stage.page, shot)
+        if target is not None and not target.is_visible():
+            return "not_found", "not there"
+        data = privacy.screenshot(stage.page, of=target, timeout=timeout * 1000)
+        stage.pictures[shot.called] = data
+        return _flaw(stage, shot, data)
+
+    reason = _until(stage, lacks, timeout)
+    if reason is not None:
+        raise _failure(stage, locator, *reason)
+
+
+def _flaw(stage: Stage, shot: Screenshot, data: bytes) -> tuple[Kind, str] | None:
+    if pictures.blank(data):
+        return "blank", "blank"
+    if shot.differs_from and pictures.difference(data, stage.pictures[shot.differs_from]) < pictures.LEAST_CHANGE:
+        return "unchanged", f"the same picture as {shot.differs_from}"
+    if shot.like:
+        share = pictures.difference(data, stage.pictures[shot.like])
+        if share >= pictures.LEAST_CHANGE:
+            return "expectation", f"{share:.1%} of its pixels differ from {shot.like}"
+    return None
+
+
+def _target(page: Page, shot: Screenshot) -> Any:
+    if shot.of:
+        return locate.element(page, shot.of)
+    return locate.frame_element(page, shot.frame) if shot.frame else None
+
+
+_DO: dict[str, Callable[[Stage, Any, float], None]] = {
+    "goto": _goto,
+    "sign_in": _sign_in,
+    "fill": _fill,
+    "click": _click,
+    "press": _press,
+    "wait": _wait,
+    "expect": _expect,
+    "evaluate": _evaluate,
+    "screenshot": _screenshot,
+}
+
+
+# Looking, and what was there instead
+
+
+def _until(stage: Stage, lacks: Callable[[], tuple[Kind, str] | None], timeout: float) -> tuple[Kind, str] | None:
+    """None as soon as nothing lacks, else the last reason when the time is over or waiting is hopeless."""
+    from playwright.sync_api import Error
+
+    waited = 0.0
+    reason: tuple[Kind, str] | None
+    while True:
+        began = _now()
+        try:
+            reason = lacks()
+        except Error as error:
+            reason = "expectation", _first(error)
+        if reason is None or waited >= timeout or stage.hopeless():
+            return reason
+        stage.page.wait_for_timeout(POLL)
+        waited += _now() - began
+
+
+def _shown(stage: Stage, locator: Locator, timeout: float) -> None:
+    """Wait until the element can be seen."""
+    _expect(stage, Expect(**_finder(locator)), timeout)
+
+
+def _lacks(page: Page, expect: Expect) -> tuple[Kind, str] | None:
+    """What is not yet as expected; None when everything is."""
+    found = locate.all_of(page, expect)
+    count = found.count()
+    if expect.absent:
+        return ("expectation", "still there") if any(one.is_visible() for one in found.all()) else None
+    if expect.count is not None and count != expect.count:
+        return "expectation", f"found {count} of them, expected {expect.count}"
+    if count == 0:
+        return None if expect.count == 0 else ("not_found", "not there")
+    one = locate.element(page, expect)
+    if expect.text is not None and expect.nth is None:  # a text may also stand in a hidden place
+        one = next((each for each in found.all() if each.is_visible()), one)
+    elif count > 1 and expect.nth is None and expect.count is None:
+        return "expectation", f"{count} elements fit: nth says which one is meant"
+    if not one.is_visible():
+        return "not_found", "there, and hidden"
+    return _content(page, expect, one)
+
+
+def _content(page: Page, expect: Expect, one: Any) -> tuple[Kind, str] | None:
+    text = str(one.inner_text()) if expect.texts or expect.matches else ""
+    missing = [wanted for wanted in expect.texts if wanted not in text]
+    if missing:
+        return "expectation", f'does not contain "{missing[0]}": "{mask(_short(text))}"'
+    if expect.matches and not re.search(expect.matches, text):
+        return "expectation", f'does not match {expect.matches}: "{mask(_short(text))}"'
+    if expect.value is not None and one.input_value() != expect.value:
+        return "expectation", f'holds "{mask(_short(one.input_value()))}", not "{expect.value}"'
+    if expect.rendered:
+        target = locate.frame_element(page, expect.frame) if expect.frame and not expect.finders else one
+        if pictures.blank(bytes(target.screenshot(animations="disabled"))):
+            return "blank", "blank"
+    return None
+
+
+def _failure(stage: Stage, locator: Locator, kind: Kind, why: str) -> StepFailure:
+    """The sentence. What is missing in a frame that shows nothing at all is blank, not missing."""
+    page, name = stage.page, str(locator)
+    if kind == "not_found" and locator.frame and _frame_blank(page, locator.frame):
+        kind, why = "blank", f'the frame "{locator.frame}" is blank'
+        return StepFailure(kind, f"{name} is not there: {why}", name, locate.around(page, locator))
+    others = locate.alike(page, locator) if kind == "not_found" else ""
+    instead = f"; there is {others}" if others else ""
+    return StepFailure(kind, f"{name}: {why}{instead}", name, locate.around(page, locator))
+
+
+def _frame_blank(page: Page, name: str) -> bool:
+    from playwright.sync_api import Error
+
+    with contextlib.suppress(Error):
+        frame = locate.frame_element(page, name)
+        return bool(frame.is_visible()) and pictures.blank(bytes(frame.screenshot(timeout=2000)))
+    return False
+
+
+class _translated:
+    """Playwright's refusal of an element that is there, in our words: disabled, or covered by another one."""
+
+    def __init__(self, stage: Stage, locator: Locator, done: str, timeout: float) -> None:
+        self._stage, self._locator, self._done, self._timeout = stage, locator, done, timeout
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        from playwright.sync_api import Error
+
+        if not isinstance(error, Error):
+            return
+        text = str(error)
+        covered = re.search(r"<[^\n]{1,80}> (?:from [^\n]*? )?intercepts pointer events", text)
+        why = "it is disabled" if "not enabled" in text else "another element covers it" if covered else _first(error)
+        message = f"could not be {self._done} within {self._timeout:g}s: {why}"
+        raise _failure(self._stage, self._locator, "expectation", message) from None
+
+
+def _finder(locator: Locator) -> dict[str, Any]:
+    names = ("role", "name", "text", "label", "placeholder", "test_id", "selector", "exact", "nth", "frame")
+    return {name: getattr(locator, name) for name in names}
+
+
+def _first(error: Exception) -> str:
+    """The first line of Playwright's words, without the name of its method."""
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return mask(re.sub(r"^[A-Za-z]+\.[a-z_]+: ", "", line))[:200]
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 120 else f"{flat[:120]}…"
+
+
+def _now() -> float:
+    import time
+
+    return time.monotonic()

@@ -1,0 +1,114 @@
+"""From a locator of config.yaml to elements of the page, and what was there where nothing was found."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from migration.base.secrets_type import mask
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from migration.config.browser import Locator
+
+_AROUND = 12  # lines of the accessible tree
+_SOON = 1000  # milliseconds
+
+
+def element(page: Page, locator: Locator) -> Any:
+    """Playwright's locator for it: evaluated anew at each use, strict about there being one."""
+    return _nth(_found(_scope(page, locator.frame), locator), locator)
+
+
+def all_of(page: Page, locator: Locator) -> Any:
+    """The same for every element that it finds."""
+    return _found(_scope(page, locator.frame), locator)
+
+
+def frame_element(page: Page, name: str) -> Any:
+    """The element of the frame with this title or name."""
+    quoted = json.dumps(name)
+    return page.locator(f"iframe[title={quoted}], iframe[name={quoted}]").first
+
+
+def around(page: Page, locator: Locator) -> tuple[str, ...]:
+    """The accessible tree around the place where the element was looked for: the lines most like it, and their
+    surroundings. Masked; empty where the page cannot be read."""
+    from playwright.sync_api import Error
+
+    try:
+        tree = str(_scope(page, locator.frame).locator("body").aria_snapshot(timeout=_SOON))
+    except Error:
+        return (f'there is no frame "{locator.frame}"',) if locator.frame and not _framed(page, locator.frame) else ()
+    lines = [mask(line) for line in tree.splitlines()]
+    middle = _closest(lines, locator)
+    start = max(0, min(middle - _AROUND // 2, len(lines) - _AROUND))
+    cut = lines[start : start + _AROUND]
+    return (*(["…"] if start else []), *cut, *(["…"] if start + _AROUND < len(lines) else []))
+
+
+def alike(page: Page, locator: Locator) -> str:
+    """The names of the elements of the same role, for a button that was renamed: `"Repair", "Send"`."""
+    from playwright.sync_api import Error
+
+    if locator.role is None:
+        return ""
+    try:
+        tree = str(_scope(page, locator.frame).locator("body").aria_snapshot(timeout=_SOON))
+    except Error:
+        return ""
+    names = re.findall(rf'^\s*- {locator.role} "((?:[^"\\]|\\.)*)"', tree, re.MULTILINE)
+    return ", ".join(f'"{mask(name)}"' for name in dict.fromkeys(names[:8]))
+
+
+def _scope(page: Page, frame: str | None) -> Any:
+    if frame is None:
+        return page
+    quoted = json.dumps(frame)
+    return page.frame_locator(f"iframe[title={quoted}], iframe[name={quoted}]").first
+
+
+def _framed(page: Page, name: str) -> bool:
+    return bool(frame_element(page, name).count())
+
+
+def _found(scope: Any, locator: Locator) -> Any:
+    exact = locator.exact
+    match next(iter(locator.finders), ""):
+        case "role":
+            return scope.get_by_role(locator.role, name=locator.name, exact=exact) if locator.name is not None else (
+                scope.get_by_role(locator.role)
+            )  # fmt: skip
+        case "text":
+            return scope.get_by_text(locator.text, exact=exact)
+        case "label":
+            return scope.get_by_label(locator.label, exact=exact)
+        case "placeholder":
+            return scope.get_by_placeholder(locator.placeholder, exact=exact)
+        case "test_id":
+            return scope.get_by_test_id(locator.test_id)
+        case "selector":
+            return scope.locator(locator.selector)
+    return scope.locator("body")
+
+
+def _nth(found: Any, locator: Locator) -> Any:
+    if locator.nth is not None:
+        return found.nth(locator.nth)
+    return found.first if locator.text is not None else found
+
+
+def _closest(lines: list[str], locator: Locator) -> int:
+    """The line most like what was looked for."""
+    kind = next(iter(locator.finders), "role")
+    wanted = f"{locator.role or ''} {locator.name or getattr(locator, kind) or ''}".strip().lower()
+
+    def likeness(line: str) -> float:
+        bare = re.sub(r'[-":\[\]]', "", line).strip().lower()
+        same = bare.startswith(locator.role) if locator.role else False
+        return difflib.SequenceMatcher(None, wanted, bare).ratio() + same
+
+    return max(range(len(lines)), key=lambda n: likeness(lines[n]), default=0)
