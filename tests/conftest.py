@@ -46,10 +46,12 @@ def own_process_state() -> Iterator[None]:
     from migration.base.command import CURRENT
 
     CURRENT.prefix, CURRENT.env = "inv", ""
-    before = dict(secrets_type._known)
+    known, words = dict(secrets_type._known), dict(secrets_type._words)
     yield
-    for value in [value for value in secrets_type._known if value not in before]:
+    for value in [value for value in secrets_type._known if value not in known]:
         del secrets_type._known[value]
+    for value in [value for value in secrets_type._words if value not in words]:
+        del secrets_type._words[value]
 
 
 @pytest.fixture(scope="session")

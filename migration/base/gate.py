@@ -8,8 +8,13 @@ from migration.base.secrets_type import mask
 
 # Control characters of C0 and C1, and those that change the direction of text; a tab and a line break may stay.
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-# https://docs.github.com/actions/reference/workflow-commands-for-github-actions: a line that begins so is obeyed.
-_WORKFLOW = re.compile(r"^(\s*)(::|##\[)", re.MULTILINE)
+# Commands to a CI server. GitHub obeys `::name::` where a line begins so, after spaces, and our own tables and wrapped
+# lines begin with whatever word comes next; `##[name]` (GitHub) and `##vso[…]` (Azure) are found anywhere in a line.
+# https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs (TryParse, TryParseV2)
+# https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Sdk/CommandPlugin.cs
+ANYWHERE = re.compile(r"##(?=\w*\[)")
+_WORKFLOW = re.compile(rf"(?<!\S)::|{ANYWHERE.pattern}")
+_LONG = 80  # characters of a word that a table may break in two, so that a line begins inside it
 
 
 def gate(text: str) -> str:
@@ -18,7 +23,14 @@ def gate(text: str) -> str:
     Whatever crops a text does so afterwards: half a secret would not be recognised.
     """
     shown = CONTROLS.sub(_written, mask(text).replace("\r\n", "\n"))
-    return _WORKFLOW.sub(lambda found: f"{found[1]}{found[2][0]} {found[2][1:]}", shown)
+    return _long_words(_WORKFLOW.sub(lambda found: f"{found[0][0]} {found[0][1:]}", shown))
+
+
+def _long_words(text: str) -> str:
+    if len(text) < _LONG or "::" not in text:
+        return text
+    words = re.split(r"(\s+)", text)
+    return "".join(word.replace("::", ": :") if len(word) >= _LONG else word for word in words)
 
 
 def _written(found: re.Match[str]) -> str:

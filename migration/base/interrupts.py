@@ -6,6 +6,7 @@ and says what was left.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from types import FrameType
 
 from migration.base.command import Step, lines
 from migration.base.errors import Interrupted
+from migration.base.gate import gate
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -60,8 +62,10 @@ def left() -> Left:
 def _receive(number: int, _frame: FrameType | None) -> None:
     name = signal.Signals(number).name
     if _state.received:
-        sys.stderr.write("\n".join(["", _state.left.message, *lines(_state.left.steps), ""]))
-        sys.stderr.flush()
+        shown = [gate(text).replace("\n", "\\n") for text in (_state.left.message, *lines(_state.left.steps))]
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # a closed stream, or one that is being written to
+            sys.stderr.write("\n".join(["", *shown, ""]))
+            sys.stderr.flush()
         os._exit(_state.left.exit_code)
     _state.received = name
     raise Interrupted(name)

@@ -12,7 +12,10 @@ from urllib.parse import quote, quote_plus
 
 MASK = "[REDACTED]"
 _MIN = 8
+_WEAK = 20  # from so many letters on, words are a passphrase
+_ORDINARY = re.compile(r"[A-Z]?[a-z]+([-_. ][A-Z]?[a-z]+)*|[A-Z]+([-_. ][A-Z]+)*|\d{1,9}")
 _known: dict[str, None] = {}
+_words: dict[str, re.Pattern[str]] = {}
 _PATTERNS = (
     re.compile(r"sbp_(?:oauth_|v0_)?[a-f0-9]{40}"),
     re.compile(r"sb_secret_[A-Za-z0-9_-]{16,}"),
@@ -27,8 +30,15 @@ _PATTERNS = (
 
 
 def register(value: str) -> None:
-    """Remember a value and its URL, JSON and base64 forms, so that `mask` finds it."""
+    """Remember a value and its URL, JSON and base64 forms, so that `mask` finds it.
+
+    An ordinary word (`generate`, `generate-artifact`) is masked only where it stands as a value, in quotes or after
+    `=`: anywhere else its mask would make messages unreadable, and say which word it is.
+    """
     if len(value) < _MIN or value in _known:
+        return
+    if len(value) < _WEAK and _ORDINARY.fullmatch(value):
+        _words[value] = re.compile(rf"(?<=[\"'=]){re.escape(value)}(?=[\"'&\s]|\Z)")
         return
     raw = value.encode()
     forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]}
@@ -46,6 +56,9 @@ def mask(text: str) -> str:
     for form in sorted(_known, key=len, reverse=True):
         if form in text:
             text = text.replace(form, MASK)
+    for word, pattern in _words.items():
+        if word in text:
+            text = pattern.sub(MASK, text)
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)
     return text
@@ -60,7 +73,8 @@ def found(text: str) -> list[str]:
 
 def spare(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child that needs none of our secrets: without every variable that holds a known one."""
-    return {name: value for name, value in environment.items() if not any(form in value for form in _known)}
+    ours = {name for name, value in environment.items() if value in _words or any(form in value for form in _known)}
+    return {name: value for name, value in environment.items() if name not in ours}
 
 
 class Secret:

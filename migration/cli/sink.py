@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from migration.base.gate import CONTROLS, gate
+from migration.base.gate import ANYWHERE, CONTROLS, gate
 from migration.base.plain import plain
 from migration.base.secrets_type import mask
 
@@ -64,4 +64,5 @@ def _timed(data: Any) -> Any:
 def one_line(value: Any) -> str:
     """One JSON object in one line, without a raw control character."""
     text = json.dumps(_timed(plain(value)), ensure_ascii=False, default=str)
+    text = ANYWHERE.sub(r"#\\u0023", text)
     return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)

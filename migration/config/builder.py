@@ -18,6 +18,7 @@ import msgspec
 
 from migration.base import durations
 from migration.base.errors import Refused
+from migration.base.filename import PATTERN
 from migration.base.secrets_type import Secret
 from migration.config.yamlfile import KeyPath
 
@@ -27,6 +28,7 @@ Rule = Callable[[Any], Any]
 OPEN, CLOSE = "\ue000", "\ue001"
 NOT_TEXT = "should be text, got "
 _SHOWN = 60  # characters of a value
+_NAME = 60  # characters of an environment's name
 _ADDRESS = re.compile(r"https?://([\w.{}-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 _NO_REF = re.compile(r"^[-/.]|[/.]$|\.\.|//|/\.|@\{|\.lock(/|$)|[\x00-\x20\x7f~^:?*\[\\]")
 _NAMES = {
@@ -162,8 +164,9 @@ def _ref(value: str) -> str:
 
 def _place(value: str) -> str:
     """An environment's name, which becomes a part of git refs, of paths and of the commands that we print."""
-    if not re.fullmatch(r"\w[\w.-]*", value) or _NO_REF.search(value):
-        raise ValueError("an environment's name takes letters, digits, - and _: it names a git ref (refs/cutover/…)")
+    if len(value) > _NAME or not re.fullmatch(PATTERN, value) or _NO_REF.search(value):
+        words = f"an environment's name takes letters (A to Z), digits, - and _, at most {_NAME}"
+        raise ValueError(f"{words}: it names a git ref (refs/cutover/…) and files")
     return value
 
 

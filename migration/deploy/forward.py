@@ -16,7 +16,7 @@ from migration.clients.supabase_types import Function
 from migration.deploy import drift, hold
 from migration.deploy.hold import Hold, lift_command
 from migration.deploy.recovery import Recovery
-from migration.ledger.deployments import UNDONE, History, agrees
+from migration.ledger.deployments import UNDONE, History, agrees, closed
 from migration.source import reader, scope
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def steps(context: Context, situation: Situation) -> tuple[Step, ...]:
 
 
 def git_half(history: History) -> tuple[Step, ...]:
-    """What makes git agree with a restore; empty where it agrees."""
+    """What makes git agree with a restore; empty where it agrees, or never can."""
     newest = history.newest
-    if newest is None or newest.outcome not in (*UNDONE, "restored") or agrees(newest.revert):
+    if newest is None or newest.outcome not in (*UNDONE, "restored") or closed(newest.revert):
         return ()
     record = newest.revert or {}
     if record.get("state") == "review":

@@ -216,7 +216,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
             *_ledger_notes(context),
             *_pending(pending, holder),
             *sql.notes(files, unknown),
-            *_notes(items, base, known is not None),
+            *_notes(context, items, base, known is not None),
             *_gate(context, items),
         ),
         history=now.history,
@@ -447,18 +447,24 @@ def _hold(context: Context, history: History, head: str, changing: Sequence[Plan
     return found.as_json() if found else None
 
 
-def _notes(items: Sequence[PlanItem], base: str, known: bool) -> list[str]:
-    notes = (
-        [f"The base revision {base[:12]} is not in this clone; {sh('git', 'fetch', '--unshallow')} brings it."]
-        if base and not known
-        else []
-    )
+def _notes(context: Context, items: Sequence[PlanItem], base: str, known: bool) -> list[str]:
+    absent = base and not known and context.repository.revision(base) is None
+    notes = [f"The base revision {base[:12]} {_lacking(context)}"] if absent else []
     if not base and any(item.live is not None for item in items):
         notes.append("The ledger is empty and app.base is not set: only downloads can be restored.")
     for item in items:
         if item.lost:
             notes.append(f"{item.slug} cannot be restored: {item.lost}.")
     return notes
+
+
+def _lacking(context: Context) -> str:
+    """Why a revision is not here, after the remote was asked for it, and what that means."""
+    if context.repository.shallow():
+        return f"is not in this clone; {sh('git', 'fetch', '--unshallow')} brings it."
+    if context.ledger.outage:
+        return "is not in this clone, and its git remote does not answer."
+    return "is no longer in git: what is live is restored from its snapshot, and a rollback cannot revert in git."
 
 
 def _present(context: Context, reading: _Reading) -> dict[str, Source | Refused]:

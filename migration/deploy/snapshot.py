@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from migration.base.command import inv
+from migration.base.command import Do, inv
 from migration.base.errors import CutoverError, Refused
 from migration.base.parallel import every
 from migration.clients.supabase_types import Function
@@ -82,22 +82,58 @@ def restorer(context: Context, deployment: Deployment, slugs: Iterable[str]) -> 
     wanted = [slug for slug in slugs if (change := deployment.change(slug)) and change.before]
     kinds = {slug: deployment.snapshots.get(slug, {}).get("restorable", "no") for slug in wanted}
     from_git = [slug for slug in wanted if kinds[slug] == "git"]
-    base = deployment.base_revision
-    found = reader.reader(context).at(base, from_git) if from_git else {}
+    found = _from_git(context, deployment.base_revision, from_git) if from_git else {}
     for slug in wanted:
-        if kinds[slug] == "snapshot":
-            found[slug] = snapshots.stored(context, deployment.snapshots[slug]["digest"])
-        _proven(deployment, slug, found.get(slug))
+        if kinds[slug] == "snapshot" or slug not in found:
+            found |= _kept(context, deployment, slug, strict=kinds[slug] == "snapshot")
+        _proven(context, deployment, slug, found.get(slug))
     return found
 
 
-def _proven(deployment: Deployment, slug: str, found: Source | None) -> None:
+def _from_git(context: Context, base: str, slugs: list[str]) -> dict[str, Source]:
+    """The sources at base; nothing where git no longer has that commit."""
+    own = reader.reader(context)
+    own.bring(base)
+    if context.repository.revision(base) is None and not context.repository.shallow() and not context.ledger.outage:
+        return {}
+    return own.at(base, slugs)
+
+
+def _kept(context: Context, deployment: Deployment, slug: str, strict: bool) -> dict[str, Source]:
+    """The snapshot of what was live, from the ledger's remote or as this machine once downloaded it; else the checkout,
+    where that has the very same source. `strict`: there must be one, so that its absence is an error."""
     change = deployment.change(slug)
-    recorded = change.before.get("source_digest") if change and change.before else None
+    before = (change.before if change else None) or {}
+    digest = str(deployment.snapshots.get(slug, {}).get("digest") or before.get("snapshot_digest") or "")
+    try:
+        return {slug: snapshots.stored(context, digest)}
+    except Refused:
+        local = snapshots.downloaded(context, slug, before, digest)
+        now = local or reader.reader(context).at(context.repository.head(), [slug]).get(slug)
+        if now is not None and (local or now.digest == before.get("source_digest")):
+            return {slug: now}
+        if strict:
+            raise
+        return {}
+
+
+def _proven(context: Context, deployment: Deployment, slug: str, found: Source | None) -> None:
+    change = deployment.change(slug)
+    before = (change.before if change else None) or {}
+    recorded = before.get("source_digest")
+    downloaded = found is not None and found.digest == before.get("snapshot_digest")
     if found is None and deployment.kind == "rollback":
         text = f"{slug}: the rollback {deployment.id} took that code back. Only git has it: deploy a commit with it."
         raise Refused(text, inv("deploy", lift_hold="why it is good now"))
-    if found is None or (recorded and found.digest != recorded):
+    if found is None and context.repository.revision(deployment.base_revision) is None:
+        text = f"{slug}: the source that was live before {deployment.id} cannot be found: commit "
+        text += (
+            f"{deployment.base_revision[:9]}, which had it, is no longer in git, and no snapshot of it was kept here."
+        )
+        raise Refused(
+            text, Do("check out a commit with the code that is wanted, and deploy it:"), inv("plan", diff=True)
+        )
+    if found is None or (recorded and found.digest != recorded and not downloaded):
         what = "cannot be found" if found is None else "differs from the recorded digest"
         raise Refused(f"{slug}: the source that was live before {deployment.id} {what}.", inv("status"))
 

@@ -17,7 +17,7 @@ from migration.base.secrets_type import mask
 from migration.git import revert
 from migration.git.giterrors import translate
 from migration.git.repository import Repository
-from migration.git.revert import TRAILER, RevertCommit, RevertRange
+from migration.git.revert import TRAILER, Gone, RevertCommit, RevertRange
 
 TRIES = 5
 AGAIN = inv("rollback")
@@ -48,7 +48,8 @@ class RevertResult:
 
     `state`: `pushed` to the branch · `review`: pushed to `branch` for a pull request · `local`: committed and kept on
     the local `branch` · `already`: the branch has the former files · `nothing`: the range changed none of the files ·
-    `conflict`, `impossible`: nothing was committed. `commit` is where the former files are; None when nowhere.
+    `conflict`, `impossible`: nothing was committed · `lost`: nothing was, and never can be: a commit of the range is
+    no longer in git. `commit` is where the former files are; None when nowhere.
     `revert` is the commit to revert in order to roll forward, empty when it is not known.
     """
 
@@ -81,10 +82,12 @@ class RevertResult:
 
 
 def run(repository: Repository, wanted: RevertRange, branch: RevertBranch, state: Path) -> RevertResult:
-    """Revert and push, again on the new tip when the branch moved meanwhile. Raises nothing but signals."""
+    """Revert and push, again on the new tip when the branch moved meanwhile. Raises nothing but Gone and signals."""
     work = _Publication(repository, wanted, branch)
     try:
         return work.run(state)
+    except Gone:
+        raise
     except NoBranch as error:
         return RevertResult("impossible", error.message, steps=(*error.steps, branch.again))
     except CutoverError as error:

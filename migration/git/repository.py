@@ -25,7 +25,7 @@ from migration.git.process import Done
 NETWORK = 30.0  # seconds for a command that talks to a remote
 SILENT = 8.0  # seconds for the next ones of its kind, once the remote has left one without an answer
 FETCH = 4  # bringing objects may take this many times as long
-_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+WHOLE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 HISTORY = 600.0  # seconds to bring the history of every branch
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Cutover",
@@ -183,7 +183,7 @@ class Repository:
 
     def obtain(self, remote: str, commit: str) -> bool:
         """Have one commit here, asking the remote if need be; a shallow clone gets no more history than it must."""
-        if self.revision(commit) is None and _ID.fullmatch(commit):
+        if self.revision(commit) is None and WHOLE.fullmatch(commit):
             with contextlib.suppress(CutoverError):
                 self.fetch(remote, commit, options=["--depth=1"] if self.shallow() else [])
         if self.revision(commit) is None:

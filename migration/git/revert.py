@@ -13,11 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migration.base.command import AGAIN, Step
-from migration.base.errors import CutoverError, Refused, ServiceFailed
+from migration.base.errors import CutoverError, Refused, ServiceFailed, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.numbers import count
-from migration.git.giterrors import translate
-from migration.git.repository import AUTHOR, QUIET, Repository
+from migration.git.giterrors import Denied, TimedOut, translate
+from migration.git.repository import AUTHOR, QUIET, WHOLE, Repository
+
+
+class Gone(Refused):
+    """git no longer has a commit: neither this clone nor any branch of its remote, which answered. It was force-pushed
+    away, or its branch was deleted, and git collects such commits. `.data["commit"]` is its id."""
+
 
 TRAILER = "Cutover-Rollback"
 SEARCHED = 200  # the newest commits that touch the files; an older revert is not found
@@ -52,7 +58,8 @@ class RevertCommit:
 
 
 def have(repository: Repository, remote: str | None, commits: Sequence[str], parents: bool = False) -> None:
-    """Bring these commits into this clone, with their parents if wanted. Refused when the remote does not give them.
+    """Bring these commits into this clone, with their parents if wanted. Refused when the remote does not give them,
+    Gone when it answers and no longer has one.
 
     The boundary commit of a shallow clone looks like a first commit: reverting it would delete every file.
     """
@@ -66,9 +73,30 @@ def have(repository: Repository, remote: str | None, commits: Sequence[str], par
     except ServiceFailed as error:
         text = f"The commits to revert are not in this clone. {error.message}"
         raise Refused(text, *how_to_fetch(repository)) from error
+    if not repository.shallow() and (gone := [commit for commit in commits if not _by_id(repository, remote, commit)]):
+        raise lost(gone[0])
     if missing := _missing(repository, commits, parents):
         text = f"Commit {missing[0][:9]}{' or its parent' * parents} is not in this clone. Nothing was reverted."
         raise Refused(text, *how_to_fetch(repository))
+
+
+def lost(commit: str) -> Gone:
+    """The error for a commit that git no longer has."""
+    return Gone(f"Commit {commit[:9]} is no longer in git: no branch holds it (force-pushed away?).", commit=commit)
+
+
+def _by_id(repository: Repository, remote: str | None, commit: str) -> bool:
+    """Whether the commit is here, or its remote still gives it by its id, though no branch holds it (GitHub keeps such
+    commits for months). Refused where the remote did not answer that question."""
+    if repository.revision(commit) is None and remote and WHOLE.fullmatch(commit):
+        try:
+            repository.fetch(remote, commit)
+        except (Unreachable, TimedOut, Denied) as error:
+            text = f"Commit {commit[:9]} is not in this clone. {error.message}"
+            raise Refused(text, *how_to_fetch(repository)) from error
+        except CutoverError:
+            pass  # "not our ref": the remote does not have it, or gives none that no branch holds
+    return repository.revision(commit) is not None
 
 
 def how_to_fetch(repository: Repository) -> tuple[Step, ...]:

@@ -345,6 +345,11 @@ def agrees(revert: Record | None) -> bool:
     return revert is not None and revert.get("state", "pushed") in ("pushed", "already", "nothing")
 
 
+def closed(revert: Record | None) -> bool:
+    """Whether nothing is left to do for the git half: the branch agrees, or git no longer has the commit to revert."""
+    return agrees(revert) or (revert is not None and revert.get("state") == "lost")
+
+
 def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
     """The deployments that a rollback takes back, newest first: all that were live after its `to`."""
     return tuple(history.undone_by(history.place(rollback.id), rollback.to))

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from migration.base import interrupts
-from migration.base.command import Do, Step
+from migration.base.command import Do, Step, inv
 from migration.base.errors import CutoverError
 from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function
 from migration.deploy import forward
 from migration.git import publish
 from migration.git.publish import AGAIN, RevertBranch, RevertResult
-from migration.git.revert import have
+from migration.git.revert import Gone, have
 from migration.ledger.deployments import Record
 from migration.rollback.plan import RollbackOptions, RollbackPlan
 from migration.source import reader, scope, snapshots
@@ -67,20 +67,43 @@ class GitHalf:
         return ended.record()
 
     def _revert(self) -> RevertResult:
-        plan, context = self.plan, self.context
+        context = self.context
         if context.ledger.offline:
             return self._offline()
         branch = RevertBranch(scope.remote(context), context.config.app.branch, self.options.push, AGAIN)
         try:
-            base = plan.target.base if _recorded(plan) else self._base(branch)
-            if isinstance(base, RevertResult):
-                return base
-            whole = self.options.whole(context.config.rollback.scope)
-            wanted = scope.of(context, base, plan.revision, plan.target.slugs, plan.live, self.carrier, whole)
+            return self._reverted(branch)
+        except Gone as error:
+            return self._lost(branch, error)
         except CutoverError as error:
             return RevertResult("impossible", error.message, steps=(*error.steps, AGAIN))
+
+    def _reverted(self, branch: RevertBranch) -> RevertResult:
+        plan, context = self.plan, self.context
+        base = plan.target.base if _recorded(plan) else self._base(branch)
+        if isinstance(base, RevertResult):
+            return base
+        whole = self.options.whole(context.config.rollback.scope)
+        wanted = scope.of(context, base, plan.revision, plan.target.slugs, plan.live, self.carrier, whole)
         self.notes += [f"{path} stays: {slug} is live with its new text." for path, slug in wanted.shared.items()]
         return publish.run(context.repository, wanted.range, branch, context.state)
+
+    def _lost(self, branch: RevertBranch, gone: Gone) -> RevertResult:
+        """git can never revert a commit that it no longer has. Where the branch does not hold what is live again, that
+        is named once, and left to people."""
+        context, slugs = self.context, self.plan.target.slugs
+        try:
+            tip = publish.tip(context.repository, branch)
+            wrong = _wrong(context, tip, slugs, {one.slug: one for one in context.supabase.functions()})
+        except CutoverError as error:
+            return RevertResult("impossible", f"{gone.message} {error.message}", steps=(*error.steps, AGAIN))
+        if not wrong:
+            text = f"Git needs no revert: {branch.branch} already holds what is live again. {gone.message}"
+            return RevertResult("already", text, tip, branch.branch)
+        names = ", ".join(wrong)
+        text = f"Git is not reverted, and cannot be. {gone.message} {branch.branch} differs from what is live again: "
+        steps = (Do(f"to make git agree, commit the live code of {names}; it differs so:"), inv("plan", diff=True))
+        return RevertResult("lost", f"{text}{names}.", steps=steps)
 
     def _offline(self) -> RevertResult:
         """The remote did not answer: the next rollback pushes the queued records, then does this half."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import glob
 import json
 import posixpath
 import tempfile
@@ -45,6 +46,27 @@ def download(context: Context, function: Function) -> Body:
         durable.write(path, json.dumps(_plain(body)).encode(), sync=False)
         _prune(path.parent)
     return body
+
+
+def downloaded(context: Context, slug: str, before: Mapping[str, Any], digest: str) -> Source | None:
+    """What this machine downloaded of a version that was live, if it is that snapshot; `before` is its record."""
+    parts = filename(slug, "The function"), filename(str(before.get("function_id") or "-"), "The function id")
+    folder = context.state / "bodies" / context.supabase.ref
+    for path in folder.glob(f"{glob.escape('-'.join(parts))}-{int(before.get('version') or 0)}-*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            live = from_body(_body(json.loads(path.read_bytes())), _as_it_was(slug, before))
+            found = next(
+                (each for each in (live, usable(live, context.state)[0]) if each and each.digest == digest), None
+            )
+            if found is not None:
+                return found
+    return None
+
+
+def _as_it_was(slug: str, before: Mapping[str, Any]) -> Function:
+    """A function as a deployment's record has it."""
+    own = {name: before.get(name) for name in ("verify_jwt", "entrypoint_path", "import_map_path", "version")}
+    return Function.of({**own, "id": str(before.get("function_id")), "slug": slug, "status": "ACTIVE"})
 
 
 def _plain(body: Body) -> dict[str, Any]:

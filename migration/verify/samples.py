@@ -26,7 +26,8 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class Sample:
-    """One answer: `ok`: it met every expectation. `artifact`: it held a valid one (None: the case expects none)."""
+    """One answer: `ok`: it met every expectation. `artifact`: it held a valid one (None: the case expects none).
+    `cause` of a failure, where it has a type: unreachable, or the code in the answer, in small letters."""
 
     at: datetime
     function: str
@@ -37,6 +38,7 @@ class Sample:
     artifact: bool | None = None
     execution: str = ""
     detail: str = ""
+    cause: str = ""
 
     @property
     def delivered(self) -> bool:

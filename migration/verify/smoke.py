@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from migration.base import parallel
 from migration.base.command import inv
-from migration.base.errors import CutoverError, ServiceFailed
+from migration.base.errors import CutoverError, ServiceFailed, Unreachable
 from migration.base.secrets_type import mask
 from migration.clients.edge import Purpose
 from migration.clients.http import Answer
@@ -36,6 +36,7 @@ class CaseResult:
     """One case. `status` is None without an answer; `seconds` from the first byte sent to the last one received.
 
     `version`: which version answered, where that was looked up (a gate does), in which `region` ("" for any).
+    `unreachable`: no connection was made.
     `artifact`: whether the expected code was delivered, None where the case expects none. A skipped case is not ok.
     """
 
@@ -53,6 +54,7 @@ class CaseResult:
     artifact: Delivered | None = None
     region: str = ""
     version: int | None = None
+    unreachable: bool = field(default=False, repr=False)
     at: datetime | None = field(default=None, repr=False, compare=False)
     answer: Answer | None = field(default=None, repr=False, compare=False)
     captured: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -133,7 +135,8 @@ class Sender:
             return self._judged(case, result, self._call(case, headers, body))
         except ServiceFailed as error:
             failure = Failure("answer", f"an answer within {case.timeout:g} s", mask(error.message))
-            return replace(result, status=getattr(error, "status", None), failures=(failure,))
+            away = isinstance(error, Unreachable)
+            return replace(result, status=getattr(error, "status", None), failures=(failure,), unreachable=away)
 
     def _call(self, case: SmokeCase, headers: Mapping[str, str], body: Any) -> Answer:
         sending: dict[str, Any] = {"json": body}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,11 +25,9 @@ if TYPE_CHECKING:
     from migration.context import Context
 
 _PAUSE = 5.0  # seconds between two readings of the key
-_DEAD = re.compile(
-    r"not.?configured|provider_key|provider_credit|insufficient credits|limit exceeded|user not found|"
-    r"no auth credentials|cannot reach",
-    re.IGNORECASE,
-)
+# Causes after which the next request fails as well: no connection, or a code with which a function says that its key
+# or its provider's account is the reason. What the answer says in words decides nothing; the provider is asked.
+_DEAD = frozenset({"unreachable", "not_configured", "provider_key", "provider_credit"})
 _CLOSED = {401: "the caller is refused", 403: "the caller is refused", 404: "the function is not deployed",
            540: "the project is paused"}  # fmt: skip
 _KEY = {"no_key", "unknown_key", "disabled_key", "expired_key", "wrong_kind", "key_limit", "no_credit"}
@@ -63,9 +60,21 @@ def asker(context: Context, settings: Soak) -> Callable[[int], Sample]:
     def ask(number: int) -> Sample:
         result = sender.send(chosen[number % len(chosen)])
         sample = result.sample or Sample(context.clock.now(), result.function, result.name, False, 0, 0.0)
-        return sample if sample.ok else replace(sample, detail=_why(result))
+        return sample if sample.ok else replace(sample, detail=_why(result), cause=_cause(result))
 
     return ask
+
+
+def _cause(result: CaseResult) -> str:
+    """The cause as a type: no connection, or the code in the answer."""
+    if result.unreachable:
+        return "unreachable"
+    try:
+        found = result.answer.json() if result.answer is not None else None
+    except (ValueError, RecursionError):
+        return ""
+    code = found.get("code") if isinstance(found, dict) else None
+    return code[:80].lower() if isinstance(code, str) else ""
 
 
 def _why(result: CaseResult) -> str:
@@ -91,7 +100,7 @@ class StopReason:
     def __call__(self, sample: Sample) -> str:
         if sample.status in _CLOSED:
             return f"{_CLOSED[sample.status]}: {sample.function} answered {sample.detail}"
-        if _DEAD.search(sample.detail):
+        if sample.cause in _DEAD:
             return f"{sample.function}: {sample.detail}"
         return self._provider()
 

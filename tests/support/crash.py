@@ -19,6 +19,7 @@ from migration.clients.http import Http
 from migration.context import Context
 from migration.deploy import deploy, typecheck
 from migration.deploy.staging import Pace
+from migration.inspect import history, status
 from migration.rollback import rollback
 from migration.rollback.rollback import RollbackOptions
 from migration.verify import gate
@@ -41,11 +42,13 @@ class Address:
     anon_key: str
 
 
-def start(scene: Scene, failpoint: str, root: str = "root", verb: str = "deploy", **options: Any) -> Any:
-    """The process, running. `failpoint` as in CUTOVER_FAILPOINT."""
+def start(
+    scene: Scene, failpoint: str, root: str = "root", verb: str = "deploy", app: Path | None = None, **options: Any
+) -> Any:
+    """The process, running. `failpoint` as in CUTOVER_FAILPOINT; `root` and `app`: the machine that it runs on."""
     running = scene.running
     address = Address(running.url, running.api_url, running.project_ref, running.access_token, running.anon_key)
-    about = (scene.folder, address, dict(scene.settings), scene.functions, failpoint, root, verb, options)
+    about = (scene.folder, address, dict(scene.settings), scene.functions, failpoint, root, verb, app, options)
     child = _SERVER.Process(target=_main, args=about)
     child.start()
     return child
@@ -82,6 +85,7 @@ def _main(
     failpoint: str,
     root: str,
     verb: str,
+    app: Path | None,
     options: dict[str, Any],
 ) -> None:
     os.environ["CUTOVER_FAILPOINT"] = failpoint
@@ -92,7 +96,7 @@ def _main(
     scene = Scene(folder, address, settings, functions)  # type: ignore[arg-type]
     try:
         clock = Hurried() if "=cut" in failpoint else None
-        sys.exit(carried(scene.context(root=root, clock=clock), verb, options).exit_code)
+        sys.exit(carried(scene.context(app, root, clock), verb, options).exit_code)
     except CutoverError as error:
         sys.exit(error.exit_code)
     except Interrupted:
@@ -134,6 +138,11 @@ def carried(context: Context, verb: str, options: dict[str, Any]) -> Any:
     if verb == "lock":
         with context.lock.held("a test"):
             return Ended(0)
+    if verb == "status":
+        return status.run(context)
+    if verb == "note":
+        history.run(context, note="a note")
+        return Ended(0)
     if verb == "flush":
         context.ledger.flush()
         return Ended(0)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from migration.base.secrets_type import MASK, Secret, mask
+from migration.base.secrets_type import MASK, Secret, mask, spare
 
 VALUE = 'canary-"é/+%-value-2718'
 
@@ -45,3 +45,18 @@ def test_what_looks_like_a_key_is_masked_without_being_known(text: str) -> None:
 def test_short_values_do_not_eat_the_text() -> None:
     Secret("ab")
     assert mask("about a cab") == "about a cab"
+
+
+@pytest.mark.parametrize("word", ["generate", "generate-artifact", "Sunshine", "FUNCTION", "function code", "12345678"])
+def test_ordinary_words_stay_readable(word: str) -> None:
+    """A secret that is a word, as in a test account, is masked where it stands as a value, and nowhere else."""
+    Secret(word)
+    assert mask(f"could not {word} it: {word}s") == f"could not {word} it: {word}s"
+    assert word not in mask(f'{{"password": "{word}"}}') and word not in mask(f"?password={word}&x=1")
+    assert "NAME" not in spare({"NAME": word}) and "OTHER" in spare({"OTHER": f"{word}s"})
+
+
+@pytest.mark.parametrize("value", ["correct-horse-battery-staple", "generate1", "gEnErAtE", "a.person@example.com"])
+def test_what_is_no_word_is_masked_everywhere(value: str) -> None:
+    Secret(value)
+    assert mask(f"x{value}y") == f"x{MASK}y"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,12 +18,14 @@ import pytest
 from invoke.collection import Collection
 
 import tasks
-from migration.base import interrupts
+from migration.base import interrupts, runlog
 from migration.base.command import CURRENT, inv
 from migration.cli import dispatch
 from migration.cli.output import Output
 from migration.cli.progress import Lines
-from tests.support import schema
+from migration.git.giterrors import translate
+from migration.git.repository import Repository
+from tests.support import repos, schema
 from tests.support.project import ROOT
 from tests.support.streams import Gone
 
@@ -123,3 +126,58 @@ def test_json_carries_its_schema_and_one_form_of_time(capsys: pytest.CaptureFixt
         "schema": "cutover/status/1", "env": CURRENT.env or None, "exit_code": 4, "at": "2026-11-27T14:53:15.123Z",
         "since": "2026-11-27T14:00:00.000Z", "message": "2026-11-27T14:53:15+00:00",
     }  # fmt: skip
+
+
+HOOK = """#!/bin/sh
+printf '::error::owned by a hook\\n##[group]x\\n##vso[task.setvariable variable=x]y\\n\\033[2J\\033]0;title\\007\\n' >&2
+exit 1
+"""
+
+
+@pytest.mark.parametrize("hook", ["pre-receive", "update"])
+def test_words_of_a_git_remote_pass_the_gate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    """What a hook of the remote writes (git shows it as `remote: …`), on a branch with a hostile name, reaches neither
+    a terminal nor a CI server as a command."""
+    remote, app = repos.pair(tmp_path)
+    path = remote / "hooks" / hook
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(HOOK)
+    path.chmod(0o755)
+    own = Repository(app, repos.QUIET)
+    done = own.push("origin", "HEAD:refs/heads/x;rm${IFS}-rf;$(id)")
+    assert not done.ok and "owned by a hook" in done.err
+    out = Output("rollback", tmp_path)
+    monkeypatch.setattr(runlog, "_run", runlog.RunLog(tmp_path / "log", "rollback", echo=True))
+    error = translate("push", done.err, app, "origin")
+    out.error(f"{error.message} {done.err}", (own.typed("push", "origin", "HEAD:x;rm${IFS}-rf;$(id)"),), 3, {})
+    out.json = True
+    out.line({"text": done.err})
+    shown = "".join(capsys.readouterr())
+    assert "owned by a hook" in shown and "\x1b" not in shown and "\x07" not in shown
+    assert not re.search(r"^\s*::|##\w*\[", shown, re.MULTILINE), shown
+    assert "push origin 'HEAD:x;rm${IFS}-rf;$(id)'" in shown
+
+
+SECOND = r"""
+import os, signal, sys
+from migration.base import interrupts, runlog
+from migration.base.command import Do
+from migration.base.secrets_type import Secret
+Secret("a-secret-value-of-42")
+interrupts.install()
+interrupts.between("::error::\x1b[2J a-secret-value-of-42 is live", Do("type\n::set-env name=x::y"))
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except BaseException:
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_second_signal_passes_the_gate() -> None:
+    """What a second signal writes on its way out is masked and obeyed by nothing."""
+    done = subprocess.run([sys.executable, "-c", SECOND], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 5 and "is live" in done.stderr
+    assert "\x1b" not in done.stderr and "a-secret-value" not in done.stderr
+    assert not re.search(r"^\s*::", done.stderr, re.MULTILINE), done.stderr

@@ -41,7 +41,9 @@ HOSTILE = {
     "\x1b[2J": "\\x1b[2J", "\x1b]0;title\x07": "\\x1b]0;title\\x07", "\x9b31m": "\\x9b31m", "a\rb": "a\\rb",
     "\x00": "\\x00", "\u202egpj.exe": "\\u202egpj.exe", "::error::owned": ": :error::owned",
     "fine\n  ::set-output name=x::y": "fine\n  : :set-output name=x::y", "##[warning]x": "# #[warning]x",
-    "a\r\nb\tc": "a\nb\tc", "a::b c::d": "a::b c::d",
+    "a\r\nb\tc": "a\nb\tc", "a::b c::d": "a::b c::d", "so ::error::x": "so : :error::x",
+    "so ##vso[task.x]y": "so # #vso[task.x]y", "## a heading": "## a heading",
+    "a" * 90 + "::error::": "a" * 90 + ": :error: :",
 }  # fmt: skip
 
 
@@ -50,6 +52,7 @@ def test_controls_are_shown_not_obeyed(text: str, shown: str) -> None:
     """Neither a terminal nor a CI server does what a text from outside says."""
     assert gate(text) == shown
     assert json.loads(one_line({"text": text}))["text"] == text
+    assert not re.search(r"##\w*\[", one_line({"text": text}))
     assert not any(ord(sign) < 32 or 127 <= ord(sign) < 160 for sign in one_line({"text": text}))
 
 

@@ -264,7 +264,7 @@ def test_a_pattern_that_python_warns_of_is_a_mistake_like_any_other(tmp_path: Pa
     assert words in found
 
 
-@pytest.mark.parametrize("name", ["a/b", "pro d", "a..b", "x.lock", "-x", "a:b", "'a~1'", "a;b"])
+@pytest.mark.parametrize("name", ["a/b", "pro d", "a..b", "x.lock", "-x", "a:b", "'a~1'", "a;b", "größe", "a" * 61])
 def test_an_environment_whose_name_git_cannot_carry_is_told_with_its_line(tmp_path: Path, name: str) -> None:
     bare = name.strip("'")
     found = [row for row in _mistakes(tmp_path, SMALL.replace("prod:", f"{name}:", 1)) if "names a git ref" in row]

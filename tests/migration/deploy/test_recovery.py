@@ -284,6 +284,7 @@ def test_a_clone_without_the_revision_does_not_call_it_somebody_elses(stage: Sce
     assert crash.run(stage, "deploy.sent") == -9
     revision = repos.git(stage.app, "rev-parse", "HEAD")
     repos.git(stage.app, "push", "--quiet", "--force", "origin", "HEAD~2:refs/heads/main")
+    repos.git(stage.folder / "remote.git", "gc", "--quiet", "--prune=now")  # else it gives the commit by its id
     clone = repos.clone(f"file://{stage.folder / 'remote.git'}", tmp_path / "two")
     told = status.run(stage.context(clone, root="elsewhere"))
     assert told.exit_code == 5 and "interrupted: and" not in told.message

@@ -148,7 +148,7 @@ _VERDICTS = {"accept": "pass", "reject": "fail", None: "inconclusive"}
     [
         (502, {"code": "PROVIDER_KEY", "error": "OpenRouter 401"}, "make: 502 PROVIDER_KEY"),
         (502, {"code": "PROVIDER_CREDIT", "error": "OpenRouter 402"}, "make: 502 PROVIDER_CREDIT"),
-        (500, {"error": "OPENROUTER_K2T_KEY not configured"}, "make: 500 OPENROUTER_K2T_KEY not configured"),
+        (500, {"code": "NOT_CONFIGURED", "error": "no key"}, "make: 500 NOT_CONFIGURED"),
         (401, {"code": 401, "message": "Invalid JWT"}, "the caller is refused: make answered 401 Invalid JWT"),
         (404, {"code": "NOT_FOUND"}, "the function is not deployed: make answered 404 NOT_FOUND"),
     ],
@@ -159,6 +159,13 @@ def test_a_dead_key_spent_credit_or_a_closed_door_ends_it_at_once(
     found = over_http(tmp_path, lambda _: (status, body), concurrency=1)
     assert (found.verdict, found.stopped, found.requests) == ("inconclusive", "abandoned", 1)
     assert words in found.reasons[0]
+
+
+@pytest.mark.parametrize("error", ["cannot reach the depot", "user not found", "KEY not configured", "limit exceeded"])
+def test_words_of_an_answer_stop_nothing(tmp_path: Path, error: str) -> None:
+    """Only a code, a status or the provider itself says that more requests are of no use: an app may say anything."""
+    found = over_http(tmp_path, lambda _: (500, {"error": error}), concurrency=1)
+    assert (found.verdict, found.stopped) == ("fail", None) or found.requests > 1, found
 
 
 def test_a_server_that_cannot_be_reached_is_given_up_and_not_called_a_bad_rate(tmp_path: Path) -> None:
