@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 
 _TINY = 1e-300
 
@@ -36,6 +35,8 @@ def exact(successes: int, trials: int, level: float = 0.95) -> Interval:
 def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
     """Wilson's score interval: shorter than the exact one and right on average, for figures that decide nothing."""
     _check(successes, trials, level)
+    from statistics import NormalDist  # with decimal and random behind it: 5 ms that no other verb should pay
+
     z = NormalDist().inv_cdf(1 - (1 - level) / 2)
     share = successes / trials
     scale = 1 + z * z / trials

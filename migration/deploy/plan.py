@@ -22,6 +22,7 @@ from migration.source import differences, reader
 from migration.source.differences import BaseComparison
 from migration.source.reader import Absent
 from migration.source.source import Source, canonical
+from migration.verify.forecast import forecast
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -239,11 +240,9 @@ def _situation(made: Plan) -> Situation:
 
 def _gate(context: Context, items: Sequence[PlanItem]) -> Iterator[str]:
     """The most that the gate of this deploy sends and costs, and what it cannot decide."""
-    from migration.verify import gate
-
     changing = {item.slug for item in items if item.changes}
     if changing:
-        yield from gate.forecast(context, changing).lines()
+        yield from forecast(context.config, changing).lines()
 
 
 def _sql(context: Context, base: str, head: str, locked: bool) -> tuple[list[SqlFile], str]:

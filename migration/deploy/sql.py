@@ -33,8 +33,9 @@ class SqlFile:
 
 def read(context: Context, base: str, head: str) -> tuple[list[SqlFile], str]:
     """The files of base..head in the order in which they are applied, and why the database could not be asked."""
-    added = _named(context.repository.changed(base, head, [FOLDER], only="A"))
-    edited = _named(context.repository.changed(base, head, [FOLDER], only="M"))
+    statuses = context.repository.statuses(base, head, [FOLDER])
+    added = _named(path for path, status in statuses.items() if status == "A")
+    edited = _named(path for path, status in statuses.items() if status == "M")
     if not added and not edited:
         return [], ""
     applied, why = None, ""

@@ -48,6 +48,7 @@ class Repository:
         self.env = dict(env or {})
         self.patience = NETWORK
         self._silent: set[str] = set()  # kinds of commands that the remote did not answer lately
+        self._commits: set[str] = set()  # full ids of commits that were found here
 
     # Running git
 
@@ -83,10 +84,22 @@ class Repository:
     def remotes(self) -> list[str]:
         return self.git("remote").text.split()
 
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """git's configuration here, the user's and the machine's included; the last value of each key."""
+        listed = self.run("config", "--list", "-z")
+        parts = (entry.partition("\n") for entry in listed.names)
+        return {key: value for key, _, value in parts} if listed.ok else {}
+
     def revision(self, name: str = "HEAD") -> str | None:
-        """The commit a name stands for, or None."""
+        """The commit a name stands for, or None. A full id that was found once is not looked up again."""
+        if name in self._commits:
+            return name
         done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-        return done.text if done.ok and done.text else None
+        if not done.ok or not done.text:
+            return None
+        self._commits.add(done.text)
+        return done.text
 
     def tree(self, revision: str) -> str:
         return self.git("rev-parse", f"{revision}^{{tree}}").text
@@ -138,11 +151,17 @@ class Repository:
         entries = self.git("ls-tree", "-r", "-z", "--full-tree", revision).names
         return self._below([entry.split("\t", 1)[1] for entry in entries if entry.startswith("160000 ")])
 
-    def changed(self, base: str, tip: str, paths: Sequence[str] = (), only: str = "") -> list[str]:
-        """Files that differ between two revisions; `only` is a diff filter such as `D` or `A`."""
-        limit = [f"--diff-filter={only}"] if only else []
-        command = ["diff", "--no-renames", "--no-ext-diff", "--name-only", "-z", *limit, base, tip, "--", *paths]
+    def changed(self, base: str, tip: str, paths: Sequence[str] = ()) -> list[str]:
+        """Files that differ between two revisions."""
+        command = ["diff", "--no-renames", "--no-ext-diff", "--name-only", "-z", base, tip, "--", *paths]
         return self._below(self.git(*command).names)
+
+    def statuses(self, base: str, tip: str, paths: Sequence[str]) -> dict[str, str]:
+        """File to `A`, `M`, `D` or `T`: how it came from one revision to the other, among `paths`."""
+        command = ["diff", "--no-renames", "--no-ext-diff", "--name-status", "-z", base, tip, "--", *paths]
+        names = self.git(*command).names
+        pairs = zip(names[1::2], names[::2], strict=True)
+        return {name.removeprefix(self.prefix): status for name, status in pairs if name.startswith(self.prefix)}
 
     def dirty(self, paths: Sequence[str] = ()) -> list[str]:
         """Files that differ from HEAD, staged, unstaged or untracked, among `paths` (all without any)."""
@@ -171,8 +190,8 @@ class Repository:
     @cached_property
     def promisor(self) -> str:
         """The remote that a partial clone asks for missing objects; empty in a full clone."""
-        found = self.run("config", "--name-only", "--get-regexp", r"^remote\..*\.promisor$").text.splitlines()
-        return found[0].removeprefix("remote.").removesuffix(".promisor") if found else ""
+        found = (key for key in self.settings if key.startswith("remote.") and key.endswith(".promisor"))
+        return next(found, "").removeprefix("remote.").removesuffix(".promisor")
 
     def fetch_objects(self, ids: Sequence[str]) -> None:
         """Bring these objects into a partial clone, all in one request."""
@@ -224,7 +243,7 @@ class Repository:
     def _transport(self) -> dict[str, str]:
         """ssh never asks for a passphrase or a host key in the background; the user's own ssh command stays."""
         mine = {**os.environ, **self.env}
-        if mine.get("GIT_SSH_COMMAND") or mine.get("GIT_SSH") or self.run("config", "core.sshCommand").ok:
+        if mine.get("GIT_SSH_COMMAND") or mine.get("GIT_SSH") or "core.sshcommand" in self.settings:
             return {}
         return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=10"}
 

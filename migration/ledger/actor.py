@@ -22,7 +22,7 @@ _RUNS = ("CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL", "BUILD_URL")
 def who(repository: Repository) -> str:
     """CUTOVER_ACTOR, else CI's actor, else git's user.name, else the login name."""
     named = next((os.environ[name] for name in _ACTORS if os.environ.get(name)), "")
-    return mask(named or repository.run("config", "user.name").text or _login())
+    return mask(named or repository.settings.get("user.name") or _login())
 
 
 def where() -> dict[str, Any]:

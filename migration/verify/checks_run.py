@@ -21,6 +21,7 @@ from migration.base.errors import ConfigError, Refused
 from migration.base.finding import Finding
 from migration.logs.reader import LogReader
 from migration.verify import measure, subject
+from migration.verify.forecast import unmeasurable
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -122,28 +123,6 @@ def criteria(config: Config) -> dict[str, Criterion]:
     if problems:
         raise ConfigError("; ".join(problems), Do("complete config.yaml, or remove these criteria from it"), AGAIN)
     return {name: checks.REGISTRY[name] for name in names}
-
-
-def unmeasurable(config: Config) -> Iterator[str]:
-    """Why criteria of config.yaml cannot be measured with what else it says; empty when all can."""
-    functions, unchanged = config.migration.functions, config.migration.unchanged
-    cases = [case for case in config.smoke if case.function in functions]
-    artifacts = any(case.expect.artifact or case.expect.code for case in cases)
-    usage = "" if "usage" in config.signals else "there is no signals.usage"
-    own = config.criteria.named.get("unchanged")
-    alone = own.function if own else None
-    lacks = {
-        "cost_logged": usage,
-        "cost_per_request": usage,
-        "answers_work": "" if cases else "there is no smoke case of migration.functions",
-        "code_quality": "" if artifacts else "no smoke case of migration.functions expects an artifact",
-        "unchanged": "" if unchanged else "migration.unchanged names no function",
-    }
-    if alone and alone not in unchanged:
-        lacks["unchanged"] = f"{alone} is not in migration.unchanged"
-    for name in config.criteria.named:
-        if lacks.get(name):
-            yield f"criteria.{name} cannot be measured: {lacks[name]}"
 
 
 def option(config: Config, name: str) -> CriterionOptions:

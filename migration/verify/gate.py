@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import CutoverError
-from migration.base.numbers import count
 from migration.clients.edge import Purpose
 from migration.clients.supabase_types import Function
-from migration.verify import checks_run, proof, rounds, samples, smoke, soak_requests
+from migration.verify import checks_run, proof, rounds, samples, smoke
 from migration.verify.proof import Probe, Proof
 from migration.verify.smoke import CaseResult, SmokeResult
 
@@ -37,40 +36,6 @@ class GateResult:
         cases = self.details.get("smoke")
         counted = samples.counts(cases.samples) if isinstance(cases, SmokeResult) else {}
         return {"verdict": self.verdict, "why": self.why} | ({"artifacts": counted} if counted.get("tried") else {})
-
-
-@dataclass(frozen=True)
-class GateForecast:
-    """What a gate of these functions may send and cost at most, and what it can decide."""
-
-    requests: int
-    cost: float
-    unproven: tuple[str, ...] = ()
-    unmeasurable: tuple[str, ...] = ()
-
-    def lines(self) -> Iterator[str]:
-        """For `plan`: sentences for a person."""
-        yield f"The gate sends at most {count(self.requests, 'request')}, ${self.cost:.2f}."
-        for slug in self.unproven:
-            yield f"{slug} has no smoke case: the gate cannot prove that it answers, and ends inconclusive."
-        yield from self.unmeasurable
-
-
-def forecast(context: Context, slugs: Collection[str]) -> GateForecast:
-    """What the gate of a deploy of `slugs` comes to. Reads config.yaml alone; raises nothing of it."""
-    config, gate = context.config, context.config.gate
-    cases = [case for case in config.smoke if case.function in slugs]
-    untouched = [case for case in config.smoke if case.function in config.migration.unchanged]
-    further = max(len(gate.regions) - 1, 0) * len({case.function for case in cases})
-    paid = [case for case in cases if all(200 <= status < 300 for status in case.expect.statuses)]
-    most = 1 if gate.probe == "options" else rounds.MOST
-    unproven = () if gate.probe == "options" else sorted(set(slugs) - {case.function for case in cases})
-    return GateForecast(
-        most * (len(cases) + further) + 2 * len(untouched),
-        most * (len(paid) + further) * soak_requests.unit(config),
-        tuple(unproven),
-        tuple(checks_run.unmeasurable(config)),
-    )
 
 
 def untouched(context: Context) -> dict[str, bool]:

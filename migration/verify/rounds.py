@@ -16,13 +16,13 @@ from migration.base.errors import ServiceFailed
 from migration.clients.edge import Purpose
 from migration.logs.reader import LogReader
 from migration.verify import proof, smoke, smoke_cases
+from migration.verify.forecast import MOST
 from migration.verify.proof import Probe, Proof
 from migration.verify.smoke import CaseResult, SmokeResult
 
 if TYPE_CHECKING:
     from migration.context import Context
 
-MOST = 3  # times that one request is sent
 _AGAIN = (0.05, 0.9)  # shares of gate.within after which a request is sent the second and the third time
 _DOUBT = 30.0  # seconds for the log row of a failed answer, before it counts as the new code's
 

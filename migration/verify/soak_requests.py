@@ -16,8 +16,9 @@ from migration.base.secrets_type import mask
 from migration.clients.edge import Purpose
 from migration.clients.openrouter_errors import ProviderError
 from migration.config.cases import SmokeCase
-from migration.config.settings import Config, Soak
+from migration.config.settings import Soak
 from migration.verify import smoke_cases
+from migration.verify.forecast import unit
 from migration.verify.samples import Sample
 from migration.verify.smoke import CaseResult, Sender
 
@@ -131,7 +132,6 @@ def _suits(context: Context, case: SmokeCase) -> bool:
 
 LAG = 60.0  # seconds until the provider has booked a request
 _EVERY = 3.0  # seconds between two readings
-_UNIT = 0.005  # USD a request, without cost_per_request in config.yaml
 
 
 class SpendMeter:
@@ -199,9 +199,3 @@ def meter(context: Context) -> SpendMeter:
             return None
 
     return SpendMeter(read, unit(context.config), context.clock)
-
-
-def unit(config: Config) -> float:
-    """USD that one request is taken to cost: the limit of cost_per_request."""
-    limit = config.criteria.named.get("cost_per_request")
-    return (limit.mean or limit.at_most or _UNIT) if limit else _UNIT

@@ -31,7 +31,7 @@ def test_files_and_changes_are_told_relative_to_the_app(tmp_path: Path) -> None:
     assert own.prefix == "apps/one/"
     assert list(own.blobs(tip)) == ["a.ts", "größe [1].ts"]
     assert sorted(own.changed(base, tip)) == ["a.ts", "größe [1].ts"]
-    assert own.changed(base, tip, only="A") == ["größe [1].ts"]
+    assert own.statuses(base, tip, []) == {"a.ts": "M", "größe [1].ts": "A"}
     assert set(own.blobs(tip, ["a.ts"])) == {"a.ts"}
     (folder / "apps/one/a.ts").write_text("3\n")
     (folder / "apps/one/new.ts").write_text("3\n")

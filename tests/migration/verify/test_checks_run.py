@@ -24,6 +24,7 @@ from migration.config.settings import CRITERIA, CriterionSettings
 from migration.source import snapshots
 from migration.verify import checks_run, measure, samples, smoke, soak
 from migration.verify.checks_run import ChecksResult, InGate
+from migration.verify.forecast import unmeasurable
 from tests.support.stage import Moved, open_
 
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -395,9 +396,9 @@ def test_what_cannot_be_measured_is_refused(stage: Moved) -> None:
         migration=structs.replace(config.migration, unchanged=[]),
         signals={name: one for name, one in config.signals.items() if name != "usage"},
     )
-    problems = list(checks_run.unmeasurable(lacking))
+    problems = list(unmeasurable(lacking))
     assert "criteria.unchanged cannot be measured: migration.unchanged names no function" in problems
     assert any("cost_logged" in one and "signals.usage" in one for one in problems)
     with pytest.raises(ConfigError, match="names no function"):
         checks_run.criteria(lacking)
-    assert list(checks_run.unmeasurable(config)) == []
+    assert list(unmeasurable(config)) == []

@@ -23,6 +23,7 @@ from migration.logs.reader import LogReader
 from migration.rehearsal.server import Running
 from migration.setup import secret
 from migration.verify import checks_run, gate, rounds, smoke
+from migration.verify.forecast import MOST, forecast
 from tests.support import scene
 from tests.support.scene import Scene, index
 
@@ -84,7 +85,7 @@ def test_reading_verbs_send_nothing(stage: Scene) -> None:
     status.run(context)
     history.run(context)
     list(logs.history(context, logs.Query(since=context.clock.now() - timedelta(hours=1))))
-    gate.forecast(context, stage.functions)
+    forecast(context.config, stage.functions)
     assert not context.edge.sent and not sessions(stage)
 
 
@@ -116,7 +117,7 @@ def test_three_requests_at_most(stage: Scene) -> None:
     stage.running.heal()
     assert (result.deployment.outcome, result.exit_code) == ("restored", 1), result.message
     assert "alpha: v1 answers; v2 was expected" in result.message
-    assert context.edge.sent == {Purpose.GATE: rounds.MOST + 1}
+    assert context.edge.sent == {Purpose.GATE: MOST + 1}
 
 
 def test_further_regions_get_one_request_each(stage: Scene) -> None:
@@ -128,14 +129,14 @@ def test_further_regions_get_one_request_each(stage: Scene) -> None:
     assert result.deployment.outcome == "live", result.message
     assert context.edge.sent == {Purpose.GATE: 3 + 2 * 2}
     assert len(result.gate["proof"]["probes"]) == 6
-    assert gate.forecast(context, stage.functions).requests == rounds.MOST * 7
+    assert forecast(context.config, stage.functions).requests == MOST * 7
 
 
 def test_a_function_without_a_case_is_not_proven(stage: Scene) -> None:
     """The forecast says so before, and the gate ends inconclusive without a request to it."""
     stage.settings = {**stage.settings, "smoke": CASES[:1]}
     context = stage.context(clock=scene.Hurried())
-    assert gate.forecast(context, stage.functions).unproven == ("beta",)
+    assert forecast(context.config, stage.functions).unproven == ("beta",)
     result = run(context)
     assert (result.deployment.outcome, result.exit_code) == ("unproven", 4), result.message
     assert "beta: no smoke case" in result.message
