@@ -27,7 +27,7 @@ def ink(data: bytes) -> float:
     picture = opened(data)
     counted = picture.getcolors(picture.width * picture.height) or [(1, (255, 255, 255))]
     ground: Any = max(counted)[1]
-    return _differing(picture, Image.new("RGB", picture.size, ground)) / (picture.width * picture.height)
+    return float(_differing(picture, Image.new("RGB", picture.size, ground)) / (picture.width * picture.height))
 
 
 def blank(data: bytes) -> bool:
@@ -41,7 +41,7 @@ def difference(one: bytes, other: bytes) -> float:
     width, height = min(left.width, right.width), min(left.height, right.height)
     box = (0, 0, width, height)
     whole = max(left.width * left.height, right.width * right.height)
-    return (_differing(left.crop(box), right.crop(box)) + whole - width * height) / whole
+    return float((_differing(left.crop(box), right.crop(box)) + whole - width * height) / whole)
 
 
 def _differing(left: Image, right: Image) -> int:
