@@ -22,15 +22,19 @@ from migration.base.command import Step, Steps
 
 
 class CutoverError(Exception):
-    """A message for a person, what to type next, and the exit code that goes with it."""
+    """A message for a person, what to type next, and the exit code that goes with it.
+
+    `cause`: the same text for the same cause, whatever was being done; the message where nothing else is given.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, *steps: Step | Steps, **data: Any) -> None:
+    def __init__(self, message: str, *steps: Step | Steps, cause: str = "", **data: Any) -> None:
         if not message:
             raise ValueError("an error needs a message")
         super().__init__(message)
         self.message = message
+        self.cause = cause or message
         self.steps: tuple[Step, ...] = tuple(
             part for step in steps if step for part in (step.steps if isinstance(step, Steps) else (step,))
         )
@@ -82,7 +86,8 @@ class ApiError(ServiceFailed):
         operation: str,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, *steps, status=status, operation=operation)
+        cause = message if status in (403, 404) else message.removeprefix(f"{operation}: ")  # those are about one thing
+        super().__init__(message, *steps, cause=cause, status=status, operation=operation)
         self.status = status
         self.body = body
         self.operation = operation

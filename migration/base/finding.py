@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,7 +40,10 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(once, key=lambda each: each.severity != "error")
 
 
-def unmeasured(what: str, error: CutoverError) -> Finding:
-    """A probe that could not look: its silence proves nothing."""
+def unmeasured(what: Sequence[str], error: CutoverError) -> Finding:
+    """Probes that could not look, all for the same cause: their silence proves nothing."""
     fix = Steps(then(error.steps, inv("doctor")))
-    return Finding("unmeasured", f"{what} could not be checked", error.message, fix, "warning")
+    if len(what) == 1:
+        return Finding("unmeasured", f"{what[0]} could not be checked", error.message, fix, "warning")
+    evidence = f"not checked: {', '.join(what)}"
+    return Finding("unmeasured", error.cause, evidence, fix, "warning")

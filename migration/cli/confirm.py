@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from migration.context import Context
 
 
+class NotConfirmed(Refused):
+    """A person was asked, and typed something else."""
+
+
 def agree(
     out: Output, context: Context, what: str, yes: bool, command: Command, unattended: Command | None = None
 ) -> bool:
@@ -30,7 +34,7 @@ def agree(
         text = f"{what}? {error.message[:1].upper()}{error.message[1:]}. Nothing was changed."
         raise Refused(text, unattended or command.plus(yes=True)) from None
     if typed != ref:
-        raise Refused(f"Not confirmed: {typed or 'nothing'} was typed, not {ref}. Nothing was changed.", command)
+        raise NotConfirmed(f"Not confirmed: {typed or 'nothing'} was typed, not {ref}. Nothing was changed.", command)
     return True
 
 

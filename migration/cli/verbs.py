@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from migration.base.command import Do, inv
 from migration.base.durations import moment, parse
 from migration.base.errors import Refused
-from migration.cli.confirm import agree, interactive
+from migration.cli.confirm import NotConfirmed, agree, interactive
 from migration.cli.flags import names, number, whole
 
 if TYPE_CHECKING:
@@ -297,10 +297,18 @@ def doctor(out: Output, env: str, fix: bool, yes: bool) -> DoctorResult:
     from migration.inspect import doctor as phase
 
     context = _context(out, env)
-    confirm = (lambda what: agree(out, context, what, yes, inv("doctor", fix=True))) if fix else None
+
+    def confirm(what: str) -> bool:
+        """One by one: what is not confirmed is left, and the next one is asked about."""
+        try:
+            return agree(out, context, what, yes, inv("doctor", fix=True))
+        except NotConfirmed:
+            return False
+
+    asked = confirm if fix else None
     if not context.config.watch.notify:
-        return phase.run(context, fix=confirm)
+        return phase.run(context, fix=asked)
     from migration.watch.diagnose import NotifierCheck
 
     check = NotifierCheck(context)
-    return phase.run(context, confirm, {"the notifiers": lambda _: check.find()}, list(check.offers()) if fix else ())
+    return phase.run(context, asked, {"the notifiers": lambda _: check.find()}, list(check.offers()) if fix else ())

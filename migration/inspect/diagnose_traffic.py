@@ -1,11 +1,11 @@
-"""What the functions logged lately: the old route, refusals of the provider, a missing key, old versions answering."""
+"""What callers met and the functions logged lately: the old route, refusals of the provider, a missing key, failed
+calls, retries, timeouts, old versions answering."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from migration.base.command import Do, Step, Steps, chain, inv, sh, steps, then
@@ -14,18 +14,20 @@ from migration.base.finding import Finding
 from migration.base.numbers import count
 from migration.clients.openrouter_errors import MEANING, classify
 from migration.config import logsql, signals
-from migration.inspect.examination import Examination
+from migration.inspect.examination import RECENT, Examination
 from migration.logs.reader import Row
 from migration.setup import warm
 from migration.setup.secret import changed_at
-from migration.verify import readings
 from migration.verify.measure import activated
 
 STATUS = r"\b(40[1-3]|408|429|50[0234]|52[49])\b"
+# What a wait that was cut off is called: by fetch and AbortSignal, by Deno, by providers.
+LATE = r"(?i)\btimed[ -]?out\b|\btimeout\b|\btime-out\b|deadline exceeded|\bAbortError\b|\bTimeoutError\b"
+IDLE = frozenset({504, 546})  # the platform's own limits: no answer in time; CPU, memory or wall clock
 SETTLED = timedelta(seconds=5)  # after an activation: older answers may still be under way
 SETTLING = 20_000  # ms after activation during which the old version may still answer
 NEAR = 0.05  # the rate limit is near when this share of requests met 429
-RECENT = timedelta(minutes=15)
+RETRIED = 0.2  # retries for a call: fewer are everyday
 FEW = 3  # failed calls; fewer are an accident
 ENOUGH = 3  # answers since its last refusal, after which the provider counts as serving again
 WAIT = chain(sh("sleep", "300"), inv("doctor"))
@@ -38,15 +40,19 @@ def find(exam: Examination) -> Iterator[Finding]:
         return
     try:
         yield from _old_route(exam)
-        causes = [*_refused(exam), *_unset(exam)]
-        yield from causes or _failing(exam)
+        yield from _refused(exam)
+        yield from _unset(exam)
+        yield from _failing(exam)
+        yield from _troubled(exam)
         yield from _versions(exam)
     except ServiceFailed as error:
         fix = Steps(then(error.steps, inv("logs", since="10m")))
         yield Finding("logs", "the logs cannot be read", error.message, fix, "warning")
 
 
-def _rows(exam: Examination, condition: str, more: str = "''", group: str = "") -> list[Row]:
+def _rows(
+    exam: Examination, condition: str, more: str = "''", group: str = "", since: datetime | None = None
+) -> list[Row]:
     """Count, newest time and an example, by function and version, of the lines that meet the condition."""
     function, version = logsql.attribute("function_id"), logsql.attribute("version")
     select = (
@@ -57,7 +63,7 @@ def _rows(exam: Examination, condition: str, more: str = "''", group: str = "") 
         logsql.source(logsql.FUNCTION), logsql.equal("function_id", *(each.id for each in exam.migrated)), condition
     )
     grouped = ", ".join(filter(None, ["function", "version", group]))
-    return exam.reader.aggregate(select, where, exam.since, exam.now + timedelta(minutes=1), group=grouped)
+    return exam.reader.aggregate(select, where, since or exam.since, exam.now + timedelta(minutes=1), group=grouped)
 
 
 def _old_route(exam: Examination) -> Iterator[Finding]:
@@ -120,14 +126,15 @@ def _refused(exam: Examination) -> Iterator[Finding]:
 
 
 def _failing(exam: Examination) -> Iterator[Finding]:
-    """What callers feel: calls answered with 5xx, where no cause is known that explains them."""
-    scope = replace(exam.scope(), since=max(exam.since, exam.now - RECENT))
-    answers = {each.function: each.statuses for each in readings.traffic(exam.reader, scope)}
-    failed = {slug: sum(n for status, n in found.items() if status >= 500) for slug, found in answers.items()}
-    bad, requests = sum(failed.values()), sum(sum(found.values()) for found in answers.values())
+    """What callers feel: calls answered with 5xx, those that ran into a time limit apart."""
+    answers = exam.answers
+    failed = {slug: sum(n for status, n in found.items() if _broken(status)) for slug, found in answers.items()}
+    bad, requests = sum(failed.values()), exam.requests
     if bad < FEW or bad <= NEAR * requests:
         return
-    by_status = Counter({status: n for found in answers.values() for status, n in found.items() if status >= 500})
+    by_status: Counter[int] = Counter()
+    for found in answers.values():
+        by_status.update({status: n for status, n in found.items() if _broken(status)})
     parts = [f"{slug} {n} of {sum(answers[slug].values())}" for slug, n in failed.items() if n]
     statuses = ", ".join(f"{n} × {status}" for status, n in by_status.most_common(3))
     failure = signals.named(exam.context.config).get("failure")
@@ -141,6 +148,58 @@ def _failing(exam: Examination) -> Iterator[Finding]:
         back = [Do("or to take the deployment back:"), inv("rollback")]
     fix = steps(shown, Do("once the cause is gone:"), WAIT_LONG, *back)
     yield Finding("errors", f"{bad} of {requests} calls failed in the last 15 minutes", words, fix)
+
+
+def _broken(status: int) -> bool:
+    return status >= 500 and status not in IDLE
+
+
+def _troubled(exam: Examination) -> Iterator[Finding]:
+    """What callers may not feel yet: attempts that were repeated, and waits that ran into a time limit."""
+    known = signals.named(exam.context.config)
+    loud = [known[name].sql for name in ("failure", "retry") if name in known]
+    bad = f"{logsql.level()} in ('warn', 'error')"
+    late = logsql.both(logsql.either(bad, *loud), f"match(event_message, {logsql.literal(LATE)})")
+    retry = known["retry"].sql if "retry" in known else "1 = 0"
+    status = f"extract(event_message, {logsql.literal(STATUS)})"
+    detail = f"concat(if({retry}, 'retry', ''), ' ', if({late}, 'late', ''), ' ', {status})"
+    since = max(exam.since, exam.now - RECENT)
+    rows = [row for row in _rows(exam, logsql.either(retry, late), detail, "detail", since) if not _past(exam, row)]
+    parts = [(row, str(row["detail"]).split(" ")) for row in rows]
+    yield from _timeouts(exam, [row for row, (_, slow, _) in parts if slow])
+    yield from _retries(exam, [(row, code) for row, (again, _, code) in parts if again])
+
+
+def _timeouts(exam: Examination, rows: list[Row]) -> Iterator[Finding]:
+    """Calls that ended at a limit of the platform, and lines that name one of the provider's or the function's own."""
+    idle = {slug: sum(n for code, n in found.items() if code in IDLE) for slug, found in exam.answers.items()}
+    cut, logged = sum(idle.values()), sum(int(row["n"]) for row in rows)
+    if cut < FEW and (logged < FEW or logged <= NEAR * exam.requests):
+        return
+    by_function = ", ".join(f"{slug} {n} of {sum(exam.answers[slug].values())}" for slug, n in idle.items() if n)
+    calls = f"ended by the platform's limits (504, 546): {by_function}" if cut else ""
+    words = "; ".join(filter(None, [calls, _evidence(rows) if rows else ""]))
+    what = f"{cut} of {exam.requests} calls" if cut else count(logged, "log line")
+    problem = f"timeouts: {what} in the last 15 minutes"
+    named = next((hit[0] for row in rows if (hit := re.search(LATE, _plain(row["example"])))), "")
+    shown = inv("logs", grep=named, since="15m") if named else inv("logs", level="error", since="15m")
+    fix = steps(Do(f"see where it waits ({shown}); wait less, or ask for less (max_tokens); commit and push"))
+    yield Finding("timeouts", problem, words, steps(fix, inv("deploy")), "error" if cut else "warning")
+
+
+def _retries(exam: Examination, rows: list[tuple[Row, str]]) -> Iterator[Finding]:
+    """Functions that repeat what failed hide it from callers, until it fails too often."""
+    lines = sum(int(row["n"]) for row, _ in rows)
+    if lines < FEW or lines <= RETRIED * exam.requests:
+        return
+    by_status: Counter[str] = Counter()
+    for row, code in rows:
+        by_status[code] += int(row["n"])
+    named = ", ".join(f"{n} × {code}" for code, n in by_status.most_common(3) if code)
+    words = "; ".join(filter(None, [named, _evidence([row for row, _ in rows])]))
+    problem = f"the functions retried {lines} times for {count(exam.requests, 'call')} in the last 15 minutes"
+    fix = steps(inv("logs", signal="retry", since="15m"), Do("once the cause is gone:"), WAIT_LONG)
+    yield Finding("retries", problem, words, fix, "warning")
 
 
 def _past(exam: Examination, row: Row) -> bool:

@@ -1,4 +1,7 @@
-"""`inv doctor`: each problem with its evidence and the commands that fix it, the worst first. It reads only."""
+"""`inv doctor`: each problem with its evidence and the commands that fix it, in the order of what to do first.
+
+It reads only; `--fix` applies what is safe.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from typing import Any
 
 from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, Refused
-from migration.base.finding import Finding, unmeasured, worst_first
+from migration.base.finding import Finding, unmeasured
 from migration.base.numbers import count
 from migration.context import Context
 from migration.inspect import (
+    causes,
     diagnose_access,
     diagnose_costs,
     diagnose_functions,
@@ -36,7 +40,7 @@ Confirm = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class DoctorResult:
-    """`findings`, worst first; `fixed` says what `--fix` did about which problem; `probes` what was looked at."""
+    """`findings`, first things first; `fixed` is what `--fix` did about which problem; `probes` what was looked at."""
 
     findings: tuple[Finding, ...]
     probes: tuple[str, ...]
@@ -69,49 +73,64 @@ def run(
     if fix is None:
         return DoctorResult(tuple(found), tuple(probes))
     fixed = tuple(_apply(found, fix))
-    left = examine(context, probes) if fixed else found
+    left = examine(context, probes) if any(each["ok"] for each in fixed) else found
     done = tuple(_apply(offers, fix))
     return DoctorResult(tuple(left), tuple(probes), (*fixed, *done), _summary(fixed, left))
 
 
 def _summary(fixed: tuple[dict[str, Any], ...], left: list[Finding]) -> str:
-    """What `--fix` did and what it left to a person."""
+    """What `--fix` did and what it left to a person, and why."""
     if not fixed and not left:
         return ""
-    done = f"Applied {count(len(fixed), 'fix')}." if len(fixed) == 1 else f"Applied {len(fixed)} fixes."
-    return f"{done} {count(len(left), 'problem')} left, with the command for each above." if left else done
+    done = sum(each["ok"] for each in fixed)
+    did = "Applied 1 fix." if done == 1 else f"Applied {done} fixes." if done else "Nothing was applied."
+    if not left:
+        return did
+    declined = {each["problem"] for each in fixed if not each["ok"]}
+    parts = [
+        (sum(each.problem not in declined for each in left), "not safe to do unasked: follow the commands above"),
+        (sum(each.problem in declined for each in left), "not done, as said above"),
+    ]
+    rest = "; ".join(f"{number} {why}" for number, why in parts if number)
+    return f"{did} {count(len(left), 'problem')} left: {rest}."
 
 
 def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:
-    """The findings of every probe; a probe that fails is a finding itself, and the others go on."""
+    """The findings of every probe, one a cause; a probe that fails is a finding itself, and the others go on."""
     if not context.environment.project_ref:
         raise Refused(
             f"{context.environment.name} has no project_ref: there is nothing to examine", inv("doctor", env="prod")
         )
     exam = Examination(context)
     found: list[Finding] = []
+    failed: dict[str, tuple[list[str], CutoverError]] = {}
     for name, probe in probes.items():
         context.observer.step("doctor", detail=name)
-        found += _probe(name, probe, exam)
+        try:
+            found += probe(exam)
+        except CutoverError as error:
+            failed.setdefault(error.cause, ([], error))[0].append(name)
+    found += [unmeasured(names, error) for names, error in failed.values() if not _known(found, error)]
+    found = causes.first_things_first(found)
     context.observer.done("doctor", detail=count(len(found), "finding"))
-    return worst_first(found)
+    return found
 
 
-def _probe(name: str, probe: Probe, exam: Examination) -> Iterator[Finding]:
-    try:
-        yield from probe(exam)
-    except CutoverError as error:
-        yield unmeasured(name, error)
+def _known(found: Iterable[Finding], error: CutoverError) -> bool:
+    """Whether a finding reports this very failure already."""
+    return any(each.evidence == error.message for each in found)
 
 
 def _apply(findings: Iterable[Finding], confirm: Confirm) -> Iterator[dict[str, Any]]:
     for each in findings:
-        if each.apply is None or not each.safe or not confirm(f"{each.fix} ({each.problem})"):
+        if each.apply is None or not each.safe:
             continue
-        try:
-            did = each.apply()
-        except Interrupted:
-            raise
-        except (CutoverError, OSError) as error:
-            did = f"failed: {error}"
-        yield {"problem": each.problem, "fix": each.fix, "did": did}
+        did, done = "not done: not confirmed", False
+        if confirm(f"{each.fix} ({each.problem})"):
+            try:
+                did, done = each.apply(), True
+            except Interrupted:
+                raise
+            except (CutoverError, OSError) as error:
+                did = f"failed: {error}"
+        yield {"problem": each.problem, "fix": each.fix, "did": did, "ok": done}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -12,7 +12,10 @@ from migration.context import Context
 from migration.deploy import plan as plans
 from migration.deploy.plan import Plan, PlanItem
 from migration.logs.reader import LogReader
+from migration.verify import readings
 from migration.verify.readings import LiveVersions
+
+RECENT = timedelta(minutes=15)
 
 
 @dataclass
@@ -52,6 +55,18 @@ class Examination:
         """The live versions of the migrated functions, over the criteria's window."""
         live = {each.slug: (each.id, each.version) for each in self.migrated}
         return LiveVersions(live, self.since, self.now + timedelta(minutes=1))
+
+    @cached_property
+    def answers(self) -> Mapping[str, Mapping[int, int]]:
+        """How often the live version of each migrated function answered which status lately. ServiceFailed as the
+        logs."""
+        scope = replace(self.scope(), since=max(self.since, self.now - RECENT))
+        return {each.function: each.statuses for each in readings.traffic(self.reader, scope)}
+
+    @property
+    def requests(self) -> int:
+        """Calls of the migrated functions lately."""
+        return sum(sum(found.values()) for found in self.answers.values())
 
     def item(self, slug: str) -> PlanItem | None:
         return next((each for each in self.plan.functions if each.slug == slug), None)

@@ -154,8 +154,8 @@ def doctor(data: Data, canvas: Canvas) -> None:
         canvas.say(f"  evidence: {row['evidence']}")
         canvas.hint(row["fix"], "  ")
     for row in data["fixed"]:
-        words = f"{row['problem']}: {row['did']}" if "problem" in row else str(row["did"])
-        canvas.say(words, BAD if str(row["did"]).startswith("failed:") else GOOD)
+        style = GOOD if row["ok"] else BAD if row["did"].startswith("failed:") else UNSURE
+        canvas.say(f"{row['problem']}: {row['did']}", style)
     if data.get("message"):
         canvas.say(data["message"])
     canvas.then(data)

@@ -654,6 +654,27 @@ def test_calls_that_fail_are_found(sick: Clinic, typist: Typist) -> None:
     assert look(sick, "logs", context=typist.context()) == {}
 
 
+@mends("retries", "timeouts")
+def test_retries_and_timeouts_are_findings(sick: Clinic, typist: Typist) -> None:
+    """Callers still get their answers: warnings, each with its own lines."""
+    renew(sick)
+    say(sick, *["🔁 Retry 1 of 2 in 700 ms: OpenRouter 503: overloaded"] * 4)
+    found = look(sick, "logs")
+    assert set(found) == {"retries"} and found["retries"].severity == "warning"
+    assert found["retries"].problem.startswith("the functions retried 4 times for 1 call in the last")
+    assert "4 × 503; 4 lines" in found["retries"].evidence
+    typist.mend(found["retries"])
+    typist.ahead = 0.0
+    renew(sick)
+    say(sick, *["❌ Failed: TimeoutError: Signal timed out."] * 3)
+    found = look(sick, "logs")
+    assert set(found) == {"timeouts"} and "3 log lines" in found["timeouts"].problem
+    assert "--grep TimeoutError" in str(found["timeouts"].fix)
+    typist.mend(found["timeouts"], lambda: another(sick))
+    assert look(sick, "logs", context=typist.context()) == {}
+    mended(sick)
+
+
 @mends("rate_limit")
 def test_a_near_rate_limit_is_found(sick: Clinic, typist: Typist) -> None:
     """Waiting is the remedy: what was said a quarter of an hour ago is no news."""
@@ -905,8 +926,9 @@ def test_fixing_asks_for_each_and_takes_no_for_an_answer(sick: Clinic, typist: T
         return False
 
     refused = doctor.run(context, fix=no)
-    assert len(asked) == 1 and "chmod 600 .env" in asked[0] and refused.fixed == ()
-    assert refused.message == "Applied 0 fixes. 1 problem left, with the command for each above."
+    assert len(asked) == 1 and "chmod 600 .env" in asked[0]
+    assert [(each["did"], each["ok"]) for each in refused.fixed] == [("not done: not confirmed", False)]
+    assert refused.message == "Nothing was applied. 1 problem left: 1 not done, as said above."
     (found,) = refused.findings
     typist.mend(found)
     assert doctor.run(context).findings == ()
@@ -937,6 +959,24 @@ def test_one_probe_that_cannot_look_does_not_stop_the_others(sick: Clinic, typis
     assert run.exit_code == 4
     typist.mend(found["unmeasured"], sick.running.heal)
     assert look(sick) == {}
+    mended(sick)
+
+
+@mends("unmeasured")
+def test_a_missing_token_is_one_finding(sick: Clinic, typist: Typist) -> None:
+    """What keeps six probes from looking is one finding, with the command that asks for it; so is a refused one."""
+    given = sick.values()
+    typist.env(**{name: value for name, value in given.items() if name != "SUPABASE_ACCESS_TOKEN"})
+    run = doctor.run(typist.context())
+    assert [each.kind for each in run.findings] == ["unmeasured"] and run.exit_code == 4
+    assert run.findings[0].problem.startswith("SUPABASE_ACCESS_TOKEN is not set")
+    assert run.findings[0].evidence.startswith("not checked: the secrets and the provider, the functions, the logs")
+    typist.answers = {"SUPABASE_ACCESS_TOKEN": given["SUPABASE_ACCESS_TOKEN"]}
+    typist.mend(run.findings[0], nothing)
+    typist.env(**given | {"SUPABASE_ACCESS_TOKEN": "sbp_" + "0" * 40})
+    (refused,) = doctor.run(typist.context()).findings
+    assert refused.problem == "the Management API answered 401: Unauthorized"
+    typist.mend(refused, lambda: typist.env(**given))
     mended(sick)
 
 
