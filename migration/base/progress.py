@@ -15,6 +15,16 @@ class Observer:
     def failed(self, name: str, subject: str = "", detail: str = "") -> None:
         """A step failed; the error itself is raised as usual."""
 
+    def unsure(self, name: str, subject: str = "", detail: str = "", seconds: float | None = None) -> None:
+        """A step ended without a decision."""
+
+    def settled(self, verdict: str, name: str, detail: str = "", seconds: float | None = None) -> None:
+        """A step that judges ended: pass, fail or inconclusive."""
+        if verdict == "fail":
+            self.failed(name, "", detail)
+        else:
+            (self.done if verdict == "pass" else self.unsure)(name, "", detail, seconds)
+
     def note(self, text: str) -> None:
         """One sentence worth reading."""
 
@@ -36,6 +46,9 @@ class Collected(Observer):
 
     def failed(self, name: str, subject: str = "", detail: str = "") -> None:
         self.events.append(("failed", name, subject, detail))
+
+    def unsure(self, name: str, subject: str = "", detail: str = "", seconds: float | None = None) -> None:  # noqa: ARG002
+        self.events.append(("unsure", name, subject, detail))
 
     def note(self, text: str) -> None:
         self.events.append(("note", "", "", text))

@@ -13,7 +13,7 @@ from migration.base.progress import Observer
 from migration.cli.sink import gate
 
 Parts = list[tuple[str, str]]  # texts, each with its style; without a terminal the styles are dropped
-_MARKS = {"done": ("✓", "green"), "failed": ("✗", "red")}
+_MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "unsure": ("?", "yellow")}
 
 
 class Stream(Protocol):
@@ -39,6 +39,9 @@ class Lines(Observer):
 
     def failed(self, name: str, subject: str = "", detail: str = "") -> None:
         self._line("failed", name, subject, detail, None)
+
+    def unsure(self, name: str, subject: str = "", detail: str = "", seconds: float | None = None) -> None:
+        self._line("unsure", name, subject, detail, seconds)
 
     def note(self, text: str) -> None:
         self._show([(text, "dim")])

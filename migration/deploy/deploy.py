@@ -435,5 +435,6 @@ class DeployRun:
     def _step(self, name: str, began: float, detail: str) -> None:
         seconds = self.context.clock.monotonic() - began
         self.steps.append(TimedStep(name, seconds, detail))
-        if detail != "fail":  # a gate that failed says why instead
-            self.context.observer.done(name, detail=detail, seconds=seconds)
+        if detail != "fail":  # a gate that failed says what follows instead
+            verdict = detail if detail == "inconclusive" else "pass"
+            self.context.observer.settled(verdict, name, detail, seconds)

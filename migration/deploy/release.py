@@ -202,8 +202,8 @@ class Release:
                 for one, answer in each(todo, self.stager.stage):
                     if isinstance(answer, Exception):
                         self.stager.stopped.set()
-                        failed.append(answer)
-                        self.context.observer.failed("stage", one.slug, str(answer))
+                        self.context.observer.failed("stage", one.slug, str(answer) if failed else "")
+                        failed.append(answer)  # the first one is what the deploy ends with
                     else:
                         self._keep(one.slug, answer)
                         self.context.observer.done("stage", one.slug, f"v{answer['version']}")

@@ -178,7 +178,8 @@ def _sum(
     deciding = [one for one in results if not one.advisory]
     verdict = Verdict.INCONCLUSIVE if evidence.gate and not deciding else overall(results)
     counted = {one: sum(result.verdict is one for result in results) for one in Verdict}
-    context.observer.done("checks", detail=", ".join(f"{n} {one.value}" for one, n in counted.items() if n))
+    words = ", ".join(f"{n} {one.value}" for one, n in counted.items() if n)
+    context.observer.settled(verdict.value, "checks", words)
     if not results:
         context.observer.warn("config.yaml names no criteria, so there is nothing to pass")
     rows = tuple(table(evidence, options))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from migration.base.errors import CutoverError
 from migration.clients.edge import Purpose
 from migration.clients.supabase_types import Function
+from migration.config import signals
 from migration.verify import checks_run, proof, rounds, samples, smoke
 from migration.verify.proof import Probe, Proof
 from migration.verify.smoke import CaseResult, SmokeResult
@@ -102,7 +103,7 @@ class _Gate:
             return GateResult("fail", alive.why, False, self.details)
         failed = sent.failed or [one for one in sent.smoke.cases if not one.ok and one.name not in self.tolerated]
         if failed:
-            return GateResult("fail", "; ".join(self._failure(case) for case in failed[:3]), False, self.details)
+            return GateResult("fail", self._failures(failed), False, self.details)
         return self._sum(alive, "pass", "", sent.smoke)
 
     def _cases(self) -> rounds.RoundsResult:
@@ -112,16 +113,29 @@ class _Gate:
         self.context.observer.step("gate", detail="smoke cases")
         return rounds.run(self.context, self.activated, names, Purpose.GATE, self.tolerated)
 
+    def _failures(self, failed: Sequence[CaseResult]) -> str:
+        """The first failed case in full, the others that were sent by name."""
+        sent = [case for case in failed if not case.skipped] or list(failed)
+        others = list(dict.fromkeys(case.name for case in sent[1:] if case.name != sent[0].name))
+        also = f"; {', '.join(others)} failed too" if others else ""
+        return f"{self._failure(sent[0])}{also}"
+
     def _failure(self, case: CaseResult) -> str:
-        """One failed case: expected and got, the request, its first log line."""
+        """One failed case: expected and got, the request, its first line of failure in the logs."""
         if case.answer is not None and proof.boot_error(case.answer):
             return f"{case.function}: the new code does not start (BOOT_ERROR)"
         why = str(case.failures[0]) if case.failures else case.skipped or "no answer"
         request = case.request_id or case.execution_id
-        line = next(iter(smoke.lines_of(self.context, [case], patience=0.0)[0].log_lines), "")
-        parts = [f"smoke case {case.name}: {why}", f"request {request}" if request else "",
-                 f"log: {' '.join(line.split())[:200]}" if line else ""]  # fmt: skip
-        return ", ".join(part for part in parts if part)
+        parts = [f"request {request}" if request else "", self._line(case)]
+        more = ", ".join(part for part in parts if part)
+        return f"smoke case {case.name}: {why}{f' ({more})' if more else ''}"
+
+    def _line(self, case: CaseResult) -> str:
+        lines = smoke.lines_of(self.context, [case], patience=0.0)[0].log_lines
+        failure = signals.named(self.context.config).get("failure")
+        line = next((one for one in lines if failure and failure.regex.search(one)), next(iter(lines), ""))
+        line = " ".join(line.removeprefix(f"[{case.request_id}] ").split())
+        return f"log: {line[:200]}" if line else ""
 
     def _sum(self, alive: Proof, smoked: str, unsent: str, answers: SmokeResult | None = None) -> GateResult:
         """Fail wins over inconclusive, inconclusive over pass."""

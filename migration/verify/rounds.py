@@ -163,8 +163,9 @@ class _Rounds:
         for execution, key in open_.items():
             if execution in rows.versions:
                 self.results[key] = replace(self.results[key], version=rows.versions[execution])
+        failing = {one.function for one in self.results.values() if not one.ok and one.name not in self.tolerated}
         for slug, line in rows.errors.items():
-            if slug not in self.shown:
+            if slug not in self.shown and slug not in failing:  # a failed case names its own line
                 self.shown.add(slug)
                 self.context.observer.warn(f"{slug} v{self.activated[slug][1]} logs: {line}")
 

@@ -199,8 +199,14 @@ class _Run:
         if result.ok:
             observer.done("smoke", case.name, f"{result.status}", result.seconds)
         else:
-            observer.failed("smoke", case.name, result.skipped or str(result.failures[0]))
+            observer.failed("smoke", case.name, self._failed(result))
         return result
+
+    def _failed(self, result: CaseResult) -> str:
+        """In short where the result of the verb or of the gate says why: a failure is one line."""
+        if self._sender.purpose in (Purpose.SMOKE, Purpose.GATE):
+            return "not sent" if result.skipped else str(result.status or "no answer")
+        return result.skipped or str(result.failures[0])
 
     def _after_others(self, case: SmokeCase) -> CaseResult:
         captured: dict[str, Any] = {}

@@ -223,7 +223,7 @@ def _result(context: Context, so_far: _Run, meter: SpendMeter, seconds: float, s
         test=so_far.test,
         next=(inv("doctor"),) if reason else (),
     )
-    context.observer.done("soak", detail=result.decision, seconds=seconds)
+    context.observer.settled(result.verdict, "soak", count(sent, "request"), seconds)
     return result
 
 

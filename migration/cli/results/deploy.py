@@ -129,6 +129,8 @@ def _rolled_back(data: Data) -> tuple[str, str]:
 def _details(data: Data) -> list[str]:
     if data["deployment"]["outcome"] == "live":
         return list(data.get("notes") or ())  # the first line holds the message
+    if why := _judged(data):
+        return [*why, *(data.get("notes") or ())]
     details: list[str] = []
     if data["deployment"].get("kind") == "rollback" and data.get("message"):
         return [data["message"], *(data.get("notes") or ())]  # its own words hold the seconds and the revert
@@ -141,6 +143,15 @@ def _details(data: Data) -> list[str]:
         where = f"pushed to {revert.get('branch')}" if revert.get("pushed") else "not pushed"
         details.append(f"Revert {short(revert['commit'])}, {where}.")
     return [*details, *([data["message"]] if data.get("message") else []), *(data.get("notes") or ())]
+
+
+def _judged(data: Data) -> list[str]:
+    """What a gate that did not pass saw: the first line says already how the deployment ended."""
+    deployment, why = data["deployment"], (data.get("gate") or {}).get("why") or ""
+    if not why or deployment["outcome"] not in ("restored", "unproven"):
+        return []
+    exposed = deployment.get("new_code_seconds")
+    return [f"{why[:1].upper()}{why[1:]}.", *([f"The new code was live for {show(exposed)}."] if exposed else [])]
 
 
 def rollback_plan(data: Data, canvas: Canvas) -> None:

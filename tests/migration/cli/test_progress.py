@@ -19,12 +19,16 @@ def test_each_step_that_ends_is_one_plain_line() -> None:
     lines.done("stage", "alpha", "v2", 1.25)
     lines.done("plan")
     lines.failed("gate", detail="no answer")
+    lines.unsure("checks", detail="2 inconclusive")
+    lines.settled("fail", "soak", "5 requests")
     lines.note("This creates a ref.")
     lines.warn("NOTHING WAS PROVEN")
     assert stream.getvalue().splitlines() == [
         "✓ stage alpha  v2  1.2s",
         "✓ plan",
         "✗ gate  no answer",
+        "? checks  2 inconclusive",
+        "✗ soak  5 requests",
         "This creates a ref.",
         "! NOTHING WAS PROVEN",
     ]

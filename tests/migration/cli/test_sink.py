@@ -79,7 +79,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     "checks": {"criteria": [{"verdict": "fail", "name": EVIL, "advisory": False, "expected": EVIL, "got": EVIL,
                              "evidence": [EVIL]}], "provider": [], "verdict": "fail"},
     "doctor": {"findings": [{"severity": "error", "problem": EVIL, "evidence": EVIL, "fix": EVIL}],
-               "fixed": [{"did": EVIL}]},
+               "fixed": [{"problem": EVIL, "did": EVIL, "ok": True}]},
     "secret": {"secrets": [{"name": EVIL, "present": True, "matches": None, "format_ok": None, "provider_ok": None,
                             "detail": EVIL}], "message": EVIL},
     "history": {"deployments": [{"id": EVIL, "who": EVIL, "kind": EVIL, "outcome": EVIL, "functions": [_ROW]}],

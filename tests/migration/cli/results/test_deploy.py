@@ -56,3 +56,18 @@ def test_a_restored_version_names_its_code() -> None:
     record = {"id": "d1", "outcome": "restored", "functions": rows}
     deploy.deployment({"deployment": record}, Canvas(Console(file=stream, width=120)))
     assert "v9 (code of v7)" in stream.getvalue()
+
+
+def test_failed_gate_is_one_line() -> None:
+    """The first line says that the gate failed and the code is back; then why, and for how long the new code was live."""
+    why = "smoke case alpha: status: expected 200, got 500: Busy (request r1, log: no such table)"
+    record = {"id": "d1", "outcome": "restored", "functions": [], "new_code_seconds": 4.9}
+    message = f"The gate failed: {why}. What was live before is live again; the new code was live for 4.9s."
+    stream = io.StringIO()
+    data = {"deployment": record, "message": message, "gate": {"verdict": "fail", "why": why}}
+    deploy.deployment(data, Canvas(Console(file=stream, width=200)))
+    assert stream.getvalue().splitlines() == [
+        "Deployment d1 failed its gate; the previous code is live again.",
+        f"S{why[1:]}.",
+        "The new code was live for 4.9s.",
+    ]
