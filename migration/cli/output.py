@@ -17,6 +17,7 @@ from migration.base.errors import Refused
 from migration.base.plain import plain
 from migration.cli.progress import Lines
 from migration.cli.sink import Masked, gate, one_line
+from migration.cli.waiting import ASKS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,16 +58,17 @@ class Output:
     def _live(self) -> Lines | None:
         from migration.cli.terminal import LiveLines
 
-        return LiveLines(self.console) if self.console.is_terminal else None
+        return LiveLines(self.console, ASKS.get(self.verb, "")) if self.console.is_terminal else None
 
     def begin(self) -> None:
-        """A first line at once, for someone at a terminal: the imports and the first answers take a second or more."""
+        """A first line at once, for someone at a terminal: whom the verb asks. The answers take a second or more."""
         if self.json or not sys.stderr.isatty():
             return
         where = f" on {CURRENT.env}" if CURRENT.env else ""
         config = os.environ.get("CUTOVER_CONFIG")
+        asks = f": {ASKS[self.verb]}" if self.verb in ASKS else ""
         with contextlib.suppress(OSError, ValueError):
-            Masked(sys.stderr).write(gate(f"… {self.verb}{where}{f', {config}' if config else ''}") + "\n")
+            Masked(sys.stderr).write(gate(f"… {self.verb}{where}{f', {config}' if config else ''}{asks}") + "\n")
             sys.stderr.flush()
 
     def result(self, result: Any) -> None:

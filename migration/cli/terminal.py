@@ -16,6 +16,7 @@ from migration.cli.sink import gate
 if TYPE_CHECKING:
     from migration.cli.sink import Masked
 
+_PATIENCE = 1.0  # seconds without a step after which what the verb waits for is shown, with how long it has
 _WIDE = 400  # without a terminal nothing is wrapped to fit one
 
 
@@ -33,13 +34,19 @@ def console(stream: Masked, soft_wrap: bool = False) -> Console:
 
 
 class LiveLines(Lines):
-    """The lines in colour, and below them one line per step and function that is under way."""
+    """The lines in colour, and below them one line per step and function that is under way.
 
-    def __init__(self, console: Console) -> None:
+    `asks`: what the verb waits for before its first step.
+    """
+
+    def __init__(self, console: Console, asks: str = "") -> None:
         super().__init__(console.file)
         self._console = console
         self._open: dict[tuple[str, str], str] = {}
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
+        self._asks, self._asked = asks, time.monotonic()
+        if asks:
+            self._live.start()
 
     def step(self, name: str, subject: str = "", detail: str = "") -> None:
         super().step(name, subject, detail)
@@ -49,6 +56,7 @@ class LiveLines(Lines):
     def close(self) -> None:
         """Stop redrawing, so that a question or the result can be printed."""
         self._open.clear()
+        self._asks = ""
         self._live.stop()
 
     def _line(self, kind: str, name: str, subject: str, detail: str, seconds: float | None) -> None:
@@ -61,6 +69,8 @@ class LiveLines(Lines):
     def _table(self) -> Table:
         table: Any = Table.grid(padding=(0, 1))
         now = time.monotonic()
+        if self._asks and not self._open and now - self._asked >= _PATIENCE:
+            table.add_row(Text.assemble(("… ", "cyan"), *words(self._asks, "", "", now - self._asked)))
         for (name, subject), detail in list(self._open.items()):
             elapsed = now - self._began.get((name, subject), now)
             parts = [(gate(text), style) for text, style in words(name, subject, detail, elapsed)]

@@ -59,7 +59,7 @@ def test_a_restored_version_names_its_code() -> None:
 
 
 def test_failed_gate_is_one_line() -> None:
-    """The first line says that the gate failed and the code is back; then why, and for how long the new code was live."""
+    """The first line says that the gate failed and the code is back; then why, and how long the new code was live."""
     why = "smoke case alpha: status: expected 200, got 500: Busy (request r1, log: no such table)"
     record = {"id": "d1", "outcome": "restored", "functions": [], "new_code_seconds": 4.9}
     message = f"The gate failed: {why}. What was live before is live again; the new code was live for 4.9s."
