@@ -43,8 +43,8 @@ class LiveLines(Lines):
         super().__init__(console.file)
         self._console = console
         self._open: dict[tuple[str, str], str] = {}
-        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
         self._asks, self._asked = asks, time.monotonic()
+        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
         if asks:
             self._live.start()
 

@@ -17,5 +17,8 @@ ASKS = {
     "status": "asking the platform and the ledger",
     "history": "reading the ledger",
     "unlock": "asking the git remote for the lock",
+    "watch": "asking the ledger, the logs and the state of the last round",
+    "report": "reading the ledger, the logs and the state of the watch",
+    "e2e": "starting the browser",
     "doctor": "asking the platform, the git remote, the providers and the logs",
 }
