@@ -928,7 +928,7 @@ def test_fixing_asks_for_each_and_takes_no_for_an_answer(sick: Clinic, typist: T
     refused = doctor.run(context, fix=no)
     assert len(asked) == 1 and "chmod 600 .env" in asked[0]
     assert [(each["did"], each["ok"]) for each in refused.fixed] == [("not done: not confirmed", False)]
-    assert refused.message == "Nothing was applied. 1 problem left: 1 not done, as said above."
+    assert refused.message == "Nothing was applied. 1 problem left: 1 not done (see above)."
     (found,) = refused.findings
     typist.mend(found)
     assert doctor.run(context).findings == ()
