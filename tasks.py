@@ -170,6 +170,32 @@ def checks(_: Context, since: str = "", junit: str = "", env: str = "prod", json
 
 @verb(
     changes=True,
+    once="one round, for cron and the like; does nothing where none is due",
+    resume="carry on with the watch that is running; begin none",
+    auto_rollback="roll back without asking where it fails and every guard holds; confirmed at the start",
+    every="time between two rounds, for example 5m (default: watch.every)",
+    **{"for": "how long, for example 24h (default: watch.for)"},
+    **YES,
+    **ENV,
+)
+def watch(
+    _: Context,
+    for_: str = "",
+    every: str = "",
+    once: bool = False,
+    resume: bool = False,
+    auto_rollback: bool = False,
+    yes: bool = False,
+    env: str = "prod",
+    json: bool = False,
+) -> None:
+    """Check the live deployment again and again for hours, with a bounded chance of a false alarm."""
+    flags = verbs.WatchFlags(for_, every, once, resume, auto_rollback, yes)
+    dispatch.run(verbs.watch, json, flags, env=env)
+
+
+@verb(
+    changes=True,
     to="restore the code of this deployment; base: the code before the first one",
     scope="revert the functions' files (functions) or whole commits (commit)",
     restore_only="restore only; do not revert in git",

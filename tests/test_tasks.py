@@ -13,7 +13,7 @@ import tasks
 from migration.cli import dispatch
 from tests.support.project import ROOT, Project, copy, helped
 
-VERBS = ("rehearse", "sandbox", "init", "secret", "plan", "deploy", "smoke", "soak", "logs", "costs", "checks",
+VERBS = ("rehearse", "sandbox", "init", "secret", "plan", "deploy", "smoke", "soak", "logs", "costs", "checks", "watch",
          "rollback", "status", "history", "unlock", "doctor")  # fmt: skip
 
 SMALL = "migration: {name: x, functions: [a]}\napp: {path: .}\nenvironments: {prod: {url: x}}\n"

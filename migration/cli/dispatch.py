@@ -64,8 +64,8 @@ def _below(path: Path) -> Path:
 
 
 def _result(out: Output, result: object) -> int:
-    if result is None:
-        return 0
+    if result is None or isinstance(result, int):
+        return result or 0
     code = int(getattr(result, "exit_code", 0))
     try:
         out.result(result)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from migration.verify.soak import SoakResult
 
 
+_OFTEN = 30.0  # seconds between two rounds of a watch, at least
+
+
 class DeployFlags(NamedTuple):
     """The flags of `inv deploy`."""
 
@@ -66,6 +69,17 @@ class LogFlags(NamedTuple):
     request: str
     limit: str
     explain: bool
+
+
+class WatchFlags(NamedTuple):
+    """The flags of `inv watch`."""
+
+    span: str
+    every: str
+    once: bool
+    resume: bool
+    automatic: bool
+    yes: bool
 
 
 class RollbackFlags(NamedTuple):
@@ -249,6 +263,40 @@ def checks(out: Output, env: str, since: str, junit: str) -> ChecksResult:
         files.write_checks(Path(junit), result)
     summary.write("checks", result)
     return result
+
+
+def watch(out: Output, flags: WatchFlags, env: str) -> int:
+    from migration.cli.watching import WatchView
+    from migration.watch import watch as phase
+
+    context = _context(out, env)
+    if flags.once and flags.resume:
+        raise Refused("--once carries a running watch on by itself", inv("watch", once=True))
+    again = inv("watch", for_=flags.span, every=flags.every, once=flags.once, auto_rollback=True)
+    options = phase.WatchOptions(
+        span=_seconds(flags.span) or None,
+        every=_every(flags.every),
+        once=flags.once,
+        resume=flags.resume,
+        automatic=flags.automatic,
+        confirm=lambda what: agree(out, context, what, flags.yes, again),
+    )
+    code = 0
+    with WatchView(out, flags.once) as view:
+        for found in phase.run(context, options):
+            view.show(found)
+            code = found.exit_code
+    return code
+
+
+def _every(text: str) -> float | None:
+    """Seconds between two rounds: as often as config.yaml may say."""
+    if not text:
+        return None
+    seconds = parse(text)
+    if seconds < _OFTEN:
+        raise Refused(f"--every {text} is too often", Do(f"at least {_OFTEN:.0f}s"))
+    return seconds
 
 
 def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:

@@ -83,7 +83,16 @@ class Purpose(Enum):
         "nothing itself: what the page calls while the steps of `e2e` drive it in a browser",
         "the steps once; the dollars of those that cost money are shown and confirmed first",
     )
+    WATCH = Sending(
+        "watch",
+        "with `watch.probes` alone: the smoke cases with `probe: true`",
+        "each case every `watch.probes.every`, while all of them cost no more than `watch.probes.max_cost`; the most "
+        "in requests and dollars a day is shown first",
+    )
     REHEARSAL = Sending("rehearse", "the smoke cases and a soak, on the sandbox alone", "production receives nothing")
+
+
+PROBE_AGENT = "cutover-probe"  # the user agent of a watch's own requests, by which the logs tell them from callers
 
 
 def called(url: str) -> str:
@@ -130,7 +139,8 @@ class Edge:
         self.sent[purpose] += 1
         own = {name.lower() for name in headers or {}}
         keys = {name: value for name, value in self.credentials(auth).items() if name.lower() not in own}
-        sending = {**keys, **({"x-region": region} if region else {}), **(headers or {})}
+        agent = {"User-Agent": PROBE_AGENT} if purpose is Purpose.WATCH and "user-agent" not in own else {}
+        sending = {**agent, **keys, **({"x-region": region} if region else {}), **(headers or {})}
         path = f"/functions/v1/{function}"
         return self._http.request(method, path, json=json, content=content, headers=sending, deadline=timeout)
 

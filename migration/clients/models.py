@@ -64,6 +64,16 @@ class Models:
             raise
         return True
 
+    def build(self, model: str) -> str:
+        """What the vendor serves under the model's name: its own name and version, empty where it does not say."""
+        answer = self._get(f"looking up {model}", f"/models/{quote(model.removeprefix('models/'), safe='/:@')}")
+        try:
+            content = reading.decoded(answer)
+        except ValueError:
+            return ""
+        parts = [content.get(name) for name in ("name", "id", "version")] if isinstance(content, dict) else []
+        return " ".join(part for part in parts if isinstance(part, str) and part)
+
     def _get(self, operation: str, path: str) -> Answer:
         return self._retry(lambda: self._once(operation, path))
 

@@ -84,10 +84,11 @@ class Prices(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A listed model; `expiration_date` is the first day without it."""
+    """A listed model; `expiration_date` is the first day without it, `canonical_slug` the build that is served."""
 
     id: str
     name: str = ""
+    canonical_slug: str = ""
     pricing: dict[str, Any] = {}
     expiration_date: str | None = None
 

@@ -80,7 +80,7 @@ class Supabase:
         """The versions of the SQL files that the database has applied (beta: "List applied migration versions")."""
         return self._read("listing the applied migrations", "/database/migrations", _versions)
 
-    def logs(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    def logs(self, sql: str, start: datetime, end: datetime) -> LogRows:
         """Rows of one query, at most 24 hours and 1,000 rows. An error inside HTTP 200 is raised as status 500.
 
         Not retried here: the log route has a tight rate limit, which its reader keeps.
@@ -136,6 +136,12 @@ class Supabase:
             text = f"{operation}: unexpected status {answer.status} from the Management API"
             raise Unknown(text, _FAILED, AGAIN)
         raise _error(operation, answer)
+
+
+class LogRows(list[dict[str, Any]]):
+    """The rows of a log query; `bytes_read` is what the engine read for it, None where the answer does not say so."""
+
+    bytes_read: int | None = None
 
 
 class LogRow(dict[str, Any]):
@@ -198,7 +204,7 @@ def _versions(answer: Answer) -> set[str]:
     return {str(each["version"]) for each in data}
 
 
-def _rows(answer: Answer) -> list[dict[str, Any]]:
+def _rows(answer: Answer) -> LogRows:
     """Rows of a log query; an error inside HTTP 200 is raised as status 500."""
     data = reading.decoded(answer)
     if not isinstance(data, dict):
@@ -211,7 +217,11 @@ def _rows(answer: Answer) -> list[dict[str, Any]]:
     rows = data.get("result") or []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError(f"expected a list of rows, got {reading.short(answer)}")
-    return [LogRow(row) for row in rows]
+    found = LogRows(LogRow(row) for row in rows)
+    statistics = data.get("statistics")
+    read = statistics.get("bytes_read") if isinstance(statistics, dict) else None
+    found.bytes_read = int(read) if isinstance(read, int | float) else None
+    return found
 
 
 def _body(answer: Answer) -> Body:

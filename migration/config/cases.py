@@ -106,6 +106,7 @@ class SmokeCase(Section):
     timeout: Span = 60.0
     capture: dict[Slug, Capture] = {}
     expect: Expect = Expect()
+    probe: bool = False
 
     def __post_init__(self) -> None:
         if self.body is not None and self.body_file is not None:

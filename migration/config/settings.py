@@ -214,6 +214,7 @@ class CriterionSettings(Section):
     p95: Span | None = None
     p99: Span | None = None
     mean: float | None = None
+    max: Annotated[float, above(0)] | None = None
     requests: Count | None = None
     function: Slug | None = None
     expected: dict[Literal["before", "after"], str] = {}

@@ -29,7 +29,7 @@ from migration.ledger.records import Record, parse
 PORTION = 2_000  # commits that git is asked for at once
 MANY = 500  # new records before the cache file is worth writing again
 HEAD = 256  # bytes of the cache file before the records: tip, digest, form, size of the text
-FORM = "3"  # of the cache file; another one is read from git again
+FORM = "4"  # of the cache file; another one is read from git again
 
 
 def encode(record: Record) -> str:

@@ -1,7 +1,7 @@
 """The history of an environment, folded from its records: what is live, was replaced, interrupted, put on hold.
 
-Kinds of records: intent, staged, outcome, git (the revert), lift, note, unlock, costs. A rollback's intent has the
-restored revision as `revision` and the one taken back as `base_revision`, says in each function's `wanted.of` whose
+Kinds of records: intent, staged, outcome, git (the revert), watch, lift, note, unlock, costs. A rollback's intent has
+the restored revision as `revision` and the one taken back as `base_revision`, says in each function's `wanted.of` whose
 `before` goes live, and in `without_lock` why it went without. A `hold` may stand in an intent or in an outcome.
 """
 
@@ -65,6 +65,7 @@ class Deployment:
     answers: tuple[Record, ...] = ()
     perhaps_stranded: tuple[str, ...] = ()
     revert: Record | None = None
+    watches: tuple[Record, ...] = ()
 
     @property
     def interrupted(self) -> bool:
@@ -410,7 +411,7 @@ def _hold(holds: dict[str, Record], record: Record) -> None:
             del holds[key]
 
 
-_LATER = frozenset({"staged", "outcome", "git"})
+_LATER = frozenset({"staged", "outcome", "git", "watch"})
 
 
 def _deployment(intent: Record, later: Iterable[Record]) -> Deployment:
@@ -422,6 +423,7 @@ def _deployment(intent: Record, later: Iterable[Record]) -> Deployment:
     after: dict[str, Record | None] = {}
     perhaps: tuple[str, ...] = ()
     hold, end, revert = intent.get("hold"), None, None
+    watches: dict[str, Record] = {}
     for record in later:
         if record["record"] == "staged":
             answers |= {answer.get("slug"): answer for answer in record.get("answers") or ()}
@@ -429,6 +431,8 @@ def _deployment(intent: Record, later: Iterable[Record]) -> Deployment:
         elif record["record"] == "outcome":
             end, hold = record, record.get("hold") or hold
             after |= {one["slug"]: one.get("after") for one in record.get("functions") or ()}
+        elif record["record"] == "watch":
+            watches[_text(record, "watch")] = record
         else:
             revert = record.get("revert")
     changes = tuple(
@@ -463,6 +467,7 @@ def _deployment(intent: Record, later: Iterable[Record]) -> Deployment:
         answers=tuple(answers.values()),
         perhaps_stranded=perhaps,
         revert=revert,
+        watches=tuple(watches.values()),
     )
 
 

@@ -180,6 +180,19 @@ class Note(Common, kw_only=True):
     text: Text | None = None
 
 
+class WatchRecord(Common, kw_only=True):
+    """A watch that is over: its verdict, what it counted of each function as [failed, answers], and its alarms."""
+
+    deployment: Name
+    watch: Name | None = None
+    verdict: Line | None = None
+    ended: Line | None = None
+    rounds: Count | None = None
+    counts: Annotated[dict[Name, Annotated[list[Count], Meta(min_length=2, max_length=2)]], MANY] | None = None
+    alarms: Annotated[list[Line], MANY] | None = None
+    figures: dict[Line, Count | Seconds | None] | None = None
+
+
 class Unlock(Common, kw_only=True):
     lock: Line | None = None
     robbed: FormerHolder | None = None
@@ -203,7 +216,7 @@ class CostRow(Struct):
 
 KINDS: dict[str, type[Common]] = {
     "intent": Intent, "staged": Staged, "outcome": OutcomeRecord, "git": Git, "lift": Lift, "note": Note,
-    "unlock": Unlock,
+    "unlock": Unlock, "watch": WatchRecord,
     "costs": Costs,
 }  # fmt: skip
 

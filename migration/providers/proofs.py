@@ -62,6 +62,22 @@ def preflight(config: Config, environment: Environment, now: datetime, retry: Re
     return found
 
 
+def build(access: ProviderAccess, retry: Retry) -> str:
+    """What the provider serves under the configured model's name; empty where it cannot be asked or does not say.
+
+    A name may be routed to another build without a deploy. ServiceFailed as the provider.
+    """
+    model = access.settings.model
+    if not access.url or not access.key or not model or access.kind == "none":
+        return ""
+    if access.kind == "openrouter":
+        account = openrouter.client(access, access.key, retry)
+        listed = account.model(model) or account.model(access.settings.listed)
+        return listed.canonical_slug if listed else ""
+    api = APIS[access.kind]
+    return Models(Http(access.url, name=api.title), api, access.key, retry).build(model)
+
+
 def _check(access: ProviderAccess, config: Config, now: datetime, retry: Retry) -> Iterator[Finding]:
     if not access.url or access.kind == "none":
         if missing(access.settings.url):

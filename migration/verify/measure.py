@@ -131,16 +131,20 @@ def _provider(context: Context, about: Subject, spend: Spend | Missing) -> Provi
 
 def _month(context: Context, spend: Spend | Missing) -> Month | Missing:
     """The key's own month so far, and the configured volumes at the measured mean cost."""
+    return month(context, 0.0 if isinstance(spend, Missing) else spend.mean)[0]
+
+
+def month(context: Context, mean: float = 0.0) -> tuple[Month | Missing, float]:
+    """The key's own month so far with the configured volumes at this cost a request, and its counter in all (USD)."""
     info = read_key(context)
     if info.usage_monthly is None:
-        return Missing("the provider does not report what this month has cost")
+        return Missing("the provider does not report what this month has cost"), info.usage
     now = context.clock.now()
     passed = now.day - 1 + now.hour / 24 + now.minute / 1440
     days = calendar.monthrange(now.year, now.month)[1]
     ahead = info.usage_monthly / passed * days if passed >= _SETTLED_DAYS else None
-    mean = 0.0 if isinstance(spend, Missing) else spend.mean
     volumes = {name: a_day * 30 * mean for name, a_day in context.config.budget.volumes.items()} if mean else {}
-    return Month(info.usage_monthly, ahead, "the key's own figure", volumes)
+    return Month(info.usage_monthly, ahead, "the key's own figure", volumes), info.usage
 
 
 def keep_baseline(context: Context, history: History, live: Mapping[str, Function], base: str) -> None:

@@ -115,7 +115,7 @@ def spend(
     without: list[Offender] = []
     for start, end in _days(scope):
         for row in reader.query(
-            _stories(scope, _cost(usage, price), usage, start, end, settled), start - BEFOREHAND, end
+            _stories(scope, cost_of(usage, price), usage, start, end, settled), start - BEFOREHAND, end
         ):
             total.update({name: float(row[name] or 0) for name in row if name != "without"})
             parts = (str(text).split(" ", 1) for text in row["without"])
@@ -216,7 +216,7 @@ def _once(columns: str, where: str) -> str:
     return f"(select id, {columns} from logs where {where} limit 1 by id)"
 
 
-def _cost(usage: Pattern, price: Price | None) -> str:
+def cost_of(usage: Pattern, price: Price | None) -> str:
     """The USD that a line names, else what its tokens come to."""
     claimed = signals.number(usage, "cost")
     if price is None:

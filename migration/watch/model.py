@@ -95,7 +95,7 @@ class AlertBook:
 class LookCounts:
     """Answers of one function in one look, counted by the start of their request; `probes` of them were our own.
 
-    `refused` were the caller's fault and are not among `answers`.
+    `refused` were the caller's fault and are not among `answers`; `billed` are the served ones that must log a cost.
     """
 
     answers: int = 0
@@ -108,6 +108,7 @@ class LookCounts:
     too_expensive: int = 0
     refused: int = 0
     probes: int = 0
+    billed: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ class CriterionState:
 
     `s`: the six sums of the betting test; `spent`: the weight used up; `until`: the end of the last closed look.
     `bad` and `answers` are those of the look that is still open, `total_bad` and `total_answers` of all closed ones.
-    `since` is when it alarmed; `recent` the closed looks since then as (bad, answers). `alpha` is halved after each
-    resolved alarm.
+    `since` is when it alarmed, in a look with `at_bad` of `at_answers`; `recent` the closed looks since then as (bad,
+    answers). `alpha` is halved after each resolved alarm. `incomplete`: why the newest look was `skipped`, else empty.
     """
 
     criterion: str
@@ -136,8 +137,11 @@ class CriterionState:
     since_bad: int = 0
     since_answers: int = 0
     recent: tuple[tuple[int, int], ...] = ()
+    at_bad: int = 0
+    at_answers: int = 0
     alarms: int = 0
     incomplete: str = ""
+    skipped: int = 0
 
     @property
     def name(self) -> str:
@@ -146,14 +150,21 @@ class CriterionState:
 
 @dataclass(frozen=True)
 class FactState:
-    """A fact as read in the last rounds: `value` was equal `times` times running; `good` is whether it is as it was."""
+    """A fact: `value` as read in the last `times` rounds running, and whether that is `good`.
+
+    `alarmed` is since when it stands as an alarm: it begins and ends with two equal readings. `first`: as it was read
+    first.
+    """
 
     name: str
     value: str
     good: bool
-    times: int
-    since: datetime
+    times: int = 1
     function: str = ""
+    summary: str = ""
+    severity: Severity = "warning"
+    alarmed: datetime | None = None
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,11 +198,32 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """The answers of each function in one look, by slug as (failed, answers)."""
+
+    until: datetime
+    functions: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class NoData:
+    """Why rows must be missing, since when, and the last round that showed it."""
+
+    why: str
+    since: datetime
+    round: int
+
+
+@dataclass(frozen=True)
 class WatchState:
     """Everything that the next round needs, wherever it runs. `ended` says why the watch is over; empty while it runs.
 
-    `planned` and `every` are seconds. `cursor`: every look up to here was read. `lateness` counts rows by how many
-    minutes after the start of their request they were first seen, at most.
+    `planned` (of the weights) and `every` (of a look) are seconds and never change; `until` is when it ends.
+    `cursor`: every look up to here was taken. `seen`: answers by the number of their look, as last read. `lateness`
+    counts rows by how many minutes after the end of their look they were first seen, `late` those of a look that was
+    taken already. `standing`: since when each alarm stands, by its key; `alarmed`: every critical one that ever stood,
+    in words. `acted`: what a rollback of this watch did, `refused` why it did nothing, `needs_person` why one must act.
+    `spend` is this month's in USD, `projected` all of it, `usage` the key's counter.
     """
 
     id: str
@@ -199,11 +231,14 @@ class WatchState:
     deployment: str
     revision: str
     started: datetime
+    until: datetime
     planned: float
     every: float
     alpha: float
     cursor: datetime
     criteria: tuple[CriterionState, ...] = ()
+    blackouts: tuple[CriterionState, ...] = ()
+    answered_at: datetime | None = None
     facts: tuple[FactState, ...] = ()
     versions: Mapping[str, int] = field(default_factory=dict)
     rounds: int = 0
@@ -212,20 +247,31 @@ class WatchState:
     seen: Mapping[str, int] = field(default_factory=dict)
     lateness: Mapping[str, int] = field(default_factory=dict)
     late: int = 0
+    looked_back: datetime | None = None
+    no_data: NoData | None = None
     bytes_read: int = 0
-    spent: float | None = None
-    spend_at_start: float | None = None
+    bytes_measured: bool = True
+    spend: float | None = None
+    projected: float | None = None
+    usage: float | None = None
+    unseen_spend: int = 0
     points: tuple[Point, ...] = ()
+    slices: tuple[Slice, ...] = ()
     events: tuple[Event, ...] = ()
+    standing: Mapping[str, datetime] = field(default_factory=dict)
+    alarmed: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, LookCounts] = field(default_factory=dict)
     alerts: AlertBook = AlertBook()
     leader: Leader | None = None
-    auto_rollback: int = 0
     acted: str = ""
+    refused: str = ""
+    needs_person: str = ""
     probed_at: datetime | None = None
+    probe_requests: int = 0
     probe_cost: float = 0.0
     ended: str = ""
     ended_at: datetime | None = None
+    recorded: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from migration.base.command import inv
 from migration.base.durations import show
-from migration.cli.results import costs, deploy, logs, verify
+from migration.cli.results import costs, deploy, logs, verify, watch
 from migration.cli.results.canvas import BAD, GOOD, Canvas, Data
 
 
@@ -63,4 +63,6 @@ _DRAWERS: dict[str, Callable[[Data, Canvas], None]] = {
     "logs": logs.event,
     "explain": logs.explained,
     "costs": costs.costs,
+    "watch": watch.whole,
+    "watch_line": watch.line,
 }

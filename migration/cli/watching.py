@@ -1,0 +1,75 @@
+"""Where a watch is seen: redrawn in place on a terminal, a line a round in a pipe, an object a round for a script."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from migration.base.plain import plain
+
+if TYPE_CHECKING:
+    from migration.cli.output import Output
+    from migration.watch.report import WatchRound
+
+
+class WatchView:
+    """The rounds of one run. `once`: a single round, shown whole wherever it is read."""
+
+    def __init__(self, out: Output, once: bool) -> None:
+        self.out = out
+        self.once = once
+        self._live: Any = None
+        self._shown: dict[str, Any] = {}
+        self._last = ""  # the time of the newest event that was shown
+
+    def __enter__(self) -> WatchView:
+        if not self.once and not self.out.json and self.out.console.is_terminal:
+            from rich.live import Live
+
+            self._live = Live(
+                get_renderable=self._render, console=self.out.console, refresh_per_second=1, transient=True
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            if self._shown:
+                self.out.show("watch", self._shown)
+
+    def show(self, found: WatchRound) -> None:
+        """One round."""
+        if self.out.json:
+            self.out.line(found, found.exit_code)
+            return
+        data = plain(found)
+        if self.once:
+            self.out.show("watch", data)
+        elif self._live is None:
+            self.out.show("watch_line", {**data, "new": self._new(data)})
+        else:
+            self.out.quiet()
+            self._shown = data
+            self._live.start()
+            self._live.refresh()
+
+    def _new(self, data: dict[str, Any]) -> list[str]:
+        """What happened since the round before."""
+        events = [one for one in data["events"] if str(one["at"]) > self._last]
+        self._last = max([self._last, *(str(one["at"]) for one in events)])
+        return [one["text"] for one in events]
+
+    def _render(self) -> Any:
+        """The newest round, drawn again each second: the time that is left passes."""
+        from rich.console import Group
+        from rich.text import Text
+
+        from migration.cli.results.draw import draw
+
+        console = self.out.console
+        with console.capture() as captured:
+            if self._shown:
+                draw("watch", self._shown, console)
+        return Group(Text.from_ansi(captured.get().rstrip("\n")))

@@ -1,0 +1,73 @@
+"""Requests of our own where no one calls: only where `watch.probes` asks for them, only cases with `probe: true`.
+
+Their user agent sets them apart from callers' requests, and they are named as probes in every figure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from migration.base.errors import CutoverError
+from migration.base.numbers import count
+from migration.clients.edge import Purpose
+from migration.config.cases import SmokeCase
+from migration.providers.openrouter import SAMPLE
+from migration.verify import smoke
+from migration.watch import progress
+from migration.watch.model import WatchState
+
+if TYPE_CHECKING:
+    from migration.config.settings import Config
+    from migration.context import Context
+
+_DAY = 86_400.0
+
+
+def cases(config: Config) -> list[SmokeCase]:
+    """What a watch may send; nothing without `watch.probes`."""
+    return [case for case in config.smoke if case.probe] if config.watch.probes else []
+
+
+def each(config: Config) -> float:
+    """USD that one probe is taken to cost: the criterion's mean, else a sample's tokens at the configured price."""
+    criterion = config.criteria.named.get("cost_per_request")
+    if criterion is not None and criterion.mean is not None:
+        return criterion.mean
+    return SAMPLE.cost(config.target.price) if config.target and config.target.price else 0.0
+
+
+def announced(config: Config) -> str:
+    """The most that the probes of a day may come to; empty where none are sent."""
+    chosen, settings = cases(config), config.watch.probes
+    if not chosen or settings is None:
+        return ""
+    many = int(_DAY / settings.every) * len(chosen)
+    cost = min(many * each(config), settings.max_cost)
+    return f"Probes: at most {count(many, 'request')} a day, about ${cost:.2f}; they stop at ${settings.max_cost:.2f}."
+
+
+def send(context: Context, state: WatchState) -> WatchState:
+    """The state after the probes that are due; those that would pass the cap are not sent, which is noted once."""
+    config, now = context.config, context.clock.now()
+    chosen, settings = cases(config), config.watch.probes
+    if not chosen or settings is None:
+        return state
+    if state.probed_at is not None and (now - state.probed_at).total_seconds() < settings.every:
+        return state
+    cost = each(config) * len(chosen)
+    if state.probe_cost + cost > settings.max_cost:
+        words = f"probes stopped: they have cost about ${state.probe_cost:.2f} of ${settings.max_cost:.2f}"
+        known = any(one.text == words for one in state.events)
+        return state if known else progress.event(state, now, words)
+    try:
+        found = smoke.run(context, [case.name for case in chosen], lines=False, purpose=Purpose.WATCH)
+    except CutoverError as error:
+        return progress.event(replace(state, probed_at=now), now, f"could not send the probes: {error.message}")
+    bad = [case.name for case in found.cases if not case.ok]
+    if bad:
+        state = progress.event(state, now, f"{count(len(bad), 'probe')} failed: {', '.join(bad)}")
+    return replace(
+        state, probed_at=now, probe_cost=state.probe_cost + cost,
+        probe_requests=state.probe_requests + len(found.cases),
+    )  # fmt: skip

@@ -1,0 +1,372 @@
+"""`inv watch`: rounds until the planned time is over, one run leading, any run able to carry on where another stopped.
+
+A round is: read the state, judge what is new, store the state with every message that is due, send the messages, store
+that they were sent. Of two runs that do this at once the first write counts, and the other one begins again from it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from os import getpid
+from typing import TYPE_CHECKING
+
+from migration.base import interrupts
+from migration.base.command import Step, inv
+from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unfinished
+from migration.git.giterrors import Denied
+from migration.ledger import actor
+from migration.watch import alerts, automatic, notify, probes, progress, report, rounds, subject
+from migration.watch.model import Alarm, AlertBook, Leader, Surroundings, WatchState
+from migration.watch.report import COMPLETE, WatchRound
+from migration.watch.store import Stored, WatchRef
+
+if TYPE_CHECKING:
+    from migration.context import Context
+    from migration.ledger.deployments import History
+
+RACES = 6  # rounds begun again after another run was first
+FRESH = timedelta(minutes=2)  # a message that another run opened so lately is still being sent by it
+RARELY = timedelta(hours=1)  # between two writes on a branch, unless something happened
+GLANCE = 60.0  # seconds between two looks of a run that waits for the leader
+_UNREACHED = (ServiceFailed, Denied)
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """`span` and `every` in seconds, None as configured. `resume`: only carry on. `automatic`: may roll back by itself,
+    once `confirm` agreed."""
+
+    span: float | None = None
+    every: float | None = None
+    once: bool = False
+    resume: bool = False
+    automatic: bool = False
+    confirm: Callable[[str], bool] = field(default=lambda _: True)
+
+
+def run(context: Context, options: WatchOptions | None = None) -> Iterator[WatchRound]:
+    """Each round as it ends; the last one's `exit_code` is the watch's. Refused where there is nothing to watch."""
+    watch = _Watch(context, options or WatchOptions())
+    watch.check()
+    return iter([watch.once()]) if watch.options.once else watch.rounds()
+
+
+class _Watch:
+    """One run of the verb."""
+
+    def __init__(self, context: Context, options: WatchOptions) -> None:
+        self.context, self.options = context, options
+        self.clock = context.clock
+        self.id = secrets.token_hex(4)
+        self.ref = WatchRef(context.ledger)
+        self.memory = Stored()  # the newest state that this run made; on a branch not every one is written
+        self.seen: tuple[str | None, float] = (None, 0.0)  # the commit that another leader wrote last, and when
+        self.unsent: AlertBook | None = None
+
+    @cached_property
+    def notifiers(self) -> notify.Notifiers:
+        return notify.of(self.context.config.watch, self.context.environment.embedded)
+
+    def check(self) -> None:
+        """Before anything is read: the project, the notifiers, the right to write, and who agrees to a rollback."""
+        self.context.project()
+        for note in self.notifiers.notes:
+            self.context.observer.warn(note)
+        history = self.context.ledger.history()
+        self.context.ledger.refs.check()
+        stored = self.ref.read(fresh=False)
+        if self.options.resume and (stored.state is None or stored.state.ended):
+            raise Refused("There is no watch to resume: none is running here", inv("watch"))
+        if stored.state is None or stored.state.ended:
+            subject.live_deployment(self.context, history)
+        if words := probes.announced(self.context.config):
+            self.context.observer.note(words)
+        if self.options.automatic and not self.options.confirm(automatic.question(self.context, history)):
+            raise Refused("Not confirmed: nothing was changed.", inv("watch", auto_rollback=True))
+
+    # One round
+
+    def once(self) -> WatchRound:
+        """One round, for schedulers: where nothing is due, or the watch is over, nothing is written."""
+        history = self._history()
+        state = self.ref.read(fresh=False).state
+        if state is not None and state.ended and self._same(history, state):
+            return self._shown(state, notes=(f"the watch has ended: {state.ended}",))
+        if state is not None and not state.ended and not rounds.due(state, self.clock.now(), self._least):
+            return self._shown(state, notes=("nothing is due yet",))
+        return self._round(lead=False)
+
+    def _same(self, history: History, state: WatchState) -> bool:
+        return history.live is not None and history.live.id == state.deployment
+
+    def _round(self, lead: bool) -> WatchRound:
+        """A round from the newest state, begun again where another run wrote first."""
+        for attempt in range(RACES):
+            history = self._history(fresh=attempt > 0 or not lead)
+            stored = self._stored()
+            state = self._current(stored, history)
+            found = self._judge(state, history)
+            state = replace(found.state, leader=self._leader() if lead else found.state.leader)
+            state = self._notified(state, found.alarms, history)
+            written = self._write(state, stored)
+            if written is None:
+                continue
+            state = self._deliver(state, written)
+            self._recorded(state, written)
+            return replace(found, state=self.memory.state or state, messages=_titles(state))
+        raise Unfinished("Other runs of the watch were first in every try", inv("watch", resume=True))
+
+    def _judge(self, state: WatchState, history: History) -> WatchRound:
+        """The state after a round, the end of the watch included."""
+        if state.ended:
+            return self._shown(state)
+        standing = rounds.standing(self.context, history, state)
+        if standing.over:
+            ended = replace(state, ended=standing.over, ended_at=self.clock.now())
+            return self._shown(progress.event(ended, self.clock.now(), f"ended: {standing.over}"))
+        deployment = history.find(state.deployment)
+        assert deployment is not None
+        notes = (standing.busy,) if standing.busy else ()
+        found = rounds.run(self.context, state, history, deployment, standing)
+        state, alarms = found.state, found.alarms
+        state = replace(state, needs_person=standing.stuck)
+        if self.options.automatic and not standing.busy and not standing.stuck:
+            state, alarms = automatic.act(self.context, state, alarms, history, deployment)
+        if self._complete(state):
+            state = replace(state, ended=COMPLETE, ended_at=self.clock.now())
+            state = progress.event(state, self.clock.now(), f"ended: {COMPLETE}")
+        return self._shown(state, alarms, notes=(*notes, *found.notes))
+
+    def _complete(self, state: WatchState) -> bool:
+        """Whether every look of the planned time was taken, or its rows have had their time."""
+        last = state.until - timedelta(seconds=state.every)
+        return state.cursor > last or self.clock.now() >= state.until + progress.MOST_RIPE
+
+    def _current(self, stored: Stored, history: History) -> WatchState:
+        """The state to go on from: the stored one; a new one for a first watch, or after one that is over."""
+        state = stored.state
+        if state is None or (state.ended and state.recorded):
+            deployment = subject.live_deployment(self.context, history)
+            span = self.options.span or self.context.config.watch.for_
+            every = self.options.every or self.context.config.watch.every
+            return subject.begin(self.context, subject.of(self.context, history, deployment), span, every)
+        if self.options.span is not None and not state.ended:
+            return replace(state, until=state.started + timedelta(seconds=self.options.span))
+        return state
+
+    # Alerts
+
+    def _notified(self, state: WatchState, alarms: tuple[Alarm, ...], history: History) -> WatchState:
+        """The state with every message that is due, opened by this run."""
+        now, around = self.clock.now(), self._around(state, history)
+        book = alerts.observe(state.alerts, alarms, around, now, repeat=self.context.config.watch.repeat)
+        if state.ended:
+            words, severity = report.closing(state)
+            book = alerts.end(book, around, now, words, report.lines(state), severity)
+        elsewhere = any(one.opened not in ("", self.id) for one in book.outbox)
+        if elsewhere and state.stored_at is not None and now - state.stored_at < FRESH:
+            return replace(state, alerts=book)
+        return replace(state, alerts=alerts.claim(book, self.id))
+
+    def _around(self, state: WatchState, history: History) -> Surroundings:
+        live = ", ".join(f"{slug} v{version}" for slug, version in state.versions.items())
+        name = history.live.id if history.live else "the code from before Cutover"
+        return Surroundings(
+            self.context.environment.name, state.deployment, f"{name} is live ({live})" if live else f"{name} is live",
+            (), self.context.ledger.who,
+        )  # fmt: skip
+
+    def _deliver(self, state: WatchState, written: Stored) -> WatchState:
+        """Send what this run opened, and store that it was sent; a failure of that store means a possible repeat."""
+        if not any(one.opened == self.id for one in state.alerts.outbox):
+            return state
+        state = replace(state, alerts=self.notifiers.deliver(state.alerts, self.clock.now()))
+        try:
+            again = self._write(state, written, always=True)
+            if again is None:
+                self._tell_winner(state)
+        except _UNREACHED as error:
+            self.memory = Stored(state, written.commit)
+            self.context.observer.warn(f"Could not store that alerts were sent: {error.message}")
+        return state
+
+    def _tell_winner(self, state: WatchState) -> None:
+        """Another run wrote meanwhile: take what was sent out of its outbox."""
+        sent = {one.id: one for one in state.alerts.sent}
+        for _ in range(RACES):
+            stored = self.ref.read()
+            if stored.state is None or stored.state.id != state.id:
+                return
+            book = stored.state.alerts
+            done = [sent[one.id] for one in book.outbox if one.id in sent]
+            if not done:
+                return
+            left = tuple(one for one in book.outbox if one.id not in sent)
+            merged = replace(stored.state, alerts=replace(book, outbox=left, sent=(*book.sent, *done)))
+            if self.ref.write(merged, stored.commit) is not None:
+                return
+
+    # The state
+
+    def _stored(self) -> Stored:
+        """The newest state as the ledger's last reading found it: this run's own where nothing was written since."""
+        stored = self.ref.read(fresh=False)
+        own = self.memory
+        return own if own.state is not None and own.commit == stored.commit else stored
+
+    def _write(self, state: WatchState, stored: Stored, always: bool = False) -> Stored | None:
+        """The state as stored, None where another run was first. On a branch only what matters is written."""
+        before = stored.state
+        happened = (
+            always or before is None or before.alerts != state.alerts or before.leader is None or state.ended != ""
+            or (state.leader is not None and before.leader.id != state.leader.id) or before.standing != state.standing
+        )  # fmt: skip
+        now = self.clock.now()
+        lately = state.stored_at is not None and now - state.stored_at < RARELY
+        if self.ref.on_branch and not happened and lately:
+            self.memory = Stored(state, stored.commit)
+            return self.memory
+        state = replace(state, stored_at=now)
+        commit = self.ref.write(state, stored.commit)
+        if commit is None:
+            return None
+        self.memory = Stored(state, commit)
+        return self.memory
+
+    def _recorded(self, state: WatchState, written: Stored) -> None:
+        """A watch that is over is on its deployment in the ledger, once."""
+        if not state.ended or state.recorded:
+            return
+        self.context.ledger.keep(report.record(state))
+        newest = self.memory if self.memory.state is not None else written
+        assert newest.state is not None
+        self._write(replace(newest.state, recorded=True, leader=None), newest, always=True)
+
+    # Rounds
+
+    def rounds(self) -> Iterator[WatchRound]:
+        """Rounds at their times, until the watch is over; or what the leader stores, while another run leads."""
+        interrupts.between(
+            "Nothing was changed. The watch is where it was; to carry on:", inv("watch", resume=True), exit_code=130
+        )
+        try:
+            yield from self._all()
+        except Interrupted:
+            self._resign()
+            raise
+
+    def _all(self) -> Iterator[WatchRound]:
+        last: WatchRound | None = None
+        while True:
+            try:
+                self._history()
+                found = self._follow() or self._round(lead=True)
+            except _UNREACHED as error:
+                found = self._cut_off(error, last)
+            yield found
+            last = found
+            if found.state.ended and not found.following and not self._begins_again(found.state):
+                return
+            self._wait(found)
+
+    def _begins_again(self, state: WatchState) -> bool:
+        """Whether another deployment ended this watch, so that a new one begins for it."""
+        try:
+            live = self._history().live
+        except _UNREACHED:
+            return False
+        return state.ended != COMPLETE and live is not None and live.id != state.deployment and not live.interrupted
+
+    def _wait(self, found: WatchRound) -> None:
+        now, state = self.clock.now(), found.state
+        if state.ended:
+            return
+        if found.following:
+            self.clock.sleep(min(GLANCE, state.every / 2))
+            return
+        every = timedelta(seconds=self.options.every or state.every)
+        done = (now - state.started) // every
+        self.clock.sleep((state.started + every * (done + 1) - now).total_seconds())
+
+    def _cut_off(self, error: CutoverError, last: WatchRound | None) -> WatchRound:
+        """A round without an answer: nothing is lost, the next one reads what this one could not."""
+        if last is None:
+            raise error
+        return replace(last, outage=error.message, notes=())
+
+    # One leads
+
+    def _leader(self) -> Leader:
+        return Leader(self.id, self.context.ledger.who, self.clock.now(), socket.gethostname(), getpid())
+
+    def _follow(self) -> WatchRound | None:
+        """What the leader stored, where another run leads and is alive; else None: this run leads."""
+        stored = self._stored()
+        state = stored.state
+        if state is None or state.ended or state.leader is None or state.leader.id == self.id:
+            return None
+        if stored.commit != self.seen[0]:
+            began = self.clock.monotonic() - max((self.clock.now() - state.leader.at).total_seconds(), 0.0)
+            self.seen = (stored.commit, began if self.seen[0] is None else self.clock.monotonic())
+        if self._gone(state, state.leader, self.clock.monotonic() - self.seen[1]):
+            return None
+        name = f"{state.leader.who} on {state.leader.host}"
+        return self._shown(state, following=name, notes=(f"{name} leads this watch; this run waits to take over",))
+
+    def _gone(self, state: WatchState, leader: Leader, silent: float) -> bool:
+        """Whether the leader's process has ended on this machine, or it missed its rounds."""
+        if leader.pid and leader.host == socket.gethostname() and not actor.alive(leader.pid, ""):
+            return True
+        return silent > 2 * state.every + 60 + (RARELY.total_seconds() if self.ref.on_branch else 0.0)
+
+    def _resign(self) -> None:
+        """Give the lead up, so that the next run begins at once; best effort."""
+        state = self.memory.state
+        if state is None or state.leader is None or state.leader.id != self.id or state.ended:
+            return
+        try:
+            self.context.ledger.hurry()
+            self.ref.write(replace(state, leader=None), self.memory.commit)
+        except CutoverError:
+            return  # others take over when its rounds are missed
+
+    # What is shown
+
+    def _history(self, fresh: bool = True) -> History:
+        history = self.context.ledger.history(fresh)
+        if self.context.ledger.outage is not None:
+            raise ServiceFailed(self.context.ledger.outage.message, *self.context.ledger.outage.steps)
+        return history
+
+    @property
+    def _least(self) -> timedelta:
+        return rounds.least_ripe(self.context)
+
+    def _shown(self, state: WatchState, found: tuple[Alarm, ...] = (), **more: object) -> WatchRound:
+        budget = self.context.config.budget
+        ripe = progress.ripe_after(state, self._least).total_seconds()
+        return report.shown(
+            state, found, next=_next(state, found), warning=budget.monthly_warning, critical=budget.monthly_critical,
+            ripe=ripe, **more,
+        )  # fmt: skip
+
+
+def _titles(state: WatchState) -> tuple[str, ...]:
+    return tuple(one.title for one in state.alerts.outbox)
+
+
+def _next(state: WatchState, found: tuple[Alarm, ...]) -> tuple[Step, ...]:
+    """What to type where something is wrong, or the watch is over."""
+    if state.needs_person:
+        return (inv("status"),)
+    critical = [one for one in found if one.severity == "critical"]
+    if any(one.kind in ("test", "blackout") for one in critical):
+        return (inv("logs", level="error", since="1h"), inv("checks"), inv("rollback"))
+    if critical:
+        return (inv("doctor"),)
+    return (inv("checks"),) if state.ended and report.exit_code(state) else ()
