@@ -66,12 +66,34 @@ def _distinct(cases: list[SmokeCase]) -> list[SmokeCase]:
     return cases
 
 
+# Verbs that can answer an item of the plan document. `report`: shown by the report itself; `person`: by no verb.
+ANSWERS = (
+    "secret", "plan", "deploy", "smoke", "soak", "logs", "costs", "checks", "watch", "rollback", "history", "e2e",
+    "rehearse", "report", "person",
+)  # fmt: skip
+
+
+class PlanItem(Section):
+    """One item of the plan document: its first line (from 1), its words, and what answers it. `by`: a verb, `person`,
+    or a name below `criteria`, `smoke`, `signals` or `secrets`, as `criteria.no_503`; of several, all must hold."""
+
+    line: Positive
+    text: Filled
+    by: Filled | Annotated[list[Filled], filled]
+
+    @property
+    def answers(self) -> list[str]:
+        return [self.by] if isinstance(self.by, str) else self.by
+
+
 class Migration(Section):
     name: str
     functions: Annotated[list[Slug], filled]
     unchanged: list[Slug] = []
     from_: str | None = field(name="from", default=None)
     to: str | None = None
+    plan: Filled | None = None
+    items: list[PlanItem] = []
 
     def __post_init__(self) -> None:
         both = sorted(set(self.functions) & set(self.unchanged))
@@ -415,7 +437,21 @@ class Config(Section):
             for name in self.watch.tolerate
             if name not in TOLERATED
         ]
-        return [*names, *self._unmeasurable(), *tested]
+        return [*names, *self._unmeasurable(), *tested, *self._unanswered()]
+
+    def _unanswered(self) -> list[tuple[KeyPath, str]]:
+        """Items of the plan document that name what answers them wrongly."""
+        known = {
+            "criteria": self.criteria.named, "smoke": [case.name for case in self.smoke], "signals": self.signals,
+            "secrets": self.secrets,
+        }  # fmt: skip
+        names = [*ANSWERS, *(f"{section}.{name}" for section, some in known.items() for name in some)]
+        return [
+            (("migration", "items", place, "by"), f"nothing is named {answer}{guess(answer, names)}")
+            for place, item in enumerate(self.migration.items)
+            for answer in item.answers
+            if answer not in names and not (self.criteria.files and answer.startswith("criteria."))
+        ]
 
     def _unmeasurable(self) -> list[tuple[KeyPath, str]]:
         kind = self.target.kind if self.target else ""

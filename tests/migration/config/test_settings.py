@@ -96,3 +96,17 @@ def test_limits_of_a_watch(tmp_path: Path) -> None:
     assert (found.limit("success_rate"), found.limit("no_503"), found.for_, found.every) == (0.02, 0.01, 86400, 300)
     with pytest.raises(ConfigError, match=r"watch\.tolerate\.sucess_rate: a watch tests no .* success_rate\?"):
         watching(tmp_path, "tolerate: {sucess_rate: 0.02}")
+
+
+def test_items_name_what_answers_them(tmp_path: Path) -> None:
+    """An item of the plan document that names a verb or criterion that is not there is a mistake with a guess."""
+    file = tmp_path / "config.yaml"
+    items = "items: [{line: 3, text: x, by: [smoke, criteria.no_504]}, {line: 4, text: y, by: person}]"
+    file.write_text(
+        f"migration: {{name: m, functions: [a], plan: PLAN.md, {items}}}\napp: {{path: app}}\n"
+        "environments: {prod: {url: 'https://x.example'}}\ncriteria: {no_503: {}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"migration\.items\.0\.by: nothing is named criteria\.no_504; did you mean"):
+        load.load(tmp_path, file)
+    file.write_text(file.read_text().replace("no_504", "no_503"))
+    assert load.load(tmp_path, file).migration.items[0].answers == ["smoke", "criteria.no_503"]
