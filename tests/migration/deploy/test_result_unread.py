@@ -15,13 +15,15 @@ from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.inspect import status
 from tests.support import drawn
-from tests.support.scene import Scene
+from tests.support.scene import Hurried, Scene
 
 BRIEF = Pace(upload=2.0, retry=0.5, limited=0.5, activate=0.5, wait=0.02, longest=0.1)
 
 
 def _deploy(stage: Scene, **more: Any) -> DeployResult:
-    return deploy.run(stage.context(), deploy.DeployOptions(**{"yes": True, "gate": False, "pace": BRIEF, **more}))
+    return deploy.run(
+        stage.context(clock=Hurried()), deploy.DeployOptions(**{"yes": True, "gate": False, "pace": BRIEF, **more})
+    )
 
 
 def _unknown(result: DeployResult) -> None:
@@ -63,17 +65,17 @@ def test_a_platform_that_goes_down_with_the_activation_is_named_once(
     assert result.message.count("cannot be reached") == 1
     _unknown(result)
     monkeypatch.undo()
-    assert status.run(stage.context()).exit_code == 5
+    assert status.run(stage.context(clock=Hurried())).exit_code == 5
 
 
 def test_status_tells_what_the_ledger_knows_while_the_platform_cannot_be_asked(stage: Scene) -> None:
     stage.running.fault("list", "status", status=503, nth=4, times=0)
     name = _deploy(stage).deployment.id
     with pytest.raises(ServiceFailed, match=f"503.* The ledger: deploy {name} by .* has no outcome") as caught:
-        status.run(stage.context())
+        status.run(stage.context(clock=Hurried()))
     assert caught.value.exit_code == 3 and caught.value.hint
     stage.running.heal()
     assert _deploy(stage).exit_code == 0
     stage.running.fault("list", "status", status=503, times=0)
     with pytest.raises(ServiceFailed, match=f"The ledger: {name} is live"):
-        status.run(stage.context())
+        status.run(stage.context(clock=Hurried()))

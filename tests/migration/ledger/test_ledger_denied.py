@@ -112,9 +112,9 @@ def test_rejected_writes_end_deploy_and_rollback(stage: Scene) -> None:
     stale.parent.mkdir(exist_ok=True)
     stale.touch()
     with pytest.raises(ServiceFailed, match=r"rejected every write: .*prod\.lock") as caught:
-        rollback.run(stage.context())
+        rollback.run(stage.context(clock=scene.Hurried()))
     assert caught.value.hint.splitlines()[-1].startswith("inv rollback --without-lock ")
     stage.change(3)
     with pytest.raises(ServiceFailed, match=r"rejected every write: .*prod\.lock"):
-        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
+        deploy.run(stage.context(clock=scene.Hurried()), deploy.DeployOptions(yes=True, gate=False))
     assert _live(stage) == text(2)
