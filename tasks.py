@@ -30,10 +30,10 @@ def sandbox(_: Context, port: str = "54999", fresh: bool = False, json: bool = F
     dispatch.run(verbs.sandbox, json, port=port, fresh=fresh)
 
 
-@verb(changes=True, **ENV)
-def init(_: Context, env: str = "prod", json: bool = False) -> None:
-    """Write .env; ask only for missing values."""
-    dispatch.run(verbs.init, json, env=env)
+@verb(changes=True, ci="write a workflow that deploys, watches and rolls back, for this CI: github", **ENV)
+def init(_: Context, ci: str = "", env: str = "prod", json: bool = False) -> None:
+    """Write .env, asking only for missing values; or a workflow for CI."""
+    dispatch.run(verbs.init, json, env=env, ci=ci)
 
 
 @verb(changes="set", set="upload the configured secrets from .env or a hidden prompt", **YES, **ENV)

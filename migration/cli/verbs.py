@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from migration.rollback.result import RollbackResult
     from migration.setup.init import InitResult
     from migration.setup.secret import SecretResult
+    from migration.setup.workflow import WorkflowResult
     from migration.verify.checks_run import ChecksResult
     from migration.verify.smoke import SmokeResult
     from migration.verify.soak import SoakResult
@@ -120,9 +121,15 @@ def sandbox(out: Output, port: str, fresh: bool) -> None:
     phase.run(out.root, out.observer, port=whole("port", port) or 0, fresh=fresh, ready=ready)
 
 
-def init(out: Output, env: str) -> InitResult:  # noqa: ARG001 - one .env serves every environment
+def init(out: Output, env: str, ci: str = "") -> InitResult | WorkflowResult:
     from migration.setup import init as phase
 
+    if ci:
+        if ci != "github":
+            raise Refused(f"--ci {ci} is not known", Do("use --ci github; docs/ci.md has the lines for others"))
+        from migration.setup import workflow
+
+        return workflow.write(out.root, env)
     return phase.run(out.root, ask=lambda question: out.ask(question, hidden=True))
 
 
