@@ -48,9 +48,10 @@ class RevertResult:
 
     `state`: `pushed` to the branch · `review`: pushed to `branch` for a pull request · `local`: committed and kept on
     the local `branch` · `already`: the branch has the former files · `nothing`: the range changed none of the files ·
-    `conflict`, `impossible`: nothing was committed · `lost`: nothing was, and never can be: a commit of the range is
-    no longer in git. `commit` is where the former files are; None when nowhere.
-    `revert` is the commit to revert in order to roll forward, empty when it is not known.
+    `conflict`, `impossible`: nothing was committed · `lost`: nothing was, and nothing can be as long as `lacks` is
+    missing: a commit that is no longer in git, or `app.base`, where no record knows what was live before. `commit` is
+    where the former files are; None when nowhere. `revert` is the commit to revert in order to roll forward, empty when
+    it is not known.
     """
 
     state: str
@@ -61,6 +62,7 @@ class RevertResult:
     conflicts: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     revert: str = ""
+    lacks: str = ""
 
     @property
     def pushed(self) -> bool:
@@ -74,7 +76,8 @@ class RevertResult:
     def record(self) -> dict[str, object]:
         """As the ledger keeps it."""
         facts = {"commit": self.commit, "pushed": self.pushed, "branch": self.branch, "reverts": list(self.reverts)}
-        return {**facts, "state": self.state, "revert": self.revert}
+        lacks = {"lacks": self.lacks} if self.lacks else {}
+        return {**facts, "state": self.state, "revert": self.revert, **lacks}
 
     def as_json(self) -> dict[str, object]:
         words = {"message": self.message, "conflicts": list(self.conflicts), "commands": list(self.steps)}

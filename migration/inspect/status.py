@@ -15,7 +15,7 @@ from migration.base.parallel import every
 from migration.deploy import drift, forward, recovery
 from migration.deploy.forward import Situation
 from migration.deploy.recovery import Recovery
-from migration.ledger.deployments import UNDONE, Deployment, History, agrees, closed
+from migration.ledger.deployments import UNDONE, Deployment, History, agrees, closed, lacking
 from migration.source import reader
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _words(
         f"{', '.join(drifted)} {'was' if len(drifted) == 1 else 'were'} deployed outside Cutover." if drifted else ""
     )
     if newest and newest.outcome in (*UNDONE, "restored") and not agrees(newest.revert):
-        yet = "cannot be reverted: git no longer has it" if closed(newest.revert) else "is not reverted yet"
+        yet = f"is not reverted: {lacking(newest.revert)}" if closed(newest.revert) else "is not reverted yet"
         text = f"{newest.id} restored what was live before; the commit {yet}{_waits(newest)}."
         return f"{text} {other}".rstrip(), ()
     if drifted:

@@ -351,6 +351,13 @@ def closed(revert: Record | None) -> bool:
     return agrees(revert) or (revert is not None and revert.get("state") == "lost")
 
 
+def lacking(revert: Record | None) -> str:
+    """Why git cannot follow a rollback that is `closed` without it, in words."""
+    if (revert or {}).get("lacks") == "app.base":
+        return "the revision that was live before is unknown (app.base in config.yaml is not set)"
+    return "it no longer has the commit to revert"
+
+
 def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
     """The deployments that a rollback takes back, newest first: all that were live after its `to`."""
     return tuple(history.undone_by(history.place(rollback.id), rollback.to))

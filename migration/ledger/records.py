@@ -102,6 +102,7 @@ class Revert(Struct):
     reverts: Annotated[list[Revision], MANY] | None = None
     state: Line | None = None
     revert: Revision | None = None
+    lacks: Line | None = None
 
 
 class Step(Struct):

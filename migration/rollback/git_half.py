@@ -103,7 +103,7 @@ class GitHalf:
         names = ", ".join(wrong)
         text = f"Git is not reverted, and cannot be. {gone.message} {branch.branch} differs from what is live again: "
         steps = (Do(f"to make git agree, commit the live code of {names}; it differs so:"), inv("plan", diff=True))
-        return RevertResult("lost", f"{text}{names}.", steps=steps)
+        return RevertResult("lost", f"{text}{names}.", steps=steps, lacks=str(gone.data["commit"]))
 
     def _offline(self) -> RevertResult:
         """The remote did not answer: the next rollback pushes the queued records, then does this half."""
@@ -129,7 +129,8 @@ class GitHalf:
             why = f"app.base in config.yaml ({named}) does not hold what is live again of {', '.join(wrong)}"
         look = context.repository.typed("log", "--oneline", tip[:12], "--", "supabase/functions")
         fix = Do("set app.base in config.yaml to the revision that was live before")
-        return RevertResult("impossible", f"Git is unchanged: {why}.", steps=(look, fix, AGAIN))
+        state, lacks = ("impossible", "") if named else ("lost", "app.base")
+        return RevertResult(state, f"Git is unchanged: {why}.", steps=(look, fix, AGAIN), lacks=lacks)
 
 
 def _recorded(plan: RollbackPlan) -> bool:

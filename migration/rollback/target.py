@@ -11,7 +11,7 @@ from migration.base.errors import Refused
 from migration.clients.supabase_types import Function
 from migration.deploy import drift, recovery
 from migration.deploy.recovery import Recovery
-from migration.ledger.deployments import LIVE, UNDONE, Deployment, History, agrees, closed, undoes
+from migration.ledger.deployments import LIVE, UNDONE, Deployment, History, agrees, undoes
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -56,8 +56,6 @@ def choose(context: Context, history: History, live: Mapping[str, Function], to:
     if newest.kind == "rollback" and newest.interrupted and pending and pending.verdict != "abandoned":
         return _resumed(history, newest, pending)
     found = _further(history, to, pending) if to else _newest(history, newest, pending, live)
-    if not to and found.work == "none" and pending is None and _found_again(context, newest):
-        found = replace(found, work="git", message="", steps=())
     foreign = drift.versions(history, live, found.slugs) if found.work == "none" and pending is None else {}
     if foreign:
         text = f"{found.message} But {drift.named(foreign)} was deployed outside Cutover since. Nothing was changed."
@@ -122,16 +120,7 @@ def _git_half(target: Target, carrier: Deployment, done: str, *steps: Step) -> T
     """Only git is left to do, if even that."""
     if agrees(carrier.revert):
         return replace(target, work="none", message=done, steps=steps)
-    if closed(carrier.revert):
-        text = f"{carrier.id} is rolled back already. Git stays as it is: it no longer has the commit to revert."
-        return replace(target, work="none", message=text, steps=steps)
     return replace(target, work="git")
-
-
-def _found_again(context: Context, newest: Deployment) -> bool:
-    """Whether git has the commits again without which the git half was given up."""
-    lost = closed(newest.revert) and not agrees(newest.revert)
-    return lost and all(map(context.repository.revision, filter(None, (newest.base_revision, newest.revision))))
 
 
 def _resumed(history: History, newest: Deployment, pending: Recovery) -> Target:

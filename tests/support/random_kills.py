@@ -14,6 +14,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -89,6 +90,7 @@ def rounds(number: int, first: int, folder: Path, caches: Path, running: Running
             world.round(random.Random(seed))
         except (Wrong, Hang, CutoverError, AssertionError, subprocess.CalledProcessError) as error:
             found.failures.append(f"seed {seed}: {type(error).__name__}: {error}; {'; '.join(world.said)}")
+            sys.stderr.write(f"{found.failures[-1]}\n")
             world = None
     return found
 
@@ -264,6 +266,8 @@ class World:
         if holder is not None and not holder.stale:
             raise Wrong(f"the lock is held by {holder}")
         remote = self.stage.folder / "remote.git"
+        if context.ledger.history().live is None:
+            return  # what had created the functions is taken back, and no commit was before it
         for function in context.supabase.functions():
             files = context.supabase.body(function.slug).files
             live = next(data.decode() for path, data in files.items() if path.endswith(f"{function.slug}/index.ts"))

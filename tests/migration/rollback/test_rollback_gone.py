@@ -116,7 +116,7 @@ def test_deployed_commit_gone(stage: Scene, how: str) -> None:
 
 def test_revert_impossible_said_once(stage: Scene) -> None:
     """The branch has other code than what is live again, and the commit to revert is gone: named, with what to do,
-    and not asked for again."""
+    and not asked for again; once the branch holds what is live, a rollback closes the record."""
     _deploy(stage)
     gone = repos.git(stage.app, "rev-parse", "HEAD~1")
     _gone(stage, _anew(stage))
@@ -126,9 +126,15 @@ def test_revert_impossible_said_once(stage: Scene) -> None:
     assert "main differs from what is live again: alpha" in done.message
     assert "inv plan --diff" in [str(step) for step in done.next]
     shown = status.run(stage.context())
-    assert "git no longer has it" in shown.message and "inv rollback" not in [str(step) for step in shown.next]
+    assert "it no longer has the commit to revert" in shown.message and "inv rollback" not in [
+        str(step) for step in shown.next
+    ]
     again = _rollback(stage)
-    assert again.exit_code == 0 and "no longer has the commit" in again.message and again.deployment is None
+    assert again.exit_code == 5 and again.revert and again.revert.state == "lost"
+    assert "inv rollback" not in [str(step) for step in again.next]
+    stage.change(1)
+    last = _rollback(stage)
+    assert last.exit_code in (0, 4) and last.revert and last.revert.state == "already", last.message
 
 
 def test_lost_commit_found_again(stage: Scene) -> None:
@@ -142,6 +148,21 @@ def test_lost_commit_found_again(stage: Scene) -> None:
     shutil.copytree(kept, stage.app)
     done = _rollback(stage)
     assert done.revert is not None and done.revert.state != "lost", done.message
+
+
+def test_first_deployment_without_base(tmp_path: Path, sandbox: Running) -> None:
+    """Nothing was before the first deployment and app.base is not set: said once, and done where it is set later."""
+    stage = scene.make(tmp_path, sandbox, ("alpha",))
+    first = repos.git(stage.app, "rev-parse", "HEAD")
+    stage.change(2)
+    _deploy(stage)
+    done = _rollback(stage)
+    assert done.exit_code == 5 and "app.base in config.yaml is not set" in done.message
+    assert any(isinstance(step, Do) and "set app.base" in str(step) for step in done.next)
+    assert "inv rollback" not in [str(step) for step in status.run(stage.context()).next]
+    named = scene.Scene(tmp_path, sandbox, {"app": {"path": str(stage.app), "base": first}}, stage.functions)
+    again = _rollback(named)
+    assert again.revert is not None and again.revert.state != "lost", again.message
 
 
 @pytest.mark.parametrize("downloaded", [True, False], ids=["downloaded here", "another machine"])
