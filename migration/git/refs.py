@@ -34,6 +34,8 @@ _CAUSES = (
     re.compile(r"\[remote rejected\] \(([^)\n]+)\)"),
     re.compile(r"^(?:error|fatal): ([^\n]+)", re.MULTILINE),
 )
+_DISK = re.compile(r"No space left|Read-only file system|quota exceeded", re.IGNORECASE)
+_HOOK = re.compile(r"^remote: (?!error: hook declined)([^\n]*\S)[^\n]*$", re.MULTILINE)
 _STALE = re.compile(r"Unable to create '([^'\n]+\.lock)'")
 
 
@@ -178,9 +180,14 @@ def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
         place = f"the git remote {remote}" if remote else "this repository"
         return Raced("Another process moved the ref first.", stderr=words, place=place)
     refused = re.search(r"^!.*:(\S+)\t\[remote rejected\] \((.*)\)", words, re.MULTILINE)
+    if refused and _DISK.search(words):
+        place = f"the git remote {remote}" if remote else "this repository"
+        return Raced("It could not be written.", stderr=words, place=place).refusal()
     if refused:
+        said = _HOOK.findall(words)  # what the host, or its hook, says of it
+        why = f"{refused.group(2)}: {mask(said[-1].strip())}" if said else refused.group(2)
         return HostRefuses(
-            f"The git host refuses {refused.group(1)} ({refused.group(2)}): set `app.ledger: refs/heads/cutover` "
+            f"The git host of {remote} refuses {refused.group(1)} ({why}): set `app.ledger: refs/heads/cutover` "
             "in config.yaml, or allow that ref on the host.",
             stderr=words,
         )

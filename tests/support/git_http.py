@@ -2,7 +2,8 @@
 
 `Faults(before=0.1, after=0.2, busy=0.05)` closes the connection before the server acts, after it acted, or answers
 503, each with its own share of the requests. `deny="push"` answers 403 to pushes, `deny="all"` answers 401.
-`silent="all"` takes every request and never answers, `silent="push"` does so with pushes.
+`silent="all"` takes every request and never answers, `silent="push"` does so with pushes; `trickle` sends answers one
+byte each so many seconds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import random
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +31,7 @@ class Faults:
     busy: float = 0.0
     deny: str = ""
     silent: str = ""
+    trickle: float = 0.0
     random: random.Random = field(default_factory=lambda: random.Random(1))
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -121,7 +124,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            if not self.faults.trickle:
+                self.wfile.write(content)
+                return
+            for place in range(len(content)):
+                self.wfile.write(content[place : place + 1])
+                self.wfile.flush()
+                time.sleep(self.faults.trickle)
 
 
 class Server(ThreadingHTTPServer):

@@ -20,7 +20,7 @@ def test_an_able_host_passes_and_nothing_is_left(tmp_path: Path) -> None:
     ("setting", "hook", "said"),
     [
         ("receive.advertiseAtomic=false", "", "not support atomic pushes: set `app.ledger: refs/heads/cutover`"),
-        ("", "exit 1", "does not accept a new ref. The git host refuses refs/cutover/probe/"),
+        ("", "exit 1", "does not accept a new ref. The git host of origin refuses refs/cutover/probe/"),
         ("", '[ "$3" != 0000000000000000000000000000000000000000 ]', "does not delete a ref"),
     ],
 )
