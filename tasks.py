@@ -36,6 +36,12 @@ def init(_: Context, ci: str = "", env: str = "prod", json: bool = False) -> Non
     dispatch.run(verbs.init, json, env=env, ci=ci)
 
 
+@verb(**JSON)
+def config(_: Context, json: bool = False) -> None:
+    """Show the configuration as every verb reads it, secrets masked, and where each value comes from."""
+    dispatch.run(verbs.config, json)
+
+
 @verb(changes="set", set="upload the configured secrets from .env or a hidden prompt", **YES, **ENV)
 def secret(_: Context, set: bool = False, yes: bool = False, env: str = "prod", json: bool = False) -> None:  # noqa: A002
     """Verify every configured secret: present, equal to the local value, accepted by its provider."""

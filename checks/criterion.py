@@ -50,7 +50,7 @@ class Criterion:
         advisory = options.advisory or (evidence.gate and not self._binds(judgement.verdict, options))
         return CriterionResult(
             self.name, judgement.verdict, judgement.expected, judgement.got, judgement.evidence, advisory,
-            self.measures, str(evidence.window), error, judgement.settle, options.label,
+            self.measures, str(evidence.window), error, judgement.settle, options.label, judgement.functions,
         )  # fmt: skip
 
     def _binds(self, verdict: Verdict, options: CriterionOptions) -> bool:

@@ -40,14 +40,25 @@ class CriterionOptions:
 
 
 @dataclass(frozen=True)
+class FunctionVerdict:
+    """What a criterion says of one function, where it judges several."""
+
+    function: str
+    verdict: Verdict
+    got: str
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """What a criterion's function returns. `settle`: verbs that would settle an open one, such as `soak`."""
+    """What a criterion's function returns. `settle`: verbs that would settle an open one, such as `soak`; `functions`:
+    the parts of a verdict on several of them."""
 
     verdict: Verdict
     expected: str
     got: str
     evidence: tuple[str, ...] = ()
     settle: tuple[str, ...] = ()
+    functions: tuple[FunctionVerdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,7 @@ class CriterionResult:
     error: str = ""
     settle: tuple[str, ...] = field(default=(), repr=False)
     label: str = ""
+    functions: tuple[FunctionVerdict, ...] = ()
 
 
 def overall(results: Iterable[CriterionResult]) -> Verdict:

@@ -10,11 +10,12 @@ from invoke.collection import Collection
 from invoke.program import Program
 
 import tasks
+from migration import VERSION
 from migration.cli import dispatch
 from tests.support.project import ROOT, Project, copy, helped
 
-VERBS = ("rehearse", "sandbox", "init", "secret", "plan", "deploy", "smoke", "soak", "logs", "costs", "checks", "watch",
-         "rollback", "status", "history", "unlock", "doctor")  # fmt: skip
+VERBS = ("rehearse", "sandbox", "init", "config", "secret", "plan", "deploy", "smoke", "soak", "logs", "costs",
+         "checks", "watch", "rollback", "status", "history", "unlock", "doctor")  # fmt: skip
 
 SMALL = "migration: {name: x, functions: [a]}\napp: {path: .}\nenvironments: {prod: {url: x}}\n"
 
@@ -33,6 +34,9 @@ def _one_sentence(text: str) -> None:
 
 def test_every_verb_is_listed_and_explains_its_flags() -> None:
     listed = Project(ROOT).inv("--list").out
+    assert (
+        listed.startswith(f"Cutover {VERSION}\n") and f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text()
+    )
     assert set(re.findall(r"^  ([a-z]+)  ", listed, re.MULTILINE)) == set(VERBS)
     for verb in VERBS:
         shown = helped(verb)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from checks.criterion import Unmeasured, criterion, failed, need, passed, unclear
 from checks.evidence import Evidence, Missing, UnchangedEvidence
-from checks.result import CriterionOptions, Judgement, Verdict
+from checks.result import CriterionOptions, FunctionVerdict, Judgement, Verdict
 
 Fact = tuple[bool | None, str]  # whether it is as before (None: not known), and that in words
 
@@ -29,9 +31,11 @@ def unchanged(evidence: Evidence, options: CriterionOptions) -> Judgement:
     )
     got = "; ".join(f"{function}: {part.got}" for function, part in (bad or unknown or parts).items())
     lines = [f"{function}: {line}" for function, part in parts.items() for line in part.evidence]
+    each = tuple(FunctionVerdict(function, part.verdict, part.got) for function, part in parts.items())
     if bad:
-        return failed(expected, got, *lines)
-    return unclear(expected, got, *lines, settle=("smoke",)) if unknown else passed(expected, got)
+        return replace(failed(expected, got, *lines), functions=each)
+    whole = unclear(expected, got, *lines, settle=("smoke",)) if unknown else passed(expected, got)
+    return replace(whole, functions=each)
 
 
 def _judge(evidence: Evidence, function: str) -> Judgement:

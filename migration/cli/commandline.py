@@ -13,6 +13,7 @@ import functools
 import inspect
 import itertools
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import task
 
+from migration import VERSION
 from migration.base.command import CURRENT, Shell, inv, started
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +48,7 @@ def install() -> None:
         for name in ("parse_tasks", "parse_cleanup"):
             setattr(Program, name, _checked(getattr(Program, name)))
         setattr(Program, "no_tasks_given", _list)  # noqa: B010
+        setattr(Program, "list_tasks", _named(Program.list_tasks))  # noqa: B010
 
 
 Body = Callable[..., None]
@@ -105,6 +108,17 @@ def _checked(parse: Callable[[Program], None]) -> Callable[[Program], None]:
         mistake = _misread(words, [context.name for context in getattr(program, "tasks", ())])
         if mistake:
             raise refuse(words, mistake)
+
+    return run
+
+
+def _named(listing: Callable[[Program], None]) -> Callable[[Program], None]:
+    """The list of verbs below our name and version: Invoke answers `--version` before it reads tasks.py."""
+
+    def run(program: Program) -> None:
+        if program.list_format != "json":
+            sys.stdout.write(f"Cutover {VERSION}\n\n")
+        listing(program)
 
     return run
 

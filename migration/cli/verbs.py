@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from migration.inspect.status import StatusResult
     from migration.rehearsal.rehearse import RehearsalResult
     from migration.rollback.result import RollbackResult
+    from migration.setup.config import ConfigResult
     from migration.setup.init import InitResult
     from migration.setup.secret import SecretResult
     from migration.setup.workflow import WorkflowResult
@@ -131,6 +132,12 @@ def init(out: Output, env: str, ci: str = "") -> InitResult | WorkflowResult:
 
         return workflow.write(out.root, env)
     return phase.run(out.root, ask=lambda question: out.ask(question, hidden=True))
+
+
+def config(out: Output) -> ConfigResult:
+    from migration.setup import config as phase
+
+    return phase.run(out.root)
 
 
 def secret(out: Output, env: str, upload: bool, yes: bool) -> SecretResult:

@@ -37,6 +37,13 @@ def read(root: Path) -> dict[str, str]:
     return {each.key: each.value for each in bindings if each.key is not None and each.value is not None}
 
 
+def lines(root: Path) -> dict[str, int]:
+    """The line of each name in `.env`; that of the last one where a name stands twice, whose value counts."""
+    path = root / NAME
+    text = path.read_bytes().decode("utf-8-sig") if path.exists() else ""
+    return {each.key: each.original.line for each in _bindings(text) if each.key is not None}
+
+
 def guard(root: Path) -> None:
     """ConfigError when git tracks `.env`: its secrets are in the history of every clone then."""
     if tracked(root):

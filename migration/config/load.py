@@ -23,16 +23,25 @@ _TEMPLATE = re.compile(r"\$\$|\$\{([^}]*)\}")
 
 def load(root: Path, path: Path | None = None) -> Config:
     """The configuration of the folder that holds tasks.py. ConfigError lists every mistake."""
-    file = path or Path(os.environ.get("CUTOVER_CONFIG") or root / "config.yaml")
-    file = file if file.is_absolute() else root / file
-    values = variables(root)
+    file = path or where(root)
+    return read(file, variables(root))[0]
+
+
+def where(root: Path) -> Path:
+    """The configuration's file: what CUTOVER_CONFIG names, else config.yaml beside tasks.py."""
+    file = Path(os.environ.get("CUTOVER_CONFIG") or root / "config.yaml")
+    return file if file.is_absolute() else root / file
+
+
+def read(file: Path, values: Mapping[str, str]) -> tuple[Config, Document]:
+    """The configuration, and the document with the place of each value. ConfigError lists every mistake."""
     document = yamlfile.read(file, lambda text: fill(text, values))
     problems = list(document.problems)
     config: Config | None = build(Config, document.data, (), problems)
     problems += _own(config) if config else []
     if problems or config is None:
         raise ConfigError("\n".join(_lines(file, document, problems)), Do("fix these and run it again"))
-    return replace(config, folder=file.parent.resolve(), file=file)
+    return replace(config, folder=file.parent.resolve(), file=file), document
 
 
 def variables(root: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from migration.base.errors import Failed, Refused, ServiceFailed
 from migration.base.finding import Finding
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
+from migration.clients.openrouter_errors import KEYS
 from migration.clients.supabase_types import SecretDigest, same
 from migration.config.settings import SecretSettings
 from migration.context import Context
@@ -70,6 +71,7 @@ class SecretResult:
     next: tuple[Steps, ...] = ()
     uploaded: tuple[str, ...] = ()
     message: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -85,7 +87,8 @@ def verify(context: Context) -> SecretResult:
     states = tuple(_state(context, name, each, listed.get(name)) for name, each in context.config.secrets.items())
     bad = [each for each in states if not (each.ok and each.proven)]
     fixes = dict.fromkeys(finding.fix for each in bad for finding in each.findings)
-    return SecretResult(states, tuple(fixes), message=_unproven(states))
+    notes = tuple(_spending(context, each) for each in states if each.label)
+    return SecretResult(states, tuple(fixes), message=_unproven(states), notes=notes)
 
 
 def set_all(context: Context, confirm: Confirm, ask: Ask | None = None) -> SecretResult:
@@ -161,6 +164,17 @@ def _with_key(state: SecretState, proof: KeyProof) -> SecretState:
         state, provider_ok=proof.accepted, label=info.label, limit=info.limit, remaining=info.remaining,
         reset=info.reset, expires_at=info.expires_at, free_tier=info.free_tier, detail=f"{info.label}, {left}",
     )  # fmt: skip
+
+
+def _spending(context: Context, state: SecretState) -> str:
+    """The key's own limit beside `budget`: it holds when ours only warns."""
+    budget = context.config.budget
+    ours = f"budget: warning at {money(budget.monthly_warning)}, critical at {money(budget.monthly_critical)} a month"
+    if state.limit is None:
+        return f"{state.name} has no spending limit: set one for {state.label} at {KEYS} ({ours})."
+    window = f"{state.reset} limit" if state.reset else "limit, never reset,"
+    left = f", {money(state.remaining)} left" if state.remaining is not None else ""
+    return f"{state.name}: {window} of {money(state.limit)}{left} ({ours})."
 
 
 def _problems(state: SecretState, listed: SecretDigest | None, comparable: bool) -> Iterator[Finding]:

@@ -208,3 +208,15 @@ def test_a_rate_at_its_limit_says_that_more_of_the_same_would_not_settle_it() ->
 def test_the_caller_s_own_faults_do_not_count_and_a_refusal_for_money_or_load_does() -> None:
     found = Traffic("chat", {200: 5, 400: 1, 401: 1, 404: 1, 402: 1, 429: 1, 500: 1})
     assert (found.requests, found.refused, found.trials, found.successes) == (11, 3, 8, 5)
+
+
+def test_unchanged_has_a_result_per_function() -> None:
+    """One criterion: each function's verdict beside it, and the row names the one that failed."""
+    good = UnchangedEvidence("chat", same_source=True, answers=True, status=200, route_lines=2)
+    evidence = replace(BLANK, unchanged={"chat": good, "image": replace(good, function="image", answers=False)})
+    found = checks.REGISTRY["unchanged"].judge(evidence)
+    assert found.verdict is Verdict.FAIL and found.got.startswith("image: ")
+    parts = {part.function: part.verdict for part in found.functions}
+    assert parts == {"chat": Verdict.PASS, "image": Verdict.FAIL}
+    gone = checks.REGISTRY["unchanged"].judge(replace(evidence, unchanged={"chat": good, "image": Missing("not now")}))
+    assert gone.verdict is Verdict.INCONCLUSIVE and "image: not measured: not now" in gone.got

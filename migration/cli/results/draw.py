@@ -9,7 +9,7 @@ from rich.console import Console
 
 from migration.base.command import inv
 from migration.base.durations import show
-from migration.cli.results import costs, deploy, logs, verify, watch
+from migration.cli.results import config, costs, deploy, logs, verify, watch
 from migration.cli.results.canvas import BAD, GOOD, Canvas, Data
 
 
@@ -47,6 +47,7 @@ _DRAWERS: dict[str, Callable[[Data, Canvas], None]] = {
     "sandbox": _sandbox,
     "init": _message,
     "unlock": _message,
+    "config": config.config,
     "plan": deploy.plan,
     "deploy_plan": deploy.before_deploy,
     "deploy": deploy.deployment,

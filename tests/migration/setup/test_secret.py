@@ -120,6 +120,19 @@ def test_the_providers_word_is_part_of_the_proof(sick: Clinic) -> None:
     assert (unasked.secrets[0].provider_ok, unasked.exit_code, typed(unasked)) == (None, 4, ["inv doctor"])
 
 
+def test_spending_limit_stands_beside_budget(sick: Clinic) -> None:
+    """The key's own limit holds where ours only warns; a key without one is told apart, with where to set it."""
+    sick.set_key()
+    sick.programs({"key": {"limit": 40, "limit_reset": "monthly"}})
+    (note,) = secret.verify(sick.context()).notes
+    ours = "(budget: warning at $10.00, critical at $50.00 a month)."
+    assert note == f"{NAME}: monthly limit of $40.00, $40.00 left {ours}"
+    sick.programs({})
+    (note,) = secret.verify(sick.context()).notes
+    assert note.startswith(f"{NAME} has no spending limit: set one for ") and note.endswith(ours)
+    assert secret.verify(sick.context(secrets={})).notes == ()
+
+
 def test_setting_sends_exactly_the_configured_secrets(sick: Clinic) -> None:
     """The others on the platform stay; what is equal already is not sent again."""
     sick.context().supabase.set_secrets({"OTHER": Secret("stays")})

@@ -1,0 +1,33 @@
+"""The configuration, key by key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from migration.cli.results.canvas import BAD, Canvas, Data
+
+
+def config(data: Data, canvas: Canvas) -> None:
+    canvas.say(f"Read from {data['file']}.")
+    rows = [[path, _short(_at(data["config"], path)), source] for path, source in data["sources"].items()]
+    canvas.table(rows, "key", "value", "from")
+    for problem in data["problems"]:
+        canvas.say(f"{problem['where']}: {problem['problem']}" if problem["where"] else problem["problem"], BAD)
+
+
+def _at(value: Any, path: str) -> Any:
+    """The value of a path; a name may hold dots itself, as a host does."""
+    if path == "":
+        return value
+    keys = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in keys:
+        if path == str(key) or path.startswith(f"{key}."):
+            return _at(inner, path[len(str(key)) + 1 :])
+    return ""
+
+
+def _short(value: Any) -> str:
+    """On one line, as JSON where it is no text, cut where it is long."""
+    text = " ".join((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).split())
+    return text if len(text) <= 60 else f"{text[:59]}…"
