@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.program import Program
 
 import tasks
-from migration import VERSION
+from migration.base.version import VERSION
 from migration.cli import dispatch
 from tests.support.project import ROOT, Project, copy, helped
 

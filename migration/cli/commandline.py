@@ -23,8 +23,8 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import task
 
-from migration import VERSION
 from migration.base.command import CURRENT, Shell, inv, started
+from migration.base.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 _UNKNOWN = re.compile(r"No idea what (['\"])(.*)\1 is!$", re.DOTALL)

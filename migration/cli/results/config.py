@@ -28,6 +28,6 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _short(value: Any) -> str:
-    """On one line, as JSON where it is no text, cut where it is long."""
+    """On one line, numbers and lists as JSON, cut where it is long."""
     text = " ".join((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).split())
     return text if len(text) <= 60 else f"{text[:59]}…"
