@@ -78,7 +78,7 @@ class _Origin:
     lines: Mapping[str, int]
 
     def of(self, value: Any, path: KeyPath) -> Iterator[tuple[str, str]]:
-        """Each value by its path, down into mappings and lists of them; what is not set and has no default is not here."""
+        """Each value by its path, down into mappings and lists of them; what is not set is left out."""
         if isinstance(value, Section):
             for name, inner in _keys(value):
                 yield from self.of(inner, (*path, name))
