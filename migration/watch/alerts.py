@@ -39,7 +39,7 @@ def observe(
     known = {one.key: one for one in book.notified}
     fresh = [one for one in firing if one.key not in known or _graver(one.severity, known[one.key].severity)]
     keys = {one.key for one in standing}
-    over = [one for one in book.notified if one.key not in keys]
+    over = [one for one in book.notified if one.key not in keys and not one.key.startswith("action:")]
     lasts = bool(firing) and book.notified_at is not None and (now - book.notified_at).total_seconds() >= repeat
     if not fresh and not over and (not lasts or book.outbox):
         return book
@@ -61,7 +61,9 @@ def end(
     """The book at the end of the watch: its verdict in `words`, figures in `lines`. The end is announced once."""
     if book.ended:
         return book
-    standing = [Block(f"Not resolved: {one.summary} (since {message.clock(one.since, now)})") for one in book.notified]
+    standing = [
+        Block(f"Stood at the end: {one.summary} (since {message.clock(one.since, now)})") for one in book.notified
+    ]
     figures = [Block(text, "item") for text in lines]
     blocks = [Block(f"The watch has ended: {words}", "strong"), *figures, *standing, *message.ending(around)]
     found = _add(book, "end", severity, message.title(around, f"watch ended: {words}"), blocks, around, now)

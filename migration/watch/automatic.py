@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checks import stats
-from migration.base.command import Command, Shell, Step
-from migration.base.errors import CutoverError
+from migration.base.command import Command, Shell, Step, inv
+from migration.base.errors import CutoverError, Refused
 from migration.deploy import drift
 from migration.rollback import rollback
+from migration.rollback.plan import RollbackOptions, RollbackPlan
 from migration.verify import baseline
 from migration.watch import facts, guards, progress
-from migration.watch.model import Alarm, RollbackEvidence, WatchState
+from migration.watch.model import Alarm, RollbackEvidence, Severity, WatchState
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -44,13 +46,12 @@ def act(
     decision = guards.decide(found)
     now, why = context.clock.now(), decision.reason
     if decision.acts:
-        return _roll_back(context, replace(state, refused=""), alarms)
+        return _roll_back(context, replace(state, refused=""), alarms, deployment, why)
     if decision.verdict == "wait":
         return replace(state, refused=""), alarms
     if state.refused != why:
         state = progress.event(replace(state, refused=why), now, f"not rolled back: {why}")
-    words = f"not rolled back by itself: {why}"
-    return state, (*alarms, Alarm("rollback", "warning", now, words, "", "action", "rollback"))
+    return state, (*alarms, _action(state, now, f"not rolled back by itself: {why}", (), "warning"))
 
 
 def evidence(
@@ -75,7 +76,7 @@ def evidence(
         inconclusive=state.no_data is not None or now < began,
         acted=bool(state.acted),
         changed=changed,
-        failing=tuple(slug for slug, (bad, all_) in counts.items() if bad and bad > _limit(context) * all_),
+        failing=tuple(_failing(context, counts, changed)),
     )
 
 
@@ -85,8 +86,13 @@ def _about(one: Alarm, context: Context, deployment: Deployment) -> bool:
     return not unchanged and (not one.function or one.function in deployment.slugs)
 
 
-def _limit(context: Context) -> float:
-    return context.config.watch.limit("success_rate")
+def _failing(context: Context, counts: Mapping[str, tuple[int, int]], changed: Sequence[str]) -> Iterator[str]:
+    """The migrated functions that fail: changed ones above the limit; of others one failure proves nothing."""
+    limit = context.config.watch.limit("success_rate")
+    for slug in context.config.migration.functions:
+        bad, answers = counts.get(slug, (0, 0))
+        if bad and (bad > limit * answers if slug in changed else stats.exact(bad, answers).low > limit):
+            yield slug
 
 
 def _past(context: Context, history: History, deployment: Deployment, changed: Sequence[str]) -> tuple[int, int] | None:
@@ -149,25 +155,40 @@ def _old_provider(context: Context, history: History, deployment: Deployment) ->
             yield f"{one.problem}: {one.evidence}"
 
 
-def _roll_back(context: Context, state: WatchState, alarms: tuple[Alarm, ...]) -> tuple[WatchState, tuple[Alarm, ...]]:
-    """The ordinary rollback of the newest deployment. What it could not do is an alarm with the command to type."""
+def _roll_back(
+    context: Context, state: WatchState, alarms: tuple[Alarm, ...], deployment: Deployment, why: str
+) -> tuple[WatchState, tuple[Alarm, ...]]:
+    """The ordinary rollback of the watched deployment. What it could not do is an alarm with the command to type."""
     now = context.clock.now()
+
+    def only_this(plan: RollbackPlan) -> bool:
+        """A rollback takes back the newest deployment, which may be another one since the round began."""
+        if plan.undone != (deployment.id,):
+            raise Refused(f"{deployment.id} is not the newest deployment any more", inv("status"))
+        return True
+
     try:
-        result = rollback.run(context, rollback.RollbackOptions())
+        result = rollback.run(context, RollbackOptions(confirm=only_this))
     except CutoverError as error:
-        steps = _typed(error.steps)
-        words = f"the rollback was refused: {error.message}"
-        state = progress.event(replace(state, refused=words), now, words)
+        words = f"not rolled back by itself: {error.message}"
+        if state.refused != words:
+            state = progress.event(replace(state, refused=words), now, words)
         if error.exit_code == 5:
             state = replace(state, acted=words, needs_person=words)
-        return state, (*alarms, Alarm("rollback", "critical", now, words, "", "action", "rollback", steps))
-    name = result.deployment.id if result.deployment else "nothing"
+        return state, (*alarms, _action(state, now, words, _typed(error.steps), "critical"))
+    name = result.deployment.id if result.deployment else "nothing was left to do"
     words = f"rolled back by itself ({name}): {result.message}".rstrip(": ")
-    state = progress.event(replace(state, acted=words), now, words)
+    state = progress.event(replace(state, acted=words), now, f"{words} Why: {why}.")
     if result.exit_code == 5:
         state = replace(state, needs_person=result.message)
-    alarm = Alarm("rollback", "critical", now, words, "", "action", "rollback", _typed(result.next))
-    return state, (*alarms, alarm)
+    found = _action(state, now, words, _typed(result.next), "critical")
+    return state, (*alarms, replace(found, evidence=(why,)))
+
+
+def _action(state: WatchState, now: datetime, words: str, commands: tuple[str, ...], severity: Severity) -> Alarm:
+    """What a watch did, or why it did nothing; it stands since it was first so."""
+    found = Alarm("rollback", severity, now, words, "", "action", "rollback", commands=commands)
+    return replace(found, since=state.standing.get(found.key, now))
 
 
 def _typed(steps: Sequence[Step | str]) -> tuple[str, ...]:

@@ -53,6 +53,8 @@ def run(context: Context, options: WatchOptions | None = None) -> Iterator[Watch
     """Each round as it ends; the last one's `exit_code` is the watch's. Refused where there is nothing to watch."""
     watch = _Watch(context, options or WatchOptions())
     watch.check()
+    if watch.options.resume and (over := watch.over()):
+        return iter([over])
     return iter([watch.once()]) if watch.options.once else watch.rounds()
 
 
@@ -80,14 +82,22 @@ class _Watch:
         history = self.context.ledger.history()
         self.context.ledger.refs.check()
         stored = self.ref.read(fresh=False)
-        if self.options.resume and (stored.state is None or stored.state.ended):
-            raise Refused("There is no watch to resume: none is running here", inv("watch"))
-        if stored.state is None or stored.state.ended:
+        if self.options.resume and stored.state is None:
+            raise Refused("There is no watch to resume: none was ever begun here", inv("watch"))
+        if not self.options.resume and (stored.state is None or stored.state.ended):
             subject.live_deployment(self.context, history)
         if words := probes.announced(self.context.config):
             self.context.observer.note(words)
         if self.options.automatic and not self.options.confirm(automatic.question(self.context, history)):
             raise Refused("Not confirmed: nothing was changed.", inv("watch", auto_rollback=True))
+
+    def over(self) -> WatchRound | None:
+        """The watch that there is to resume, where it has ended and is on record: in a chain of jobs the last one ends
+        as the watch did."""
+        state = self.ref.read(fresh=False).state
+        if state is None or not state.ended or not state.recorded:
+            return None
+        return self._shown(state, notes=(f"there is nothing to resume, the watch has ended: {state.ended}",))
 
     # One round
 
@@ -164,7 +174,9 @@ class _Watch:
     def _notified(self, state: WatchState, alarms: tuple[Alarm, ...], history: History) -> WatchState:
         """The state with every message that is due, opened by this run."""
         now, around = self.clock.now(), self._around(state, history)
-        book = alerts.observe(state.alerts, alarms, around, now, repeat=self.context.config.watch.repeat)
+        book = state.alerts
+        if state.ended in ("", COMPLETE):  # else nothing was judged in this round, so that nothing is resolved
+            book = alerts.observe(book, alarms, around, now, repeat=self.context.config.watch.repeat)
         if state.ended:
             words, severity = report.closing(state)
             book = alerts.end(book, around, now, words, report.lines(state), severity)

@@ -155,6 +155,16 @@ def test_no_traffic_is_never_sent() -> None:
     assert told([[alarm("traffic", "warning", "traffic", "no_traffic")]]) == [[]]
 
 
+def test_an_action_is_never_resolved() -> None:
+    """What a watch did by itself, or why it did not, is news once; it cannot be over."""
+    done = alarm("rollback", cause="rollback", kind="action", summary="rolled back by itself")
+    assert [[one.kind for one in each] for each in told([[alarm(), done], [alarm()], []])] == [
+        ["firing"],
+        [],
+        ["resolved"],
+    ]
+
+
 def test_end_is_announced_once() -> None:
     """Also when nothing ever happened: silence would look like health. What still stands is named."""
     book = alerts.end(AlertBook(), AROUND, minutes(0), "all 7 criteria pass", ["288 rounds", "5,760 answers"])
@@ -163,7 +173,7 @@ def test_end_is_announced_once() -> None:
     assert alerts.end(book, AROUND, minutes(1), "again", []) == book
     standing = alerts.observe(AlertBook(), [alarm()], AROUND, START, HOUR)
     ended = alerts.end(standing, AROUND, minutes(5), "1 alarm stands", [], "critical")
-    assert "Not resolved: success_rate is bad" in ended.outbox[-1].text and len(ended.outbox) == 2
+    assert "Stood at the end: success_rate is bad" in ended.outbox[-1].text and len(ended.outbox) == 2
 
 
 def test_takeover_says_may_be_repeat() -> None:
