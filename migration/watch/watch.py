@@ -287,12 +287,14 @@ class _Watch:
             self._wait(found)
 
     def _begins_again(self, state: WatchState) -> bool:
-        """Whether another deployment ended this watch, so that a new one begins for it."""
+        """Whether a newer deployment ended this watch, so that a new one begins for it. After a rollback none does."""
         try:
-            live = self._history().live
+            history = self._history()
         except _UNREACHED:
             return False
-        return state.ended != COMPLETE and live is not None and live.id != state.deployment and not live.interrupted
+        live = history.live
+        newer = live is not None and history.place(live.id) > history.place(state.deployment)
+        return state.ended != COMPLETE and newer and live is not None and not live.interrupted
 
     def _wait(self, found: WatchRound) -> None:
         now, state = self.clock.now(), found.state
