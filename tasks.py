@@ -30,10 +30,25 @@ def sandbox(_: Context, port: str = "54999", fresh: bool = False, json: bool = F
     dispatch.run(verbs.sandbox, json, port=port, fresh=fresh)
 
 
-@verb(changes=True, ci="write a workflow that deploys, watches and rolls back, for this CI: github", **ENV)
-def init(_: Context, ci: str = "", env: str = "prod", json: bool = False) -> None:
-    """Write .env, asking only for missing values; or a workflow for CI."""
-    dispatch.run(verbs.init, json, env=env, ci=ci)
+@verb(
+    changes=True,
+    app="write a config.yaml for the app in this folder",
+    plan="write a config.yaml from the migration plan in this Markdown file",
+    range="the commits of the migration, as A..B",
+    ci="write a workflow that deploys, watches and rolls back, for this CI: github",
+    **ENV,
+)
+def init(
+    _: Context,
+    app: str = "",
+    plan: str = "",
+    range: str = "",  # noqa: A002
+    ci: str = "",
+    env: str = "prod",
+    json: bool = False,
+) -> None:
+    """Write .env, asking only for missing values; or config.yaml for an app of your own; or a workflow for CI."""
+    dispatch.run(verbs.init, json, verbs.InitFlags(app, plan, range, ci), env=env)
 
 
 @verb(**JSON)

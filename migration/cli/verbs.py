@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from migration.inspect.status import StatusResult
     from migration.rehearsal.rehearse import RehearsalResult
     from migration.rollback.result import RollbackResult
+    from migration.setup.adoption.adopt import AdoptionResult
     from migration.setup.config import ConfigResult
     from migration.setup.init import InitResult
     from migration.setup.secret import SecretResult
@@ -122,15 +123,32 @@ def sandbox(out: Output, port: str, fresh: bool) -> None:
     phase.run(out.root, out.observer, port=whole("port", port) or 0, fresh=fresh, ready=ready)
 
 
-def init(out: Output, env: str, ci: str = "") -> InitResult | WorkflowResult:
+class InitFlags(NamedTuple):
+    """The flags of `inv init`."""
+
+    app: str = ""
+    plan: str = ""
+    range: str = ""
+    ci: str = ""
+
+
+def init(out: Output, flags: InitFlags, env: str) -> InitResult | AdoptionResult | WorkflowResult:
     from migration.setup import init as phase
 
-    if ci:
-        if ci != "github":
-            raise Refused(f"--ci {ci} is not known", Do("use --ci github; docs/ci.md has the lines for others"))
+    adopts = bool(flags.app or flags.plan or flags.range)
+    if adopts and flags.ci:
+        raise Refused("--ci cannot be combined with --app and --plan", Do("write config.yaml first, then the workflow"))
+    if flags.ci:
+        if flags.ci != "github":
+            raise Refused(f"--ci {flags.ci} is not known", Do("use --ci github; docs/ci.md has the lines for others"))
         from migration.setup import workflow
 
         return workflow.write(out.root, env)
+    if adopts:
+        from migration.setup.adoption import adopt
+
+        options = adopt.Options(flags.app, flags.plan, flags.range)
+        return adopt.run(out.root, options, ask=out.ask if interactive() else None)
     return phase.run(out.root, ask=lambda question: out.ask(question, hidden=True))
 
 

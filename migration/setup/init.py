@@ -31,6 +31,7 @@ class InitResult:
     message: str
     next: tuple[Step, ...]
     exit_code: int
+    unknown: tuple[str, ...] = ()  # the missing names with what they are for, as `init --app` has its questions
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ def run(root: Path, ask: Ask) -> InitResult:
     left = tuple(name for name in absent if name not in typed)
     blocking = [name for name in left if not needs.get(name, Need("")).optional]
     following = (inv("init"),) if blocking else (inv("secret"), inv("plan"))
-    return InitResult(tuple(typed), left, ignored, _message(typed, left), following, 5 if blocking else 0)
+    code = 5 if blocking else 0
+    unknown = tuple(f"{name}: {needs.get(name, Need('')).where or 'a value in .env'}" for name in left)
+    return InitResult(tuple(typed), left, ignored, _message(typed, left), following, code, unknown)
 
 
 def names(config: Config) -> list[str]:

@@ -1,0 +1,230 @@
+"""What an app's folder and its git history say: functions, the range that changed them, and what their code names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from migration.base.command import Do
+from migration.base.errors import Refused
+from migration.git.repository import Repository
+from migration.setup.adoption import code
+from migration.source import functions_config, importmap, reader
+from migration.source.source import Source
+
+_SKIPPED = {"node_modules", ".git", "dist", "build", ".next", ".turbo", "vendor", "target", ".venv", ".cutover"}
+_DEPTH = 5  # folders below the path that was named
+_FUNCTIONS = Path("supabase") / "functions"
+_LOOKED = 400  # commits of the branch
+
+
+@dataclass(frozen=True)
+class Range:
+    """The revision before the migration and the last one of it; `origin` says how they were found."""
+
+    base: str
+    tip: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Commits:
+    """Where the code comes from: the branch, its remote, and the range."""
+
+    branch: str
+    remote: str
+    range: Range | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class App:
+    """Facts about one app. `now` and `before` hold each function's source; `broken` why one has none.
+
+    `changed`: functions that the range changed or created, with the files; `removed`: those that it took away.
+    """
+
+    path: Path
+    others: tuple[Path, ...]
+    commits: Commits
+    now: Mapping[str, Source]
+    before: Mapping[str, Source]
+    broken: Mapping[str, str]
+    disabled: tuple[str, ...]
+    changed: Mapping[str, tuple[str, ...]]
+    removed: tuple[str, ...]
+    verify_jwt: Mapping[str, bool | None]
+    project_id: str = ""
+    sql: tuple[str, ...] = ()
+    texts: dict[str, dict[str, str]] = field(default_factory=dict, compare=False)
+
+    def files(self, slug: str, before: bool = False) -> Iterator[tuple[str, str]]:
+        """Path and text, without comments, of each file of code of a function."""
+        source = (self.before if before else self.now).get(slug)
+        if source is None:
+            return
+        for path, data in source.files.items():
+            if path.endswith((".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts")) and path not in source.loose:
+                yield path, code.bare(data.decode("utf-8", "replace"))
+
+
+def read(path: Path, span: str, state: Path) -> App:
+    """Refused where there is no app, no repository, or no such range; `state` is the folder for caches."""
+    found = locate(path)
+    repository = Repository(found[0])
+    head = repository.head()
+    slugs, disabled = functions(found[0])
+    commits = history(repository, head, span)
+    look = reader.Reader(repository, state, functions_config.Project("", found[0]))
+    attempts = look.tried(slugs)
+    now = {slug: each for slug, each in attempts.items() if isinstance(each, Source)}
+    before = look.at(commits.range.base, _past(repository, commits.range.base)) if commits.range else {}
+    return App(
+        found[0], tuple(found[1:]), commits, now, before,
+        {slug: each.message for slug, each in attempts.items() if not isinstance(each, Source)},
+        tuple(disabled),
+        _changed(repository, commits.range, now, before),
+        tuple(sorted(set(before) - set(slugs) - set(disabled))),
+        {slug: each.verify_jwt for slug, each in look.settings(now).items()},
+        _project(found[0]),
+        _sql(repository, commits.range),
+    )  # fmt: skip
+
+
+def locate(path: Path) -> list[Path]:
+    """The folders that hold supabase/functions: the one to adopt first, the one with the most functions."""
+    if not path.is_dir():
+        raise Refused(f"{path} is not a folder", Do("--app names the folder of your app's git repository"))
+    whole = path.resolve()
+    for folder in (whole, *list(whole.parents)[:3]):  # supabase/ itself was named, or functions/
+        if folder == whole or folder.name in ("supabase", "functions"):
+            top = folder.parent if folder.name == "supabase" else folder
+            if (top / _FUNCTIONS).is_dir():
+                return [top]
+    found = sorted(_below(whole, _DEPTH), key=lambda each: (-len(functions(each)[0]), len(each.parts), str(each)))
+    if not found:
+        raise Refused(f"{path} has no supabase/functions, and no folder below it has", Do("name the app's folder"))
+    return found
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    if (folder / _FUNCTIONS).is_dir():
+        yield folder
+    with os.scandir(folder) as entries:
+        names = sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
+    for name in names:
+        if depth and name not in _SKIPPED and not name.startswith("."):
+            yield from _below(folder / name, depth - 1)
+
+
+def functions(app: Path) -> tuple[list[str], list[str]]:
+    """Names of the functions, and of those that config.toml disables."""
+    document = functions_config.parse(app).get("functions", {})
+    named = (
+        {slug for slug, table in document.items() if isinstance(table, dict)} if isinstance(document, dict) else set()
+    )
+    folders = {each.name for each in (app / _FUNCTIONS).iterdir() if (each / "index.ts").is_file()}
+    slugs = sorted(name for name in folders | named if functions_config.NAME.fullmatch(name))
+    settings = {slug: functions_config.load(app, slug, functions_config.Project("", app)) for slug in slugs}
+    here = [slug for slug in slugs if slug in folders or settings[slug].entrypoint]
+    off = [slug for slug in here if not settings[slug].enabled]
+    return [slug for slug in here if slug not in off], off
+
+
+def history(repository: Repository, head: str, span: str) -> Commits:
+    remote = next(iter([name for name in repository.remotes() if name == "origin"] or repository.remotes()), "")
+    current = repository.run("symbolic-ref", "--quiet", "--short", "HEAD").text
+    main = repository.run("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD").text.partition("/")[2]
+    main = main or next((name for name in ("main", "master") if repository.revision(f"refs/heads/{name}")), current)
+    notes = []
+    if current and main and current != main:
+        notes.append(f"{current} is checked out; deploys come from {main}: merge first, or name another app.branch")
+    found = _given(repository, span) if span else _guessed(repository, head, main, current)
+    if found and not repository.is_ancestor(found.tip, head):
+        notes.append(f"{found.tip[:9]} is not part of what is checked out")
+    return Commits(main or current or "main", remote, found, tuple(notes))
+
+
+def _given(repository: Repository, span: str) -> Range:
+    first, dots, last = span.partition("..")
+    last = last.lstrip(".") or "HEAD"
+    ends = [repository.revision(name) for name in (first, last)] if dots and first else [None]
+    if None in ends:
+        missing = [name for name, end in zip((first, last), ends, strict=False) if end is None]
+        text = (
+            f"--range {span}: the app's history has no {missing[0]}"
+            if dots and first
+            else f"--range {span} is not A..B"
+        )
+        raise Refused(text, Do("for example --range 4f2c91e..HEAD: the revision before the migration, and its last"))
+    return Range(str(ends[0]), str(ends[1]), f"--range {span}")
+
+
+def _guessed(repository: Repository, head: str, main: str, current: str) -> Range | None:
+    """A branch of its own: since it left main. Else the newest commit that changed a function."""
+    trunk = repository.revision(f"refs/heads/{main}") if main != current else None
+    if trunk and trunk != head:
+        fork = repository.run("merge-base", trunk, head).text
+        if fork and fork != head:
+            return Range(fork, head, f"where {current or 'this checkout'} left {main}")
+    paths = [str(_FUNCTIONS)]
+    listed = repository.git("rev-list", "--first-parent", f"--max-count={_LOOKED}", head, "--", *paths).text.split()
+    for commit in listed:
+        parent = next(iter(repository.parents(commit)), "")
+        if parent and repository.blobs(parent, paths):
+            last = f"{commit[:9]}, the newest commit that changed a function: {_short(repository.subject(commit))}"
+            return Range(parent, commit, f"the revision before {last}")
+    return None
+
+
+def _past(repository: Repository, revision: str) -> list[str]:
+    """Names of the functions at a revision."""
+    paths = repository.blobs(revision, [str(_FUNCTIONS)])
+    found = (re.fullmatch(rf"{_FUNCTIONS.as_posix()}/([^/]+)/index\.ts", path) for path in paths)
+    return sorted({match[1] for match in found if match and functions_config.NAME.fullmatch(match[1])})
+
+
+def _changed(
+    repository: Repository, span: Range | None, now: Mapping[str, Source], before: Mapping[str, Source]
+) -> dict[str, tuple[str, ...]]:
+    """By function, the files of its source that the range changed, shared ones too."""
+    if span is None:
+        return {}
+    files = set(repository.changed(span.base, span.tip))
+    found: dict[str, tuple[str, ...]] = {}
+    for slug, source in now.items():
+        own = {*source.tracked, *(before[slug].tracked if slug in before else ())}
+        if slug not in before or own & files:
+            touched = tuple(sorted(own & files))
+            if touched:
+                found[slug] = touched
+    return found
+
+
+def _project(app: Path) -> str:
+    """The linked project's ref, where the CLI left it: supabase/.temp/project-ref."""
+    path = app / "supabase" / ".temp" / "project-ref"
+    text = path.read_text().strip() if path.is_file() else ""
+    return text if re.fullmatch(r"[a-z]{20}", text) else ""
+
+
+def _sql(repository: Repository, span: Range | None) -> tuple[str, ...]:
+    if span is None:
+        return ()
+    files: Sequence[str] = repository.changed(span.base, span.tip, ["supabase/migrations"])
+    return tuple(name for name in files if name.endswith(".sql"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def map_entries(app: App, slug: str) -> dict[str, str]:
+    """Name to address of the import map that applies to a function."""
+    settings = functions_config.load(app.path, slug, functions_config.Project("", app.path))
+    source = app.now[slug]
+    found = importmap.find(app.path, settings, app.path / source.entrypoint)
+    return dict(found.imports) if found else {}

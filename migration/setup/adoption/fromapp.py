@@ -1,0 +1,331 @@
+"""From the facts about an app to the values of its config.yaml."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from migration.setup.adoption import code, kinds, lines
+from migration.setup.adoption.app import App
+from migration.setup.adoption.draft import Draft, Template, Variable
+from migration.setup.adoption.kinds import Kind
+
+_MANY = 8  # names shown in a comment
+_FILLER = "stand-in"  # the value of a variable in a rehearsal, where nothing better is known
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Where something was seen first."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def fill(draft: Draft, app: App, folder: Path) -> None:
+    """Set what the app says and nothing set before; `folder` is the one of config.yaml."""
+    moved = _functions(draft, app)
+    _repository(draft, app, folder)
+    _environments(draft, app)
+    found = _variables(app, moved)
+    _providers(draft, app, moved, found)
+    _secrets(draft, found)
+    _signals(draft, app, moved)
+    _smoke(draft, app, moved)
+    _sandbox(draft, app, found)
+    _notices(draft, app)
+
+
+def name_of(text: str) -> str:
+    """A name for a migration out of a title."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60] or "migration"
+
+
+def _functions(draft: Draft, app: App) -> list[str]:
+    """The functions that move: those of the plan, else those that the range changed, else all."""
+    draft.set(("migration", "name"), name_of(app.path.name), "the app's folder; it names the migration in messages")
+    known = list(draft.get("migration", "functions") or ())
+    for slug in known:
+        if slug not in app.now:
+            why = app.broken.get(slug) or "the app has no such function"
+            draft.notice(f"{slug} is to be deployed by the plan, and cannot be: {why}")
+    span = app.commits.range
+    where = (
+        f"changed in {span.base[:9]}..{span.tip[:9]}"
+        if span
+        else "every function: no commit changed one since they exist"
+    )
+    if known and app.changed and set(known) != set(app.changed):
+        further = sorted(set(app.changed) - set(known))
+        without = sorted(set(known) - set(app.changed))
+        if further:
+            draft.notice(f"{', '.join(further)}: {where} as well ({_files(app, further)}); the plan does not deploy it")
+        if without:
+            draft.notice(f"{', '.join(without)}: the plan deploys it, and {where.split(' in ')[-1]} does not change it")
+    moved = sorted(app.changed) or sorted(app.now)
+    draft.set(("migration", "functions"), moved, where)
+    moved = [slug for slug in draft.get("migration", "functions") if slug in app.now]
+    listed = draft.get("migration", "unchanged")
+    if listed:
+        for slug in listed:
+            if slug in app.changed:
+                draft.notice(
+                    f"{slug} is unchanged by the plan, but changed by the commits: {', '.join(app.changed[slug][:4])}"
+                )
+            elif slug not in app.now:
+                draft.notice(f"{slug} is unchanged by the plan, and the app has no such function")
+    others = sorted(slug for slug in app.now if slug not in moved and slug not in app.changed and slug in app.before)
+    draft.set(
+        ("migration", "unchanged"), others, "every other function: they must keep their source and keep answering"
+    )
+    return moved
+
+
+def _files(app: App, slugs: Iterable[str]) -> str:
+    files = list(dict.fromkeys(file for slug in slugs for file in app.changed[slug]))
+    return ", ".join(files[:3]) + (" …" if len(files) > 3 else "")
+
+
+def _repository(draft: Draft, app: App, folder: Path) -> None:
+    near = os.path.relpath(app.path, folder.resolve())
+    path = near if near.count("..") <= 3 else str(app.path)
+    others = f"; others with supabase/functions: {', '.join(map(str, app.others[:3]))}" if app.others else ""
+    draft.set(("app", "path"), path, f"the folder that holds supabase/functions{others}")
+    span = app.commits.range
+    if span:
+        draft.set(("app", "base"), span.base, span.origin)
+    else:
+        draft.ask(
+            ("app", "base"),
+            "which revision is the one before the migration? No commit that changed a function was found",
+        )
+    if app.commits.remote:
+        draft.set(("app", "remote"), app.commits.remote, "git remote: ledger, lock and reverts go there")
+    else:
+        draft.ask(
+            ("app", "remote"),
+            "which git remote do deploys come from? The repository has none, so the ledger stays local",
+        )
+    draft.set(("app", "branch"), app.commits.branch, "a deploy must be contained in this branch")
+    if app.others:
+        draft.ask(
+            ("app", "path"),
+            f"is {app.path.name} the app? {', '.join(each.name for each in app.others[:5])} has functions too",
+        )
+
+
+def _environments(draft: Draft, app: App) -> None:
+    at = ("environments", "prod")
+    if app.project_id:
+        draft.set((*at, "project_ref"), app.project_id, "supabase/.temp/project-ref: the linked project")
+    if draft.get(*at, "project_ref") is None:
+        draft.set((*at, "project_ref"), Variable("SUPABASE_PROJECT_REF"), "twenty letters, from the dashboard's URL")
+        draft.ask(
+            (*at, "project_ref"), "which project is production? Put its ref here, or SUPABASE_PROJECT_REF in .env"
+        )
+    surroundings(draft, "prod", confirm=True)
+    draft.set(("environments", "local", "url"), "http://localhost:54321", "supabase functions serve")
+    draft.set(("environments", "sandbox", "embedded"), True, "inv sandbox: keys of its own, .env is not read")
+    draft.set(
+        ("auth", "anon_key"), Variable("SUPABASE_ANON_KEY"), "the project's anon or publishable key, for smoke cases"
+    )
+
+
+def surroundings(draft: Draft, name: str, confirm: bool) -> None:
+    """What every hosted environment has beside its ref."""
+    at = ("environments", name)
+    draft.set((*at, "url"), Template("https://{project_ref}.supabase.co"))
+    draft.set((*at, "access_token"), Variable("SUPABASE_ACCESS_TOKEN"), "sbp_…, in .env")
+    draft.set((*at, "confirm"), confirm, "the ref must be typed before a change")
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Environment variables by name, where each is read first: those that the moved functions need, and others."""
+
+    needed: dict[str, Seen]
+    optional: dict[str, Seen]
+    others: dict[str, Seen]
+
+
+def _variables(app: App, moved: Sequence[str]) -> Variables:
+    needed: dict[str, Seen] = {}
+    optional: dict[str, Seen] = {}
+    others: dict[str, Seen] = {}
+    for slug in app.now:
+        for file, text in app.files(slug):
+            for each in code.variables(file, text):
+                place = others if slug not in moved else optional if each.optional else needed
+                place.setdefault(each.name, Seen(each.file, each.line))
+    rest = {name: seen for name, seen in others.items() if name not in needed and name not in optional}
+    return Variables(needed, {name: seen for name, seen in optional.items() if name not in needed}, rest)
+
+
+def _calls(app: App, slugs: Iterable[str], before: bool) -> dict[str, Seen]:
+    """Kinds of providers that the functions call, by host and by package."""
+    found: dict[str, Seen] = {}
+    for slug in slugs:
+        texts = list(app.files(slug, before))
+        named = {kind.name: Seen(file, line) for path, text in texts for host, file, line in code.hosts(path, text)
+                 if (kind := kinds.of_host(host))}  # fmt: skip
+        if not named:  # a package's own host, unless the text names another
+            named = {kind.name: Seen(each.file, each.line) for path, text in texts for each in code.imports(path, text)
+                     if (kind := kinds.of_package(_package(each.address)))}  # fmt: skip
+        found = named | found
+    return found
+
+
+def _package(address: str) -> str:
+    match = re.search(r"(?:npm:/?|esm\.sh/(?:v\d+/)?|^)((?:@[\w.-]+/)?[\w.-]+)", address)
+    return match[1] if match else ""
+
+
+def _providers(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> None:
+    new, old = _calls(app, moved, before=False), _calls(app, moved, before=True)
+    added, gone = [name for name in new if name not in old], [name for name in old if name not in new]
+    target = added[0] if len(added) == 1 else next(iter(new)) if len(new) == 1 else ""
+    source = gone[0] if len(gone) == 1 else target if target in old else ""
+    names = [*found.needed, *found.optional, *found.others]
+    said = draft.get("migration", "to")
+    if said and new and said not in new:
+        draft.notice(f"the plan moves to {said}, but the functions call {', '.join(new)}")
+    for name, seen in {**old, **new}.items():
+        kind = kinds.BY_NAME[name]
+        _provider(draft, app, kind, seen, moved, names, before=name not in new)
+    if source:
+        draft.set(("migration", "from"), source, f"what the code before calls: {old[source]}")
+    if target:
+        draft.set(("migration", "to"), target, f"what the code calls now: {new[target]}")
+    elif len(new) > 1 and not said:
+        draft.ask(("migration", "to"), f"which provider does the migration move to: {', '.join(new)}?")
+
+
+def _provider(
+    draft: Draft, app: App, kind: Kind, seen: Seen, moved: Sequence[str], names: Sequence[str], before: bool
+) -> None:
+    at = ("providers", kind.name)
+    draft.set((*at, "kind"), kind.name, f"called in {seen}")
+    texts = [text for slug in moved for file, text in app.files(slug, before)]
+    models = list(dict.fromkeys(name for text in texts for name in code.models(text)))
+    if models:
+        draft.set(
+            (*at, "model"), models[0], f"named in the code{'; others: ' + ', '.join(models[1:4]) if models[1:] else ''}"
+        )
+    elif draft.get(*at, "model") is None:
+        draft.ask((*at, "model"), "which model do the functions ask for?")
+    key = kinds.key_of(kind, names)
+    if key:
+        draft.set((*at, "key"), Variable(key), "optional: proves before a deploy that it accepts the key")
+    if not before and draft.get(*at, "price", "input") is None:
+        draft.ask(
+            (*at, "price"),
+            "USD per million tokens, as {input: …, cached_input: …, output: …}? Without it there are no costs",
+        )
+
+
+def _secrets(draft: Draft, found: Variables) -> None:
+    for name, seen in found.needed.items():
+        kind = kinds.of_variable(name)
+        draft.set(
+            ("secrets", name, "provider"), kind.name if kind and draft.get("providers", kind.name, "kind") else None
+        )
+        if ("secrets", name, "provider") not in draft.values and not any(
+            path[:2] == ("secrets", name) for path in draft.values
+        ):
+            draft.set(("secrets", name), {}, f"read in {seen}; its value goes nowhere but into the project")
+    for name in found.optional:
+        draft.sketch(
+            ("secrets",), [f"{name}: {{}} # read in {found.optional[name]}, which has a value of its own for it"]
+        )
+
+
+def _signals(draft: Draft, app: App, moved: Sequence[str]) -> None:
+    new = [call for slug in moved for file, text in app.files(slug) for call in code.logs(file, text)]
+    old = [call for slug in moved for file, text in app.files(slug, before=True) for call in code.logs(file, text)]
+    texts = {call.text for call in new}, {call.text for call in old}
+    for name, calls, others in (("new_route", new, texts[1]), ("old_route", old, texts[0])):
+        if draft.get("signals", name) is None:
+            ranked = lines.routes([call for call in calls if call.text not in others])
+            if ranked:
+                draft.set(
+                    ("signals", name), lines.pattern(ranked[0].text), f"logged in {ranked[0].file}:{ranked[0].line}"
+                )
+            else:
+                which = "new" if name == "new_route" else "old"
+                draft.ask(
+                    ("signals", name),
+                    f"which log line does only the {which} code write? None that looks like a route was found",
+                )
+    if draft.get("signals", "usage") is None:
+        found = next((made for call in new if (made := lines.usage(call))), None)
+        if found:
+            draft.set(("signals", "usage"), found[0], f"logged in {found[1].file}:{found[1].line}")
+        elif draft.get("migration", "to"):
+            draft.ask(
+                ("signals", "usage"), "which log line holds the tokens of a request? Without it there are no costs"
+            )
+
+
+def _smoke(draft: Draft, app: App, moved: Sequence[str]) -> None:
+    covered = {case["function"] for case in draft.get("smoke") or ()}
+    bare = [slug for slug in moved if slug not in covered]
+    if not bare:
+        return
+    draft.ask(
+        ("smoke",),
+        f"which request shows that {', '.join(bare[:_MANY])} works? Until there is one, a deploy ends unproven",
+    )
+    if not covered:
+        draft.sketch(("smoke",), ["smoke:"])
+    for slug in bare[:_MANY]:
+        names = next((found for file, text in app.files(slug) if (found := code.body_names(text))), [])
+        body = f", body: {{{', '.join(f'{name}: …' for name in names)}}}" if names else ""
+        draft.sketch(("smoke",), [f"  - {{name: {slug}, function: {slug}{body}, expect: {{status: 200}}}}"])
+
+
+def _sandbox(draft: Draft, app: App, found: Variables) -> None:
+    hosts: dict[str, Seen] = {}
+    for slug in app.now:
+        for path, text in app.files(slug):
+            for host, file, line in code.hosts(path, text):
+                kind = kinds.of_host(host)
+                if not (kind and kind.own) and not host.endswith((".supabase.co", "deno.land", "esm.sh")):
+                    hosts.setdefault(host, Seen(file, line))
+    for name, seen in _calls(app, app.now, before=False).items():  # a package calls its provider's host
+        if not kinds.BY_NAME[name].own:
+            hosts.setdefault(kinds.BY_NAME[name].host, seen)
+    for host, seen in hosts.items():
+        draft.set(("rehearsal", "hosts", host), {"answers": []}, f"called in {seen}")
+    if hosts:
+        draft.ask(
+            ("rehearsal", "hosts"),
+            "what do these hosts answer? Each takes {method, path, status, json}; until then they answer 404",
+        )
+    variables = dict.fromkeys((*found.optional, *found.others), _FILLER)
+    if variables:
+        draft.set(("rehearsal", "variables"), variables, "read by functions, and no secret of the migration")
+
+
+def _notices(draft: Draft, app: App) -> None:
+    for slug, why in app.broken.items():
+        draft.notice(f"{slug} is left out, because it cannot be deployed as it stands: {' '.join(why.split())}")
+    for slug in app.disabled:
+        draft.notice(f"{slug} is left out: supabase/config.toml disables it")
+    span = app.commits.range
+    for slug in app.removed:
+        draft.notice(f"{slug} is gone since {span.base[:9] if span else 'then'}: a deploy removes nothing")
+    opened = sorted(slug for slug in app.now if app.verify_jwt.get(slug) is False)
+    if opened:
+        draft.notice(
+            f"verify_jwt = false, so anyone may call: {', '.join(opened[:_MANY])}{' …' if len(opened) > _MANY else ''}"
+        )
+    for name in app.sql:
+        draft.notice(f"{name} is in the range: Cutover names it in plan and deploy, and does not apply it")
+    for note in app.commits.notes:
+        draft.notice(note)

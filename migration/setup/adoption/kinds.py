@@ -1,0 +1,73 @@
+"""The kinds of providers by what names them: hosts, packages, words in a text, variables that hold their keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of provider is recognized; `own` kinds have a stand-in of their own in the sandbox."""
+
+    name: str
+    host: str
+    words: re.Pattern[str]
+    keys: re.Pattern[str]
+    packages: tuple[str, ...] = ()
+    own: bool = False
+
+
+def _kind(name: str, host: str, words: str, keys: str, *packages: str, own: bool = False) -> Kind:
+    return Kind(name, host, re.compile(rf"(?i)\b(?:{words})"), re.compile(rf"(?i)(?:{keys})"), packages, own)
+
+
+KINDS = (
+    _kind("openrouter", "openrouter.ai", r"open\s?router\b", "OPENROUTER", "@openrouter/ai-sdk-provider", own=True),
+    _kind(
+        "anthropic",
+        "api.anthropic.com",
+        r"anthropic\b|claude\b",
+        "ANTHROPIC|CLAUDE",
+        "@anthropic-ai/sdk",
+        "@ai-sdk/anthropic",
+    ),
+    _kind(
+        "gemini",
+        "generativelanguage.googleapis.com",
+        r"gemini\b|google ai\b",
+        "GEMINI|GOOGLE",
+        "@google/generative-ai",
+        "@google/genai",
+        "@ai-sdk/google",
+        own=True,
+    ),
+    _kind("openai", "api.openai.com", r"open\s?ai\b|gpt-\w+|chatgpt\b", "OPENAI|OPEN_AI", "openai", "@ai-sdk/openai"),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def of_host(host: str) -> Kind | None:
+    return next((kind for kind in KINDS if host == kind.host), None)
+
+
+def of_package(name: str) -> Kind | None:
+    return next((kind for kind in KINDS if name in kind.packages), None)
+
+
+def of_variable(name: str) -> Kind | None:
+    """The kind whose key a variable of this name is likely to hold."""
+    return next((kind for kind in KINDS if kind.keys.search(name)), None)
+
+
+def in_text(text: str) -> list[Kind]:
+    """The kinds that a text names, in its order. `OpenRouter` alone is not OpenAI, nor is a model's vendor/name."""
+    found = [(match.start(), kind) for kind in KINDS for match in kind.words.finditer(text)]
+    return list(dict.fromkeys(kind for _, kind in sorted(found, key=lambda each: each[0])))
+
+
+def key_of(kind: Kind, names: Iterable[str]) -> str:
+    """The variable that holds the kind's key: one that names it, best one that ends like a key."""
+    fitting = [name for name in names if of_variable(name) is kind]
+    return next((name for name in fitting if re.search(r"(?i)key|token", name)), next(iter(fitting), ""))

@@ -1,0 +1,170 @@
+"""`inv init --app`: what an app's folder and history say becomes a config.yaml that loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from migration.base.errors import Refused
+from tests.support import adopted, repos
+from tests.support.adopted import AFTER, BEFORE, GREET, PAY, WHERE
+
+
+def test_facts_of_an_app(tmp_path: Path) -> None:
+    """Functions by their module graphs, the range and its base, providers, secrets, signals and hosts."""
+    app = adopted.app(tmp_path / "app")
+    done = adopted.run(tmp_path / "root", app)
+    config = adopted.config(tmp_path / "root")
+    assert done.written == ("config.yaml",)
+    assert (config.migration.functions, config.migration.unchanged) == (["greet"], ["pay"])
+    assert config.app.base == repos.git(app, "rev-parse", "HEAD^")
+    assert (config.folder / config.app.path).resolve() == app.resolve()
+    assert (config.migration.from_, config.migration.to) == ("openai", "anthropic")
+    assert {name: each.model for name, each in config.providers.items()} == {
+        "openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5",
+    }  # fmt: skip
+    assert {name: each.provider for name, each in config.secrets.items()} == {"ANTHROPIC_API_KEY": "anthropic"}
+    assert config.signals["new_route"].pattern == "Routing to Anthropic"
+    assert config.signals["old_route"].pattern == "Calling OpenAI with gpt-4o-mini for"
+    assert set(config.rehearsal.hosts) == {"api.anthropic.com", "api.stripe.com"}
+    assert config.rehearsal.variables == {"STRIPE_SECRET_KEY": "stand-in"}
+    assert any("anyone may call: pay" in notice for notice in done.notices)
+    assert {"smoke", "environments.prod.project_ref"} <= {each.split(": ")[0] for each in done.unknown}
+
+
+def test_each_value_has_its_origin(tmp_path: Path) -> None:
+    adopted.run(tmp_path / "root", adopted.app(tmp_path / "app"))
+    text = (tmp_path / "root" / "config.yaml").read_text()
+    for line in (
+        "functions: [greet] # changed in ",
+        f"kind: anthropic # called in {WHERE}/_shared/claude.ts:5",
+        f"new_route: Routing to Anthropic # logged in {WHERE}/_shared/claude.ts:4",
+        "# ? smoke: which request shows that greet works?",
+        "#   - {name: greet, function: greet, body: {name: …}, expect: {status: 200}}",
+    ):
+        assert line in text, line
+
+
+def test_usage_from_a_logged_line(tmp_path: Path) -> None:
+    """The pattern made of the code matches what the code logs, tokens in their groups."""
+    from migration.config import signals
+
+    adopted.run(tmp_path / "root", adopted.app(tmp_path / "app"))
+    usage = signals.named(adopted.config(tmp_path / "root"))["usage"]
+    assert usage.groups("Tokens: in=12 out=345") == {"input": "12", "output": "345", "total": "", "cost": ""}
+
+
+def test_monorepo_and_range(tmp_path: Path) -> None:
+    """The app is found below the folder that was named, and --range says which commits are meant."""
+    app = adopted.app(tmp_path / "mono", BEFORE, AFTER, {f"{WHERE}/pay/index.ts": PAY + "\n"}, prefix="apps/api/")
+    base = repos.git(app, "rev-parse", "HEAD~2")
+    adopted.run(tmp_path / "root", tmp_path / "mono", span=f"{base[:10]}..HEAD~1")
+    config = adopted.config(tmp_path / "root")
+    assert (config.app.path, config.app.base, config.migration.functions) == ("../mono/apps/api", base, ["greet"])
+    with pytest.raises(Refused, match="has no nowhere"):
+        adopted.run(tmp_path / "other", tmp_path / "mono", span="nowhere..HEAD")
+    with pytest.raises(Refused, match=r"is not A\.\.B"):
+        adopted.run(tmp_path / "other", tmp_path / "mono", span="HEAD")
+    assert not (tmp_path / "other" / "config.yaml").exists()
+
+
+def test_branch_of_its_own(tmp_path: Path) -> None:
+    """On a branch, the range is all since it left main; deploys come from main."""
+    app = adopted.app(tmp_path / "app", BEFORE)
+    base = repos.git(app, "rev-parse", "HEAD")
+    repos.git(app, "checkout", "--quiet", "-b", "move")
+    repos.commit(app, AFTER)
+    repos.commit(app, {"docs.md": "x"})
+    done = adopted.run(tmp_path / "root", app)
+    config = adopted.config(tmp_path / "root")
+    assert (config.app.base, config.app.branch, config.migration.functions) == (base, "main", ["greet"])
+    assert any("move is checked out" in notice for notice in done.notices)
+
+
+def test_one_commit_only(tmp_path: Path) -> None:
+    """Without a change to find, every function moves, and which revision was before is a question."""
+    done = adopted.run(tmp_path / "root", adopted.app(tmp_path / "app", BEFORE))
+    config = adopted.config(tmp_path / "root")
+    assert (config.migration.functions, config.app.base) == (["greet", "pay"], None)
+    assert "app.base" in {each.split(": ")[0] for each in done.unknown}
+
+
+def test_out_of_reach_imports(tmp_path: Path) -> None:
+    """npm stands in where it has the package; else a skeleton with the names that are imported, one line each."""
+    root = tmp_path / "root"
+    app = adopted.app(tmp_path / "app")
+    root.mkdir()
+    from migration.setup.adoption import adopt
+
+    done = adopt.run(root, adopt.Options(str(app)), reach=lambda address: address.startswith("npm:"))
+    assert set(done.written) == {"config.yaml", "stubs/import_map.json", "stubs/deno-land-x-tracker-1-0-0-mod-ts.ts"}
+    assert adopted.config(root).rehearsal.import_map == "stubs/import_map.json"
+    assert yaml.safe_load((root / "stubs" / "import_map.json").read_text()) == {
+        "imports": {
+            "https://esm.sh/@supabase/supabase-js@2": "npm:@supabase/supabase-js@2",
+            "https://deno.land/x/tracker@1.0.0/mod.ts": "./deno-land-x-tracker-1-0-0-mod-ts.ts",
+        }
+    }
+    assert "export const track = nothing;" in (root / done.written[-1]).read_text()
+    assert "fill in stubs/deno-land-x-tracker-1-0-0-mod-ts.ts" in (root / "config.yaml").read_text()
+
+
+def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
+    """A second run writes nothing and shows what the file lacks; filled stubs stay as well."""
+    root, app = tmp_path / "root", adopted.app(tmp_path / "app")
+    adopted.run(root, app)
+    text = (root / "config.yaml").read_text()
+    assert adopted.run(root, app).adds == ""
+    own = text.replace("  old_route: Calling OpenAI with gpt-4o-mini for", "  # mine:").replace(
+        "name: app", "name: mine"
+    )
+    (root / "config.yaml").write_text(own)
+    again = adopted.run(root, app)
+    assert (again.written, (root / "config.yaml").read_text()) == ((), own)
+    assert again.adds.splitlines()[:2] == ["signals:", again.adds.splitlines()[1]]
+    assert "old_route: Calling OpenAI with gpt-4o-mini for" in again.adds and "name:" not in again.adds
+
+
+def test_sample_config_makes_room(tmp_path: Path) -> None:
+    """The shipped file, which is about the sample app, is kept under another name."""
+    root = tmp_path / "root"
+    root.mkdir()
+    from migration.context import SAMPLE
+
+    environments = "environments: {sandbox: {embedded: true}}"
+    shipped = f"migration: {{name: m, functions: [a]}}\napp: {{path: {SAMPLE}}}\n{environments}\n"
+    (root / "config.yaml").write_text(shipped)
+    done = adopted.run(root, adopted.app(tmp_path / "app"))
+    assert done.written[:2] == ("config.sample.yaml", "config.yaml")
+    assert (root / "config.sample.yaml").read_text() == shipped
+    assert adopted.config(root).migration.functions == ["greet"]
+
+
+def test_broken_function_left_out(tmp_path: Path) -> None:
+    """What cannot be deployed as it stands is named with its reason, and the rest goes on."""
+    files = {**BEFORE, f"{WHERE}/torn/index.ts": 'import "./gone.ts";\n'}
+    done = adopted.run(tmp_path / "root", adopted.app(tmp_path / "app", files, AFTER))
+    assert any("torn is left out" in notice and "gone.ts does not exist" in notice for notice in done.notices)
+    assert adopted.config(tmp_path / "root").migration.unchanged == ["pay"]
+
+
+def test_no_app_there(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for path, words in ((tmp_path / "empty", "no supabase/functions"), (tmp_path / "none", "not a folder")):
+        with pytest.raises(Refused, match=words):
+            adopted.run(tmp_path / "root", path)
+
+
+@pytest.mark.long
+def test_rehearsed_as_written(tmp_path: Path) -> None:
+    """The generated config goes through a whole rehearsal without a change."""
+    from migration.base.progress import Observer
+    from migration.rehearsal import rehearse
+
+    first = GREET.replace('import { createClient } from "https://esm.sh/@supabase/supabase-js@2";\n', "")
+    app = adopted.app(tmp_path / "app", {**BEFORE, f"{WHERE}/greet/index.ts": first}, AFTER)
+    adopted.run(tmp_path / "root", app, reach=False)
+    result = rehearse.run(tmp_path / "root", Observer())
+    assert [(phase.name, phase.evidence) for phase in result.phases if not phase.ok] == []
