@@ -270,3 +270,16 @@ def unlock(_: Context, id: str, yes: bool = False, env: str = "prod", json: bool
 def doctor(_: Context, fix: bool = False, yes: bool = False, env: str = "prod", json: bool = False) -> None:
     """Diagnose problems: cause, evidence, and the command that fixes it."""
     dispatch.run(verbs.doctor, json, env=env, fix=fix, yes=yes)
+
+
+@verb(
+    since=SPAN,
+    out="write here; a folder (with / at its end) gets figures.json, JUnit and the ledger's records too",
+    markdown="write Markdown for a pull request, and the plan document with its boxes ticked beside it",
+    **ENV,
+)
+def report(
+    _: Context, since: str = "24h", out: str = "", markdown: bool = False, env: str = "prod", json: bool = False
+) -> None:
+    """Write one HTML file with what is live, whether it works, what it costs, and the evidence."""
+    dispatch.run(verbs.report, json, env=env, since=since, to=out, markdown=markdown)

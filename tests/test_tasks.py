@@ -15,7 +15,7 @@ from migration.cli import dispatch
 from tests.support.project import ROOT, Project, copy, helped
 
 VERBS = ("rehearse", "sandbox", "init", "config", "secret", "plan", "deploy", "smoke", "soak", "logs", "costs",
-         "checks", "watch", "rollback", "status", "history", "unlock", "doctor")  # fmt: skip
+         "checks", "watch", "rollback", "status", "history", "unlock", "doctor", "report")  # fmt: skip
 
 SMALL = "migration: {name: x, functions: [a]}\napp: {path: .}\nenvironments: {prod: {url: x}}\n"
 

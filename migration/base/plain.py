@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -41,3 +43,20 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, date | Path):
         return str(value)
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+# Keys that hold text of others, in which a time is a text like any other.
+_FREE = frozenset({"message", "text", "body", "evidence", "got", "log_lines", "diff"})
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+def timed(data: Any) -> Any:
+    """Data with every time in one format: RFC 3339, UTC, milliseconds (`2026-11-27T14:53:15.120Z`)."""
+    if isinstance(data, dict):
+        return {key: inner if key in _FREE else timed(inner) for key, inner in data.items()}
+    if isinstance(data, list):
+        return [timed(inner) for inner in data]
+    if isinstance(data, str) and len(data) < 40 and _TIME.fullmatch(data):
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(data).astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return data

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from migration.base.gate import ANYWHERE, CONTROLS, gate
-from migration.base.plain import plain
+from migration.base.plain import plain, timed
 from migration.base.secrets_type import mask
 
 __all__ = ["Masked", "gate", "one_line"]
@@ -44,25 +41,8 @@ class Masked:
         return self._stream.encoding or "utf-8"
 
 
-# Keys that hold text of others, in which a time is a text like any other.
-_FREE = frozenset({"message", "text", "body", "evidence", "got", "log_lines", "diff"})
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-
-
-def _timed(data: Any) -> Any:
-    """Data with every time in one format: RFC 3339, UTC, milliseconds (`2026-11-27T14:53:15.120Z`)."""
-    if isinstance(data, dict):
-        return {key: inner if key in _FREE else _timed(inner) for key, inner in data.items()}
-    if isinstance(data, list):
-        return [_timed(inner) for inner in data]
-    if isinstance(data, str) and len(data) < 40 and _TIME.fullmatch(data):
-        with contextlib.suppress(ValueError):
-            return datetime.fromisoformat(data).astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-    return data
-
-
 def one_line(value: Any) -> str:
     """One JSON object in one line, without a raw control character."""
-    text = json.dumps(_timed(plain(value)), ensure_ascii=False, default=str)
+    text = json.dumps(timed(plain(value)), ensure_ascii=False, default=str)
     text = ANYWHERE.sub(r"#\\u0023", text)
     return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)

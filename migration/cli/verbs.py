@@ -5,6 +5,7 @@ Phases are imported when their verb runs: listing the verbs loads nothing heavy.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from migration.inspect.history import HistoryResult, UnlockResult
     from migration.inspect.status import StatusResult
     from migration.rehearsal.rehearse import RehearsalResult
+    from migration.report.report import ReportResult
     from migration.rollback.result import RollbackResult
     from migration.setup.adoption.adopt import AdoptionResult
     from migration.setup.config import ConfigResult
@@ -392,3 +394,22 @@ def doctor(out: Output, env: str, fix: bool, yes: bool) -> DoctorResult:
 
     check = NotifierCheck(context)
     return phase.run(context, asked, {"the notifiers": lambda _: check.find()}, list(check.offers()) if fix else ())
+
+
+def report(out: Output, env: str, since: str, to: str, markdown: bool) -> ReportResult:
+    from migration.cli import junit as files
+    from migration.report import report as phase
+    from migration.verify.checks_run import ChecksResult
+
+    context = _context(out, env)
+    result = phase.run(context, moment(since, context.clock.now()), to, markdown)
+    judged = result.facts.checks
+    if (
+        len(result.files) > 1
+        and Path(result.path).with_name("figures.json").exists()
+        and isinstance(judged, ChecksResult)
+    ):
+        junit = Path(result.path).with_name("junit.xml")
+        files.write_checks(junit, judged)
+        return replace(result, files=(*result.files, str(junit)))
+    return result

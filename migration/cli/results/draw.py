@@ -9,6 +9,7 @@ from rich.console import Console
 
 from migration.base.command import inv
 from migration.base.durations import show
+from migration.base.numbers import count
 from migration.cli.results import config, costs, deploy, logs, verify, watch
 from migration.cli.results.canvas import BAD, GOOD, Canvas, Data
 
@@ -22,6 +23,17 @@ def _rehearse(data: Data, canvas: Canvas) -> None:
     good = all(row["ok"] for row in data["phases"])
     words = "The migration went through and back" if good else "The rehearsal failed"
     canvas.say(f"{words}, in {show(data['seconds'])}. Report: {data['report']}", GOOD if good else BAD)
+
+
+def _report(data: Data, canvas: Canvas) -> None:
+    style = {"pass": GOOD, "fail": BAD}.get(data["verdict"], "")
+    canvas.say(data["sentence"], style)
+    if data["missing"]:
+        canvas.say(f"{count(data['missing'], 'part')} not measured: the report says how to measure them.")
+    canvas.say(f"Report: {data['path']}")
+    for path in data["files"]:
+        if path != data["path"]:
+            canvas.say(f"  {path}", "dim")
 
 
 def _sandbox(data: Data, canvas: Canvas) -> None:
@@ -64,6 +76,7 @@ _DRAWERS: dict[str, Callable[[Data, Canvas], None]] = {
     "logs": logs.event,
     "explain": logs.explained,
     "costs": costs.costs,
+    "report": _report,
     "watch": watch.whole,
     "watch_line": watch.line,
 }
