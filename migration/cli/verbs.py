@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from migration.setup.secret import SecretResult
     from migration.setup.workflow import WorkflowResult
     from migration.verify.checks_run import ChecksResult
+    from migration.verify.gate import ExtraChecks
     from migration.verify.smoke import SmokeResult
     from migration.verify.soak import SoakResult
 
@@ -200,10 +201,21 @@ def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
         wait=_seconds(flags.wait),
         lift_hold=flags.lift_hold or None,
         confirm=confirm,
+        extra={} if flags.no_gate else _extra(context),
     )
     result = phase.run(context, options)
     summary.write("deploy", result)
     return result
+
+
+def _extra(context: Context) -> ExtraChecks:
+    """What config.yaml adds to the gate. Refused here, before the deploy, where it could not be carried out."""
+    if not context.config.gate.e2e:
+        return {}
+    from migration.e2e import e2e, gate
+
+    e2e.ready(context)
+    return {"e2e": lambda: gate.check(context)}
 
 
 def smoke(out: Output, env: str, case: str, junit: str) -> SmokeResult:

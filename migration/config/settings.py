@@ -368,6 +368,7 @@ class Baseline(Section):
     """What a rehearsal must see of the code before the migration: by status, the least and most share of `calls`."""
 
     calls: Positive = 20
+    e2e: Literal["pass", "fail"] | None = None
     statuses: dict[str, list[Share]] = {}
 
     def __post_init__(self) -> None:
@@ -437,7 +438,7 @@ class Config(Section):
             for name in self.watch.tolerate
             if name not in TOLERATED
         ]
-        return [*names, *self._unmeasurable(), *tested, *self._unanswered()]
+        return [*names, *self._unmeasurable(), *tested, *self._unanswered(), *self._undriven()]
 
     def _unanswered(self) -> list[tuple[KeyPath, str]]:
         """Items of the plan document that name what answers them wrongly."""
@@ -451,6 +452,17 @@ class Config(Section):
             for place, item in enumerate(self.migration.items)
             for answer in item.answers
             if answer not in names and not (self.criteria.files and answer.startswith("criteria."))
+        ]
+
+    def _undriven(self) -> list[tuple[KeyPath, str]]:
+        """What a gate in the browser lacks, and pages of environments that there are not."""
+        if self.e2e is None:
+            return [(("gate", "e2e"), "needs steps: add the section e2e")] if self.gate.e2e else []
+        pages = self.e2e.url if isinstance(self.e2e.url, dict) else {}
+        return [
+            (("e2e", "url", name), f"there is no environment {name}{guess(name, self.environments)}")
+            for name in pages
+            if name not in self.environments
         ]
 
     def _unmeasurable(self) -> list[tuple[KeyPath, str]]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.ledger.lock import LockHold
-    from migration.verify.gate import GateResult
+    from migration.verify.gate import ExtraChecks, GateResult
 
 TYPE_CHECK_PATIENCE = 3.0  # seconds that a person waits for `deno check` before the question
 
@@ -38,7 +38,8 @@ class DeployOptions:
 
     yes: do not ask. plan_hash: confirms the plan with this hash, at least 8 hex digits of it. only: these functions.
     gate: prove the new code. wait: for the lock, in seconds. lift_hold: why a rolled-back change may go live again.
-    confirm: shows the plan and returns whether the person agrees; no lock is held meanwhile.
+    confirm: shows the plan and returns whether the person agrees; no lock is held meanwhile. extra: further checks
+    of the gate.
     """
 
     yes: bool = False
@@ -49,6 +50,7 @@ class DeployOptions:
     lift_hold: str | None = None
     confirm: Callable[[Plan], bool] = lambda _: True
     pace: Pace = field(default_factory=Pace)
+    extra: ExtraChecks = field(default_factory=dict)
 
 
 def run(context: Context, options: DeployOptions | None = None) -> DeployResult:
@@ -379,7 +381,12 @@ class DeployRun:
         began = self.context.clock.monotonic()
         failpoint("gate")
         judged = gate.run(
-            self.context, self.writer.deployment(), activated, list(self.plan.live.values()), self.passing
+            self.context,
+            self.writer.deployment(),
+            activated,
+            list(self.plan.live.values()),
+            self.passing,
+            self.options.extra,
         )
         failpoint("gate.after")
         self._step("gate", began, judged.verdict)

@@ -162,6 +162,7 @@ def _screenshot(stage: Stage, shot: Screenshot, timeout: float) -> None:
         if target is not None and not target.is_visible():
             return "not_found", "not there"
         data = privacy.screenshot(stage.page, of=target, timeout=timeout * 1000)
+        data = locate.inside(stage.page, shot.frame, data) if shot.frame else data
         stage.pictures[shot.called] = data
         return _flaw(stage, shot, data)
 
@@ -237,7 +238,7 @@ def _lacks(page: Page, expect: Expect) -> tuple[Kind, str] | None:
         return "expectation", f"found {count} of them, expected {expect.count}"
     if count == 0:
         return None if expect.count == 0 else ("not_found", "not there")
-    one = locate.element(page, expect)
+    one = found.first if expect.count is not None else locate.element(page, expect)
     if expect.text is not None and expect.nth is None:  # a text may also stand in a hidden place
         one = next((each for each in found.all() if each.is_visible()), one)
     elif count > 1 and expect.nth is None and expect.count is None:
@@ -257,8 +258,8 @@ def _content(page: Page, expect: Expect, one: Any) -> tuple[Kind, str] | None:
     if expect.value is not None and one.input_value() != expect.value:
         return "expectation", f'holds "{mask(_short(one.input_value()))}", not "{expect.value}"'
     if expect.rendered:
-        target = locate.frame_element(page, expect.frame) if expect.frame and not expect.finders else one
-        if pictures.blank(bytes(target.screenshot(animations="disabled"))):
+        whole = _frame_blank(page, expect.frame) if expect.frame and not expect.finders else None
+        if pictures.blank(bytes(one.screenshot(animations="disabled"))) if whole is None else whole:
             return "blank", "blank"
     return None
 
@@ -279,7 +280,9 @@ def _frame_blank(page: Page, name: str) -> bool:
 
     with contextlib.suppress(Error):
         frame = locate.frame_element(page, name)
-        return bool(frame.is_visible()) and pictures.blank(bytes(frame.screenshot(timeout=2000)))
+        return bool(frame.is_visible()) and pictures.blank(
+            locate.inside(page, name, bytes(frame.screenshot(timeout=2000)))
+        )
     return False
 
 

@@ -24,7 +24,7 @@ from migration.e2e.film import Film
 from migration.e2e.judge import Judge, hopeless, step_problem
 from migration.e2e.result import E2eResult, Problem, StepResult
 from migration.e2e.watching import PageLog
-from migration.verify import soak_requests
+from migration.verify import forecast
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -67,12 +67,6 @@ def address(context: Context) -> str:
     return str(configuration.need(url, "e2e.url", "the browser"))
 
 
-def most(context: Context) -> float:
-    """USD that a run may cost at most: what its steps say, and for `costs: true` the limit of one request."""
-    unit = soak_requests.unit(context.config)
-    return sum(unit if step.costs is True else float(step.costs) for step in settings(context).steps)
-
-
 def ready(context: Context) -> None:
     """Refused or ConfigError where a run could not begin: no steps, no page, no user who signs in, no browser."""
     address(context)
@@ -93,7 +87,7 @@ def run(context: Context, options: E2eOptions | None = None) -> E2eResult:
     """Drive the page. Refused before anything begins: see `ready`, and where the person does not agree to the cost."""
     options = options or E2eOptions()
     ready(context)
-    own, cost = settings(context), most(context)
+    own, cost = settings(context), forecast.steps_cost(context.config)
     paid = sum(bool(step.costs) for step in own.steps)
     offer = f"{count(len(own.steps), 'step')}, of which {paid} cost money: at most ${cost:.2f}"
     context.observer.note(f"{offer}.")

@@ -26,12 +26,13 @@ class Film:
         self._page = page
         self._frames: list[tuple[float, bytes]] = []
         self._running = False
+        self._shows_secret = False
         self._began = 0
 
     def begin(self, secret: bool = False) -> None:
-        """A step begins: recorded, unless it types a secret or one can be read."""
+        """A step begins: recorded, unless it types a secret, or one could be read when the step before it ended."""
         self._began = len(self._frames)
-        if secret or privacy.visible(self._page):
+        if secret or self._shows_secret:
             self._stop()
         elif not self._running:
             self._page.screencast.start(on_frame=self._keep, quality=60, size={"width": _WIDTH, "height": _HEIGHT})
@@ -39,7 +40,8 @@ class Film:
 
     def check(self) -> None:
         """A step ended: where a secret came into view, none of its frames stays."""
-        if self._running and privacy.visible(self._page):
+        self._shows_secret = bool(privacy.visible(self._page))
+        if self._running and self._shows_secret:
             self._stop()
             del self._frames[self._began :]
 

@@ -157,6 +157,8 @@ def _follows(line: ConsoleError, requests: Iterable[NetworkRequest], thrown: set
         return True
     if not _LOADING.search(line.text):
         return False
+    if line.url.endswith("/favicon.ico"):  # the browser's own question; no page asked for it
+        return True
     return any(one.url and (one.url == line.url or one.url in line.text) for one in requests if _bad(one))
 
 

@@ -20,18 +20,33 @@ _SOON = 1000  # milliseconds
 
 def element(page: Page, locator: Locator) -> Any:
     """Playwright's locator for it: evaluated anew at each use, strict about there being one."""
-    return _nth(_found(_scope(page, locator.frame), locator), locator)
+    return _nth(all_of(page, locator), locator)
 
 
 def all_of(page: Page, locator: Locator) -> Any:
-    """The same for every element that it finds."""
-    return _found(_scope(page, locator.frame), locator)
+    """The same for every element that it finds. Where a part of a name fits several, and the whole of one, that one."""
+    scope = _scope(page, locator.frame)
+    found = _found(scope, locator, locator.exact)
+    if not locator.exact and locator.nth is None and _partial(locator) and found.count() > 1:
+        whole = _found(scope, locator, True)
+        return whole if whole.count() == 1 else found
+    return found
 
 
 def frame_element(page: Page, name: str) -> Any:
     """The element of the frame with this title or name."""
     quoted = json.dumps(name)
     return page.locator(f"iframe[title={quoted}], iframe[name={quoted}]").first
+
+
+def inside(page: Page, frame: str, picture: bytes) -> bytes:
+    """The picture of a frame's element without its border."""
+    from migration.e2e import pictures
+
+    box = frame_element(page, frame).evaluate("(it) => [it.clientLeft, it.clientTop, it.clientWidth, it.clientHeight]")
+    left, top, width, height = map(int, box)
+    # One pixel more on each side: an element at half a pixel is drawn over the next one.
+    return pictures.cropped(picture, (left + 1, top + 1, left + width - 1, top + height - 1))
 
 
 def around(page: Page, locator: Locator) -> tuple[str, ...]:
@@ -75,8 +90,12 @@ def _framed(page: Page, name: str) -> bool:
     return bool(frame_element(page, name).count())
 
 
-def _found(scope: Any, locator: Locator) -> Any:
-    exact = locator.exact
+def _partial(locator: Locator) -> bool:
+    """Whether it looks for a text, of which a part is enough."""
+    return locator.name is not None or bool({*locator.finders} & {"text", "label", "placeholder"})
+
+
+def _found(scope: Any, locator: Locator, exact: bool) -> Any:
     match next(iter(locator.finders), ""):
         case "role":
             return scope.get_by_role(locator.role, name=locator.name, exact=exact) if locator.name is not None else (

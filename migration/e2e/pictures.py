@@ -20,6 +20,13 @@ def opened(data: bytes) -> Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
+def cropped(data: bytes, box: tuple[int, int, int, int]) -> bytes:
+    """The part of a picture (left, top, right, bottom) as PNG."""
+    part = io.BytesIO()
+    opened(data).crop(box).save(part, "PNG")
+    return part.getvalue()
+
+
 def ink(data: bytes) -> float:
     """The share of pixels, 0 to 1, that are not the picture's most frequent colour."""
     from PIL import Image

@@ -111,10 +111,17 @@ class Step(Struct):
     detail: Text | None = None
 
 
+class E2eRecord(Struct):
+    """What the ledger keeps of the steps in the browser; for people, so that nothing else of it is read."""
+
+    verdict: Line | None = None
+
+
 class GateRecord(Struct):
     verdict: Line | None = None
     why: Text | None = None
     artifacts: dict[str, Count] | None = None
+    e2e: E2eRecord | None = None
 
 
 class FormerHolder(Struct):

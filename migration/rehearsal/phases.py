@@ -11,6 +11,7 @@ from migration.base.numbers import count
 from migration.costs import costs as spending
 from migration.deploy import deploy as deploying
 from migration.deploy import plan as planning
+from migration.e2e.result import E2eResult
 from migration.inspect import status as telling
 from migration.logs import logs as logging
 from migration.rollback import rollback as undoing
@@ -59,6 +60,28 @@ def baseline(stage: RehearsalStage) -> str:
         if not low <= statuses[int(status)] / settings.calls <= high
     ]
     return shown(not outside, words, "; ".join(outside))
+
+
+def before(stage: RehearsalStage) -> str:
+    """The steps of `e2e` on the old code; `rehearsal.baseline.e2e` says how they must end."""
+    result = stage.drive()
+    stage.results["before"] = result
+    wanted = stage.config.rehearsal.baseline.e2e
+    words = f"in the browser: {result.verdict}, {result.why or _done(result)}"
+    return shown(wanted in (None, result.verdict), words, f"{words}; rehearsal.baseline.e2e expects {wanted}")
+
+
+def e2e(stage: RehearsalStage) -> str:
+    """The steps of `e2e` on the new code: users see it work, and the logs show the new route and the cost."""
+    result = stage.drive()
+    stage.results["e2e"] = result
+    seen = f"in the browser: {_done(result)}, {count(len(result.calls), 'function call')} found in the logs"
+    return shown(result.verdict == "pass", seen, result.why)
+
+
+def _done(result: E2eResult) -> str:
+    passed = sum(step.ok is True for step in result.steps)
+    return f"{passed} of {count(len(result.steps), 'step')} passed"
 
 
 def secret(stage: RehearsalStage) -> str:

@@ -21,10 +21,12 @@ from .stage import EvidenceMissing, PhaseSkipped, RehearsalStage
 PHASES: tuple[tuple[str, Callable[[RehearsalStage], str]], ...] = (
     ("sandbox", phases.start_sandbox),
     ("baseline", phases.baseline),
+    ("before", phases.before),
     ("secret", phases.secret),
     ("plan", phases.plan),
     ("deploy", phases.deploy),
     ("smoke", phases.smoke),
+    ("e2e", phases.e2e),
     ("logs", phases.logs),
     ("costs", phases.costs),
     ("checks", phases.checks),

@@ -11,9 +11,12 @@ from typing import Any
 
 from msgspec import structs
 
+from migration.base.errors import Refused
 from migration.base.progress import Observer
 from migration.config.cases import Expect, SmokeCase
 from migration.config.settings import Config
+from migration.e2e import e2e as driving
+from migration.e2e.result import E2eResult
 from migration.verify import smoke
 
 from .. import context as contexts
@@ -98,6 +101,17 @@ class RehearsalStage:
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return Counter(pool.map(status, range(count)))
+
+    def drive(self) -> E2eResult:
+        """The steps of `e2e` in a browser. PhaseSkipped where there are none, no page, or no browser."""
+        if self.config.e2e is None:
+            raise PhaseSkipped("no section e2e in the config")
+        context = self.fresh()
+        try:
+            driving.ready(context)
+        except Refused as error:
+            raise PhaseSkipped(f"{error.message} {' '.join(map(str, error.steps))}") from None
+        return driving.run(context, driving.E2eOptions(folder=self.folder / "e2e"))
 
     def close(self) -> None:
         if self.running is not None:

@@ -17,16 +17,20 @@ _UNIT = 0.005  # USD a request, without cost_per_request in config.yaml
 
 @dataclass(frozen=True)
 class GateForecast:
-    """What a gate of these functions may send and cost at most, and what it can decide."""
+    """What a gate of these functions may send and cost at most, and what it can decide. `steps`: in a browser."""
 
     requests: int
     cost: float
     unproven: tuple[str, ...] = ()
     unmeasurable: tuple[str, ...] = ()
+    steps: int = 0
+    steps_cost: float = 0.0
 
     def lines(self) -> Iterator[str]:
         """For `plan`: sentences for a person."""
         yield f"The gate sends at most {count(self.requests, 'request')}, ${self.cost:.2f}."
+        if self.steps:
+            yield f"Then it drives the {count(self.steps, 'step')} of e2e in a browser, at most ${self.steps_cost:.2f}."
         for slug in self.unproven:
             yield f"{slug} has no smoke case: the gate cannot prove that it answers, and ends inconclusive."
         yield from self.unmeasurable
@@ -46,6 +50,8 @@ def forecast(config: Config, slugs: Collection[str]) -> GateForecast:
         most * (len(paid) + further) * unit(config),
         tuple(unproven),
         tuple(unmeasurable(config)),
+        len(config.e2e.steps) if gate.e2e and config.e2e else 0,
+        steps_cost(config) if gate.e2e else 0.0,
     )
 
 
@@ -75,3 +81,9 @@ def unit(config: Config) -> float:
     """USD that one request is taken to cost: the limit of cost_per_request."""
     limit = config.criteria.named.get("cost_per_request")
     return (limit.mean or limit.at_most or _UNIT) if limit else _UNIT
+
+
+def steps_cost(config: Config) -> float:
+    """USD that the steps of `e2e` may cost at most: what they say, and for `costs: true` the limit of one request."""
+    steps = config.e2e.steps if config.e2e else []
+    return sum(unit(config) if step.costs is True else float(step.costs) for step in steps)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +25,39 @@ _PATIENCE = 180.0  # seconds for the log rows that the criteria read
 
 @dataclass(frozen=True)
 class GateResult:
-    """`verdict`: pass, fail or inconclusive. `keep`: whether inconclusive leaves the new code live."""
+    """`verdict`: pass, fail or inconclusive. `keep`: whether inconclusive leaves the new code live.
+
+    `records`: what the ledger keeps of the checks that the caller brought.
+    """
 
     verdict: str
     why: str
     keep: bool
     details: Mapping[str, Any]
+    records: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """What the ledger keeps of it."""
         cases = self.details.get("smoke")
         counted = samples.counts(cases.samples) if isinstance(cases, SmokeResult) else {}
-        return {"verdict": self.verdict, "why": self.why} | ({"artifacts": counted} if counted.get("tried") else {})
+        return (
+            {"verdict": self.verdict, "why": self.why}
+            | ({"artifacts": counted} if counted.get("tried") else {})
+            | dict(self.records)
+        )
+
+
+@dataclass(frozen=True)
+class ExtraResult:
+    """What a check from outside found: pass, fail or inconclusive, why, what `--json` shows and the ledger keeps."""
+
+    verdict: str
+    why: str
+    details: Any
+    record: Mapping[str, Any]
+
+
+ExtraChecks = Mapping[str, Callable[[], ExtraResult]]  # by name; run once the smoke cases passed
 
 
 def untouched(context: Context) -> dict[str, bool]:
@@ -65,13 +86,16 @@ def run(
     activated: Mapping[str, tuple[str, int]],
     before: Sequence[Function],
     passing: Mapping[str, bool] | None = None,
+    extra: ExtraChecks | None = None,
 ) -> GateResult:
     """Judges what this deployment made live, by its own rows alone.
 
     `activated`: slug to (function id, version). `before`: the functions as listed before the change. `passing`: what
-    `untouched` found then; a case that failed already decides nothing.
+    `untouched` found then; a case that failed already decides nothing. `extra`: checks that the caller brings.
     """
-    gate = _Gate(context, deployment, activated, before, {name for name, ok in (passing or {}).items() if not ok})
+    gate = _Gate(
+        context, deployment, activated, before, {name for name, ok in (passing or {}).items() if not ok}, extra or {}
+    )
     context.clock.sleep(context.config.gate.delay)
     return gate.run()
 
@@ -83,11 +107,13 @@ class _Gate:
     activated: Mapping[str, tuple[str, int]]
     before: Sequence[Function]
     tolerated: set[str]
+    extra: ExtraChecks
 
     def __post_init__(self) -> None:
         self.began = self.context.clock.monotonic()
         self.settings = self.context.config.gate
         self.details: dict[str, Any] = {}
+        self.records: dict[str, Any] = {}
 
     def run(self) -> GateResult:
         """A failure ends it at once: callers meet the new code meanwhile."""
@@ -100,11 +126,28 @@ class _Gate:
         alive = sent.proof
         self.details |= {"proof": alive.as_json()} | ({"smoke": sent.smoke} if sent.smoke.cases else {})
         if alive.verdict == "fail" and not sent.failed:
-            return GateResult("fail", alive.why, False, self.details)
+            return GateResult("fail", alive.why, False, self.details, self.records)
         failed = sent.failed or [one for one in sent.smoke.cases if not one.ok and one.name not in self.tolerated]
         if failed:
-            return GateResult("fail", self._failures(failed), False, self.details)
-        return self._sum(alive, "pass", "", sent.smoke)
+            return GateResult("fail", self._failures(failed), False, self.details, self.records)
+        further = self._further()
+        for name, found in further.items():
+            if found.verdict == "fail":
+                return GateResult("fail", f"{name}: {found.why}", False, self.details, self.records)
+        return self._sum(alive, "pass", "", sent.smoke, further)
+
+    def _further(self) -> dict[str, ExtraResult]:
+        """The checks of the caller. One that cannot be carried out is inconclusive."""
+        results = {}
+        for name, check in self.extra.items():
+            self.context.observer.step("gate", detail=name)
+            try:
+                results[name] = check()
+            except CutoverError as error:
+                results[name] = ExtraResult("inconclusive", error.message, {"error": error.message}, {})
+            self.details[name] = results[name].details
+            self.records[name] = {"verdict": results[name].verdict, **results[name].record}
+        return results
 
     def _cases(self) -> rounds.RoundsResult:
         """The cases of the functions that were deployed, and of those that must have stayed as they were."""
@@ -137,17 +180,27 @@ class _Gate:
         line = " ".join(line.removeprefix(f"[{case.request_id}] ").split())
         return f"log: {line[:200]}" if line else ""
 
-    def _sum(self, alive: Proof, smoked: str, unsent: str, answers: SmokeResult | None = None) -> GateResult:
+    def _sum(
+        self,
+        alive: Proof,
+        smoked: str,
+        unsent: str,
+        answers: SmokeResult | None = None,
+        further: Mapping[str, ExtraResult] | None = None,
+    ) -> GateResult:
         """Fail wins over inconclusive, inconclusive over pass."""
         judged, why = self._criteria(answers or SmokeResult(()))
         parts = {"proof of life": (alive.verdict, alive.why), "criteria": (judged, why)}
         parts["smoke cases"] = (smoked, unsent)
+        parts |= {name: (found.verdict, found.why) for name, found in (further or {}).items()}
         for verdict in ("fail", "inconclusive"):
             reasons = [f"{name}: {reason}" for name, (each, reason) in parts.items() if each == verdict]
             if reasons:
                 keep = smoked == "pass" and self.settings.inconclusive == "keep"
-                return GateResult(verdict, "; ".join(reasons), keep and verdict == "inconclusive", self.details)
-        return GateResult("pass", "", True, self.details)
+                return GateResult(
+                    verdict, "; ".join(reasons), keep and verdict == "inconclusive", self.details, self.records
+                )
+        return GateResult("pass", "", True, self.details, self.records)
 
     def _criteria(self, answers: SmokeResult) -> tuple[str, str]:
         criteria, clock = self.context.config.criteria, self.context.clock

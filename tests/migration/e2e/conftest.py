@@ -1,0 +1,59 @@
+"""One Chromium for the session, and contexts for pages of the tests' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from migration import context as contexts
+from migration.base.errors import Refused
+from migration.context import Context
+from migration.e2e import browser as browsers
+from tests.support.pages import PageServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+Make = Callable[..., Context]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser of all tests; without one they skip and say what to install."""
+    try:
+        browsers.ready()
+    except Refused as error:
+        pytest.skip(f"{error.message} {' '.join(map(str, error.steps))}")
+    with browsers.launched() as found:
+        yield found
+
+
+@pytest.fixture
+def pages() -> Iterator[PageServer]:
+    with PageServer() as server:
+        yield server
+
+
+@pytest.fixture
+def make(tmp_path: Path, pages: PageServer) -> Make:
+    """A context of `local` whose page is the tests' server: `make(steps, **keys of e2e)`, both as YAML text."""
+
+    def build(steps: str, more: str = "", auth: str = "") -> Context:
+        indented = "\n".join(f"    {line}" for line in steps.strip().splitlines())
+        (tmp_path / "config.yaml").write_text(
+            "migration: {name: m, functions: [greet]}\napp: {path: .}\n"
+            f"environments: {{local: {{url: '{pages.url}'}}}}\n{auth}\n"
+            f"e2e:\n  url: {pages.url}\n  timeout: 3s\n{more}\n  steps:\n{indented}\n",
+            encoding="utf-8",
+        )
+        return contexts.make(tmp_path, "local")
+
+    return build
+
+
+def kinds(result: Any) -> list[str]:
+    """What a run reports, by kind."""
+    return [one.kind for one in result.problems]

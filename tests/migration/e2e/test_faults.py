@@ -1,0 +1,104 @@
+"""Each fault of a page is reported as what it is, and nothing else is."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from migration.base.errors import Unreachable
+from migration.e2e import e2e
+from tests.migration.e2e.conftest import Make, kinds
+from tests.support.pages import HEAD, PageServer, framed
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+BUTTON = (
+    HEAD
+    + """<body><main><h1>Page</h1><button id="go">Go</button><p id="said"></p></main><script>
+document.getElementById("go").onclick = async () => {
+  const answer = await fetch("/functions/v1/greet", { method: "POST", body: "{}" });
+  document.getElementById("said").textContent = answer.ok ? (await answer.json()).text : "It failed";
+};</script></body></html>"""
+)
+GO = "- goto: /\n- click: {role: button, name: Go}\n- expect: Hello"
+INSIDE = "- goto: /\n- expect: {role: heading, name: Made, frame: Artifact}"
+FAULTS = {
+    "a 503": (BUTTON, GO, "unavailable", r"greet answered 503 \(request r-1\)"),
+    "a call that hangs": (BUTTON, GO.replace("Hello", "{text: Hello}"), "slow", "greet has not answered for"),
+    "another status": (BUTTON, GO, "failed_requests", "POST greet answered 500"),
+    "a session that ended": (BUTTON, GO, "session", "greet answered 401: not signed in, or the session has expired"),
+    "a button renamed": (BUTTON.replace(">Go<", ">Start<"), GO, "not_found",
+                         'the button "Go": not there; there is "Start"'),
+    "an exception in a frame": (framed("<h1>Made</h1><script>setTimeout(() => { throw new Error('boom') })</script>"),
+                                f"{INSIDE}\n- wait: 0.2s", "exceptions", "boom in a frame"),
+    "a blank frame": (framed("<p></p>"), INSIDE, "blank", 'the frame "Artifact" is blank'),
+    "a console error": (f"{HEAD}<body><main><h1>Made</h1></main><script>console.error('odd')</script>",
+                        "- goto: /\n- expect: Made", "console_errors", "odd"),
+    "an image that is not there": (f"{HEAD}<body><main><h1>Made</h1><img src='/gone.png' alt='x'></main>",
+                                   "- goto: /\n- expect: Made\n- wait: 0.2s", "failed_requests",
+                                   "GET .*/gone.png answered 404"),
+    "a label that is missing": (f"{HEAD}<body><main><h1>Made</h1><input></main>",
+                                "- goto: /\n- screenshot: page", "accessibility", "label"),
+    "a picture that stays": (f"{HEAD}<body><main><h1>Made</h1></main>", "- goto: /\n- screenshot: one\n"
+                             "- screenshot: {called: two, differs_from: one}", "unchanged", "the same picture as one"),
+    "a value that is another": (f"{HEAD}<body><main><h1>Made</h1></main>",
+                                "- goto: /\n- evaluate: {script: 1 + 1, equals: 3}",
+                                "expectation", "the script gave 2, expected 3"),
+    "a page that is not there": (None, "- goto: /", "failed_requests", "answered 404"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_named(name: str, chromium: Browser, make: Make, pages: PageServer) -> None:
+    page, steps, kind, words = FAULTS[name]
+    if page is not None:
+        pages.pages["/"] = page
+    status = {"a 503": 503, "another status": 500, "a session that ended": 401}.get(name, 200)
+    pages.json("/functions/v1/greet", status, {"text": "Hello"}, 8 if "hangs" in name else 0, "r-1")
+    result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium))
+    assert kinds(result) == [kind], result.problems
+    assert re.search(words, result.problems[0].message)
+    assert result.exit_code == 1 and result.trace
+
+
+def test_slow_font_disturbs_nothing_else(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """Every step passes, the screenshot too; the font is named."""
+    style = "<style>@font-face { font-family: F; src: url(/f.woff2) } body { font-family: F }</style>"
+    pages.pages["/"] = f"{HEAD}{style}<body><main><h1>Made</h1></main>"
+    pages.answers["/f.woff2"] = lambda _: (time.sleep(1.2), (200, "font/woff2", b""))[1]  # type: ignore[func-returns-value]
+    steps = "- goto: /\n- expect: Made\n- screenshot: page\n- wait: 1.2s"
+    more = "  expect: {slow: {other: 0.5s}, console_errors: {ignore: [decode downloaded font, OTS]}}"
+    result = e2e.run(make(steps, more), e2e.E2eOptions(browser=chromium))
+    assert all(step.ok for step in result.steps) and kinds(result) == ["slow"], result.problems
+    assert "/f.woff2 took 1." in result.problems[0].message
+
+
+def test_provoked_error_does_not_count_until_it_comes_back(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """`allow` covers what a step breaks on purpose; the same error after the mending is `not_fixed`."""
+    script = "<script>function break_() { throw new Error('broken at ' + performance.now()) }</script>"
+    buttons = "".join(f"<button onclick='break_()'>{name}</button>" for name in ("Break", "Fix"))
+    pages.pages["/"] = f"{HEAD}<body><main>{buttons}</main>{script}"
+    steps = """
+- goto: /
+- {name: break it, click: {role: button, name: Break}, allow: {exceptions: [broken at]}}
+- wait: 0.2s
+"""
+    assert e2e.run(make(steps), e2e.E2eOptions(browser=chromium)).exit_code == 0
+    result = e2e.run(
+        make(f"{steps}- click: {{role: button, name: Fix}}\n- wait: 0.2s"), e2e.E2eOptions(browser=chromium)
+    )
+    assert kinds(result) == ["not_fixed"] and "the error of step 2 (break it) is back" in result.problems[0].message
+
+
+def test_nothing_at_the_address_is_a_service_that_failed(chromium: Browser, make: Make) -> None:
+    """Exit 3, before anything is judged."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    with pytest.raises(Unreachable, match=rf"Nothing answers at {address}"):
+        e2e.run(make(f"- goto: {address}"), e2e.E2eOptions(browser=chromium))

@@ -1,0 +1,145 @@
+"""Two applications of other kinds: a form with a sign-up, and a chat that streams."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from migration.e2e import e2e
+from tests.migration.e2e.conftest import Make, kinds
+from tests.support.pages import CHAT, FORM, Answer, PageServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SECRET = "correct-horse-battery-7731"
+INVITE = "invitation-88421-xyz"
+USER = f"auth: {{user: {{email: someone@company.example, password: {SECRET}}}}}"
+JOIN = f"""
+- goto: /
+- fill: {{label: Email, value: "test+{{{{unique}}}}@example.com"}}
+- fill: {{label: Password, secret: {SECRET}}}
+- fill: {{label: Invitation, secret: {INVITE}}}
+- click: I agree
+- {{name: join, click: {{role: button, name: Sign up}}, costs: 0.25}}
+- expect: {{role: status, matches: "Welcome, test\\\\+[0-9a-f]{{8}}@example.com"}}
+- expect: {{role: button, name: Sign up, absent: true}}
+- screenshot: joined
+"""
+
+
+def join(given: Any) -> Answer:
+    import json
+
+    return 200, "application/json", json.dumps({"email": given["email"]}).encode()
+
+
+def test_form_app_passes(chromium: Browser, make: Make, pages: PageServer) -> None:
+    pages.pages["/"], pages.answers["/functions/v1/join"] = FORM, join
+    result = e2e.run(make(JOIN), e2e.E2eOptions(browser=chromium))
+    assert result.exit_code == 0, (result.why, result.steps)
+    assert [(call.function, call.status, call.step) for call in result.calls] == [("join", 200, 6)]
+    assert result.cost == 0.25 and not result.trace and not result.video
+
+
+def test_streaming_chat_passes(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """What comes piece by piece is waited for; the answer counts as ended when its last piece came."""
+
+    def pieces() -> Iterator[bytes]:
+        for word in ("Hello ", "from ", "a ", "stream"):
+            time.sleep(0.1)
+            yield word.encode()
+
+    pages.pages["/"] = CHAT
+    pages.answers["/functions/v1/chat"] = lambda _: (200, "text/plain", pieces())
+    steps = """
+- goto: /
+- fill: {label: Message, value: Say hello}
+- press: {key: Enter, at: {label: Message}}
+- expect: Hello from a stream
+- expect: {role: listitem, count: 2}
+- evaluate: {script: "document.querySelectorAll('li').length", equals: 2}
+- screenshot: {called: talk, of: {role: list, name: Messages}}
+"""
+    result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium))
+    assert result.exit_code == 0, (result.why, result.steps)
+    assert result.calls[0].seconds >= 0.35
+
+
+def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Every kept file, and every entry of every archive."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path.name, path.read_bytes()
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    yield f"{path.name}/{name}", archive.read(name)
+
+
+def test_secrets_in_no_kept_file(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """Trace, video and pictures of a run that fails after secrets were typed, sent and shown."""
+    pages.pages["/"], pages.answers["/functions/v1/join"] = FORM, lambda given: (
+        200, "application/json", f'{{"email": "{given["code"]}", "echo": "{given["password"]}"}}'.encode()
+    )  # fmt: skip
+    result = e2e.run(make(JOIN, auth=USER), e2e.E2eOptions(browser=chromium))
+    assert result.exit_code == 1 and kinds(result) == ["expectation"]
+    assert Path(result.trace).exists() and Path(result.video).exists()
+    kept = dict(contents(Path(result.folder)))
+    assert any(b"[REDACTED]" in data for data in kept.values())
+    for name, data in kept.items():
+        assert not [one for one in (SECRET, INVITE) if one.encode() in data], name
+    assert SECRET not in str(result) and INVITE not in str(result)
+
+
+def test_video_shows_no_step_that_types_a_secret(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """The page is magenta while the invitation stands in its field: no frame is."""
+    from PIL import Image, ImageSequence
+
+    pages.pages["/"], pages.answers["/functions/v1/join"] = FORM, join
+    steps = JOIN + "- click: {role: button, name: Not there}\n"
+    result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium))
+    assert kinds(result) == ["not_found"]
+    with Image.open(result.video) as film:
+        frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
+    assert frames
+    for frame in frames:
+        raw = frame.tobytes()
+        magenta = sum(raw[n] > 200 and raw[n + 1] < 80 and raw[n + 2] > 200 for n in range(0, len(raw), 3))
+        assert magenta < 50
+
+
+def test_picture_masks_what_it_shows(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """A secret that the page shows is a dark box in every screenshot; a field that holds one, too."""
+    from PIL import Image
+
+    pages.pages["/"] = FORM.replace('<h1>Join</h1>', f'<h1>Join</h1><p style="background:#0f0">{SECRET}</p>').replace(
+        'id="email" type="email"', f'id="email" value="{INVITE}" style="background:#0f0"'
+    )  # fmt: skip
+    auth = f"auth: {{user: {{email: {INVITE}, password: {SECRET}}}}}"
+    result = e2e.run(make("- goto: /\n- screenshot: {called: shown, accessible: false}", auth=auth),
+                     e2e.E2eOptions(browser=chromium))  # fmt: skip
+    assert result.exit_code == 0, result.why
+    with Image.open(io.BytesIO(Path(result.screenshots[0]).read_bytes())) as picture:
+        colours = {colour for count, colour in picture.convert("RGB").getcolors(2**24) or [] if count > 200}
+    assert (0, 255, 0) not in colours
+
+
+def test_browser_missing_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 2 and the command that installs it."""
+    from migration.base.errors import Refused
+
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CHROME_PATH", raising=False)
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", "/nowhere")
+    with pytest.raises(Refused) as refused:
+        e2e.run(make("- goto: /"))
+    assert refused.value.exit_code == 2 and len(refused.value.message.splitlines()) == 1
+    assert re.search(r"uv sync --group e2e|install chromium", refused.value.hint)
