@@ -22,11 +22,11 @@ def test_every_verb_stands_in_the_table_and_no_other() -> None:
         capture_output=True,
         text=True,
     ).stdout
-    verbs = set(re.findall(r"^\s+([a-z]+) {2,}", listed, re.MULTILINE)) | set(
-        re.findall(r"^\s+([a-z]+)$", listed, re.MULTILINE)
+    verbs = set(re.findall(r"^\s+([a-z0-9]+) {2,}", listed, re.MULTILINE)) | set(
+        re.findall(r"^\s+([a-z0-9]+)$", listed, re.MULTILINE)
     )
     table = README[README.index("## Verbs") : README.index("## Exit codes")]
-    assert set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)) == verbs
+    assert set(re.findall(r"^\| `([a-z0-9]+)` \|", table, re.MULTILINE)) == verbs
 
 
 def test_every_exit_code_stands_in_the_table() -> None:
@@ -45,11 +45,11 @@ def test_the_two_commands_are_there() -> None:
 
 def test_the_rehearsal_shown_has_the_phases_of_a_real_one() -> None:
     block = README[README.index("<!-- output of inv rehearse") :].split("```")[1]
-    assert re.findall(r"^✓ ([a-z]+) ", block, re.MULTILINE) == [*(name for name, _ in PHASES), "report"]
+    assert re.findall(r"^✓ ([a-z0-9]+) ", block, re.MULTILINE) == [*(name for name, _ in PHASES), "report"]
 
 
 def test_every_command_shown_is_a_verb_with_flags_that_exist() -> None:
-    shown = re.findall(r"^(?:uv run )?inv ([a-z]+)((?: --?[a-z-]+)*)", README, re.MULTILINE)
+    shown = re.findall(r"^(?:uv run )?inv ([a-z0-9]+)((?: --?[a-z-]+)*)", README, re.MULTILINE)
     assert shown
     for verb, flags in set(shown):
         for flag in flags.split():

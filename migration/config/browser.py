@@ -249,8 +249,9 @@ class Step(Section):
             )
         if isinstance(what, Wait) and what.seconds is not None:
             return f"wait {what.seconds:g}s"
-        absent = "no " if isinstance(what, Expect) and what.absent else ""
-        return f"{self.action.replace('_', ' ')} {absent}{what}"
+        if isinstance(what, Expect) and what.absent:
+            return f"expect no {str(what).removeprefix('the ')}"
+        return f"{self.action} {what}"
 
 
 class Limit(Section):

@@ -67,7 +67,8 @@ def before(stage: RehearsalStage) -> str:
     result = stage.drive()
     stage.results["before"] = result
     wanted = stage.config.rehearsal.baseline.e2e
-    words = f"in the browser: {result.verdict}, {result.why or _done(result)}"
+    first = result.problems[0] if result.problems else None
+    words = f"in the browser: {result.verdict}, {f'step {first.step}: {first}' if first else _done(result)}"
     return shown(wanted in (None, result.verdict), words, f"{words}; rehearsal.baseline.e2e expects {wanted}")
 
 

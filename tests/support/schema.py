@@ -22,7 +22,7 @@ def _validator(verb: str) -> Draft202012Validator:
 def check(line: str) -> Any:
     """The object of one line of `--json` output, which must fit the schema that it names."""
     value = json.loads(line)
-    verb = re.fullmatch(r"cutover/([a-z]+)/1", value["schema"])
+    verb = re.fullmatch(r"cutover/([a-z0-9]+)/1", value["schema"])
     assert verb, value
     wrong = best_match(_validator(verb[1]).iter_errors(value))
     assert wrong is None, f"{wrong.json_path}: {wrong.message[:600]}\n{line[:2000]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,8 @@ def chromium() -> Iterator[Browser]:
     try:
         browsers.ready()
     except Refused as error:
-        pytest.skip(f"{error.message} {' '.join(map(str, error.steps))}")
+        words = f"{error.message} {' '.join(map(str, error.steps))}"
+        (pytest.fail if os.environ.get("TEST_EVERYTHING") else pytest.skip)(words)
     with browsers.launched() as found:
         yield found
 

@@ -53,7 +53,12 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FAULTS)
+OFTEN = ("a 503", "a button renamed", "an exception in a frame", "a blank frame")  # in each run of the tests
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.long) for name in FAULTS]
+)
 def test_fault_is_named(name: str, chromium: Browser, make: Make, pages: PageServer) -> None:
     page, steps, kind, words = FAULTS[name]
     if page is not None:
@@ -66,6 +71,7 @@ def test_fault_is_named(name: str, chromium: Browser, make: Make, pages: PageSer
     assert result.exit_code == 1 and result.trace
 
 
+@pytest.mark.long
 def test_slow_font_disturbs_nothing_else(chromium: Browser, make: Make, pages: PageServer) -> None:
     """Every step passes, the screenshot too; the font is named."""
     style = "<style>@font-face { font-family: F; src: url(/f.woff2) } body { font-family: F }</style>"
@@ -78,6 +84,7 @@ def test_slow_font_disturbs_nothing_else(chromium: Browser, make: Make, pages: P
     assert "/f.woff2 took 1." in result.problems[0].message
 
 
+@pytest.mark.long
 def test_provoked_error_does_not_count_until_it_comes_back(chromium: Browser, make: Make, pages: PageServer) -> None:
     """`allow` covers what a step breaks on purpose; the same error after the mending is `not_fixed`."""
     script = "<script>function break_() { throw new Error('broken at ' + performance.now()) }</script>"

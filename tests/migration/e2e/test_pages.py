@@ -99,6 +99,7 @@ def test_secrets_in_no_kept_file(chromium: Browser, make: Make, pages: PageServe
     assert SECRET not in str(result) and INVITE not in str(result)
 
 
+@pytest.mark.long
 def test_video_shows_no_step_that_types_a_secret(chromium: Browser, make: Make, pages: PageServer) -> None:
     """The page is magenta while the invitation stands in its field: no frame is."""
     from PIL import Image, ImageSequence
@@ -116,6 +117,7 @@ def test_video_shows_no_step_that_types_a_secret(chromium: Browser, make: Make, 
         assert magenta < 50
 
 
+@pytest.mark.long
 def test_picture_masks_what_it_shows(chromium: Browser, make: Make, pages: PageServer) -> None:
     """A secret that the page shows is a dark box in every screenshot; a field that holds one, too."""
     from PIL import Image

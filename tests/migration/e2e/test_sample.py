@@ -81,7 +81,7 @@ def _edited(path: str, data: bytes, edits: Mapping[str, Edit]) -> bytes:
 def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Path]]:
     folder = tmp_path_factory.mktemp("studio")
     config = configuration.load(ROOT)
-    quick = {"gemini": {"pro": {}, "flash": {}, "image": {}}, "openrouter": {}}
+    quick: dict[str, Any] = {"gemini": {"pro": {}, "flash": {}, "image": {}}, "openrouter": {}}
     config = structs.replace(config, rehearsal=structs.replace(config.rehearsal, providers=quick))
     with sandbox.boot(folder, config, folder / "sandbox", Observer()) as running:
         yield running, folder
@@ -105,7 +105,7 @@ def quicker(text: str) -> str:
 def made(code: str) -> Edit:
     """generate-artifact with an answer of its own."""
     line = "const artifactCode = extractArtifact(answer, type, prompt);"
-    wrapped = f'<artifact type="application/vnd.ant.react" title="Weather">\\\\n{code}\\\\n</artifact>'
+    wrapped = f'<artifact type="application/vnd.ant.react" title="Weather">\\n{code}\\n</artifact>'
     return lambda text: text.replace(line, f"{line}\n  return {{ success: true, artifactCode: `{wrapped}` }};")
 
 

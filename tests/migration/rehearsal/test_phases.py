@@ -41,11 +41,13 @@ def phases(folder: Path) -> dict[str, rehearse.PhaseResult]:
 
 
 def test_another_app_is_rehearsed(tmp_path: Path) -> None:
-    """An update and a create go there and back; three phases have nothing to show and say why."""
+    """An update and a create go there and back; five phases have nothing to show and say why."""
     project(tmp_path, SMOKE.replace("TEXT", "again"))
     found = phases(tmp_path)
     assert [(name, phase.evidence) for name, phase in found.items() if not phase.ok] == []
     assert {name: phase.evidence for name, phase in found.items() if phase.skipped} == {
+        "before": "skipped: no section e2e in the config",
+        "e2e": "skipped: no section e2e in the config",
         "secret": "skipped: no secrets in the config",
         "logs": "skipped: no signals new_route and old_route in the config",
         "costs": "skipped: no signal usage in the config",

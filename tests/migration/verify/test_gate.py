@@ -14,6 +14,7 @@ from migration.deploy import deploy
 from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.rehearsal.server import Running
+from migration.verify import gate
 from tests.support import scene
 from tests.support.scene import Scene, index
 
@@ -157,3 +158,28 @@ def test_the_one_step_restore_of_a_created_function_deletes_it(stage: Scene) -> 
     result = _deploy(stage.context(clock=scene.Hurried()))
     assert result.deployment.outcome == "restored", result.message
     assert _live(stage) == {}
+
+
+def _brought(verdict: str, why: str = "") -> dict[str, Any]:
+    """A check that the caller brings, as `cli` brings the steps in a browser."""
+    found = gate.ExtraResult(verdict, why, {"seen": verdict}, {"steps": 3})
+    return {"e2e": lambda: found}
+
+
+def test_brought_check_decides_like_the_gates_own(stage: Scene) -> None:
+    """Its failure restores and holds, with its words; what it found stands in the result and in the ledger."""
+    passed = _deploy(stage.context(), extra=_brought("pass"))
+    assert passed.deployment.outcome == "live" and passed.gate["e2e"] == {"seen": "pass"}
+    stage.commit({index("alpha"): 'Deno.serve(() => new Response("second"));'})
+    failed = _deploy(stage.context(), extra=_brought("fail", "step 2 (press Fix): blank"))
+    assert (failed.deployment.outcome, failed.exit_code) == ("restored", 1), failed.message
+    assert "e2e: step 2 (press Fix): blank" in failed.message
+    kept = stage.context().ledger.history().deployments[-1].gate
+    assert kept["e2e"] == {"verdict": "fail", "steps": 3}
+
+
+def test_brought_check_without_evidence_is_inconclusive(stage: Scene) -> None:
+    """Every smoke case passed: the new code stays, exit 4."""
+    result = _deploy(stage.context(), extra=_brought("inconclusive", "no log line yet"))
+    assert (result.deployment.outcome, result.exit_code) == ("unproven", 4)
+    assert "e2e: no log line yet" in result.message
