@@ -37,12 +37,19 @@ def _files() -> list[Path]:
     return [ROOT / "tasks.py", *sorted(path for path in paths if app not in path.parents)]
 
 
+def _pages() -> list[Path]:
+    """What people read beside the program: pages, the comments of config.yaml, the table of rounds."""
+    tops = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "config.yaml")]
+    return [*tops, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
+
+
 def found() -> set[str]:
     """Each use of a word as `file: the words around it`."""
+    texts = [(path, text) for path in _files() for _, text in _texts(ast.parse(path.read_text(encoding="utf-8")))]
+    texts += [(path, path.read_text(encoding="utf-8")) for path in _pages()]
     return {
         f"{path.relative_to(ROOT)}: {' '.join(text[max(match.start() - 30, 0) : match.end() + 20].split())}"
-        for path in _files()
-        for _, text in _texts(ast.parse(path.read_text(encoding="utf-8")))
+        for path, text in texts
         for match in PATTERN.finditer(text)
     }
 
