@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from migration.base.command import Do, Step, sh
+from migration.base.command import AGAIN, Do, Step, sh
 from migration.base.errors import CutoverError, Refused, ServiceFailed, Unknown, Unreachable
 from migration.base.secrets_type import mask
 
@@ -116,6 +116,7 @@ MEANINGS = (
         r"Permission denied|Read-only file system|insufficient permission",
         ReadOnly,
         "git cannot write to {path}: it is read-only, or belongs to another user.",
+        steps=(Do("make it writable, or set app.path in config.yaml to a clone of your own"), AGAIN),
     ),
 )
 

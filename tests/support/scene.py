@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -62,7 +63,8 @@ class Scene:
         """A fresh context, as a new process would have it."""
         own = self.folder / root
         own.mkdir(exist_ok=True)
-        (own / "config.yaml").write_text(yaml.safe_dump(self.written()))
+        with contextlib.suppress(OSError):  # a folder that is read-only has one already
+            (own / "config.yaml").write_text(yaml.safe_dump(self.written()))
         environment = Environment(
             "prod",
             url=self.running.url,

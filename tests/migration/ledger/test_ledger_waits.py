@@ -16,6 +16,7 @@ import pytest
 
 from migration.base.clock import Clock
 from migration.base.errors import CutoverError
+from migration.base.secrets_type import Secret
 from migration.clients.http import Answer, Http
 from migration.context import Context
 from migration.deploy import deploy, plan
@@ -92,7 +93,9 @@ def stage(tmp_path: Path, sandbox: Running, monkeypatch: pytest.MonkeyPatch) -> 
         "timeout": 1,
         "expect": {"status": 200},
     }
-    found = scene.deployed(tmp_path, sandbox, ("alpha",), smoke=[case])
+    found = scene.deployed(tmp_path, sandbox, ("alpha",), smoke=[case], secrets={"API_KEY": {}},
+                           criteria={"window": "1h", "no_errors_in_logs": {}})  # fmt: skip
+    found.context().supabase.set_secrets({"API_KEY": Secret("any value of it")})
     found.change(2)
     deploy.run(found.context(), deploy.DeployOptions(yes=True, gate=False, pace=crash.QUICK))
     found.change(3)
