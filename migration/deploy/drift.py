@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from migration.clients.supabase_types import Function
 from migration.ledger.deployments import UNDONE, Deployment, History
 
+_BACK = 50  # versions: how far one may be staged ahead of the one that was live
+
 
 def versions(history: History, live: Mapping[str, Function], slugs: Iterable[str]) -> dict[str, int]:
     """The functions of which a version is live that no record of ours accounts for, with that version."""
@@ -19,11 +21,20 @@ def foreign(history: History, live: Function) -> bool:
     left, newest = history.left(live.slug), history.newest
     if left is None or live.version == left.version:
         return False
-    staged = {answer.get("version") for one in history.deployments for answer in one.answers
-              if answer.get("slug") == live.slug}  # fmt: skip
     begun = newest.change(live.slug) if newest and newest.kind == "rollback" else None
     seen = (begun.before or {}).get("version") if begun else None
-    return live.version not in {seen, *staged}
+    return live.version != seen and not _staged(history, live)
+
+
+def _staged(history: History, live: Function) -> bool:
+    """Whether a deployment had staged this version. Versions only grow: far older ones are not looked at."""
+    for one in history.touching(live.slug):
+        if any(answer.get("slug") == live.slug and answer.get("version") == live.version for answer in one.answers):
+            return True
+        before = getattr(one.change(live.slug), "before", None) or {}
+        if int(before.get("version") or live.version) < live.version - _BACK:
+            return False
+    return False
 
 
 def named(found: Mapping[str, int]) -> str:

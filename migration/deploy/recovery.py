@@ -297,9 +297,20 @@ def has_revision(context: Context, revision: str) -> bool:
 
 def waiting_slugs(history: History, live: Mapping[str, Function]) -> list[str]:
     """The functions of which an ended deployment may have left a staged version, with nothing newer live since."""
-    ended = [one for one in history.deployments if one is not history.interrupted]
-    left = [change for one in ended for change in one.functions if left_waiting(one, change.slug) and not _alone(one)]
-    return list(dict.fromkeys(one.slug for one in left if _unmoved(one, live.get(one.slug))))
+    return [slug for slug in history.slugs if _waits(history, slug, live.get(slug))]
+
+
+def _waits(history: History, slug: str, live: Function | None) -> bool:
+    """Versions only grow: a deployment that found an older version live than the one now is the end of the search."""
+    for one in history.touching(slug):
+        change = one.change(slug)
+        if one is history.interrupted or change is None:
+            continue
+        if not _unmoved(change, live):
+            return False
+        if left_waiting(one, slug) and not _alone(one):
+            return True
+    return False
 
 
 def waiting_note(slugs: Iterable[str], verb: str = "deploy") -> str:

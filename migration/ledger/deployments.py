@@ -288,6 +288,12 @@ class History:
         place = self._undone.get(deployment)
         return None if place is None else self.deployments[place]
 
+    def touching(self, slug: str) -> Iterator[Deployment]:
+        """The deployments of a function, newest first; each is read when it is asked for."""
+        indexes = self.summary.touched.get(slug, ())
+        for place in sorted({self._places[self.summary.briefs[index].id] for index in indexes}, reverse=True):
+            yield self.deployments[place]
+
     def left(self, slug: str, before: str = "") -> KnownVersion | None:
         """The last recorded live version of a function, by a deployment or a rollback; `before` that one began."""
         end = self._places.get(before, len(self.deployments))
