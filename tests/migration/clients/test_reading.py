@@ -109,6 +109,11 @@ def _read(account: OpenRouter) -> Any:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=BODIES, status=STATUSES, headers=HEADERS)
 def test_no_answer_is_a_traceback(body: bytes, status: int, headers: dict[str, str]) -> None:
+    survives(body, status, headers)
+
+
+def survives(body: bytes, status: int, headers: dict[str, str]) -> None:
+    """Every call of every client meets this answer: a result, or an error with a message."""
     transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body, headers=headers))
     http = Http("https://x.example", transport=transport)
     for call in calls(http):
