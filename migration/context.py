@@ -109,7 +109,9 @@ class Context:
         """Project ref and access token; Refused or ConfigError without one. Imports no HTTP client."""
         own = self.environment
         if not own.project_ref:
-            raise Refused(f"{own.name} has no project_ref: only smoke and soak work there", Do("pass --env prod"))
+            also = ", logs and checks" if own.logs.source else ""
+            text = f"{own.name} has no project_ref: only smoke, soak{also} work there"
+            raise Refused(text if also else text.replace(", soak", " and soak"), Do("pass --env prod"))
         key = f"environments.{own.name}.access_token"
         return own.project_ref, configuration.need(own.access_token, key, f"the project of {own.name}")
 

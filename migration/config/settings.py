@@ -120,8 +120,11 @@ class Auth(Section):
 
 
 class LogSettings(Section):
-    """Limits of reading the hosted logs: queries `per_minute` (0: no limit); `patience` in seconds."""
+    """Limits of reading the hosted logs: queries `per_minute` (0: no limit); `patience` in seconds. `source`, or a
+    plain value: the lines of `supabase functions serve` where there is no project, a file or a command."""
 
+    short = "source"
+    source: Filled | None = None
     per_minute: Count = 8
     patience: Duration = 180.0
 

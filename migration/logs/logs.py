@@ -16,7 +16,9 @@ from migration.base.errors import Refused
 from migration.base.ids import SHORT
 from migration.config import logsql, signals
 from migration.config.signals import Pattern
+from migration.logs import local
 from migration.logs.follow import Follower
+from migration.logs.local import LocalLine
 from migration.logs.names import Names
 from migration.logs.reader import LogReader, Row
 
@@ -89,12 +91,16 @@ class Explanation:
 
 def history(context: Context, query: Query) -> Iterator[Event]:
     """Events of the range, each once. Refused for an unknown function, signal or level."""
+    if local.configured(context):
+        return iter(_local(context, query))
     search = LogSearch.of(context, query)
     return search.history(query, context.clock.now())
 
 
 def follow(context: Context, query: Query) -> Iterator[Event]:
     """Events from `query.since` on and then as they arrive, without end; late ones when they arrive, each once."""
+    if local.configured(context):
+        return _local_tail(context, query)
     search = LogSearch.of(context, query)
     follower = Follower(search.reader, search.where(query), COLUMNS, query.since)
     return (search.event(row) for row in follower.run())
@@ -103,16 +109,70 @@ def follow(context: Context, query: Query) -> Iterator[Event]:
 def explain(context: Context, query: Query) -> Explanation:
     """The newest lines that look like usage, as the usage pattern reads them."""
     usage = signals.usage(context.config)
-    search = LogSearch.of(context, query)
-    wanted = replace(
-        query,
-        functions=query.functions or search.names.known(usage.functions),
-        grep=signals.anchor(usage.pattern),
-        limit=query.limit or EXPLAINED,
-    )
-    events = search.history(wanted, context.clock.now())
+    grep, limit = signals.anchor(usage.pattern), query.limit or EXPLAINED
+    if local.configured(context):
+        functions = query.functions or usage.functions
+        events = iter(_local(context, replace(query, functions=functions, grep=grep, limit=limit)))
+    else:
+        search = LogSearch.of(context, query)
+        functions = query.functions or search.names.known(usage.functions)
+        wanted = replace(query, functions=functions, grep=grep, limit=limit)
+        events = search.history(wanted, context.clock.now())
     lines = (ExplainedLine(it.id, it.timestamp, it.function, it.message, usage.groups(it.message)) for it in events)
     return Explanation(usage.pattern, tuple(lines))
+
+
+def _local(context: Context, query: Query, after: int = 0) -> list[Event]:
+    """The lines of `supabase functions serve` that meet the query, after the line of this number. Lines without times
+    count as of now, whatever the range."""
+    _known(context, query)
+    patterns, now = signals.named(context.config), context.clock.now()
+    until = query.until or now + timedelta(minutes=1)
+    events = [
+        Event(
+            str(line.number), line.at or now, line.function, line.level, line.message, line.request, "", None, None,
+            None, "", "Log", _signals(patterns, line),
+        )
+        for line in local.read(context)
+        if line.number > after and (line.at is None or query.since <= line.at < until)
+    ]  # fmt: skip
+    kept = [event for event in events if _meets(event, query)]
+    kept = kept[-query.limit :] if query.limit else kept
+    return kept[::-1] if query.newest_first else kept
+
+
+def _signals(patterns: Mapping[str, Pattern], line: LocalLine) -> tuple[str, ...]:
+    own = (one for one in patterns.values() if line.function in one.functions)
+    return tuple(one.name for one in own if one.matches(line.message))
+
+
+def _meets(event: Event, query: Query) -> bool:
+    levels = logsql.LEVELS[logsql.LEVELS.index(query.level) :] if query.level else ()
+    return (
+        (not query.functions or event.function in query.functions)
+        and (not query.grep or query.grep.lower() in event.message.lower())
+        and (not query.signal or query.signal in event.signals)
+        and (not levels or event.level in levels)
+        and (not query.request or event.request_id.startswith(query.request))
+    )
+
+
+def _local_tail(context: Context, query: Query) -> Iterator[Event]:
+    """The lines so far, then new ones every second, without end."""
+    seen = 0
+    while True:
+        events = _local(context, query, seen)
+        yield from events
+        seen = max([seen, *(int(event.id) for event in events)])
+        context.clock.sleep(1.0)
+
+
+def _known(context: Context, query: Query) -> None:
+    """Refused for a level or a signal that does not exist."""
+    if query.level and query.level not in logsql.LEVELS:
+        raise Refused(f"--level {query.level} is not a level", Do(f"use one of: {', '.join(logsql.LEVELS)}"))
+    if query.signal:
+        signals.one(context.config, query.signal)
 
 
 class LogSearch:
@@ -126,10 +186,7 @@ class LogSearch:
     @classmethod
     def of(cls, context: Context, query: Query) -> LogSearch:
         """Refused for a level, a signal (before anything is asked of a service) or a function that does not exist."""
-        if query.level and query.level not in logsql.LEVELS:
-            raise Refused(f"--level {query.level} is not a level", Do(f"use one of: {', '.join(logsql.LEVELS)}"))
-        if query.signal:
-            signals.one(context.config, query.signal)
+        _known(context, query)
         names = Names.of(context)
         names.ids(query.functions)
         return cls(LogReader.of(context), names, signals.named(context.config))

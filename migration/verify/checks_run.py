@@ -19,8 +19,9 @@ from checks.table import TableRow, table
 from migration.base.command import AGAIN, Command, Do, inv
 from migration.base.errors import ConfigError, Refused
 from migration.base.finding import Finding
+from migration.logs import local as local_lines
 from migration.logs.reader import LogReader
-from migration.verify import measure, subject
+from migration.verify import local, measure, subject
 from migration.verify.forecast import unmeasurable
 
 if TYPE_CHECKING:
@@ -86,6 +87,9 @@ def run(
     options = {name: option(context.config, name) for name in chosen}
     found = _deployment(context, deployment)
     start = since or context.clock.now() - timedelta(seconds=context.config.criteria.window)
+    if local_lines.configured(context):
+        seen = local.gather(context, start)
+        return _sum(context, [one.judge(seen, options[name]) for name, one in chosen.items()], seen, options)
     reader = LogReader.of(context)
     end = context.clock.monotonic() + (gate.patience if gate else 0.0)
     while True:

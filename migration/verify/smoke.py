@@ -19,6 +19,7 @@ from migration.config import logsql
 from migration.config.cases import SmokeCase
 from migration.config.signals import request_id
 from migration.context import Context
+from migration.logs import local
 from migration.logs.reader import LogReader
 from migration.verify import samples, smoke_cases
 from migration.verify.expect import Checker, Failure, delivers, find
@@ -258,6 +259,8 @@ def lines_of(context: Context, results: Sequence[CaseResult], patience: float = 
 
     `patience`: seconds to wait for the rows.
     """
+    if local.configured(context):
+        return _local_lines(context, results)
     wanted = {result.execution_id for result in results if not result.ok and result.execution_id}
     if not wanted or not context.environment.project_ref or not context.environment.access_token:
         return list(results)
@@ -272,6 +275,22 @@ def lines_of(context: Context, results: Sequence[CaseResult], patience: float = 
             look = inv("logs", request=result.request_id or result.execution_id, env=context.environment.name)
             context.observer.note(f"{result.name}: no log lines yet (they can arrive minutes late): {look}")
     return with_lines
+
+
+def _local_lines(context: Context, results: Sequence[CaseResult]) -> list[CaseResult]:
+    """From the lines of `supabase functions serve`, by the request's id."""
+    if all(result.ok for result in results):
+        return list(results)
+    try:
+        lines = local.read(context)
+    except CutoverError as error:
+        context.observer.note(f"cannot read the lines of the failed cases: {error.message}")
+        return list(results)
+    return [
+        result if result.ok
+        else replace(result, log_lines=tuple(map(mask, local.of_request(lines, result.request_id or ""))))
+        for result in results
+    ]  # fmt: skip
 
 
 def _rows(context: Context, executions: Sequence[str], patience: float) -> list[tuple[str, str]]:
