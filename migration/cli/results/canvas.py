@@ -17,6 +17,7 @@ from migration.cli.sink import gate
 
 Data = Mapping[str, Any]
 _GAP = 2
+_PIECE = 200  # rows of a table that are drawn at once
 GOOD, BAD, UNSURE = "green", "bold red", "yellow"
 _WORDS = {
     "pass": GOOD, "live": GOOD, "rolled_back": GOOD, "✓": GOOD, "yes": GOOD, "same": "dim",
@@ -51,10 +52,17 @@ class Canvas:
         if sum(widths) > room:
             self._stacked(columns)
             return
-        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-        for column, width in zip(columns, widths, strict=True):
-            table.add_column(column[0], overflow="fold", width=width)
-        for row in zip(*(column[1:] for column in columns), strict=True):
+        rest = list(zip(*(column[1:] for column in columns), strict=True))
+        titles = [column[0] for column in columns]
+        for start in range(0, len(rest), _PIECE):
+            self._print_rows(titles if not start else None, widths, rest[start : start + _PIECE])
+
+    def _print_rows(self, heads: Sequence[str] | None, widths: Sequence[int], rows: Sequence[Sequence[str]]) -> None:
+        """A piece of a table: rich keeps all of a table that it draws."""
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_header=bool(heads))
+        for place, width in enumerate(widths):
+            table.add_column(heads[place] if heads else "", overflow="fold", width=width)
+        for row in rows:
             table.add_row(*[Text(cell, style=_WORDS.get(cell, "")) for cell in row])
         self._console.print(table)
 

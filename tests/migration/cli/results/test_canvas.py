@@ -49,3 +49,11 @@ def test_smoke_cases_that_nothing_answered_point_to_the_environment(status: int 
     stream = io.StringIO()
     draw("smoke", {"cases": [case]}, Console(file=stream, width=200))
     assert ("inv smoke --env prod" in stream.getvalue()) == (status is None)
+
+
+def test_long_table_is_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Piece by piece it looks as it does whole: one head, the same widths, every row."""
+    rows = [[f"row {number}", "x" * (number % 7), "Ada", "deploy", "alpha"] for number in range(25)]
+    whole = drawn(120, *rows)
+    monkeypatch.setattr("migration.cli.results.canvas._PIECE", 4)
+    assert drawn(120, *rows) == whole and whole.count("deployment") == 1
