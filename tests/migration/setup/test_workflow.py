@@ -315,3 +315,29 @@ def test_commands_deploy_and_roll_back(shop: Shop) -> None:
     assert repos.git(shop.remote, "show", "main:app/supabase/functions/alpha/index.ts").strip() == scene.text(1).strip()
     refused = shop.runner("fourth")
     assert refused.run(shop.text, "deploy") == 0 and refused.outputs["deploy"] == {"live": "true"}  # the revert is live
+
+
+@pytest.mark.long
+def test_watch_hands_over(shop: Shop) -> None:
+    """The job's time is over before the watch's: it ends well and starts its successor, which carries the same watch on
+    from another clone; once a watch has ended, the next job of the chain ends quietly."""
+    job = shop.runner("job")
+    job.installed = True
+    assert job.run(shop.text, "deploy") == 0, job.said
+    brief = shop.text
+    for step in brief["jobs"]["watch"]["steps"]:
+        if step.get("id") == "watch":
+            step["env"]["SPAN"] = "40s"
+    assert job.run(brief, "watch") == 0, job.said
+    assert job.outputs["watch"] == {"more": "true"}
+    assert (job.workspace / "bin/calls").read_text() == (
+        "gh workflow run cutover.yml --repo acme/shop --ref main --field what=resume\n"
+    )
+    state = repos.git(shop.remote, "log", "-1", "--format=%B", "refs/cutover/watch/prod")
+    successor = shop.runner("successor", what="resume")
+    successor.installed = True
+    assert successor.run(brief, "watch") == 0, successor.said
+    assert successor.outputs["watch"] == {"more": "true"}
+    after = repos.git(shop.remote, "log", "-1", "--format=%B", "refs/cutover/watch/prod")
+    ids = {re.search(r'"id": ?"(w-\w+)"', text)[1] for text in (state, after)}  # type: ignore[index]
+    assert len(ids) == 1
