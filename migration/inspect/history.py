@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Step, inv
 from migration.base.errors import Refused
+from migration.inspect import watching
 from migration.ledger.deployments import Deployment, History, Record
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def row(history: History, one: Deployment) -> dict[str, Any]:
         "gate": dict(one.gate), "revert": one.revert, "new_code_seconds": one.new_code_seconds,
         "live": live is not None and live.id == one.id, "undone_by": undone.id if undone else None,
         "settled": one.interrupted and one is not history.newest, "without_lock": one.without_lock or None,
+        "watches": [watching.recorded(record) for record in one.watches],
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from migration.base.parallel import every
 from migration.deploy import drift, forward, recovery
 from migration.deploy.forward import Situation
 from migration.deploy.recovery import Recovery
+from migration.inspect import watching
 from migration.ledger.deployments import UNDONE, Deployment, History, agrees, closed, lacking
 from migration.source import reader
 
@@ -201,6 +202,11 @@ def _notes(context: Context, history: History, live: Mapping[str, Function], row
         place = ledger.emergency.folder
         queued = count(len(unsent), "queued record")
         found.append(f"{queued} in {place}: the next command that reaches the remote pushes them.")
+    if words := watching.running(context):
+        found.append(words)
+    elif history.live and history.live.watches:
+        last = history.live.watches[-1]
+        found.append(f"Watched: {last.get('verdict') or 'unknown'} ({last.get('ended') or 'no reason on record'}).")
     if left := recovery.waiting_slugs(history, live):
         found.append(recovery.waiting_note(left))
     if history.holds:

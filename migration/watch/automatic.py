@@ -63,7 +63,6 @@ def evidence(
     began = min(one.since for one in own)
     counts = progress.since(state, began)
     failed, answers = (sum(counts.get(slug, (0, 0))[n] for slug in changed) for n in (0, 1))
-    now = context.clock.now()
     return RollbackEvidence(
         stood=int((state.cursor - began).total_seconds() // state.every),
         wanted=context.config.watch.auto_rollback.rounds,
@@ -73,7 +72,7 @@ def evidence(
         elsewhere=tuple(_elsewhere(context, alarms, counts)),
         obstacles=tuple(_obstacles(context, history)),
         old_provider=tuple(_old_provider(context, history, deployment)),
-        inconclusive=state.no_data is not None or now < began,
+        inconclusive=state.no_data is not None,
         acted=bool(state.acted),
         changed=changed,
         failing=tuple(_failing(context, counts, changed)),

@@ -120,6 +120,8 @@ class _Watch:
             history = self._history(fresh=attempt > 0 or not lead)
             stored = self._stored()
             state = self._current(stored, history)
+            if attempt and not self._still_due(state, lead):
+                return self._shown(state, notes=("another run took this round",))
             found = self._judge(state, history)
             state = replace(found.state, leader=self._leader() if lead else found.state.leader)
             state = self._notified(state, found.alarms, history)
@@ -130,6 +132,11 @@ class _Watch:
             self._recorded(state, written)
             return replace(found, state=self.memory.state or state, messages=_titles(state))
         raise Unfinished("Other runs of the watch were first in every try", inv("watch", resume=True))
+
+    def _still_due(self, state: WatchState, lead: bool) -> bool:
+        """Whether a round that was begun again has anything left to do; a leader stores at least that it leads."""
+        leads = not lead or (state.leader is not None and state.leader.id == self.id)
+        return not leads or rounds.due(state, self.clock.now(), self._least)
 
     def _judge(self, state: WatchState, history: History) -> WatchRound:
         """The state after a round, the end of the watch included."""

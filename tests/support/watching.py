@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,9 @@ from migration.clients.openrouter import KeyInfo
 from migration.clients.supabase_types import Function
 from migration.config.environment import ProviderAccess
 from migration.context import Context, Environment
-from migration.rehearsal.logstore import LogStore
+from migration.ledger.ledger import Ledger
+from migration.rehearsal.logs_api import span
+from migration.rehearsal.logstore import LogStore, _bounded
 from migration.rehearsal.types import SandboxLogRow
 from migration.watch import watch
 from migration.watch.report import WatchRound
@@ -31,8 +34,7 @@ from tests.support import repos
 from tests.support.logs import NOON, Direct, config
 from tests.support.traffic import request
 
-_SCENES = itertools.count(1)
-SHARE = Callable[[float], float]
+_NIGHTS: list[Night] = []
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Providers:
         used = self.spent(self.clock.now())
         return KeyInfo(label="k", usage=used, usage_monthly=used)
 
-    def build(self, access: ProviderAccess, _: object) -> str:
+    def build(self, access: ProviderAccess) -> str:
         return self.builds(self.clock.now(), access.name)
 
 
@@ -61,10 +63,12 @@ class Night:
     settings: dict[str, Any] = field(default_factory=dict)
     clones: int = 1
     start: datetime = NOON
+    prefix: str = "refs/cutover"
     ids: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        number = next(_SCENES)
+        _NIGHTS.append(self)
+        number = len(_NIGHTS)
         self.ids = {"artifact": (f"f-a{number}", 8), "fix": (f"f-f{number}", 4), "chat": (f"f-c{number}", 3)}
         self.clock = VirtualClock(self.start)
         self.source = Direct(self.store, self.clock)
@@ -73,11 +77,12 @@ class Night:
         ]
         self.providers = Providers(self.clock)
         self.down: Callable[[datetime], bool] = lambda _: False
-        _, first = repos.pair(self.folder)
-        self.apps = [
-            first,
-            *(repos.clone(self.folder / "remote.git", self.folder / f"c{n}") for n in range(1, self.clones)),
-        ]
+        if self.clones == 1:  # a ledger of this repository alone takes fewer processes a round
+            self.apps = [repos.alone(self.folder / "one")]
+        else:
+            _, first = repos.pair(self.folder)
+            others = [repos.clone(self.folder / "remote.git", self.folder / f"c{n}") for n in range(1, self.clones)]
+            self.apps = [first, *others]
         self.deploy("d1", {"artifact": (7, 8), "fix": (3, 4)})
 
     def context(self, clone: int = 0) -> Context:
@@ -100,7 +105,7 @@ class Night:
         )
         app = self.apps[clone]
         found = Context(own, environment, self.folder / f"root{clone}", app, Collected(), self.clock)
-        ledger = repos.ledger(app, clock=self.clock)
+        ledger = repos.ledger(app, prefix=self.prefix, clock=self.clock)
         parts = {
             "supabase": _Answering(self.source, self), "ledger": ledger, "provider": self.providers,
             "check_provider": lambda: self.providers.findings(self.clock.now()), "repository": ledger.repository,
@@ -109,39 +114,60 @@ class Night:
         found.__dict__.update(parts)
         return found
 
-    def deploy(self, name: str, functions: dict[str, tuple[int, int]], outcome: str = "live", **more: Any) -> None:
-        """Record a deployment, and make its versions live: by slug (before, after)."""
-        ledger = repos.ledger(self.apps[0], clock=self.clock)
+    @property
+    def ledger(self) -> Ledger:
+        return repos.ledger(self.apps[0], prefix=self.prefix, clock=self.clock)
+
+    def intend(self, name: str, functions: dict[str, tuple[int, int]], **more: Any) -> None:
+        """Record that a deployment begins."""
         changes = [
             {
                 "slug": slug,
                 "action": "update",
-                "before": {"version": before, "function_id": self.ids[slug][0]},
                 "wanted": {},
+                "before": {"version": before, "function_id": self.ids[slug][0]},
             }
             for slug, (before, _) in functions.items()
         ]
         head = {"record": "intent", "kind": "deploy", "revision": f"r-{name}", "base_revision": "r-0", **more}
-        ledger.append({**head, "deployment": name, "functions": changes})
+        self.ledger.append({**head, "deployment": name, "functions": changes})
+
+    def deploy(self, name: str, functions: dict[str, tuple[int, int]], outcome: str = "live", **more: Any) -> None:
+        """Record a deployment, and make its versions live: by slug (before, after)."""
+        self.intend(name, functions, **more)
         after = [{"slug": slug, "after": {"version": version}} for slug, (_, version) in functions.items()]
-        ledger.append({"record": "outcome", "deployment": name, "outcome": outcome, "functions": after})
+        self.ledger.append({"record": "outcome", "deployment": name, "outcome": outcome, "functions": after})
         for slug, (_, version) in functions.items():
             self.ids[slug] = (self.ids[slug][0], version)
         self.source.deployed = [replace(one, version=self.ids[one.slug][1]) for one in self.source.deployed]
 
+    def rollback(self, name: str, of: str) -> None:
+        """Record that a deployment was rolled back; its functions are live again under new versions."""
+        found = self.ledger.history().find(of)
+        assert found is not None
+        versions = {one.slug: (self.ids[one.slug][1], self.ids[one.slug][1] + 1) for one in found.functions}
+        before = self.ledger.history().live_before(of)
+        self.deploy(name, versions, "rolled_back", kind="rollback", to=before.id if before else None)
+
     def traffic(
-        self,
-        hours: float,
-        rows: Callable[[random.Random, float], Sequence[SandboxLogRow]],
-        a_look: int = 20,
-        seed: int = 1,
-    ) -> None:
-        """Answers spread over so many hours from now; `rows` makes those of one that starts so many seconds after
-        the start."""
+        self, hours: float, behave: Callable[[random.Random, float], dict[str, Any] | None], a_look: int = 20,
+        every: float = 300.0, seed: int = 1,
+    ) -> None:  # fmt: skip
+        """Requests spread over so many hours from the start, `a_look` in each look; `behave` says of one that starts at
+        an hour how it goes: what `request` takes, `late` seconds of its rows, None for no row of it. The unchanged
+        function stays healthy."""
         chance = random.Random(seed)
-        for n in range(int(hours * 12 * a_look)):
-            start = (n + chance.random()) * 300 / a_look
-            self.arrive(rows(chance, start))
+        for n in range(int(hours * 3600 / every * a_look)):
+            start = (n + chance.random()) * every / a_look
+            slug = ("chat", "fix")[n % 2] if n % 5 == 4 else "artifact"
+            how = behave(chance, start / 3600)
+            if how is not None:
+                late = how.pop("late", 5.0)
+                if slug == "chat":  # an unchanged function: what befalls the new code does not befall it
+                    how = {name: value for name, value in how.items() if name in ("seconds", "lines")} | {
+                        "usage": False
+                    }
+                self.arrive(self.request(start, **{"slug": slug, **how}), late)
 
     def arrive(self, rows: Sequence[SandboxLogRow], late: float = 5.0) -> None:
         """Rows that can be read so many seconds after their own time."""
@@ -170,8 +196,13 @@ class _Answering:
         return self.source.functions()
 
     def logs(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """Without the endpoint's look at the syntax tree, which every query of `rows` has had in its own tests."""
         self._reach()
-        return self.source.logs(sql, start, end)
+        self.source._arrive()
+        self.source.store.flush()
+        bounded = _bounded(sql, *span(start.isoformat(), end.isoformat(), self.source.clock.now()), 1_000, False)
+        found: list[dict[str, Any]] = json.loads(self.source.store._run(bounded, "JSON"))["data"]
+        return found
 
     def _reach(self) -> None:
         if self.night.down(self.night.clock.now()):
@@ -197,3 +228,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
     found = LogStore(tmp_path_factory.mktemp("logs"))
     yield found
     found.close()
+
+
+@pytest.fixture
+def providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is served under a model's name comes from the providers of the test's night."""
+    monkeypatch.setattr("migration.watch.facts.proofs.build", lambda access, _: _NIGHTS[-1].providers.build(access))

@@ -182,10 +182,10 @@ def status(data: Data, canvas: Canvas) -> None:
 def history(data: Data, canvas: Canvas) -> None:
     rows = [
         [row["id"], when(row.get("at")), row.get("who", ""), row["kind"], _ended(row),
-         short(row.get("revision")), ", ".join(change["slug"] for change in row["functions"])]
+         short(row.get("revision")), ", ".join(change["slug"] for change in row["functions"]), _watched(row)]
         for row in data["deployments"]
     ]  # fmt: skip
-    canvas.table(rows, "deployment", "when (UTC)", "who", "kind", "outcome", "revision", "functions")
+    canvas.table(rows, "deployment", "when (UTC)", "who", "kind", "outcome", "revision", "functions", "watch")
     for note in data.get("notes") or ():
         canvas.say(f"{when(note.get('at'))} {note.get('who')}: {note.get('text')}")
     for record in data.get("records") or ():
@@ -211,6 +211,12 @@ def _ended(row: Data) -> str:
     if row.get("settled"):
         outcome += ", then settled"
     return f"{outcome} (without the lock: {row['without_lock']})" if row.get("without_lock") else outcome
+
+
+def _watched(row: Data) -> str:
+    """How the last watch of a deployment ended."""
+    watches = row.get("watches") or ()
+    return str(watches[-1].get("verdict") or "") if watches else ""
 
 
 def _deployment(row: Data) -> list[str]:
