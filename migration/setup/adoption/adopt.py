@@ -17,13 +17,12 @@ from migration.config import load as configuration
 from migration.config import yamlfile
 from migration.context import SAMPLE
 from migration.setup.adoption import app as apps
-from migration.setup.adoption import fromapp, imports
+from migration.setup.adoption import document, fromapp, fromplan, imports
 from migration.setup.adoption.draft import Draft, Question, Section, Value, built, render
 from migration.setup.adoption.imports import Reach, Replacement
 
 SAMPLES = "config.sample.yaml"
 STUBS = Path("stubs")
-SCHEMA = "# yaml-language-server: $schema=config.schema.json"
 SECTIONS = (
     Section("migration", "What moves, and what must not."),
     Section("app", "The git repository that holds supabase/functions."),
@@ -86,10 +85,19 @@ def run(
     state = root / ".cutover"
     draft, app = Draft(), apps.read(Path(options.app).expanduser(), options.span, state) if options.app else None
     stubs: list[Replacement] = []
+    if options.plan:
+        plan = Path(options.plan).expanduser()
+        fromplan.fill(draft, document.load(plan), plan, file.parent)
+        if not app and not draft.get("migration", "functions"):
+            again = inv("init", app="PATH", plan=options.plan)
+            raise Refused(f"{options.plan} names no function to deploy, by command or by path", again)
     if app:
         fromapp.fill(draft, app, file.parent)
         stubs = imports.replacements(imports.needed(app, app.now), reach or imports.reach(state / "deno"))
         _stubs(draft, stubs)
+    else:
+        draft.set(("app", "path"), ".", "")
+        draft.ask(("app", "path"), "which folder holds supabase/functions? inv init --app PATH finds the rest in it")
     if ask:
         _answers(draft, ask)
     text = render(draft, _head(options), SECTIONS)
@@ -111,6 +119,7 @@ def _head(options: Options) -> list[str]:
     given = {"app": options.app, "plan": options.plan, "range": options.span}
     words = [f"--{name} {value}" for name, value in given.items() if value]
     return [
+        "yaml-language-server: $schema=config.schema.json",
         f"Written by inv init {' '.join(words)}. It is yours: init never writes to it again.",
         "A comment says where a value came from, # ? is a question that nothing answered, # ! is to look at.",
         "${NAME} takes a value from the environment, else from .env beside tasks.py; $$ is a dollar sign.",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from migration.setup.adoption import code, kinds, lines
 from migration.setup.adoption.app import App
-from migration.setup.adoption.draft import Draft, Template, Variable
+from migration.setup.adoption.draft import Draft, Template, Value, Variable
 from migration.setup.adoption.kinds import Kind
 
 _MANY = 8  # names shown in a comment
@@ -71,20 +71,27 @@ def _functions(draft: Draft, app: App) -> list[str]:
     moved = sorted(app.changed) or sorted(app.now)
     draft.set(("migration", "functions"), moved, where)
     moved = [slug for slug in draft.get("migration", "functions") if slug in app.now]
-    listed = draft.get("migration", "unchanged")
-    if listed:
-        for slug in listed:
-            if slug in app.changed:
-                draft.notice(
-                    f"{slug} is unchanged by the plan, but changed by the commits: {', '.join(app.changed[slug][:4])}"
-                )
-            elif slug not in app.now:
-                draft.notice(f"{slug} is unchanged by the plan, and the app has no such function")
+    _unchanged(draft, app)
     others = sorted(slug for slug in app.now if slug not in moved and slug not in app.changed and slug in app.before)
     draft.set(
         ("migration", "unchanged"), others, "every other function: they must keep their source and keep answering"
     )
     return moved
+
+
+def _unchanged(draft: Draft, app: App) -> None:
+    """What the plan leaves alone: those that the app has, and a notice where its commits changed one."""
+    listed = draft.values.get(("migration", "unchanged"))
+    if listed is None:
+        return
+    for slug in listed.value:
+        if slug in app.changed:
+            files = ", ".join(app.changed[slug][:4])
+            draft.notice(f"{slug} is unchanged by the plan, but changed by the commits: {files}")
+        elif slug not in app.now:
+            draft.notice(f"{slug} is unchanged by the plan, and the app has no such function")
+    known = [slug for slug in listed.value if slug in app.now]
+    draft.values[("migration", "unchanged")] = Value(known, listed.origin)
 
 
 def _files(app: App, slugs: Iterable[str]) -> str:

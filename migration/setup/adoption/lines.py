@@ -57,6 +57,11 @@ def routes(calls: Sequence[LogCall]) -> list[LogCall]:
     return sorted(found, key=lambda call: -len(_ROUTE.findall(call.text)))
 
 
+def route_words(text: str) -> list[str]:
+    """The words that make a text look like the choice of a route."""
+    return [str(each) for each in _ROUTE.findall(text)]
+
+
 def group(name: str) -> str:
     """The group of `usage` that a field of this name fills; empty for none."""
     return next((each for each, words in _WORDS.items() if words.search(name)), "")

@@ -1,0 +1,290 @@
+"""What a plan says of providers: which one the code moves from and to, models, prices, and whether they agree."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from migration.setup.adoption import kinds, lines, words
+from migration.setup.adoption.document import Block
+from migration.setup.adoption.draft import Draft
+from migration.setup.adoption.kinds import Kind
+
+_MONEY = re.compile(r"(?:US)?\$\s?(\d+(?:[.,]\d+)?)|(\d+(?:[.,]\d+)?)\s?(?:USD|US\$|\$|€)")
+_MILLION = re.compile(
+    r"(?i)(?:/|per |pro |por |par )\s*(?:1\s?|one |eine )?(?:M\b|Mio\b|MTok|million|millón|milli?one?)|\b1M\b|\bMTok\b"
+)
+_MODEL = re.compile(
+    r"(?:[a-z0-9][\w.-]*/)?(?:gpt-\d|gpt-[a-z]|o[134](?:-|\b)|claude-|gemini-|text-embedding|"
+    r"[a-z0-9][\w.-]*/[a-z0-9])[\w.:-]*"
+)
+_TO = re.compile(
+    r"(?i)\b(?:from|von|de|desde|da|replac\w+|ersetz\w+)\s+(?P<from>[^\n.;]{2,60}?)\s+"
+    r"(?:to|with|by|nach|auf|zu|durch|a|hacia|vers|à|para|por)\s+(?P<to>[^\n.;]{2,60})"
+    r"|(?P<left>[^\n:|]{2,60}?)\s*(?:→|->|=>|➜)\s*(?P<right>[^\n|]{2,60})"
+    r"|\b(?:switch|mov\w+|migrat\w+|cut over|wechsel\w*|umstell\w*|cambi\w+|pass\w+)\s+(?:\w+\s+){0,6}?"
+    r"(?:to|auf|zu|nach|a|vers|à|para)\s+(?P<only>[^\n.;]{2,60})"
+)
+
+
+@dataclass(frozen=True)
+class Price:
+    """USD per million tokens by `input`, `cached_input`, `output`, and the line."""
+
+    amounts: dict[str, float]
+    line: int
+
+
+def fill(draft: Draft, blocks: Sequence[Block]) -> None:
+    before, after, seen = _mentions(blocks)
+    target = _first(after, before)
+    source = next((name for name, _ in before.most_common() if name != target), "")
+    if not target and draft_secret(blocks):
+        target = draft_secret(blocks)
+    for name in dict.fromkeys(filter(None, (target, source))):
+        draft.set(("providers", name, "kind"), name, f"line {seen.get(name, 1)} of the plan")
+    models = _models(blocks)
+    for name in filter(None, (target, source)):
+        _model(draft, kinds.BY_NAME[name], models)
+    if source:
+        draft.set(("migration", "from"), source, f"line {seen[source]} of the plan")
+    if target:
+        draft.set(("migration", "to"), target, f"line {seen.get(target, 1)} of the plan")
+        _price(draft, target, blocks)
+    elif seen:
+        draft.ask(("migration", "to"), f"which provider does the migration move to: {', '.join(seen)}?")
+
+
+def draft_secret(blocks: Sequence[Block]) -> str:
+    """The kind whose key the plan sets as a secret."""
+    for block in blocks:
+        for line in block.lines:
+            match = re.search(r"secrets set\s+([A-Z][A-Z0-9_]+)", line.text)
+            kind = kinds.of_variable(match[1]) if match else None
+            if kind:
+                return kind.name
+    return ""
+
+
+def _mentions(blocks: Sequence[Block]) -> tuple[Counter[str], Counter[str], dict[str, int]]:
+    """How often each kind is named where a plan says what was, and what will be; and its first line."""
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    seen: dict[str, int] = {}
+    for block in blocks:
+        aside = words.TROUBLE.search(block.context) or words.ROLLBACK.search(block.context)
+        for text, number in (
+            [(block.text, block.line)] if block.kind != "fence" else [(line.text, line.line) for line in block.lines]
+        ):
+            for kind in kinds.in_text(text):
+                seen.setdefault(kind.name, number)
+        if block.kind == "fence" or aside:
+            continue
+        _moves(block.text, before, after)
+        for head, cell in zip(block.header, block.cells, strict=False):
+            _count(
+                f"{head} {cell}",
+                before if words.BEFORE.search(head) else after if words.AFTER.search(head) else Counter(),
+            )
+        near = next((part for part in reversed(block.above) if _side(part)), "")
+        if near and not block.cells and not words.UNCHANGED.search(block.text):
+            _count(block.text, before if _side(near) == "before" else after)
+    return before, after, seen
+
+
+def _side(text: str) -> str:
+    """Whether a label or heading is about what was or what will be; empty for neither, and for both."""
+    plain = text.strip(" :*").lower()
+    old, new = bool(words.BEFORE.match(plain)), bool(words.AFTER.match(plain))
+    return "before" if old and not new else "after" if new and not old else ""
+
+
+def _moves(text: str, before: Counter[str], after: Counter[str]) -> None:
+    for match in _TO.finditer(text):
+        _count(match["from"] or match["left"] or "", before, 3)
+        _count(match["to"] or match["right"] or match["only"] or "", after, 3)
+    if re.match(r"(?i)\W*(?:problem|issue)", text):
+        _count(text, before)
+    if re.match(r"(?i)\W*(?:solution|lösung|solución)", text):
+        _count(text, after)
+
+
+def _count(text: str, where: Counter[str], weight: int = 1) -> None:
+    found = kinds.in_text(text)
+    routed = [kind for kind in found if kind.name == "openrouter"]  # a model by way of it is not its vendor's service
+    for kind in routed or found:
+        where[kind.name] += weight
+
+
+def _first(after: Counter[str], before: Counter[str]) -> str:
+    ranked = sorted(after, key=lambda name: (-(after[name] - before[name]), -after[name]))
+    return (
+        ranked[0]
+        if ranked and after[ranked[0]] > 0 and (after[ranked[0]] > before[ranked[0]] or len(before) < 2)
+        else ""
+    )
+
+
+def _models(blocks: Sequence[Block]) -> list[tuple[str, int, str]]:
+    """Names of models with line and surroundings, in backticks first, since those are meant as they stand."""
+    found = [
+        (code, block.line, f"{block.context} {block.text}")
+        for block in blocks
+        for code in block.codes
+        if _MODEL.fullmatch(code)
+    ]
+    for block in blocks:
+        pieces = [(line.text, line.line) for line in block.lines] or [(block.text, block.line)]
+        hit = re.compile(rf"(?<![\w./@-]){_MODEL.pattern}")
+        found += [(match[0].rstrip("."), number, f"{block.context} {text}") for text, number in pieces
+                  for match in hit.finditer(text) if _plausible(match[0])]  # fmt: skip
+    return [each for each in found if _plausible(each[0])]
+
+
+def _plausible(name: str) -> bool:
+    return bool(re.search(r"\d|-", name)) and not re.search(
+        r"\.(?:ts|js|tsx|md|json|co|com|ai|dev|toml|sql|sh)\b|functions|supabase|^_|/v\d", name
+    )
+
+
+_OWN = {
+    "openai": re.compile(r"^(?:gpt-|o[134]|text-embedding|chatgpt)"),
+    "anthropic": re.compile(r"^claude"),
+    "gemini": re.compile(r"^gemini"),
+    "openrouter": re.compile(r"^[a-z][\w.-]*[a-z]/[a-z][\w.:-]*[\d-][\w.:-]*$"),
+}
+
+
+def _model(draft: Draft, kind: Kind, models: Sequence[tuple[str, int, str]]) -> None:
+    fitting = [each for each in models if _OWN[kind.name].match(each[0])]
+    names = list(dict.fromkeys(name for name, _, _ in fitting))
+    if fitting:
+        draft.set(("providers", kind.name, "model"), fitting[0][0], f"line {fitting[0][1]} of the plan")
+    else:
+        draft.ask(
+            ("providers", kind.name, "model"),
+            f"which model of {kind.name}, by the name that its API takes? The plan does not say",
+        )
+    if len(names) > 1:
+        draft.notice(f"the plan names several models of {kind.name}: {', '.join(names[:4])}; the first is taken")
+
+
+# Prices
+
+
+def amounts(text: str) -> list[tuple[float, int, int]]:
+    """Dollars in a text, each with where it begins and ends."""
+    return [(float((match[1] or match[2]).replace(",", ".")), *match.span()) for match in _MONEY.finditer(text)]
+
+
+def _price(draft: Draft, target: str, blocks: Sequence[Block]) -> None:
+    found = [price for block in blocks if (price := _priced(block))]
+    samples = [sample for block in blocks if (sample := _sample(block))]
+    best = max(found, key=lambda each: len(each.amounts), default=None)
+    at = ("providers", target, "price")
+    if best is None or not {"input", "output"} <= set(best.amounts):
+        draft.ask(
+            at,
+            (
+                "USD per million tokens, as {input: …, cached_input: …, output: …}? The plan does "
+                "not say; without it there are no costs"
+            ),
+        )
+        return
+    cached = best.amounts.get("cached_input")
+    draft.set((*at, "input"), best.amounts["input"], f"line {best.line} of the plan, USD per million tokens")
+    draft.set(
+        (*at, "cached_input"),
+        best.amounts["input"] if cached is None else cached,
+        "" if cached is not None else "the plan names one input price",
+    )
+    draft.set((*at, "output"), best.amounts["output"], f"line {best.line} of the plan")
+    if cached is None:
+        draft.ask(
+            at,
+            (
+                f"is ${best.amounts['input']:g} (line {best.line}) the price of all input, or of cached "
+                f"input only? Providers list both; look there"
+            ),
+        )
+    for sample in samples:
+        _compare(draft, best, sample, cached is None)
+    others = [
+        price for price in found if any(price.amounts.get(name, value) != value for name, value in best.amounts.items())
+    ]
+    for price in others:
+        draft.notice(f"line {price.line} gives other prices than line {best.line}")
+
+
+def _priced(block: Block) -> Price | None:
+    text = " ".join([*block.header, block.text, *block.above[-1:]]) if block.cells else block.text
+    if block.kind == "fence" or not _MILLION.search(text):
+        return None
+    found: dict[str, float] = {}
+    if block.cells:
+        for head, cell in zip(block.header, block.cells, strict=False):
+            _put(
+                found,
+                head
+                if re.search(r"(?i)in(?:put)?\b|out|cache|prompt|eingabe|ausgabe|entrada|salida", head)
+                else block.cells[0],
+                amounts(cell),
+            )
+        return Price(found, block.line) if found else None
+    pieces = amounts(block.text)
+    for number, (amount, start, end) in enumerate(pieces):
+        after = block.text[end : pieces[number + 1][1] if number + 1 < len(pieces) else end + 40]
+        before = block.text[pieces[number - 1][2] if number else 0 : start]
+        _put(
+            found,
+            after if _which(after) and not _which(before) else before if _which(before) else "",
+            [(amount, start, end)],
+        )
+    if not found and len(pieces) >= 2:  # "$0.15/$2.50 per 1M tokens"
+        found = {"input": pieces[0][0], "output": pieces[1][0]}
+    return Price(found, block.line) if found else None
+
+
+def _which(text: str) -> str:
+    if re.search(r"(?i)cache", text):
+        return "cached_input"
+    if re.search(r"(?i)\bin\b|input|prompt|eingabe|entrada|entrée", text):
+        return "input"
+    return "output" if re.search(r"(?i)\bout\b|output|completion|ausgabe|salida|sortie|saída", text) else ""
+
+
+def _put(found: dict[str, float], words_: str, some: Sequence[tuple[float, int, int]]) -> None:
+    name = _which(words_)
+    if name and some:
+        found.setdefault(name, some[0][0])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A line that the plan expects in the logs, with tokens and what they cost."""
+
+    input: float
+    output: float
+    cost: float
+    line: int
+
+
+def _sample(block: Block) -> Sample | None:
+    for number, line in enumerate(block.lines):
+        text = "\n".join(each.text for each in block.lines[number : number + 8])
+        values = {lines.group(name): float(value.replace(",", "")) for name, value in reversed(re.findall(
+            r"([A-Za-z_]\w*)[\"']?\s*[:=]\s*[\"']?\$?(\d[\d,]*(?:\.\d+)?)", text))}  # fmt: skip
+        if {"input", "output", "cost"} <= set(values) and lines.group(line.text.split(":")[0]) != "":
+            return Sample(values["input"], values["output"], values["cost"], line.line)
+    return None
+
+
+def _compare(draft: Draft, price: Price, sample: Sample, one_price: bool) -> None:
+    by_price = (sample.input * price.amounts["input"] + sample.output * price.amounts["output"]) / 1e6
+    if abs(by_price - sample.cost) > max(0.00005, 0.02 * sample.cost):
+        hint = "; a low input price is often the one of cached input" if one_price and by_price < sample.cost else ""
+        tokens = f"{sample.input:g} + {sample.output:g} tokens cost ${by_price:.4f} at the prices of line {price.line}"
+        logged = f"${sample.cost:.4f} in its sample at line {sample.line}"
+        draft.notice(f"the plan contradicts itself: {tokens}, and {logged}{hint}")

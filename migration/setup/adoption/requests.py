@@ -1,0 +1,208 @@
+"""From a command to a request: curl, and PowerShell's Invoke-RestMethod."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import yaml
+
+_FUNCTION = re.compile(r"/functions/v1/(?P<slug>[A-Za-z][\w-]*)(?P<path>/[^?#\s]*)?")
+_OLD_HOST = re.compile(r"https?://[a-z]{20}\.functions\.supabase\.co/(?P<slug>[A-Za-z][\w-]*)(?P<path>/[^?#\s]*)?")
+_LAST = re.compile(r"^\$\{?[\w:.]+\}?/(?P<slug>[A-Za-z][\w-]*)(?P<path>/[^?#\s]*)?")
+_ENDS = {"|", ">", ">>", "&&", ";", "||", "2>&1", "&"}
+_DATA = {"-d", "--data", "--data-raw", "--data-binary", "--data-ascii", "--json"}
+_VALUED = {"-o", "--output", "-u", "--user", "-w", "--write-out", "-m", "--max-time", "-A", "-e",
+           "-F", "--form", "-b", "-c",
+           "--connect-timeout", "--retry", "-T", "--cacert", "--cert"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request to a function. `auth`: none, anon, user, or a variable's name behind `$`."""
+
+    slug: str
+    method: str = "POST"
+    path: str = ""
+    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    body_file: str = ""
+    auth: str = ""
+    url: str = ""
+
+
+def parse(command: str) -> Request | None:
+    """None where the command sends nothing to a function. ValueError where it is one that cannot be read."""
+    if re.search(r"(?i)(?:^|=\s*|\|\s*)(?:invoke-(?:rest\w+|web\w+)|irm|iwr)\b", command):
+        return _powershell(command)
+    if re.match(r"(?:sudo |\$\w+\s*=\s*\$?\(?)?curl(?:\.exe)?\s", command):
+        return _curl(command)
+    return None
+
+
+def _curl(command: str) -> Request | None:
+    words = shlex.split(command[command.index("curl") :].replace("\\\n", " "))[1:]
+    url, method, headers, data = "", "", dict[str, str](), []
+    place = 0
+    while place < len(words) and words[place] not in _ENDS:
+        word, following = words[place], words[place + 1] if place + 1 < len(words) else ""
+        name, equals, inline = word.partition("=") if word.startswith("--") else (word, "", "")
+        value = inline if equals else following
+        step = 1 if equals else 2
+        if name in ("-X", "--request"):
+            method = value
+        elif re.fullmatch(r"-X[A-Z]+", word):
+            method, step = word[2:], 1
+        elif name in ("-H", "--header"):
+            key, _, text = value.partition(":")
+            headers[key.strip().lower()] = text.strip()
+        elif name in _DATA:
+            data.append(value)
+        elif name == "--url":
+            url = value
+        elif name not in _VALUED:
+            url, step = (word if not word.startswith("-") and not url else url), 1
+        place += step
+    return _request(url, method or ("POST" if data else "GET"), headers, "&".join(data) if data else None)
+
+
+def _powershell(command: str) -> Request | None:
+    options = {match[1].lower(): match[2] for match in re.finditer(
+        (r"-(\w+)\s+(@\{.*?\}|@[\"']\n.*?\n[\"']@|\"(?:`.|[^\"])*\"|"
+            r"'[^']*'|\([^)]*\)|[^\s-]\S*)"), command, re.DOTALL)}  # fmt: skip
+    method = options.get("method", "GET").strip("\"'").upper()
+    positional = re.search(r"""["']?(https?://[^\s"']+)""", command)
+    url = options.get("uri", positional[1] if positional else "").strip("\"'")
+    headers = dict(_pairs(options.get("headers", "")))
+    return _request(url, method, headers, _body_text(options.get("body", "")) or None)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Keys and values of @{ Key = "value"; … }."""
+    found = re.findall(r"[\"']?([\w-]+)[\"']?\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^;\n}]+))", text)
+    return [(key.lower(), (one or two or three).strip()) for key, one, two, three in found]
+
+
+def _body_text(text: str) -> str:
+    if text.startswith(("(", "@{")):  # (@{ a = "b" } | ConvertTo-Json)
+        return json.dumps(dict(_cased(text)), ensure_ascii=False)
+    if text.startswith("@"):
+        return text[2:-2].strip()
+    return text[1:-1].replace('`"', '"').replace('\\"', '"') if text[:1] in "\"'" else text
+
+
+def _cased(text: str) -> list[tuple[str, Any]]:
+    found = re.findall(r"[\"']?([\w-]+)[\"']?\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^;\n})]+))", text)
+    return [(key, one or two or yaml.safe_load(three.strip().replace("$", ""))) for key, one, two, three in found]
+
+
+def _request(url: str, method: str, headers: dict[str, str], text: str | None) -> Request | None:
+    match = _FUNCTION.search(url) or _OLD_HOST.match(url) or _LAST.match(url)
+    if not match:
+        return None
+    file = text[1:] if text and re.fullmatch(r"@[\w./-]+", text) else ""
+    query = dict(parse_qsl(urlsplit(url.replace("$", "")).query))
+    auth = _auth(headers)
+    left = {key: value for key, value in headers.items()
+            if key not in ("authorization", "apikey", "content-type", "accept", "content-length")}  # fmt: skip
+    body = None if file or text is None else _body(text)
+    return Request(match["slug"], method.upper(), (match["path"] or "").rstrip("/"), query, left, body, file, auth, url)
+
+
+def _body(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _auth(headers: dict[str, str]) -> str:
+    """Who calls, by the words of the token: a placeholder for it, a variable, or nothing."""
+    token = headers.get("authorization", "").removeprefix("Bearer").removeprefix("bearer").strip() or headers.get(
+        "apikey", ""
+    )
+    if not token:
+        return ""
+    if re.search(r"(?i)anon|publishable", token) or token.startswith("sb_publishable"):
+        return "anon"
+    name = re.fullmatch(r"\$\{?(?:env:)?(\w+)\}?", token)
+    if re.search(r"(?i)service|secret|cron|admin", token):
+        return f"${name[1] if name else re.sub(r'[^A-Z0-9]+', '_', token.upper()).strip('_') or 'SERVICE_TOKEN'}"
+    if re.search(r"(?i)user|auth|access|jwt|session|token|login", token):
+        return "user"
+    return f"${name[1]}" if name else "user"
+
+
+def answer(text: str) -> Any:
+    """What an answer looks like, out of text that holds JSON or something near it; None without one."""
+    start = min((place for place in (text.find("{"), text.find("[")) if place >= 0), default=-1)
+    if start < 0:
+        return None
+    piece = _balanced(text[start:])
+    for read in (json.loads, yaml.safe_load):
+        try:
+            found = read(piece)
+        except (ValueError, yaml.YAMLError):
+            continue
+        if isinstance(found, dict | list):
+            return found
+    return None
+
+
+def _balanced(text: str) -> str:
+    """The text up to the bracket that closes its first one."""
+    depth, quoted, place = 0, False, 0
+    while place < len(text):
+        each = text[place]
+        if each == "\\":
+            place += 1
+        elif each == '"':
+            quoted = not quoted
+        elif not quoted and each in "{[":
+            depth += 1
+        elif not quoted and each in "}]":
+            depth -= 1
+            if not depth:
+                return text[: place + 1]
+        place += 1
+    return text
+
+
+def expectations(value: Any, path: str = "$", depth: int = 0) -> dict[str, Any]:
+    """What of an example of an answer holds for every answer: its shape, true and false; not its words and numbers."""
+    found: dict[str, Any] = {}
+    if isinstance(value, dict) and depth < 3:
+        for key, inner in value.items():
+            name = str(key)
+            if re.fullmatch(r"[A-Za-z_]\w*", name):
+                found |= expectations(inner, f"{path}.{name}", depth + 1)
+        return found
+    if path == "$":
+        return {"$": {"type": "array"}} if isinstance(value, list) else {}
+    if isinstance(value, bool):
+        return {path: value}
+    kind = (
+        "array"
+        if isinstance(value, list)
+        else "object"
+        if isinstance(value, dict)
+        else "number"
+        if isinstance(value, int | float)
+        else "string"
+    )
+    if kind == "string" and "uuid" in str(value).lower():
+        return {path: {"type": "string", "length": 36}}
+    return {} if value is None or value == "..." else {path: {"type": kind}}
+
+
+def parse_safely(command: str) -> Request | None:
+    """None too where the request cannot be read."""
+    try:
+        return parse(command)
+    except ValueError:
+        return None
