@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from migration.base.numbers import listed
 from migration.clients.supabase_types import Function
-from migration.ledger.deployments import UNDONE, Deployment, History
+from migration.ledger.deployments import UNDONE, Deployment, History, KnownVersion
 
 _BACK = 50  # versions: how far one may be staged ahead of the one that was live
 
@@ -38,18 +39,40 @@ def _staged(history: History, live: Function) -> bool:
 
 
 def named(found: Mapping[str, int]) -> str:
-    """`version 3 of alpha`, and so on."""
-    return ", ".join(f"version {version} of {slug}" for slug, version in found.items())
+    """`alpha v3 and beta v4`, and so on."""
+    return listed([f"{slug} v{version}" for slug, version in found.items()])
+
+
+def outside(found: Mapping[str, int]) -> str:
+    """`alpha v3 was deployed outside Cutover`, and so on."""
+    return f"{named(found)} {'was' if len(found) == 1 else 'were'} deployed outside Cutover"
 
 
 def stranger(history: History, origin: Deployment, slug: str, digest: str | None) -> int | None:
-    """The version of a function that `origin` replaced, if it was neither the one that Cutover had left before, nor the
-    same code; `digest` is that of the version's source."""
-    change, left = origin.change(slug), history.left(slug, before=origin.id)
-    if change is None or change.before is None or left is None:
+    """The version of a function that `origin` replaced, if it was deployed outside Cutover: neither what Cutover had
+    left before, nor the same code. What Cutover had left may be such code that was restored already. `digest` is that
+    of the version's source."""
+    before: Deployment | None = origin
+    while before is not None:
+        change, left = before.change(slug), history.left(slug, before=before.id)
+        if change is None or change.before is None or left is None:
+            return None
+        if int(change.before["version"]) != left.version:
+            replaced = origin.change(slug)
+            own = digest == left.source_digest or replaced is None or replaced.before is None
+            return None if own or replaced is None or replaced.before is None else int(replaced.before["version"])
+        before = _restored_from(history, left, before)
+    return None
+
+
+def _restored_from(history: History, left: KnownVersion, later: Deployment) -> Deployment | None:
+    """The deployment whose `before` was made live again as this version; None where it was deployed."""
+    made = history.find(left.deployment)
+    if made is None or made.outcome not in (*UNDONE, "restored"):
         return None
-    version = int(change.before["version"])
-    return version if version != left.version and digest != left.source_digest else None
+    change = made.change(left.slug)
+    found = history.find(change.wanted.get("of")) if change and made.kind == "rollback" else made
+    return found if found and history.place(found.id) < history.place(later.id) else None
 
 
 def put_back(history: History) -> tuple[Deployment | None, Mapping[str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -156,10 +156,8 @@ def _words(
     if pending:
         return f"{pending.deployment.kind.capitalize()} {pending.deployment.id} is under way.", ()
     newest = history.newest
-    drifted = [row.slug for row in rows if row.drifted]
-    other = (
-        f"{', '.join(drifted)} {'was' if len(drifted) == 1 else 'were'} deployed outside Cutover." if drifted else ""
-    )
+    drifted = [row for row in rows if row.drifted]
+    other = " ".join(_outside(drifted))
     if newest and newest.outcome in (*UNDONE, "restored") and not agrees(newest.revert):
         yet = f"is not reverted: {lacking(newest.revert)}" if closed(newest.revert) else "is not reverted yet"
         text = f"{newest.id} restored what was live before; the commit {yet}{_waits(newest)}."
@@ -168,6 +166,14 @@ def _words(
         return other, ()
     further = "" if history.deployments and proven(history) else "checks" if history.deployments else "plan"
     return standing(history), (inv(further, env=env),) if further else ()
+
+
+def _outside(drifted: Sequence[Row]) -> Iterator[str]:
+    if deployed := {row.slug: row.version for row in drifted if row.version is not None}:
+        yield f"{drift.outside(deployed)}."
+    for row in drifted:
+        if row.version is None:
+            yield f"{row.slug} was deleted outside Cutover."
 
 
 def _situation(
@@ -235,17 +241,14 @@ def standing(history: History) -> str:
     live, (rollback, found) = history.live, drift.put_back(history)
     whole = live is not None and set(live.slugs) <= set(found)
     if found and rollback and whole:
-        return f"{_capital(drift.named(found))}, deployed outside Cutover, is live again: {rollback.id} restored it."
+        verb = "is" if len(found) == 1 else "are"
+        return f"{drift.named(found)}, deployed outside Cutover, {verb} live again: restored by {rollback.id}."
     name = f"{live.id} is live{_PROOF.get(live.outcome or '', '')}" if live else f"{_FIRST} is live"
     if found and rollback:
-        return f"{name}, except {drift.named(found)}, deployed outside Cutover: {rollback.id} restored it."
+        return f"{name}, except {drift.named(found)}, deployed outside Cutover: restored by {rollback.id}."
     return f"{name}."
 
 
 def proven(history: History) -> bool:
     """Whether what is live was proven, so that `inv checks` has nothing to add."""
     return history.live is None or history.live.outcome not in _PROOF
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

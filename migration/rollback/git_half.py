@@ -10,7 +10,7 @@ from migration.base.command import Do, Step, inv
 from migration.base.errors import CutoverError
 from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function
-from migration.deploy import forward
+from migration.deploy import drift, forward
 from migration.git import publish
 from migration.git.publish import AGAIN, RevertBranch, RevertResult
 from migration.git.revert import Gone, have
@@ -51,8 +51,17 @@ class GitHalf:
         """The functions for which `plan` would not say same at the revert."""
         if ended is None or ended.commit is None or not self.plan.functions:
             return []
-        restored = {one.slug: one.source for one in self.plan.functions}
+        strangers = self.plan.strangers
+        restored = {one.slug: one.source for one in self.plan.functions if one.slug not in strangers}
         return scope.differing(self.context, ended.commit, restored)
+
+    def outside(self, ended: RevertResult | None) -> list[str]:
+        """What is live again that no revert brings to git, in words: it was deployed outside Cutover."""
+        strangers = self.plan.strangers if ended is not None and ended.commit is not None else {}
+        if not strangers:
+            return []
+        text = f"The code of {drift.named(strangers)} was deployed outside Cutover and is in no commit"
+        return [f"{text}: it is live again, and the next deploy replaces it."]
 
     def forward(self, ended: RevertResult | None) -> tuple[Step, ...]:
         """How the change goes live again one day."""

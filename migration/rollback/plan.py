@@ -144,6 +144,11 @@ class RollbackPlan:
         return self.work, self.to, self.undone, tuple(versions)
 
     @property
+    def strangers(self) -> dict[str, int]:
+        """What it makes live again that was deployed outside Cutover: no commit holds it, and none will."""
+        return _restored_foreign(self.history, self.functions)
+
+    @property
     def foreign(self) -> dict[str, int]:
         """The functions whose live version was deployed outside Cutover and would be overwritten."""
         return {one.slug: one.live.version for one in self.functions if one.foreign and one.live}
@@ -153,7 +158,7 @@ class RollbackPlan:
         if self.foreign:
             to = self.to or BASE
             raise Refused(
-                f"Not rolled back: {drift.named(self.foreign)} was deployed outside Cutover since. To overwrite it, "
+                f"Not rolled back: {drift.outside(self.foreign)} since. To overwrite it, "
                 f"type the project ref when asked, or pass --to {to}.",
                 inv("plan", diff=True),
                 inv("rollback", to=to),
@@ -351,8 +356,8 @@ def _left(everything: Sequence[str], taken: Sequence[str], whole: bool) -> Itera
 
 def _overwritten(functions: Sequence[FunctionRestore]) -> list[str]:
     found = {one.slug: one.live.version for one in functions if one.foreign and one.live}
-    text = f"{drift.named(found)} was deployed outside Cutover since: it is overwritten, and its code is kept in git."
-    return [text[:1].upper() + text[1:]] if found else []
+    text = f"{drift.outside(found)} since: overwritten by this rollback, its code is kept in git."
+    return [text] if found else []
 
 
 def _around(context: Context, history: History, live: Mapping[str, Function], target: Target) -> list[str]:
@@ -364,8 +369,7 @@ def _around(context: Context, history: History, live: Mapping[str, Function], ta
         notes.append(f"The lock is held by {holder}.")
     others = drift.versions(history, live, target.slugs) if target.work == "git" and target.pending is None else {}
     if others:
-        text = f"{drift.named(others)} was deployed outside Cutover since: it stays live, and only git goes back."
-        notes.append(text[:1].upper() + text[1:])
+        notes.append(f"{drift.outside(others)} since and stays live: only git goes back.")
     return notes
 
 

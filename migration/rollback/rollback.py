@@ -135,19 +135,19 @@ class _Rollback:
         )  # fmt: skip
 
     def _result(self, git: GitHalf, revert: RevertResult | None, seconds: float | None) -> RollbackResult:
-        differing = git.differing(revert)
+        differing, outside = git.differing(revert), git.outside(revert)
         proof = self._proof()
         waits = revert is not None and not revert.agrees and (self.options.push or revert.state != "local")
         code = 5 if waits or differing else {"pass": 0, "fail": 1}.get(proof.verdict, 4)
         texts = (self.restore.message(seconds) if seconds is not None else "", revert.message if revert else "")
         differs = [f"{slug} in git differs from what is live again." for slug in differing]
         steps: list[Step] = [*(revert.steps if revert else ()), *proof.steps, *git.forward(revert)]
-        if differing:
+        if differing or outside:
             steps.insert(0, inv("plan", diff=True))
         return RollbackResult(
             self._summary(self.restore.outcome), seconds, revert, proof.details, self._phases(),
             " ".join(filter(None, (*texts, proof.why))),
-            (*self.restore.notes, *git.notes, *differs, *proof.notes), tuple(steps), code,
+            (*self.restore.notes, *git.notes, *outside, *differs, *proof.notes), tuple(steps), code,
         )  # fmt: skip
 
     def _proof(self) -> RollbackProof:

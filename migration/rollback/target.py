@@ -58,7 +58,7 @@ def choose(context: Context, history: History, live: Mapping[str, Function], to:
     found = _further(history, to, pending) if to else _newest(history, newest, pending, live)
     foreign = drift.versions(history, live, found.slugs) if found.work == "none" and pending is None else {}
     if foreign:
-        text = f"{found.message} But {drift.named(foreign)} was deployed outside Cutover since. Nothing was changed."
+        text = f"{found.message} But {drift.outside(foreign)} since. Nothing was changed."
         raise Refused(text, inv("plan", diff=True))
     return found if found.base else replace(found, base=_first(context))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +17,18 @@ from typing import Any
 import pytest
 
 from migration.base import failpoint
+from migration.base.clock import Clock
 from migration.base.command import Chain, Command, Do, Shell, Step
 from migration.base.errors import CutoverError, Refused
+from migration.base.progress import Collected
 from migration.clients.supabase_types import Upload
+from migration.context import Context
 from migration.deploy import deploy, plan, typecheck
 from migration.deploy.deploy import DeployOptions
 from migration.deploy.plan import Plan
 from migration.deploy.staging import Pace
+from migration.git.process import Done
+from migration.git.repository import Repository
 from migration.inspect import status
 from migration.rollback import rollback
 from migration.rollback.result import RollbackResult
@@ -49,6 +55,43 @@ def _die(_action: str, name: str) -> None:
     raise Killed(name)
 
 
+_FIXED = {"remote", "config"}, {"--show-prefix", "--git-common-dir", "--is-shallow-repository"}
+_READS = {"rev-parse", "diff", "diff-tree", "merge-base", "rev-list", "merge-tree", "ls-tree", "log", "show"}
+_OBJECT = re.compile(r"\^?[0-9a-f]{40}(\^\{\w+\}|:.*)?|[0-9a-f]{40}\.{2,3}[0-9a-f]{40}")
+
+
+class RecalledRepository(Repository):
+    """Git is asked once for what cannot change: what it says of commits by their whole ids, and its settings. While
+    `still` is there, once for what does not change meanwhile either."""
+
+    answers: dict[tuple[str, ...], Done]
+    still: dict[tuple[str, ...], Done] | None
+
+    def run(self, *arguments: str, **how: Any) -> Done:
+        lasts = not (how.get("stdin") or how.get("env") or how.get("at")) and _lasts(arguments)
+        stands = self.still is not None and arguments[0] in ("ls-remote", "rev-parse", "cat-file")
+        known = self.answers if lasts else self.still if stands and not how.get("at") else None
+        if known is None:
+            return super().run(*arguments, **how)
+        asked = (*arguments, repr(how.get("stdin", "")))
+        if asked not in known:
+            done = super().run(*arguments, **how)
+            if not done.ok and (done.code != 1 or arguments[0] == "rev-parse"):  # not here yet, fetched the next moment
+                return done
+            known[asked] = done
+        return known[asked]
+
+
+def _lasts(arguments: tuple[str, ...]) -> bool:
+    verb, *rest = arguments
+    if verb in _FIXED[0] or _FIXED[1] & set(rest):
+        return True
+    words = [word for word in rest[: rest.index("--")] if not word.startswith("-")] if "--" in rest else [
+        word for word in rest if not word.startswith("-")]  # fmt: skip
+    whole = bool(words) and all(_OBJECT.fullmatch(word) for word in words)
+    return verb in _READS and whole and (verb != "diff" or len(words) > 1)
+
+
 class Walk:
     """One walk over a scene; `done` are its steps so far, in words that `do` takes again."""
 
@@ -57,8 +100,21 @@ class Walk:
         self.other = repos.clone(stage.folder / "remote.git", stage.folder / "other")
         self.done: list[str] = []
         self.version = 1
+        self._first = stage.context()
+        self._answers: dict[tuple[str, ...], Done] = {}
+        self._still: dict[tuple[str, ...], Done] | None = None
+        self._printed: tuple[Plan, list[Step | str]] | None = None  # since the last step
         patch.setattr(typecheck, "TypeCheck", Unchecked)
         patch.setattr(failpoint, "_act", _die)
+
+    def context(self) -> Context:
+        """As a new process would have it, apart from what git has said of commits before."""
+        first = self._first
+        found = Context(first.config, first.environment, first.root, first.app, Collected(), Clock())
+        repository = RecalledRepository(found.app, repos.QUIET)
+        repository.answers, repository.still = self._answers, self._still
+        found.__dict__["repository"] = repository
+        return found
 
     # What people do
 
@@ -75,6 +131,7 @@ class Walk:
     def do(self, operation: str) -> None:
         """Carry one out, whether it succeeds or is refused: what is printed afterwards must be right all the same."""
         self.done.append(operation)
+        self._printed = None
         verb, _, rest = operation.partition(" ")
         with contextlib.suppress(CutoverError, subprocess.CalledProcessError):
             if verb == "kill":
@@ -104,18 +161,18 @@ class Walk:
         return {index(slug): text(self.version) for slug in slugs}
 
     def _deploy(self) -> None:
-        deploy.run(self.stage.context(), DeployOptions(yes=True, gate=False, pace=QUICK))
+        deploy.run(self.context(), DeployOptions(yes=True, gate=False, pace=QUICK))
 
     def _gate(self) -> None:
         """A deploy whose gate fails."""
         self.patch.setattr(gate, "run", lambda *_, **__: GateResult("fail", "it answers 500", False, {}))
-        deploy.run(self.stage.context(), DeployOptions(yes=True, pace=QUICK))
+        deploy.run(self.context(), DeployOptions(yes=True, pace=QUICK))
 
     def _rollback(self) -> None:
-        rollback.run(self.stage.context(), RollbackOptions(pace=QUICK))
+        rollback.run(self.context(), RollbackOptions(pace=QUICK))
 
     def _restore(self) -> None:
-        rollback.run(self.stage.context(), RollbackOptions(pace=QUICK, restore_only=True))
+        rollback.run(self.context(), RollbackOptions(pace=QUICK, restore_only=True))
 
     def _pull(self) -> None:
         repos.git(self.stage.app, "pull", "--quiet", "--ff-only", "origin", "main")
@@ -124,9 +181,7 @@ class Walk:
         slug = self.stage.functions[0]
         about = {"entrypoint_path": index(slug), "import_map_path": "", "static_patterns": [], "name": slug}
         self.version += 1
-        self.stage.context().supabase.deploy(
-            Upload(slug, about, [(index(slug), text(f"foreign {self.version}").encode())])
-        )
+        self.context().supabase.deploy(Upload(slug, about, [(index(slug), text(f"foreign {self.version}").encode())]))
 
     def _kill(self, verb: str, where: str) -> None:
         self.patch.setenv("CUTOVER_FAILPOINT", f"{where}=die")
@@ -141,8 +196,17 @@ class Walk:
     # What must hold
 
     def look(self) -> tuple[Plan, list[Step | str]]:
-        """`plan` and `status` answer, and print the same way forward."""
-        made, shown = plan.make(self.stage.context()), status.run(self.stage.context())
+        """`plan` and `status` answer, and print the same way forward. Nothing is read again before the next step."""
+        if self._printed is None:
+            self._still = {}
+            try:
+                self._printed = self._look()
+            finally:
+                self._still = None
+        return self._printed
+
+    def _look(self) -> tuple[Plan, list[Step | str]]:
+        made, shown = plan.make(self.context()), status.run(self.context())
         ways = [str(step) for step in made.next]
         short = [way.partition(" --plan")[0] for way in ways]
         said = [str(step) for step in shown.next]
@@ -157,6 +221,7 @@ class Walk:
         if not commands and any("rebase them" in str(step) for step in ways):  # the person gives way
             repos.git(self.stage.app, "fetch", "--quiet", "origin", "main")
             repos.git(self.stage.app, "reset", "--quiet", "--hard", "FETCH_HEAD")
+            self._printed = None
             return True
         if not commands:
             return False
@@ -168,6 +233,7 @@ class Walk:
     def type(self, step: Step) -> None:
         """A printed command is not refused, and puts nothing live that the branch has reverted."""
         self.done.append(f"$ {step}")
+        self._printed = None
         parts = step.parts if isinstance(step, Chain) else (step,)
         for part in parts:
             try:
@@ -192,12 +258,12 @@ class Walk:
 
     def _typed_deploy(self, flags: dict[str, Any]) -> None:
         options = DeployOptions(plan_hash=flags.get("plan"), lift_hold=flags.get("lift_hold"), gate=False, pace=QUICK)
-        done = deploy.run(self.stage.context(), options)
+        done = deploy.run(self.context(), options)
         assert done.exit_code == 0, f"{self}: inv deploy ended {done.exit_code}: {done.message}"
 
     def _typed_rollback(self, flags: dict[str, Any]) -> None:
         options = RollbackOptions(to=flags.get("to"), overwrites=True, pace=QUICK)
-        result = rollback.run(self.stage.context(), options)
+        result = rollback.run(self.context(), options)
         if result.revert and result.revert.state in ("conflict", "impossible"):
             self._by_hand(result)
             return
@@ -210,11 +276,13 @@ class Walk:
             for part in step.parts if isinstance(step, Chain) else (step,):
                 if isinstance(part, Shell):
                     self._typed(part)
-        last = rollback.run(self.stage.context(), RollbackOptions(pace=QUICK))
-        assert last.exit_code in (0, 4), f"{self}: after the printed lines it ended {last.exit_code}: {last.message}"
+        last = rollback.run(self.context(), RollbackOptions(pace=QUICK))
+        lines = [str(step) for step in result.revert.steps]
+        told = f"{self}: after {lines} for {result.message!r} it ended {last.exit_code}: {last.message}"
+        assert last.exit_code in (0, 4), told
 
     def _typed_plan(self, _flags: dict[str, Any]) -> None:
-        plan.make(self.stage.context(), diff=True)
+        plan.make(self.context(), diff=True)
 
     def _not_reverted(self) -> None:
         for slug in self.stage.functions:
@@ -222,7 +290,7 @@ class Walk:
             assert live not in self.reverted(slug), f"{self}: {slug} is live with {live!r}, which the branch reverted"
 
     def live(self, slug: str) -> str:
-        files = self.stage.context().supabase.body(slug).files
+        files = self.context().supabase.body(slug).files
         return next(data.decode() for path, data in files.items() if path.endswith(f"{slug}/index.ts"))
 
     def reverted(self, slug: str) -> set[str]:

@@ -78,7 +78,9 @@ def test_somebody_else_s_deployment_is_named(stage: Scene) -> None:
 
     context.supabase.deploy(reader.read(context.app, "alpha", context.state).upload())
     found = status.run(stage.context())
-    assert "alpha was deployed outside Cutover" in found.message and found.functions[0].drifted and found.exit_code == 0
+    assert (
+        "alpha v2 was deployed outside Cutover" in found.message and found.functions[0].drifted and found.exit_code == 0
+    )
 
 
 def test_a_lock_is_shown_with_who_and_what_for(stage: Scene) -> None:

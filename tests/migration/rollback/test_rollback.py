@@ -454,7 +454,7 @@ def test_a_conflict_leaves_git_alone_and_the_service_restored(stage: Scene) -> N
     context = stage.context()
     context.supabase.deploy(reader.read(context.app, "alpha", context.state).upload())
     told = status.run(stage.context()).message
-    assert "not reverted yet" in told and "alpha was deployed outside Cutover" in told
+    assert "not reverted yet" in told and "alpha v4 was deployed outside Cutover" in told
 
 
 def test_dirty_function_files_are_refused_before_anything(stage: Scene) -> None:
@@ -709,13 +709,13 @@ def test_somebody_else_s_code_is_named_kept_and_not_replaced_by_a_plain_yes(stag
     stage.change(2)
     _deploy(stage.context())
     _foreign(stage, "alpha", "theirs")
-    with pytest.raises(Refused, match="version 3 of alpha was deployed outside Cutover since") as refused:
+    with pytest.raises(Refused, match="alpha v3 was deployed outside Cutover since") as refused:
         _rollback(stage.context())
     assert "--to 2" in refused.value.hint
     assert "theirs" in _live(stage)["alpha"]
     seen: list[rollback.RollbackPlan] = []
     result = _rollback(stage.context(), overwrites=True, confirm=lambda made: not seen.append(made))  # type: ignore[func-returns-value]
-    assert "Version 3 of alpha was deployed outside Cutover since" in " ".join(seen[0].notes)
+    assert "alpha v3 was deployed outside Cutover since" in " ".join(seen[0].notes)
     assert _live(stage)["alpha"] == text(1)
     kept = next(note for note in result.notes if "deployed outside Cutover" in note)
     digest = kept.rstrip(".").rpartition("/")[2]
@@ -737,7 +737,7 @@ def test_what_was_rolled_back_and_deployed_over_since_is_not_called_done(stage: 
     _deploy(stage.context())
     _rollback(stage.context())
     _foreign(stage, "beta", "theirs")
-    with pytest.raises(Refused, match="version 4 of beta was deployed outside Cutover since"):
+    with pytest.raises(Refused, match="beta v4 was deployed outside Cutover since"):
         _rollback(stage.context())
 
 
@@ -748,18 +748,36 @@ def test_code_that_was_not_cutovers_is_not_called_a_deployments_own(stage: Scene
     stage.change(2)
     bad = _deploy(stage.context(), yes=False, plan_hash=plan.make(stage.context()).hash).deployment.id
     said = rollback_plan.make(stage.context()).message
-    assert f"takes back {bad} and restores the code of {first} and version 2 of alpha, deployed outside Cutover" in said
+    assert f"takes back {bad} and restores the code of {first} and alpha v2, deployed outside Cutover" in said
     done = _rollback(stage.context())
+    assert done.exit_code == 0, done.message  # git cannot hold it, and there is nothing to finish
+    assert any("alpha v2 was deployed outside Cutover and is in no commit" in note for note in done.notes)
+    assert _next(done)[0] == "inv plan --diff"
     assert _live(stage) == {"alpha": text("theirs"), "beta": text(1)}
     told = status.run(stage.context()).message
     assert done.deployment is not None and done.deployment.id in told
-    assert f"{first} is live" in told and "except version 2 of alpha, deployed outside Cutover" in told
+    assert f"{first} is live" in told and "except alpha v2, deployed outside Cutover" in told
     again = _rollback(stage.context()).message
-    assert "git agrees" not in again and "restored version 2 of alpha, deployed outside Cutover" in again
+    assert "git agrees" not in again and "restored alpha v2, deployed outside Cutover" in again
     repos.git(stage.app, "pull", "--quiet", "--ff-only")
     stage.commit({index("alpha"): text(3), index("beta"): text(3)})
     assert _deploy(stage.context()).exit_code == 0
     assert "except" not in status.run(stage.context()).message
+
+
+def test_outside_code_restored_twice(stage: Scene) -> None:
+    """Code that no commit holds stays such code when a second rollback, or a failed gate, restores it again."""
+    _deploy(stage.context())
+    _foreign(stage, "alpha", "theirs")
+    for number in (2, 3):
+        stage.change(number)
+        options = {"yes": False, "plan_hash": plan.make(stage.context()).hash, "lift_hold": "again"}
+        _deploy(stage.context(), **options)
+        done = _rollback(stage.context())
+        assert done.exit_code == 0 and "in no commit" in " ".join(done.notes), done
+        assert _live(stage)["alpha"] == text("theirs")
+        repos.git(stage.app, "pull", "--quiet", "--ff-only")
+    assert "alpha v4, deployed outside Cutover" in status.run(stage.context()).message
 
 
 def test_where_all_of_it_was_not_cutovers_no_deployment_is_named(stage: Scene) -> None:
@@ -771,7 +789,7 @@ def test_where_all_of_it_was_not_cutovers_no_deployment_is_named(stage: Scene) -
     assert first not in rollback_plan.make(stage.context()).message
     _rollback(stage.context())
     told = status.run(stage.context()).message
-    assert told.startswith("Version 2 of alpha, version 2 of beta, deployed outside Cutover, is live again")
+    assert told.startswith("alpha v2 and beta v2, deployed outside Cutover, are live again")
 
 
 def test_base_names_the_code_from_before_the_first_deployment(tmp_path: Path, sandbox: Running) -> None:
