@@ -251,13 +251,23 @@ def status(_: Context, limit: str = "5", env: str = "prod", json: bool = False) 
 
 @verb(
     changes="note",
-    limit="number of deployments to show; 1 shows the newest in full",
+    limit="number of deployments to show",
+    show="one deployment in full, by its id",
+    source="the code of this function: as it is live, or with --show as that deployment sent it",
     note="add this note to the ledger",
     **ENV,
 )
-def history(_: Context, limit: str = "20", note: str | None = None, env: str = "prod", json: bool = False) -> None:
-    """Show the ledger of deployments."""
-    dispatch.run(verbs.history, json, env=env, limit=limit, note=note)
+def history(
+    _: Context,
+    limit: str = "20",
+    show: str = "",
+    source: str = "",
+    note: str | None = None,
+    env: str = "prod",
+    json: bool = False,
+) -> None:
+    """Show the ledger of deployments, one of them, or the code of a function as it was."""
+    dispatch.run(verbs.history, json, env=env, flags=verbs.HistoryFlags(limit, show, source, note))
 
 
 @verb("id", changes=True, id="id of the lock, as `inv status` shows it", **YES, **ENV)

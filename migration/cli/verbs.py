@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from migration.e2e.result import E2eResult
     from migration.inspect.doctor import DoctorResult
     from migration.inspect.history import HistoryResult, UnlockResult
+    from migration.inspect.source import FunctionCode
     from migration.inspect.status import StatusResult
     from migration.rehearsal.rehearse import RehearsalResult
     from migration.report.report import ReportResult
@@ -86,6 +87,15 @@ class WatchFlags(NamedTuple):
     resume: bool
     automatic: bool
     yes: bool
+
+
+class HistoryFlags(NamedTuple):
+    """The flags of `inv history`; an empty `note` is not the same as None."""
+
+    limit: str
+    show: str
+    source: str
+    note: str | None
 
 
 class RollbackFlags(NamedTuple):
@@ -374,10 +384,17 @@ def status(out: Output, env: str, limit: str) -> StatusResult:
     return phase.run(_context(out, env), limit=whole("limit", limit) or 0)
 
 
-def history(out: Output, env: str, limit: str, note: str | None) -> HistoryResult:
+def history(out: Output, env: str, flags: HistoryFlags) -> HistoryResult | FunctionCode:
     from migration.inspect import history as phase
 
-    return phase.run(_context(out, env), limit=whole("limit", limit) or 0, note=note)
+    context = _context(out, env)
+    if flags.note is not None and (flags.show or flags.source):
+        raise Refused("--note adds a note; --show and --source only read", Do("leave one of them out"))
+    if flags.source:
+        return phase.code(context, flags.source, flags.show)
+    if flags.show:
+        return phase.show(context, flags.show)
+    return phase.run(context, limit=whole("limit", flags.limit) or 0, note=flags.note)
 
 
 def unlock(out: Output, env: str, lock: str, yes: bool) -> UnlockResult:

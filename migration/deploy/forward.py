@@ -63,6 +63,33 @@ def steps(context: Context, situation: Situation) -> tuple[Step, ...]:
     return _forward(context, situation, checkout(context))
 
 
+def situation(
+    context: Context, history: History, live: Mapping[str, Function], pending: Recovery | None, busy: bool,
+    digests: Mapping[str, str] | None,
+) -> Situation:  # fmt: skip
+    """What the way forward depends on where no plan was made. `digests`: of the checked-out commit, by function; None
+    where git cannot be read. Without a deployment on record `inv plan` has to look first."""
+    known = digests or {}
+    sources = {slug: known[slug] for slug in context.config.migration.functions if slug in known}
+    moved = [slug for slug, digest in sources.items() if _moved(history, live.get(slug), slug, digest)]
+    return Situation(history, live, pending, busy, sources, moved if history.deployments else ())
+
+
+def checked_out(context: Context, slugs: Sequence[str]) -> Mapping[str, str] | None:
+    """Digest by function of the checked-out commit; None where git cannot be read."""
+    try:
+        found = reader.reader(context).at(context.repository.head(), slugs)
+    except CutoverError:
+        return None
+    return {slug: one.digest for slug, one in found.items()}
+
+
+def _moved(history: History, live: Function | None, slug: str, digest: str) -> bool:
+    left = history.left(slug)
+    version = live.version if live else None
+    return left is None or left.version != version or left.source_digest != digest
+
+
 def git_half(history: History) -> tuple[Step, ...]:
     """What makes git agree with a restore; empty where it agrees, or never can."""
     newest = history.newest

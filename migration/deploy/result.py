@@ -11,6 +11,8 @@ from migration.base import interrupts
 from migration.base.command import AGAIN, Command, Step, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted
+from migration.deploy import forward, recovery
+from migration.deploy.forward import Situation
 from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
 from migration.deploy.recovery import Recovery
@@ -166,10 +168,43 @@ class OutcomeWriter:
             tuple({**step.record(), "ok": True} for step in self.steps),
             {**gate.details, "verdict": gate.verdict, "why": gate.why} if gate else {},
             outcome.message,
-            _next(outcome),
+            self._next(outcome),
             outcome.code,
             tuple(one.note for one in self.settled),
         )
+
+    def _next(self, outcome: Outcome) -> tuple[Step, ...]:
+        """What removes the cause, then the commands that go on; where a person must look first, that alone."""
+        first = tuple(step for step in outcome.steps if step != AGAIN)
+        if first and isinstance(first[0], Command) and first[0].verb == "status":
+            return first
+        return tuple(dict.fromkeys((*first, *self._following(outcome))))
+
+    def _following(self, outcome: Outcome) -> tuple[Step, ...]:
+        """The way forward from what is on record and live now; where that cannot be read, by the outcome alone."""
+        if outcome.outcome == "unproven":
+            return inv("checks"), inv("rollback")
+        by_outcome: dict[str, tuple[Step, ...]] = {
+            "abandoned": (inv("deploy"),),
+            "unfinished": (inv("deploy"), inv("rollback")),
+            "restored": (inv("rollback"),),
+        }
+        if outcome.outcome not in by_outcome or not outcome.seen:
+            return by_outcome.get(outcome.outcome, ())
+        try:
+            return self._ways()
+        except CutoverError:
+            return by_outcome[outcome.outcome]
+
+    def _ways(self) -> tuple[Step, ...]:
+        context = self.context
+        live, history = {one.slug: one for one in context.supabase.functions()}, context.ledger.history(fresh=False)
+        sources = {item.slug: item.source.digest for item in self.plan.functions if item.source.files}
+        changes = [item.slug for item in self.plan.changes]
+        pending = recovery.look(context, history, live)
+        return forward.steps(
+            context, Situation(history, live, pending, False, sources, changes, None, self.plan.only)
+        )  # fmt: skip
 
     def failed(self, released: ReleaseResult, live: Mapping[str, int]) -> DeployResult:
         """Not everything went live, and the release has restored what it could. `live`: versions that an interrupted
@@ -260,17 +295,3 @@ class OutcomeWriter:
             outcome.restored,
             outcome.hold,
         )
-
-
-def _next(outcome: Outcome) -> tuple[Step, ...]:
-    """What removes the cause, then the commands that go on; where a person must look first, that alone."""
-    first = tuple(step for step in outcome.steps if step != AGAIN)
-    if first and isinstance(first[0], Command) and first[0].verb == "status":
-        return first
-    following: dict[str, tuple[Step, ...]] = {
-        "abandoned": (inv("deploy"),),
-        "unfinished": (inv("deploy"), inv("rollback")),
-        "restored": (inv("rollback"),),
-        "unproven": (inv("checks"), inv("rollback")),
-    }
-    return tuple(dict.fromkeys((*first, *following.get(outcome.outcome, ()))))

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Step, inv
-from migration.base.errors import Refused
-from migration.inspect import watching
+from migration.base.errors import CutoverError, Refused
+from migration.base.parallel import every
+from migration.deploy import forward, recovery
+from migration.inspect import source, watching
+from migration.inspect.source import FunctionCode
 from migration.ledger.deployments import Deployment, History, Record
 
 if TYPE_CHECKING:
+    from migration.clients.supabase_types import Function
     from migration.context import Context
 
 
 @dataclass(frozen=True)
 class HistoryResult:
-    """Deployments and notes, newest first; `records` holds all records of the newest where the limit is 1."""
+    """Deployments and notes, newest first, and what to type next. With `whole`, the one deployment in full: `records`
+    holds all that the ledger has of it."""
 
     deployments: tuple[dict[str, Any], ...]
     notes: tuple[Record, ...]
     message: str = ""
     records: tuple[Record, ...] = ()
+    next: tuple[Step, ...] = ()
+    whole: bool = False
     exit_code: int = 0
 
 
@@ -43,14 +51,78 @@ def run(context: Context, limit: int = 20, note: str | None = None) -> HistoryRe
         _add(context, note)
     else:
         context.ledger.glance()
-    history = context.ledger.history()
-    newest = list(islice(reversed(history.deployments), max(limit, 0)))
-    rows = tuple(row(history, one) for one in newest)
+    live, history = _read(context)
+    rows = tuple(row(history, one) for one in islice(reversed(history.deployments), max(limit, 0)))
     notes = [record for record in reversed(history.records) if record["record"] in ("note", "lift", "unlock")]
-    whole = [one for one in history.records if one.get("deployment") == newest[0].id] if limit == 1 and newest else []
+    ways = _ways(context, history, live) if live is not None else ()
     return HistoryResult(
-        rows, tuple(_note(one) for one in notes[: max(limit, 0)]), _message(context, history), tuple(whole)
+        rows, tuple(_note(one) for one in notes[: max(limit, 0)]), _message(context, history), next=ways
     )
+
+
+def show(context: Context, name: str) -> HistoryResult:
+    """One deployment in full, by its id or the beginning of it, and the notes about it."""
+    context.ledger.glance()
+    history = context.ledger.history()
+    one = find(history, name)
+    records = tuple(record for record in history.records if record.get("deployment") == one.id)
+    about = [record for record in history.records if record["record"] in ("note", "lift") and _about(record, one)]
+    ways = tuple(inv("history", source=slug, show=one.id) for slug in one.slugs)
+    notes = tuple(_note(each) for each in about)
+    return HistoryResult((row(history, one),), notes, _message(context, history), records, ways, whole=True)
+
+
+def code(context: Context, slug: str, name: str = "") -> FunctionCode:
+    """The code of a function as it was at a deployment, or is now without one."""
+    context.ledger.glance()
+    history = context.ledger.history()
+    if not history.deployments:
+        raise Refused(_message(context, history), inv("plan"))
+    return source.run(context, history, slug, find(history, name) if name else None)
+
+
+def find(history: History, name: str) -> Deployment:
+    """The deployment with this id, or the only one whose id begins so. Refused otherwise."""
+    exact = history.find(name)
+    found = [exact] if exact else [one for one in history.deployments if one.id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(one.id for one in found[-3:])
+        raise Refused(f"{name} is the beginning of {len(found)} deployments ({names}): give more of the id.",
+                      inv("history"))  # fmt: skip
+    raise Refused(f"The ledger has no deployment {name}.", inv("history"))
+
+
+def _about(record: Record, one: Deployment) -> bool:
+    return one.id in (record.get("hold"), record.get("deployment")) or one.id in str(record.get("text") or "")
+
+
+def _read(context: Context) -> tuple[Mapping[str, Function] | None, History]:
+    """What is live, None where the platform does not say, and the ledger; both at once."""
+    tasks: list[Callable[[], Any]] = [lambda: _live(context), context.ledger.history]
+    live, history = every(tasks, lambda task: task())
+    return live, history
+
+
+def _live(context: Context) -> Mapping[str, Function] | None:
+    if not context.environment.project_ref:
+        return None
+    with contextlib.suppress(CutoverError):  # the ledger is worth reading without it
+        return {function.slug: function for function in context.supabase.functions()}
+    return None
+
+
+def _ways(context: Context, history: History, live: Mapping[str, Function]) -> tuple[Step, ...]:
+    """What to type next, as every verb prints it."""
+    try:
+        pending = recovery.look(context, history, live)
+        holder = context.lock.holder(fresh=False) if context.ledger.offline is None else None
+        busy = pending is not None and holder is not None and not holder.stale
+        digests = forward.checked_out(context, context.config.migration.functions)
+        return forward.steps(context, forward.situation(context, history, live, pending, busy, digests))
+    except CutoverError:
+        return ()
 
 
 def row(history: History, one: Deployment) -> dict[str, Any]:

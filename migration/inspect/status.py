@@ -9,15 +9,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Step, inv
-from migration.base.errors import CutoverError, ServiceFailed
+from migration.base.errors import ServiceFailed
 from migration.base.numbers import count
 from migration.base.parallel import every
 from migration.deploy import drift, forward, recovery
-from migration.deploy.forward import Situation
 from migration.deploy.recovery import Recovery
 from migration.inspect import watching
 from migration.ledger.deployments import UNDONE, Deployment, History, agrees, closed, lacking
-from migration.source import reader
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -83,11 +81,12 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     holder = context.lock.holder(fresh=False) if context.ledger.offline is None else None
     pending = recovery.look(context, history, live)
     slugs = list(dict.fromkeys([*context.config.migration.functions, *_known(history)]))
-    digests = _git(context, slugs)
+    digests = forward.checked_out(context, slugs)
     rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
     stopped = pending if pending and (holder is None or holder.stale) else None
     message, following = _words(context, history, pending, stopped, rows)
-    situation = _situation(context, (history, live), pending, stopped is None and pending is not None, rows, digests)
+    busy = stopped is None and pending is not None
+    situation = forward.situation(context, history, live, pending, busy, digests)
     following = forward.steps(context, situation) or following
     return StatusResult(
         context.environment.name, rows, holder.facts() if holder and not holder.stale else None,
@@ -109,15 +108,6 @@ def _ledger_only(context: Context, error: ServiceFailed) -> ServiceFailed:
 
 def _known(history: History) -> list[str]:
     return list(history.slugs)
-
-
-def _git(context: Context, slugs: Sequence[str]) -> Mapping[str, str] | None:
-    """Digest by function of the checked-out commit; None where git cannot be read."""
-    try:
-        found = reader.reader(context).at(context.repository.head(), slugs)
-    except CutoverError:
-        return None
-    return {slug: one.digest for slug, one in found.items()}
 
 
 def _row(history: History, slug: str, live: Function | None, digests: Mapping[str, str] | None) -> Row:
@@ -174,17 +164,6 @@ def _outside(drifted: Sequence[Row]) -> Iterator[str]:
     for row in drifted:
         if row.version is None:
             yield f"{row.slug} was deleted outside Cutover."
-
-
-def _situation(
-    context: Context, now: tuple[History, Mapping[str, Function]], pending: Recovery | None, busy: bool,
-    rows: Sequence[Row], digests: Mapping[str, str] | None,
-) -> Situation:  # fmt: skip
-    """What the way forward depends on, of the functions that a deploy carries."""
-    carried = [row for row in rows if row.slug in context.config.migration.functions]
-    sources = {row.slug: digests[row.slug] for row in carried if digests and row.slug in digests}
-    changes = [row.slug for row in carried if row.slug in sources and (row.drifted or row.git != "same")]
-    return Situation(*now, pending, busy, sources, changes if now[0].deployments else [])
 
 
 def _waits(newest: Deployment) -> str:

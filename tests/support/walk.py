@@ -26,10 +26,11 @@ from migration.context import Context
 from migration.deploy import deploy, plan, typecheck
 from migration.deploy.deploy import DeployOptions
 from migration.deploy.plan import Plan
+from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.git.process import Done
 from migration.git.repository import Repository
-from migration.inspect import status
+from migration.inspect import history, status
 from migration.rollback import rollback
 from migration.rollback.result import RollbackResult
 from migration.rollback.rollback import RollbackOptions
@@ -103,6 +104,7 @@ class Walk:
         self._first = stage.context()
         self._answers: dict[tuple[str, ...], Done] = {}
         self._still: dict[tuple[str, ...], Done] | None = None
+        self.ended: list[str] = []  # what the last deploy printed as next, where it did not succeed
         self._printed: tuple[Plan, list[Step | str]] | None = None  # since the last step
         patch.setattr(typecheck, "TypeCheck", Unchecked)
         patch.setattr(failpoint, "_act", _die)
@@ -161,12 +163,17 @@ class Walk:
         return {index(slug): text(self.version) for slug in slugs}
 
     def _deploy(self) -> None:
-        deploy.run(self.context(), DeployOptions(yes=True, gate=False, pace=QUICK))
+        self._shown(deploy.run(self.context(), DeployOptions(yes=True, gate=False, pace=QUICK)))
 
     def _gate(self) -> None:
         """A deploy whose gate fails."""
         self.patch.setattr(gate, "run", lambda *_, **__: GateResult("fail", "it answers 500", False, {}))
-        deploy.run(self.context(), DeployOptions(yes=True, pace=QUICK))
+        self._shown(deploy.run(self.context(), DeployOptions(yes=True, pace=QUICK)))
+
+    def _shown(self, done: DeployResult) -> None:
+        """What a deploy that did not succeed prints itself."""
+        if done.exit_code and done.deployment.outcome != "unproven":
+            self.ended = [str(step) for step in done.next]
 
     def _rollback(self) -> None:
         rollback.run(self.context(), RollbackOptions(pace=QUICK))
@@ -210,6 +217,10 @@ class Walk:
         ways = [str(step) for step in made.next]
         short = [way.partition(" --plan")[0] for way in ways]
         said = [str(step) for step in shown.next]
+        listed = [str(step) for step in history.run(self.context()).next]
+        assert not set(listed) - set(short), f"{self}: plan says {ways}, history {listed}"
+        assert not set(self.ended) - set(short), f"{self}: plan says {ways}, the deploy itself {self.ended}"
+        self.ended = []
         known = said in (["inv checks"], ["inv plan"]) or not set(said) - set(short)
         assert known, f"{self}: plan says {ways}, status {said}"
         return made, list(made.next)

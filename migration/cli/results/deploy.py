@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from migration.base.command import inv
 from migration.base.durations import show
@@ -180,27 +181,85 @@ def status(data: Data, canvas: Canvas) -> None:
 
 
 def history(data: Data, canvas: Canvas) -> None:
-    rows = [
-        [row["id"], when(row.get("at")), row.get("who", ""), row["kind"], _ended(row),
-         short(row.get("revision")), ", ".join(change["slug"] for change in row["functions"]), _watched(row)]
-        for row in data["deployments"]
-    ]  # fmt: skip
-    canvas.table(rows, "deployment", "when (UTC)", "who", "kind", "outcome", "revision", "functions", "watch")
+    if "files" in data:
+        _code(data, canvas)
+        return
+    if data.get("whole"):
+        _in_full(data["deployments"][0], canvas)
+    else:
+        rows = [
+            [row["id"], when(row.get("at")), row.get("who", ""), row["kind"], _ended(row),
+             short(row.get("revision")), ", ".join(change["slug"] for change in row["functions"]), _watched(row)]
+            for row in data["deployments"]
+        ]  # fmt: skip
+        canvas.table(rows, "deployment", "when (UTC)", "who", "kind", "outcome", "revision", "functions", "watch")
     for note in data.get("notes") or ():
         canvas.say(f"{when(note.get('at'))} {note.get('who')}: {note.get('text')}")
-    for record in data.get("records") or ():
-        _record(record, canvas)
     if data.get("message"):
         canvas.say(data["message"])
+    canvas.then(data)
 
 
-def _record(record: Data, canvas: Canvas) -> None:
-    """One record as it stands in the ledger, every field of it."""
-    import yaml
+def _in_full(row: Data, canvas: Canvas) -> None:
+    """One deployment: who, when and from where; each function before and after; its steps; how it ended."""
+    canvas.say(f"{'Rollback' if row['kind'] == 'rollback' else 'Deployment'} {row['id']}: {_ended(row)}", "bold")
+    ended = f", ended {_second(row['ended'])}" if row.get("ended") else ""
+    canvas.say(f"Began {_second(row.get('at'))}{ended}, by {_by(row)}.")
+    base = f", base {short(row['base_revision'])}" if row.get("base_revision") else ""
+    only = "; not all functions (--only)" if row.get("partial") else ""
+    canvas.say(f"Revision {short(row.get('revision')) or 'unknown'}{base}{only}.")
+    rows = [[one["slug"], one["action"], _side(one["before"]), _after(one)] for one in row["functions"]]
+    canvas.table(rows, "function", "action", "before", "after")
+    steps = [[str(step.get("name", "")), _took(step.get("seconds")), str(step.get("detail") or "")]
+             for step in row.get("steps") or ()]  # fmt: skip
+    canvas.table(steps, "step", "took", "")
+    for text in _ends(row):
+        canvas.say(text)
 
-    canvas.say(f"{record['record']} of {when(record.get('at'))} by {record.get('who')}", "bold")
-    rest = {key: value for key, value in record.items() if key not in ("record", "who")}
-    canvas.say(yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=110).rstrip())
+
+def _took(seconds: object) -> str:
+    return show(seconds) if isinstance(seconds, int | float) else ""
+
+
+def _ends(row: Data) -> Iterator[str]:
+    if row.get("message"):
+        yield row["message"]
+    gate, revert = row.get("gate") or {}, row.get("revert") or {}
+    why = str(gate.get("why") or "")
+    if gate.get("verdict"):
+        yield f"Gate: {gate['verdict']}{f': {why}' if why and why not in row['message'] else ''}."
+    if row.get("new_code_seconds"):
+        yield f"The new code was live for {show(row['new_code_seconds'])}."
+    if revert.get("commit"):
+        where = f"pushed to {revert.get('branch')}" if revert.get("pushed") else f"on {revert.get('branch')}"
+        yield f"Revert {short(revert['commit'])}, {where}."
+    if row.get("undone_by"):
+        yield f"Rolled back by {row['undone_by']}."
+
+
+def _second(text: str | None) -> str:
+    """An ISO time to the second, in UTC."""
+    return f"{(text or '')[:19].replace('T', ' ')}Z" if text else "unknown"
+
+
+def _by(row: Data) -> str:
+    """Who, and on which machine or in which CI job, as far as the record says."""
+    where = ", ".join(str(value) for value in (row.get("where") or {}).values() if value)
+    return f"{row.get('who') or 'unknown'}{f' ({where})' if where else ''}"
+
+
+def _after(row: Data) -> str:
+    return "not recorded" if row.get("after") is None else _side(row["after"])
+
+
+def _code(data: Data, canvas: Canvas) -> None:
+    """The files of a function, each under its path."""
+    canvas.say(data["message"], "bold")
+    for path, text in data["files"].items():
+        canvas.say(f"--- {path}", "bold")
+        canvas.say(text.rstrip("\n"))
+    for path in data["binary"]:
+        canvas.say(f"--- {path}: not text (--json has it in base64)", "bold")
 
 
 def _ended(row: Data) -> str:

@@ -14,13 +14,16 @@ from rich.console import Console
 from migration.base.errors import Refused
 from migration.cli.results.draw import draw
 from migration.cli.sink import one_line
+from migration.clients.supabase_types import Upload
 from migration.context import Context
-from migration.deploy import deploy
+from migration.deploy import deploy, plan
 from migration.deploy.staging import Pace
 from migration.inspect import history, status
+from migration.inspect.source import FunctionCode
 from migration.rehearsal.server import Running
+from migration.rollback import rollback
 from tests.support import crash, repos, scene
-from tests.support.scene import Scene
+from tests.support.scene import Scene, index, text
 
 QUICK = Pace(upload=2.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 
@@ -109,16 +112,89 @@ def test_history_lists_deployments_and_notes_newest_first(stage: Scene) -> None:
     assert found.deployments[0]["live"] and not found.deployments[1]["live"]
     assert found.notes[0]["text"] == "a note for all"
     alone = history.run(stage.context(), limit=1)
-    assert [record["record"] for record in alone.records] == ["intent", "staged", "outcome"]
-    assert second.deployment.id in one_line(alone)
+    assert [row["id"] for row in alone.deployments] == [second.deployment.id] and not alone.records
+    shown = _drawn(alone)
+    assert second.deployment.id in shown and "source_digest" not in shown  # a table like the rest
+
+
+def _drawn(found: object) -> str:
     console = Console(width=120, record=True, file=io.StringIO())
-    draw("history", json.loads(one_line(alone)), console)
-    shown = console.export_text()
-    assert "intent of" in shown and "outcome of" in shown and f"source_digest: {_wanted(alone)}" in shown
+    draw("history", json.loads(one_line(found)), console)
+    return console.export_text()
 
 
-def _wanted(found: history.HistoryResult) -> str:
-    return str(found.records[0]["functions"][0]["wanted"]["source_digest"])
+def test_one_deployment_in_full(stage: Scene) -> None:
+    """`--show ID` reads as text for people; all records are in the JSON."""
+    first = _deploy(stage.context()).deployment
+    stage.change(2)
+    second = _deploy(stage.context()).deployment
+    history.run(stage.context(), note=f"{first.id} went well")
+    found = history.show(stage.context(), first.id)
+    assert [record["record"] for record in found.records] == ["intent", "staged", "outcome"]
+    shown = _drawn(found)
+    assert f"Deployment {first.id}: ungated" in shown and second.id not in shown
+    assert "alpha     create  absent  v1" in shown and "went well" in shown and "snapshot" in shown
+    assert f"inv history --source alpha --show {first.id}" in shown
+    assert history.show(stage.context(), second.id[:-1]).deployments[0]["id"] == second.id
+    for name, words in (("2", "is the beginning of 2 deployments"), ("x", "The ledger has no deployment x")):
+        with pytest.raises(Refused, match=words):
+            history.show(stage.context(), name)
+
+
+def test_code_as_it_was(stage: Scene) -> None:
+    """Of every deployment, from git; after a rollback what it restored; where it is not kept, the reason."""
+    with pytest.raises(Refused, match="ledger is empty"):
+        history.code(stage.context(), "alpha")
+    first = _deploy(stage.context()).deployment.id
+    stage.change(2, "alpha")
+    second = _deploy(stage.context()).deployment.id
+
+    def code(slug: str, name: str = "") -> FunctionCode:
+        return history.code(stage.context(), slug, name)
+
+    assert code("alpha").files == {index("alpha"): text(2)} and code("alpha").version == 2
+    assert code("alpha", first).files == {index("alpha"): text(1)}
+    assert (
+        code("beta", second).files == {index("beta"): text(1)} and "did not change it" in code("beta", second).message
+    )
+    back = rollback.run(stage.context()).deployment
+    assert back is not None
+    for name in ("", back.id):
+        assert code("alpha", name).files == {index("alpha"): text(1)} and code("alpha", name).version == 3
+    assert code("alpha", second).files == {index("alpha"): text(2)}  # what it sent
+    shown = _drawn(code("alpha"))
+    assert f"--- {index('alpha')}" in shown and text(1).strip() in shown and f"rollback {back.id} restored it" in shown
+    with pytest.raises(Refused, match=r"left gamma live\. Functions in the ledger: alpha, beta"):
+        code("gamma")
+
+
+def test_code_from_a_snapshot(stage: Scene) -> None:
+    """What no commit holds comes from the snapshot; what neither holds any more is named."""
+    first = _deploy(stage.context()).deployment.id
+    about = {"entrypoint_path": index("alpha"), "import_map_path": "", "static_patterns": [], "name": "alpha"}
+    files = [(index("alpha"), text("theirs").encode())]
+    stage.context().supabase.deploy(Upload("alpha", about, files))
+    stage.change(2)
+    made = plan.make(stage.context())
+    second = deploy.run(stage.context(), deploy.DeployOptions(plan_hash=made.hash, gate=False)).deployment.id
+    rollback.run(stage.context())
+    found = history.code(stage.context(), "alpha")
+    assert found.files == {index("alpha"): text("theirs")} and found.kept == "snapshot"
+    for ref in repos.git(stage.folder / "remote.git", "for-each-ref", "--format=%(refname)", "refs").split():
+        if "/snapshots/" in ref:
+            repos.git(stage.folder / "remote.git", "update-ref", "-d", ref)
+    with pytest.raises(Refused, match=r"is not kept: The snapshot .* is neither in git nor in"):
+        history.code(stage.context(), "alpha")
+    assert history.code(stage.context(), "alpha", second).files == {index("alpha"): text(2)}
+    assert history.code(stage.context(), "alpha", first).files == {index("alpha"): text(1)}
+
+
+def test_history_says_what_is_next(stage: Scene) -> None:
+    """The same way forward as `plan` and `status`; without the platform the ledger alone."""
+    _deploy(stage.context())
+    assert history.run(stage.context()).next == ()
+    stage.change(2)
+    assert texts(history.run(stage.context()).next) == texts(status.run(stage.context()).next) == ["inv deploy"]
 
 
 @pytest.mark.parametrize(
