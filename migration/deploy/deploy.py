@@ -272,7 +272,7 @@ class DeployRun:
             from migration.verify import gate, measure
 
             measure.keep_baseline(self.context, self.recording.history, self.plan.live, self.plan.base_revision)
-            self.passing = gate.untouched(self.context)
+            self.passing = gate.untouched(self.context, [item.slug for item in self.plan.changes])
         slugs = [item.slug for item in self.plan.changes]
         previous = {slug: one.spec(None) for slug, one in snapshots.items() if one.source is not None}
         previous |= {slug: FunctionSpec(slug, None, None) for slug in slugs if slug not in snapshots}

@@ -252,6 +252,8 @@ def _hold(
     digests = {slug: sources[slug] for slug in changes if slug in sources}
     if not digests:
         return None
+    if not set(digests) & set(context.config.migration.functions):
+        revision = ""  # as plan does
     own = reader.reader(context)
     return hold.check(context.repository, situation.history, revision, digests, context.remote, own)
 

@@ -64,8 +64,8 @@ def check(
 ) -> Hold | None:  # fmt: skip
     """The newest hold on a revision or on a source (slug to digest), or None.
 
-    Without `reader` only the recorded revert counts. A shallow clone is deepened if that is
-    needed to tell; Refused when that fails.
+    An empty `revision` leaves only the sources. Without `reader` only the recorded revert counts. A shallow clone is
+    deepened if that is needed to tell; Refused when that fails.
     """
     for record in reversed(history.holds):
         why = _source(record, digests) or _revision(repository, record, revision, remote, reader)
@@ -107,7 +107,7 @@ def _source(record: Record, digests: Mapping[str, str]) -> str:
 
 def _revision(repository: Repository, record: Record, revision: str, remote: str, reader: Reader | None) -> str:
     tip, base = str(record.get("tip") or ""), str(record.get("base") or "")
-    if not tip or tip == base or (base and repository.is_ancestor(tip, base)):
+    if not revision or not tip or tip == base or (base and repository.is_ancestor(tip, base)):
         return ""  # no commit was taken back, only a source
     _have(repository, tip, remote)
     if not repository.is_ancestor(tip, revision):

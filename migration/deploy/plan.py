@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Command, Do, Step, inv, sh
-from migration.base.errors import Refused
+from migration.base.errors import CutoverError, Refused
 from migration.base.parallel import begin
 from migration.clients.supabase_types import Function, SecretDigest, same
 from migration.deploy import forward, hold, recovery, snapshot, sql
@@ -110,7 +111,8 @@ class PlanItem:
 class Plan:
     """What a deploy made now would do. `hash` is SHA-256 in hex, the same as long as nothing of it has moved.
 
-    `pending`: the deployment without an outcome, if there is one; `busy`: someone holds the lock.
+    `pending`: the deployment without an outcome, if there is one; `busy`: someone holds the lock. `origin`: the
+    revision before the migration, with which the functions that it must leave alone are compared.
     """
 
     environment: str
@@ -130,6 +132,7 @@ class Plan:
     pending: Recovery | None = field(default=None, repr=False)
     busy: bool = False
     sql: tuple[SqlFile, ...] = ()
+    origin: str = ""
     ways: Callable[[], tuple[Step, ...]] = field(default=tuple, repr=False, compare=False)
 
     @property
@@ -192,7 +195,9 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     now = _read(context, slugs, locked)
     sources = reader.whole(_present(context, now))
     base = _base(context, now.history, _fresh(sources, now.history))
+    origin = _origin(context, now.history, base)
     past = begin([lambda: _past(context, base, [*slugs, *watched])])
+    before = past if origin == base else begin([lambda: _past(context, origin, watched)])
     database = begin([lambda: _sql(context, base, now.head, locked)])
     pending = recovery.look(context, now.history, now.live)
     judged = {item.slug: item for item in _items(context, list(sources.values()), now, past, diff, pending)}
@@ -208,7 +213,8 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         base_revision=base,
         partial=bool(set(context.config.migration.functions) - set(slugs)) and bool(only),
         functions=tuple(items),
-        unchanged=tuple(differences.unchanged(context, watched, known, base)),
+        unchanged=tuple(differences.unchanged(context, watched, before()[0], origin)),
+        origin=origin,
         secrets=tuple(_secrets(context, now.secrets)),
         hold=_hold(context, now.history, now.head, [item for item in items if item.changes]),
         lock=holder.facts() if holder else None,
@@ -253,12 +259,19 @@ def _sql(context: Context, base: str, head: str, locked: bool) -> tuple[list[Sql
 
 
 def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The functions to look at, and what was left out. Refused for a name that the migration does not carry."""
-    known = context.config.migration.functions
+    """The functions to look at, and what was left out. One that the migration leaves alone is deployed by its name and
+    by itself, which restores it. Refused for a name that the config does not know."""
+    carried, alone = context.config.migration.functions, context.config.migration.unchanged
+    known = [*carried, *alone]
     strangers = [slug for slug in only if slug not in known]
     if strangers:
-        raise Refused(f"{strangers[0]} is not one of migration.functions ({', '.join(known)}).", inv("plan"))
-    wanted = [slug for slug in known if not only or slug in only]
+        names = "migration.functions or migration.unchanged"
+        raise Refused(f"{strangers[0]} is not one of {names} ({', '.join(known)}).", inv("plan"))
+    untouched = [slug for slug in alone if slug in only]
+    if untouched and len(set(only)) > 1:
+        text = f"{untouched[0]} is in migration.unchanged: it is deployed alone, to restore it."
+        raise Refused(text, inv("plan", only=untouched[0]))
+    wanted = untouched or [slug for slug in carried if not only or slug in only]
     enabled = [slug for slug, settings in reader.reader(context).settings(wanted).items() if settings.enabled]
     skipped = [
         f"{slug} is not deployed: supabase/config.toml says enabled = false." for slug in wanted if slug not in enabled
@@ -303,6 +316,18 @@ def _fresh(sources: Mapping[str, Source], history: History) -> list[str]:
     """The functions whose source is not what was last left live."""
     left = {slug: history.left(slug) for slug in sources}
     return [slug for slug, found in sources.items() if not (one := left[slug]) or one.source_digest != found.digest]
+
+
+def _origin(context: Context, history: History, base: str) -> str:
+    """The revision before the migration, however many deployments followed: app.base, else what the first deployment
+    was based on."""
+    named = context.config.app.base
+    if named:
+        with contextlib.suppress(CutoverError):
+            reader.reader(context).bring(named)
+        return context.repository.revision(named) or base
+    first = next((one for one in history.deployments if one.kind == "deploy"), None)
+    return (first.base_revision if first else "") or base
 
 
 def _past(context: Context, base: str, slugs: list[str]) -> dict[str, Source] | None:
@@ -442,6 +467,8 @@ def _hold(context: Context, history: History, head: str, changing: Sequence[Plan
     digests = {item.slug: item.source.digest for item in changing}
     if not digests:
         return None
+    if not set(digests) & set(context.config.migration.functions):
+        head = ""  # its own source may be on hold, the revision is the migration's
     found = hold.check(context.repository, history, head, digests, context.remote, reader.reader(context))
     return found.as_json() if found else None
 

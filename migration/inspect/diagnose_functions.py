@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from migration.base.command import Chain, Do, Shell, Step, Steps, chain, inv, sh, steps
+from migration.base.command import Command, Do, Shell, Step, Steps, chain, inv, sh, steps
 from migration.base.errors import CutoverError
 from migration.base.finding import Finding
 from migration.clients.supabase_types import Function
+from migration.deploy import drift
+from migration.deploy import plan as plans
 from migration.deploy.plan import PlanItem
 from migration.inspect.examination import Examination
-from migration.source import differences, reader, snapshots
+from migration.source import differences, reader, scope, snapshots
 from migration.source.differences import BaseComparison
 from migration.source.source import Source
 
@@ -28,14 +30,14 @@ def find(exam: Examination) -> Iterator[Finding]:
     yield from _changed(exam)
 
 
-def _deploy(exam: Examination, slug: str) -> Step:
-    """Our verb for a migrated function, the platform's own CLI for one that the migration leaves alone."""
-    return inv("deploy") if slug in exam.context.config.migration.functions else _supabase(exam, slug)
-
-
-def _supabase(exam: Examination, slug: str) -> Shell:
-    ref, app = exam.context.supabase.ref, str(exam.context.app)
-    return sh("supabase", "functions", "deploy", slug, "--use-api", f"--remote={ref}", "--workdir", app)
+def _deploy(exam: Examination, slug: str) -> Command:
+    """A function that the migration leaves alone is deployed by itself; over a version that was deployed outside
+    Cutover that takes the plan's hash, which `plan` prints."""
+    if slug in exam.context.config.migration.functions:
+        return inv("deploy")
+    live = exam.functions.get(slug)
+    drifted = live is not None and drift.foreign(exam.context.ledger.history(fresh=False), live)
+    return inv("plan", only=slug, diff=True) if drifted else inv("deploy", only=slug)
 
 
 def _git(exam: Examination, *words: str) -> Shell:
@@ -90,7 +92,7 @@ def _doors(exam: Examination) -> Iterator[Finding]:
 
 def _changed(exam: Examination) -> Iterator[Finding]:
     """Functions that the migration must leave alone: in git, and as deployed, against the base revision."""
-    base, slugs = exam.plan.base_revision, exam.context.config.migration.unchanged
+    base, slugs = exam.plan.origin, exam.context.config.migration.unchanged
     repository = exam.context.repository
     if not base or repository.revision(base) is None:
         return
@@ -105,10 +107,10 @@ def _changed(exam: Examination) -> Iterator[Finding]:
 
 
 def _in_git(exam: Examination, unchanged: BaseComparison, base: str, past: Source) -> Finding:
-    slug, files = unchanged.slug, unchanged.files
+    slug = unchanged.slug
     now = reader.reader(exam.context).working([slug])[slug]
-    changed, added = sorted(set(files) & set(past.tracked)), sorted(set(now.tracked) - set(past.tracked))
-    where = f"against {base[:12]}: {', '.join(files) or 'its settings'}"
+    changed, added = _moved(unchanged, now, past)
+    where = f"against {base[:12]}: {', '.join(unchanged.files) or 'its settings'}"
     problem = f"{slug} must not change, and differs from the base revision in git"
     fix = steps(*_restore(exam, slug, base, changed, added))
     return Finding("unchanged", problem, _with_diff(where, differences.text(now, past)), fix, "warning", slug)
@@ -121,22 +123,34 @@ def _restore(exam: Examination, slug: str, base: str, changed: Sequence[str], ad
     if not parts:
         shows = _git(exam, "show", f"{base[:12]}:./supabase/config.toml")
         edit = Do("write its settings in supabase/config.toml as they were, commit and push:")
-        return shows, edit, _supabase(exam, slug)
+        return shows, edit, _deploy(exam, slug)
     commit = _git(exam, "commit", "-m", f"Restore {slug}", "--", *changed, *added)
-    return (Chain((*parts, commit, _git(exam, "push"), _supabase(exam, slug))),)
+    return (chain(*parts, commit, *_push(exam), _deploy(exam, slug)),)
+
+
+def _push(exam: Examination) -> list[Shell]:
+    context = exam.context
+    remote = scope.remote(context)
+    return [context.repository.typed("push", remote, f"HEAD:{context.config.app.branch}")] if remote else []
 
 
 def _deployed(exam: Examination, live: Function, past: Source, base: str) -> Iterator[Finding]:
     body = snapshots.from_body(snapshots.download(exam.context, live), live)
     if snapshots.same_files(past, body):
         return
-    now = reader.reader(exam.context).working([live.slug])[live.slug]
-    fix: Step = _supabase(exam, live.slug)
-    if now.digest != past.digest:
-        fix = chain(_git(exam, "checkout", base[:12], "--", *sorted(past.tracked)), _supabase(exam, live.slug))
+    measured = next((one for one in exam.plan.unchanged if one.slug == live.slug), None)
+    fix = plans.make(exam.context, only=[live.slug]).next or (_deploy(exam, live.slug),)
+    if measured is not None and measured.changed:
+        now = reader.reader(exam.context).working([live.slug])[live.slug]
+        fix = _restore(exam, live.slug, base, *_moved(measured, now, past))
     evidence = _with_diff(f"v{live.version} against {base[:12]}", differences.text(past, body))
     problem = f"{live.slug} must not change, and other code of it is deployed"
-    yield Finding("unchanged_live", problem, evidence, steps(fix), subject=live.slug)
+    yield Finding("unchanged_live", problem, evidence, steps(*fix), subject=live.slug)
+
+
+def _moved(measured: BaseComparison, now: Source, past: Source) -> tuple[list[str], list[str]]:
+    """The files that git has otherwise, and those that were not there."""
+    return sorted(set(measured.files) & set(past.tracked)), sorted(set(now.tracked) - set(past.tracked))
 
 
 def _with_diff(why: str, diff: str) -> str:

@@ -6,7 +6,7 @@ Logs are kept for days, a migration may take weeks, so the first deployment meas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -36,9 +36,13 @@ class BaselineFigures:
     artifacts: Artifacts | Missing
 
 
-def base_code(history: History, base: str) -> BaseCode | None:
-    """Where the ledger knows it: as a deployment of that revision, else as what the first deployment replaced."""
-    stayed = [one for one in history.deployments if one.stayed and one.kind == "deploy"]
+def base_code(history: History, base: str, functions: Sequence[str]) -> BaseCode | None:
+    """Where the ledger knows it: as a deployment of that revision, else as what the first deployment replaced.
+
+    `functions`: those that the migration carries; a deployment of an untouched one alone does not count.
+    """
+    carried = set(functions)
+    stayed = [one for one in history.deployments if one.stayed and one.kind == "deploy" and carried & set(one.slugs)]
     own = [n for n, one in enumerate(stayed) if _same(one.revision, base)]
     if own:
         code, later = stayed[own[-1]], stayed[own[-1] + 1 :]

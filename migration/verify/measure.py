@@ -153,7 +153,7 @@ def keep_baseline(context: Context, history: History, live: Mapping[str, Functio
     `base`: the revision that is live, as a deploy's plan names it.
     """
     wanted = context.config.app.base or base
-    code = baseline.base_code(history, wanted)
+    code = baseline.base_code(history, wanted, context.config.migration.functions)
     is_live = code is None or code.replaced is None
     functions = {slug: live[slug] for slug in context.config.migration.functions if slug in live}
     if not is_live or not functions or baseline.known(history, wanted) is not None:

@@ -51,10 +51,10 @@ def subject(
     """The live versions of the configured functions, kept to one deployment where one is named."""
     live = {function.slug: function for function in context.supabase.functions()}
     history = None if gate and deployment else _history(context)
-    found = deployment or (history.live if history else None)
-    code = base_code(history, context.config.app.base or "") if history else None
+    found = deployment or (_first(history) if history else None)
+    code = base_code(history, context.config.app.base or "", context.config.migration.functions) if history else None
     replaced = code.replaced if code else None
-    base = (found.base_revision if found else "") or context.config.app.base or ""
+    base = context.config.app.base or (found.base_revision if found else "") or ""
     now = context.clock.now()
     start = datetime.fromisoformat(deployment.at) if deployment else since
     return Subject(
@@ -71,6 +71,11 @@ def subject(
         samples.past(history, replaced) if history and replaced else PastCode(),
         known(history, context.config.app.base or "") if history else None,
     )
+
+
+def _first(history: History) -> Deployment | None:
+    """The first deployment that stayed: what was before it is what was before the migration."""
+    return next((one for one in history.deployments if one.kind == "deploy" and one.stayed), None)
 
 
 def _history(context: Context) -> History | None:

@@ -60,6 +60,7 @@ def test_outside_code_is_restored(stage: Scene, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("batch", range(6))
 def test_long_walks(
     tmp_path: Path, sandbox: Running, deno_state: Path, monkeypatch: pytest.MonkeyPatch, batch: int

@@ -227,8 +227,16 @@ def test_the_hash_is_stable_and_moves_with_revision_source_and_live_version(stag
 def test_only_makes_a_partial_plan_and_refuses_strangers(stage: Scene) -> None:
     made = plan.make(stage.context(), only=["beta"])
     assert (made.partial, _actions(made)) == (True, {"beta": "create"})
-    with pytest.raises(Refused, match="other is not one of"):
-        plan.make(stage.context(), only=["other"])
+    with pytest.raises(Refused, match="gone is not one of"):
+        plan.make(stage.context(), only=["gone"])
+
+
+def test_untouched_function_is_planned_alone(stage: Scene) -> None:
+    """It is deployed by its name and by itself; the revision that was rolled back does not hold it up."""
+    made = plan.make(stage.context(), only=["other"])
+    assert (_actions(made), made.only, made.command.line.count("--only other")) == ({"other": "create"}, "other", 1)
+    with pytest.raises(Refused, match=r"other is in migration\.unchanged: it is deployed alone"):
+        plan.make(stage.context(), only=["alpha", "other"])
 
 
 def test_a_disabled_function_is_left_out_and_named(stage: Scene) -> None:

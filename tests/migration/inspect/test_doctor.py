@@ -560,24 +560,6 @@ def test_a_function_that_somebody_else_deployed_is_found_and_restored(sick: Clin
     mended(sick)
 
 
-@pytest.mark.long
-def test_the_platforms_own_cli_takes_the_printed_command(sick: Clinic, tmp_path: Path) -> None:
-    """Elsewhere the typist stands in for the CLI: here the real one is given the same words."""
-    from benchmarks import peer
-
-    try:
-        cli = peer.Cli(peer.find(), sick.running, tmp_path)
-    except peer.Missing as missing:
-        pytest.skip(str(missing))
-    strange(sick, "other")
-    (command,) = commands(look(sick, "functions")["unchanged_live"].fix)
-    assert command[0] == "supabase"
-    done = cli.run([*command[1:], "--yes"], tmp_path)  # it asks a person; here nobody sits before it
-    assert done.code == 0, done.stdout + done.stderr
-    assert look(sick, "functions") == {}
-    mended(sick)
-
-
 @mends("stale")
 def test_an_old_version_that_answers_is_found(sick: Clinic, typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what callers got: the platform comes to the new version by itself, so waiting is the remedy."""

@@ -22,6 +22,9 @@ from tests.support.logs import NOON, Direct, context, row
 BASE, FIRST, HOTFIX = "a" * 40, "b" * 40, "c" * 40
 
 
+SLUGS = ["make"]
+
+
 def deployed(n: int, revision: str, before: int, **more: Any) -> list[dict[str, Any]]:
     at = (NOON + timedelta(hours=n)).isoformat()
     change = {"slug": "make", "action": "update", "before": {"version": before}, "wanted": {}}
@@ -38,7 +41,7 @@ def history(*records: list[dict[str, Any]]) -> History:
 def test_a_hotfix_changes_no_before() -> None:
     """v7 is the base: the first deployment replaced it, and the hotfix that followed replaced new code."""
     records = history(deployed(1, FIRST, 7), deployed(2, HOTFIX, 8))
-    code = baseline.base_code(records, BASE)
+    code = baseline.base_code(records, BASE, SLUGS)
     assert code is not None and code.replaced is not None
     assert (dict(code.versions), code.replaced.id) == ({"make": 7}, "d1")
 
@@ -46,14 +49,14 @@ def test_a_hotfix_changes_no_before() -> None:
 @pytest.mark.parametrize("named", [BASE, BASE[:7]])
 def test_a_deployed_base_is_found_by_revision(named: str) -> None:
     records = history(deployed(1, BASE, 6), deployed(2, FIRST, 7), deployed(3, HOTFIX, 8))
-    code = baseline.base_code(records, named)
+    code = baseline.base_code(records, named, SLUGS)
     assert code is not None and code.replaced is not None
     assert (dict(code.versions), code.replaced.id) == ({"make": 7}, "d2")
-    assert baseline.base_code(history(deployed(1, BASE, 6)), named).replaced is None  # type: ignore[union-attr]
+    assert baseline.base_code(history(deployed(1, BASE, 6)), named, SLUGS).replaced is None  # type: ignore[union-attr]
 
 
 def test_an_empty_ledger_knows_no_base() -> None:
-    assert baseline.base_code(history(), BASE) is None
+    assert baseline.base_code(history(), BASE, SLUGS) is None
     assert baseline.known(history(), BASE) is None
 
 
