@@ -108,7 +108,7 @@ def _read(context: Context, history: History, wanted: _Wanted) -> tuple[Source, 
         if source is not None and wanted.digest in (None, source.digest):
             return source, kept, revision
     why = f": {missing.message}" if missing else "."
-    raise Refused(f"The code of {slug} {wanted.of} is not kept{why}", *(missing.steps if missing else ()))
+    raise Refused(f"The code of {slug}, {wanted.of}, is not kept{why}", *(missing.steps if missing else ()))
 
 
 def _in_git(context: Context, one: Deployment, slug: str) -> tuple[Source | None, str, str]:

@@ -183,8 +183,8 @@ def test_code_from_a_snapshot(stage: Scene) -> None:
     for ref in repos.git(stage.folder / "remote.git", "for-each-ref", "--format=%(refname)", "refs").split():
         if "/snapshots/" in ref:
             repos.git(stage.folder / "remote.git", "update-ref", "-d", ref)
-    with pytest.raises(Refused, match=r"is not kept: The snapshot .* is neither in git nor in"):
-        history.code(stage.context(), "alpha")
+    with pytest.raises(Refused, match=r"The code of alpha, as rollback .* restored it, is not kept"):
+        history.code(stage.context(root="elsewhere"), "alpha")
     assert history.code(stage.context(), "alpha", second).files == {index("alpha"): text(2)}
     assert history.code(stage.context(), "alpha", first).files == {index("alpha"): text(1)}
 
