@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from migration.base.errors import Failed, Refused
 from migration.base.secrets_type import Secret
 from migration.cli.sink import one_line
 from migration.clients.edge import Purpose
+from migration.clients.http import Answer, Http
 from migration.deploy import plan
 from migration.setup import secret
 from migration.setup.secret import SecretResult, SecretState
@@ -218,3 +220,22 @@ def test_warm_workers_are_named(sick: Clinic) -> None:
 def test_a_name_of_the_platforms_own_is_told(name: str) -> None:
     assert secret.RESERVED.fullmatch(name)
     assert not secret.RESERVED.fullmatch(NAME)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["hang", "trickle"])
+def test_silent_provider(sick: Clinic, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """A provider that never answers, or a byte at a time, is named within a bound over all tries; nothing is proven."""
+    request = Http.request
+
+    def hasty(own: Http, *args: Any, deadline: float | None = None, **more: Any) -> Answer:
+        return request(own, *args, deadline=min(deadline or 0.8, 0.8), **more)
+
+    more = {"hold": 3.0} if how == "hang" else {"bytes": 1, "ms": 600}
+    sick.running.fault("openrouter", how, times=0, **more)
+    monkeypatch.setattr(Http, "request", hasty)
+    began = time.monotonic()
+    state = verify(sick)
+    sick.running.heal()
+    assert time.monotonic() - began < 90
+    assert state.provider_ok is not True and "cannot reach openrouter" in state.detail, state
