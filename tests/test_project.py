@@ -67,7 +67,7 @@ def test_a_production_install_carries_no_log_engine_and_no_web_server_and_its_ve
     shutil.rmtree(made.folder / "migration" / "rehearsal")
     made.edit("path: migration/rehearsal/app", "path: .")
     python = str(tmp_path / "venv" / "bin" / "python")
-    asked = ["chdb", "starlette", "uvicorn", "jwt", "pytest", "httpx", "invoke", "deno"]
+    asked = ["chdb", "starlette", "uvicorn", "jwt", "pytest", "apprise", "requests", "httpx", "invoke", "deno"]
     code = f"import importlib.util as u; print([n for n in {asked} if u.find_spec(n)])"
     found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "['httpx', 'invoke', 'deno']"
