@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from checks import stats
-from migration.base.command import Command, Shell, Step, inv
+from migration.base.command import Do, Step, inv
 from migration.base.errors import CutoverError, Refused
 from migration.deploy import drift
 from migration.rollback import rollback
@@ -191,5 +191,5 @@ def _action(state: WatchState, now: datetime, words: str, commands: tuple[str, .
 
 
 def _typed(steps: Sequence[Step | str]) -> tuple[str, ...]:
-    """The commands among the steps, as they are pasted."""
-    return tuple(str(step) for step in steps if isinstance(step, Command | Shell))
+    """The steps as they are pasted into a shell; what is to be done elsewhere is a comment there."""
+    return tuple(f"# {step}" if isinstance(step, Do) else str(step) for step in steps)
