@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -68,7 +70,9 @@ class Output:
         config = os.environ.get("CUTOVER_CONFIG")
         asks = f": {ASKS[self.verb]}" if self.verb in ASKS else ""
         with contextlib.suppress(OSError, ValueError):
-            Masked(sys.stderr).write(gate(f"… {self.verb}{where}{f', {config}' if config else ''}{asks}") + "\n")
+            text = gate(f"… {self.verb}{where}{f', {config}' if config else ''}{asks}")
+            lines = textwrap.wrap(text, shutil.get_terminal_size().columns, break_on_hyphens=False)
+            Masked(sys.stderr).write("\n".join(lines) + "\n")
             sys.stderr.flush()
 
     def result(self, result: Any) -> None:

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from migration.base.command import CURRENT
 from migration.cli.progress import Lines, Parts, words
 from migration.cli.sink import gate
 
@@ -64,7 +65,9 @@ class LiveLines(Lines):
         super()._line(kind, name, subject, detail, seconds)
 
     def _print(self, parts: Parts) -> None:
-        self._console.print(Text.assemble(*parts), soft_wrap=True, highlight=False)
+        """Whole words on each line, but for a command that may be copied."""
+        copied = any(f"{CURRENT.prefix} " in text for text, _ in parts)
+        self._console.print(Text.assemble(*parts), soft_wrap=copied, highlight=False)
 
     def _table(self) -> Table:
         table: Any = Table.grid(padding=(0, 1))

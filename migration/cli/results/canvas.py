@@ -33,6 +33,11 @@ class Canvas:
         self._console = console
 
     def say(self, text: str, style: str = "") -> None:
+        """A sentence; a terminal gets whole words on each line."""
+        self._console.print(Text(gate(text), style=style), soft_wrap=not self._console.is_terminal)
+
+    def copy(self, text: str, style: str = "") -> None:
+        """What a person may copy, such as a command or a diff: no line break of ours."""
         self._console.print(Text(gate(text), style=style), soft_wrap=True)
 
     def print(self, text: Text) -> None:
@@ -67,6 +72,10 @@ class Canvas:
         self._console.print(table)
 
     def _stacked(self, columns: Sequence[Sequence[str]]) -> None:
+        """A column without a head, such as a mark, stands before the first one that has a head."""
+        if not columns[0][0] and len(columns) > 1:
+            marked = [f"{mark} {cell}".strip() for mark, cell in zip(columns[0], columns[1], strict=True)]
+            columns = [marked, *columns[2:]]
         label = max(cell_len(column[0]) for column in columns) + _GAP
         for row in list(zip(*columns, strict=True))[1:]:
             for n, (column, cell) in enumerate(zip(columns, row, strict=True)):
@@ -84,7 +93,7 @@ class Canvas:
     def hint(self, step: Step | Steps, indent: str = "") -> None:
         """What to type, and what to do before."""
         for line in lines(step.steps if isinstance(step, Steps) else [step]):
-            self.say(f"{indent}{line}".replace("\n", "\\n"), "cyan")
+            self.copy(f"{indent}{line}".replace("\n", "\\n"), "cyan")
 
 
 def _wrapped(text: str, room: int) -> list[str]:

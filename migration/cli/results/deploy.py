@@ -59,7 +59,7 @@ def _differences(data: Data, canvas: Canvas) -> None:
             if first := shown.get(piece):
                 canvas.say(f"{' '.join(piece.splitlines()[:2])}  as in {first}")
             else:
-                canvas.say(piece.rstrip("\n"))
+                canvas.copy(piece.rstrip("\n"))
             shown.setdefault(piece, row["slug"])
 
 

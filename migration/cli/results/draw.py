@@ -45,7 +45,7 @@ def _sandbox(data: Data, canvas: Canvas) -> None:
         canvas.hint(inv(verb, env="sandbox"), "  ")
     canvas.say("For the Supabase CLI:")
     for line in data["exports"]:
-        canvas.say(f"  {line}")
+        canvas.copy(f"  {line}")
 
 
 def _message(data: Data, canvas: Canvas) -> None:

@@ -107,7 +107,7 @@ def _case(row: Data, canvas: Canvas) -> None:
     for line in row.get("log_lines") or ():
         canvas.say(f"  log: {folded(line.removeprefix(own))}", "dim")
     if row.get("curl"):
-        canvas.say(f"  to repeat it: {row['curl']}", "dim")
+        canvas.copy(f"  to repeat it: {row['curl']}", "dim")
 
 
 def soak(data: Data, canvas: Canvas) -> None:

@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from migration.base.command import inv
 from migration.cli.results.canvas import Canvas
 from migration.cli.results.draw import draw
 
@@ -57,3 +58,27 @@ def test_long_table_is_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn(120, *rows)
     monkeypatch.setattr("migration.cli.results.canvas._PIECE", 4)
     assert drawn(120, *rows) == whole and whole.count("deployment") == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_sentences_keep_their_words(width: int) -> None:
+    """A terminal breaks between words and never within a time or an amount; a command stays one line to copy."""
+    words = "Projected per month: light (100/day) $2.25, medium (500/day) $11.27, at 21:59:36.123Z, 2m29s. " * 3
+    stream = io.StringIO()
+    canvas = Canvas(Console(file=stream, width=width, force_terminal=True, color_system=None))
+    canvas.say(words.strip())
+    lines = stream.getvalue().splitlines()
+    assert all(len(line.rstrip()) <= width for line in lines)
+    assert " ".join(line.strip() for line in lines).split() == words.split()
+    stream.truncate(0)
+    stream.seek(0)
+    canvas.hint(inv("rollback", without_lock=words.strip()))
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_stacked_mark_joins_its_row() -> None:
+    """A mark without a head of its own stands before the row's name, not on a line alone."""
+    stream = io.StringIO()
+    row = ["✗", "guests-may-not-fix", "generate-artifact-fix", "0a1b2c3d-0000"]
+    Canvas(Console(file=stream, width=40)).table([row], "", "case", "function", "request")
+    assert stream.getvalue().splitlines()[0].split() == ["case", "✗", "guests-may-not-fix"]
