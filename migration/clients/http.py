@@ -157,8 +157,16 @@ class Http:
         via = f"; {', '.join(hints)} is set" if len(hints) == 1 else f"; {' and '.join(hints)} are set" if hints else ""
         if sent:
             text = f"{self.name} did not answer {method} {_bare(url)} ({why}{via})"
-            return Unknown(text, *steps, cause=f"{self.name} does not answer ({why}{via})", operation=method)
-        text, cause = f"cannot reach {self.name} at {_bare(url)} ({why}{via})", f"cannot reach {self.name} ({why}{via})"
+            return Unknown(
+                text,
+                *steps,
+                cause=f"{self.name} at {_bare(self.base_url)} does not answer ({why}{via})",
+                operation=method,
+            )
+        text, cause = (
+            f"cannot reach {self.name} at {_bare(url)} ({why}{via})",
+            f"cannot reach {self.name} at {_bare(self.base_url)} ({why}{via})",
+        )
         return Unreachable(text, *steps, cause=cause, operation=method)
 
     def _compare_clocks(self, answer: Answer) -> None:

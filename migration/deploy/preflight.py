@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from migration.base.command import Shell, Steps, chain, inv, sh
+from migration.base.command import Do, Shell, Steps, chain, inv, sh
 from migration.base.errors import Refused
 from migration.base.finding import Finding
 from migration.base.parallel import begin, every
@@ -80,9 +80,28 @@ def _unpushed(context: Context, made: Plan) -> Iterator[Finding]:
     if not context.ledger.shared:
         effect, look = "ledger and lock stay on this machine", Steps((_git(context, "remote", "--verbose"),))
         yield Finding("no_remote", "the app has no git remote", effect, look, "warning")
+    elif _lacks_branch(context):
+        yield _no_branch(context)
     elif not _published(context, made.revision):
         where = f"{made.revision[:9]} is not in {context.remote}/{context.config.app.branch}"
         yield Finding("unpushed", "the revision is not pushed", where, Steps((_git(context, "push"),)))
+
+
+def _lacks_branch(context: Context) -> bool:
+    """Whether the remote, which the ledger has just read, does not have `app.branch`."""
+    seen = context.ledger.remote_refs
+    return seen is not None and f"refs/heads/{context.config.app.branch}" not in seen
+
+
+def _no_branch(context: Context) -> Finding:
+    """The remote has other branches or none: a plain `git push` would not make this one."""
+    remote, branch = context.remote, context.config.app.branch
+    steps = (
+        Do("set app.branch in config.yaml to the branch that is deployed"),
+        Do(f"or to make {branch} there:"),
+        _git(context, "push", remote, f"HEAD:refs/heads/{branch}"),
+    )
+    return Finding("no_branch", f"{remote} has no branch {branch}", "app.branch of config.yaml names it", Steps(steps))
 
 
 def _published(context: Context, revision: str) -> bool:

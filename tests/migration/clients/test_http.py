@@ -219,3 +219,14 @@ def test_unreadable_date_is_ignored(date: str) -> None:
         _sends(f"HTTP/1.1 200 OK\r\nDate: {date}\r\nRetry-After: {date}\r\nContent-Length: 0\r\n\r\n".encode())
     ) as url:
         assert retry_after(Http(url, on_skew=pytest.fail).request("GET", "/x")) is None  # type: ignore[arg-type]
+
+
+def test_unreachable_has_one_cause() -> None:
+    """Whatever was asked for: nine smoke cases without a server are one problem."""
+    http, causes = Http("http://127.0.0.1:9", name="the project"), set()
+    for path in ("/functions/v1/alpha", "/functions/v1/beta"):
+        with pytest.raises(Unreachable) as caught:
+            http.request("GET", path)
+        assert path in caught.value.message
+        causes.add(caught.value.cause)
+    assert len(causes) == 1 and next(iter(causes)).startswith("cannot reach the project at http://127.0.0.1:9 (")

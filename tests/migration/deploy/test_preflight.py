@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from migration.base.errors import Refused
 from migration.deploy import deploy
@@ -63,3 +64,18 @@ def test_a_mapped_folder_with_ignored_files_is_clean(tmp_path: Path, sandbox: Ru
     (stage.app / "src/page.tsx").write_text("changed, and in no function")
     assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).deployment.outcome == "ungated"
     assert not any(".env" in path or ".git/" in path for path in stage.context().supabase.body("alpha").files)
+
+
+def test_a_branch_that_the_remote_lacks_is_named(tmp_path: Path, sandbox: Running) -> None:
+    """`git push` alone would push another branch for ever: the way is app.branch, or the branch by its name."""
+    stage = scene.make(tmp_path, sandbox)
+    stage.commit({index(slug): text(2) for slug in stage.functions})
+    context = stage.context()
+    context.config = structs.replace(context.config, app=structs.replace(context.config.app, branch="trunk"))
+    with pytest.raises(Refused, match="origin has no branch trunk") as refused:
+        deploy.run(context, deploy.DeployOptions(yes=True, gate=False))
+    assert str(refused.value.steps[0]).startswith("set app.branch")
+    push = str(refused.value.steps[-1])
+    assert push.endswith("push origin HEAD:refs/heads/trunk")
+    repos.git(stage.app, *push.split()[3:])
+    assert deploy.run(context, deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
