@@ -17,6 +17,7 @@ from migration.setup.mojibake import repaired
 _LARGEST = 2_000_000  # bytes
 _LABEL = 160  # characters of a paragraph that names what follows
 _BOX = re.compile(r"^\[([ xX])\]\s+")
+_FRONT = re.compile(r"\A---\n(?:[\w-]+:[^\n]*\n|\s[^\n]*\n)*---\n")  # as site generators have it
 _PROMPT = re.compile(r"^(?:\$|%|PS(?: [A-Z]:[^>]*)?>|>)\s+(?=\S)")
 _REMARK = re.compile(r"^\s*(?:#|//|::|REM\b|<#)\s?")
 _COMMAND = re.compile(
@@ -78,7 +79,9 @@ def load(path: Path) -> list[Block]:
 
 def read(text: str) -> list[Block]:
     """The blocks in the order of the text. Doubly encoded text is repaired first; lines keep their numbers."""
-    clean = repaired(text).replace("\r\n", "\n").replace("\r", "\n")
+    clean = _FRONT.sub(
+        lambda match: "\n" * match[0].count("\n"), repaired(text).replace("\r\n", "\n").replace("\r", "\n")
+    )
     tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").parse(clean))
     return list(_Walk().blocks(tree.children, ()))
 
@@ -207,7 +210,9 @@ def _open(text: str) -> bool:
             quote = "" if each == quote else quote
         elif each in "\"'":
             quote = each
-        elif text.startswith("@{", place) or (depth and each == "{"):
+        elif text.startswith("@{", place):
+            depth, place = depth + 1, place + 1
+        elif depth and each == "{":
             depth += 1
         elif depth and each == "}":
             depth -= 1

@@ -67,6 +67,10 @@ class Draft:
         found = self.values.get(path)
         return found.value if found else None
 
+    def has(self, section: str) -> bool:
+        """Whether any key of a section is set."""
+        return any(path[0] == section for path in self.values)
+
     def ask(self, path: Path, text: str) -> None:
         self.questions.append(Question(path, text))
 
@@ -133,7 +137,9 @@ def _node(draft: Draft, path: Path, node: Any, depth: int) -> Iterator[str]:
 def _value(key: str, given: Value, depth: int) -> Iterator[str]:
     pad, comment = "  " * depth, f" # {given.origin}" if given.origin else ""
     flat = flow(given.value)
-    if len(pad) + len(key) + len(flat) + 2 <= _WIDTH or not given.value or isinstance(given.value, str):
+    rows = isinstance(given.value, list) and any(isinstance(each, Mapping) for each in given.value)
+    short = len(pad) + len(key) + len(flat) + 2 <= _WIDTH and not rows
+    if short or not given.value or isinstance(given.value, str):
         yield f"{pad}{key}: {flat}{comment}"
     else:
         yield f"{pad}{key}:{comment}"
@@ -147,7 +153,9 @@ def block(value: Any, depth: int) -> Iterator[str]:
         start = "- " if key is None else f"{_key(str(key))}: "
         inner, comment = (inner.value, inner.origin) if isinstance(inner, Value) else (inner, "")
         note, flat = f" # {comment}" if comment else "", flow(inner)
-        if len(pad) + len(start) + len(flat) <= _WIDTH or not isinstance(inner, Mapping | list):
+        origins = isinstance(inner, Mapping) and any(isinstance(each, Value) and each.origin for each in inner.values())
+        short = len(pad) + len(start) + len(flat) <= _WIDTH and not origins
+        if short or not isinstance(inner, Mapping | list):
             yield f"{pad}{start}{flat}{note}"
         elif key is None and isinstance(inner, Mapping):
             rows = list(block(inner, depth + 1))

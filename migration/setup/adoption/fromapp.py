@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,8 @@ def fill(draft: Draft, app: App, folder: Path) -> None:
 
 def name_of(text: str) -> str:
     """A name for a migration out of a title."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60] or "migration"
+    plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:60] or "migration"
 
 
 def _functions(draft: Draft, app: App) -> list[str]:
@@ -149,7 +151,7 @@ def surroundings(draft: Draft, name: str, confirm: bool) -> None:
     at = ("environments", name)
     draft.set((*at, "url"), Template("https://{project_ref}.supabase.co"))
     draft.set((*at, "access_token"), Variable("SUPABASE_ACCESS_TOKEN"), "sbp_…, in .env")
-    draft.set((*at, "confirm"), confirm, "the ref must be typed before a change")
+    draft.set((*at, "confirm"), confirm, "the ref must be typed before a change" if confirm else "")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from migration.config.cases import SmokeCase
 from migration.config.settings import Migration
 from migration.setup.adoption import fromapp, judged, kinds, lines, providers, requests, words
 from migration.setup.adoption.document import Block, Line
@@ -25,6 +26,7 @@ _REF = re.compile(
     r"`(?P<code>[a-z]{20})`",
     re.IGNORECASE,
 )
+_CASE_KEYS = frozenset(SmokeCase.__struct_fields__)
 _TAKES = {"--project-ref", "--import-map", "--workdir", "--profile", "--jobs"}
 _PLACEHOLDERS = re.compile(r"(?i)^(?:function-?name|your-\w+|my-function|name|slug|xxx+)$")
 _FILLED_IN = re.compile(r"(?i)(?:your|my|new|xxx|\.\.\.|…|\*|<|insert|here|replace|paste|dein|tu-|votre|key$).*$")
@@ -85,7 +87,7 @@ def _functions(draft: Draft, blocks: Sequence[Block]) -> None:
         if deployed and slug not in deployed and slug not in unchanged:
             draft.notice(f"{slug}: line {modified[slug]} changes it, and no command deploys it; it is taken in")
     if wanted:
-        draft.set(("migration", "functions"), list(wanted), _lines("deployed in", wanted.values()))
+        draft.set(("migration", "functions"), list(wanted), _lines("named in", wanted.values()))
     else:
         draft.ask(
             ("migration", "functions"), "which functions are deployed? The plan names none in a command or a path"
@@ -303,7 +305,7 @@ def _place(text: str, block: Block) -> str:
             return "prod"
         match = words.PLACES.search(part)
         if match:
-            return {"stage": "staging", "development": "dev", "testing": "test"}.get(match[1].lower(), match[1].lower())
+            return {"stage": "staging", "development": "dev"}.get(match[1].lower(), match[1].lower())
     return ""
 
 
@@ -314,7 +316,8 @@ def _smoke(draft: Draft, blocks: Sequence[Block]) -> None:
     cases: list[dict[str, Value]] = []
     seen: list[Request] = []
     for place, block in enumerate(blocks):
-        for number, line in enumerate(block.lines):
+        spans = block.lines or tuple(Line("command", code, block.line) for code in block.codes)
+        for number, line in enumerate(spans):
             if line.kind != "command" or words.TROUBLE.search(block.context):
                 continue
             try:
@@ -322,7 +325,12 @@ def _smoke(draft: Draft, blocks: Sequence[Block]) -> None:
             except ValueError as error:
                 draft.notice(f"line {line.line} is a request that cannot be read: {error}")
                 continue
-            if request and not any(_same(request, other) for other in seen):
+            lost = [key for key in ("path", "query") if request and getattr(request, key) and key not in _CASE_KEYS]
+            if lost:
+                draft.notice(
+                    f"line {line.line}: {line.text[:80]}: a smoke case has no {' and no '.join(lost)}; left out"
+                )
+            elif request and not any(_same(request, other) for other in seen):
                 seen.append(request)
                 cases.append(_case(draft, request, line, block, number, blocks[place + 1 :], cases))
     if cases:
@@ -372,9 +380,6 @@ def _case(
     following: Sequence[Block],
     cases: Sequence[dict[str, Value]],
 ) -> dict[str, Value]:
-    from migration.config.cases import SmokeCase
-
-    known = set(SmokeCase.__struct_fields__)
     case: dict[str, Value] = {
         "name": Value(_case_name(block, number, request, cases), f"line {line.line} of the plan"),
         "function": Value(request.slug),
@@ -383,10 +388,8 @@ def _case(
     if request.method != "POST":
         case["method"] = Value(request.method)
     for key, value in (("path", request.path), ("query", request.query)):
-        if value and key in known:
+        if value:
             case[key] = Value(value)
-        elif value:
-            draft.notice(f"line {line.line} asks {request.slug} with {key} {value}, which a smoke case cannot hold yet")
     if request.headers:
         case["headers"] = Value(request.headers)
     auth = request.auth or ("none" if status == 401 else "")
@@ -408,7 +411,7 @@ def _case(
 
 
 def _case_name(block: Block, number: int, request: Request, cases: Sequence[dict[str, Value]]) -> str:
-    before = block.lines[number - 1] if number else None
+    before = block.lines[number - 1] if number and block.lines else None
     label = before.text if before and before.kind == "remark" else next(iter(reversed(block.above)), "")
     bare = re.sub(
         (
@@ -419,20 +422,23 @@ def _case_name(block: Block, number: int, request: Request, cases: Sequence[dict
         label,
     )
     name = fromapp.name_of(bare)[:40].strip("-")
-    name = name if len(name) > 2 and name != "migration" and len(name.split("-")) < 8 else request.slug
+    name = name if 1 < len(name.split("-")) < 8 else request.slug
     taken = {case["name"].value for case in cases}
     return next(each for each in (name, request.slug, *(f"{name}-{n}" for n in range(2, 99))) if each not in taken)
 
 
 _STATUS = re.compile(
-    r"(?i)(?:HTTP(?:/[\d.]+)?|status(?: ?code)?|→|->|=>|returns?|expect\w*|answers?|code|mit|erwartet|devuelve|"
-    r"renvoie|liefert)\W{0,4}([1-5]\d\d)\b|\b([1-5]\d\d)\b(?= (?:OK|Created|Accepted|No Content|Bad|Unauthori|"
+    r"(?im)(?:HTTP(?:/[\d.]+)?|status(?: ?code)?|→|->|=>|returns?|expect\w*|answers?|code|mit|erwartet|devuelve|"
+    r"renvoie|liefert|^)\W{0,4}([1-5]\d\d)\b|\b([1-5]\d\d)\b(?= (?:OK|Created|Accepted|No Content|Bad|Unauthori|"
     r"Forbidden|Not Found|Method|Too Many|Internal))"
 )
 
 
 def _expected(block: Block, number: int, following: Sequence[Block]) -> tuple[int, dict[str, object], str]:
     """Status, shape and origin of the expected answer: in the same fence below the request, else in what follows it."""
+    if not block.lines:  # in backticks: the words beside it
+        status, _, origin = _read(" ".join(block.text.replace(code, " ") for code in block.codes), block.line)
+        return status, {}, origin if status else ""
     rest: list[Line] = []
     for line in block.lines[number + 1 :]:
         if line.kind == "command":
@@ -444,18 +450,19 @@ def _expected(block: Block, number: int, following: Sequence[Block]) -> tuple[in
         return _read(text, rest[0].line)
     if any(line.kind == "command" and requests.parse_safely(line.text) for line in block.lines[number + 1 :]):
         return 0, {}, ""
-    label = ""
+    status, label, origin = 0, "", ""
     for each in following[:4]:
         if each.kind == "heading" or (each.kind == "fence" and any(line.kind == "command" for line in each.lines)):
             break
         if each.kind == "fence" and (label or each.info in ("json", "jsonc", "json5", "http")):
-            return _read(f"{label}\n{each.text}", each.line)
+            found = _read(f"{label}\n{each.text}", each.line)
+            return found[0] or status, found[1], found[2]
         if each.kind in ("text", "item") and (words.EXPECTED.search(each.text) or _STATUS.search(each.text)):
             found = _read("\n".join([each.text, *each.codes]), each.line)
-            if found[0] or found[1]:
+            if found[1]:
                 return found
-            label = each.text
-    return 0, {}, ""
+            status, label, origin = found[0], each.text, found[2] if found[0] else ""
+    return status, {}, origin
 
 
 def _read(text: str, line: int) -> tuple[int, dict[str, object], str]:

@@ -20,7 +20,7 @@ _VOLUME = re.compile(
 _USAGE = re.compile(r"(?P<label>[^\n{]*)\{(?P<inner>[^{}]*)\}")
 _FIELD = re.compile(r"([A-Za-z_]\w*)[\"']?\s*:\s*([\"']?[^,\n}]+)")
 _COUNTED = re.compile(
-    r"(?P<word>[A-Za-z_]+)(?P<sep>\s*[:=]\s*\$?)(?P<number>\d[\d,._]*)|(?P<dollar>\$)(?P<money>\d[\d.,]*)|"
+    r"(?P<word>[A-Za-z_]+)(?P<sep>\s*[:=]\s*\$?)(?P<number>\d[\d,._]*)(?!\s*(?:in|out|prompt|completion)|\d)|(?P<dollar>\$)(?P<money>\d[\d.,]*)|"
     r"(?P<first>\d[\d,]*)(?P<gap>\s+)(?P<unit>in(?:put)?|out(?:put)?|prompt|completion|total)\b"
 )
 
@@ -50,7 +50,7 @@ def _signals(draft: Draft, blocks: Sequence[Block]) -> None:
     if usage:
         best = max(usage, key=lambda each: len(each[0]))
         draft.set(("signals", "usage"), best[0], _origin(best[1]))
-    elif draft.get("providers"):
+    elif draft.has("providers"):
         draft.ask(("signals", "usage"), "which log line holds the tokens of a request? Without it there are no costs")
     plain = [(text, number) for text, number in new if not re.search(r"(?i)tokens?\b|usage|\bcost", text)]
     ranked = sorted(plain, key=lambda each: (-len(lines.route_words(each[0])), -len(each[0])))
@@ -95,17 +95,11 @@ def _log_lines(block: Block) -> Iterator[tuple[str, int]]:
             if line.kind != "command" and not words.NEGATIVE.match(line.text.strip(" -*")):
                 yield from _shown(line)
     elif words.LOGGED.search(f"{block.context} {block.text}") and block.kind in ("text", "item", "row"):
-        negative = words.NEGATIVE.search(block.text)
-        for match in _QUOTED.finditer(block.text) if not negative else ():
-            if " " in match[1].strip() and not re.match(r"(?:supabase|curl|npx|git) ", match[1]):
-                yield match[1], block.line
-        for code in block.codes if not negative else ():
-            if (
-                " " in code
-                and not re.match(r"(?:supabase|curl|npx|git|inv) |\{", code)
-                and f'"{code}"' not in block.text
-            ):
-                yield code, block.line
+        for text in (*_QUOTED.findall(block.text), *(code for code in block.codes if f'"{code}"' not in block.text)):
+            before = block.text[max(block.text.find(text) - 24, 0) : max(block.text.find(text), 0)]
+            command = re.match(r"(?:supabase|curl|npx|git|inv) |\{", text)
+            if " " in text.strip() and not command and not words.NEGATIVE.search(before):
+                yield text, block.line
 
 
 def _shown(line: Line) -> Iterator[tuple[str, int]]:
@@ -223,7 +217,7 @@ def _criteria(draft: Draft, blocks: Sequence[Block]) -> None:
             if name == "unchanged" and not draft.get("migration", "unchanged"):
                 continue
             draft.set(("criteria", name), _settings(name, block.text, block.text), _origin(block.line))
-        if not criteria_of(block.text):
+        if not criteria_of(block.text) and _answer(block.text, set()) == "person":
             draft.ask(("criteria", f"line {block.line}"), f'how is "{block.text[:80]}" measured? No criterion fits')
     if not found and not any(block.cells for block in _judged(blocks)):
         draft.ask(
@@ -328,7 +322,7 @@ def _budget(draft: Draft, blocks: Sequence[Block]) -> None:
         draft.set(("criteria", "budget"), {}, "against the thresholds of budget")
     if volumes:
         draft.set(("budget", "volumes"), volumes, f"{_origin(first)}: requests a day")
-    if draft.get("providers") and not alarms:
+    if draft.has("providers") and not alarms:
         draft.ask(("budget",), "at what spend a month should someone know? The plan has no threshold")
 
 

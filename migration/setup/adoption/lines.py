@@ -112,17 +112,22 @@ def _field(name: str, kind: str, value: str) -> str:
     return f"(?:{name}: (?P<cost>{_MONEY})\\s*)?"
 
 
+def _numbers(text: str) -> str:
+    """The text as a pattern in which any other number may stand for each."""
+    return re.sub(r"\d+(?:\\?[.,]\d+)*", lambda _: r"[\d.,]+", escaped(text))
+
+
 def of_text(label: str) -> str:
     """For a line of text with numbers in it; `${name}` says what stands where."""
     seen: set[str] = set()
     parts = _HOLE.split(re.sub(r"^\s*\[[^\]]*\]\s*", "", label))
     start = r"^\[[^\]]+\] " if _ID.match(label) else "^"
-    made = start + escaped(parts[0])
+    made = start + _numbers(parts[0])
     for name, text in zip(parts[1::2], parts[2::2], strict=True):
         kind = group(name)
         fresh = kind in _GROUPS or kind in ("cached", "reasoning")
         body = _MONEY if kind == "cost" else _COUNT
         made += f"(?P<{kind}>{body})" if fresh and kind not in seen else ".*?"
-        made += escaped(text)
+        made += _numbers(text)
         seen.add(kind)
     return made + "".join(f"(?:\\b{each}: (?P<{each}>{_COUNT}))?" for each in _GROUPS if each not in seen)

@@ -83,6 +83,9 @@ def _mentions(blocks: Sequence[Block]) -> tuple[Counter[str], Counter[str], dict
         if block.kind == "fence" or aside:
             continue
         _moves(block.text, before, after)
+        for name, rest in re.findall(r"(?m)^\W*([^:\n]{2,30}):\s*(\S.*)$", block.text):  # `Before: …`
+            if _side(name):
+                _count(rest, before if _side(name) == "before" else after)
         for head, cell in zip(block.header, block.cells, strict=False):
             _count(
                 f"{head} {cell}",
@@ -180,7 +183,7 @@ def amounts(text: str) -> list[tuple[float, int, int]]:
 
 
 def _price(draft: Draft, target: str, blocks: Sequence[Block]) -> None:
-    found = [price for block in blocks if (price := _priced(block))]
+    found = [price for block in blocks if _concerns(block, target) and (price := _priced(block))]
     samples = [sample for block in blocks if (sample := _sample(block))]
     best = max(found, key=lambda each: len(each.amounts), default=None)
     at = ("providers", target, "price")
@@ -216,6 +219,12 @@ def _price(draft: Draft, target: str, blocks: Sequence[Block]) -> None:
     ]
     for price in others:
         draft.notice(f"line {price.line} gives other prices than line {best.line}")
+
+
+def _concerns(block: Block, target: str) -> bool:
+    """Whether a block may be about the target: it does not name others alone."""
+    named = [kind.name for kind in kinds.in_text(block.text)]
+    return not named or target in named
 
 
 def _priced(block: Block) -> Price | None:

@@ -197,7 +197,7 @@ def expectations(value: Any, path: str = "$", depth: int = 0) -> dict[str, Any]:
     )
     if kind == "string" and "uuid" in str(value).lower():
         return {path: {"type": "string", "length": 36}}
-    return {} if value is None or value == "..." else {path: {"type": kind}}
+    return {} if value is None else {path: {"type": kind}}
 
 
 def parse_safely(command: str) -> Request | None:

@@ -69,7 +69,7 @@ CRITERIA = _any(
     r"critérios", r"criteri\b", r"thresholds?", r"schwell\w+", r"umbral\w*",
 )  # fmt: skip
 SECRETS = _any(
-    r"secrets?", r"environment", r"env(?:ironment)? var\w*", r"api[ -]?keys?", r"credentials?", r"keys?\b",
+    r"secrets?", r"environment", r"env\b", r"api[ -]?keys?", r"credentials?", r"keys?\b",
     r"geheimnis\w*", r"umgebung\w*", r"schlüssel", r"secretos?", r"variables?", r"claves?", r"clés?", r"segredos?",
     r"chaves?", r"chiav[ei]",
 )  # fmt: skip
@@ -87,6 +87,4 @@ PER_DAY = re.compile(r"(?i)(?:/|per |pro |al |por |par |a )\s*(?:day|tag|día|di
 PROD = _any(
     r"prod\w*", r"live", r"produktion\w*", r"producción", r"produção", r"produzione", r"productie",
 )  # fmt: skip
-PLACES = re.compile(
-    r"(?i)(?<![\w-])(staging|stage|preview|testing|test|dev(?:elopment)?|qa|uat|demo|sandbox|eu|us)(?![\w])"
-)
+PLACES = re.compile(r"(?i)(?<![\w-])(staging|stage|preview|dev(?:elopment)?|qa|uat|demo)(?![\w])")

@@ -163,3 +163,28 @@ def test_unreadable_plans(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="names no function"):
         adopted.run(tmp_path, plan=tmp_path / "empty.md")
     assert not (tmp_path / "config.yaml").exists()
+
+
+@pytest.mark.parametrize("path", sorted((PLANS / "public").glob("*.md")), ids=lambda path: path.stem)
+def test_plans_in_the_style_of_public_ones(tmp_path: Path, path: Path) -> None:
+    """Terse, sprawling, tables, German, PowerShell, several projects, SQL first, no curl: each gives its config, its
+    questions and its notices, which stand beside it."""
+    wanted = yaml.safe_load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
+    assert given(tmp_path, path) == wanted
+
+
+def given(root: Path, plan: Path) -> dict[str, Any]:
+    """What init makes of a plan, without what is the same for each."""
+    done = adopted.run(root, plan=plan)
+    adopted.config(root)
+    data = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    data["migration"].pop("plan")
+    environments = {
+        name: each["project_ref"] for name, each in data.pop("environments").items() if "project_ref" in each
+    }
+    kept = {name: part for name, part in data.items() if name not in ("app", "auth")}
+    return {
+        "config": {**kept, "environments": environments},
+        "unknown": [each.split(": ")[0] for each in done.unknown],
+        "notices": list(done.notices),
+    }
