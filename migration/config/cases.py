@@ -104,6 +104,7 @@ class SmokeCase(Section):
     body: Any = None
     body_file: str | None = None
     timeout: Span = 60.0
+    when: Literal["always", "before", "after"] = "always"
     capture: dict[Slug, Capture] = {}
     expect: Expect = Expect()
     probe: bool = False

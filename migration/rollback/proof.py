@@ -14,7 +14,7 @@ from migration.base.command import Step, inv
 from migration.base.errors import CutoverError
 from migration.clients.edge import Purpose
 from migration.logs import logs
-from migration.verify import rounds
+from migration.verify import described, rounds
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -44,7 +44,8 @@ def prove(context: Context, restored: Restored, since: datetime, base: bool = Tr
     if not restored:
         return RollbackProof("pass", {})
     context.observer.step("proof")
-    names = [case.name for case in context.config.smoke if case.function in restored]
+    code = described.BEFORE if base else described.AFTER
+    names = described.named(context.config.smoke, restored, code)
     try:
         sent = rounds.run(context, restored, names, Purpose.ROLLBACK, tolerated=names)
     except CutoverError as error:

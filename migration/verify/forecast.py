@@ -39,8 +39,9 @@ class GateForecast:
 def forecast(config: Config, slugs: Collection[str]) -> GateForecast:
     """What the gate of a deploy of `slugs` comes to. Raises nothing."""
     gate = config.gate
-    cases = [case for case in config.smoke if case.function in slugs]
-    untouched = [case for case in config.smoke if case.function in config.migration.unchanged]
+    sent = [case for case in config.smoke if case.when != "before"]
+    cases = [case for case in sent if case.function in slugs]
+    untouched = [case for case in sent if case.function in config.migration.unchanged]
     further = max(len(gate.regions) - 1, 0) * len({case.function for case in cases})
     paid = [case for case in cases if all(200 <= status < 300 for status in case.expect.statuses)]
     most = 1 if gate.probe == "options" else MOST
@@ -58,7 +59,7 @@ def forecast(config: Config, slugs: Collection[str]) -> GateForecast:
 def unmeasurable(config: Config) -> Iterator[str]:
     """Why criteria of config.yaml cannot be measured with what else it says; empty when all can."""
     functions, unchanged = config.migration.functions, config.migration.unchanged
-    cases = [case for case in config.smoke if case.function in functions]
+    cases = [case for case in config.smoke if case.function in functions and case.when != "before"]
     artifacts = any(case.expect.artifact or case.expect.code for case in cases)
     usage = "" if "usage" in config.signals else "there is no signals.usage"
     own = config.criteria.named.get("unchanged")

@@ -12,7 +12,7 @@ from migration.base.errors import CutoverError
 from migration.clients.edge import Purpose
 from migration.clients.supabase_types import Function
 from migration.config import signals
-from migration.verify import checks_run, proof, rounds, samples, smoke
+from migration.verify import checks_run, described, proof, rounds, samples, smoke
 from migration.verify.proof import Probe, Proof
 from migration.verify.smoke import CaseResult, SmokeResult
 
@@ -67,7 +67,7 @@ def untouched(context: Context, changing: Collection[str] = ()) -> dict[str, boo
     What cannot be sent counts as passing before: then a failure afterwards fails the gate.
     """
     slugs = set(context.config.migration.unchanged) - set(changing)
-    names = [case.name for case in context.config.smoke if case.function in slugs]
+    names = described.named(context.config.smoke, slugs, {"always"})
     if not names:
         return {}
     context.observer.step("untouched", detail="smoke cases before the change")
@@ -154,7 +154,7 @@ class _Gate:
     def _cases(self) -> rounds.RoundsResult:
         """The cases of the functions that were deployed, and of those that must have stayed as they were."""
         about = {*self.activated, *self.context.config.migration.unchanged}
-        names = [case.name for case in self.context.config.smoke if case.function in about]
+        names = described.named(self.context.config.smoke, about)
         self.context.observer.step("gate", detail="smoke cases")
         return rounds.run(self.context, self.activated, names, Purpose.GATE, self.tolerated)
 

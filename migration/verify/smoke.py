@@ -21,7 +21,7 @@ from migration.config.signals import request_id
 from migration.context import Context
 from migration.logs import local
 from migration.logs.reader import LogReader
-from migration.verify import samples, smoke_cases
+from migration.verify import described, samples, smoke_cases
 from migration.verify.expect import Checker, Failure, delivers, find
 from migration.verify.parser import parser
 from migration.verify.samples import Sample
@@ -73,7 +73,10 @@ class CaseResult:
 
 @dataclass(frozen=True)
 class SmokeResult:
+    """`notes`: which cases were not sent, and why."""
+
     cases: tuple[CaseResult, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -95,13 +98,17 @@ def run(
     purpose: Purpose = Purpose.SMOKE,
     region: str = "",
 ) -> SmokeResult:
-    """Every case, or those named and the ones whose captures they use; results in the order of config.yaml.
+    """Every case that describes what is live, or those named, and the ones whose captures they use; results in the
+    order of config.yaml.
 
     `lines`: wait for the log lines of failed cases (a gate does not: the failing code answers callers meanwhile).
     `region`: where the requests are to be answered; "" for wherever they land.
 
     Refused before anything is sent: an unknown case, no cases, a missing key or user, captures in a circle.
     """
+    notes: list[str] = []
+    if cases is None:
+        cases, notes = described.choose(context)
     chosen = choose(context.config.smoke, cases, context.config.folder)
     check(context, chosen)
     sender = Sender(context, purpose, region)
@@ -109,7 +116,7 @@ def run(
     runner = _Run(sender, chosen)
     results = {case.name: runner.report(case, result) for case, result in parallel.each(chosen, runner.one, LIMIT)}
     named = [results[case.name] for case in context.config.smoke if case.name in results]
-    result = SmokeResult(tuple(lines_of(context, named) if lines else named))
+    result = SmokeResult(tuple(lines_of(context, named) if lines else named), tuple(notes))
     samples.record(context, result.samples)
     return result
 

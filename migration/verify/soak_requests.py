@@ -17,7 +17,7 @@ from migration.clients.edge import Purpose
 from migration.clients.openrouter_errors import ProviderError
 from migration.config.cases import SmokeCase
 from migration.config.settings import Soak
-from migration.verify import smoke_cases
+from migration.verify import described, smoke_cases
 from migration.verify.forecast import unit
 from migration.verify.samples import Sample
 from migration.verify.smoke import CaseResult, Sender
@@ -43,7 +43,8 @@ def cases(context: Context, settings: Soak) -> list[SmokeCase]:
     if settings.case:
         chosen = smoke_cases.choose(known, [settings.case], context.config.folder)[-1:]
     else:
-        chosen = [case for case in known if _suits(context, case)]
+        live = set(described.choose(context)[0]) if known else set()
+        chosen = [case for case in known if case.name in live and _suits(context, case)]
     if not chosen:
         raise Refused(
             "no smoke case of migration.functions can be soaked: it must expect success and use no capture",

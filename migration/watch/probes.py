@@ -26,7 +26,7 @@ _DAY = 86_400.0
 
 def cases(config: Config) -> list[SmokeCase]:
     """What a watch may send; nothing without `watch.probes`."""
-    return [case for case in config.smoke if case.probe] if config.watch.probes else []
+    return [case for case in config.smoke if case.probe and case.when != "before"] if config.watch.probes else []
 
 
 def each(config: Config) -> float:

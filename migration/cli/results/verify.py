@@ -35,6 +35,8 @@ def smoke(data: Data, canvas: Canvas) -> None:
     canvas.table(rows, "", "case", "function", "status", "seconds", "request")
     for row in data["cases"]:
         _case(row, canvas)
+    for note in data.get("notes") or ():
+        canvas.say(note, UNSURE)
     good, every = sum(bool(row["ok"]) for row in data["cases"]), len(data["cases"])
     canvas.say(f"{good} of {every} cases passed.", GOOD if good == every else BAD)
     if not any(row["status"] for row in data["cases"]):
