@@ -173,7 +173,7 @@ class _Watch:
             every = self.options.every or self.context.config.watch.every
             return subject.begin(self.context, subject.of(self.context, history, deployment), span, every)
         if self.options.span is not None and not state.ended:
-            return replace(state, until=state.started + timedelta(seconds=self.options.span))
+            return replace(state, until=max(state.until, state.started + timedelta(seconds=self.options.span)))
         return state
 
     # Alerts

@@ -20,6 +20,7 @@ from migration.base.finding import Finding
 from migration.base.progress import Collected
 from migration.base.secrets_type import Secret
 from migration.clients.openrouter import KeyInfo
+from migration.clients.supabase import LogRows
 from migration.clients.supabase_types import Function
 from migration.config.environment import ProviderAccess
 from migration.context import Context, Environment
@@ -195,13 +196,15 @@ class _Answering:
         self._reach()
         return self.source.functions()
 
-    def logs(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    def logs(self, sql: str, start: datetime, end: datetime) -> LogRows:
         """Without the endpoint's look at the syntax tree, which every query of `rows` has had in its own tests."""
         self._reach()
         self.source._arrive()
         self.source.store.flush()
         bounded = _bounded(sql, *span(start.isoformat(), end.isoformat(), self.source.clock.now()), 1_000, False)
-        found: list[dict[str, Any]] = json.loads(self.source.store._run(bounded, "JSON"))["data"]
+        answer = json.loads(self.source.store._run(bounded, "JSON"))
+        found = LogRows(answer["data"])
+        found.bytes_read = answer["statistics"]["bytes_read"]
         return found
 
     def _reach(self) -> None:

@@ -110,8 +110,10 @@ def clock(at: Any) -> str:
 
 
 def _asides(data: Data, canvas: Canvas) -> None:
+    known = {one["text"] for one in data["events"][-5:]}
     for text in data["notes"]:
-        canvas.say(f"  {text}", "dim")
+        if text not in known:
+            canvas.say(f"  {text}", "dim")
     if data["outage"]:
         canvas.say(f"  cannot read on: {data['outage']} Trying again at the next round.", UNSURE)
     if data["notifier"]:
