@@ -255,6 +255,7 @@ def status(_: Context, limit: str = "5", env: str = "prod", json: bool = False) 
     show="one deployment in full, by its id",
     source="the code of this function: as it is live, or with --show as that deployment sent it",
     note="add this note to the ledger",
+    rating="with --note: what users think of what is live, 1 to 5",
     **ENV,
 )
 def history(
@@ -263,11 +264,12 @@ def history(
     show: str = "",
     source: str = "",
     note: str | None = None,
+    rating: str = "",
     env: str = "prod",
     json: bool = False,
 ) -> None:
     """Show the ledger of deployments, one of them, or the code of a function as it was."""
-    dispatch.run(verbs.history, json, env=env, flags=verbs.HistoryFlags(limit, show, source, note))
+    dispatch.run(verbs.history, json, env=env, flags=verbs.HistoryFlags(limit, show, source, note, rating))
 
 
 @verb("id", changes=True, id="id of the lock, as `inv status` shows it", **YES, **ENV)

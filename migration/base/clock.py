@@ -15,6 +15,7 @@ class Clock:
     """Real time. `monotonic` is in seconds and goes on counting while the machine sleeps, where the system can."""
 
     _id = getattr(time, "CLOCK_BOOTTIME", None)
+    slept = 0.0  # seconds of `sleep` so far, of all threads: what a step spent waiting
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -25,6 +26,7 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         if seconds > 0:
             time.sleep(seconds)
+            self.slept += seconds
 
 
 class VirtualClock(Clock):
@@ -42,3 +44,4 @@ class VirtualClock(Clock):
 
     def sleep(self, seconds: float) -> None:
         self._elapsed += max(seconds, 0.0)
+        self.slept += max(seconds, 0.0)

@@ -96,6 +96,7 @@ class HistoryFlags(NamedTuple):
     show: str
     source: str
     note: str | None
+    rating: str = ""
 
 
 class RollbackFlags(NamedTuple):
@@ -388,13 +389,14 @@ def history(out: Output, env: str, flags: HistoryFlags) -> HistoryResult | Funct
     from migration.inspect import history as phase
 
     context = _context(out, env)
-    if flags.note is not None and (flags.show or flags.source):
+    if (flags.note is not None or flags.rating) and (flags.show or flags.source):
         raise Refused("--note adds a note; --show and --source only read", Do("leave one of them out"))
     if flags.source:
         return phase.code(context, flags.source, flags.show)
     if flags.show:
         return phase.show(context, flags.show)
-    return phase.run(context, limit=whole("limit", flags.limit) or 0, note=flags.note)
+    rating = whole("rating", flags.rating) if flags.rating else None
+    return phase.run(context, limit=whole("limit", flags.limit) or 0, note=flags.note, rating=rating)
 
 
 def unlock(out: Output, env: str, lock: str, yes: bool) -> UnlockResult:

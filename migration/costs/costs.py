@@ -21,7 +21,7 @@ from migration.config.signals import Pattern
 from migration.costs import bill, daily, reconcile, usage_query
 from migration.costs.bill import Bill
 from migration.costs.projection import gauge, project
-from migration.costs.report import CostReport, Line, RequestCost, SourceSpan, TokenCounts
+from migration.costs.report import CostReport, Line, RequestCost, SizeClass, SourceSpan, TokenCounts
 from migration.costs.totals import Totals, total
 from migration.costs.usage_query import MOST_DOLLARS, MOST_TOKENS
 from migration.logs.names import Names
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from migration.context import Context
 
 DAY = timedelta(days=1)
+CLASSES = 24  # of the distribution
 SMALLEST = timedelta(minutes=1)  # half of it is not asked for
 TOO_MUCH = re.compile(r"Code: (?:159|241)\.|TIMEOUT_EXCEEDED|MEMORY_LIMIT_EXCEEDED")
 RETENTION = (
@@ -189,6 +190,7 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
         differences=reconcile.differences(asked, whole, price, found),
         projection=projection, budget=gauge(budget, found.month, projection),
         sources=sources, notes=_notes(asked, found, factor),
+        distribution=tuple(SizeClass(factor * low, factor * high, many) for low, high, many in asked.classes(CLASSES)),
     )  # fmt: skip
 
 

@@ -51,6 +51,15 @@ class RequestCost:
 
 
 @dataclass(frozen=True)
+class SizeClass:
+    """Usage lines that cost from `least` up to `most`, in USD as billed."""
+
+    least: float
+    most: float
+    lines: int
+
+
+@dataclass(frozen=True)
 class SourceSpan:
     """A span of time and the source of its figures: `logs` or `ledger`."""
 
@@ -65,6 +74,7 @@ class CostReport:
     None where no line has a cost.
 
     `provider_cost` covers the whole UTC days from `provider_since`, None where the provider does not report it;
+    `distribution`: usage lines by what they cost, at most 24 classes of equal ratio.
     `lines` are usage lines, `retries` repeated attempts and `retry_share` repeated attempts per request.
     """
 
@@ -89,3 +99,4 @@ class CostReport:
     budget: Gauge
     sources: tuple[SourceSpan, ...]
     notes: tuple[str, ...]
+    distribution: tuple[SizeClass, ...] = ()

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any
 
 from migration.config.settings import Price
@@ -75,6 +76,18 @@ class Totals:
             if seen >= wanted:
                 return math.exp((size + 0.5) / STEPS)
         return None
+
+    def classes(self, most: int) -> list[tuple[float, float, int]]:
+        """(from, to, lines) in USD: `most` classes of equal ratio or fewer, from the cheapest line to the dearest."""
+        if not self.sizes:
+            return []
+        first, last = min(self.sizes), max(self.sizes)
+        width = math.ceil((last - first + 1) / most)
+        counts: Counter[int] = Counter()
+        for size, count in self.sizes.items():
+            counts[(size - first) // width] += count
+        edges = [math.exp((first + n * width) / STEPS) for n in range((last - first) // width + 2)]
+        return [(low, high, counts[n]) for n, (low, high) in enumerate(pairwise(edges))]
 
     def record(self) -> dict[str, Any]:
         """For the ledger: what `of` reads again, without zeros."""

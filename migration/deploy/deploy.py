@@ -299,7 +299,7 @@ class DeployRun:
 
     def _snapshots(self) -> dict[str, Snapshot]:
         """The download was part of the plan; with the settings it is whole, and what git lacks is kept."""
-        began = self.context.clock.monotonic()
+        began = self._now()
         snapshots = {item.slug: item.snapshot for item in self.plan.changes if item.snapshot}
         details = {function.slug: function for function in self.details}
         for slug, one in snapshots.items():
@@ -378,7 +378,7 @@ class DeployRun:
 
         env = self.context.environment.name
         interrupts.between("The new code is live and not proven.", inv("deploy", env=env), inv("rollback", env=env))
-        began = self.context.clock.monotonic()
+        began = self._now()
         failpoint("gate")
         judged = gate.run(
             self.context,
@@ -439,9 +439,13 @@ class DeployRun:
             )
         return self.writer.close(outcome)
 
-    def _step(self, name: str, began: float, detail: str) -> None:
-        seconds = self.context.clock.monotonic() - began
-        self.steps.append(TimedStep(name, seconds, detail))
+    def _now(self) -> tuple[float, float]:
+        """What a step begins with: the time, and how much of it was waiting so far."""
+        return self.context.clock.monotonic(), self.context.clock.slept
+
+    def _step(self, name: str, began: tuple[float, float], detail: str) -> None:
+        seconds, waited = (now - then for now, then in zip(self._now(), began, strict=True))
+        self.steps.append(TimedStep(name, seconds, detail, waited))
         if detail != "fail":  # a gate that failed says what follows instead
             verdict = detail if detail == "inconclusive" else "pass"
             self.context.observer.settled(verdict, name, detail, seconds)

@@ -29,14 +29,16 @@ NEW_CODE_IS_LIVE = "the new code is live meanwhile"
 
 @dataclass(frozen=True)
 class TimedStep:
-    """A part of the work with its duration in seconds."""
+    """A part of the work with its duration in seconds; `waited` of them for a moment to come, None where unknown."""
 
     name: str
     seconds: float
     detail: str = ""
+    waited: float | None = None
 
     def record(self) -> dict[str, Any]:
-        return {"name": self.name, "seconds": round(self.seconds, 3), "detail": self.detail}
+        waited = {} if self.waited is None else {"waited": round(min(self.waited, self.seconds), 3)}
+        return {"name": self.name, "seconds": round(self.seconds, 3), "detail": self.detail, **waited}
 
 
 @dataclass
@@ -166,11 +168,12 @@ class Release:
         """Shows and keeps a step; what the block appends is its detail."""
         if self.restores:
             name = "restore" if name == "deploy" else f"restore: {name}"
-        began, details = self.context.clock.monotonic(), list[str]()
+        clock, details = self.context.clock, list[str]()
+        began, slept = clock.monotonic(), clock.slept
         self.context.observer.step(name)
         yield details
-        seconds, detail = self.context.clock.monotonic() - began, ", ".join(details)
-        self.result.steps.append(TimedStep(name, seconds, detail))
+        seconds, detail = clock.monotonic() - began, ", ".join(details)
+        self.result.steps.append(TimedStep(name, seconds, detail, clock.slept - slept))
         self.context.observer.done(name, detail=detail, seconds=seconds)
 
     def _deploy_one(self, only: FunctionSpec) -> None:

@@ -45,10 +45,21 @@ class UnlockResult:
     exit_code: int = 0
 
 
-def run(context: Context, limit: int = 20, note: str | None = None) -> HistoryResult:
-    """The newest deployments and notes; a `note` is added first. `limit` counts deployments."""
+def run(context: Context, limit: int = 20, note: str | None = None, rating: int | None = None) -> HistoryResult:
+    """The newest deployments and notes; a `note` is added first. `limit` counts deployments.
+
+    `rating`: what users think of what is live, from 1 to 5; it needs a note. Refused otherwise.
+    """
+    if rating is not None and not 1 <= rating <= 5:
+        raise Refused(
+            f"--rating {rating} is not between 1 and 5", inv("history", note=note or "what users say", rating=4)
+        )
+    if rating is not None and note is None:
+        raise Refused(
+            "A rating needs a note: what was rated, and by whom", inv("history", note="what users say", rating=rating)
+        )
     if note is not None:
-        _add(context, note)
+        _add(context, note, rating)
     else:
         context.ledger.glance()
     live, history = _read(context)
@@ -156,10 +167,10 @@ def unlock(context: Context, lock: str, confirm: Callable[[str], bool] = lambda 
     return UnlockResult(broken.facts(), f"Broke the lock {lock} of {broken}.", following)
 
 
-def _add(context: Context, note: str) -> None:
+def _add(context: Context, note: str, rating: int | None) -> None:
     if not note.strip():
         raise Refused("A note needs some text.", inv("history", note="what happened"))
-    context.ledger.append({"record": "note", "text": note.strip()})
+    context.ledger.append({"record": "note", "text": note.strip(), **({"rating": rating} if rating else {})})
 
 
 def _note(record: Record) -> dict[str, Any]:
@@ -168,7 +179,8 @@ def _note(record: Record) -> dict[str, Any]:
         "lift": f"lifted the hold of {record.get('hold')}: {record.get('reason')}",
         "unlock": f"broke the lock {record.get('lock')} of {(record.get('robbed') or {}).get('who') or 'unknown'}",
     }
-    return {"at": record.get("at"), "who": record.get("who"), "text": texts[record["record"]]}
+    found = {"at": record.get("at"), "who": record.get("who"), "text": texts[record["record"]]}
+    return {**found, "rating": record["rating"]} if record.get("rating") else found
 
 
 def _message(context: Context, history: History) -> str:

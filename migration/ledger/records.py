@@ -108,6 +108,7 @@ class Revert(Struct):
 class Step(Struct):
     name: Line
     seconds: Seconds | None = None
+    waited: Seconds | None = None
     detail: Text | None = None
 
 
@@ -186,6 +187,7 @@ class Lift(Common, kw_only=True):
 
 class Note(Common, kw_only=True):
     text: Text | None = None
+    rating: Annotated[int, Meta(ge=1, le=5)] | None = None
 
 
 class WatchRecord(Common, kw_only=True):

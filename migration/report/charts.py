@@ -131,19 +131,19 @@ def bars(
     values: Sequence[float], labels: Sequence[str], width: int, height: int, form: Callable[[float], str]
 ) -> list[Html]:
     """Upright bars from zero, with every few labels below."""
-    frame = Frame(width, height, 0, max(len(values), 1), 0, ceiling(max(values, default=0)))
+    frame = Frame(width, height, 0, max(len(values), 1), 0, top(max(values, default=0)))
     slot = (width - LEFT - RIGHT) / max(len(values), 1)
     found = _ticks_y(frame, form)
     every = max(1, math.ceil(len(values) * 58 / (width - LEFT - RIGHT)))
     for n, value in enumerate(values):
-        top = frame.y(value)
+        head = frame.y(value)
         found.append(
             tag(
                 "rect",
                 x=round(frame.x(n) + slot * 0.1, 1),
-                y=top,
+                y=head,
                 width=round(slot * 0.8, 1),
-                height=round(frame.y(0) - top, 1),
+                height=round(frame.y(0) - head, 1),
                 class_="bar",
             )
         )
@@ -170,14 +170,7 @@ def gauges(
     left = 8
     most = ceiling(max([*(value for _, value, _ in rows), *(limit for _, limit in limits)], default=1))
     scale = (width - left - 70) / most
-    found = []
-    for n, (label, value, words) in enumerate(rows):
-        y = 30 + n * 40
-        found += [
-            tag("text", label, x=left, y=y, class_="label"),
-            tag("rect", x=left, y=y + 6, width=max(round(value * scale, 1), 1), height=14, class_="bar"),
-            tag("text", words, x=round(left + value * scale + 6, 1), y=y + 18, class_="value"),
-        ]
+    found: list[Html] = []
     bottom = 30 + len(rows) * 40 - 8
     for n, (label, limit) in enumerate(limits):
         x = round(left + limit * scale, 1)
@@ -191,6 +184,13 @@ def gauges(
                 text_anchor="end" if x > width / 2 else "start",
                 class_=f"tick l{n}",
             ),
+        ]
+    for n, (label, value, words) in enumerate(rows):
+        y = 30 + n * 40
+        found += [
+            tag("text", label, x=left, y=y, class_="label"),
+            tag("rect", x=left, y=y + 6, width=max(round(value * scale, 1), 1), height=14, class_="bar"),
+            tag("text", words, x=round(left + value * scale + 6, 1), y=y + 18, class_="value"),
         ]
     return found
 
@@ -281,6 +281,12 @@ def ceiling(value: float) -> float:
         return 1.0
     power: float = 10.0 ** math.floor(math.log10(value))
     return next(round(power * one, 12) for one in (1, 2, 2.5, 5, 10) if power * one >= value * (1 - 1e-9))
+
+
+def top(value: float, many: int = 4) -> float:
+    """Where an axis from zero ends, so that a value of this size fills most of it."""
+    size = ceiling(value / many)
+    return math.ceil(value / size - 1e-9) * size or size
 
 
 def seconds(text: str) -> float:

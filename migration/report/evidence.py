@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migration.report import charts
-from migration.report.markup import NONE, Html, View, details, join, listed, table, tag
+from migration.report.markup import Html, View, details, join, listed, table, tag
 from migration.report.measured import command, lacking
 
 _VERDICTS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive"}
@@ -20,50 +20,34 @@ def verdict(word: str) -> Html:
 def checks(view: View) -> Html:
     if view.get("checks.missing"):
         return lacking(view, "checks")
-    rows = [_criterion(view, n, one) for n, one in enumerate(view.get("checks.criteria"))]
     findings = [
-        [
-            view.show(f"checks.provider.{n}.problem"),
-            view.show(f"checks.provider.{n}.evidence"),
-            tag("code", view.show(f"checks.provider.{n}.fix")),
-        ]
+        [view.show(f"checks.provider.{n}.problem"), view.show(f"checks.provider.{n}.evidence"),
+         tag("code", view.show(f"checks.provider.{n}.fix"))]
         for n in range(len(view.get("checks.provider")))
-    ]
-    return join(
-        [
-            tag(
-                "p",
-                view.show("checks.counts.pass", "int"),
-                " passed, ",
-                view.show("checks.counts.fail", "int"),
-                " failed, ",
-                view.show("checks.counts.inconclusive", "int"),
-                " not settled. Evidence from ",
-                view.show("checks.window"),
-                ".",
-            ),
-            table(
-                ("criterion", "verdict", "expected", "measured", "evidence"), rows, "Every criterion with its evidence"
-            ),
-            table(("provider", "evidence", "to do"), findings, "What the provider says") if findings else None,
-            command(view, "checks"),
-        ]
-    )
+    ]  # fmt: skip
+    return join([
+        tag("p", view.show("checks.counts.pass", "int"), " passed, ", view.show("checks.counts.fail", "int"),
+            " failed, ", view.show("checks.counts.inconclusive", "int"), " not settled. Evidence from ",
+            view.show("checks.window"), "."),
+        tag("ul", [_criterion(view, n, one) for n, one in enumerate(view.get("checks.criteria"))], class_="rows"),
+        table(("provider", "evidence", "to do"), findings, "What the provider says") if findings else None,
+        command(view, "checks"),
+    ])  # fmt: skip
 
 
-def _criterion(view: View, n: int, one: Mapping[str, Any]) -> list[Any]:
+def _criterion(view: View, n: int, one: Mapping[str, Any]) -> Html:
     at = f"checks.criteria.{n}"
     name = view.show(f"{at}.label") if one["label"] else view.show(f"{at}.name")
     lines = [view.show(f"{at}.evidence.{k}") for k in range(len(one["evidence"]))]
-    advisory = tag("p", "advisory: reports, does not decide", class_="note") if one["advisory"] else None
-    shown = join([listed(lines) if lines else None, tag("p", "to see it: ", tag("code", view.show(f"{at}.command")))])
-    return [
-        join([tag("strong", name), tag("p", view.show(f"{at}.measures"), class_="note"), advisory]),
-        verdict(one["verdict"]),
-        view.show(f"{at}.expected"),
-        view.show(f"{at}.got"),
-        details(f"{len(lines)} lines" if len(lines) != 1 else "1 line", shown),
-    ]
+    about = [tag("p", view.show(f"{at}.measures"), class_="note"),
+             tag("p", "advisory: reports, does not decide", class_="note") if one["advisory"] else None]  # fmt: skip
+    shown = [listed(lines) if lines else tag("p", "None was recorded."),
+             tag("p", "To see it: ", tag("code", view.show(f"{at}.command")))]  # fmt: skip
+    return tag(
+        "li", tag("div", tag("h3", verdict(one["verdict"]), " ", name), about),
+        tag("div", tag("p", "expected", class_="note"), tag("p", view.show(f"{at}.expected"))),
+        tag("div", tag("p", "measured", class_="note"), tag("p", view.show(f"{at}.got")), details("Evidence", shown)),
+    )  # fmt: skip
 
 
 def deployments(view: View) -> Html:
@@ -141,16 +125,13 @@ def _steps(view: View, at: str, row: Mapping[str, Any]) -> Html:
         ]
         for k in range(len(row["steps"]))
     ]
-    total = tag(
-        "p", view.show(f"{at}.seconds", "span"), " in all, ", view.show(f"{at}.waited", "span"), " of them waiting"
-    )
+    waited = [", ", view.show(f"{at}.waited", "span"), " of them waiting"] if row["waited"] is not None else []
+    total = tag("p", view.show(f"{at}.seconds", "span"), " in all", waited, ".")
     return join(
         [
             charts.chart(name, f"Steps of {row['id']}", words, lambda width: charts.timeline(parts, width), 50),
             total,
-            details(
-                "Steps", table(("step", "seconds", "of them waiting", "detail"), rows, f"Steps of {row['id']}", (1, 2))
-            ),
+            details("Steps", table(("step", "seconds", "of them waiting", "detail"), rows, "Steps in seconds", (1, 2))),
         ]
     )
 
@@ -247,47 +228,24 @@ def feedback(view: View) -> Html:
 def plan(view: View) -> Html:
     if view.get("plan.missing"):
         return lacking(view, "plan")
-    rows = [
-        [
-            join(
-                [
-                    tag(
-                        "span",
-                        _STATES.get(one["state"], "?"),
-                        class_=f"state {one['state'].split()[0]}",
-                        aria_hidden="true",
-                    ),
-                    " ",
-                    view.show(f"plan.items.{n}.state"),
-                ]
-            ),
-            view.show(f"plan.items.{n}.text"),
-            view.show(f"plan.items.{n}.line", "int") if one["line"] else NONE,
-            join(
-                [
-                    view.show(f"plan.items.{n}.evidence"),
-                    tag("p", tag("code", view.show(f"plan.items.{n}.command"))) if one["command"] else None,
-                ]
-            ),
-        ]
-        for n, one in enumerate(view.get("plan.items"))
-    ]
-    return join(
-        [
-            tag(
-                "p",
-                view.show("plan.done", "int"),
-                " of ",
-                view.show("plan.of", "int"),
-                " items of ",
-                view.show("plan.file"),
-                " are done.",
-            ),
-            table(("state", "item", "line", "evidence"), rows, "Items of the plan document", (2,))
-            if rows
-            else tag("p", "config.yaml maps no items (migration.items)."),
-        ]
-    )
+    rows = [_item(view, n, one) for n, one in enumerate(view.get("plan.items"))]
+    return join([
+        tag("p", view.show("plan.done", "int"), " of ", view.show("plan.of", "int"), " items of ",
+            view.show("plan.file"), " are done."),
+        tag("ul", rows, class_="rows") if rows else tag("p", "config.yaml maps no items (migration.items)."),
+    ])  # fmt: skip
+
+
+def _item(view: View, n: int, one: Mapping[str, Any]) -> Html:
+    at = f"plan.items.{n}"
+    sign = tag("span", _STATES.get(one["state"], "?"), class_=f"state {one['state'].split()[0]}", aria_hidden="true")
+    line = ["line ", view.show(f"{at}.line", "int")] if one["line"] else ["not found"]
+    return tag(
+        "li", tag("div", tag("h3", sign, " ", view.show(f"{at}.text")), tag("p", line, class_="note")),
+        tag("div", tag("p", view.show(f"{at}.state"))),
+        tag("div", tag("p", view.show(f"{at}.evidence")),
+            tag("p", tag("code", view.show(f"{at}.command"))) if one["command"] else None),
+    )  # fmt: skip
 
 
 def missing(view: View) -> Html:

@@ -10,7 +10,11 @@ from migration.report.charts import Frame
 from migration.report.markup import FORMS, NONE, Child, Html, View, details, join, listed, table, tag
 
 _USD, _PERCENT = FORMS["usd"], FORMS["percent"]
-_AXIS = {"percent": lambda value: f"{value * 100:.4g}%", "seconds": lambda value: f"{value:.3g} s"}
+_AXIS = {
+    "usd": lambda value: f"${value:,.6g}",
+    "percent": lambda value: f"{value * 100:.4g}%",
+    "seconds": lambda value: f"{value:.3g} s",
+}
 
 
 def lacking(view: View, path: str) -> Html:
@@ -120,7 +124,7 @@ def traffic(view: View) -> Html:
     times = [(charts.seconds(at), p95) for at, _, _, p95 in points if p95 is not None]
     low = min(0.9, *(value for _, value in shares))
     low = 0.0 if low < 0.5 else 0.5 if low < 0.9 else 0.9
-    slowest = charts.ceiling(max((value for _, value in times), default=1.0))
+    slowest = charts.top(max((value for _, value in times), default=1.0))
 
     def success(width: int) -> list[Html]:
         frame = Frame(width, 220, since, until, low, 1.0)
@@ -211,13 +215,17 @@ def _spend(view: View) -> Html:
     ]
 
     def draw(width: int) -> list[Html]:
-        return charts.bars(values, labels, width, 200, _USD)
+        return charts.bars(values, labels, width, 200, _AXIS["usd"])
 
     def running(width: int) -> list[Html]:
-        high = charts.ceiling(max(total, default=0))
+        high = charts.top(max(total, default=0))
         frame = Frame(width, 200, 0, max(len(total), 1), 0, high)
         drawn = charts.cumulative(total, frame)
-        return [*charts.bars([0.0] * len(total), labels, width, 200, lambda _: ""), *charts.grid(frame, _USD), *drawn]
+        return [
+            *charts.bars([0.0] * len(total), labels, width, 200, lambda _: ""),
+            *charts.grid(frame, _AXIS["usd"]),
+            *drawn,
+        ]
 
     about = f"{len(rows)} bars, one a {by}; the highest is {_USD(max(values))}"
     return join(
@@ -256,7 +264,7 @@ def _budget(view: View) -> Html:
     limits = [(name, view.get(f"costs.budget.{name}")) for name in ("warning", "critical")]
     drawn = [(label, value, _USD(value)) for label, _, value in known]
     words = "; ".join(f"{label}: {text}" for label, _, text in drawn)
-    rows = [[label, view.show(path, "usd")] for label, path in paths]
+    rows = [[_label(view, label, path), view.show(path, "usd")] for label, path in paths]
     rows += [[f"threshold: {name}", view.show(f"costs.budget.{name}", "usd")] for name, _ in limits]
     return join(
         [
@@ -281,6 +289,14 @@ def _budget(view: View) -> Html:
             details("Numbers", table(("", "USD a month"), rows, "Spend of a month and thresholds", (1,))),
         ]
     )
+
+
+def _label(view: View, label: str, path: str) -> Child:
+    """A volume with its figure; other labels hold none."""
+    at = path.rpartition(".")[0]
+    if not at.startswith("costs.volumes."):
+        return label
+    return [view.show(f"{at}.name"), ": ", view.show(f"{at}.per_day", "int"), " a day for 30 days"]
 
 
 def _distribution(view: View) -> Html:

@@ -1,7 +1,7 @@
 "use strict";
 // The reader's own time beside each UTC time; everything opens for print and closes again.
 (() => {
-  const zone = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+  const zone = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short" };
   const same = new Date().getTimezoneOffset() === 0;
   for (const time of same ? [] : document.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);

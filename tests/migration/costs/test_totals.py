@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -36,3 +37,12 @@ def test_the_price_is_for_a_million_tokens_and_cached_input_is_part_of_input() -
 
 def test_a_quantile_of_nothing_is_nothing() -> None:
     assert Totals().quantile(0.5) is None
+
+
+def test_classes_hold_every_line_once() -> None:
+    """At most so many classes of equal ratio, from the cheapest line to the dearest, each next to the last."""
+    found = Totals(sizes={-1200: 3, -1100: 5, -1003: 1}).classes(24)
+    assert sum(many for _, _, many in found) == 9 and len(found) <= 24
+    assert all(high == low for (_, high, _), (low, _, _) in pairwise(found))
+    assert len({round(high / low, 9) for low, high, _ in found}) == 1
+    assert found[0][2] == 3 and found[-1][2] == 1 and Totals().classes(24) == []
