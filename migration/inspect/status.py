@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from migration.base.clock import minute
 from migration.base.command import Step, inv
 from migration.base.errors import ServiceFailed
 from migration.base.numbers import count
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.ledger.lock import LockHolder
+
+
+SILENT = 3.0  # seconds without an answer of the platform, after which what the ledger knows is shown
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,8 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     """Looks at the ledger, the lock, the platform and git; changes none of them."""
     context.project()  # refused before anything is begun
     context.ledger.glance()
-    tasks: list[Callable[[], Any]] = [context.supabase.functions, context.ledger.history]
     try:
-        functions, history = every(tasks, lambda task: task())
+        functions, history = _look(context)
     except ServiceFailed as error:
         raise _ledger_only(context, error) from error
     live = {function.slug: function for function in functions}
@@ -94,6 +98,35 @@ def run(context: Context, limit: int = 5) -> StatusResult:
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
         (*_leftover(holder), *_notes(context, history, live, rows)), following, 5 if stopped else 0,
     )  # fmt: skip
+
+
+def _look(context: Context) -> tuple[list[Function], History]:
+    """The platform and the ledger, asked at once. What the ledger knows is shown while the platform does not answer."""
+    read: list[History] = []
+
+    def history() -> History:
+        read.append(context.ledger.history())
+        return read[0]
+
+    def meanwhile() -> None:
+        known = f" The ledger: {_known_since(read[0])}" if read else ""
+        context.observer.note(f"The platform has not answered for {SILENT:.0f}s.{known}")
+
+    silent = threading.Timer(SILENT, meanwhile)
+    silent.daemon = True
+    silent.start()
+    tasks: list[Callable[[], Any]] = [context.supabase.functions, history]
+    try:
+        functions, found = every(tasks, lambda task: task())
+    finally:
+        silent.cancel()
+    return functions, found
+
+
+def _known_since(history: History) -> str:
+    """What is live according to the ledger, and since when it says so."""
+    ended = history.newest.outcome_at or history.newest.at if history.newest else ""
+    return f"{standing(history).rstrip('.')}, as of {minute(ended)}Z." if ended else standing(history)
 
 
 def _ledger_only(context: Context, error: ServiceFailed) -> ServiceFailed:

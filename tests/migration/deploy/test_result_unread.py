@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from migration.base.command import Do
 from migration.base.errors import ServiceFailed
+from migration.base.progress import Collected
 from migration.cli.sink import one_line
 from migration.deploy import deploy
 from migration.deploy.result import DeployResult
@@ -66,6 +68,20 @@ def test_a_platform_that_goes_down_with_the_activation_is_named_once(
     _unknown(result)
     monkeypatch.undo()
     assert status.run(stage.context(clock=Hurried())).exit_code == 5
+
+
+def test_status_shows_the_ledger_meanwhile(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the platform does not answer, what the ledger knows is on the screen, with its time."""
+    assert _deploy(stage).exit_code == 0
+    monkeypatch.setattr(status, "SILENT", 0.5)
+    stage.running.fault("list", "hang", hold=1.5)
+    context = stage.context()
+    status.run(context)
+    assert isinstance(context.observer, Collected)
+    [shown] = [text for kind, _, _, text in context.observer.events if kind == "note"]
+    assert re.search(r"has not answered for 0s. The ledger: \S+ is live .*as of \d{4}-\d\d-\d\d \d\d:\d\dZ", shown), (
+        shown
+    )
 
 
 def test_status_tells_what_the_ledger_knows_while_the_platform_cannot_be_asked(stage: Scene) -> None:
