@@ -115,24 +115,25 @@ def _revision(repository: Repository, record: Record, revision: str, remote: str
     revert = str((record.get("revert") or {}).get("commit") or "")
     if revert and repository.is_ancestor(revert, revision):
         return ""
-    if reader and base and _taken_back(reader, record, revision):
-        return ""
+    try:
+        if reader and base and _taken_back(reader, record, revision):
+            return ""
+    except CutoverError as error:
+        unread = f"whether a later commit reverts it is unknown ({error.message.rstrip('. ')})"
+        return f"revision {revision[:9]}, which contains {tip[:9]}; {unread}"
     return f"revision {revision[:9]}, which contains {tip[:9]} but not its revert"
 
 
 def _taken_back(reader: Reader, record: Record, revision: str) -> bool:
-    """Whether a commit since the tip has every changed file of the held functions as it was at base. When in doubt,
-    not; Deno is asked only if something touched the files at all."""
+    """Whether a commit since the tip has every changed file of the held functions as it was at base. Deno is asked only
+    if something touched the files at all. CutoverError where git cannot tell."""
     repository = reader.repository
     tip, base, slugs = str(record["tip"]), str(record["base"]), list(record.get("digests") or ())
-    try:
-        if not slugs or not touched_since(repository, base, tip, revision):
-            return False
-        files, there = scope.sources(reader, base, tip, slugs)
-        known = there.issuperset(slugs)
-        return known and bool(find_revert(repository, base, tip, revision, sorted(files)))
-    except CutoverError:
+    if not slugs or not touched_since(repository, base, tip, revision):
         return False
+    files, there = scope.sources(reader, base, tip, slugs)
+    known = there.issuperset(slugs)
+    return known and bool(find_revert(repository, base, tip, revision, sorted(files)))
 
 
 def _have(repository: Repository, tip: str, remote: str) -> None:

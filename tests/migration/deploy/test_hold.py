@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from migration.base import command
-from migration.base.errors import Refused
+from migration.base.errors import Refused, ServiceFailed
 from migration.deploy import forward, hold
 from migration.git.repository import Repository
 from migration.ledger.deployments import History, fold
@@ -135,3 +135,15 @@ def test_only_sources_that_changed_are_held() -> None:
     ]
     found = fold([{"record": "intent", "deployment": "d", "id": "1", "revision": "r", "functions": functions}])
     assert found.newest and hold.make(found.newest)["digests"] == {"a": "new", "c": "fresh"}
+
+
+def test_an_unread_revert_is_not_called_missing(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where git cannot tell whether the change was taken back, it stays on hold, and the words say why."""
+
+    def fails(*_: object) -> bool:
+        raise ServiceFailed("git did not answer.")
+
+    monkeypatch.setattr(hold, "touched_since", fails)
+    reader: Any = SimpleNamespace(repository=ground.repository)
+    found = hold.check(ground.repository, ground.history(), ground.bad, {"f": "other"}, "origin", reader)
+    assert found is not None and "is unknown (git did not answer)" in found.why
