@@ -171,12 +171,13 @@ def _guessed(repository: Repository, head: str, main: str, current: str) -> Rang
         if fork and fork != head:
             return Range(fork, head, f"where {current or 'this checkout'} left {main}")
     paths = [str(_FUNCTIONS)]
-    listed = repository.git("rev-list", "--first-parent", f"--max-count={_LOOKED}", head, "--", *paths).text.split()
-    for commit in listed:
-        parent = next(iter(repository.parents(commit)), "")
-        if parent and repository.blobs(parent, paths):
-            last = f"{commit[:9]}, the newest commit that changed a function: {_short(repository.subject(commit))}"
-            return Range(parent, commit, f"the revision before {last}")
+    for options in (["--first-parent"], ["--no-merges"]):  # a merge may have brought every function at once
+        command = ["rev-list", *options, f"--max-count={_LOOKED}", head, "--", *paths]
+        for commit in repository.git(*command).text.split():
+            parent = next(iter(repository.parents(commit)), "")
+            if parent and repository.blobs(parent, paths):
+                last = f"{commit[:9]}, the newest commit that changed a function: {_short(repository.subject(commit))}"
+                return Range(parent, commit, f"the revision before {last}")
     return None
 
 

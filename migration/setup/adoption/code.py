@@ -16,7 +16,7 @@ _TOKEN = re.compile(
 )
 _VARIABLE = re.compile(
     r"""(?:Deno\.env\.get\(\s*["'`](?P<call>\w+)["'`]\s*\)|process\.env\.(?P<dot>\w+)|process\.env\[["'`](?P<item>\w+)["'`]\])"""
-    r"(?P<other>\s*(?:\?\?|\|\|))?"
+    r"(?P<other>\s*(?:\?\?|\|\|)(?!\s*(?:\"\"|''|``)))?"
 )
 _URL = re.compile(r"https?://(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?P<path>[^\s\"'`<>)]*)")
 _IMPORT = re.compile(

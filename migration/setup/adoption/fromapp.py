@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from migration.base.command import AGAIN, Do
+from migration.base.errors import Refused
 from migration.setup.adoption import code, kinds, lines
 from migration.setup.adoption.app import App
 from migration.setup.adoption.draft import Draft, Template, Value, Variable
@@ -70,6 +72,11 @@ def _functions(draft: Draft, app: App) -> list[str]:
             draft.notice(f"{', '.join(further)}: {where} as well ({_files(app, further)}); the plan does not deploy it")
         if without:
             draft.notice(f"{', '.join(without)}: the plan deploys it, and {where.split(' in ')[-1]} does not change it")
+    if not app.now:
+        reasons = "\n".join(f"  {' '.join(why.split())}" for why in app.broken.values())
+        raise Refused(
+            f"no function of {app.path} can be deployed as it stands:\n{reasons}", Do("fix these first"), AGAIN
+        )
     moved = sorted(app.changed) or sorted(app.now)
     draft.set(("migration", "functions"), moved, where)
     moved = [slug for slug in draft.get("migration", "functions") if slug in app.now]
@@ -306,6 +313,11 @@ def _sandbox(draft: Draft, app: App, found: Variables) -> None:
                 kind = kinds.of_host(host)
                 if not (kind and kind.own) and not host.endswith((".supabase.co", "deno.land", "esm.sh")):
                     hosts.setdefault(host, Seen(file, line))
+    for slug in app.now:
+        for path, text in app.files(slug):
+            for each in code.imports(path, text):
+                if (called := kinds.HOSTS.get(_package(each.address))) is not None:
+                    hosts.setdefault(called, Seen(each.file, each.line))
     for name, seen in _calls(app, app.now, before=False).items():  # a package calls its provider's host
         if not kinds.BY_NAME[name].own:
             hosts.setdefault(kinds.BY_NAME[name].host, seen)

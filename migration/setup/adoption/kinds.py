@@ -45,6 +45,17 @@ KINDS = (
     ),
     _kind("openai", "api.openai.com", r"open\s?ai\b|gpt-\w+|chatgpt\b", "OPENAI|OPEN_AI", "openai", "@ai-sdk/openai"),
 )
+# Packages that call one host of their own, which the functions' text does not name.
+HOSTS = {
+    "stripe": "api.stripe.com",
+    "resend": "api.resend.com",
+    "replicate": "api.replicate.com",
+    "@sendgrid/mail": "api.sendgrid.com",
+    "@slack/web-api": "slack.com",
+    "groq-sdk": "api.groq.com",
+    "@mistralai/mistralai": "api.mistral.ai",
+    "cohere-ai": "api.cohere.com",
+}
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from migration.base.errors import Refused
-from tests.support import adopted, repos
+from migration.setup.adoption import code, imports
+from tests.support import adopted, project, repos
 from tests.support.adopted import AFTER, BEFORE, GREET, PAY, WHERE
 
 
@@ -155,6 +156,78 @@ def test_no_app_there(tmp_path: Path) -> None:
     for path, words in ((tmp_path / "empty", "no supabase/functions"), (tmp_path / "none", "not a folder")):
         with pytest.raises(Refused, match=words):
             adopted.run(tmp_path / "root", path)
+
+
+def test_nothing_deployable(tmp_path: Path) -> None:
+    """Where no function can be deployed as it stands there is nothing to adopt: each reason, and no file."""
+    app = adopted.app(tmp_path / "app", {f"{WHERE}/torn/index.ts": 'import "@/lib/logger";\n'})
+    with pytest.raises(Refused, match="no import map") as caught:
+        adopted.run(tmp_path / "root", app)
+    assert "can be deployed as it stands" in str(caught.value)
+    assert not (tmp_path / "root" / "config.yaml").exists()
+
+
+def test_merge_that_brought_all(tmp_path: Path) -> None:
+    """The base is then found among the commits that were merged."""
+    app = adopted.app(tmp_path / "app", {"README.md": "x"})
+    repos.git(app, "checkout", "--quiet", "-b", "work")
+    base = repos.commit(app, BEFORE)
+    repos.commit(app, AFTER)
+    repos.git(app, "checkout", "--quiet", "main")
+    repos.git(app, "merge", "--quiet", "--no-ff", "work", "-m", "Merge")
+    repos.git(app, "branch", "--quiet", "-D", "work")
+    adopted.run(tmp_path / "root", app)
+    assert adopted.config(tmp_path / "root").app.base == base
+
+
+@pytest.mark.parametrize(
+    ("line", "needed"),
+    [
+        ("const a = Deno.env.get('NAME_A')!;", True),
+        ('const a = Deno.env.get("NAME_A") ?? "";', True),
+        ("const a = process.env.NAME_A || 'usual';", False),
+        ('const a = Deno.env.get("NAME_A") ?? "usual";', False),
+    ],
+)
+def test_variable_with_a_value_of_its_own(line: str, needed: bool) -> None:
+    """An empty text is no value: the function still needs the variable."""
+    assert [each.optional for each in code.variables("a.ts", line)] == [not needed]
+
+
+@pytest.mark.parametrize(
+    ("address", "package"),
+    [
+        ("https://esm.sh/stripe@10.13.0?target=deno&no-check", "npm:stripe@10.13.0"),
+        ("https://esm.sh/v132/@types/mdast@4.0.0/index.d.ts", "npm:@types/mdast@4.0.0"),
+        ("https://cdn.jsdelivr.net/npm/openai@4/+esm", "npm:openai@4/+esm"),
+        ("jsr:@supabase/supabase-js@2", "npm:@supabase/supabase-js@2"),
+        ("jsr:@std/encoding", ""),
+        ("https://deno.land/x/oak@v12.0.0/mod.ts", ""),
+        ("https://esm.sh/gh/someone/thing@1", ""),
+    ],
+)
+def test_same_package_on_npm(address: str, package: str) -> None:
+    """Only where the address itself says which package of npm it serves."""
+    assert imports.npm(address) == package
+
+
+def test_host_of_a_package(tmp_path: Path) -> None:
+    """A package that calls one host of its own is as good as the host."""
+    stripe = 'import Stripe from "npm:stripe@17";\nDeno.serve(() => new Response(String(Stripe)));\n'
+    adopted.run(tmp_path / "root", adopted.app(tmp_path / "app", {f"{WHERE}/pay/index.ts": stripe}))
+    assert "api.stripe.com" in adopted.config(tmp_path / "root").rehearsal.hosts
+
+
+def test_typed_without_a_terminal(tmp_path: Path) -> None:
+    """As a user types it: one JSON object that fits its schema, nothing asked, and a config that loads."""
+    typed = project.copy(tmp_path / "project")
+    plain = {name: text.split("\n", 1)[1] if "import" in text[:7] else text for name, text in BEFORE.items()}
+    app = adopted.app(tmp_path / "app", plain, {f"{WHERE}/pay/index.ts": PAY + "\n"})
+    done = typed.inv("init", "--app", str(app), "--json")
+    assert done.code == 0, done.err
+    assert done.json["written"] == ["config.sample.yaml", "config.yaml"]
+    assert any(each.startswith("smoke: ") for each in done.json["unknown"])
+    assert adopted.config(typed.folder).migration.functions == ["pay"]
 
 
 @pytest.mark.long
