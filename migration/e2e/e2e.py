@@ -39,11 +39,13 @@ KEPT = 10  # runs whose folder stays under .cutover/e2e
 class E2eOptions:
     """`confirm` is asked once, with the most that the run may cost. `browser`: one that is running already.
 
-    `folder`: where runs are kept, each in a folder of its own; `.cutover/e2e` where none is named.
+    `folder`: where runs are kept, each in a folder of its own; `.cutover/e2e` where none is named. `record`: trace and
+    video, which a run that fails leaves.
     """
 
     headed: bool = False
     folder: Path | None = None
+    record: bool = True
     confirm: Callable[[str], bool] = lambda _: True
     browser: Browser | None = None
 
@@ -95,7 +97,7 @@ def run(context: Context, options: E2eOptions | None = None) -> E2eResult:
         raise Refused("not confirmed: nothing was sent", inv("e2e", yes=True))
     folder = _folder(context, options.folder or _kept(context))
     with _browser(options) as browser:
-        return _Run(context, own, browser, folder, cost).carry_out()
+        return _Run(context, own, browser, folder, cost, options.record).carry_out()
 
 
 def record(context: Context, result: E2eResult) -> None:
@@ -147,6 +149,7 @@ class _Run:
     browser: Browser
     folder: Path
     cost: float
+    record: bool
     results: list[StepResult] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     violations: dict[int, list[axe.Violation]] = field(default_factory=dict)
@@ -163,17 +166,17 @@ class _Run:
         inside = self.browser.new_context(viewport=size)
         try:
             self.log.attach(inside)
-            inside.tracing.start(snapshots=True, screenshots=False, sources=False)
+            if self.record:
+                inside.tracing.start(snapshots=True, screenshots=False, sources=False)
             page = inside.new_page()
-            film = Film(page)
+            film = Film(page) if self.record else None
             stage = Stage(page, address(self.context), secrets.token_hex(4), *self._user(), hopeless=self._hopeless)
             self._steps(stage, film)
             self.log.end()
-            film.end()
             self.log.learn()
             self.problems += [*self.judge.problems(self.log), *self.judge.accessibility(self.violations)]
             found = self._tied(at)
-            kept = self._keep(inside, film)
+            kept = self._keep(inside, film) if film else ("", "")
         finally:
             self.log.end()
             inside.close()
@@ -182,16 +185,18 @@ class _Run:
     def _user(self) -> tuple[Any, Any]:
         return self.context.environment.user_email, self.context.environment.user_password
 
-    def _steps(self, stage: Stage, film: Film) -> None:
+    def _steps(self, stage: Stage, film: Film | None) -> None:
         for number, step in enumerate(self.own.steps, 1):
             if any(result.ok is False for result in self.results):
                 self.results.append(StepResult(number, str(step), None))
                 continue
             self.log.step = number
-            film.begin(step.types_secret)
+            if film:
+                film.begin(step.types_secret)
             self.results.append(self._one(stage, number, step))
             self.log.learn()
-            film.check()
+            if film:
+                film.check()
 
     def _one(self, stage: Stage, number: int, step: Step) -> StepResult:
         observer, began = self.context.observer, self.context.clock.monotonic()
@@ -251,6 +256,7 @@ class _Run:
 
     def _keep(self, inside: Any, film: Film) -> tuple[str, str]:
         """Trace and video of a run that failed, without secrets; nothing of one that passed."""
+        film.end()
         if not self.problems:
             inside.tracing.stop()
             return "", ""

@@ -70,7 +70,7 @@ def test_the_sample_has_the_same_commit_ids_everywhere(tmp_path: Path) -> None:
     """Nothing of the machine, the user or the time goes into the two commits."""
     first, second = (clone.make(tmp_path / name, SAMPLE) for name in ("a", "b"))
     assert (first.base, first.head) == (second.base, second.head)
-    assert first.head == "75fc981e4d19f60e1e8d83565df552ef1fcfab00"
+    assert first.head == "85f1f67614afeb15dbe750d948b4368ef58f77cf"
 
 
 def test_it_works_without_any_git_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
