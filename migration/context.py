@@ -110,8 +110,8 @@ class Context:
         own = self.environment
         if not own.project_ref:
             also = ", logs and checks" if own.logs.source else ""
-            text = f"{own.name} has no project_ref: only smoke, soak{also} work there"
-            raise Refused(text if also else text.replace(", soak", " and soak"), Do("pass --env prod"))
+            text = f"{own.name} has no project_ref: only smoke, soak, e2e{also} work there"
+            raise Refused(text if also else text.replace(", e2e", " and e2e"), Do("pass --env prod"))
         key = f"environments.{own.name}.access_token"
         return own.project_ref, configuration.need(own.access_token, key, f"the project of {own.name}")
 

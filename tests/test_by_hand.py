@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import schema
+from tests.support.pages import needs_browser
 from tests.support.project import Project, copy, environment
 
 
@@ -85,6 +86,26 @@ def test_smoke_passes(terminal: Terminal) -> None:
     assert done.code == 0, done.out + done.err
     assert "cases passed." in done.out
     assert terminal.inv("smoke", "--json").json["env"] == "sandbox"
+
+
+def test_e2e_without_a_browser_is_refused(terminal: Terminal) -> None:
+    """One sentence, what to install, exit 2."""
+    done = terminal.project.inv("e2e", "--env", "sandbox", "--json", env={"CHROME_PATH": "/nowhere/chromium"})
+    assert done.code == 2 and re.search(r"uv sync --group e2e|install chromium", done.json["error"]["hint"])
+
+
+def test_e2e_passes_in_a_browser(terminal: Terminal, tmp_path: Path) -> None:
+    """Every step, each function call found in the logs, a JUnit file, and a note in the ledger."""
+    needs_browser()
+    done = terminal.inv("e2e", "--json", "--junit", str(tmp_path / "junit.xml"))
+    assert done.code == 0, done.out + done.err
+    found = done.json
+    assert all(step["ok"] for step in found["steps"]) and found["problems"] == [] and found["console_errors"] == []
+    assert {call["function"] for call in found["calls"]} >= {"generate-artifact", "generate-artifact-fix"}
+    assert all(Path(path).exists() for path in found["screenshots"]) and len(found["screenshots"]) == 2
+    assert (tmp_path / "junit.xml").read_text() == (Path(found["folder"]) / "junit.xml").read_text()
+    notes = terminal.inv("history", "--json").json["notes"]
+    assert any(re.match(r"e2e pass: 18 of 18 steps at http://localhost:\d+/", str(note["text"])) for note in notes)
 
 
 def test_logs_show_the_new_route(terminal: Terminal) -> None:

@@ -22,15 +22,22 @@ from migration.e2e.result import Kind
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+_NO_PAUSE = "does not respond: a script in it runs without a pause"
 POLL = 100  # milliseconds between two looks
 _HOPELESS = re.compile(r"net::ERR_(CONNECTION_REFUSED|NAME_NOT_RESOLVED|ADDRESS_UNREACHABLE|INTERNET_DISCONNECTED)")
 
 
 class StepFailure(Failed):
-    """What was looked for, what was there instead, and of what kind the failure is. The run makes a result of it."""
+    """What was looked for, what was there instead, and of what kind the failure is. The run makes a result of it.
 
-    def __init__(self, kind: Kind, message: str, looked_for: str = "", there: tuple[str, ...] = ()) -> None:
+    `stuck`: the page answers no question, so that none is put to it any more.
+    """
+
+    def __init__(
+        self, kind: Kind, message: str, looked_for: str = "", there: tuple[str, ...] = (), stuck: bool = False
+    ) -> None:
         super().__init__(message)
+        self.stuck = stuck
         self.kind: Kind = kind
         self.looked_for = looked_for
         self.there = there
@@ -158,6 +165,9 @@ def _screenshot(stage: Stage, shot: Screenshot, timeout: float) -> None:
     locator = shot.of or Whole(frame=shot.frame)
 
     def lacks() -> tuple[Kind, str] | None:
+        for place in {None, shot.frame}:
+            if not locate.responds(stage.page, place):
+                return _stuck(place)
         target = _target(stage.page, shot)
         if target is not None and not target.is_visible():
             return "not_found", "not there"
@@ -230,6 +240,10 @@ def _shown(stage: Stage, locator: Locator, timeout: float) -> None:
 
 def _lacks(page: Page, expect: Expect) -> tuple[Kind, str] | None:
     """What is not yet as expected; None when everything is."""
+    if not locate.responds(page, expect.frame):
+        return _stuck(expect.frame)
+    if expect.frame and not locate.frame_element(page, expect.frame).count():
+        return None if expect.absent or expect.count == 0 else ("not_found", "not there")
     found = locate.all_of(page, expect)
     count = found.count()
     if expect.absent:
@@ -246,6 +260,11 @@ def _lacks(page: Page, expect: Expect) -> tuple[Kind, str] | None:
     if not one.is_visible():
         return "not_found", "there, and hidden"
     return _content(page, expect, one)
+
+
+def _stuck(frame: str | None) -> tuple[Kind, str]:
+    where = f'the frame "{frame}"' if frame else "the page"
+    return "slow", f"{where} {_NO_PAUSE}"
 
 
 def _content(page: Page, expect: Expect, one: Any) -> tuple[Kind, str] | None:
@@ -267,6 +286,8 @@ def _content(page: Page, expect: Expect, one: Any) -> tuple[Kind, str] | None:
 def _failure(stage: Stage, locator: Locator, kind: Kind, why: str) -> StepFailure:
     """The sentence. What is missing in a frame that shows nothing at all is blank, not missing."""
     page, name = stage.page, str(locator)
+    if why.endswith(_NO_PAUSE):
+        return StepFailure(kind, why, name, stuck=True)
     if kind == "not_found" and locator.frame and _frame_blank(page, locator.frame):
         kind, why = "blank", f'the frame "{locator.frame}" is blank'
         return StepFailure(kind, f"{name} is not there: {why}", name, locate.around(page, locator))

@@ -43,6 +43,7 @@ def violations(page: Page, frame: str | None = None) -> list[Violation]:
         target: Any = page.main_frame
         if frame is not None:
             target = locate.frame_element(page, frame).element_handle(timeout=1000).content_frame()
+        target.wait_for_function("() => true", timeout=1000)  # unlike the next line, it has a time limit
         target.evaluate(_script())
         found = target.wait_for_function(_RUN, timeout=_LONGEST).json_value()["value"]
     except Error:

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _PARTS = ("playwright", "PIL", "axe_playwright_python")
 # Their absence from a picture, or a request of their own, would only disturb what is measured.
-_FLAGS = ("--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--mute-audio")
+_FLAGS = (
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--mute-audio",
+)
 
 
 def ready() -> None:

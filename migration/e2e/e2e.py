@@ -6,7 +6,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -154,6 +154,7 @@ class _Run:
     problems: list[Problem] = field(default_factory=list)
     violations: dict[int, list[axe.Violation]] = field(default_factory=dict)
     screenshots: list[str] = field(default_factory=list)
+    stuck: bool = False
 
     def __post_init__(self) -> None:
         self.log = PageLog(self.context.clock.monotonic)
@@ -196,7 +197,7 @@ class _Run:
             self.results.append(self._one(stage, number, step))
             self.log.learn()
             if film:
-                film.check()
+                film.check(readable=not self.stuck)
 
     def _one(self, stage: Stage, number: int, step: Step) -> StepResult:
         observer, began = self.context.observer, self.context.clock.monotonic()
@@ -227,10 +228,10 @@ class _Run:
         if problem:
             self.problems.append(problem)
         self.context.observer.failed("e2e", detail=f"{step}: {cause or failure.message}")
-        try:
-            picture = self._write(f"{number:02}-failed.png", privacy.screenshot(stage.page, timeout=5000))
-        except Error:
-            picture = ""
+        self.stuck, picture = failure.stuck, ""
+        with suppress(Error):
+            if not self.stuck:
+                picture = self._write(f"{number:02}-failed.png", privacy.screenshot(stage.page, timeout=5000))
         return StepResult(
             number,
             str(step),

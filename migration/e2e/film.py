@@ -38,9 +38,9 @@ class Film:
             self._page.screencast.start(on_frame=self._keep, quality=60, size={"width": _WIDTH, "height": _HEIGHT})
             self._running = True
 
-    def check(self) -> None:
-        """A step ended: where a secret came into view, none of its frames stays."""
-        self._shows_secret = bool(privacy.visible(self._page))
+    def check(self, readable: bool = True) -> None:
+        """A step ended: where a secret came into view, or the page cannot be read, none of its frames stays."""
+        self._shows_secret = not readable or bool(privacy.visible(self._page))
         if self._running and self._shows_secret:
             self._stop()
             del self._frames[self._began :]

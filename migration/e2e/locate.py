@@ -39,6 +39,20 @@ def frame_element(page: Page, name: str) -> Any:
     return page.locator(f"iframe[title={quoted}], iframe[name={quoted}]").first
 
 
+def responds(page: Page, frame: str | None = None) -> bool:
+    """Whether the page, or its frame, runs anything at all: a script without a pause stops every question to it.
+
+    Playwright's quick questions (how many, is it visible) have no time limit, so this is asked before them.
+    """
+    from playwright.sync_api import Error
+
+    try:
+        _scope(page, frame).locator(":root").wait_for(state="attached", timeout=_SOON)
+    except Error:
+        return frame is not None and responds(page) and not _framed(page, frame)
+    return True
+
+
 def inside(page: Page, frame: str, picture: bytes) -> bytes:
     """The picture of a frame's element without its border."""
     from migration.e2e import pictures

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import pytest
+
+from migration.base.errors import Refused
+from migration.e2e import browser as browsers
 
 Answer = tuple[int, str, bytes | Iterable[bytes]]
 
@@ -86,6 +92,15 @@ class PageServer:
                 """Nothing: the tests' output is theirs."""
 
         return Handler
+
+
+def needs_browser() -> None:
+    """Skip where no browser can be started, with the reason; where everything must be tested, fail."""
+    try:
+        browsers.ready()
+    except Refused as error:
+        words = f"{error.message} {' '.join(map(str, error.steps))}"
+        (pytest.fail if os.environ.get("TEST_EVERYTHING") else pytest.skip)(words)
 
 
 HEAD = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migration import context as contexts
-from migration.base.errors import Refused
 from migration.context import Context
 from migration.e2e import browser as browsers
-from tests.support.pages import PageServer
+from tests.support.pages import PageServer, needs_browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,11 +22,7 @@ Make = Callable[..., Context]
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The browser of all tests; without one they skip and say what to install."""
-    try:
-        browsers.ready()
-    except Refused as error:
-        words = f"{error.message} {' '.join(map(str, error.steps))}"
-        (pytest.fail if os.environ.get("TEST_EVERYTHING") else pytest.skip)(words)
+    needs_browser()
     with browsers.launched() as found:
         yield found
 

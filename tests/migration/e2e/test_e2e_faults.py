@@ -109,3 +109,12 @@ def test_nothing_at_the_address_is_a_service_that_failed(chromium: Browser, make
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/"
     with pytest.raises(Unreachable, match=rf"Nothing answers at {address}"):
         e2e.run(make(f"- goto: {address}"), e2e.E2eOptions(browser=chromium))
+
+
+@pytest.mark.long
+def test_script_without_a_pause_ends_the_run(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """A frame that answers nothing is named; no question to it lasts for ever."""
+    pages.pages["/"] = framed("<h1>Made</h1><script>setTimeout(() => { while (true) {} }, 100)</script>")
+    steps = "- goto: /\n- wait: 0.3s\n- expect: {role: heading, name: Made, frame: Artifact}"
+    result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False))
+    assert kinds(result) == ["slow"] and 'the frame "Artifact" does not respond' in result.problems[0].message
