@@ -46,8 +46,8 @@ def test_every_command_shown_can_be_typed(path: Path) -> None:
     """Verbs and flags exist, in code blocks and in the text."""
     text = path.read_text(encoding="utf-8")
     blocks = "\n".join(re.findall(r"```(?:sh|text)?\n(.*?)```", text, re.DOTALL))
-    shown = re.findall(r"^(?:uv run )?inv ([a-z]+)([^\n#]*)", blocks, re.MULTILINE)
-    shown += re.findall(r"`(?:uv run )?inv ([a-z]+)((?: [^`]*)?)`", text)
+    shown = re.findall(r"^(?:uv run )?inv ([a-z0-9]+)([^\n#]*)", blocks, re.MULTILINE)
+    shown += re.findall(r"`(?:uv run )?inv ([a-z0-9]+)((?: [^`]*)?)`", text)
     for verb, rest in set(shown):
         for flag in re.findall(r"(?<!\S)(--[a-z-]+)", rest.split("&&")[0]):
             assert flag in helped(verb), (verb, flag)
