@@ -82,8 +82,9 @@ class RehearsalStage:
         return context
 
     def cases(self, function: str) -> list[SmokeCase]:
-        """The smoke cases of a function that expect success and stand alone: what can be sent again and again."""
-        return [case for case in self.config.smoke if case.function == function and _repeatable(case)]
+        """What can be sent to the old code of a function again and again: its cases that expect success and stand alone."""
+        own = [case for case in self.config.smoke if case.function == function and case.when != "after"]
+        return [case for case in own if _repeatable(case)]
 
     def ask(self, count: int) -> Counter[int]:
         """Statuses (0: no answer) of so many requests of the first migrated function that has cases, a few at a time.
