@@ -16,7 +16,7 @@ def test_page_is_current() -> None:
 
 
 def test_one_way_to_a_function() -> None:
-    """Only `Edge.call` and the line for curl write the path of functions; the logs and `init` read it in what they find."""
+    """Only `Edge.call` and the line for curl write the path of functions; the logs and `init` only read it."""
     holders = set()
     for path in (ROOT / "migration").rglob("*.py"):
         if "rehearsal" in path.parts:

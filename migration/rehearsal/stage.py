@@ -82,7 +82,7 @@ class RehearsalStage:
         return context
 
     def cases(self, function: str) -> list[SmokeCase]:
-        """What can be sent to the old code of a function again and again: its cases that expect success and stand alone."""
+        """What the old code of a function can be sent again and again: cases that expect success and stand alone."""
         own = [case for case in self.config.smoke if case.function == function and case.when != "after"]
         return [case for case in own if _repeatable(case)]
 
