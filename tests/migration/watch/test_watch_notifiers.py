@@ -77,6 +77,7 @@ def night(folder: Path, store: LogStore, inbox: Inbox, hours: float, storm: tupl
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_dead_notifier_day(tmp_path: Path, store: LogStore, httpserver: HTTPServer) -> None:
     """For six hours every message is refused. The rounds go on in time and name it; once it works, what began and what
     was resolved meanwhile arrives in its order, each once, and so does the end."""
