@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from migration.base import interrupts
 from migration.base.command import Step, inv
+from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unfinished
 from migration.git.giterrors import Denied
 from migration.ledger import actor
@@ -77,6 +78,9 @@ class _Watch:
     def check(self) -> None:
         """Before anything is read: the project, the notifiers, the right to write, and who agrees to a rollback."""
         self.context.project()
+        span, every = self._times()
+        if span < every:
+            raise Refused(f"A watch of {show(span)} is shorter than one round of {show(every)}", inv("watch"))
         for note in self.notifiers.notes:
             self.context.observer.warn(note)
         history = self.context.ledger.history()
@@ -99,6 +103,11 @@ class _Watch:
             return None
         return self._shown(state, notes=(f"there is nothing to resume, the watch has ended: {state.ended}",))
 
+    def _times(self) -> tuple[float, float]:
+        """How long, and from round to round, in seconds."""
+        settings = self.context.config.watch
+        return self.options.span or settings.for_, self.options.every or settings.every
+
     # One round
 
     def once(self) -> WatchRound:
@@ -120,7 +129,7 @@ class _Watch:
             history = self._history(fresh=attempt > 0 or not lead)
             stored = self._stored()
             state = self._current(stored, history)
-            if attempt and not self._still_due(state, lead):
+            if (attempt or not lead) and not state.ended and not self._still_due(state, lead):
                 return self._shown(state, notes=("another run took this round",))
             found = self._judge(state, history)
             state = replace(found.state, leader=self._leader() if lead else found.state.leader)
@@ -169,8 +178,7 @@ class _Watch:
         state = stored.state
         if state is None or (state.ended and state.recorded):
             deployment = subject.live_deployment(self.context, history)
-            span = self.options.span or self.context.config.watch.for_
-            every = self.options.every or self.context.config.watch.every
+            span, every = self._times()
             return subject.begin(self.context, subject.of(self.context, history, deployment), span, every)
         if self.options.span is not None and not state.ended:
             return replace(state, until=max(state.until, state.started + timedelta(seconds=self.options.span)))

@@ -168,6 +168,21 @@ def test_nothing_to_resume(night: Night) -> None:
         next(start(night, resume=True))
 
 
+def test_shorter_than_a_round(night: Night) -> None:
+    with pytest.raises(Refused, match="shorter than one round"):
+        next(start(night, span=60.0))
+
+
+def test_running_watch_is_not_cut_short(night: Night) -> None:
+    """`--for` extends a running watch, and leaves its weights as they were; a shorter one changes nothing."""
+    first = once(night).state
+    night.clock.sleep(HALF)
+    assert once(night, span=3600.0).state.until == first.until
+    night.clock.sleep(HALF)
+    longer = once(night, span=9 * 3600.0).state
+    assert longer.until > first.until and longer.planned == first.planned
+
+
 def test_nothing_to_watch(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
     """Without a live deployment a watch has no subject."""
     night = Night(tmp_path, store)
