@@ -28,7 +28,8 @@ class Window:
     words: str = ""
 
     def __str__(self) -> str:
-        return self.words or f"{self.since:%Y-%m-%d %H:%M:%S} to {self.until:%H:%M:%S} UTC"
+        end = "%H:%M:%S" if self.since.date() == self.until.date() else "%Y-%m-%d %H:%M:%S"
+        return self.words or f"{self.since:%Y-%m-%d %H:%M:%S} to {self.until:{end}} UTC"
 
 
 @dataclass(frozen=True)

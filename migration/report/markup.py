@@ -53,10 +53,13 @@ def _attribute(name: str, value: Any) -> str:
 
 
 def _usd(value: float) -> str:
-    """Dollars with the digits that matter: $0.00496, $1.49, $1,234."""
+    """Dollars with the digits that matter: $0.00496, $0.60, $1.49, $1,234."""
     size = abs(value)
     places = 0 if size >= 1000 else 2 if size >= 1 or size == 0 else 4 if size >= 0.01 else 5
-    return f"{'-' if value < 0 else ''}${size:,.{places}f}"
+    text = f"{size:,.{places}f}"
+    whole, _, cents = text.partition(".")
+    cents = cents[:2] + cents[2:].rstrip("0")
+    return f"{'-' if value < 0 else ''}${whole}{f'.{cents}' if cents else ''}"
 
 
 def _percent(value: float) -> str:
@@ -139,7 +142,7 @@ def table(
         for row in rows
     ]
     inner = tag("table", tag("caption", caption), tag("thead", tag("tr", titles)), tag("tbody", body), **attributes)
-    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return tag("div", inner, class_="scroll", tabindex="0", role="group", aria_label=caption)
 
 
 def details(summary: str, *children: Child) -> Html:

@@ -48,9 +48,11 @@ def comparison(view: View) -> Html:
                 view.show(f"{at}.expected_after"),
             ]
         )
-    head = ("", "before", "after", "difference", "plan: before", "plan: after")
+    head = ("figure", "before", "after", "difference", "plan: before", "plan: after")
+    back = view.get("verdict.word") == "rolled back"
     return join(
         [
+            tag("p", "The code before is live again: “after” is what is live now.", class_="note") if back else None,
             table(head, rows, "The plan's table with measured values and their 95% intervals"),
             _shares(view, "success", "Answers that succeed"),
             _shares(view, "quality", "Valid answers"),
@@ -108,7 +110,10 @@ def _shares(view: View, name: str, title: str) -> Html:
         details(
             "Numbers",
             table(
-                ("", "succeeded", "of", "share", "low", "high"), rows, f"{title}: counts and intervals", (1, 2, 3, 4, 5)
+                ("figure", "succeeded", "of", "share", "low", "high"),
+                rows,
+                f"{title}: counts and intervals",
+                (1, 2, 3, 4, 5),
             ),
         ),
     )
@@ -286,7 +291,7 @@ def _budget(view: View) -> Html:
                 view.show("costs.projection.basis"),
                 ".",
             ),
-            details("Numbers", table(("", "USD a month"), rows, "Spend of a month and thresholds", (1,))),
+            details("Numbers", table(("what", "USD a month"), rows, "Spend of a month and thresholds", (1,))),
         ]
     )
 
