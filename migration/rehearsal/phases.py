@@ -153,6 +153,8 @@ def costs(stage: RehearsalStage) -> str:
     """Every request has its cost; the provider's bill stands beside it where the provider has one."""
     if "usage" not in stage.config.signals:
         raise PhaseSkipped("no signal usage in the config")
+    if stage.config.target is None or stage.config.target.price is None:
+        raise PhaseSkipped("no price at the provider that migration.to names")
     result = spending.run(stage.fresh(), since=_deployed_at(stage), by="function")
     stage.results["costs"] = result
     words = f"${result.cost:.4f} for {count(result.requests, 'request')} by tokens"

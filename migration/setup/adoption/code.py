@@ -18,6 +18,8 @@ _VARIABLE = re.compile(
     r"""(?:Deno\.env\.get\(\s*["'`](?P<call>\w+)["'`]\s*\)|process\.env\.(?P<dot>\w+)|process\.env\[["'`](?P<item>\w+)["'`]\])"""
     r"(?P<other>\s*(?:\?\?|\|\|)(?!\s*(?:\"\"|''|``)))?"
 )
+_NUMBERED = re.compile(r"`([A-Z][A-Z0-9_]*KEY_)\$\{[^}]*\}`")
+_SEVERAL = 10  # keys of one provider that an app is taken to have
 _URL = re.compile(r"https?://(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?P<path>[^\s\"'`<>)]*)")
 _IMPORT = re.compile(
     r"""(?:^|[;\s])(?:import|export)\s+(?P<what>type\s+[^"';]*?from\s*|[^"';()]*?from\s*)?["'](?P<from>[^"']+)["']""",
@@ -98,6 +100,12 @@ def variables(file: str, text: str) -> Iterator[EnvVariable]:
         name = match["call"] or match["dot"] or match["item"]
         if not _PLATFORM.fullmatch(name):
             yield EnvVariable(name, file, _line(text, match.start()), bool(match["other"]))
+
+
+def numbered(text: str) -> Iterator[tuple[str, int]]:
+    """Names that the text computes, such as KEY_${n}, as KEY_1 to KEY_10, with their line."""
+    for match in _NUMBERED.finditer(text):
+        yield from ((f"{match[1]}{number}", _line(text, match.start())) for number in range(1, _SEVERAL + 1))
 
 
 def hosts(file: str, text: str) -> Iterator[tuple[str, str, int]]:

@@ -72,7 +72,8 @@ class Draft:
         return any(path[0] == section for path in self.values)
 
     def ask(self, path: Path, text: str) -> None:
-        self.questions.append(Question(path, text))
+        if all(each.path != path for each in self.questions):
+            self.questions.append(Question(path, text))
 
     def notice(self, text: str) -> None:
         if text not in self.notices:

@@ -163,7 +163,8 @@ def surroundings(draft: Draft, name: str, confirm: bool) -> None:
 
 @dataclass(frozen=True)
 class Variables:
-    """Environment variables by name, where each is read first: those that the moved functions need, and others."""
+    """Environment variables by name, where each is read first: those that the moved functions need, those with a value
+    of their own in the text, and those that the other functions and the code before need."""
 
     needed: dict[str, Seen]
     optional: dict[str, Seen]
@@ -177,9 +178,18 @@ def _variables(app: App, moved: Sequence[str]) -> Variables:
     for slug in app.now:
         for file, text in app.files(slug):
             for each in code.variables(file, text):
-                place = others if slug not in moved else optional if each.optional else needed
+                place = optional if each.optional else needed if slug in moved else others
                 place.setdefault(each.name, Seen(each.file, each.line))
-    rest = {name: seen for name, seen in others.items() if name not in needed and name not in optional}
+    for slug in moved:
+        for file, text in app.files(slug, before=True):
+            for each in code.variables(file, text):
+                if not each.optional:
+                    others.setdefault(each.name, Seen(each.file, each.line))
+    for slug in {*app.now, *app.before}:
+        for file, text in (*app.files(slug), *app.files(slug, before=True)):
+            for name, line in code.numbered(text):
+                others.setdefault(name, Seen(file, line))
+    rest = {name: seen for name, seen in others.items() if name not in needed}
     return Variables(needed, {name: seen for name, seen in optional.items() if name not in needed}, rest)
 
 
@@ -289,7 +299,7 @@ def _signals(draft: Draft, app: App, moved: Sequence[str]) -> None:
 
 
 def _smoke(draft: Draft, app: App, moved: Sequence[str]) -> None:
-    covered = {case["function"] for case in draft.get("smoke") or ()}
+    covered = {case["function"].value for case in draft.get("smoke") or ()}
     bare = [slug for slug in moved if slug not in covered]
     if not bare:
         return
@@ -328,9 +338,27 @@ def _sandbox(draft: Draft, app: App, found: Variables) -> None:
             ("rehearsal", "hosts"),
             "what do these hosts answer? Each takes {method, path, status, json}; until then they answer 404",
         )
-    variables = dict.fromkeys((*found.optional, *found.others), _FILLER)
-    if variables:
-        draft.set(("rehearsal", "variables"), variables, "read by functions, and no secret of the migration")
+    _fillers(draft, found)
+
+
+def _fillers(draft: Draft, found: Variables) -> None:
+    """Values for what only the sandbox must set: keys of providers by kind, anything else as a word."""
+    keys: dict[str, list[str]] = {}
+    plain: list[str] = []
+    for name in found.others:
+        kind = kinds.of_variable(name)
+        if kind:
+            keys.setdefault(kind.name, []).append(name)
+        else:
+            plain.append(name)
+    for kind_name, names in keys.items():
+        seen = found.others[names[0]]
+        draft.set(("rehearsal", "keys", kind_name), names, f"read in {seen}; no secret of the migration")
+    if plain:
+        variables = dict.fromkeys(plain, _FILLER)
+        draft.set(
+            ("rehearsal", "variables"), variables, f"read in {found.others[plain[0]]}; no secret of the migration"
+        )
 
 
 def _notices(draft: Draft, app: App) -> None:

@@ -11,6 +11,7 @@ from migration.setup.adoption.document import Block, Line
 from migration.setup.adoption.draft import Draft, Value
 
 _QUOTED = re.compile(r"[\"“”„«`]([^\"“”«»`\n]{4,120})[\"“”»`]")
+_BETWEEN = 0.04  # between a rate that passes and one that fails, as in `soak`: fewer requests would settle nothing
 _SHARE = re.compile(r"(\d{1,3}(?:[.,]\d+)?)\s?%")
 _SECONDS = re.compile(r"(?i)(\d+(?:[.,]\d+)?)\s?(ms\b|s\b|sec\w*|sek\w*|seg\w*)")
 _VOLUME = re.compile(
@@ -30,6 +31,7 @@ def fill(draft: Draft, blocks: Sequence[Block]) -> None:
     _criteria(draft, blocks)
     _table(draft, blocks)
     _budget(draft, blocks)
+    _unchanged(draft)
 
 
 def _origin(line: int) -> str:
@@ -229,6 +231,21 @@ def _criteria(draft: Draft, blocks: Sequence[Block]) -> None:
         )
 
 
+def _unchanged(draft: Draft) -> None:
+    """What no request asks cannot be judged: until each has a case, the criterion reports and decides nothing."""
+    known = draft.values.get(("criteria", "unchanged"))
+    covered = {case["function"].value for case in draft.get("smoke") or ()}
+    bare = [slug for slug in draft.get("migration", "unchanged") or () if slug not in covered]
+    if known and bare:
+        draft.values[("criteria", "unchanged")] = Value(
+            {"advisory": True}, f"{known.origin}; decides once each has a case"
+        )
+        text = (
+            f"which request shows that {', '.join(bare)} still answers? Add a smoke case for each, then remove advisory"
+        )
+        draft.ask(("criteria", "unchanged"), text)
+
+
 def _settings(name: str, wanted: str, whole: str) -> dict[str, Any]:
     """The options of a criterion that a text holds."""
     if name == "answers_work":
@@ -237,7 +254,8 @@ def _settings(name: str, wanted: str, whole: str) -> dict[str, Any]:
         share = _share(wanted)
         if share is not None and re.search(r"(?i)error|fehler|erreur", whole) and share < 0.5:
             share = 1 - share
-        return {"at_least": round(share, 6)} if share else {"at_least": 0.99}
+        least = round(share, 6) if share else 0.99
+        return {"at_least": least, "reject": round(max(least - _BETWEEN, 0), 6)}
     if name == "response_time":
         seconds = [_time(*match) for match in _SECONDS.findall(wanted)]
         percentile = re.search(r"(?i)\bp(50|95|99)\b", whole)
@@ -277,7 +295,7 @@ def _table(draft: Draft, blocks: Sequence[Block]) -> None:
         settings |= {"baseline": shares} if shares else {}
         settings |= {"expected": {"before": before, "after": after}} if before else {}
         known = draft.values.get(("criteria", name))
-        if known is None or known.value in ({}, {"at_least": 0.99}):
+        if known is None or known.value in ({}, _settings(name, "", "")):
             draft.values[("criteria", name)] = Value(settings, _origin(block.line))
 
 

@@ -194,6 +194,15 @@ def test_variable_with_a_value_of_its_own(line: str, needed: bool) -> None:
     assert [each.optional for each in code.variables("a.ts", line)] == [not needed]
 
 
+def test_keys_with_a_number(tmp_path: Path) -> None:
+    """Names that the code computes are keys of the provider that they name, for the sandbox alone."""
+    pool = "const key = Deno.env.get(`GEMINI_KEY_${turn}`);\n" + PAY
+    adopted.run(tmp_path / "root", adopted.app(tmp_path / "app", {**BEFORE, f"{WHERE}/pay/index.ts": pool}, AFTER))
+    keys = adopted.config(tmp_path / "root").rehearsal.keys
+    assert keys["gemini"][:2] == ["GEMINI_KEY_1", "GEMINI_KEY_2"]
+    assert keys["openai"] == ["OPENAI_API_KEY"], "the code before reads it, and a rehearsal runs that too"
+
+
 @pytest.mark.parametrize(
     ("address", "package"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from migration.base.errors import Refused
 from migration.config import load, signals
 from migration.config.settings import Config
 from migration.setup.adoption import document
-from tests.support import adopted
+from tests.support import adopted, repos
 
 ROOT = Path(__file__).parents[4]
 PLANS = ROOT / "tests" / "data" / "plans"
@@ -188,3 +189,21 @@ def given(root: Path, plan: Path) -> dict[str, Any]:
         "unknown": [each.split(": ")[0] for each in done.unknown],
         "notices": list(done.notices),
     }
+
+
+@pytest.mark.long
+def test_rehearsed_with_the_plan(tmp_path: Path) -> None:
+    """The plan of the shipped migration and the sample as a repository: the config is rehearsed without a change."""
+    from migration.base.progress import Observer
+    from migration.context import SAMPLE
+    from migration.rehearsal import rehearse
+
+    app = tmp_path / "app"
+    app.mkdir()
+    repos.git(app, "init", "--quiet", "--initial-branch=main")
+    for step in ("before", "after"):
+        shutil.copytree(SAMPLE / step, app, dirs_exist_ok=True)
+        repos.commit(app, {}, step)
+    adopted.run(tmp_path / "root", app, PLANS / "plan.md")
+    result = rehearse.run(tmp_path / "root", Observer())
+    assert [(phase.name, phase.evidence) for phase in result.phases if not phase.ok] == []
