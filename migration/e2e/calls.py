@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _POLL, _POLL_HOSTED = 0.2, 3.0
 _PATIENCE = 3.0  # seconds on the sandbox, whose rows are there at once
+_STILL = 0.8  # seconds without a further row, after which a sandbox has shown all of them
 _NO_LINES = "no log line yet (they can arrive minutes late)"
 
 
@@ -139,11 +140,15 @@ def _read(
 ) -> list[CallResult]:
     """Looks until every call is settled or patience ends."""
     hosted = context.environment.log_queries is not None
-    end = context.clock.monotonic() + (settings.within if hosted else min(settings.within, _PATIENCE))
+    now = context.clock.monotonic
+    end, seen, since_when = now() + (settings.within if hosted else min(settings.within, _PATIENCE)), -1, now()
     while True:
         lines = _lines(context, {call.execution_id for call in calls}, since)
         judged = [wanted.judge(call, lines) for call in calls]
-        if all(map(wanted.settled, judged)) or context.clock.monotonic() >= end:
+        if len(lines) != seen:
+            seen, since_when = len(lines), now()
+        whole = not hosted and now() - since_when >= _STILL and not any(call.unproven for call in judged)
+        if whole or all(map(wanted.settled, judged)) or now() >= end:
             return judged
         context.clock.sleep(_POLL_HOSTED if hosted else _POLL)
 
