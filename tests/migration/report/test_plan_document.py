@@ -150,3 +150,21 @@ def test_state_and_evidence(tmp_path: Path, by: Any, state: str, words: str) -> 
     plan.write_text("- [ ] the item\n", encoding="utf-8")
     found = figures(reported.facts(plan=plan, items=[PlanItem(line=1, text="the item", by=by)]))["plan"]["items"][0]
     assert found["state"] == state and words in found["evidence"], found
+
+
+PUBLIC = sorted((DATA / "public").glob("*.md"))
+
+
+@pytest.mark.parametrize("source", PUBLIC, ids=[one.stem for one in PUBLIC])
+def test_public_plans(source: Path) -> None:
+    """Every box outside of code is ticked, and no other byte changes, whatever the plan looks like."""
+    before = source.read_bytes()
+    lines = before.splitlines()
+    boxes = [n for n, line in enumerate(lines, 1) if re.match(rb"\s*[-*+] \[[ xX]\] ", line)]
+    words = {n: lines[n - 1].split(b"] ", 1)[1].decode("utf-8", "replace") for n in boxes}
+    items = [PlanItem(line=n, text=text, by="deploy") for n, text in words.items()]
+    found = figures(reported.facts(plan=source, items=items))["plan"]["items"]
+    assert [one["line"] for one in found] == boxes
+    copy = ticked(before, [one for one in found if one["box"]], "now")
+    assert re.sub(rb"\[[xX]\] ", b"[ ] ", copy) == re.sub(rb"\[[xX]\] ", b"[ ] ", before)
+    assert len(re.findall(rb"\[[xX]\] ", copy)) >= sum(one["box"] for one in found)
