@@ -434,12 +434,8 @@ def report(out: Output, env: str, since: str, to: str, markdown: bool) -> Report
 
     context = _context(out, env)
     result = phase.run(context, moment(since, context.clock.now()), to, markdown)
-    judged = result.facts.checks
-    if (
-        len(result.files) > 1
-        and Path(result.path).with_name("figures.json").exists()
-        and isinstance(judged, ChecksResult)
-    ):
+    judged, bundle = result.facts.checks, str(Path(result.path).with_name("figures.json")) in result.files
+    if bundle and isinstance(judged, ChecksResult):
         junit = Path(result.path).with_name("junit.xml")
         files.write_checks(junit, judged)
         return replace(result, files=(*result.files, str(junit)))

@@ -413,6 +413,8 @@ def _verdict(data: Mapping[str, Any]) -> Figures:
         return _word("interrupted", f"A deployment of {name} in {where} was interrupted", live["message"], next_)
     if "missing" in live:
         return _word("inconclusive", f"{name} in {where} could not be read", live["missing"], next_)
+    if "missing" in data["deployments"]:
+        return _word("inconclusive", f"{name} in {where} could not be read", data["deployments"]["missing"], next_)
     if not live["deployment"]:
         back = live["by"] is not None
         title = f"{name} was rolled back in {where}" if back else f"{name} is not deployed to {where}"

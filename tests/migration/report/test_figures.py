@@ -98,6 +98,7 @@ def test_unmeasured_says_why_and_how(parts: Sequence[str]) -> None:
     assert "the logs cannot be read: 503" in shown and "inv doctor" in shown
     assert any(one["why"] == GONE.why and one["how"] == ["inv doctor"] for one in data["missing"])
     assert fits(data) == []
+    assert data["verdict"]["word"] not in ("pass", "not deployed", "rolled back") and data["verdict"]["title"]
 
 
 def test_before_was_not_measured() -> None:
