@@ -1,6 +1,7 @@
 """The shape of config.yaml: one struct a section, every unknown key refused. The file itself is the manual."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,6 +50,15 @@ def _secret(name: str) -> str:
     if name.startswith("SUPABASE_") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError("cannot be a secret's name: letters, digits and _, not starting SUPABASE_")
     return name
+
+
+def _day(value: str) -> str:
+    """A day of the calendar, as `2026-12-01`."""
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"should be a day such as 2026-12-01, got {value}") from None
+    return value
 
 
 def _digest(value: str) -> str:
@@ -179,7 +189,10 @@ _ROUTING = re.compile(r"(:(nitro|floor|exacto|online))+$")
 
 
 class ProviderSettings(Section):
-    """A service that the functions call. Its key goes to its own address and to no other."""
+    """A service that the functions call. Its key goes to its own address and to no other.
+
+    `ends`: the first day on which `model` is shut down or routed to another one, `successor`, where that is announced.
+    """
 
     kind: ProviderKind = "none"
     model: str | None = None
@@ -187,8 +200,12 @@ class ProviderSettings(Section):
     key: Hidden | None = None
     management_key: Hidden | None = None
     price: Price | None = None
+    ends: Annotated[str, _day] | None = None
+    successor: str | None = None
 
     def __post_init__(self) -> None:
+        if self.successor and not self.ends:
+            raise ValueError("successor needs ends: the day from which it answers")
         given = [name for name in ("url", "key", "management_key") if getattr(self, name) is not None]
         if self.kind == "none" and given:
             raise ValueError(f"{', '.join(given)} would never be used: set kind (one of {', '.join(_ADDRESSES)})")

@@ -19,6 +19,7 @@ from migration.deploy.snapshot import Snapshot
 from migration.deploy.sql import SqlFile
 from migration.deploy.staging import FunctionSpec
 from migration.git import revert
+from migration.providers import proofs
 from migration.source import differences, reader
 from migration.source.differences import BaseComparison
 from migration.source.reader import Absent
@@ -221,6 +222,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         notes=(
             *notes,
             *_ledger_notes(context),
+            *_ageing(context),
             *_pending(pending, holder),
             *sql.notes(files, unknown),
             *_notes(context, items, base, known is not None),
@@ -385,6 +387,13 @@ def _items(
         )
         for found, now, left in judged
     ]
+
+
+def _ageing(context: Context) -> Iterator[str]:
+    """Models that end; the sandbox's stand-ins do not."""
+    if not context.environment.embedded:
+        for finding in proofs.ageing(context.config, context.clock.now()):
+            yield f"{finding.problem[:1].upper()}{finding.problem[1:]}: {finding.evidence}"
 
 
 def _ledger_notes(context: Context) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from migration.base.command import Do, Step, Steps, inv, then
 from migration.base.errors import ServiceFailed
 from migration.base.finding import Finding
+from migration.base.numbers import count
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
@@ -210,7 +211,7 @@ def _expiry(model: Model, now: datetime) -> Iterator[Finding]:
     if left <= 0:
         yield Finding("model_expired", f"{model.id} has expired", why, CHOOSE, subject=model.id)
     elif left <= SOON.days:
-        yield Finding("model_expires", f"{model.id} ends in {left} days", why, CHOOSE, "warning", model.id)
+        yield Finding("model_expires", f"{model.id} ends in {count(left, 'day')}", why, CHOOSE, "warning", model.id)
 
 
 def drift(

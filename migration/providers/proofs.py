@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from migration.base.command import Do, Steps, inv
 from migration.base.errors import ServiceFailed
 from migration.base.finding import Finding
+from migration.base.numbers import count
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
@@ -53,13 +54,43 @@ def preflight(config: Config, environment: Environment, now: datetime, retry: Re
     """
     target = environment.providers.get(config.migration.to or "")
     origin = environment.providers.get(config.migration.from_ or "")
-    found = list(_check(target, config, now, retry)) if target else []
+    found = [] if environment.embedded else ageing(config, now)
+    found += list(_check(target, config, now, retry)) if target else []
     if origin and origin != target:
         found += [
             replace(each, severity="warning", problem=f"a rollback needs {origin.name}: {each.problem}")
             for each in _check(origin, config, now, retry)
         ]
     return found
+
+
+def ageing(config: Config, now: datetime) -> list[Finding]:
+    """Models of the migration that end soon or have ended, by `ends` in config.yaml. Asks nothing.
+
+    No list of models proves this: a provider may go on listing a name and answer it with another model.
+    """
+    target, origin = config.migration.to or "", config.migration.from_ or ""
+    found = []
+    for name in dict.fromkeys(filter(None, (target, origin))):
+        if finding := _age(name, config, now):
+            back = f"a rollback needs {name}: {finding.problem}"
+            found.append(finding if name == target else replace(finding, severity="warning", problem=back))
+    return found
+
+
+def _age(name: str, config: Config, now: datetime) -> Finding | None:
+    settings = config.providers[name]
+    if not settings.ends:
+        return None
+    left = (date.fromisoformat(settings.ends) - now.date()).days
+    if left > openrouter.SOON.days:
+        return None
+    model = settings.model or name
+    then = f" From then on {settings.successor} answers." if settings.successor else ""
+    why = f"providers.{name}.ends is {settings.ends}.{then}"
+    if left <= 0:
+        return Finding("model_expired", f"{model} has ended", why, openrouter.CHOOSE, subject=model)
+    return Finding("model_expires", f"{model} ends in {count(left, 'day')}", why, openrouter.CHOOSE, "warning", model)
 
 
 def build(access: ProviderAccess, retry: Retry) -> str:

@@ -20,7 +20,7 @@ from migration.clients.supabase_types import SecretDigest, same
 from migration.config.settings import SecretSettings
 from migration.context import Context
 from migration.providers.openrouter import money
-from migration.providers.proofs import KeyProof, check_key
+from migration.providers.proofs import KeyProof, ageing, check_key
 from migration.setup.warm import workers
 
 # https://supabase.com/docs/guides/functions/secrets
@@ -88,6 +88,8 @@ def verify(context: Context) -> SecretResult:
     bad = [each for each in states if not (each.ok and each.proven)]
     fixes = dict.fromkeys(finding.fix for each in bad for finding in each.findings)
     notes = tuple(_spending(context, each) for each in states if each.label)
+    if not context.environment.embedded:
+        notes += tuple(f"{one.problem}: {one.evidence}" for one in ageing(context.config, context.clock.now()))
     return SecretResult(states, tuple(fixes), message=_unproven(states), notes=notes)
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -295,3 +296,43 @@ def test_no_redirect_is_followed(world: World) -> None:
     world.platform.answers["/models"] = (307, {"location": f"{elsewhere.url}/models"})
     proofs.check_key(access, Secret("k" * 20), world.context().config, VirtualClock().now(), Retry(VirtualClock()))
     assert (len(world.platform.requests), elsewhere.requests) == (1, [])
+
+
+@pytest.mark.parametrize(("days", "kind", "target", "origin"), [
+    (31, None, None, None),
+    (30, "model_expires", "warning", "warning"),
+    (1, "model_expires", "warning", "warning"),
+    (0, "model_expired", "error", "warning"),
+    (-40, "model_expired", "error", "warning"),
+])  # fmt: skip
+def test_announced_end_of_a_model(
+    tmp_path: Path, days: int, kind: str | None, target: str | None, origin: str | None
+) -> None:
+    """`ends` is told a month before, for both ends of a migration; only the new one's end stops a deploy."""
+    clock = VirtualClock()
+    day = f"{clock.now() + timedelta(days=days):%Y-%m-%d}"
+    ending = {"kind": "none", "model": "old-1", "ends": day, "successor": "next-2"}
+    for side, severity in (("to", target), ("from", origin)):
+        config = {
+            "migration": {**MOVED, side: "p"},
+            "app": {"path": "app"},
+            "environments": {"local": {"url": "http://localhost"}},
+            "providers": {"p": ending},
+        }
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+        found = proofs.ageing(load.load(tmp_path), clock.now())
+        assert [(one.kind, one.severity) for one in found] == ([(kind, severity)] if kind else [])
+        for one in found:
+            assert "old-1" in one.problem and f"providers.p.ends is {day}. From then on next-2 answers." == one.evidence
+
+
+@pytest.mark.parametrize("more", [{"ends": "tomorrow"}, {"ends": "2026-13-01"}, {"successor": "x"}])
+def test_end_of_a_model_is_a_day(tmp_path: Path, more: dict[str, str]) -> None:
+    """A day that is none, or a successor without one, is a mistake of config.yaml."""
+    config = {
+        "migration": MOVED, "app": {"path": "app"}, "environments": {"local": {"url": "http://localhost"}},
+        "providers": {"p": {"kind": "none", "model": "m", **more}},
+    }  # fmt: skip
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ConfigError, match="ends"):
+        load.load(tmp_path)
