@@ -40,7 +40,7 @@ SECTIONS = (
     ),
     Section(
         "smoke",
-        "One request each, sent at once, and what its answer must be. docs/config.md names all that `expect` takes.",
+        "One request each, and what its answer must be. docs/reference/config.md names all that `expect` takes.",
     ),
     Section("gate", "Proof after activation, before a deployment counts as done."),
     Section("criteria", "The success criteria: those named here are judged."),

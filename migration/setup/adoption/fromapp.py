@@ -43,6 +43,9 @@ def fill(draft: Draft, app: App, folder: Path) -> None:
     _smoke(draft, app, moved)
     _sandbox(draft, app, found)
     _notices(draft, app)
+    answered = {path for path in draft.values if path[0] in ("migration", "providers")}
+    answered |= {("secrets",)} if draft.has("secrets") else set()
+    draft.questions = [each for each in draft.questions if each.path not in answered]
 
 
 def name_of(text: str) -> str:
@@ -239,6 +242,9 @@ def _provider(
     draft.set((*at, "kind"), kind.name, f"called in {seen}")
     texts = [text for slug in moved for file, text in app.files(slug, before)]
     models = list(dict.fromkeys(name for text in texts for name in code.models(text)))
+    known = draft.get(*at, "model")
+    if known and models and known not in models:
+        draft.notice(f"the plan names the model {known}, the code of the app {', '.join(models[:3])}")
     if models:
         draft.set(
             (*at, "model"), models[0], f"named in the code{'; others: ' + ', '.join(models[1:4]) if models[1:] else ''}"
@@ -265,7 +271,8 @@ def _secrets(draft: Draft, found: Variables) -> None:
             path[:2] == ("secrets", name) for path in draft.values
         ):
             draft.set(("secrets", name), {}, f"read in {seen}; its value goes nowhere but into the project")
-    for name in found.optional:
+    known = {path[1] for path in draft.values if path[0] == "secrets"}
+    for name in (name for name in found.optional if name not in known):
         draft.sketch(
             ("secrets",), [f"{name}: {{}} # read in {found.optional[name]}, which has a value of its own for it"]
         )
@@ -308,7 +315,7 @@ def _smoke(draft: Draft, app: App, moved: Sequence[str]) -> None:
         f"which request shows that {', '.join(bare[:_MANY])} works? Until there is one, a deploy ends unproven",
     )
     if not covered:
-        draft.sketch(("smoke",), ["smoke:"])
+        draft.sketches[("smoke",)] = ["smoke:"]
     for slug in bare[:_MANY]:
         names = next((found for file, text in app.files(slug) if (found := code.body_names(text))), [])
         body = f", body: {{{', '.join(f'{name}: …' for name in names)}}}" if names else ""

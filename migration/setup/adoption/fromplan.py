@@ -109,12 +109,7 @@ def _deployed(draft: Draft, blocks: Sequence[Block]) -> dict[str, int]:
     for block, line in commands(blocks):
         for match in _DEPLOY.finditer(line.text):
             aside = words.TROUBLE.search(block.context) or words.ROLLBACK.search(block.context)
-            slugs, flags = _arguments(match["rest"])
-            if "--no-verify-jwt" in flags:
-                draft.notice(
-                    f"line {line.line}: --no-verify-jwt is kept as verify_jwt = false in "
-                    f"supabase/config.toml, which must say it"
-                )
+            slugs = _arguments(match["rest"])
             if not slugs and not aside and block.kind == "fence":
                 draft.ask(
                     ("migration", "functions"),
@@ -125,18 +120,18 @@ def _deployed(draft: Draft, blocks: Sequence[Block]) -> dict[str, int]:
     return found
 
 
-def _arguments(text: str) -> tuple[list[str], list[str]]:
-    """Slugs and flags of a deploy command."""
-    slugs, flags, skip = [], [], False
+def _arguments(text: str) -> list[str]:
+    """The functions that a deploy command names."""
+    slugs: list[str] = []
+    skip = False
     for word in text.split("#")[0].split():
         if skip:
             skip = False
         elif word.startswith("-"):
-            flags.append(word)
             skip = word in _TAKES
         elif _SLUG.fullmatch(word.strip("\"'")) and not _PLACEHOLDERS.match(word):
             slugs.append(word.strip("\"'"))
-    return slugs, flags
+    return slugs
 
 
 def _listed(blocks: Sequence[Block], wanted: re.Pattern[str]) -> dict[str, int]:
@@ -498,6 +493,8 @@ _OUTDATED = (
     (re.compile(rf"{_CLI} functions logs?\b.*(?:--tail|--follow|-f\b)"),
      "supabase functions logs --tail does not exist in today's CLI: inv logs --follow"),
     (re.compile(rf"{_CLI} functions logs?\b"), "supabase functions logs does not exist in today's CLI: inv logs"),
+    (re.compile(rf"{_CLI} functions deploy\b.*--no-verify-jwt"),
+     "what --no-verify-jwt means stands in supabase/config.toml: write verify_jwt = false there"),
     (re.compile(r"git revert\b.*\bHEAD\b"),
      "git revert HEAD reverts whatever came last: inv rollback reverts the migration and nothing else"),
     (re.compile(rf"{_CLI} (?:db push|migration up)\b"), _SQL),

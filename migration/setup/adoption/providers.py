@@ -154,8 +154,8 @@ def _plausible(name: str) -> bool:
 
 _OWN = {
     "openai": re.compile(r"^(?:gpt-|o[134]|text-embedding|chatgpt)"),
-    "anthropic": re.compile(r"^claude"),
-    "gemini": re.compile(r"^gemini"),
+    "anthropic": re.compile(r"^claude-"),
+    "gemini": re.compile(r"^gemini-"),
     "openrouter": re.compile(r"^[a-z][\w.-]*[a-z]/[a-z][\w.:-]*[\d-][\w.:-]*$"),
 }
 
