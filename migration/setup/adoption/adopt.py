@@ -217,7 +217,7 @@ def _has(existing: Any, path: Sequence[str], value: Value) -> bool:
         existing = existing[part]
     if tuple(path) == ("smoke",) and isinstance(existing, list):
         here = [(case.get("function"), case.get("body")) for case in existing if isinstance(case, Mapping)]
-        return all((case["function"], built(case.get("body"))) in here for case in value.value)
+        return all((case["function"].value, built(case.get("body"))) in here for case in value.value)
     return True
 
 

@@ -143,6 +143,17 @@ def test_plan_and_app_together(tmp_path: Path) -> None:
     assert any("gone is unchanged by the plan, and the app has no such function" in notice for notice in done.notices)
 
 
+def test_read_again(tmp_path: Path) -> None:
+    """The same plan adds nothing; a request that was taken out is shown, and the file stays as it is."""
+    adopted.run(tmp_path, plan=PLANS / "plan.md")
+    assert adopted.run(tmp_path, plan=PLANS / "plan.md").adds == ""
+    text = (tmp_path / "config.yaml").read_text().replace("Create a todo list app", "Another prompt")
+    (tmp_path / "config.yaml").write_text(text)
+    again = adopted.run(tmp_path, plan=PLANS / "plan.md")
+    assert again.adds.startswith("smoke:") and "Create a todo list app" in again.adds
+    assert (again.written, (tmp_path / "config.yaml").read_text()) == ((), text)
+
+
 def test_double_encoding_repaired() -> None:
     """Characters come back, what was never doubled stays, and lines keep their numbers."""
     from migration.setup.mojibake import repaired
