@@ -340,6 +340,14 @@ def pages() -> dict[str, str]:
     }
 
 
+def stale() -> list[str]:
+    """The generated files that are not what the code says."""
+    known = ((ROOT / name, text) for name, text in pages().items())
+    return [path.name for path, text in known if not path.exists() or path.read_text(encoding="utf-8") != text]
+
+
 if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(f"not current: {', '.join(stale())}" if stale() else 0)
     for name, text in pages().items():
         (ROOT / name).write_text(text, encoding="utf-8")
