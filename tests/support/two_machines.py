@@ -511,7 +511,7 @@ def history(seed: int, machines: int = 2) -> tuple[Platform, list[Deploy]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LockHold, "__init__", init)
-        patch.setattr("migration.ledger.tries.random", world.random)
+        patch.setattr("migration.base.retry.random", world.random)
         world.run()
     _records_once(remote)
     return platform, deploys

@@ -69,6 +69,7 @@ TABLE: dict[str, tuple[Callable[[Http], Any], bool, str]] = {
     "GET openrouter/credits": (lambda http: account(http).credits(), True, ""),
     "GET {vendor}/models": (lambda http: models(http).list(), True, ""),
     "GET {vendor}/models/{model}": (lambda http: models(http).has("m"), True, ""),
+    "GET {vendor}/models/{model}, its build": (lambda http: models(http).build("m"), True, ""),
     "POST /functions/v1/{slug}": (
         lambda http: edge(http).call("f", auth="none", purpose=Purpose.SMOKE),
         False,
