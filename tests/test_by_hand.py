@@ -94,6 +94,7 @@ def test_e2e_without_a_browser_is_refused(terminal: Terminal) -> None:
     assert done.code == 2 and re.search(r"uv sync --group e2e|install chromium", done.json["error"]["hint"])
 
 
+@pytest.mark.long
 def test_e2e_passes_in_a_browser(terminal: Terminal, tmp_path: Path) -> None:
     """Every step, each function call found in the logs, a JUnit file, and a note in the ledger."""
     needs_browser()

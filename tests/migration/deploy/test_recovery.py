@@ -23,7 +23,7 @@ from migration.inspect import status
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from tests.support import crash, repos, scene
-from tests.support.scene import Scene, index, text
+from tests.support.scene import Hurried, Scene, index, text
 
 # In the order in which a deploy of two functions meets them.
 BEFORE_SENDING = ["snapshot.keep", "snapshot.snapshot", "record.intent", "record.intent.after", "journal.sending"]
@@ -273,7 +273,7 @@ def test_a_download_that_fails_makes_nobody_a_stranger(verb: Callable[[Context],
     assert crash.run(stage, "deploy.sent") == -9
     stage.running.fault("body", "status", status=503, times=0)
     with pytest.raises(ServiceFailed, match=r"Could not read the source of alpha v2: .*503"):
-        verb(stage.context(root="elsewhere"))
+        verb(stage.context(root="elsewhere", clock=Hurried()))
     stage.running.heal()
     found = _look(stage, "elsewhere")
     assert found is not None and found.verdict == "live"

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Make = Callable[..., Context]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser of all tests; without one they skip and say what to install."""
+    """The browser of a module's tests (Playwright's event loop ends with it); without one they skip and say why."""
     needs_browser()
     with browsers.launched() as found:
         yield found

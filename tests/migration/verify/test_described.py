@@ -16,7 +16,7 @@ from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from migration.verify import described, forecast, smoke
 from tests.support import repos, scene
-from tests.support.scene import Scene, index, text
+from tests.support.scene import Hurried, Scene, index, text
 
 BASE, NEW, FIX = "a" * 40, "b" * 40, "c" * 40
 
@@ -88,7 +88,7 @@ def test_cases_follow_the_code(stage: Scene) -> None:
     assert forecast.forecast(stage.context().config, ["alpha"]).requests == 1  # the gate: of the code after
     deploy.run(stage.context(), DeployOptions(yes=True, gate=False))
     assert _sent(stage) == {"new": True} and _sent(stage, cases=["old"]) == {"old": False}
-    rollback.run(stage.context())
+    rollback.run(stage.context(clock=Hurried()))
     assert _sent(stage) == {"old": True}
     stage.settings = {**stage.settings, "smoke": CASES[1:]}
     with pytest.raises(Refused, match="No smoke case describes the code that is live"):
