@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 if TYPE_CHECKING:
     from migration.rehearsal.running import Running
@@ -68,3 +69,14 @@ def sandbox(sandbox_server: Running) -> Running:
     """A running sandbox: an empty project with its first secrets, no faults, no history. Logs are kept."""
     sandbox_server.reset()
     return sandbox_server
+
+
+@pytest.fixture(scope="session")
+def make_httpserver() -> Iterator[HTTPServer]:
+    """pytest-httpserver's own, with a thread for each connection: one that is held open keeps no other test waiting."""
+    server = HTTPServer(host="127.0.0.1", threaded=True)
+    server.start()
+    yield server
+    server.clear()
+    if server.is_running():
+        server.stop()

@@ -27,6 +27,8 @@ from migration.rehearsal import sandbox as stand_in
 from migration.rehearsal.running import Running
 from tests.support import long, project, repos
 
+pytestmark = pytest.mark.slow
+
 SECRETS = {
     "SUPABASE_ACCESS_TOKEN": "access_token",
     "SUPABASE_ANON_KEY": "anon_key",

@@ -18,6 +18,8 @@ from migration.rehearsal.running import start
 from tests.support import repos
 from tests.support.project import Project, copy
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent / "data" / "written-2026-11-27"
 RECORDED: dict[str, Any] = json.loads((DATA / "history.json").read_text())
 KEYS = ("id", "kind", "outcome", "who", "at", "revision", "message")

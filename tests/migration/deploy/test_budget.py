@@ -21,7 +21,9 @@ from migration.rehearsal.running import Running, start
 from tests.support import scene
 from tests.support.scene import Scene, text
 
-WINDOW = 2.5
+pytestmark = pytest.mark.slow
+
+WINDOW = 3.0
 PACE = Pace(wait=0.05, longest=0.2)
 MANY = tuple(f"f{number:02}" for number in range(7))
 

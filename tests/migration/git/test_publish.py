@@ -17,6 +17,8 @@ from migration.git.revert import RevertRange
 from tests.support.git_http import serve
 from tests.support.repos import QUIET, alone, clone, commit, git, pair
 
+pytestmark = pytest.mark.slow
+
 ART, FIX, CHAT = (f"supabase/functions/{slug}/index.ts" for slug in ("artifact", "artifact-fix", "chat"))
 SHARED = "supabase/functions/_shared/model.ts"
 FILES = (ART, FIX, SHARED)

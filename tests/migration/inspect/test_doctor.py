@@ -499,7 +499,6 @@ def strange(found: Clinic, slug: str) -> None:
     context.supabase.deploy(type(own)(**{**vars(own), "files": changed}).upload(False))
 
 
-@pytest.mark.long
 @mends("drifted")
 def test_a_deploy_by_another_road_is_found_and_taken_back(sick: Clinic, typist: Typist) -> None:
     """Drift is shown with both versions and the diff; the printed hash accepts what the plan shows."""
@@ -521,7 +520,6 @@ def test_code_that_is_not_deployed_is_found(sick: Clinic, typist: Typist) -> Non
     mended(sick)
 
 
-@pytest.mark.long
 @mends("verify_jwt")
 def test_a_flipped_verify_jwt_is_found_and_set_right(sick: Clinic, typist: Typist) -> None:
     """What config.toml writes is what must be deployed: an open door is told as one."""

@@ -15,6 +15,8 @@ from migration.rollback.rollback import RollbackOptions
 from tests.support import crash, repos, scene
 from tests.support.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stage(tmp_path: Path, sandbox: Running, monkeypatch: pytest.MonkeyPatch) -> Scene:

@@ -30,6 +30,8 @@ from migration.verify import checks_run, smoke
 from tests.support import crash, git_http, repos, scene
 from tests.support.scene import Hurried, Scene
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 BOUND = 45.0  # seconds of real time, on a busy machine; the bounds below add up to less than half of it
 HOOKS = {

@@ -22,6 +22,8 @@ from tests.support.long import report
 from tests.support.repos import bare, clone, commit, git, ledger, pair
 from tests.support.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 KINDS = ("file", "http", "lossy")
 LEDGER = "refs/cutover/ledger/prod"

@@ -20,6 +20,8 @@ from migration.rollback.rollback import RollbackOptions
 from tests.support import crash, repos, scene
 from tests.support.scene import Scene, index, text
 
+pytestmark = pytest.mark.slow
+
 PACE = crash.QUICK
 ONCE = 4  # commands that are followed before a sequence counts as endless
 

@@ -18,6 +18,8 @@ from migration.verify import described, forecast, smoke
 from tests.support import repos, scene
 from tests.support.scene import Hurried, Scene, index, text
 
+pytestmark = pytest.mark.slow
+
 BASE, NEW, FIX = "a" * 40, "b" * 40, "c" * 40
 
 

@@ -27,6 +27,8 @@ from tests.support.scene import Scene
 from tests.support.traffic import request
 from tests.support.watching import Night
 
+pytestmark = pytest.mark.slow
+
 Behaviour = Callable[[random.Random], dict[str, Any]]
 
 
