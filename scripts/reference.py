@@ -43,6 +43,7 @@ _NAMED: dict[int, tuple[Schema, str]] = {
     id(builder.Hidden): ({"type": "string"}, "secret, best `${NAME}`"),
     id(builder.Regex): ({"type": ["string", "integer"]}, "regular expression"),
     id(builder.Slug): ({"type": "string"}, "slug"),
+    id(builder.Parameter): ({"type": ["string", "number", "boolean"]}, "text or number"),
     id(builder.Address): ({"type": "string"}, "address"),
     id(builder.Ref): ({"type": "string"}, "git ref"),
     id(builder.Place): ({"type": "string"}, "name"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from migration.base.command import Do, inv
 from migration.base.errors import ApiError, ConfigError, ServiceFailed
@@ -19,6 +19,7 @@ from . import reading
 from .http import Answer, Http
 
 Auth = Literal["none", "anon", "user"]
+_PATH = "/%:@!$&'()*+,;=~"  # as it stands in a path; what is escaped already stays so
 _FUNCTION = re.compile(r"/functions/v1/([A-Za-z][\w-]*)")
 
 
@@ -95,6 +96,11 @@ class Purpose(Enum):
 PROBE_AGENT = "cutover-probe"  # the user agent of a watch's own requests, by which the logs tell them from callers
 
 
+def route(function: str, path: str = "") -> str:
+    """Where a function answers, below the project's address."""
+    return f"/functions/v1/{function}{quote(path, safe=_PATH)}"
+
+
 def called(url: str) -> str:
     """The slug of the function that an address belongs to, on whatever host; empty for any other address."""
     found = _FUNCTION.match(urlsplit(url).path)
@@ -125,6 +131,8 @@ class Edge:
         *,
         purpose: Purpose,
         method: str = "POST",
+        path: str = "",
+        query: Mapping[str, str | list[str]] | None = None,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
         content: bytes | None = None,
@@ -134,6 +142,8 @@ class Edge:
     ) -> Answer:
         """One request to a function, answered within `timeout` seconds in all; any status is an answer.
 
+        `path` follows the function's name and begins with /.
+
         The only way to a function: `purpose` says for whom, and docs/what-is-sent.md lists every purpose.
         """
         self.sent[purpose] += 1
@@ -141,8 +151,9 @@ class Edge:
         keys = {name: value for name, value in self.credentials(auth).items() if name.lower() not in own}
         agent = {"User-Agent": PROBE_AGENT} if purpose is Purpose.WATCH and "user-agent" not in own else {}
         sending = {**agent, **keys, **({"x-region": region} if region else {}), **(headers or {})}
-        path = f"/functions/v1/{function}"
-        return self._http.request(method, path, json=json, content=content, headers=sending, deadline=timeout)
+        return self._http.request(
+            method, route(function, path), params=query, json=json, content=content, headers=sending, deadline=timeout
+        )
 
     def credentials(self, auth: Auth | Secret) -> dict[str, str]:
         """Headers for `none`, `anon`, `user`, or a token or key of one's own."""

@@ -37,12 +37,14 @@ _FOREVER = 1e9  # seconds
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer. `seconds` is from the first byte sent to the last byte received."""
+    """A whole answer. `seconds` is from the first byte sent to the last byte received, `first` to the first of the body
+    (to the end of the headers where it has none)."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seconds: float
+    first: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -126,7 +128,7 @@ class Http:
                 with self._line() as line:
                     extensions = {"trace": sent.trace}
                     async with line.client.stream(method, url, extensions=extensions, **request) as reply:
-                        body = await self._read(reply, method, url)
+                        body, first = await self._read(reply, method, url)
         except TimeoutError:
             raise self._broken(sent.any, method, url, f"no complete answer within {deadline:g} s") from None
         except _NEVER_SENT as error:
@@ -135,12 +137,14 @@ class Http:
             raise self._broken(sent.any, method, url, _words(error)) from None
         took = time.monotonic() - began
         runlog.record(f"{method} {_bare(url)} {reply.status_code} {took * 1000:.0f} ms")
-        return Answer(reply.status_code, reply.headers, body, took)
+        return Answer(reply.status_code, reply.headers, body, took, first - began)
 
-    async def _read(self, reply: httpx.Response, method: str, url: str) -> bytes:
-        """The body, decompressed piece by piece, so that a small one that unpacks without end is cut off."""
-        pieces, size = [], 0
+    async def _read(self, reply: httpx.Response, method: str, url: str) -> tuple[bytes, float]:
+        """The body, decompressed piece by piece, so that a small one that unpacks without end is cut off; and when its
+        first byte came, on the monotonic clock."""
+        pieces, size, first = [], 0, time.monotonic()
         async for piece in reply.aiter_bytes():
+            first = first if size else time.monotonic()
             pieces.append(piece)
             size += len(piece)
             if size > LARGEST:
@@ -148,7 +152,7 @@ class Http:
                     f"{self.name} answered {method} {_bare(url)} with more than {LARGEST // 2**20} MB: stopped reading"
                 )
                 raise Oversized(text, operation=method)
-        return b"".join(pieces)
+        return b"".join(pieces), first
 
     def _broken(self, sent: bool, method: str, url: str, why: str) -> ServiceFailed:
         runlog.record(f"{method} {_bare(url)} {'no answer' if sent else 'not sent'}: {why}")

@@ -177,6 +177,15 @@ def _project(value: str) -> str:
     return value
 
 
+def _parameter(value: Any) -> str:
+    """A value of a query, as it is sent."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"should be text or a number, got {shown(value)}")
+    return str(value)
+
+
 def _slug(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
         raise ValueError(f"should be letters, digits, - and _, first a letter, got {shown(value)}")
@@ -194,6 +203,7 @@ Span = Annotated[Duration, _some]
 Hidden = Annotated[Secret, Raw(_secret)]
 Regex = Annotated[str, Raw(_pattern)]
 Slug = Annotated[str, _slug]
+Parameter = Annotated[str, Raw(_parameter)]
 Address = Annotated[str, _address]
 Ref = Annotated[str, _ref]
 Place = Annotated[str, _place]

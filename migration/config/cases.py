@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, field
 
-from migration.config.builder import Count, Filled, Hidden, Regex, Section, Slug, Span
+from migration.config.builder import Count, Filled, Hidden, Parameter, Regex, Section, Slug, Span
 
 Kind = Literal["react", "html", "svg"]
 TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
@@ -67,11 +67,27 @@ class Code(Section):
     at: JsonPath | None = None
 
 
+class Stream(Section):
+    """What a streaming answer must be: seconds to its first byte, how many events, what the last one holds.
+
+    An event is one of text/event-stream; in any other answer, a line that is not empty.
+    """
+
+    first_byte: Span | None = None
+    events: int | Length | None = None
+    last: Text | None = None
+
+    def __post_init__(self) -> None:
+        if self.first_byte is None and self.events is None and self.last is None:
+            raise ValueError("needs one of first_byte, events, last")
+
+
 class Expect(Section):
     status: int | list[int] = 200
     headers: dict[str, Regex] = {}
     json_: dict[JsonPath, Match] = field(default={}, name="json")
     text: Text | None = None
+    stream: Stream | None = None
     artifact: Code | None = None
     code: Code | None = None
     forbidden_imports: list[str] = []
@@ -95,9 +111,19 @@ class User(Section):
     password: Hidden
 
 
+def _route(value: str) -> str:
+    if not re.fullmatch(r"/[^?#\s]*", value) or ".." in value.split("/"):
+        raise ValueError(
+            f"should begin with / and hold no ?, # or white space (query has a key of its own), got {value}"
+        )
+    return value
+
+
 class SmokeCase(Section):
     name: Filled
     function: Slug
+    path: Annotated[str, _route] | None = None
+    query: dict[str, Parameter | list[Parameter]] = {}
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] = "POST"
     headers: dict[str, str] = {}
     auth: Literal["none", "anon", "user"] | Hidden = "anon"

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 from msgspec import UNSET
 
 from migration.base.secrets_type import mask
-from migration.config.cases import Code, Expect, Length, Match, Text
+from migration.config.cases import Code, Expect, Length, Match, Stream, Text
 from migration.verify.parser import Parser
 
 WRAPPED_AT, BARE_AT = "$.artifactCode", "$.fixedCode"
@@ -36,6 +36,8 @@ class AnswerLike(Protocol):
     def text(self) -> str: ...
     @property
     def seconds(self) -> float: ...
+    @property
+    def first(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Checker:
                 *_headers(expect.headers, answer.headers),
                 *_json(expect.json_, answer.body),
                 *_text(expect.text, answer.text),
+                *_stream(expect.stream, answer),
                 *self.code(expect, answer),
                 *_seconds(expect.max_seconds, answer.seconds),
             )
@@ -128,6 +131,28 @@ def patterns(expect: Expect) -> Iterator[str]:
     yield from (match.matches for match in expect.json_.values() if match.matches is not None)
     if expect.text is not None and expect.text.matches is not None:
         yield expect.text.matches
+    if expect.stream is not None and expect.stream.last is not None and expect.stream.last.matches is not None:
+        yield expect.stream.last.matches
+
+
+def events(answer: AnswerLike) -> list[str]:
+    """The data of each event of a stream, in order; in an answer of another type, its lines that are not empty.
+
+    An event ends with an empty line; comments and fields other than data are not counted, nor is an event that the
+    answer's end cuts off. https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+    """
+    text = answer.text.removeprefix("\ufeff")
+    if not answer.headers.get("content-type", "").lower().startswith("text/event-stream"):
+        return [line for line in text.splitlines() if line.strip()]
+    found, data = list[str](), list[str]()
+    for line in re.split(r"\r\n|\n|\r", text)[:-1]:
+        name, _, value = line.partition(":")
+        if name == "data":
+            data.append(value.removeprefix(" "))
+        elif not line and data:
+            found.append("\n".join(data))
+            data = []
+    return found
 
 
 def brief(text: str) -> str:
@@ -165,15 +190,30 @@ def _headers(wanted: Mapping[str, str], got: Mapping[str, str]) -> Iterator[Fail
             yield Failure(f"header {name}", f"something like {pattern}", "no such header" if value is None else value)
 
 
-def _text(wanted: Text | None, got: str) -> Iterator[Failure]:
+def _text(wanted: Text | None, got: str, what: str = "text") -> Iterator[Failure]:
     if wanted is None:
         return
     parts = [wanted.contains] if isinstance(wanted.contains, str) else wanted.contains or []
     for part in parts:
         if part not in got:
-            yield Failure("text", f"a text that contains {cut(part)}", got or "an empty body")
+            yield Failure(what, f"a text that contains {cut(part)}", got or "an empty body")
     if wanted.matches is not None and not bounded(wanted.matches).search(got):
-        yield Failure("text", f"a text that matches {wanted.matches}", got or "an empty body")
+        yield Failure(what, f"a text that matches {wanted.matches}", got or "an empty body")
+
+
+def _stream(wanted: Stream | None, answer: AnswerLike) -> Iterator[Failure]:
+    if wanted is None:
+        return
+    if wanted.first_byte is not None and answer.first > wanted.first_byte:
+        yield Failure("stream first_byte", f"at most {wanted.first_byte:g} s", f"{answer.first:.4g} s")
+    found = events(answer)
+    if wanted.events is not None and not _fits(wanted.events, found):
+        words = _length(wanted.events).replace("a length of ", "")
+        yield Failure("stream events", words, f"{len(found)} (the last: {found[-1]})" if found else "none")
+    if wanted.last is not None and not found:
+        yield Failure("stream last", "an event", answer.text or "an empty body")
+    elif wanted.last is not None:
+        yield from _text(wanted.last, found[-1], "stream last")
 
 
 def _seconds(most: float | None, got: float) -> Iterator[Failure]:

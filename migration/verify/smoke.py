@@ -25,7 +25,7 @@ from migration.verify import described, samples, smoke_cases
 from migration.verify.expect import Checker, Failure, delivers, find
 from migration.verify.parser import parser
 from migration.verify.samples import Sample
-from migration.verify.smoke_cases import body_of, check, choose, fill, used
+from migration.verify.smoke_cases import body_of, check, choose, fill
 
 LIMIT = 64  # requests at once: as many as the client has connections
 
@@ -134,19 +134,22 @@ class Sender:
         """One request. A service that does not answer is a failure of the case; a missing key is raised."""
         body = fill(body_of(case, self.context.config.folder), captured or {})
         headers = fill(case.headers, captured or {})
-        url = f"{self.context.environment.url.rstrip('/')}/functions/v1/{case.function}"
+        path, query = smoke_cases.fill_path(case.path, captured or {}), fill(case.query, captured or {})
+        url = smoke_cases.address(self.context.environment.url, case.function, path, query)
         shell = smoke_cases.curl(url, case.method, case.auth, headers, body, self.context.environment.anon_key)
         at = self.context.clock.now()
         missing = _asks(case, None)
         result = CaseResult(case.name, case.function, False, curl=shell, artifact=missing, region=self.region, at=at)
         try:
-            return self._judged(case, result, self._call(case, headers, body))
+            return self._judged(case, result, self._call(case, path, query, headers, body))
         except ServiceFailed as error:
             failure = Failure("answer", f"an answer within {case.timeout:g} s", mask(error.cause))
             away = isinstance(error, Unreachable)
             return replace(result, status=getattr(error, "status", None), failures=(failure,), unreachable=away)
 
-    def _call(self, case: SmokeCase, headers: Mapping[str, str], body: Any) -> Answer:
+    def _call(
+        self, case: SmokeCase, path: str, query: Mapping[str, Any], headers: Mapping[str, str], body: Any
+    ) -> Answer:
         sending: dict[str, Any] = {"json": body}
         if isinstance(body, str):
             sending = {"content": body.encode()}
@@ -155,6 +158,8 @@ class Sender:
             case.function,
             purpose=self.purpose,
             method=case.method,
+            path=path,
+            query=query,
             headers=headers,
             auth=case.auth,
             timeout=case.timeout,
@@ -218,7 +223,7 @@ class _Run:
 
     def _after_others(self, case: SmokeCase) -> CaseResult:
         captured: dict[str, Any] = {}
-        for name in used(case.headers, body_of(case, self._folder)):
+        for name in smoke_cases.uses(case, self._folder):
             other = smoke_cases.maker(self._cases, name)
             self._over[other].wait()
             source = self._results.get(other)

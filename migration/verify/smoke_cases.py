@@ -8,11 +8,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import ConfigError, Refused
 from migration.base.secrets_type import Secret, mask
-from migration.clients.edge import Auth, header_forms
+from migration.clients.edge import Auth, header_forms, route
 from migration.config.cases import Capture, SmokeCase
 from migration.config.load import missing, need
 from migration.context import Context
@@ -30,7 +31,7 @@ def choose(cases: Sequence[SmokeCase], names: Sequence[str] | None, folder: Path
     for name in names or ():
         if name not in known:
             raise Refused(f"there is no smoke case {name}", Do(f"use one of: {', '.join(known)}"))
-    needs = {case.name: used(case.headers, body_of(case, folder)) for case in cases}
+    needs = {case.name: uses(case, folder) for case in cases}
     order = ordered(cases, needs)
     wanted: set[str] = set(names or known)
     for case in reversed(order):
@@ -61,7 +62,7 @@ def check(context: Context, cases: Sequence[SmokeCase]) -> None:
         where = f"smoke case {case.name}"
         for pattern in (*patterns(case.expect), *(one.matches for one in case.capture.values() if one.matches)):
             _in_re2(pattern, where)
-        for text in _texts([case.headers, body_of(case, context.config.folder)]):
+        for text in _texts([case.headers, case.query, body_of(case, context.config.folder)]):
             if missing(text):
                 need(text, "smoke", where)
         if isinstance(case.auth, Secret):
@@ -87,7 +88,12 @@ def _in_re2(pattern: str, where: str) -> None:
         raise ConfigError(text, Do("write it without, in config.yaml"), AGAIN) from None
 
 
-# Values that one case keeps and later ones use: `{{capture.NAME}}` in a body, a body file or a header.
+# Values that one case keeps and later ones use: `{{capture.NAME}}` in a path, a query, a body, a body file or a header.
+
+
+def uses(case: SmokeCase, folder: Path) -> set[str]:
+    """Names of the captures that a case waits for."""
+    return used(case.path, case.query, case.headers, body_of(case, folder))
 
 
 def used(*values: Any) -> set[str]:
@@ -105,6 +111,11 @@ def fill(value: Any, captured: Mapping[str, Any]) -> Any:
         return value
     whole = _USED.fullmatch(value.strip())
     return captured[whole[1]] if whole else _USED.sub(lambda match: _text(captured[match[1]]), value)
+
+
+def fill_path(path: str | None, captured: Mapping[str, Any]) -> str:
+    """The path with its captures, each as one part of it."""
+    return _USED.sub(lambda match: quote(_text(captured[match[1]]), safe=""), path or "")
 
 
 def take(wanted: Mapping[str, Capture], body: bytes) -> tuple[dict[str, Any], list[Failure]]:
@@ -185,6 +196,12 @@ def _text(value: Any) -> str:
 
 
 # The same request by hand.
+
+
+def address(base: str, function: str, path: str = "", query: Mapping[str, Any] | None = None) -> str:
+    """Where a case is sent, with its query."""
+    words = urlencode(query or {}, doseq=True)
+    return f"{base.rstrip('/')}{route(function, path)}{f'?{words}' if words else ''}"
 
 
 def curl(url: str, method: str, auth: Auth | Secret, headers: Mapping[str, str], body: Any,

@@ -15,7 +15,7 @@ from migration.base.errors import CutoverError, Refused
 from migration.base.secrets_type import mask
 from migration.clients.edge import Purpose
 from migration.clients.openrouter_errors import ProviderError
-from migration.config.cases import SmokeCase
+from migration.config.cases import Expect, SmokeCase
 from migration.config.settings import Soak
 from migration.verify import described, smoke_cases
 from migration.verify.forecast import unit
@@ -52,7 +52,15 @@ def cases(context: Context, settings: Soak) -> list[SmokeCase]:
             AGAIN,
         )
     smoke_cases.check(context, chosen)
-    return [structs.replace(case, expect=structs.replace(case.expect, max_seconds=None)) for case in chosen]
+    return [structs.replace(case, expect=_patient(case.expect)) for case in chosen]
+
+
+def _patient(expect: Expect) -> Expect:
+    """The same without limits of time."""
+    stream = expect.stream
+    rest = stream and (stream.events is not None or stream.last is not None)
+    left = structs.replace(stream, first_byte=None) if stream and rest else None
+    return structs.replace(expect, max_seconds=None, stream=left)
 
 
 def asker(context: Context, settings: Soak) -> Callable[[int], Sample]:

@@ -23,6 +23,7 @@ from migration.setup.adoption.imports import Reach, Replacement
 
 SAMPLES = "config.sample.yaml"
 STUBS = Path("stubs")
+_REQUEST = ("function", "method", "path", "query", "body")  # of a smoke case: what tells one from another
 SECTIONS = (
     Section("migration", "What moves, and what must not."),
     Section("app", "The git repository that holds supabase/functions."),
@@ -216,8 +217,8 @@ def _has(existing: Any, path: Sequence[str], value: Value) -> bool:
             return False
         existing = existing[part]
     if tuple(path) == ("smoke",) and isinstance(existing, list):
-        here = [(case.get("function"), case.get("body")) for case in existing if isinstance(case, Mapping)]
-        return all((case["function"].value, built(case.get("body"))) in here for case in value.value)
+        here = [tuple(case.get(key) for key in _REQUEST) for case in existing if isinstance(case, Mapping)]
+        return all(tuple(built(case.get(key)) for key in _REQUEST) in here for case in value.value)
     return True
 
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from migration.config.cases import SmokeCase
 from migration.config.settings import Migration
 from migration.setup.adoption import fromapp, judged, kinds, lines, providers, requests, words
 from migration.setup.adoption.document import Block, Line
@@ -26,7 +25,6 @@ _REF = re.compile(
     r"`(?P<code>[a-z]{20})`",
     re.IGNORECASE,
 )
-_CASE_KEYS = frozenset(SmokeCase.__struct_fields__)
 _TAKES = {"--project-ref", "--import-map", "--workdir", "--profile", "--jobs"}
 _PLACEHOLDERS = re.compile(r"(?i)^(?:function-?name|your-\w+|my-function|name|slug|xxx+)$")
 _FILLED_IN = re.compile(r"(?i)(?:your|my|new|xxx|\.\.\.|…|\*|<|insert|here|replace|paste|dein|tu-|votre|key$).*$")
@@ -320,12 +318,7 @@ def _smoke(draft: Draft, blocks: Sequence[Block]) -> None:
             except ValueError as error:
                 draft.notice(f"line {line.line} is a request that cannot be read: {error}")
                 continue
-            lost = [key for key in ("path", "query") if request and getattr(request, key) and key not in _CASE_KEYS]
-            if lost:
-                draft.notice(
-                    f"line {line.line}: {line.text[:80]}: a smoke case has no {' and no '.join(lost)}; left out"
-                )
-            elif request and not any(_same(request, other) for other in seen):
+            if request and not any(_same(request, other) for other in seen):
                 seen.append(request)
                 cases.append(_case(draft, request, line, block, number, blocks[place + 1 :], cases))
     if cases:

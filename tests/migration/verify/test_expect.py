@@ -13,7 +13,7 @@ import pytest
 from migration.base.secrets_type import Secret
 from migration.clients.http import Answer
 from migration.config.cases import Expect
-from migration.verify.expect import Checker, Failure, bounded, delivers
+from migration.verify.expect import Checker, Failure, bounded, delivers, events
 from migration.verify.parser import Parser
 from tests.support.built import built
 
@@ -33,7 +33,7 @@ def checker(deno_state: Path) -> Iterator[Checker]:
 
 def answer(body: Any = BODY, status: int = 200, seconds: float = 1.0) -> Answer:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, {"content-type": "application/json"}, data, seconds)
+    return Answer(status, {"content-type": "application/json"}, data, seconds, 0.4 * seconds)
 
 
 MET: list[dict[str, Any]] = [
@@ -64,6 +64,7 @@ MET: list[dict[str, Any]] = [
     {"code": "react"},
     {"code": {"type": "react", "at": "$.fixedCode"}, "forbidden_imports": ["lodash"]},
     {"max_seconds": 1},
+    {"stream": {"first_byte": 0.5, "events": 1, "last": "Counter"}},
 ]
 
 UNMET: list[tuple[dict[str, Any], str]] = [
@@ -96,6 +97,9 @@ UNMET: list[tuple[dict[str, Any], str]] = [
     ({"code": "react", "forbidden_imports": ["x"]}, "code: expected valid react code at $.fixedCode, got code that is"),
     ({"code": {"type": "svg", "at": "$.name"}}, "code: expected valid svg code at $.name, got code that is not: it"),
     ({"max_seconds": 0.5}, "max_seconds: expected at most 0.5 s, got 1 s"),
+    ({"stream": {"first_byte": 0.2}}, "stream first_byte: expected at most 0.2 s, got 0.4 s"),
+    ({"stream": {"events": {"at_least": 3}}}, "stream events: expected at least 3, got 1 (the last: {"),
+    ({"stream": {"last": {"matches": "^x"}}}, "stream last: expected a text that matches ^x, got {"),
 ]  # fmt: skip
 
 
@@ -124,6 +128,32 @@ def test_each_kind_of_expectation_is_tried_both_ways() -> None:
     for shown in (json.dumps(MET), json.dumps([expect for expect, _ in UNMET])):
         names = {*keys(Expect), *keys(Match)}
         assert [name for name in sorted(names) if f'"{name}"' not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"data: a\n\ndata: b\n\n", ["a", "b"]),
+        (b": ping\r\n\r\nevent: delta\r\ndata: one\r\ndata: two\r\n\r\nid: 3\r\n\r\n", ["one\ntwo"]),
+        (b"data: a\n\ndata: cut off\n", ["a"]),
+        (b"\xef\xbb\xbfdata:[DONE]\n\n", ["[DONE]"]),
+        (b"", []),
+    ],
+)
+def test_events_of_a_stream(body: bytes, found: list[str]) -> None:
+    """As browsers read text/event-stream: comments and other fields are no event, nor is one that is cut off."""
+    assert events(Answer(200, {"content-type": "text/event-stream; charset=utf-8"}, body, 1.0)) == found
+    assert events(Answer(200, {"content-type": "application/x-ndjson"}, b'{"n": 1}\n\n{"n": 2}\n', 1.0)) == [
+        '{"n": 1}', '{"n": 2}',
+    ]  # fmt: skip
+
+
+def test_stream_without_events(checker: Checker) -> None:
+    got = Answer(200, {"content-type": "text/event-stream"}, b": nothing\n\n", 1.0)
+    found = check(checker, {"stream": {"events": {"at_least": 1}, "last": "x"}}, got)
+    assert [str(failure) for failure in found] == [
+        "stream events: expected at least 1, got none", "stream last: expected an event, got : nothing",
+    ]  # fmt: skip
 
 
 def test_a_wrong_status_is_told_alone(checker: Checker) -> None:

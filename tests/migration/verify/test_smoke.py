@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,47 @@ def test_each_kind_of_caller(make: Make, httpserver: HTTPServer, auth: str, sent
     user = {"user_email": Secret("user@example.com"), "user_password": Secret("password-123")}
     assert smoke.run(make([{"name": "a", "auth": auth}], **user)).ok
     assert (seen[0].headers.get("apikey"), seen[0].headers.get("Authorization")) == sent
+
+
+def test_path_and_query_are_sent(make: Make, httpserver: HTTPServer) -> None:
+    """Below the function's name, escaped; lists repeat the key; a later case takes a capture into its path."""
+    listed = serve(httpserver, lambda _: [{"id": "a/b ü"}], "/functions/v1/f/v1/items")
+    one = serve(httpserver, lambda request: {"path": request.path}, "/functions/v1/f/v1/items/a/b ü")
+    query = {"limit": 5, "tag": ["x", "y z"], "all": True}
+    first = {"name": "list", "method": "GET", "path": "/v1/items", "query": query, "capture": {"first": "$[0].id"}}
+    second = {
+        "name": "one",
+        "method": "GET",
+        "path": "/v1/items/{{capture.first}}",
+        "query": {"q": "{{capture.first}}"},
+    }
+    result = smoke.run(make([second, first]))
+    assert result.ok, says(result)
+    assert listed[0].query_string == b"all=true&limit=5&tag=x&tag=y+z"
+    assert one[0].environ["REQUEST_URI"].startswith("/functions/v1/f/v1/items/a%2Fb%20%C3%BC?q=a%2Fb+%C3%BC")
+    assert f"{httpserver.url_for('/functions/v1/f/v1/items')}?all=true&limit=5&tag=x&tag=y+z" in result.cases[1].curl
+
+
+def test_first_byte_of_a_stream(make: Make, httpserver: HTTPServer) -> None:
+    """It comes before the last one where a function streams, and with it where one buffers."""
+
+    def slowly(waits: bool) -> Iterator[bytes]:
+        yield b"" if waits else b"data: one\n\n"
+        time.sleep(0.4)
+        yield b"data: one\n\n" if waits else b"data: [DONE]\n\n"
+
+    def answer(request: Request) -> Response:
+        return Response(slowly("buffered" in request.path), content_type="text/event-stream")
+
+    for path in ("/streamed", "/buffered"):
+        serve(httpserver, answer, f"/functions/v1/f{path}")
+    cases = [
+        {"name": path, "path": f"/{path}", "expect": {"stream": {"first_byte": 0.3}}}
+        for path in ("streamed", "buffered")
+    ]
+    streamed, buffered = smoke.run(make(cases)).cases
+    assert streamed.ok and streamed.seconds >= 0.4
+    assert [failure.what for failure in buffered.failures] == ["stream first_byte"]
 
 
 def test_signing_in_happens_once(make: Make, httpserver: HTTPServer) -> None:
