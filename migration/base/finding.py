@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from migration.base.command import Steps, inv, then
@@ -18,6 +18,7 @@ class Finding:
     be carried out by `apply`, which returns what it did.
 
     kind: one word for the cause, the same for the same cause. subject: the function or secret concerned.
+    for_rollback: it is about what the code before needs, not about what is deployed.
     """
 
     kind: str
@@ -27,11 +28,17 @@ class Finding:
     severity: Severity = "error"
     subject: str = ""
     safe: bool = False
+    for_rollback: bool = False
     apply: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         names = ("kind", "severity", "subject", "problem", "evidence", "fix", "safe")
         return {name: getattr(self, name) for name in names}
+
+    def of_rollback(self, name: str) -> Finding:
+        """The same problem of the provider `name` that a rollback needs: a warning until then."""
+        problem = f"a rollback needs {name}: {self.problem}"
+        return replace(self, severity="warning", problem=problem, for_rollback=True)
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -145,7 +145,7 @@ def _refuse_blocked(context: Context, made: Plan, resumed: Recovery | None, opti
     if made.hold and not options.lift_hold:
         stands = hold.Hold(**made.hold)
         if pending and pending.deployment.id == stands.id:
-            raise _held_by_rollback(context, pending)
+            raise _held_by_rollback(context, pending, made.only)
         raise hold.refuse(stands, made.next)
     if options.gate:
         from migration.verify import checks_run
@@ -160,11 +160,11 @@ def _refuse_if_locked(context: Context) -> None:
         pass
 
 
-def _held_by_rollback(context: Context, pending: Recovery) -> Unfinished:
+def _held_by_rollback(context: Context, pending: Recovery, only: str) -> Unfinished:
     """A rollback that was interrupted before it moved anything holds the change all the same."""
     _refuse_if_locked(context)
     text = f"Not deployed: {pending.message} What it takes back is on hold. Finish it, or deploy all the same."
-    return Unfinished(text, pending.next[0], hold.lift_command())
+    return Unfinished(text, pending.next[0], hold.lift_command(only))
 
 
 def _confirmed(made: Plan, resumed: Recovery | None, options: DeployOptions, asks: bool) -> Callable[[], object]:
@@ -221,7 +221,7 @@ def _locked(
         recovery.supersede(context, pending)
         work = replace(work, recording=replace(recording, history=context.ledger.history(fresh=False)))
     if options.lift_hold:
-        hold.lift(context.ledger, again.history, options.lift_hold)
+        hold.lift(context.ledger, again.history, options.lift_hold, again.only)
     return work
 
 

@@ -123,13 +123,13 @@ def checkout(context: Context) -> Checkout:
     return Checkout(head, tip, "unknown" if repository.shallow() else "diverged")
 
 
-def roll_forward(context: Context, revert: str) -> tuple[Step, ...]:
+def roll_forward(context: Context, revert: str, only: str = "") -> tuple[Step, ...]:
     """Revert the revert, push, lift the hold, under its label. The revert may have been made elsewhere, so it is
     fetched first."""
     again = context.repository.typed("revert", "--no-edit", revert[:12])
     pull, push = _pull(context), _push(context)
     parts = [pull, again, push] if pull and push else [again]
-    return Do("to roll forward:"), chain(*parts, lift_command())
+    return Do("to roll forward:"), chain(*parts, lift_command(only))
 
 
 # An interrupted deployment
@@ -182,9 +182,9 @@ def _forward(context: Context, situation: Situation, now: Checkout) -> tuple[Ste
         if there != dict(situation.sources):
             return _follow(context, situation, now, there, held)
         if held:  # the branch holds that very code, perhaps because the revert was reverted there
-            return (chain(*_some(_pull(context)), lift_command()),)
+            return (chain(*_some(_pull(context)), lift_command(situation.only)),)
     if held:
-        return _held(context, held, now)
+        return _held(context, held, now, situation.only)
     if drift.versions(situation.history, situation.live, situation.sources):
         push = _some(_push(context)) if now.relation in ("ahead", "missing") else []
         return (inv("plan", diff=True), *([chain(*push, situation.deploy)] if situation.deploy else []))
@@ -216,10 +216,10 @@ def _follow(
     if not changes or _agreed(context, situation.history, there):
         follow: tuple[Step, ...] = (Do(f"{branch} holds what is live; to follow it:"), *pull)
         again = held is not None and _revertible(context, held.revert, now.tip, there)
-        return (*follow, *roll_forward(context, held.revert)) if held and again else follow
+        return (*follow, *roll_forward(context, held.revert, situation.only)) if held and again else follow
     at_tip = _hold(context, situation, now.tip, there, changes)
     if at_tip:
-        return _held(context, at_tip, Checkout(now.tip, now.tip, "behind"))
+        return _held(context, at_tip, Checkout(now.tip, now.tip, "behind"), situation.only)
     return (chain(*pull, inv("deploy", only=situation.only)),)
 
 
@@ -233,17 +233,17 @@ def _agreed(context: Context, history: History, there: Mapping[str, str]) -> boo
     return bool(commit) and _at(context, commit, there) == dict(there)
 
 
-def _held(context: Context, found: Hold, now: Checkout) -> tuple[Step, ...]:
+def _held(context: Context, found: Hold, now: Checkout, only: str) -> tuple[Step, ...]:
     """What is on hold goes live again by reverting its revert; where that is done already, or there is none, by
     lifting the hold."""
     if not _contains(context, found.revert, now.head) and _contains(context, found.revert, now.tip):
-        return roll_forward(context, found.revert)
+        return roll_forward(context, found.revert, only)
     first: list[Command | Shell] = []
     if now.relation == "behind":
         first = _some(_pull(context))
     elif now.relation in ("ahead", "missing"):
         first = _some(_push(context))
-    return Do("to deploy what is on hold:"), chain(*first, lift_command())
+    return Do("to deploy what is on hold:"), chain(*first, lift_command(only))
 
 
 def _hold(

@@ -87,10 +87,10 @@ def undoing(record: Record) -> str:
     return str(known.get("revert") or made or "")
 
 
-def lift(ledger: Ledger, history: History, reason: str) -> list[str]:
+def lift(ledger: Ledger, history: History, reason: str, only: str = "") -> list[str]:
     """Lift every hold for good, recording who and why; returns their ids."""
     if not reason.strip():
-        raise Refused("A hold is lifted with a reason.", lift_command())
+        raise Refused("A hold is lifted with a reason.", lift_command(only))
     ids = [str(record["id"]) for record in history.holds]
     for name in ids:
         failpoint("record.lift")
@@ -153,6 +153,6 @@ def _digest(before: Mapping[str, Any] | None) -> str | None:
     return before.get("source_digest") if before else None
 
 
-def lift_command() -> Command:
-    """Deploys what is on hold."""
-    return inv("deploy", lift_hold=REASON)
+def lift_command(only: str = "") -> Command:
+    """Deploys what is on hold; `only` of the functions, where the command that was refused was limited to them."""
+    return inv("deploy", only=only, lift_hold=REASON)

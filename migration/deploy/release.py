@@ -106,7 +106,8 @@ class Release:
         self.answers = dict(self.answers)
         self.sources = [one for one in self.wanted if one.source is not None]
         self.deletions = [one for one in self.wanted if one.source is None]
-        self.stager = Stager(self.context, self.recorder, self.budget, self.pace, self.meanwhile)
+        self.verb = "restore" if self.restores else "stage"
+        self.stager = Stager(self.context, self.recorder, self.budget, self.pace, self.meanwhile, self.verb)
         self.result = ReleaseResult("untouched")
         self.put_at: float | None = None
         self._reserved = False
@@ -205,11 +206,11 @@ class Release:
                 for one, answer in each(todo, self.stager.stage):
                     if isinstance(answer, Exception):
                         self.stager.stopped.set()
-                        self.context.observer.failed("stage", one.slug, str(answer) if failed else "")
+                        self.context.observer.failed(self.verb, one.slug, str(answer) if failed else "")
                         failed.append(answer)  # the first one is what the deploy ends with
                     else:
                         self._keep(one.slug, answer)
-                        self.context.observer.done("stage", one.slug, f"v{answer['version']}")
+                        self.context.observer.done(self.verb, one.slug, f"v{answer['version']}")
             finally:
                 self.stager.stopped.set()
             if failed:

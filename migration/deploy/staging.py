@@ -99,13 +99,15 @@ class StrandedVersion(ServiceFailed):
 @dataclass
 class Stager:
     """Stages one function after the other or many at once; `lost` collects the functions whose staging may have
-    happened without an answer. `meanwhile` says what is live while it waits for the platform."""
+    happened without an answer. `meanwhile` says what is live while it waits for the platform; `verb` is what its lines
+    call the upload."""
 
     context: Context
     recorder: ReleaseRecorder
     budget: RequestBudget
     pace: Pace = field(default_factory=Pace)
     meanwhile: str = ""
+    verb: str = "stage"
     lost: set[str] = field(default_factory=set)
     settled: dict[str, float] = field(default_factory=dict)  # when a version that another deployment staged went live
     after: dict[str, FunctionSpec] = field(default_factory=dict)  # once that was settled, another version is live
@@ -158,7 +160,7 @@ class Stager:
             if cause
             else f"rate-limited, again in {until(self.context.clock, seconds)}"
         )
-        self.context.observer.step("stage", slug, "; ".join(part for part in (why, self.meanwhile) if part))
+        self.context.observer.step(self.verb, slug, "; ".join(part for part in (why, self.meanwhile) if part))
 
     def _sleep(self, seconds: float) -> None:
         """Ends early where another function has failed."""

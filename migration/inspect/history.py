@@ -80,7 +80,9 @@ def show(context: Context, name: str) -> HistoryResult:
     about = [record for record in history.records if record["record"] in ("note", "lift") and _about(record, one)]
     ways = tuple(inv("history", source=slug, show=one.id) for slug in one.slugs)
     notes = tuple(_note(each) for each in about)
-    return HistoryResult((row(history, one),), notes, _message(context, history), records, ways, whole=True)
+    messages = (_message(context, history), watching.running(context, one.id))
+    words = " ".join(filter(None, messages))
+    return HistoryResult((row(history, one),), notes, words, records, ways, whole=True)
 
 
 def code(context: Context, slug: str, name: str = "") -> FunctionCode:

@@ -53,8 +53,9 @@ class _Envelope(Struct):
     state: _State
 
 
-def running(context: Context) -> str:
-    """The watch that is running, as the ledger's last reading found it; empty where none is, or it cannot be read."""
+def running(context: Context, deployment: str = "") -> str:
+    """The watch that is running (of that deployment), as the ledger's last reading found it; empty where none is, or it
+    cannot be read."""
     ledger = context.ledger
     ref = f"{ledger.prefix}/watch/{ledger.environment}"
     commit = (ledger.remote_refs or {}).get(ref)
@@ -66,7 +67,9 @@ def running(context: Context) -> str:
         state = msgspec.json.decode(message.split(b"\n", 1)[0], type=_Envelope).state
     except (CutoverError, msgspec.MsgspecError, ValueError):
         return ""
-    return "" if state.ended else _words(state, context.clock.now())
+    if state.ended or deployment not in ("", state.deployment):
+        return ""
+    return _words(state, context.clock.now())
 
 
 def recorded(record: Mapping[str, Any]) -> dict[str, Any]:

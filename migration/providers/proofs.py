@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from migration.base.command import Do, Steps, inv
@@ -57,10 +57,7 @@ def preflight(config: Config, environment: Environment, now: datetime, retry: Re
     found = [] if environment.embedded else ageing(config, now)
     found += list(_check(target, config, now, retry)) if target else []
     if origin and origin != target:
-        found += [
-            replace(each, severity="warning", problem=f"a rollback needs {origin.name}: {each.problem}")
-            for each in _check(origin, config, now, retry)
-        ]
+        found += [each.of_rollback(origin.name) for each in _check(origin, config, now, retry)]
     return found
 
 
@@ -73,8 +70,7 @@ def ageing(config: Config, now: datetime) -> list[Finding]:
     found = []
     for name in dict.fromkeys(filter(None, (target, origin))):
         if finding := _age(name, config, now):
-            back = f"a rollback needs {name}: {finding.problem}"
-            found.append(finding if name == target else replace(finding, severity="warning", problem=back))
+            found.append(finding if name == target else finding.of_rollback(name))
     return found
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from migration.base.command import Do, inv, sh
-from migration.base.errors import Refused
+from migration.base.errors import CutoverError, Refused, ServiceFailed
+from migration.base.numbers import count
 from migration.git.repository import Repository
 
 from ..context import SAMPLE
@@ -39,6 +41,7 @@ _STEPS = (
     ("before", "Generate artifacts with Gemini Pro", "2026-11-02T09:00:00+00:00"),
     ("after", "Generate artifacts with Kimi K2-Thinking through OpenRouter", "2026-11-16T09:00:00+00:00"),
 )
+_LOST = re.compile(r"(?:unable to read|could not fetch|missing (?:blob|tree|commit)|bad object) ([0-9a-f]{40})")
 
 
 @dataclass(frozen=True)
@@ -235,9 +238,35 @@ def _copy(folder: Path, source: Repository, branch: str) -> None:
 
 
 def _bring(remote: Repository, source: Repository, refspec: str) -> None:
+    """Fetch from the source by its path. Refused where it lacks objects of its own history."""
     top = source.git("rev-parse", "--show-toplevel").text
+    _complete(Repository(source.path), refspec.partition(":")[0])
     command = ["fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head", top, refspec]
-    remote.git(*command, timeout=600)
+    try:
+        remote.git(*command, timeout=600)
+    except CutoverError as error:
+        lost = _LOST.search(str(error.data.get("stderr")))
+        if lost is None:
+            raise
+        text = f"The app's repository lacks objects of its own history ({lost[1][:9]}), so it cannot be copied: {top}."
+        raise Refused(text, sh("git", "-C", top, "fsck", "--connectivity-only")) from error
+
+
+def _complete(source: Repository, revision: str) -> None:
+    """A partial clone brings what it lacks itself: git does not while it is copied, and else one object at a time
+    (https://git-scm.com/docs/partial-clone). With the user's settings, since the remote may ask who it is."""
+    if not source.promisor:
+        return
+    walk = ("rev-list", "--objects", "--missing=print", "--no-object-names", revision)
+    missing = sorted(line[1:] for line in source.git(*walk, timeout=600).text.splitlines() if line.startswith("?"))
+    if not missing:
+        return
+    try:
+        source.fetch_objects(missing)
+    except CutoverError as error:
+        lacks = f"{source.path} is a partial clone that lacks {count(len(missing), 'object')}"
+        text = f"{lacks}, and the git remote {source.promisor} did not give them: {error.message}"
+        raise ServiceFailed(text, *error.steps) from error
 
 
 def _branch_of(source: Repository, branch: str) -> str:

@@ -139,7 +139,7 @@ def run(
     ask = soak_requests.asker(context, settings)
     offer = quote(settings)
     context.observer.note(f"{offer}.")
-    if confirm is not None and not confirm(f"{offer}. Soak {context.environment.name}"):
+    if confirm is not None and not confirm(f"Soak {context.environment.name}"):
         raise Refused("not confirmed: nothing was sent", inv("soak", yes=True))
     meter = soak_requests.meter(context)
     return pursue(context, settings, ask, meter, StopReason(context))

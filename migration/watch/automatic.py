@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from migration.ledger.deployments import Deployment, History
 
 _SOON = frozenset({"key_expires", "model_expires", "price_drift", "low_credit", "key_limit_low", "management_key"})
-_FROM = "a rollback needs "
 
 
 def question(context: Context, history: History) -> str:
@@ -149,7 +148,7 @@ def _old_provider(context: Context, history: History, deployment: Deployment) ->
         yield error.message
         return
     for one in findings:
-        ours = one.problem.startswith(_FROM) == base and one.kind not in _SOON
+        ours = one.for_rollback == base and one.kind not in _SOON
         if ours and (base or one.severity == "error" or one.kind in facts.UNREAD):
             yield f"{one.problem}: {one.evidence}"
 

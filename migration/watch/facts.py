@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 RUNNING = 2  # equal readings before a fact alarms, or stops
 # Findings that say that something could not be read.
 UNREAD = frozenset({"unreachable", "unmeasured", "key_absent"})
-_ROLLBACK = "a rollback needs "
 
 
 @dataclass(frozen=True)
@@ -149,13 +148,17 @@ def _findings(context: Context) -> tuple[list[Finding], tuple[str, ...]]:
     except CutoverError:
         return [], ("provider:",)
     unread = [one for one in found if one.kind in UNREAD]
-    return found, tuple({"provider:from:" if one.problem.startswith(_ROLLBACK) else "provider:to:" for one in unread})
+    return found, tuple({f"provider:{_end(one)}:" for one in unread})
+
+
+def _end(one: Finding) -> str:
+    """The end of the migration that a finding is about."""
+    return "from" if one.for_rollback else "to"
 
 
 def _reading(one: Finding) -> Fact:
-    end = "from" if one.problem.startswith(_ROLLBACK) else "to"
     severity: Severity = "critical" if one.severity == "error" else "warning"
-    return Fact(f"provider:{end}:{one.kind}", one.subject, False, "", f"{one.problem}: {one.evidence}", severity)
+    return Fact(f"provider:{_end(one)}:{one.kind}", one.subject, False, "", f"{one.problem}: {one.evidence}", severity)
 
 
 def _build(context: Context, state: WatchState, role: str, notes: list[str]) -> Fact | None:
@@ -174,8 +177,9 @@ def _build(context: Context, state: WatchState, role: str, notes: list[str]) -> 
     fact = f"model of {name}"
     first = next((one.first for one in state.facts if one.name == fact), value)
     words = f"{access.settings.model} of {name} is {value} now; it was {first} when the watch began"
-    prefix = _ROLLBACK if role == "from_" else ""
-    return Fact(fact, value, value == first, "", f"{prefix}{words}", "warning" if prefix else "critical")
+    if role == "from_":
+        return Fact(fact, value, value == first, "", f"a rollback needs {words}", "warning")
+    return Fact(fact, value, value == first, "", words, "critical")
 
 
 def _spend(context: Context, notes: list[str]) -> tuple[Month | None, float | None]:

@@ -236,6 +236,23 @@ def _ends(row: Data) -> Iterator[str]:
         yield f"Revert {short(revert['commit'])}, {where}."
     if row.get("undone_by"):
         yield f"Rolled back by {row['undone_by']}."
+    for watch in row.get("watches") or ():
+        yield from _watch(watch)
+
+
+def _watch(watch: Data) -> Iterator[str]:
+    """A watch that is over: its verdict, what it saw, and each alarm that it raised."""
+    span = f"{_second(watch.get('started'))} to {_second(watch.get('until'))}"
+    figures = watch.get("figures") or {}
+    failed, answers = figures.get("failed"), figures.get("answers")
+    seen = f"; {failed} of {answers} answers failed" if answers else ""
+    ended = f" ({watch['ended']})" if watch.get("ended") else ""
+    rounds = count(watch.get("rounds") or 0, "round")
+    yield f"Watch {watch.get('watch')}: {watch.get('verdict')}{ended}, {rounds}, {span}{seen}."
+    for alarm in watch.get("alarms") or ():
+        yield f"  {alarm}"
+    if watch.get("acted"):
+        yield f"  {watch['acted']}"
 
 
 def _second(text: str | None) -> str:

@@ -127,6 +127,12 @@ def test_the_refusal_names_the_revert_that_the_record_knows(ground: Ground, stat
     assert hold.Hold(**held.as_json()) == held, "as a plan carries it"
 
 
+def test_lifting_a_hold_keeps_to_the_functions_that_were_chosen(ground: Ground) -> None:
+    """What was refused with `--only` must not deploy everything when it is typed again."""
+    assert str(hold.lift_command("alpha,beta")).startswith("inv deploy --only alpha,beta --lift-hold ")
+    assert " --only alpha --lift-hold " in str(forward.roll_forward(around(ground), "a" * 40, "alpha")[1])
+
+
 def test_only_sources_that_changed_are_held() -> None:
     functions = [
         {"slug": "a", "before": {"source_digest": "old"}, "wanted": {"source_digest": "new"}},

@@ -92,3 +92,11 @@ def test_every_kind_of_fault_ends_in_old_or_new_and_the_next_release_goes_throug
         again = road.travel(version, scene.FUNCTIONS)
         assert again.outcome == "live", (str(cell), again)
         assert road.live(scene.FUNCTIONS) == new, cell
+
+
+def test_a_restore_says_restore_of_each_function(road: Road) -> None:
+    """ "stage" under a rollback read as if the new code were on its way again."""
+    context = road.stage.context()
+    done = Release(context, Recorder(road.folder, 0), road.wanted(9, *scene.FUNCTIONS), pace=CALM, restores=True).run()
+    assert done.outcome == "live"
+    assert {name for _, name, subject, _ in context.observer.events if subject} == {"restore"}  # type: ignore[attr-defined]

@@ -238,7 +238,11 @@ def test_origin_is_checked_as_a_warning(world: World) -> None:
     world.config["migration"] |= {"from": "openai", "to": "anthropic"}
     world.providers["openai"].answers["/models/openai-1"] = (404, {})
     (found,) = world.context().check_provider()
-    assert (found.severity, found.problem.startswith("a rollback needs openai: ")) == ("warning", True)
+    assert (found.severity, found.for_rollback, found.problem.startswith("a rollback needs openai: ")) == (
+        "warning",
+        True,
+        True,
+    )
 
 
 def test_origin_without_a_key_is_not_asked(world: World) -> None:

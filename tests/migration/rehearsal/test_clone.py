@@ -275,3 +275,22 @@ def test_another_branch_and_base_are_taken_over(copy: Clone, theirs: Path) -> No
     assert (updated.branch, updated.head, updated.base) == ("release", new, copy.head)
     assert git(copy.app, "branch", "--show-current") == "release"
     assert news == [f"release: {copy.head[:9]} → {new[:9]}", f"app.base: {copy.base[:9]} → {copy.head[:9]}"]
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_blobless_clone_brings_what_it_lacks(tmp_path: Path) -> None:
+    """CI checks out without old blobs, and git does not fetch them while such a clone is copied."""
+    origin, partial = tmp_path / "theirs.git", tmp_path / "partial"
+    git(origin, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "--quiet", "--filter=blob:none", f"file://{origin}", str(partial))
+    found = clone.make(tmp_path / "sandbox", partial / "app")
+    assert git(found.app, "show", f"{found.base}:app/{FUNCTION}").endswith("('one'));")
+
+
+def test_missing_objects_are_named(theirs: Path, tmp_path: Path) -> None:
+    """It read "cannot reach the git remote"."""
+    lost = git(theirs, "rev-parse", f"HEAD~1:app/{FUNCTION}")
+    (theirs.parent / ".git/objects" / lost[:2] / lost[2:]).unlink()
+    with pytest.raises(Refused, match=rf"lacks objects of its own history \({lost[:9]}\)") as refused:
+        clone.make(tmp_path / "sandbox", theirs)
+    assert "fsck" in refused.value.hint
