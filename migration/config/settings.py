@@ -407,6 +407,9 @@ class Rehearsal(Section):
     deno: str | None = None
     variables: dict[str, str | int] = {}
     database: Any = None
+    users: dict[str, Any] = {}
+    storage: dict[str, Any] = {}
+    backend: Any = None
     logs: dict[str, Any] = {}
     edge: dict[str, Any] = {}
     management: dict[str, Any] = {}

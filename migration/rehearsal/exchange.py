@@ -150,11 +150,17 @@ class Upstream:
 
 @asynccontextmanager
 async def forward(
-    port: int, method: str, target: bytes, headers: HeaderList, body: AsyncIterator[bytes], idle: float
+    port: int,
+    method: str,
+    target: bytes,
+    headers: HeaderList,
+    body: AsyncIterator[bytes],
+    idle: float,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Upstream]:
     """Send a request to a worker. Lost when there is no answer, TimeoutError after `idle` seconds without a byte."""
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(host, port)
     except OSError as error:
         raise WorkerLost(str(error)) from error
     connection = h11.Connection(h11.CLIENT)

@@ -63,7 +63,7 @@ class Gateway:
     async def _serve(self, exchange: Exchange, caller: Caller) -> None:
         slug = exchange.slug
         live = self.sandbox.functions.live(slug, exchange.region) if slug else None
-        refusal = NOT_FOUND if live is None else self._refusal(exchange, live)
+        refusal = NOT_FOUND if live is None else await self._refusal(exchange, live)
         if refusal or live is None:
             return await self._refuse(exchange, caller, refusal or NOT_FOUND)
         exchange.live = live
@@ -81,10 +81,14 @@ class Gateway:
         asked = Headers(scope=scope).get("x-region") or query.get("forceFunctionRegion")
         return asked if asked in REGIONS else self.sandbox.region
 
-    def _refusal(self, exchange: Exchange, live: LiveFunction) -> Refusal | None:
+    async def _refusal(self, exchange: Exchange, live: LiveFunction) -> Refusal | None:
         if exchange.scope["method"] == "OPTIONS" or not live.verify_jwt:
             return None
-        return identity.check(self.sandbox.identity, exchange.headers, self.limits.new_keys)
+        refusal = identity.check(self.sandbox.identity, exchange.headers, self.limits.new_keys)
+        if refusal is identity.ASYMMETRIC and self.sandbox.accepts is not None:
+            token = identity.bearer(exchange.headers.get("authorization", ""))
+            return None if token and await self.sandbox.accepts(token) else refusal
+        return refusal
 
     async def _pass(self, exchange: Exchange, caller: Caller, isolate: Isolate) -> None:
         """The function's own answer, or the platform's when the function does not come to one."""

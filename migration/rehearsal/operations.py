@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote
 
 OPERATIONS = (
     "project", "list", "get", "body", "stage", "deploy", "activate", "update", "delete",
-    "secrets_list", "secrets_set", "secrets_unset", "logs", "edge", "auth", "rest", "openrouter", "gemini",
+    "secrets_list", "secrets_set", "secrets_unset", "logs", "edge", "auth", "rest", "storage", "openrouter", "gemini",
     "host", "route", "site",
 )  # fmt: skip
 
@@ -19,7 +19,8 @@ _PREFIXES = {
     "/_openrouter/": "openrouter",
     "/_gemini/": "gemini",
     "/_hosts/": "host",
-    "/storage/v1/": "rest",
+    "/storage/v1/": "storage",
+    "/graphql/v1/": "rest",
     "/_sandbox/": "control",
 }
 _EXACT = {

@@ -23,6 +23,7 @@ from .. import context as contexts
 from ..context import Context
 from . import clone as clones
 from . import hosts, runtime
+from .backend import storage
 from .clone import Clone
 from .running import Running, start, write_json
 
@@ -73,6 +74,7 @@ def settings(config: Config, root: Path, observer: Observer) -> dict[str, Any]:
     if (executable := runtime.choose(found.pop("deno", None), root, observer)) is not None:
         found["deno_path"] = str(executable)
     found["hosts"] = hosts.found(config.rehearsal.hosts, config.folder)
+    found["storage"] = storage.found(config.rehearsal.storage, config.folder)
     return {"deno_dir": str(root / ".cutover" / "deno"), **_offered(config), **found}
 
 

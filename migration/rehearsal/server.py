@@ -24,8 +24,9 @@ from migration.base.command import CURRENT, Do, started
 from migration.base.errors import Refused
 from migration.source import deno
 
-from . import auth, gateway, hosts, logs_api, providers, running, serving, site
+from . import backend, gateway, hosts, logs_api, providers, running, serving, site
 from . import identity as identities
+from .backend import relay
 from .control import Control
 from .faults import FaultBox, PartFaults
 from .guard import Guard, unknown
@@ -53,7 +54,7 @@ async def _no_port(_: float) -> None:
 def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> tuple[ASGIApp, Sandbox]:
     """The app and what its parts share. Refused for settings it cannot use; set `sandbox.url` before serving."""
     own = PlatformOptions.of(settings.get("management") or {})
-    identity = identities.load(folder)
+    identity = relay.adopted(identities.load(folder), settings)
     faults, history = FaultBox(), RequestHistory()
     state = ProjectState(folder, PartFaults(faults), given(identity, settings))
     logs = LazyLogStore(folder / "logs", settings.get("logs") or {})
@@ -140,14 +141,16 @@ def given(identity: Identity, settings: Mapping[str, Any]) -> dict[str, str]:
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """Every route that is not the Management API's own or `/_sandbox`. Refused for a wrong fault program."""
     try:
-        return [each for part in (logs_api, providers, hosts, gateway, auth, site) for each in part.routes(sandbox)]
+        return [each for part in (logs_api, providers, hosts, gateway, backend, site) for each in part.routes(sandbox)]
     except BadProgram as error:
         raise Refused(f"rehearsal.providers: {error}") from None
 
 
 def forget(sandbox: Sandbox) -> None:
-    """The provider stand-ins go back to the programs that they were started with."""
+    """The provider stand-ins go back to the programs that they were started with, the services to their first state."""
     shared.of(sandbox).reset()
+    for reset in sandbox.resetting:
+        reset()
 
 
 async def close(sandbox: Sandbox) -> None:

@@ -62,7 +62,8 @@ class FaultSource(Protocol):
 class Sandbox:
     """Everything that the parts share; `settings` is the section `rehearsal` of config.yaml as a plain mapping.
 
-    `closing` ends what the parts started, and can be called again after they started more.
+    `closing` ends what the parts started, and can be called again after they started more; `resetting` brings a part
+    back to its first state. `accepts` is asked about a token whose signature the sandbox itself cannot check.
     """
 
     folder: Path
@@ -74,3 +75,5 @@ class Sandbox:
     url: str = ""
     region: str = "eu-central-1"
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    resetting: list[Callable[[], None]] = field(default_factory=list)
+    accepts: Callable[[str], Awaitable[bool]] | None = None

@@ -19,7 +19,7 @@ from .operations import operation, query_of
 
 _PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 _BACKEND = "Backend error! Retry your query. Please contact support if this continues."
-_STREAMED = {"edge", "rest", "openrouter", "gemini", "host"}  # answers may stream: passed on piece by piece
+_STREAMED = {"edge", "rest", "storage", "openrouter", "gemini", "host"}  # answers may stream: passed on piece by piece
 _IN_HANDLER = {"partial", "layout"}
 _HOLD = 600.0
 _UNAUTHORIZED = JSONResponse({"message": "The control of the sandbox needs its access token"}, 401)

@@ -346,7 +346,7 @@ def test_supabase_js_signs_in_and_asks_who_the_user_is(place: Edge) -> None:
     answer = place.function("a", body=json.dumps(good))
     if answer.status == 503 and "registry" in place.logs.of("BootFailure")[0].event_message and not os.getenv("CI"):
         pytest.skip("the npm registry cannot be reached")
-    assert answer.json() == {"user": IDENTITY.user_email, "rows": []}
+    assert answer.json() == {"user": IDENTITY.user_email, "rows": None}
     wrong = place.function("a", body=json.dumps({**good, "password": "wrong"})).json()
     assert wrong == {"error": "Invalid login credentials", "status": 400}
 

@@ -1,0 +1,65 @@
+"""`rehearsal.backend`: what a local stack is sent, and whose tokens are good for what."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import jwt
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from migration.rehearsal.backend import relay
+from tests.support.edge import IDENTITY, edge
+
+# The two keys that every `supabase start` prints: https://supabase.com/docs/guides/local-development/cli/getting-started
+ANON = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9."
+    "CRXP1A7WOeoJeXxjNni43kdQwgnWNReilDMblYTn_I0"
+)
+ASYMMETRIC = jwt.encode({"sub": "u"}, "x" * 32, algorithm="HS256", headers={"alg": "HS256"}).split(".", 1)[1]
+ASYMMETRIC = f"eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9.{ASYMMETRIC}"  # the header says ES256
+
+
+def test_the_keys_are_those_of_every_local_stack() -> None:
+    made = relay.adopted(IDENTITY, {"backend": "http://127.0.0.1:54321"})
+    assert made.anon_key == ANON and made.service_role_key != ANON
+    assert made.jwt_secret == relay.SECRET and made.publishable_key == IDENTITY.publishable_key
+    assert relay.adopted(IDENTITY, {}) is IDENTITY
+    assert relay.adopted(IDENTITY, {"backend": {"url": "http://x:1", "jwt_secret": "s" * 32}}).jwt_secret == "s" * 32
+
+
+def test_calls_reach_the_stack_as_they_came(tmp_path: Path, httpserver: HTTPServer) -> None:
+    """Method, query, body and streamed answer; a newer key becomes the stack's; the smoke user is made first."""
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        request.get_data()
+        asked.append(request)
+        known = request.headers.get("authorization") == f"Bearer {ASYMMETRIC}"
+        status = 403 if request.path == "/auth/v1/user" and not known else 200
+        return Response(json.dumps({"path": request.full_path}), status, {"content-range": "0-0/1"})
+
+    httpserver.expect_request("/", method="GET").respond_with_data("")
+    for path in ("/rest/v1/notes", "/auth/v1/token", "/auth/v1/user", "/auth/v1/admin/users"):
+        httpserver.expect_request(path).respond_with_handler(answer)
+    with edge(tmp_path, tmp_path / "deno", backend=httpserver.url_for("").rstrip("/")) as place:
+        sent = place.call("/rest/v1/notes?select=id", body='{"a": 1}', headers={"apikey": IDENTITY.publishable_key})
+        assert (sent.json()["path"], sent.headers["content-range"]) == ("/rest/v1/notes?select=id", "0-0/1")
+        assert asked[-1].method == "POST" and asked[-1].get_json(force=True) == {"a": 1}
+        assert asked[-1].headers["apikey"] == IDENTITY.anon_key
+        place.call("/auth/v1/token?grant_type=password", body="{}", headers={"apikey": IDENTITY.anon_key})
+        made = asked[-2].get_json(force=True)
+        assert (asked[-2].path, made["email"]) == ("/auth/v1/admin/users", IDENTITY.user_email)
+        place.functions.deploy("a", "Deno.serve(() => new Response('hi'));", verify_jwt=True)
+        assert place.function("a", headers={"authorization": f"Bearer {ASYMMETRIC}"}).text == "hi"
+        assert place.function("a", headers={"authorization": f"Bearer {ASYMMETRIC}x"}).status == 401
+
+
+def test_a_stack_that_does_not_run_is_named(tmp_path: Path) -> None:
+    with edge(tmp_path, tmp_path / "deno", backend="http://127.0.0.1:9") as place:
+        began = time.monotonic()
+        answer = place.call("/rest/v1/notes", "GET")
+        assert answer.status == 502 and "supabase start" in answer.json()["message"]
+        assert time.monotonic() - began < 5
