@@ -68,6 +68,16 @@ def _digest(value: str) -> str:
     return value
 
 
+OWN_DENO = "own"
+
+
+def _deno(value: str) -> str:
+    """A version as npm knows it, or the one that comes with Cutover."""
+    if value != OWN_DENO and not re.fullmatch(r"\d+\.\d+\.\d+", value):
+        raise ValueError(f"should be a version such as 2.1.4, or {OWN_DENO}; got {value}")
+    return value
+
+
 def _distinct(cases: list[SmokeCase]) -> list[SmokeCase]:
     names = [case.name for case in cases]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -404,7 +414,7 @@ class Rehearsal(Section):
     providers: dict[str, Any] = {}
     hosts: dict[str, Any] = {}
     site: Any = None
-    deno: str | None = None
+    deno: Annotated[str, _deno] | None = None
     variables: dict[str, str | int] = {}
     database: Any = None
     users: dict[str, Any] = {}

@@ -19,14 +19,19 @@ _AT_ONCE = 2
 _SEPARATE = {".ts": ".ts", ".mts": ".ts", ".cts": ".ts", ".js": ".ts", ".mjs": ".ts", ".cjs": ".ts"}
 _MARKUP = {".tsx": ".tsx", ".jsx": ".tsx"}
 _PARSED = _SEPARATE | _MARKUP
-_OFFLINE = ("--no-remote", "--no-npm", "--no-lock", "--unstable-raw-imports")
+_OFFLINE = ("--no-remote", "--no-npm", "--no-lock")
+_RAW = ("--unstable-raw-imports",)  # the platform's Deno has no such option, and refuses such imports
 
 
 class Bundler:
-    """Checks uploaded trees; the same files are checked once. Remote and npm modules are taken on trust."""
+    """Checks uploaded trees; the same files are checked once. Remote and npm modules are taken on trust.
 
-    def __init__(self, cache: Path) -> None:
+    `platform` is the platform's own Deno, None where only the newer one is here.
+    """
+
+    def __init__(self, cache: Path, platform: Path | None = None) -> None:
         self._cache = cache
+        self._platform = platform
         self._known: dict[str, str | None] = {}
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
@@ -51,8 +56,8 @@ class Bundler:
 
     async def _graph(self, root: Path, entrypoint: str, import_map: str) -> tuple[list[Path], str | None]:
         """Local modules that Deno reaches from the entrypoint, and what it cannot load."""
-        command = ["info", "--json", *_OFFLINE, *_mapped(root, import_map), str(root / entrypoint)]
-        failed, out, err = await self._deno(command, root)
+        options = [*_OFFLINE, *(() if self._platform else _RAW), *_mapped(root, import_map)]
+        failed, out, err = await self._deno(["info", "--json", *options, str(root / entrypoint)], root, self._platform)
         if failed:
             return [], _reason(err)
         modules: list[dict[str, Any]] = json.loads(out)["modules"]
@@ -80,9 +85,12 @@ class Bundler:
             reason = reason.replace(f"{copy}:", f"{path}:") if reason else None
         return reason
 
-    async def _deno(self, arguments: Sequence[str], folder: Path) -> tuple[int, bytes, str]:
+    async def _deno(
+        self, arguments: Sequence[str], folder: Path, program: Path | None = None
+    ) -> tuple[int, bytes, str]:
+        cache = self._cache.with_name(f"{self._cache.name}-platform") if program else self._cache
         process = await asyncio.create_subprocess_exec(
-            deno.executable(), *arguments, cwd=folder, env=deno.environment(self._cache),
+            program or deno.executable(), *arguments, cwd=folder, env=deno.environment(cache),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()

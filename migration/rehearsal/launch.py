@@ -56,7 +56,7 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     env = variables(sandbox, live, execution)
     inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
     preload = PRELOAD_NODE if remap.node(live.tree, config) else PRELOAD
-    own_deno = _path(sandbox.settings.get("deno_path"))
+    own_deno = platform_deno(sandbox)
     if own_deno is None:
         start = [deno.executable(), "run", *common, *_permissions(sandbox, live.tree, tmp)]
         start += ["--unstable-no-legacy-abort", "--preload", str(preload), str(entry)]
@@ -88,6 +88,11 @@ def variables(sandbox: Sandbox, live: LiveFunction, execution: str) -> dict[str,
 def cache_folder(sandbox: Sandbox) -> Path:
     """DENO_DIR: the sandbox's own unless `deno_dir` names one to share between sandboxes."""
     return _path(sandbox.settings.get("deno_dir")) or sandbox.folder / "deno"
+
+
+def platform_deno(sandbox: Sandbox) -> Path | None:
+    """The platform's Deno, where it was fetched."""
+    return _path(sandbox.settings.get("deno_path"))
 
 
 def _platform(identity: Identity, url: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from . import functions
 from .bundle import Bundler
 from .functions import Deploys
 from .guard import problem
-from .launch import cache_folder
+from .launch import cache_folder, platform_deno
 from .multipart import write_body
 from .options import PlatformOptions
 from .state import ProjectState, digest
@@ -32,7 +32,7 @@ class Management:
         self.identity = sandbox.identity
         self.region = sandbox.region
         self.options = options
-        self.deploys = Deploys(state, sandbox.identity, options, Bundler(cache_folder(sandbox)))
+        self.deploys = Deploys(state, sandbox.identity, options, Bundler(cache_folder(sandbox), platform_deno(sandbox)))
         self.vault = Vault(state, lambda: functions.presets(sandbox))
 
     def routes(self) -> list[BaseRoute]:

@@ -66,14 +66,19 @@ def environment() -> dict[str, str]:
 
 
 def copy(folder: Path) -> Project:
-    """tasks.py, config.yaml, migration and checks, copied; nothing of .env or .cutover."""
+    """tasks.py, config.yaml, migration and checks, copied; nothing of .env or .cutover.
+
+    Functions run on the Deno that is installed: fetching the platform's for each copy would take longer than a test.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     skip = shutil.ignore_patterns("node_modules")  # modules come along compiled
     for name in ("migration", "checks"):
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
     for name in ("tasks.py", "config.yaml"):
         shutil.copy(ROOT / name, folder / name)
-    return Project(folder)
+    project = Project(folder)
+    project.edit("\nrehearsal:\n", "\nrehearsal:\n  deno: own\n")
+    return project
 
 
 def helped(verb: str) -> str:

@@ -82,7 +82,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
     folder = tmp_path_factory.mktemp("studio")
     config = configuration.load(ROOT)
     quick: dict[str, Any] = {"gemini": {"pro": {}, "flash": {}, "image": {}}, "openrouter": {}}
-    config = structs.replace(config, rehearsal=structs.replace(config.rehearsal, providers=quick))
+    config = structs.replace(config, rehearsal=structs.replace(config.rehearsal, providers=quick, deno="own"))
     with sandbox.boot(folder, config, folder / "sandbox", Observer()) as running:
         yield running, folder
 

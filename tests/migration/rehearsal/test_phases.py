@@ -32,7 +32,7 @@ def project(folder: Path, smoke: str) -> None:
         Repository(app, ISOLATED).git("commit", "--quiet", "--message", text)
     (folder / "config.yaml").write_text(
         "migration: {name: m, functions: [greet, anew]}\napp: {path: app}\n"
-        f"environments: {{sandbox: {{embedded: true}}}}\n{smoke}"
+        f"environments: {{sandbox: {{embedded: true}}}}\nrehearsal: {{deno: own}}\n{smoke}"
     )
 
 

@@ -34,7 +34,7 @@ def project(folder: Path, slugs: list[str], more: str = "") -> Path:
 def configure(folder: Path, slugs: list[str], more: str = "") -> None:
     (folder / "config.yaml").write_text(
         f"migration: {{name: m, functions: [{', '.join(slugs)}]}}\n"
-        f"app: {{path: app}}\nenvironments: {{sandbox: {{embedded: true}}}}\n{more}"
+        f"app: {{path: app}}\nenvironments: {{sandbox: {{embedded: true}}}}\nrehearsal: {{deno: own{more}}}\n"
     )
 
 
@@ -54,20 +54,20 @@ def boot(folder: Path) -> tuple[list[str], list[str], str]:
 def test_a_bare_config_starts(tmp_path: Path, count: int) -> None:
     """Without secrets, provider and signals, with one function as with fifty."""
     slugs = [f"f{number}" for number in range(count)]
-    project(tmp_path, slugs, "rehearsal: {management: {bundle_check: false}}\n")
+    project(tmp_path, slugs, ", management: {bundle_check: false}")
     live, _, answer = boot(tmp_path)
     assert sorted(live) == sorted(slugs) and answer == "hello"
 
 
 def test_a_restart_takes_commits_and_settings_over(tmp_path: Path) -> None:
     """What is live stays; the new commit is in the clone, the variable in the function, and both are named."""
-    app = project(tmp_path, ["greet"], "rehearsal: {variables: {GREETING: one}}\n")
+    app = project(tmp_path, ["greet"], ", variables: {GREETING: one}")
     assert boot(tmp_path)[2] == "one"
     repository = Repository(app, ISOLATED)
     (app / "notes.txt").write_text("two")
     repository.git("add", "--all")
     repository.git("commit", "--quiet", "--message", "two")
-    configure(tmp_path, ["greet"], "rehearsal: {variables: {GREETING: two}, edge: {memory: 200}}\n")
+    configure(tmp_path, ["greet"], ", variables: {GREETING: two}, edge: {memory: 200}")
     _, details, answer = boot(tmp_path)
     assert answer == "two"
     assert repository.head()[:9] in details[0]
