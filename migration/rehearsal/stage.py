@@ -111,7 +111,9 @@ class RehearsalStage:
         try:
             driving.ready(context)
         except Refused as error:
-            raise PhaseSkipped(f"{error.message} To add it: {' && '.join(map(str, error.steps))}") from None
+            raise PhaseSkipped(
+                f"{error.message.rstrip('.')}. To add it: {' && '.join(map(str, error.steps))}"
+            ) from None
         return driving.run(context, driving.E2eOptions(folder=self.folder / "e2e", record=False))
 
     def close(self) -> None:

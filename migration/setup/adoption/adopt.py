@@ -47,6 +47,7 @@ SECTIONS = (
     Section("criteria", "The success criteria: those named here are judged."),
     Section("soak", "inv soak: the same requests until the success rate is settled."),
     Section("budget", "Spend, and how many requests a day to project it for."),
+    Section("e2e", "The page as its users drive it, in Chromium: `inv e2e`. docs/e2e.md has each kind of step."),
     Section("rehearsal", "The sandbox: read by `rehearse` and `sandbox` alone."),
 )
 

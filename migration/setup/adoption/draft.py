@@ -138,7 +138,7 @@ def _node(draft: Draft, path: Path, node: Any, depth: int) -> Iterator[str]:
 def _value(key: str, given: Value, depth: int) -> Iterator[str]:
     pad, comment = "  " * depth, f" # {given.origin}" if given.origin else ""
     flat = flow(given.value)
-    rows = isinstance(given.value, list) and any(isinstance(each, Mapping) for each in given.value)
+    rows = isinstance(given.value, list) and any(isinstance(each, Mapping | Value) for each in given.value)
     short = len(pad) + len(key) + len(flat) + 2 <= _WIDTH and not rows
     if short or not given.value or isinstance(given.value, str):
         yield f"{pad}{key}: {flat}{comment}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
-from migration.setup.adoption import code, kinds, lines
+from migration.setup.adoption import code, kinds, lines, pages
 from migration.setup.adoption.app import App
 from migration.setup.adoption.draft import Draft, Template, Value, Variable
 from migration.setup.adoption.kinds import Kind
@@ -42,6 +42,7 @@ def fill(draft: Draft, app: App, folder: Path) -> None:
     _signals(draft, app, moved)
     _smoke(draft, app, moved)
     _sandbox(draft, app, found)
+    pages.fill(draft, app.path)
     _notices(draft, app)
     answered = {path for path in draft.values if path[0] in ("migration", "providers")}
     answered |= {("secrets",)} if draft.has("secrets") else set()

@@ -14,7 +14,7 @@ import pytest
 
 from migration.e2e import e2e
 from tests.migration.e2e.conftest import Make, kinds
-from tests.support.pages import CHAT, FORM, Answer, PageServer
+from tests.support.pages import CHAT, FORM, HEAD, Answer, PageServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -145,3 +145,22 @@ def test_browser_missing_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyP
         e2e.run(make("- goto: /"))
     assert refused.value.exit_code == 2 and len(refused.value.message.splitlines()) == 1
     assert re.search(r"uv sync --group e2e|install chromium", refused.value.hint)
+
+
+@pytest.mark.long
+def test_proposed_steps_pass(chromium: Browser, tmp_path: Path, pages: PageServer) -> None:
+    """What `inv init --app` writes for an app with a page runs as it stands, at the port of its own script."""
+    import json
+
+    from migration import context as contexts
+    from tests.support import adopted
+
+    port = pages.url.rpartition(":")[2]
+    package = {"devDependencies": {"vite": "5"}, "scripts": {"dev": f"vite --port {port}"}}
+    page = f"{HEAD}<body><main><h1>My dashboards</h1></main></body></html>"
+    pages.pages["/"] = page
+    files = {"package.json": json.dumps(package), "index.html": page}
+    app = adopted.app(tmp_path / "app", {**adopted.BEFORE, **files}, adopted.AFTER)
+    adopted.run(tmp_path / "root", app)
+    result = e2e.run(contexts.make(tmp_path / "root", "local"), e2e.E2eOptions(browser=chromium))
+    assert result.exit_code == 0 and [step.ok for step in result.steps] == [True] * 3, result.why
