@@ -1,6 +1,7 @@
 """Each function call of the page beside its log rows: routed to the new provider, cost logged, by the right model.
 
-A call is found by the execution id in its answer; its own lines among those of the execution, by its request id.
+A call is found by the execution id in its answer; its own lines among those of the execution, by its request id. What
+`supabase functions serve` writes (`environments.NAME.logs`) has no executions: there the request id alone ties them.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from migration.base.errors import CutoverError
 from migration.config import logsql, signals
 from migration.config.signals import Pattern, request_id
 from migration.e2e.result import CallResult, Kind, Problem
+from migration.logs import local
 from migration.logs.reader import LogReader
 
 if TYPE_CHECKING:
@@ -24,16 +26,35 @@ if TYPE_CHECKING:
 _POLL, _POLL_HOSTED = 0.2, 3.0
 _PATIENCE = 3.0  # seconds on the sandbox, whose rows are there at once
 _STILL = 0.8  # seconds without a further row, after which a sandbox has shown all of them
-_NO_LINES = "no log line yet (they can arrive minutes late)"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One log line of an execution."""
+    """One log line of an execution; `execution` and `version` are "" where the logs do not know them."""
 
     execution: str
     version: str
     message: str
+
+
+class CallLog(Protocol):
+    """Where the lines of calls come from. `patience` in seconds; `at_once`: further lines come within moments.
+
+    `silence`: what is said of a call without one.
+    """
+
+    patience: float
+    at_once: bool
+    silence: str
+
+    def ties(self, call: CallResult) -> bool:
+        """Whether the call's answer names what its lines are found by."""
+
+    def lines(self, calls: Iterable[CallResult]) -> list[Line]:
+        """What is there so far. CutoverError where it cannot be read."""
+
+    def own(self, call: CallResult, lines: Sequence[Line]) -> list[Line]:
+        """The lines of one call."""
 
 
 def calls_of(requests: Iterable[NetworkRequest]) -> list[CallResult]:
@@ -54,18 +75,24 @@ def calls_of(requests: Iterable[NetworkRequest]) -> list[CallResult]:
 
 def tied(context: Context, calls: Sequence[CallResult], settings: Calls, since: datetime) -> list[CallResult]:
     """The calls with what their rows show. Where the environment has no logs, they are as they were."""
-    asked = [call for call in calls if call.status < 400 and call.execution_id]
-    if not asked or not context.environment.project_ref or not context.environment.access_token:
-        return list(calls)
+    log = _log(context, settings, since)
+    asked = [call for call in calls if call.status < 400 and log and log.ties(call)]
     wanted = _Wanted.of(context, settings)
-    if not any(wanted.asks(call) for call in asked):
+    if log is None or not any(wanted.asks(call) for call in asked):
         return list(calls)
     context.observer.step("logs", detail="the rows of each function call")
     try:
-        judged = {call.execution_id + call.request_id: call for call in _read(context, asked, wanted, settings, since)}
+        judged = {call.execution_id + call.request_id: call for call in _read(context, log, asked, wanted)}
     except CutoverError as error:
         return [replace(call, unproven=f"cannot read the logs: {error.message}") for call in calls]
     return [judged.get(call.execution_id + call.request_id, call) for call in calls]
+
+
+def _log(context: Context, settings: Calls, since: datetime) -> CallLog | None:
+    own = context.environment
+    if own.project_ref and own.access_token:
+        return _PlatformLog(context, settings, since)
+    return _ServedLog(context) if local.configured(context) else None
 
 
 def problems(context: Context, calls: Iterable[CallResult]) -> list[Problem]:
@@ -104,12 +131,10 @@ class _Wanted:
     def asks(self, call: CallResult) -> bool:
         return any(pattern is not None and call.function in pattern.functions for pattern in vars(self).values())
 
-    def judge(self, call: CallResult, lines: Sequence[Line]) -> CallResult:
+    def judge(self, call: CallResult, own: Sequence[Line], silence: str) -> CallResult:
         """The call with what its own lines show; unproven without any."""
-        own = [line for line in lines if line.execution == call.execution_id
-               and request_id(line.message) in ("", call.request_id or request_id(line.message))]  # fmt: skip
         if not own:
-            return replace(call, unproven=f"{call.function}: {_NO_LINES}") if self.asks(call) else call
+            return replace(call, unproven=f"{call.function}: {silence}") if self.asks(call) else call
         return replace(
             call,
             version=own[0].version,
@@ -135,28 +160,63 @@ def _seen(pattern: Pattern | None, call: CallResult, lines: Sequence[Line]) -> b
     return any(pattern.matches(line.message) for line in lines)
 
 
-def _read(
-    context: Context, calls: Sequence[CallResult], wanted: _Wanted, settings: Calls, since: datetime
-) -> list[CallResult]:
+def _read(context: Context, log: CallLog, calls: Sequence[CallResult], wanted: _Wanted) -> list[CallResult]:
     """Looks until every call is settled or patience ends."""
-    hosted = context.environment.log_queries is not None
     now = context.clock.monotonic
-    end, seen, since_when = now() + (settings.within if hosted else min(settings.within, _PATIENCE)), -1, now()
+    end, seen, since_when = now() + log.patience, -1, now()
     while True:
-        lines = _lines(context, {call.execution_id for call in calls}, since)
-        judged = [wanted.judge(call, lines) for call in calls]
+        lines = log.lines(calls)
+        judged = [wanted.judge(call, log.own(call, lines), log.silence) for call in calls]
         if len(lines) != seen:
             seen, since_when = len(lines), now()
-        whole = not hosted and now() - since_when >= _STILL and not any(call.unproven for call in judged)
+        whole = log.at_once and now() - since_when >= _STILL and not any(call.unproven for call in judged)
         if whole or all(map(wanted.settled, judged)) or now() >= end:
             return judged
-        context.clock.sleep(_POLL_HOSTED if hosted else _POLL)
+        context.clock.sleep(_POLL if log.at_once else _POLL_HOSTED)
 
 
-def _lines(context: Context, executions: Iterable[str], since: datetime) -> list[Line]:
-    columns = (
-        f"event_message, {logsql.attribute('execution_id')} as execution_id, {logsql.attribute('version')} as version"
-    )
-    where = logsql.both(logsql.source(logsql.FUNCTION), logsql.equal("execution_id", *sorted(executions)))
-    rows = LogReader.of(context).rows(where, since, context.clock.now() + timedelta(minutes=1), columns=columns)
-    return [Line(str(row["execution_id"]), str(row["version"]), str(row["event_message"]).strip()) for row in rows]
+class _PlatformLog:
+    """The rows of the project, by execution; several requests can share one."""
+
+    silence = "no log line yet (they can arrive minutes late)"
+
+    def __init__(self, context: Context, settings: Calls, since: datetime) -> None:
+        self.at_once = context.environment.log_queries is None
+        self.patience = min(settings.within, _PATIENCE) if self.at_once else settings.within
+        self._context, self._since = context, since
+
+    def ties(self, call: CallResult) -> bool:
+        return bool(call.execution_id)
+
+    def lines(self, calls: Iterable[CallResult]) -> list[Line]:
+        context, executions = self._context, sorted({call.execution_id for call in calls})
+        names = ("execution_id", "version")
+        columns = ", ".join(["event_message", *(f"{logsql.attribute(name)} as {name}" for name in names)])
+        where = logsql.both(logsql.source(logsql.FUNCTION), logsql.equal("execution_id", *executions))
+        end = context.clock.now() + timedelta(minutes=1)
+        rows = LogReader.of(context).rows(where, self._since, end, columns=columns)
+        return [Line(str(row["execution_id"]), str(row["version"]), str(row["event_message"]).strip()) for row in rows]
+
+    def own(self, call: CallResult, lines: Sequence[Line]) -> list[Line]:
+        return [line for line in lines if line.execution == call.execution_id
+                and request_id(line.message) in ("", call.request_id or request_id(line.message))]  # fmt: skip
+
+
+class _ServedLog:
+    """What `supabase functions serve` wrote, by request id: a line of ours begins with it."""
+
+    patience, at_once = _PATIENCE, True
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.silence = f"no line of {local.configured(context)} begins with its request id in square brackets"
+
+    def ties(self, call: CallResult) -> bool:
+        return bool(call.request_id)
+
+    def lines(self, calls: Iterable[CallResult]) -> list[Line]:
+        ids = {call.request_id for call in calls}
+        return [Line("", "", line.message) for line in local.read(self._context) if line.request in ids]
+
+    def own(self, call: CallResult, lines: Sequence[Line]) -> list[Line]:
+        return [line for line in lines if request_id(line.message) == call.request_id]
