@@ -56,10 +56,15 @@ def config(plan: Path | None = None, items: Sequence[PlanItem] = ()) -> Config:
     return structs.replace(found, migration=own, folder=plan.parent if plan else found.folder)
 
 
-def facts(text: str = "", plan: Path | None = None, items: Sequence[PlanItem] = (), seed: int = 7) -> Facts:
-    """The day. `text` stands wherever a text comes from outside: slugs, notes, log lines, answers, errors, titles."""
+def facts(
+    text: str = "", plan: Path | None = None, items: Sequence[PlanItem] = (), seed: int = 7, own: Config | None = None
+) -> Facts:
+    """The day. `text` stands wherever a text comes from outside: slugs, notes, log lines, answers, errors, titles.
+
+    `own`: judged by another config than the shipped one.
+    """
     chance = random.Random(seed)
-    own = config(plan, items)
+    own = own or config(plan, items)
     history = HistoryResult(tuple(deployments(text)), tuple(notes(text)))
     return Facts(
         own, "prod", SINCE, UNTIL, status(text), history, judged(own, text), costs(own, text, chance), traffic(chance),
@@ -139,7 +144,8 @@ def judged(own: Config, text: str) -> ChecksResult:
     found = evidence(text)
     options = {name: checks_run.option(own, name) for name in checks_run.criteria(own)}
     results = [checks.REGISTRY[name].judge(found, one) for name, one in options.items()]
-    results[0] = replace(results[0], evidence=(*results[0].evidence, f"case counter: {text}", inv("smoke")))
+    for one in results[:1]:
+        results[0] = replace(one, evidence=(*one.evidence, f"case counter: {text}", inv("smoke")))
     return ChecksResult(tuple(results), overall(results), tuple(table(found, options)), str(found.window), found)
 
 

@@ -11,6 +11,7 @@ from migration.setup.adoption.document import Block, Line
 from migration.setup.adoption.draft import Draft, Value
 
 _QUOTED = re.compile(r"[\"“”„«`]([^\"“”«»`\n]{4,120})[\"“”»`]")
+PERSON = "person"  # answers what no verb and no criterion can know
 _BETWEEN = 0.04  # between a rate that passes and one that fails, as in `soak`: fewer requests would settle nothing
 _SHARE = re.compile(r"(\d{1,3}(?:[.,]\d+)?)\s?%")
 _SECONDS = re.compile(r"(?i)(\d+(?:[.,]\d+)?)\s?(ms\b|s\b|sec\w*|sek\w*|seg\w*)")
@@ -219,7 +220,7 @@ def _criteria(draft: Draft, blocks: Sequence[Block]) -> None:
             if name == "unchanged" and not draft.get("migration", "unchanged"):
                 continue
             draft.set(("criteria", name), _settings(name, block.text, block.text), _origin(block.line))
-        if not criteria_of(block.text) and _answer(block.text, set()) == "person":
+        if not criteria_of(block.text) and _answer(block.text, set()) == PERSON:
             draft.ask(("criteria", f"line {block.line}"), f'how is "{block.text[:80]}" measured? No criterion fits')
     if not found and not any(block.cells for block in _judged(blocks)):
         draft.ask(
@@ -345,10 +346,9 @@ def _budget(draft: Draft, blocks: Sequence[Block]) -> None:
 
 
 # Items of the plan, and what answers them
-
 _ANSWERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("e2e", re.compile(r"(?i)end[ -]?to[ -]?end|e2e|browser|ui test|ende[ -]zu[ -]ende")),
-    ("watch", re.compile(r"(?i)\bmonitor\b.*\b(?:hours?|h\b|days?|stunden|tage)|\b\d+\s?h\b|\bwatch\b|"
+    ("watch", re.compile(r"(?i)\bmonitor\b.*\b(?:hours?|h\b|days?|stunden|tage)|\b\d+\s?h\b|\bwatch(?:ed)?\b|"
         r"beobacht|überwach|vigilar|monitore|surveill")),
     ("rollback", re.compile(r"(?i)roll ?back|revert\b|zurückroll|rückgängig")),
     ("criteria.budget", re.compile(r"(?i)(?:spend|budget|cost|billing)\w*\W+(?:\w+\W+){0,2}(?:alert|"
@@ -362,7 +362,7 @@ _ANSWERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("secret", re.compile(r"(?i)secrets?\b|api[ -]?keys?\b|\bkeys?\b|schlüssel|geheimnis|clave|clé")),
     ("rehearse", re.compile(r"(?i)staging|dry run|rehears|probelauf")),
     ("deploy", re.compile(r"(?i)\bdeploy|ausroll|bereitstell|despleg|déploy|implant|release")),
-    ("smoke", re.compile(r"(?i)\btests?\b|\bsmoke\b|\bverify\b|\bcurl\b|prüf|testen|probar|tester|verific|vérifi")),
+    ("smoke", re.compile(r"(?i)\btests?\b|\bsmoke\b|\bverif(?:y|ied|ic)|\bcurl\b|prüf|testen|probar|tester|vérifi")),
     ("logs", re.compile(r"(?i)\blogs?\b|protokoll|registro|journaux")),
 )  # fmt: skip
 
@@ -376,12 +376,9 @@ def items(draft: Draft, blocks: Sequence[Block]) -> list[dict[str, Any]]:
         text = " ".join(block.text.split())
         if not text or (block.box is None and block.line not in judged):
             continue
-        by: Any = (
-            [f"criteria.{name}" for name in criteria_of(text) if name in named["criteria"]]
-            if block.line in judged
-            else []
-        )
-        found_by = by or [_answer(text, named["criteria"])]
+        own = [f"criteria.{name}" for name in criteria_of(text) if name in named["criteria"]]
+        answer = _answer(text, named["criteria"])
+        found_by = own if own and (block.line in judged or answer == PERSON) else [answer]
         words_of = lines.stripped(text) or text
         found.append({"line": block.line, "text": words_of, "by": found_by[0] if len(found_by) == 1 else found_by})
     return found
@@ -389,6 +386,6 @@ def items(draft: Draft, blocks: Sequence[Block]) -> list[dict[str, Any]]:
 
 def _answer(text: str, criteria: set[str]) -> str:
     """What answers a line; the report shows what no criterion of this config judges."""
-    found = next((verb for verb, words_ in _ANSWERS if words_.search(text)), "person")
+    found = next((verb for verb, words_ in _ANSWERS if words_.search(text)), PERSON)
     kind, _, name = found.partition(".")
     return found if kind != "criteria" or name in criteria else "costs" if name == "budget" else "report"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 from migration import context as contexts
 from migration.context import Context
 from migration.e2e import browser as browsers
+from migration.e2e.result import E2eResult
 from tests.support.pages import PageServer, needs_browser
 
 if TYPE_CHECKING:
@@ -53,3 +55,14 @@ def make(tmp_path: Path, pages: PageServer) -> Make:
 def kinds(result: Any) -> list[str]:
     """What a run reports, by kind."""
     return [one.kind for one in result.problems]
+
+
+def kept_files(result: E2eResult) -> Iterator[tuple[str, bytes]]:
+    """Every file that a run kept, and every entry of every archive."""
+    for path in Path(result.folder).rglob("*"):
+        if path.is_file():
+            yield path.name, path.read_bytes()
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    yield f"{path.name}/{name}", archive.read(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migration.e2e import e2e
-from tests.migration.e2e.conftest import Make, kinds
+from tests.migration.e2e.conftest import Make, kept_files, kinds
 from tests.support.pages import CHAT, FORM, HEAD, Answer, PageServer
 
 if TYPE_CHECKING:
@@ -73,17 +72,6 @@ def test_streaming_chat_passes(chromium: Browser, make: Make, pages: PageServer)
     assert result.calls[0].seconds >= 0.35
 
 
-def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every kept file, and every entry of every archive."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield path.name, path.read_bytes()
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    yield f"{path.name}/{name}", archive.read(name)
-
-
 def test_secrets_in_no_kept_file(chromium: Browser, make: Make, pages: PageServer) -> None:
     """Trace, video and pictures of a run that fails after secrets were typed, sent and shown."""
     pages.pages["/"], pages.answers["/functions/v1/join"] = FORM, lambda given: (
@@ -92,7 +80,7 @@ def test_secrets_in_no_kept_file(chromium: Browser, make: Make, pages: PageServe
     result = e2e.run(make(JOIN, auth=USER), e2e.E2eOptions(browser=chromium))
     assert result.exit_code == 1 and kinds(result) == ["expectation"]
     assert Path(result.trace).exists() and Path(result.video).exists()
-    kept = dict(contents(Path(result.folder)))
+    kept = dict(kept_files(result))
     assert any(b"[REDACTED]" in data for data in kept.values())
     for name, data in kept.items():
         assert not [one for one in (SECRET, INVITE) if one.encode() in data], name

@@ -12,6 +12,7 @@ import pytest
 from msgspec import structs
 
 from migration import context as contexts
+from migration.base import secrets_type
 from migration.base.progress import Observer
 from migration.config import load as configuration
 from migration.context import Context
@@ -20,13 +21,13 @@ from migration.e2e.result import E2eResult
 from migration.rehearsal import sandbox
 from migration.rehearsal.running import Running
 from migration.source import reader
-from tests.migration.e2e.conftest import kinds
+from tests.migration.e2e.conftest import kept_files, kinds
 from tests.support.project import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # a run of 18 steps takes minutes on a busy machine
 FUNCTIONS = ("generate-artifact", "generate-artifact-fix")
 Edit = Callable[[str], str]
 
@@ -60,7 +61,11 @@ class Studio:
         self.running._ask("POST", "providers", programs)
 
     def run(self, edit: Edit = lambda text: text) -> E2eResult:
-        return e2e.run(self.context(edit), e2e.E2eOptions(browser=self.browser))
+        """One run; whatever it shows, no file that it kept holds a secret in any form."""
+        result = e2e.run(self.context(edit), e2e.E2eOptions(browser=self.browser))
+        leaks = {name: secrets_type.found(data.decode("latin-1")) for name, data in kept_files(result)}
+        assert {name: found for name, found in leaks.items() if found} == {}
+        return result
 
     def served(self, name: str, edit: Edit) -> None:
         """Change a file of the page as the sandbox serves it."""

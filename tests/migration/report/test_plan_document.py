@@ -152,7 +152,7 @@ def test_state_and_evidence(tmp_path: Path, by: Any, state: str, words: str) -> 
     assert found["state"] == state and words in found["evidence"], found
 
 
-PUBLIC = sorted((DATA / "public").glob("*.md"))
+PUBLIC = sorted(path.with_suffix(".md") for path in (DATA / "public").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("source", PUBLIC, ids=[one.stem for one in PUBLIC])

@@ -13,8 +13,10 @@ import yaml
 from migration.base.errors import Refused
 from migration.config import load, signals
 from migration.config.settings import Config
+from migration.report.figures import figures
+from migration.report.plan_document import ticked
 from migration.setup.adoption import document
-from tests.support import adopted, repos
+from tests.support import adopted, reported, repos
 
 ROOT = Path(__file__).parents[4]
 PLANS = ROOT / "tests" / "data" / "plans"
@@ -177,12 +179,19 @@ def test_unreadable_plans(tmp_path: Path) -> None:
     assert not (tmp_path / "config.yaml").exists()
 
 
-@pytest.mark.parametrize("path", sorted((PLANS / "public").glob("*.md")), ids=lambda path: path.stem)
+PUBLIC = sorted(path.with_suffix(".md") for path in (PLANS / "public").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", PUBLIC, ids=[path.stem for path in PUBLIC])
 def test_plans_in_the_style_of_public_ones(tmp_path: Path, path: Path) -> None:
     """Terse, sprawling, tables, German, PowerShell, several projects, SQL first, no curl: each gives its config, its
-    questions and its notices, which stand beside it."""
+    questions and its notices, and over a recorded day its ticked copy; all of that stands beside it."""
     wanted = yaml.safe_load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
+    before = path.read_bytes()
     assert given(tmp_path, path) == wanted
+    rows = figures(reported.facts(own=adopted.config(tmp_path)))["plan"]["items"]
+    assert ticked(before, rows, "2026-11-27 09:00Z") == path.with_suffix(".checked.md").read_bytes()
+    assert path.read_bytes() == before and len(PUBLIC) == 8
 
 
 def given(root: Path, plan: Path) -> dict[str, Any]:
