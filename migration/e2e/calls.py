@@ -40,7 +40,7 @@ class Line:
 class CallLog(Protocol):
     """Where the lines of calls come from. `patience` in seconds; `at_once`: further lines come within moments.
 
-    `silence`: what is said of a call without one.
+    `silence`: why a call without one is unproven.
     """
 
     patience: float
