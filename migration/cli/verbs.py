@@ -134,7 +134,11 @@ def sandbox(out: Output, port: str, fresh: bool) -> None:
         with out.unmasked():
             out.result(sandbox)
 
-    phase.run(out.root, out.observer, port=whole("port", port) or 0, fresh=fresh, ready=ready)
+    def seen(request: Any) -> None:
+        out.show("request", request)
+
+    number = whole("port", port) or 0
+    phase.run(out.root, out.observer, port=number, fresh=fresh, ready=ready, seen=None if out.json else seen)
 
 
 class InitFlags(NamedTuple):

@@ -67,6 +67,7 @@ class Gateway:
         if refusal or live is None:
             return await self._refuse(exchange, caller, refusal or NOT_FOUND)
         exchange.live = live
+        exchange.scope.setdefault("state", {})["version"] = live.version
         try:
             async with self.pool.lease(live, exchange.execution) as isolate:
                 await self._pass(exchange, caller, isolate)

@@ -123,13 +123,17 @@ def deployment_id(identity: Identity, live: LiveFunction) -> str:
 
 def _setup(sandbox: Sandbox, env: Mapping[str, str], tree: Path, tmp: Path) -> dict[str, Any]:
     """What the preload module must know: the sandbox, where outside hosts lead, and the names a function may see."""
-    leads = {
+    return {"url": sandbox.url, "hosts": leads(sandbox), "names": sorted(env), "tmp": str(tmp), "tree": str(tree)}
+
+
+def leads(sandbox: Sandbox) -> dict[str, str]:
+    """Where the requests to each outside host end: the address of its stand-in."""
+    return {
         "openrouter.ai": f"{sandbox.url}/_openrouter",
         "generativelanguage.googleapis.com": f"{sandbox.url}/_gemini",
         f"{sandbox.identity.project_ref}.supabase.co": sandbox.url,
         **hosts.addresses(sandbox.url, sandbox.settings),
     }
-    return {"url": sandbox.url, "hosts": leads, "names": sorted(env), "tmp": str(tmp), "tree": str(tree)}
 
 
 def _permissions(sandbox: Sandbox, tree: Path, tmp: Path) -> list[str]:

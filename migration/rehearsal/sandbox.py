@@ -22,19 +22,22 @@ from migration.source import reader
 from .. import context as contexts
 from ..context import Context
 from . import clone as clones
-from . import hosts, runtime
+from . import hosts, requests, runtime
 from .backend import storage
 from .clone import Clone
 from .running import Running, start, write_json
 
 
-def run(root: Path, observer: Observer, port: int, fresh: bool, ready: Callable[[Mapping[str, Any]], None]) -> None:
-    """Start it, say how to reach it, wait. Refused when the port or the folder is taken."""
+def run(
+    root: Path, observer: Observer, port: int, fresh: bool, ready: Callable[[Mapping[str, Any]], None],
+    seen: Callable[[Mapping[str, Any]], None] | None = None,
+) -> None:  # fmt: skip
+    """Start it, say how to reach it, wait, and pass each request on to `seen`. Refused when port or folder is taken."""
     config = configuration.load(root)
     folder = root / ".cutover" / "sandbox"
     with boot(root, config, folder, observer, port=port, fresh=fresh) as running:
         ready(described(running))
-        _wait(running)
+        _wait(running, seen)
 
 
 def boot(
@@ -123,9 +126,12 @@ def described(running: Running) -> dict[str, Any]:
     return {**found, "app": app, "exports": [f"export {name}={value}" for name, value in exports.items()]}
 
 
-def _wait(running: Running) -> None:
+def _wait(running: Running, seen: Callable[[Mapping[str, Any]], None] | None) -> None:
     between("Sandbox stopped. Its state is kept.", exit_code=0)
     try:
+        if seen:
+            for request in requests.follow(running.folder / requests.NAME, lambda: running.process.poll() is None):
+                seen(request)
         running.process.wait()
     except Interrupted:
         return

@@ -32,11 +32,13 @@ from .faults import FaultBox, PartFaults
 from .guard import Guard, unknown
 from .history import RequestHistory
 from .identity import Identity
+from .launch import leads
 from .logstore import LazyLogStore
 from .management import Management
 from .options import PlatformOptions
 from .providers import shared
 from .providers.program import BadProgram
+from .requests import NAME, RequestLog
 from .running import Running, start
 from .state import ProjectState
 from .types import Sandbox
@@ -84,7 +86,13 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
     )
     tokens = {**own.tokens, identity.access_token: None}
     guarded = Guard(site.OpenServices(app), identity.project_ref, tokens, own.rate_limit, own.rate_seconds)
-    return Wire(guarded, faults, history, own.latency, down, identity.access_token), sandbox
+    log = RequestLog(folder / NAME, lambda: _stand_ins(sandbox))
+    return Wire(guarded, faults, history, own.latency, down, identity.access_token, log), sandbox
+
+
+def _stand_ins(sandbox: Sandbox) -> dict[str, str]:
+    """The paths of the stand-ins, by host."""
+    return {host: url.removeprefix(sandbox.url) for host, url in leads(sandbox).items()}
 
 
 async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdin: bool) -> None:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .faults import FaultBox
 from .history import RecordedRequest, RequestHistory, summary
 from .operations import operation, query_of
+from .requests import RequestLog
 
 _PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 _BACKEND = "Backend error! Retry your query. Please contact support if this continues."
@@ -36,6 +37,7 @@ class Wire:
         latency: Mapping[str, float],
         down: Callable[[float], Awaitable[None]],
         token: str,
+        log: RequestLog,
     ) -> None:
         self.app = app
         self.faults = faults
@@ -43,6 +45,7 @@ class Wire:
         self.latency = latency
         self.down = down
         self._token = f"Bearer {token}"
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,6 +61,7 @@ class Wire:
             await self._serve(Call(self.app, scope, receive, send, entry, self.history), region)
         finally:
             entry.end()
+            self._log.write(entry, scope["state"].get("version"))
 
     def _controls(self, scope: Scope) -> bool:
         """Whether the caller may arm faults and read the history: who holds the access token. No function sees it."""

@@ -75,6 +75,7 @@ _DRAWERS: dict[str, Callable[[Data, Canvas], None]] = {
     "doctor": verify.doctor,
     "logs": logs.event,
     "explain": logs.explained,
+    "request": logs.request,
     "costs": costs.costs,
     "report": _report,
     "watch": watch.whole,

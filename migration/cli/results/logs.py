@@ -40,6 +40,21 @@ def event(data: Data, canvas: Canvas) -> None:
     canvas.print(text)
 
 
+def request(data: Data, canvas: Canvas) -> None:
+    """One request that the sandbox answered: time (UTC), method, status, milliseconds, where it went."""
+    status = data["status"]
+    text = Text()
+    text.append(f"{data['at'][11:19]}Z", "dim")
+    text.append(f" {folded(data['method']):<7}")
+    text.append(f" {status or 'none':<4}", "red" if not status or status >= 500 else "yellow" if status >= 400 else "")
+    text.append(f" {data['ms']:>6}ms ", "dim")
+    text.append(f" {folded(data['where'])}")
+    text.append(f"  {folded(data['function'])}" if data["function"] else "")
+    text.append(f"  v{data['version']}" if data["version"] else "", "dim")
+    text.append(f"  fault: {folded(str(data['fault']))}" if data["fault"] else "", "magenta")
+    canvas.print(text)
+
+
 def explained(data: Data, canvas: Canvas) -> None:
     for row in data["lines"]:
         canvas.say(folded(row["message"]), "dim")
