@@ -61,3 +61,22 @@ def test_words_that_never_appear() -> None:
 
 def test_exceptions_are_in_use() -> None:
     assert EXCEPTIONS - found() == set()
+
+
+def test_printed_commands_hold_no_placeholder() -> None:
+    """A command works when it is pasted: where a word is for the reader to fill in, it is a sentence (`Do`)."""
+    calls = (
+        (path, node)
+        for path in _files()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "inv"
+    )
+    words = (
+        (path, node.lineno, part.value)
+        for path, node in calls
+        for part in (*node.args[1:], *(one.value for one in node.keywords))
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    )
+    assert [
+        f"{path.name}:{line}" for path, line, word in words if re.fullmatch(r"<.*>|[A-Z][A-Z_.]+(?:\.md)?", word)
+    ] == []

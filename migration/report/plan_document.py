@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migration.base.command import Command, inv
+from migration.base.command import Command, Do, inv
 from migration.base.errors import Refused
 from migration.base.numbers import count
 
@@ -31,7 +31,7 @@ def items(facts: Facts, data: Data) -> dict[str, Any]:
     """The items of `migration.items` with line, state, evidence, and what is ticked in the copy."""
     own = facts.config.migration
     if own.plan is None:
-        how = [inv("init", plan="PLAN.md")] if not own.items else []
+        how = [Do("set migration.plan to its file; inv init --plan reads it, and proposes migration.items")]
         return {"missing": "config.yaml names no plan document (migration.plan)", "how": how, "items": []}
     try:
         text = read(facts.config.folder / own.plan)

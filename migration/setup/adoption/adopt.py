@@ -82,7 +82,7 @@ def run(
 ) -> AdoptionResult:
     """Write config.yaml and, for imports that are out of reach, stubs/. `ask` is None without a terminal."""
     if options.span and not options.app:
-        raise Refused("--range needs --app", inv("init", app="PATH", range=options.span))
+        raise Refused("--range needs --app", _with_app(root, Options(span=options.span)))
     file = _file(root)
     state = root / ".cutover"
     draft, app = Draft(), apps.read(Path(options.app).expanduser(), options.span, state) if options.app else None
@@ -91,8 +91,8 @@ def run(
         plan = Path(options.plan).expanduser()
         fromplan.fill(draft, document.load(plan), plan, file.parent)
         if not app and not draft.get("migration", "functions"):
-            again = inv("init", app="PATH", plan=options.plan)
-            raise Refused(f"{options.plan} names no function to deploy, by command or by path", again)
+            text = f"{options.plan} names no function to deploy, by command or by path"
+            raise Refused(text, _with_app(plan.resolve().parent, options))
     if app:
         fromapp.fill(draft, app, file.parent)
         stubs = imports.replacements(imports.needed(app, app.now), reach or imports.reach(state / "deno"))
@@ -110,6 +110,15 @@ def run(
         return _compared(file, draft, existing)
     written = [*kept, *_write(file, text), *_write_stubs(file.parent, stubs)]
     return _result(draft, written, options)
+
+
+def _with_app(start: Path, options: Options) -> Step:
+    """The same command with the app's folder: the nearest around here; where there is none, what to name."""
+    for folder in (start, *list(start.parents)[:3]):
+        if (folder / "supabase" / "functions").is_dir():
+            near = os.path.relpath(folder)
+            return inv("init", app=near, plan=options.plan, range=options.span)
+    return Do("run it again with --app and the folder that holds supabase/functions")
 
 
 def _file(root: Path) -> Path:

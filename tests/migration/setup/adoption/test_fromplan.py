@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from migration.base.command import Command
 from migration.base.errors import Refused
 from migration.config import load, signals
 from migration.config.settings import Config
@@ -174,9 +175,26 @@ def test_unreadable_plans(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot be read"):
         document.load(tmp_path / "none.md")
     (tmp_path / "empty.md").write_text("")
-    with pytest.raises(Refused, match="names no function"):
+    with pytest.raises(Refused, match="names no function") as refused:
         adopted.run(tmp_path, plan=tmp_path / "empty.md")
+    assert "--app and the folder" in refused.value.hint
     assert not (tmp_path / "config.yaml").exists()
+
+
+def test_printed_command_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan without a function, in the app's own folder: what is printed is typed, and writes the config."""
+    app = adopted.app(tmp_path / "my app")
+    (app / "docs").mkdir()
+    (app / "docs" / "PLAN.md").write_text("# Move\n\nFaster answers.\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused) as refused:
+        adopted.run(tmp_path / "root", plan="my app/docs/PLAN.md")
+    assert refused.value.hint == "inv init --app 'my app' --plan 'my app/docs/PLAN.md'"
+    (step,) = refused.value.steps
+    assert isinstance(step, Command)
+    given = dict(step.flags)
+    adopted.run(tmp_path / "root", str(given["app"]), str(given["plan"]))
+    assert adopted.config(tmp_path / "root").migration.functions == ["greet"]
 
 
 PUBLIC = sorted(path.with_suffix(".md") for path in (PLANS / "public").glob("*.yaml"))
