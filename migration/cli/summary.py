@@ -83,7 +83,7 @@ def _soak(data: Data) -> str:
 
 def _checks(data: Data) -> str:
     rows = [[_SIGNS[one["verdict"]], one["name"] + (" (advisory)" if one["advisory"] else ""), one["expected"],
-             one["got"], "; ".join(one["evidence"]) if one["verdict"] != "pass" else ""]
+             one["got"], "; ".join(map(str, one["evidence"])) if one["verdict"] != "pass" else ""]
             for one in data["criteria"]]  # fmt: skip
     title = f"{_SIGNS[data['verdict']]} Success criteria: {data['verdict']}"
     parts = [_table(("", "criterion", "expected", "got", "evidence"), rows)]

@@ -11,6 +11,7 @@ from migration.base import interrupts
 from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.base.failpoint import failpoint
+from migration.base.numbers import count
 from migration.base.parallel import begin, every
 from migration.deploy import hold, plan, preflight, records, recovery, snapshot, typecheck
 from migration.deploy.budget import RequestBudget
@@ -314,7 +315,7 @@ class DeployRun:
         failpoint("snapshot.keep")
         snapshot.keep(self.context, snapshots.values())
         failpoint("snapshot.kept")
-        self._step("snapshot", began, f"{len(snapshots)} functions")
+        self._step("snapshot", began, count(len(snapshots), "function"))
         return snapshots
 
     def _intent(self, snapshots: Mapping[str, Snapshot]) -> dict[str, Any]:

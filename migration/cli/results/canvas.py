@@ -46,7 +46,7 @@ class Canvas:
 
     def table(self, rows: Iterable[Sequence[str]], *heads: str) -> None:
         """Columns that hold nothing are left out, and a table without rows is. Nothing is cut: where the words do not
-        fit beside each other, each row is a stack of lines, one a column."""
+        fit beside each other, or only in more lines than that takes, each row is a stack of lines, one a column."""
         cells = [[gate(cell) for cell in row] for row in rows]
         used = [n for n, head in enumerate(heads) if any(row[n] for row in cells) or not head]
         if not cells:
@@ -54,7 +54,7 @@ class Canvas:
         columns = [[heads[n], *(row[n] for row in cells)] for n in used]
         room = self._console.width - _GAP * (len(columns) - 1)
         widths = _widths(columns, room)
-        if sum(widths) > room:
+        if sum(widths) > room or (sum(widths) == room and _folded(columns, widths) > len(columns) * len(cells)):
             self._stacked(columns)
             return
         rest = list(zip(*(column[1:] for column in columns), strict=True))
@@ -101,6 +101,15 @@ def _wrapped(text: str, room: int) -> list[str]:
     if not text:
         return []
     return textwrap.wrap(text, max(room, 10), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _folded(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> int:
+    """How many lines the rows take when each column is that wide."""
+    heights = (
+        [len(_wrapped(cell, width)) if cell_len(cell) > width else 1 for cell in column[1:]]
+        for column, width in zip(columns, widths, strict=True)
+    )
+    return sum(map(max, zip(*heights, strict=True)))
 
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:

@@ -137,12 +137,15 @@ def checks(data: Data, canvas: Canvas) -> None:
         for row in data["criteria"]
     ]
     canvas.table(rows, "verdict", "criterion", "expected", "got")
-    for row in data["criteria"]:
-        for line in row["evidence"] if row["verdict"] != "pass" else ():
-            canvas.hint(line, "  ") if isinstance(line, Command) else canvas.say(f"  {row['name']}: {line}", "dim")
+    lines = [(row["name"], line) for row in data["criteria"] if row["verdict"] != "pass" for line in row["evidence"]]
+    for name, line in lines:
+        if not isinstance(line, Command):
+            canvas.say(f"  {name}: {line}", "dim")
+    for command in dict.fromkeys(line for _, line in lines if isinstance(line, Command)):
+        canvas.hint(command, "  ")
     if data.get("table"):
-        lines = [[row["name"], row["before"], row["after"], row["improvement"]] for row in data["table"]]
-        canvas.table(lines, "compared with the old code", "before", "after", "improvement")
+        compared = [[row["name"], row["before"], row["after"], row["improvement"]] for row in data["table"]]
+        canvas.table(compared, "compared with the old code", "before", "after", "improvement")
     for row in data["provider"]:
         canvas.say(f"provider: {row['problem']} ({row['evidence']})", UNSURE)
         canvas.hint(row["fix"], "  ")

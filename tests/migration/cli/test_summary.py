@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from migration.base.command import inv
 from migration.base.secrets_type import Secret
 from migration.cli import summary
 
@@ -82,3 +83,11 @@ def test_a_deploy_has_a_summary() -> None:
     assert "### ❔ Deployment d1: unproven" in text and "| make | update | v3 | v4 |" in text
     assert "Not proven." in text and "- inv checks" in text
     assert "### ✅ Deployment : same" in summary.markdown("deploy", {"deployment": {"outcome": "same"}})
+
+
+def test_commands_among_the_evidence_are_written_as_they_are_typed() -> None:
+    """`inv checks` in a CI job ended as a bug, where a criterion had a command as its evidence."""
+    one = {"name": "success_rate", "verdict": "inconclusive", "advisory": False, "expected": "", "got": "",
+           "evidence": ["more requests are needed", inv("soak", env="staging")]}  # fmt: skip
+    text = summary.markdown("checks", {"criteria": [one], "table": [], "verdict": "inconclusive", "window": "1h"})
+    assert "more requests are needed; inv soak --env staging" in text

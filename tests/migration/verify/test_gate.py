@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from checks.evidence import Evidence, Spend, Traffic, Window
+from checks.result import CriterionResult, Verdict
+from migration.base.clock import VirtualClock
 from migration.base.errors import Refused
 from migration.clients.edge import Purpose
 from migration.context import Context
@@ -14,7 +19,8 @@ from migration.deploy import deploy
 from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.rehearsal.server import Running
-from migration.verify import gate
+from migration.verify import checks_run, gate
+from migration.verify.smoke import CaseResult, SmokeResult
 from tests.support import scene
 from tests.support.scene import Scene, index
 
@@ -158,6 +164,37 @@ def test_the_one_step_restore_of_a_created_function_deletes_it(stage: Scene) -> 
     result = _deploy(stage.context(clock=scene.Hurried()))
     assert result.deployment.outcome == "restored", result.message
     assert _live(stage) == {}
+
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+
+
+def _rows(*cases: CaseResult) -> dict[str, int]:
+    """The log rows that a gate of alpha, with a case GET and one OPTIONS, waits for."""
+    config: Any = SimpleNamespace(gate=None, smoke=[SimpleNamespace(name="get", method="GET"),
+                                                    SimpleNamespace(name="options", method="OPTIONS")])  # fmt: skip
+    context: Any = SimpleNamespace(config=config, clock=VirtualClock(NOW))
+    return gate._Gate(context, None, {"alpha": ("id", 2)}, (), set(), {})._rows(SmokeResult(cases))  # type: ignore[arg-type]
+
+
+def _seen(**requests: int) -> Evidence:
+    parts = tuple(Traffic(slug, {200: number}) for slug, number in requests.items())
+    window = Window(NOW, NOW, {"alpha": 2, "beta": 1})
+    return Evidence(window, parts, spend=Spend(0, 0))
+
+
+def test_a_gate_waits_only_for_rows_that_can_come() -> None:
+    """A function that was not deployed, and one that answers nothing but OPTIONS, made every gate wait for minutes."""
+    get = CaseResult("get", "alpha", True, 200, execution_id="e1")
+    options = CaseResult("options", "alpha", True, 200, execution_id="e2")
+    assert _rows(get, options) == {"alpha": 1}
+    assert _rows(options) == {"alpha": 0}
+    assert _rows() == {"alpha": 1}, "without a case the first row is a caller's"
+    open_ = [CriterionResult("c", Verdict.INCONCLUSIVE, "", "")]
+    assert checks_run._settled(open_, _seen(alpha=1), _rows(get, options))
+    assert checks_run._settled(open_, _seen(), _rows(options))
+    assert not checks_run._settled(open_, _seen(beta=9), _rows(get))
+    assert not checks_run._settled(open_, _seen(alpha=1), {}), "beta has none yet"
 
 
 def _brought(verdict: str, why: str = "") -> dict[str, Any]:

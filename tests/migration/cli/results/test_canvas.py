@@ -82,3 +82,22 @@ def test_stacked_mark_joins_its_row() -> None:
     row = ["✗", "guests-may-not-fix", "generate-artifact-fix", "0a1b2c3d-0000"]
     Canvas(Console(file=stream, width=40)).table([row], "", "case", "function", "request")
     assert stream.getvalue().splitlines()[0].split() == ["case", "✗", "guests-may-not-fix"]
+
+
+def test_rows_that_fold_into_many_lines_are_stacked() -> None:
+    """A column of one word a line was taller than the stack, and harder to read."""
+    cells, shown = ("open", "unchanged image", "a first look closes at 10 answers: 10 more"), {}
+    for width in (34, 72):
+        stream = io.StringIO()
+        Canvas(Console(file=stream, width=width)).table([cells, cells], "verdict", "criterion", "settled by")
+        shown[width] = stream.getvalue().splitlines()
+    assert shown[34][:3] == ["verdict     open", "criterion   unchanged image", "settled by  a first look closes at"]
+    assert len(shown[72]) == 3, "one line a row, and the head"
+
+
+def test_a_command_that_settles_several_criteria_is_printed_once() -> None:
+    row = {"verdict": "inconclusive", "advisory": False, "expected": "", "got": "", "evidence": ["more", inv("soak")]}
+    data = {"criteria": [{**row, "name": "a"}, {**row, "name": "b"}], "provider": [], "verdict": "inconclusive"}
+    stream = io.StringIO()
+    draw("checks", data, Console(file=stream, width=200))
+    assert stream.getvalue().count("inv soak") == 1 and "b: more" in stream.getvalue()
