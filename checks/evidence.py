@@ -161,7 +161,8 @@ class Month:
 
 @dataclass(frozen=True)
 class UnchangedEvidence:
-    """A function that the migration must leave alone; None stands for not measured."""
+    """A function that the migration must leave alone; None stands for not measured. `routed`: a signal names its own
+    route."""
 
     function: str
     same_source: bool | None = None
@@ -170,6 +171,7 @@ class UnchangedEvidence:
     answers: bool | None = None
     status: int = 0
     route_lines: int | None = None
+    routed: bool = True
 
 
 @dataclass(frozen=True)

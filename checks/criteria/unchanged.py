@@ -13,7 +13,8 @@ Fact = tuple[bool | None, str]  # whether it is as before (None: not known), and
 
 @criterion("unchanged", gate="decides")
 def unchanged(evidence: Evidence, options: CriterionOptions) -> Judgement:
-    """Each function of migration.unchanged: source identical to before, it answers, its own route is in the logs.
+    """Each function of migration.unchanged: source identical to before, it answers, its own route is in the logs (where
+    a signal names that function alone).
 
     Reads `function` (judge this one alone). In a deploy's gate: the live version is as before, and it answers.
     """
@@ -64,12 +65,12 @@ def _facts(measured: UnchangedEvidence, gate: bool) -> list[Fact]:
     differs = f"source differs in {len(measured.differs)} files"
     unknown = "no revision before the migration to compare with (app.base)"
     return [_fact(measured.same_source, "source identical to before", differs, unknown), answers,
-            _route(measured.route_lines)]  # fmt: skip
+            *([_route(measured.route_lines)] if measured.routed else [])]  # fmt: skip
 
 
 def _route(lines: int | None) -> Fact:
     if lines is None:
-        return None, "no signal names its own route: add one with `functions:` to the section signals"
+        return None, "the log lines of its own route were not read"
     what = "line" if lines == 1 else "lines"
     return (True, f"{lines} {what} of its own route") if lines else (None, "no line of its own route in the logs")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -18,3 +19,10 @@ def listed(names: Sequence[str]) -> str:
 def size(many: int) -> str:
     """120 B, 17 kB."""
     return f"{many} B" if many < 1000 else f"{many / 1000:.0f} kB"
+
+
+def dollars(amount: float, places: int = 4) -> str:
+    """`$0.0018`; an amount that would be shown as nothing keeps two digits, as in `$0.000026`."""
+    if amount and abs(amount) < 0.5 * 10**-places:
+        return f"${amount:.{1 - math.floor(math.log10(abs(amount)))}f}"
+    return f"${amount:,.{places}f}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from migration.base.numbers import count
+from migration.base.numbers import count, dollars
 from migration.costs import costs as spending
 from migration.deploy import deploy as deploying
 from migration.deploy import plan as planning
@@ -25,6 +25,7 @@ from ..context import Context
 from .stage import EvidenceMissing, PhaseSkipped, RehearsalStage, failed_cases, shown
 
 BROKEN = 'throw new Error("a drill: this revision does not start");\n'
+_NAMED = 8  # functions named in a line of evidence
 _AFTER_ROLLBACK = 6  # requests
 
 
@@ -33,7 +34,8 @@ def start_sandbox(stage: RehearsalStage) -> str:
     stage.open()
     live = sorted(function.slug for function in stage.context.supabase.functions())
     assert stage.running
-    words = f"{stage.running.url} with {', '.join(live) or 'no function'} live"
+    names = ", ".join(live) if len(live) <= _NAMED else count(len(live), "function")
+    words = f"{stage.running.url} with {names or 'no function'} live"
     missing = sorted(set(stage.config.migration.unchanged) - set(live))
     return shown(not missing, words, f"{', '.join(missing)}: not at {stage.clone.base[:9]}, the revision before")
 
@@ -157,10 +159,10 @@ def costs(stage: RehearsalStage) -> str:
         raise PhaseSkipped("no price at the provider that migration.to names")
     result = spending.run(stage.fresh(), since=_deployed_at(stage), by="function")
     stage.results["costs"] = result
-    words = f"${result.cost:.4f} for {count(result.requests, 'request')} by tokens"
-    words += ", no cost logged" if result.logged_cost is None else f", ${result.logged_cost:.4f} logged"
+    words = f"{dollars(result.cost)} for {count(result.requests, 'request')} by tokens"
+    words += ", no cost logged" if result.logged_cost is None else f", {dollars(result.logged_cost)} logged"
     if result.provider_cost is not None:
-        words += f", ${result.provider_cost:.4f} billed"
+        words += f", {dollars(result.provider_cost)} billed"
     return shown(result.requests, words, "no log line matched signals.usage since the deployment")
 
 
@@ -173,6 +175,8 @@ def checks(stage: RehearsalStage) -> str:
         reasons = (*soaked.reasons, *soaked.failures[:1])
         shown(soaked.verdict == "pass", "", "; ".join([f"soak: {soaked.decision}", *reasons]))
     after = f" after a soak of {count(soaked.requests, 'request')}" if soaked else ""
+    if not stage.config.smoke:
+        raise PhaseSkipped("no smoke cases in the config, so there is nothing to judge")
     if not stage.config.criteria.named:
         return shown(soaked, f"no criteria in the config{after}") if soaked else _skip("no criteria in the config")
     result = checks_run.run(stage.fresh(), since=_deployed_at(stage))

@@ -154,4 +154,5 @@ def _failed(case: smoke.CaseResult) -> str:
 
 def _repeatable(case: SmokeCase) -> bool:
     wanted = case.expect.status if isinstance(case.expect.status, list | tuple) else [case.expect.status or 200]
-    return all(200 <= status < 300 for status in wanted) and "{{capture." not in str((case.body, case.headers))
+    captured = "{{capture." in str((case.path, case.query, case.body, case.headers))
+    return all(200 <= status < 300 for status in wanted) and not captured

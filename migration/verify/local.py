@@ -88,7 +88,8 @@ def _unchanged(
     found: dict[str, UnchangedEvidence | Missing] = {}
     for slug in slugs:
         answers = [one for one in sent if one.function == slug]
-        part = UnchangedEvidence(slug, route_lines=_count(lines, slug, routes[slug]))
+        route = routes[slug]
+        part = UnchangedEvidence(slug, route_lines=_count(lines, slug, route), routed=route is not None)
         if answers:
             good = [one for one in answers if one.ok]
             part = replace(part, answers=bool(good), status=(good or answers)[-1].status)

@@ -133,7 +133,7 @@ class StopReason:
 def _suits(context: Context, case: SmokeCase) -> bool:
     if case.function not in context.config.migration.functions:
         return False
-    needs = smoke_cases.used(case.headers, smoke_cases.body_of(case, context.config.folder))
+    needs = smoke_cases.uses(case, context.config.folder)
     return not needs and all(200 <= status < 300 for status in case.expect.statuses)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from checks.evidence import Missing, Traffic, UnchangedEvidence
@@ -34,8 +35,10 @@ def all_of(
     for slug in slugs:
         own = [answer for answer in answers if answer.function == slug]
         count = None if isinstance(lines, Missing) else lines.get(slug)
+        routed = isinstance(lines, Missing) or slug in lines
         try:
-            found[slug] = _one(context, about, base.get(slug), (slug, *_answers(own, traffic.get(slug)), count))
+            known = (slug, *_answers(own, traffic.get(slug)), count)
+            found[slug] = replace(_one(context, about, base.get(slug), known), routed=routed)
         except CutoverError as error:
             found[slug] = Missing(error.message)
     return found

@@ -51,6 +51,7 @@ class UnchangedFacts(TypedDict, total=False):
     answers: bool | None
     status: int
     route_lines: int | None
+    routed: bool
 
 
 def traffic(
@@ -150,6 +151,7 @@ for name, function in (("unchanged", "chat"),):
         (name, alike(function, answers=False, status=500), {}, FAIL),
         (name, alike(function, route_lines=0), {}, OPEN),
         (name, alike(function, route_lines=None), {}, OPEN),
+        (name, alike(function, route_lines=None, routed=False), {}, PASS),
         (name, alike("other"), {"function": function}, OPEN),
         (name, alike("other"), {"function": "other"}, PASS),
         (name, replace(alike(function, route_lines=None, same_source=None), gate=True), {}, PASS),

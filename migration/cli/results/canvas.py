@@ -13,6 +13,7 @@ from rich.text import Text
 
 from migration.base.clock import minute
 from migration.base.command import Step, Steps, lines
+from migration.base.numbers import dollars
 from migration.cli.sink import gate
 
 Data = Mapping[str, Any]
@@ -127,7 +128,7 @@ def yes(value: bool | None) -> str:
 
 
 def money(value: float | None, places: int = 4) -> str:
-    return "?" if value is None else f"${value:,.{places}f}"
+    return "?" if value is None else dollars(value, places)
 
 
 def short(text: str | None, length: int = 9) -> str:

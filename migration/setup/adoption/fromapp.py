@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
-from migration.setup.adoption import code, kinds, lines, pages
+from migration.setup.adoption import code, judged, kinds, lines, pages
 from migration.setup.adoption.app import App
 from migration.setup.adoption.draft import Draft, Template, Value, Variable
 from migration.setup.adoption.kinds import Kind
@@ -41,7 +41,8 @@ def fill(draft: Draft, app: App, folder: Path) -> None:
     _secrets(draft, found)
     _signals(draft, app, moved)
     _smoke(draft, app, moved)
-    _sandbox(draft, app, found)
+    _criteria(draft)
+    _sandbox(draft, app, moved, found)
     pages.fill(draft, app.path)
     _notices(draft, app)
     answered = {path for path in draft.values if path[0] in ("migration", "providers")}
@@ -323,30 +324,73 @@ def _smoke(draft: Draft, app: App, moved: Sequence[str]) -> None:
         draft.sketch(("smoke",), [f"  - {{name: {slug}, function: {slug}{body}, expect: {{status: 200}}}}"])
 
 
-def _sandbox(draft: Draft, app: App, found: Variables) -> None:
+def _criteria(draft: Draft) -> None:
+    """What holds for any app, where no plan says when the migration is a success."""
+    if draft.has("criteria") or any(each.path[0] == "criteria" for each in draft.questions):
+        return
+    answered = "what smoke cases and soaks sent was answered as expected"
+    if draft.get("smoke"):
+        draft.set(("criteria", "answers_work"), {}, answered)
+    else:
+        draft.sketch(("criteria",), [f"answers_work: {{}} # {answered}: add it with the first smoke case"])
+    draft.set(("criteria", "no_503"), {}, "callers got no 503")
+    draft.set(("criteria", "no_errors_in_logs"), {}, "no error, no crash, no function that does not start")
+    if draft.get("migration", "unchanged"):
+        draft.set(("criteria", "unchanged"), {}, "migration.unchanged: the same source, still answering")
+        judged.advise(draft)
+    lines = ["success_rate: {at_least: 0.99, reject: 0.95} # settled by inv soak", "response_time: {p95: 8} # seconds"]
+    if draft.get("signals", "usage"):
+        lines.append("cost_per_request: {mean: 0.005} # USD, by signals.usage and the price of migration.to")
+    draft.sketch(("criteria",), lines)
+
+
+def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> None:
+    """Hosts of the code as it is, and of what the moved functions were: a rehearsal runs both."""
     hosts: dict[str, Seen] = {}
-    for slug in app.now:
-        for path, text in app.files(slug):
-            for host, file, line in code.hosts(path, text):
-                kind = kinds.of_host(host)
-                if not (kind and kind.own) and not host.endswith((".supabase.co", "deno.land", "esm.sh")):
-                    hosts.setdefault(host, Seen(file, line))
-    for slug in app.now:
-        for path, text in app.files(slug):
-            for each in code.imports(path, text):
-                if (called := kinds.HOSTS.get(_package(each.address))) is not None:
-                    hosts.setdefault(called, Seen(each.file, each.line))
-    for name, seen in _calls(app, app.now, before=False).items():  # a package calls its provider's host
+    texts = [each for slug in app.now for each in app.files(slug)]
+    texts += [each for slug in moved for each in app.files(slug, before=True)]
+    for path, text in texts:
+        for host, file, line in code.hosts(path, text):
+            kind = kinds.of_host(host)
+            if not (kind and kind.own) and not host.endswith((".supabase.co", "deno.land", "esm.sh")):
+                hosts.setdefault(host, Seen(file, line))
+    for path, text in texts:
+        for each in code.imports(path, text):
+            if (called := kinds.HOSTS.get(_package(each.address))) is not None:
+                hosts.setdefault(called, Seen(each.file, each.line))
+    calls = {**_calls(app, moved, before=True), **_calls(app, app.now, before=False)}
+    for name, seen in calls.items():  # a package calls its provider's host
         if not kinds.BY_NAME[name].own:
             hosts.setdefault(kinds.BY_NAME[name].host, seen)
-    for host, seen in hosts.items():
-        draft.set(("rehearsal", "hosts", host), {"answers": []}, f"called in {seen}")
-    if hosts:
-        draft.ask(
-            ("rehearsal", "hosts"),
-            "what do these hosts answer? Each takes {method, path, status, json}; until then they answer 404",
-        )
+    _hosts(draft, hosts)
     _fillers(draft, found)
+    lines = ['baseline: {statuses: {"503": [0.2, 0.8]}} # the share that each status must have in the code before']
+    for name in calls:
+        if kinds.BY_NAME[name].own:
+            program = '{error_rate: {"503": 0.5}, seed: 7}'
+            program = f"{{pro: {program}}}" if name == "gemini" else program
+            lines.append(f"providers: {{{name}: {program}}} # a fault program; rehearsal.hosts takes the same keys")
+            break
+    draft.sketch(("rehearsal",), lines)
+
+
+def _hosts(draft: Draft, hosts: Mapping[str, Seen]) -> None:
+    """Providers without a stand-in of their own answer in their API's form, any other host nothing yet."""
+    known: list[str] = []
+    for host, seen in hosts.items():
+        kind = kinds.of_host(host)
+        answers = kinds.answers(host, str(draft.get("providers", kind.name, "model") or "")) if kind else []
+        known += [host] if answers else []
+        draft.set(("rehearsal", "hosts", host), {"answers": answers}, f"called in {seen}")
+    empty = [host for host in hosts if host not in known]
+    asked = [f"do the answers of {', '.join(known)} hold what your functions read (JSON, tools, a stream)?"]
+    asked = asked if known else []
+    if empty:
+        asked.append(
+            f"what does {', '.join(empty[:_MANY])} answer? Takes {{method, path, status, json}}; until then 404"
+        )
+    if asked:
+        draft.ask(("rehearsal", "hosts"), " ".join(asked))
 
 
 def _fillers(draft: Draft, found: Variables) -> None:

@@ -12,6 +12,7 @@ from migration.setup.adoption.draft import Draft, Value
 
 _QUOTED = re.compile(r"[\"“”„«`]([^\"“”«»`\n]{4,120})[\"“”»`]")
 PERSON = "person"  # answers what no verb and no criterion can know
+_MANY = 8  # names shown in a question
 _BETWEEN = 0.04  # between a rate that passes and one that fails, as in `soak`: fewer requests would settle nothing
 _SHARE = re.compile(r"(\d{1,3}(?:[.,]\d+)?)\s?%")
 _SECONDS = re.compile(r"(?i)(\d+(?:[.,]\d+)?)\s?(ms\b|s\b|sec\w*|sek\w*|seg\w*)")
@@ -32,7 +33,7 @@ def fill(draft: Draft, blocks: Sequence[Block]) -> None:
     _criteria(draft, blocks)
     _table(draft, blocks)
     _budget(draft, blocks)
-    _unchanged(draft)
+    advise(draft)
 
 
 def _origin(line: int) -> str:
@@ -232,7 +233,7 @@ def _criteria(draft: Draft, blocks: Sequence[Block]) -> None:
         )
 
 
-def _unchanged(draft: Draft) -> None:
+def advise(draft: Draft) -> None:
     """What no request asks cannot be judged: until each has a case, the criterion reports and decides nothing."""
     known = draft.values.get(("criteria", "unchanged"))
     covered = {case["function"].value for case in draft.get("smoke") or ()}
@@ -242,7 +243,8 @@ def _unchanged(draft: Draft) -> None:
             {"advisory": True}, f"{known.origin}; decides once each has a case"
         )
         text = (
-            f"which request shows that {', '.join(bare)} still answers? Add a smoke case for each, then remove advisory"
+            f"which request shows that {', '.join(bare[:_MANY])}{' …' if len(bare) > _MANY else ''} still answers? "
+            "Add a smoke case for each, then remove advisory"
         )
         draft.ask(("criteria", "unchanged"), text)
 

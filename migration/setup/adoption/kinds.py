@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,27 @@ HOSTS = {
     "@mistralai/mistralai": "api.mistral.ai",
     "cohere-ai": "api.cohere.com",
 }
+_ANSWER = "An answer of the stand-in."
 BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def answers(host: str, model: str) -> list[dict[str, Any]]:
+    """What a stand-in of a provider's API answers, in the API's own form; empty for any other host.
+
+    https://platform.openai.com/docs/api-reference/chat, https://docs.anthropic.com/en/api/messages
+    """
+    if host == BY_NAME["openai"].host:
+        message = {"role": "assistant", "content": _ANSWER}
+        usage = {"prompt_tokens": 12, "completion_tokens": 8, "total_tokens": 20}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        chat = {"id": "chatcmpl-1", "object": "chat.completion", "model": model, "choices": choices, "usage": usage}
+        return [{"method": "POST", "path": "/v1/chat/completions", "json": chat}]
+    if host == BY_NAME["anthropic"].host:
+        content, counts = [{"type": "text", "text": _ANSWER}], {"input_tokens": 12, "output_tokens": 8}
+        said = {"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content,
+                "stop_reason": "end_turn", "usage": counts}  # fmt: skip
+        return [{"method": "POST", "path": "/v1/messages", "json": said}]
+    return []
 
 
 def of_host(host: str) -> Kind | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from migration.setup.adoption import kinds
 from migration.setup.adoption.code import LogCall
 
 _SPECIAL = re.compile(r"([.^$*+?{}\[\]\\|()])")
@@ -48,13 +49,14 @@ def pattern(text: str) -> str:
 
 
 def routes(calls: Sequence[LogCall]) -> list[LogCall]:
-    """Calls whose text looks like the choice of a route, the likeliest first."""
-    found = [
-        call
-        for call in calls
-        if call.level in ("log", "info") and _ROUTE.search(call.text) and len(pattern(call.text)) > 7
-    ]
-    return sorted(found, key=lambda call: -len(_ROUTE.findall(call.text)))
+    """Calls whose text looks like the choice of a route or names a provider, the likeliest first; one that holds tokens
+    comes last."""
+
+    def words(call: LogCall) -> int:
+        return len(_ROUTE.findall(call.text)) + len(kinds.in_text(call.text))
+
+    found = [call for call in calls if call.level in ("log", "info") and words(call) and len(pattern(call.text)) > 7]
+    return sorted(found, key=lambda call: (usage(call) is not None, -words(call)))
 
 
 def route_words(text: str) -> list[str]:
