@@ -18,37 +18,14 @@ from migration.base.errors import Oversized, Refused, ServiceFailed, Unknown, Un
 from migration.base.retry import repeatable
 from migration.clients import http as http_module
 from migration.clients.http import Http, retry_after
+from tests.support.raw_server import Behave, raw_server
 
 
 @contextmanager
-def wire(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A raw TCP server that does as told with each connection."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    ends = threading.Event()
-
-    def serve() -> None:
-        while not ends.is_set():
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=_quietly, args=(behave, connection), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        ends.set()
-        listening.close()
-
-
-def _quietly(behave: Callable[[socket.socket], None], connection: socket.socket) -> None:
-    try:
-        behave(connection)
-    except OSError:
-        pass
-    finally:
-        connection.close()
+def wire(behave: Behave) -> Iterator[str]:
+    """The address of a raw TCP server that does as told with each connection."""
+    with raw_server(behave) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def _reset(connection: socket.socket) -> None:

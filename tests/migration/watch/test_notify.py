@@ -25,6 +25,7 @@ from migration.config.settings import WatchSettings
 from migration.watch import alerts, notify
 from migration.watch.model import Alarm, AlertBook, Surroundings
 from migration.watch.notify import Notifier, Notifiers
+from tests.support.raw_server import raw_server
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 AROUND = Surroundings("prod", "20261127-1200-abc", "generate-artifact v8", (), "ann")
@@ -48,32 +49,16 @@ def book() -> AlertBook:
 @contextmanager
 def silent() -> Iterator[tuple[int, threading.Event]]:
     """A service that takes a request and trickles an answer that never ends; whether it was spoken to."""
-    listening = socket.create_server(("127.0.0.1", 0))
     met, ends = threading.Event(), threading.Event()
 
     def trickle(connection: socket.socket) -> None:
         met.set()
-        with connection:
-            while not ends.wait(0.05):
-                try:
-                    connection.sendall(b"H" if met.is_set() else b"")
-                except OSError:
-                    return
+        while not ends.wait(0.05):
+            connection.sendall(b"H")
 
-    def serve() -> None:
-        while not ends.is_set():
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=trickle, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield listening.getsockname()[1], met
-    finally:
+    with raw_server(trickle) as port:
+        yield port, met
         ends.set()
-        listening.close()
 
 
 def closed() -> int:
