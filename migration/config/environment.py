@@ -115,14 +115,17 @@ def _stand_in(name: str, settings: ProviderSettings, running: dict[str, Any]) ->
         return ProviderAccess(name, settings, url, Secret(running["openrouter_key"]), manager)
     if settings.kind == "gemini":
         return ProviderAccess(name, settings, f"{running['url']}/_gemini/v1beta", Secret(running["google_keys"][0]))
+    if settings.kind in running.get("keys", {}):
+        key = Secret(running["keys"][settings.kind])
+        return ProviderAccess(name, settings, f"{running['url']}/_{settings.kind}/v1", key)
     return ProviderAccess(name, settings)
 
 
 def _local(config: Config, settings: SecretSettings, running: dict[str, Any]) -> Secret:
     """The sandbox's value of a secret: a key of the stand-in for its provider."""
     provider = config.providers.get(settings.provider or "")
-    key = running["google_keys"][0] if provider and provider.kind == "gemini" else running["openrouter_key"]
-    return Secret(key)
+    known = {"gemini": running["google_keys"][0], **running.get("keys", {})}
+    return Secret(known.get(provider.kind if provider else "", running["openrouter_key"]))
 
 
 def hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings) -> Environment:

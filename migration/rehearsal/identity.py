@@ -23,6 +23,8 @@ from migration.base.errors import Refused
 _ISSUED, _EXPIRES = 1_700_000_000, 2_200_000_000
 _FILE = "identity.json"
 _SAFE = string.ascii_letters + string.digits
+KINDS = ("anthropic", "gemini", "openai", "openrouter")
+_PREFIXES = {"openai": "sk-proj-", "anthropic": "sk-ant-api03-"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,17 @@ class Identity:
     openrouter_management_key: str
     google_keys: tuple[str, ...]
     organization: str = "sandbox"
+
+    def keys(self, kind: str) -> tuple[str, ...]:
+        """The keys of the stand-in of a provider; those of OpenAI and Anthropic follow from the project's secret."""
+        if kind.startswith("gemini"):
+            return self.google_keys
+        return (
+            (self.openrouter_key,) if kind == "openrouter" else (_PREFIXES.get(kind, "sk-sandbox-") + self._mark(kind),)
+        )
+
+    def _mark(self, name: str) -> str:
+        return hmac.new(self.jwt_secret.encode(), name.encode(), hashlib.sha256).hexdigest()[:40]
 
 
 def load(folder: Path) -> Identity:
@@ -77,17 +90,12 @@ def create() -> Identity:
 
 def keys(identity: Identity, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Values for secrets that are keys of a provider's stand-in; the same name gets the same value at every start."""
-    pools = {"gemini": identity.google_keys, "openrouter": (identity.openrouter_key,)}
     found: dict[str, str] = {}
     for provider, secrets_ in names.items():
         for number, name in enumerate(secrets_):
-            pool = pools.get(provider) or (_derived(identity, name),)
+            pool = identity.keys(provider) if provider in KINDS else identity.keys(name)
             found[name] = pool[number % len(pool)]
     return found
-
-
-def _derived(identity: Identity, name: str) -> str:
-    return "sk-sandbox-" + hmac.new(identity.jwt_secret.encode(), name.encode(), hashlib.sha256).hexdigest()[:40]
 
 
 def sign(claims: Mapping[str, Any], secret: str) -> str:

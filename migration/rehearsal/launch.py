@@ -18,6 +18,10 @@ from .identity import Identity
 from .options import Limits
 from .types import LiveFunction, Sandbox
 
+HOSTS = {
+    "openrouter.ai": "openrouter", "api.openai.com": "openai", "api.anthropic.com": "anthropic",
+    "generativelanguage.googleapis.com": "gemini",
+}  # fmt: skip
 PRELOAD = Path(__file__).with_name("preload.js")
 PRELOAD_NODE = Path(__file__).with_name("preload_node.js")
 _COMMON = ("--no-lock", "--node-modules-dir=none")
@@ -128,9 +132,9 @@ def _setup(sandbox: Sandbox, env: Mapping[str, str], tree: Path, tmp: Path) -> d
 
 def leads(sandbox: Sandbox) -> dict[str, str]:
     """Where the requests to each outside host end: the address of its stand-in."""
+    kinds = {**HOSTS, **(sandbox.settings.get("addresses") or {})}
     return {
-        "openrouter.ai": f"{sandbox.url}/_openrouter",
-        "generativelanguage.googleapis.com": f"{sandbox.url}/_gemini",
+        **{host: f"{sandbox.url}/_{kind}" for host, kind in kinds.items()},
         f"{sandbox.identity.project_ref}.supabase.co": sandbox.url,
         **hosts.addresses(sandbox.url, sandbox.settings),
     }

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote
 OPERATIONS = (
     "project", "list", "get", "body", "stage", "deploy", "activate", "update", "delete",
     "secrets_list", "secrets_set", "secrets_unset", "logs", "edge", "auth", "rest", "storage", "openrouter", "gemini",
-    "host", "route", "site",
+    "openai", "anthropic", "host", "route", "site",
 )  # fmt: skip
 
 _PROJECT = re.compile(r"/v1/projects/([^/]+)(/.*)?")
@@ -18,6 +18,8 @@ _PREFIXES = {
     "/rest/v1/": "rest",
     "/_openrouter/": "openrouter",
     "/_gemini/": "gemini",
+    "/_openai/": "openai",
+    "/_anthropic/": "anthropic",
     "/_hosts/": "host",
     "/storage/v1/": "storage",
     "/graphql/v1/": "rest",

@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from .identity import KINDS
 from .types import Sandbox
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -212,6 +213,7 @@ def info(sandbox: Sandbox) -> dict[str, Any]:
         "folder": str(sandbox.folder),
         "profile": str(sandbox.folder / PROFILE),
         "app": str(sandbox.folder / "app"),
+        "keys": {kind: sandbox.identity.keys(kind)[0] for kind in KINDS},
         **identity,
     }
 

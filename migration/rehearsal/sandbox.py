@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import structs
@@ -82,11 +83,17 @@ def settings(config: Config, root: Path, observer: Observer) -> dict[str, Any]:
 
 
 def _offered(config: Config) -> dict[str, Any]:
-    """The models of the config and the price of the target's, as the stand-in of OpenRouter lists them."""
+    """What OpenRouter's stand-in lists, and the hosts of providers with an address of their own."""
     models = [provider.listed for provider in config.providers.values() if provider.kind == "openrouter"]
     target = config.target
     price = structs.asdict(target.price) if target and target.price else {}
-    return {"models": list(filter(None, models)), "price": {name: float(value) for name, value in price.items()}}
+    addresses = {
+        urlsplit(provider.url).netloc: provider.kind
+        for provider in config.providers.values()
+        if provider.url and provider.kind != "none"
+    }
+    prices = {name: float(value) for name, value in price.items()}
+    return {"models": list(filter(None, models)), "price": prices, "addresses": addresses}
 
 
 def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:

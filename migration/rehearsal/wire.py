@@ -20,7 +20,8 @@ from .requests import RequestLog
 
 _PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 _BACKEND = "Backend error! Retry your query. Please contact support if this continues."
-_STREAMED = {"edge", "rest", "storage", "openrouter", "gemini", "host"}  # answers may stream: passed on piece by piece
+# Their answers may stream, and are passed on piece by piece.
+_STREAMED = frozenset({"edge", "rest", "storage", "openrouter", "gemini", "openai", "anthropic", "host"})
 _IN_HANDLER = {"partial", "layout"}
 _HOLD = 600.0
 _UNAUTHORIZED = JSONResponse({"message": "The control of the sandbox needs its access token"}, 401)

@@ -22,7 +22,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from migration.rehearsal import backend, gateway, hosts
+from migration.rehearsal import backend, gateway, hosts, providers
 from migration.rehearsal.identity import Identity
 from migration.rehearsal.isolate import Isolate
 from migration.rehearsal.options import Limits
@@ -169,6 +169,7 @@ def edge(folder: Path, deno_dir: Path, more: Sequence[BaseRoute] = (), **setting
     settings.setdefault("deno_dir", str(deno_dir))
     sandbox = Sandbox(folder, IDENTITY, functions, logs, NoFaults(), settings)
     routes = [*gateway.routes(sandbox), *backend.routes(sandbox), *hosts.routes(sandbox), *more]
+    routes += providers.routes(sandbox) if "providers" in settings else []
     config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     loop = asyncio.new_event_loop()

@@ -100,7 +100,7 @@ def text(content: Any) -> str:
 def answer(system: str, prompt: str, schema: Mapping[str, Any] | None = None) -> str:
     """The whole text of the answer to a system instruction and a user message; `schema`: JSON is demanded."""
     if schema is not None:
-        return json.dumps(_filled(schema, _title(prompt)) if schema else _example(system, prompt), ensure_ascii=False)
+        return json.dumps(filled(schema, _title(prompt)) if schema else _example(system, prompt), ensure_ascii=False)
     exact = _EXACT.search(prompt) or _ALWAYS.search(system)
     if exact:
         return str(next(filter(None, exact.groups())))
@@ -235,21 +235,21 @@ def _example(system: str, prompt: str) -> Any:
     return {"answer": _title(prompt)}
 
 
-def _filled(schema: Mapping[str, Any], title: str) -> Any:
-    """A value that fits a JSON Schema."""
+def filled(schema: Mapping[str, Any], title: str) -> Any:
+    """A value that fits a JSON Schema, with `title` for its texts."""
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
         return schema["enum"][0]
     for choice in ("anyOf", "oneOf", "allOf"):
         if schema.get(choice):
-            return _filled(schema[choice][0], title)
+            return filled(schema[choice][0], title)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     kind = next((one for one in kind if one != "null"), "null") if isinstance(kind, list) else kind
     if kind == "object":
-        return {name: _filled(each, title) for name, each in (schema.get("properties") or {}).items()}
+        return {name: filled(each, title) for name, each in (schema.get("properties") or {}).items()}
     if kind == "array":
-        return [_filled(schema.get("items") or {}, title)] * max(1, int(schema.get("minItems", 1)))
+        return [filled(schema.get("items") or {}, title)] * max(1, int(schema.get("minItems", 1)))
     plain: dict[str, Any] = {"integer": int(schema.get("minimum", 1)), "number": schema.get("minimum", 1.5)}
     return {**plain, "boolean": True, "null": None}.get(kind, title)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 import uuid
 from collections.abc import Mapping, MutableMapping
@@ -12,13 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from migration.rehearsal.providers import answers, catalogue
+from migration.rehearsal.providers.conversation import THINKERS, Conversation, Tool, ToolCall, cached, reply, tokens
+from migration.rehearsal.providers.conversation import pieces as cut_up
 from migration.rehearsal.providers.meter import TokenPrice, Usage, stamp
 from migration.rehearsal.providers.program import Turn
 
 PROVIDER = "Novita"
-THOUGHT = "The request says what the answer must look like. I keep to that and leave out the rest. "
-_REASONS = re.compile(r"think|reason|(^|[/-])(o\d|r\d|qwq)\b", re.I)  # names of models that think unasked
-FULL = 1000  # cached prefixes that are remembered
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,7 @@ class Completion:
     created: int
     model: str
     text: str
+    calls: tuple[ToolCall, ...]
     thoughts: str
     finish: str
     usage: Usage
@@ -43,8 +41,10 @@ class Completion:
 
     def body(self) -> dict[str, Any]:
         """The answer of a call that did not stream."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text, "reasoning": self.thoughts or None}
+        text = None if self.calls else self.text
+        message: dict[str, Any] = {"role": "assistant", "content": text, "reasoning": self.thoughts or None}
         message |= {"reasoning_details": [], "refusal": None}
+        message |= {"tool_calls": called(self.calls, self.id)} if self.calls else {}
         choice = {"index": 0, "finish_reason": self.finish, "native_finish_reason": self.finish, "message": message}
         return self._head("chat.completion") | {"choices": [choice], "usage": self.charges()}
 
@@ -60,8 +60,7 @@ class Completion:
         return self._head("chat.completion.chunk") | {"choices": [] if delta is None else [choice]}
 
     def pieces(self) -> list[str]:
-        size = max(1, len(self.text) // 8)
-        return [self.text[at : at + size] for at in range(0, len(self.text), size)] or [""]
+        return cut_up(self.text)
 
     def charges(self) -> dict[str, Any]:
         """The object `usage`."""
@@ -124,27 +123,20 @@ class Completion:
 def complete(
     wanted: Mapping[str, Any], price: TokenPrice, turn: Turn, prefixes: MutableMapping[str, int]
 ) -> Completion:
-    """Generate the answer to a request; thinking is spent from max_tokens before the text is."""
-    system, prompt = _parts(wanted["messages"])
-    text = answers.answer(system, prompt, schema(wanted.get("response_format")))
-    if turn.outcome == "torn":
-        text = answers.torn(text)
-    thoughts = _thoughts(prompt) if thinks(wanted) else ""
-    limit = catalogue.most(wanted)
-    if turn.outcome == "length":
-        thoughts, text = THOUGHT * (limit * 4 // len(THOUGHT) + 1), ""
-    thinking = min(tokens(thoughts), limit)
-    written = min(tokens(text), limit - thinking)
-    cut = turn.outcome == "length" or written < tokens(text)
+    """Generate the answer to a request."""
+    asked = conversation(wanted, catalogue.most(wanted), thinks(wanted))
+    made = reply(asked, turn.outcome)
     hidden = _reasoning(wanted).get("exclude") is True
+    finish = "length" if made.cut else "tool_calls" if made.calls else "stop"
     return Completion(
         id=f"gen-{int(time.time())}-{uuid.uuid4().hex[:20]}",
         created=int(time.time()),
         model=str(wanted["model"]),
-        text=text[: written * 4],
-        thoughts="" if hidden else thoughts[: thinking * 4],
-        finish="length" if cut else "stop",
-        usage=Usage(_prompt(wanted), _cached(system, prefixes), thinking + written, thinking),
+        text=made.text,
+        calls=made.calls,
+        thoughts="" if hidden else made.thoughts,
+        finish=finish,
+        usage=Usage(size(wanted), cached(asked.system, prefixes), made.thinking + made.written, made.thinking),
         price=price,
         priced=turn.outcome != "null-cost",
         seconds=turn.seconds,
@@ -161,7 +153,7 @@ def thinks(wanted: Mapping[str, Any]) -> bool:
     if reasoning.get("enabled") is False or reasoning.get("effort") == "none":
         return False
     asked = any(reasoning.get(name) for name in ("enabled", "effort", "max_tokens"))
-    return asked or bool(wanted.get("include_reasoning")) or bool(_REASONS.search(str(wanted.get("model"))))
+    return asked or bool(wanted.get("include_reasoning")) or bool(THINKERS.search(str(wanted.get("model"))))
 
 
 def schema(form: Any) -> Mapping[str, Any] | None:
@@ -176,33 +168,46 @@ def _reasoning(wanted: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def tokens(text: str) -> int:
-    """About four characters a token, the same for the same text."""
-    return (len(text) + 3) // 4
-
-
-def _parts(messages: list[Any]) -> tuple[str, str]:
-    turns = [(each.get("role"), answers.text(each.get("content"))) for each in messages if isinstance(each, Mapping)]
-    system = "\n".join(text for role, text in turns if role in ("system", "developer"))
-    prompts = [text for role, text in turns if role == "user"]
-    return system, prompts[-1] if prompts else ""
-
-
-def _prompt(wanted: Mapping[str, Any]) -> int:
-    """Every message costs its text and four tokens of framing."""
+def conversation(wanted: Mapping[str, Any], limit: int, thinking: bool) -> Conversation:
+    """A request to a chat completions endpoint, as OpenAI and those who follow it define it."""
     messages = [each for each in wanted["messages"] if isinstance(each, Mapping)]
-    return sum(4 + tokens(answers.text(each.get("content"))) for each in messages)
+    turns = [(each.get("role"), answers.text(each.get("content"))) for each in messages]
+    prompts = [text for role, text in turns if role == "user"]
+    last, said = turns[-1] if turns else ("", "")
+    return Conversation(
+        system="\n".join(text for role, text in turns if role in ("system", "developer")),
+        prompt=prompts[-1] if prompts else "",
+        limit=limit,
+        schema=schema(wanted.get("response_format")),
+        tools=[_tool(each.get("function") or {}) for each in wanted.get("tools") or () if isinstance(each, Mapping)],
+        choice=_choice(wanted.get("tool_choice")),
+        result=said if last == "tool" else None,
+        start=said if last == "assistant" else "",
+        thinks=thinking,
+    )
 
 
-def _cached(system: str, prefixes: MutableMapping[str, int]) -> int:
-    """Tokens of a system instruction that was sent before: the provider caches a prefix without being prompts."""
-    mark = hashlib.sha256(system.encode()).hexdigest()
-    seen = prefixes.get(mark, 0)
-    if len(prefixes) < FULL:
-        prefixes[mark] = seen + 1
-    return tokens(system) if seen and system else 0
+def _tool(about: Mapping[str, Any]) -> Tool:
+    return Tool(str(about.get("name", "")), str(about.get("description", "")), about.get("parameters") or {})
 
 
-def _thoughts(prompt: str) -> str:
-    length = 2 + hashlib.sha256(prompt.encode()).digest()[0] % 10
-    return THOUGHT * length
+def _choice(given: Any) -> str:
+    if isinstance(given, Mapping):
+        return str((given.get("function") or given).get("name") or "any")
+    return {"required": "any"}.get(str(given), str(given or "auto"))
+
+
+def called(calls: tuple[ToolCall, ...], seed: str) -> list[dict[str, Any]]:
+    """The calls as a message holds them."""
+    return [
+        {"id": f"call_{seed[-20:]}{number}", "index": number, "type": "function",
+         "function": {"name": each.name, "arguments": each.text}}
+        for number, each in enumerate(calls)
+    ]  # fmt: skip
+
+
+def size(wanted: Mapping[str, Any]) -> int:
+    """Tokens of a request: every message costs its text and four of framing, every tool its description."""
+    messages = [each for each in wanted["messages"] if isinstance(each, Mapping)]
+    tools = wanted.get("tools") or []
+    return sum(4 + tokens(answers.text(each.get("content"))) for each in messages) + tokens(str(tools) if tools else "")

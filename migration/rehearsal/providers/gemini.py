@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -13,13 +14,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from migration.rehearsal.providers import answers, shared
-from migration.rehearsal.providers.completion import THOUGHT, tokens
+from migration.rehearsal.providers import answers, asked, shared
+from migration.rehearsal.providers.conversation import THOUGHT, Conversation, Reply, Tool, reply, tokens
+from migration.rehearsal.providers.openai import vector
 from migration.rehearsal.providers.png import draw
 from migration.rehearsal.types import Sandbox
 
 BASE = "/_gemini/{version:str}/models"
 LISTED = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-image")
+_EXTRA = frozenset({"countTokens", "embedContent", "batchEmbedContents"})
 IMAGE_TOKENS = 1290  # what a picture costs at any size
 STATUS = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -56,7 +59,9 @@ class Gemini:
         refusal = self._key(request)
         if refusal is not None:
             return refusal
-        if method not in ("generateContent", "streamGenerateContent") or not model.startswith("gemini-"):
+        if method in _EXTRA:
+            return await self._extra(model, method, request)
+        if method not in ("generateContent", "streamGenerateContent"):
             return refuse(404, f"models/{model} is not found for API version v1beta, or is not supported for {method}.")
         wanted = await _wanted(request)
         if wanted is None:
@@ -64,15 +69,28 @@ class Gemini:
         streaming = method.startswith("stream")
         return await self._play(model, wanted, streaming, request.query_params.get("alt") == "sse")
 
+    async def _extra(self, model: str, method: str, request: Request) -> Response:
+        """Tokens and embeddings: https://ai.google.dev/api/tokens and https://ai.google.dev/api/embeddings"""
+        wanted = await asked.body(request) or {}
+        if method == "countTokens":
+            inner = wanted.get("generateContentRequest") or wanted
+            return JSONResponse(
+                {"totalTokens": sum(tokens(answers.text(each.get("parts"))) for each in inner["contents"])}
+            )
+        fate, refusal = await asked.turn(self.providers, f"gemini.{kind(model)}", wanted, _refused)
+        if refusal is not None:
+            return refusal
+        rows = [_embedding(each) for each in wanted.get("requests") or [wanted]]
+        content = {"embedding": rows[0]} if method == "embedContent" else {"embeddings": rows}
+        return asked.whole(content, fate.outcome, {})
+
     async def models(self, request: Request) -> Response:
         """The list of models, for whoever has a key."""
         return self._key(request) or JSONResponse({"models": [_entry(name) for name in LISTED]})
 
     async def model(self, request: Request) -> Response:
-        """One model by its name; every `gemini-…` is known, as its answers are."""
+        """One model by its name: any is known, as any is answered."""
         name = request.path_params["model"]
-        if not name.startswith("gemini-"):
-            return self._key(request) or refuse(404, f"models/{name} is not found for API version v1beta.")
         return self._key(request) or JSONResponse(_entry(name))
 
     def _key(self, request: Request) -> Response | None:
@@ -147,7 +165,8 @@ async def _wanted(request: Request) -> Mapping[str, Any] | None:
 def _texts(wanted: Mapping[str, Any]) -> tuple[str, str]:
     instruction = wanted.get("systemInstruction") or wanted.get("system_instruction") or {}
     turns = [each for each in wanted["contents"] if isinstance(each, Mapping) and each.get("role", "user") == "user"]
-    prompt = answers.text(turns[-1].get("parts")) if turns else ""
+    said = [text for each in turns if (text := answers.text(each.get("parts")))]
+    prompt = said[-1] if said else ""
     return answers.text(instruction.get("parts")), prompt
 
 
@@ -158,14 +177,63 @@ def _answer(model: str, wanted: Mapping[str, Any], outcome: str) -> dict[str, An
     if kind(model) == "image":
         return _picture(model, wanted, prompt, refused=outcome == "length" or not prompt.strip())
     config = wanted.get("generationConfig") or {}
-    text, thoughts = answers.answer(system, prompt, _schema(config)), _thoughts(model, config)
-    text = answers.torn(text) if outcome == "torn" else text
+    thinking = _thoughts(model, config)
     limit = config.get("maxOutputTokens") or 65_536
-    if outcome == "length" or thoughts >= limit:
+    if outcome == "length" or thinking >= limit:
         return _body(model, [], "MAX_TOKENS", tokens(prompt + system), 0, limit)
-    written = min(tokens(text), limit - thoughts)
-    finish = "MAX_TOKENS" if written < tokens(text) else "STOP"
-    return _body(model, [{"text": text[: written * 4]}], finish, tokens(prompt + system), written, thoughts)
+    made = reply(_conversation(wanted, system, prompt, limit - thinking), outcome)
+    finish = "MAX_TOKENS" if made.cut else "STOP"
+    return _body(model, _parts(made, config, thinking), finish, tokens(prompt + system), made.written, thinking)
+
+
+def _conversation(wanted: Mapping[str, Any], system: str, prompt: str, limit: int) -> Conversation:
+    """https://ai.google.dev/gemini-api/docs/function-calling"""
+    declared = [each for tool in wanted.get("tools") or () for each in _either(tool, "functionDeclarations") or ()]
+    calling = _either(_either(wanted, "toolConfig") or {}, "functionCallingConfig") or {}
+    allowed = _either(calling, "allowedFunctionNames") or [each.get("name") for each in declared]
+    last = [each for each in wanted["contents"] if isinstance(each, Mapping)][-1].get("parts") or []
+    results = [found for part in last if isinstance(part, Mapping) and (found := _either(part, "functionResponse"))]
+    tools = [
+        Tool(str(each.get("name")), str(each.get("description") or ""),
+             _lower(_either(each, "parametersJsonSchema") or each.get("parameters") or {}))
+        for each in declared if each.get("name") in allowed
+    ]  # fmt: skip
+    return Conversation(
+        system=system,
+        prompt=prompt,
+        limit=limit,
+        schema=_schema(wanted.get("generationConfig") or {}),
+        tools=tools,
+        choice=str(calling.get("mode") or "auto").lower(),
+        result="\n".join(json.dumps(each.get("response"), ensure_ascii=False) for each in results) or None,
+    )
+
+
+def _either(about: Mapping[str, Any], name: str) -> Any:
+    """Google reads names in camel case and with underscores."""
+    return about.get(name, about.get(re.sub(r"(?=[A-Z])", "_", name).lower()))
+
+
+def _parts(made: Reply, config: Mapping[str, Any], thinking: int) -> list[dict[str, Any]]:
+    """Thoughts only where the request asks to see them, then text or calls."""
+    shown = thinking and (config.get("thinkingConfig") or {}).get("includeThoughts")
+    thoughts = [{"text": THOUGHT, "thought": True}] if shown else []
+    if made.calls:
+        return [
+            *thoughts,
+            *({"functionCall": {"name": each.name, "args": dict(each.arguments)}} for each in made.calls),
+        ]
+    return [*thoughts, {"text": made.text}]
+
+
+def _embedding(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    text = answers.text((wanted.get("content") or {}).get("parts"))
+    return {"values": vector(text, int(wanted.get("outputDimensionality") or 768))}
+
+
+def _refused(status: int, *, headers: Mapping[str, str] | None = None, own: bool = False) -> Response:  # noqa: ARG001
+    """Never a Retry-After: the wait stands in the body."""
+    return refuse(status, details=_delay() if status == 429 else None)
 
 
 def _schema(config: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from migration.rehearsal.providers import catalogue, money, shared
-from migration.rehearsal.providers.completion import Completion, complete
+from migration.rehearsal.providers.completion import Completion, called, complete
 from migration.rehearsal.providers.errors import body, refuse, unavailable
 from migration.rehearsal.providers.meter import Key
 from migration.rehearsal.providers.program import OK, Turn
@@ -138,9 +138,11 @@ async def _events(made: Completion, turn: Turn) -> AsyncIterator[str]:
             return
         yield _event(made.chunk({"content": ""}, finish="error") | body(502))
         return
-    for piece in pieces:
+    for piece in () if made.calls else pieces:
         yield _event(made.chunk({"role": "assistant", "content": piece}))
         yield ": OPENROUTER PROCESSING\n\n"
+    if made.calls:
+        yield _event(made.chunk({"role": "assistant", "content": None, "tool_calls": called(made.calls, made.id)}))
     yield _event(made.chunk({"content": ""}, finish=made.finish))
     yield _event(made.chunk(None) | {"usage": made.charges()})
     yield "data: [DONE]\n\n"

@@ -18,7 +18,9 @@ from migration.rehearsal.providers.program import BadProgram, Dice, Program, par
 from migration.rehearsal.types import Sandbox
 
 QUICK = Program(latency=(0.02, 0.08))
-DEFAULTS = {"gemini.pro": QUICK, "gemini.flash": QUICK, "gemini.image": QUICK, "openrouter": QUICK}
+DEFAULTS = dict.fromkeys(("gemini.pro", "gemini.flash", "gemini.image", "openrouter", "openai", "anthropic"), QUICK)
+KINDS = ("anthropic", "gemini", "openai", "openrouter")
+DECLARE = "Declare what it answers in config.yaml: rehearsal.hosts, with the host of the provider"
 TERMS = frozenset(
     {
         "credit",
@@ -110,6 +112,10 @@ class Providers:
             return None
         return found
 
+    def keys(self, kind: str) -> tuple[str, ...]:
+        """The keys that the stand-in of this kind takes."""
+        return self.sandbox.identity.keys(kind)
+
     def save(self) -> None:
         """Write the account, which holds keys, for its owner alone."""
         durable.write(self.path, json.dumps(self.meter.dump()).encode(), sync=False)
@@ -139,10 +145,10 @@ def _keys(sandbox: Sandbox) -> list[Key]:
 
 
 def _read(settings: Mapping[str, Any], usual: Terms) -> tuple[dict[str, Dice], Terms | None]:
-    unknown = set(settings) - {"gemini", "openrouter"}
+    unknown = set(settings) - set(KINDS)
     if unknown:
-        raise BadProgram(f"unknown provider {min(unknown)!r}: gemini or openrouter")
-    dice = {}
+        raise BadProgram(f"unknown provider {min(unknown)!r}: one of {', '.join(KINDS)}")
+    dice = {name: Dice(parse(settings[name] or {})) for name in ("anthropic", "openai") if name in settings}
     for name, program in (settings.get("gemini") or {}).items():
         if f"gemini.{name}" not in DEFAULTS:
             raise BadProgram(f"unknown program gemini.{name}: pro, flash or image")

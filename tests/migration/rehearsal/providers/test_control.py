@@ -24,7 +24,7 @@ def test_a_bad_program_changes_nothing(ask: Any) -> None:
     asked = ask()
     programs: tuple[Any, ...] = (
         {"openrouter": {"error_rate": {"soon": 1}}},
-        {"openai": {}},
+        {"mistral": {}},
         {"openrouter": {"key": {"limits": 1}}},
         [],
     )
