@@ -34,7 +34,7 @@ USER = "3a0b1d5e-7c4f-4f0e-9d5b-0f6a1c2b3d4e"
 
 
 def token(role: str, algorithm: str = "HS256", key: str = SECRET, **claims: Any) -> str:
-    return jwt.encode({"role": role, "exp": int(time.time()) + 600, **claims}, key, algorithm=algorithm)
+    return jwt.encode({"role": role, "exp": int(time.time()) + 86_400, **claims}, key, algorithm=algorithm)
 
 
 IDENTITY = Identity(
