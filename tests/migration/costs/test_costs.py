@@ -185,6 +185,7 @@ def test_rows_add_up_to_the_whole_by_day_function_and_hour(
     assert sum(found.cost for found in report.rows) == pytest.approx(report.cost) == pytest.approx(3 * BY_TOKENS)
 
 
+@pytest.mark.slow
 def test_seven_days_are_added_up_over_their_windows(store: LogStore, tmp_path: Path) -> None:
     store.append([line(USAGE, -n * 3600) for n in range(24 * 7)])
     report = costs.run(surroundings(store, tmp_path), NOON - 7 * DAY)
@@ -299,6 +300,7 @@ def test_without_a_provider_there_is_no_price(store: LogStore, tmp_path: Path) -
         costs.run(replace(found, config=structs.replace(found.config, providers={})), NOON)
 
 
+@pytest.mark.slow
 def test_completed_days_go_to_the_ledger_once_and_today_does_not(store: LogStore, tmp_path: Path) -> None:
     store.append([OLDER, line(USAGE, -14 * 3600), line(USAGE)])
     ledger = Records()
@@ -309,6 +311,7 @@ def test_completed_days_go_to_the_ledger_once_and_today_does_not(store: LogStore
     assert record["functions"][0]["slug"] == "artifact" and record["functions"][0]["input"] == 1234
 
 
+@pytest.mark.slow
 def test_days_that_the_platform_forgot_come_from_the_ledger(store: LogStore, tmp_path: Path) -> None:
     store.append([OLDER, line(USAGE, -14 * 3600), asked(-14 * 3600), line(USAGE)])
     ledger = Records()
@@ -322,6 +325,7 @@ def test_days_that_the_platform_forgot_come_from_the_ledger(store: LogStore, tmp
     assert [found.key for found in after.rows] == ["2026-11-21", "2026-11-22"]
 
 
+@pytest.mark.slow
 def test_days_that_the_ledger_knows_are_not_read_again(store: LogStore, tmp_path: Path) -> None:
     store.append([OLDER, line(USAGE, -14 * 3600)])
     ledger = Records()
@@ -334,6 +338,7 @@ def test_days_that_the_ledger_knows_are_not_read_again(store: LogStore, tmp_path
     assert report.lines == 1
 
 
+@pytest.mark.slow
 def test_a_ledger_in_git_carries_the_totals_to_the_next_machine(store: LogStore, tmp_path: Path) -> None:
     store.append([OLDER, line(USAGE, -14 * 3600)])
     remote = repos.bare(tmp_path / "remote")
@@ -357,6 +362,7 @@ def test_a_ledger_that_cannot_be_written_only_warns(store: LogStore, tmp_path: P
     assert any(kind == "warn" and "ledger" in text for kind, *_, text in found.observer.events)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [1, 7])
 def test_a_day_of_which_the_platform_may_have_forgotten_the_beginning_is_not_kept(
     store: LogStore, tmp_path: Path, days: int

@@ -236,6 +236,7 @@ def test_a_lost_staging_answer_is_found_again_by_the_409(live: Scene) -> None:
     assert _sent(live, "activate") == ["activate"]
 
 
+@pytest.mark.slow
 def test_a_lost_staging_answer_on_the_harsher_platform_puts_the_rest_back(tmp_path: Path) -> None:
     """There nobody can settle the 409 without the lost answer: nothing is half live, and the way out is told."""
     settings = {"management": {"rate_limit": {"default": 0}, "harsh": True}}
@@ -320,6 +321,7 @@ def test_of_two_deploys_at_once_one_waits_or_is_refused_by_name(live: Scene) -> 
 # Drift by another road
 
 
+@pytest.mark.slow
 def test_what_the_real_cli_deploys_in_between_is_drift(live: Scene, tmp_path: Path) -> None:
     try:
         executable = peer.find()

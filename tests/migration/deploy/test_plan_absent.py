@@ -16,6 +16,8 @@ from migration.rollback import rollback
 from tests.support import repos, scene
 from tests.support.scene import Scene, index, text
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stage(tmp_path: Path, sandbox: Running) -> Scene:

@@ -187,6 +187,7 @@ def test_some_live_and_some_not_repeats_the_activation(stage: Scene) -> None:
     _settled(stage)
 
 
+@pytest.mark.slow
 def test_somebody_elses_version_is_not_touched(stage: Scene) -> None:
     assert crash.run(stage, "activate.sent") == -9
     about = {"entrypoint_path": index("alpha"), "import_map_path": "", "static_patterns": [], "name": "alpha"}
@@ -255,6 +256,7 @@ def test_a_plan_tells_what_an_interrupted_deploy_left_and_which_commands_go_on(s
     assert "its code is live and was not proven" in told["notes"][0]
 
 
+@pytest.mark.slow
 def test_a_killed_deploy_of_a_single_function_is_known_by_its_content(stage: Scene) -> None:
     """One request stages and activates it: no record names the version, so its files must tell."""
     stage.commit({index("beta"): text(1)})
@@ -266,6 +268,7 @@ def test_a_killed_deploy_of_a_single_function_is_known_by_its_content(stage: Sce
     _settled(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [status.run, rollback.run, _plan])
 def test_a_download_that_fails_makes_nobody_a_stranger(verb: Callable[[Context], object], stage: Scene) -> None:
     """Closing it as somebody else's would give up our own live deployment."""
@@ -323,6 +326,7 @@ def test_a_disk_that_is_full_from_there_on_is_said_and_the_next_command_mends_it
         _settled(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["e", "1234567", "é" * 8])
 def test_a_digit_confirms_nothing(given: str, stage: Scene) -> None:
     """A plan's hash needs eight hex digits, also where it goes on with an interrupted deployment."""

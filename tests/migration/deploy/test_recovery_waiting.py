@@ -8,12 +8,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from migration.deploy import deploy
 from migration.deploy.result import DeployResult
 from migration.inspect import status
 from migration.rollback import rollback
 from tests.support import crash, drawn, scene
 from tests.support.scene import Scene
+
+pytestmark = pytest.mark.slow
 
 WAITS = (
     "A version of alpha, beta may be staged on the platform: the next inv deploy activates it first; until then the "

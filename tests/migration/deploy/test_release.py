@@ -78,6 +78,7 @@ def road(tmp_path: Path, sandbox: Running) -> Road:
     return Road(Scene(tmp_path, sandbox, {}), tmp_path)
 
 
+@pytest.mark.slow
 def test_every_kind_of_fault_ends_in_old_or_new_and_the_next_release_goes_through(road: Road, sandbox: Running) -> None:
     for version, cell in enumerate(CELLS, 2):
         slugs = ["alpha"] if cell.where == "deploy" else list(scene.FUNCTIONS)

@@ -19,6 +19,8 @@ from migration.inspect import status
 from tests.support import drawn
 from tests.support.scene import Hurried, Scene
 
+pytestmark = pytest.mark.slow
+
 BRIEF = Pace(upload=2.0, retry=0.5, limited=0.5, activate=0.5, wait=0.02, longest=0.1)
 
 

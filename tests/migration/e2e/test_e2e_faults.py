@@ -14,6 +14,8 @@ from migration.e2e import e2e
 from tests.migration.e2e.conftest import Make, kinds
 from tests.support.pages import HEAD, PageServer, framed
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 

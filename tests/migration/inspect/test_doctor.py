@@ -173,6 +173,7 @@ def test_a_healthy_project_has_no_findings(sick: Clinic) -> None:
     mended(sick)
 
 
+@pytest.mark.slow
 @mends()
 def test_fix_offers_a_test_message(sick: Clinic, typist: Typist, httpserver: HTTPServer) -> None:
     """It is asked about, sent to every notifier, and said where it went, without the token; one that cannot be used is
@@ -387,6 +388,7 @@ PROVIDER = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @mends(*(str(each.values[2]) for each in PROVIDER))
 @pytest.mark.parametrize(("trouble", "elsewhere", "kind"), PROVIDER)
 def test_what_the_provider_refuses_is_told_apart(
@@ -460,6 +462,7 @@ def test_a_function_without_its_key_is_found(sick: Clinic, typist: Typist) -> No
 # The functions
 
 
+@pytest.mark.slow
 @mends("missing")
 def test_a_missing_function_is_found_and_deployed(sick: Clinic, typist: Typist) -> None:
     """One of ours by our own verb, one that we leave alone by the platform's."""
@@ -499,6 +502,7 @@ def strange(found: Clinic, slug: str) -> None:
     context.supabase.deploy(type(own)(**{**vars(own), "files": changed}).upload(False))
 
 
+@pytest.mark.slow
 @mends("drifted")
 def test_a_deploy_by_another_road_is_found_and_taken_back(sick: Clinic, typist: Typist) -> None:
     """Drift is shown with both versions and the diff; the printed hash accepts what the plan shows."""
@@ -520,6 +524,7 @@ def test_code_that_is_not_deployed_is_found(sick: Clinic, typist: Typist) -> Non
     mended(sick)
 
 
+@pytest.mark.slow
 @mends("verify_jwt")
 def test_a_flipped_verify_jwt_is_found_and_set_right(sick: Clinic, typist: Typist) -> None:
     """What config.toml writes is what must be deployed: an open door is told as one."""
@@ -560,6 +565,7 @@ def test_a_function_that_somebody_else_deployed_is_found_and_restored(sick: Clin
     mended(sick)
 
 
+@pytest.mark.slow
 @mends("stale")
 def test_an_old_version_that_answers_is_found(sick: Clinic, typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what callers got: the platform comes to the new version by itself, so waiting is the remedy."""
@@ -578,6 +584,7 @@ def test_an_old_version_that_answers_is_found(sick: Clinic, typist: Typist, monk
 # The logs
 
 
+@pytest.mark.slow
 @mends("old_route")
 def test_the_old_route_is_found_where_the_new_one_is_wanted(
     sick: Clinic, typist: Typist, monkeypatch: pytest.MonkeyPatch
@@ -636,6 +643,7 @@ def test_calls_that_fail_are_found(sick: Clinic, typist: Typist) -> None:
     assert look(sick, "logs", context=typist.context()) == {}
 
 
+@pytest.mark.slow
 @mends("retries", "timeouts")
 def test_retries_and_timeouts_are_findings(sick: Clinic, typist: Typist) -> None:
     """Callers still get their answers: warnings, each with its own lines."""
@@ -657,6 +665,7 @@ def test_retries_and_timeouts_are_findings(sick: Clinic, typist: Typist) -> None
     mended(sick)
 
 
+@pytest.mark.slow
 @mends("rate_limit")
 def test_a_near_rate_limit_is_found(sick: Clinic, typist: Typist) -> None:
     """Waiting is the remedy: what was said a quarter of an hour ago is no news."""
@@ -668,6 +677,7 @@ def test_a_near_rate_limit_is_found(sick: Clinic, typist: Typist) -> None:
     renew(sick)
 
 
+@pytest.mark.slow
 @mends("api_limit")
 def test_a_near_limit_of_the_management_api_is_read_from_its_answers(sick: Clinic, typist: Typist) -> None:
     """Others of the account have used it up, not doctor's own few calls; with the next window it is gone."""
@@ -686,6 +696,7 @@ def test_a_near_limit_of_the_management_api_is_read_from_its_answers(sick: Clini
 # The workers
 
 
+@pytest.mark.slow
 @mends("warm")
 def test_a_warm_worker_that_keeps_the_old_key_is_found(tmp_path: Any) -> None:
     """Where workers keep their environment, the secret changed and the function still answers from before it."""
@@ -705,6 +716,7 @@ def test_a_warm_worker_that_keeps_the_old_key_is_found(tmp_path: Any) -> None:
         assert look(cold, "workers") == {}
 
 
+@pytest.mark.slow
 @mends("refs")
 def test_a_host_that_cannot_carry_the_lock_is_found_when_fixing(sick: Clinic, typist: Typist) -> None:
     """The host refuses refs of our kind; trying that writes, so only `--fix` does."""
@@ -737,6 +749,7 @@ def refusing(found: Clinic) -> Iterator[None]:
 # The costs
 
 
+@pytest.mark.slow
 @mends("costs")
 @pytest.mark.parametrize(
     ("line", "attempts", "first", "fix"),

@@ -18,6 +18,8 @@ from tests.support import git_http, repos, scene
 from tests.support.git_http import Faults
 from tests.support.scene import Scene, text
 
+pytestmark = pytest.mark.slow
+
 REFUSED = "does not accept our credentials"
 
 

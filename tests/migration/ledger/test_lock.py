@@ -184,6 +184,7 @@ def test_unlock_by_id_recorded(folder: Path) -> None:
         own.unlock(held.id)
 
 
+@pytest.mark.slow
 def test_unlock_wins_against_an_owner_who_keeps_renewing(folder: Path) -> None:
     own = lock(ledger(folder), heartbeat=0.05)
     with own.held("busy") as held:
@@ -375,6 +376,7 @@ def test_rejected_writes_bounded(tmp_path: Path) -> None:
     assert any("retrying: The git remote" in event[3] for event in own.ledger.observer.events)
 
 
+@pytest.mark.slow
 def test_rejected_renewal_release_and_unlock_bounded(tmp_path: Path) -> None:
     """So are a renewal, a release and the breaking of a lock, and each names the stale lock file."""
     remote, first = pair(tmp_path)

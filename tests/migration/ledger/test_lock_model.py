@@ -27,6 +27,7 @@ def histories(count: int, first: int = 0) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 def test_two_machines() -> None:
     found = histories(ORDINARY)
     assert found["exit 0"] > ORDINARY / 2 and found["exit 2"] and found["killed"]

@@ -79,6 +79,7 @@ def test_nothing_from_before_the_beginning_is_shown(opened: LogStore) -> None:
     assert tail.until(150) == ["first"]
 
 
+@pytest.mark.slow
 def test_thousands_of_rows_with_one_timestamp_are_each_shown_once(opened: LogStore) -> None:
     tail = Tail(opened, per_minute=30)
     for n in range(3_500):
@@ -99,6 +100,7 @@ def test_a_backlog_of_days_is_caught_up_in_order_without_a_pause(opened: LogStor
     assert any("no logs read for 2d" in event[3] for event in tail.observer.events)
 
 
+@pytest.mark.slow
 def test_an_outage_is_told_once_and_nothing_is_skipped(opened: LogStore) -> None:
     tail = Tail(opened)
     for n in range(0, 600, 10):
@@ -215,6 +217,7 @@ PROPERTY: dict[str, Any] = {
 ROUNDS = (EVENTS, BACKLOGS, st.sampled_from([8, 20]), st.lists(st.integers(0, 500), max_size=2))
 
 
+@pytest.mark.slow
 @given(*ROUNDS)
 @settings(max_examples=4, derandomize=True, **PROPERTY)
 def test_any_order_lateness_and_repetition_shows_each_row_once(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from migration.base.progress import Observer
 from migration.git.repository import Repository
 from migration.rehearsal import rehearse
@@ -40,6 +42,7 @@ def phases(folder: Path) -> dict[str, rehearse.PhaseResult]:
     return {phase.name: phase for phase in rehearse.run(folder, Observer()).phases}
 
 
+@pytest.mark.slow
 def test_another_app_is_rehearsed(tmp_path: Path) -> None:
     """An update and a create go there and back; five phases have nothing to show and say why."""
     project(tmp_path, SMOKE.replace("TEXT", "again"))

@@ -25,6 +25,8 @@ from migration.clients.http import Http
 from migration.clients.supabase import Function, Supabase, Upload
 from migration.rehearsal.running import Running
 
+pytestmark = pytest.mark.slow
+
 RUNS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "recorded" / "runs.json").read_text())
 RECORDED_REF = "abcdefghijklmnopqrst"
 RECORDED_ID = "11111111-1111-4111-8111-111111111111"

@@ -142,6 +142,7 @@ def _with_base(stage: Scene, base: str) -> None:
     stage.settings = {**stage.settings, "app": {"path": str(stage.app), "base": base}}
 
 
+@pytest.mark.slow
 def test_an_app_base_that_comes_late_ends_the_rollback_of_a_first_deployment(stage: Scene) -> None:
     base = _first(stage)
     result = _rollback(stage.context())
@@ -161,6 +162,7 @@ def test_an_app_base_that_comes_late_ends_the_rollback_of_a_first_deployment(sta
     assert str(follow) == "main holds what is live; to follow it:" and "pull --ff-only origin main" in str(pull)
 
 
+@pytest.mark.slow
 def test_a_revert_by_hand_ends_the_rollback_of_a_first_deployment_too(stage: Scene) -> None:
     _first(stage)
     assert _rollback(stage.context()).exit_code == 5
@@ -170,6 +172,7 @@ def test_a_revert_by_hand_ends_the_rollback_of_a_first_deployment_too(stage: Sce
     assert "git agrees" in _rollback(stage.context()).message
 
 
+@pytest.mark.slow
 def test_it_works_from_a_machine_that_never_saw_the_deployment(stage: Scene) -> None:
     _twice(stage)
     second = repos.clone(stage.folder / "remote.git", stage.folder / "two")
@@ -178,6 +181,7 @@ def test_it_works_from_a_machine_that_never_saw_the_deployment(stage: Scene) -> 
     assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text(1)
 
 
+@pytest.mark.slow
 def test_it_works_from_a_shallow_clone_that_never_saw_the_deployment(stage: Scene) -> None:
     _twice(stage)
     second = stage.folder / "shallow"
@@ -188,6 +192,7 @@ def test_it_works_from_a_shallow_clone_that_never_saw_the_deployment(stage: Scen
     assert _file(stage, index("other")) == text(1)
 
 
+@pytest.mark.slow
 def test_a_clone_that_writes_other_line_ends_plans_deploys_and_rolls_back_like_any(stage: Scene) -> None:
     _twice(stage)
     windows = stage.folder / "windows"
@@ -248,6 +253,7 @@ def test_without_any_deployment_there_is_nothing_to_roll_back(stage: Scene) -> N
         _rollback(stage.context())
 
 
+@pytest.mark.slow
 def test_to_goes_back_over_a_hot_fix_in_between(stage: Scene) -> None:
     first, _ = _twice(stage)
     stage.change(3, "alpha")
@@ -267,6 +273,7 @@ def test_to_an_unknown_deployment_is_refused_with_those_that_exist(stage: Scene)
     assert result.exit_code == 0 and result.deployment is None and "Nothing to roll back" in result.message
 
 
+@pytest.mark.slow
 def test_to_a_deployment_that_was_rolled_back_points_forward_to_a_deploy(stage: Scene) -> None:
     _, second = _twice(stage)
     _rollback(stage.context())
@@ -275,6 +282,7 @@ def test_to_a_deployment_that_was_rolled_back_points_forward_to_a_deploy(stage: 
     assert "inv deploy --lift-hold" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_ci_cannot_deploy_the_same_commit_again_until_the_hold_is_lifted(stage: Scene) -> None:
     _twice(stage)
     bad = repos.git(stage.app, "rev-parse", "HEAD")
@@ -294,6 +302,7 @@ def test_ci_cannot_deploy_the_same_commit_again_until_the_hold_is_lifted(stage: 
     assert not stage.context().ledger.history().holds
 
 
+@pytest.mark.slow
 def test_the_line_for_rolling_forward_works_as_it_is_printed(stage: Scene) -> None:
     _twice(stage)
     app = repos.clone(stage.folder / "remote.git", stage.folder / "an app's clone")
@@ -317,6 +326,7 @@ def _protect(stage: Scene) -> Path:
     return hook
 
 
+@pytest.mark.slow
 def test_a_revert_that_waits_for_review_is_kept_until_it_is_merged_and_then_closed(stage: Scene) -> None:
     _twice(stage)
     hook = _protect(stage)
@@ -341,6 +351,7 @@ def test_a_revert_that_waits_for_review_is_kept_until_it_is_merged_and_then_clos
     assert "git agrees" in _rollback(stage.context()).message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["squash", "by hand"])
 def test_a_revert_under_another_name_frees_the_work_on_top_of_it(stage: Scene, way: str) -> None:
     _twice(stage)
@@ -389,6 +400,7 @@ def test_a_created_function_is_deleted_and_the_plan_says_so(stage: Scene) -> Non
     assert result.deployment.outcome == "deleted" and result.exit_code == 0, result
 
 
+@pytest.mark.slow
 def test_what_followed_a_partial_deployment_goes_back_in_git_too(stage: Scene) -> None:
     _deploy(stage.context())
     stage.change(2)
@@ -487,6 +499,7 @@ def test_nothing_happens_without_consent_and_nobody_holds_the_lock_meanwhile(sta
     assert _live(stage)["alpha"] == text(2)
 
 
+@pytest.mark.slow
 def test_what_moved_while_the_person_was_asked_is_not_rolled_back(stage: Scene) -> None:
     _twice(stage)
 
@@ -506,6 +519,7 @@ def test_a_locked_environment_is_not_rolled_back(stage: Scene) -> None:
         _rollback(stage.context())
 
 
+@pytest.mark.slow
 def test_without_the_git_remote_the_service_can_be_put_back_with_a_recorded_reason(stage: Scene) -> None:
     _twice(stage)
     remote = stage.folder / "remote.git"
@@ -528,6 +542,7 @@ def test_without_the_git_remote_the_service_can_be_put_back_with_a_recorded_reas
     assert second.revert is not None and second.revert.pushed and _file(stage, index("alpha")) == text(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("silent", ["all", later("push")])
 def test_a_git_remote_that_never_answers_is_asked_once_before_the_service_is_put_back(
     stage: Scene, monkeypatch: pytest.MonkeyPatch, silent: str
@@ -572,6 +587,7 @@ def test_a_killed_deploy_is_taken_back(stage: Scene, where: str) -> None:
     assert lifted.exit_code == 0 and _live(stage) == {"alpha": text(3), "beta": text(3)}
 
 
+@pytest.mark.slow
 def test_creations_that_were_staged_when_the_deploy_died_are_deleted(stage: Scene) -> None:
     _die(stage, "record.staged.after")
     result = _rollback(stage.context(), restore_only=True)
@@ -580,6 +596,7 @@ def test_creations_that_were_staged_when_the_deploy_died_are_deleted(stage: Scen
     assert _live(stage) == {}
 
 
+@pytest.mark.slow
 def test_a_rollback_that_died_after_activating_what_was_staged_is_finished(stage: Scene) -> None:
     """What is live then is the code of the killed deploy, which the rollback's own record does not name."""
     _deploy(stage.context())
@@ -597,6 +614,7 @@ def test_a_rollback_that_died_after_activating_what_was_staged_is_finished(stage
     assert status.run(stage.context()).exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where",
     ["stage.send:2", "revert.push", *(later(name) for name in ("record.intent.after", "record.staged.after"))]
@@ -611,6 +629,7 @@ def test_a_killed_rollback_is_finished_by_the_next(stage: Scene, where: str) -> 
     assert status.run(stage.context()).exit_code == 0 and stage.context().lock.holder() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "code", "words"),
     [
@@ -673,6 +692,7 @@ def test_a_restore_that_never_began_changes_nothing(stage: Scene, sandbox: Runni
     assert _rollback(stage.context()).exit_code == 0 and _live(stage)["alpha"] == text(1)
 
 
+@pytest.mark.slow
 def test_a_file_shared_with_a_function_that_is_live_with_the_new_text_stays_and_is_named(stage: Scene) -> None:
     shared = "supabase/functions/_shared/say.ts"
     extra = 'import "../_shared/say.ts";\n'
@@ -704,6 +724,7 @@ def _foreign(stage: Scene, slug: str, version: str) -> None:
     stage.context().supabase.deploy(Upload(slug, about, [(index(slug), text(version).encode())]))
 
 
+@pytest.mark.slow
 def test_somebody_else_s_code_is_named_kept_and_not_replaced_by_a_plain_yes(stage: Scene) -> None:
     _deploy(stage.context())
     stage.change(2)
@@ -722,6 +743,7 @@ def test_somebody_else_s_code_is_named_kept_and_not_replaced_by_a_plain_yes(stag
     assert "theirs" in snapshots.stored(stage.context(), digest).files[index("alpha")].decode()
 
 
+@pytest.mark.slow
 def test_naming_what_shall_be_live_replaces_somebody_else_s_code_too(stage: Scene) -> None:
     first = _deploy(stage.context()).deployment.id
     stage.change(2)
@@ -731,6 +753,7 @@ def test_naming_what_shall_be_live_replaces_somebody_else_s_code_too(stage: Scen
     assert _live(stage)["alpha"] == text(1)
 
 
+@pytest.mark.slow
 def test_what_was_rolled_back_and_deployed_over_since_is_not_called_done(stage: Scene) -> None:
     _deploy(stage.context())
     stage.change(2)
@@ -741,6 +764,7 @@ def test_what_was_rolled_back_and_deployed_over_since_is_not_called_done(stage: 
         _rollback(stage.context())
 
 
+@pytest.mark.slow
 def test_code_that_was_not_cutovers_is_not_called_a_deployments_own(stage: Scene) -> None:
     """It was deployed over by `--plan HASH`, and the rollback puts it back: no deployment's code is that."""
     first = _deploy(stage.context()).deployment.id
@@ -765,6 +789,7 @@ def test_code_that_was_not_cutovers_is_not_called_a_deployments_own(stage: Scene
     assert "except" not in status.run(stage.context()).message
 
 
+@pytest.mark.slow
 def test_outside_code_restored_twice(stage: Scene) -> None:
     """Code that no commit holds stays such code when a second rollback, or a failed gate, restores it again."""
     _deploy(stage.context())
@@ -780,6 +805,7 @@ def test_outside_code_restored_twice(stage: Scene) -> None:
     assert "alpha v4, deployed outside Cutover" in status.run(stage.context()).message
 
 
+@pytest.mark.slow
 def test_where_all_of_it_was_not_cutovers_no_deployment_is_named(stage: Scene) -> None:
     first = _deploy(stage.context()).deployment.id
     for slug in stage.functions:
@@ -854,6 +880,7 @@ def test_what_a_killed_rollback_had_seen_is_not_somebody_else_s(stage: Scene) ->
     assert set(_live(stage).values()) == {text(1)}
 
 
+@pytest.mark.slow
 def test_records_that_come_late_do_not_hide_what_was_deployed_meanwhile(stage: Scene) -> None:
     """A rolls back while the forge is down; B deploys over that before A's records arrive, and rolls its own back."""
     _deploy(stage.context())

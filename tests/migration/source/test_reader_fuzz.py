@@ -18,6 +18,8 @@ from migration.source.functions_config import Project
 from migration.source.graph import Entrypoint, Graph
 from migration.source.source import Source
 
+pytestmark = pytest.mark.slow
+
 REF = "abcdefghijklmnopqrst"
 TOML = f"""project_id = "demo"
 [functions.hello]

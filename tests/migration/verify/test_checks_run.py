@@ -365,6 +365,7 @@ def _dearer(stage: Moved, times: int) -> ChecksResult:
     return judged()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scene", "wanted"),
     [

@@ -77,6 +77,7 @@ def test_code_that_does_not_start_fails_the_gate_at_once(stage: Scene) -> None:
     assert "does not start" in result.message
 
 
+@pytest.mark.slow
 def test_an_old_version_that_goes_on_answering_fails_the_gate(stage: Scene) -> None:
     assert _deploy(stage.context(), gate=False).exit_code == 0
     stage.change(2)
@@ -118,6 +119,7 @@ def test_404_after_green_fails_the_gate(stage: Scene) -> None:
     assert "beta: it answers 404" in result.message
 
 
+@pytest.mark.slow
 def test_a_log_outage_keeps_the_good_deploy_and_says_that_it_is_unproven(stage: Scene) -> None:
     assert _deploy(stage.context(), gate=False).exit_code == 0
     stage.change(2)
@@ -129,6 +131,7 @@ def test_a_log_outage_keeps_the_good_deploy_and_says_that_it_is_unproven(stage: 
     assert stage.context().edge.call("alpha", purpose=Purpose.SMOKE, method="GET", auth="none").text == "2"
 
 
+@pytest.mark.slow
 def test_inconclusive_restores_where_the_config_says_so(tmp_path: Path, sandbox: Running) -> None:
     stage = scene.make(
         tmp_path, sandbox, gate={"probe": "options", "delay": "0s", "within": "5s", "inconclusive": "restore"}
@@ -203,6 +206,7 @@ def _brought(verdict: str, why: str = "") -> dict[str, Any]:
     return {"e2e": lambda: found}
 
 
+@pytest.mark.slow
 def test_brought_check_decides_like_the_gates_own(stage: Scene) -> None:
     """Its failure restores and holds, with its words; what it found stands in the result and in the ledger."""
     passed = _deploy(stage.context(), extra=_brought("pass"))

@@ -57,6 +57,7 @@ def test_once_is_idempotent(night: Night) -> None:
     assert once(night).state.criteria[0].looks == 1
 
 
+@pytest.mark.slow
 def test_clones_take_turns(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
     """Three clones at random, each round by another one or two at once, come to what one run alone comes to."""
     chance = random.Random(4)
@@ -123,6 +124,7 @@ def test_second_run_waits(tmp_path: Path, store: LogStore) -> None:  # noqa: F81
     assert again and state(night).leader == again
 
 
+@pytest.mark.slow
 def test_takeover_after_kill(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
     """A leader that is killed misses its rounds: another clone leads from there, no look is lost, and a message that
     was opened and not sent is sent."""

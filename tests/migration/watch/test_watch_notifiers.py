@@ -20,6 +20,8 @@ from migration.watch.model import AlertBook
 from migration.watch.notify import Notifiers
 from tests.support.watching import Night
 
+pytestmark = pytest.mark.slow
+
 A_LOOK = 20  # answers
 
 
