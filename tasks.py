@@ -177,7 +177,7 @@ def logs(
     dispatch.run(verbs.logs, json, flags, env=env)
 
 
-@verb(since=SPAN, by="group by day, function or hour", **ENV)
+@verb(since=SPAN, by="group by day, function, hour or model", **ENV)
 def costs(_: Context, since: str = "24h", by: str = "day", env: str = "prod", json: bool = False) -> None:
     """Show the spend: from logs, as billed by the provider, projected, against the budget."""
     dispatch.run(verbs.costs, json, env=env, since=since, by=by)

@@ -308,8 +308,8 @@ def costs(out: Output, env: str, since: str, by: str) -> CostReport:
     from migration.costs import costs as phase
 
     context = _context(out, env)
-    if by not in ("day", "function", "hour"):
-        raise Refused(f"--by {by} is not known", Do("use --by day, --by function or --by hour"))
+    if by not in ("day", "function", "hour", "model"):
+        raise Refused(f"--by {by} is not known", Do("use --by day, --by function, --by hour or --by model"))
     return phase.run(context, since=moment(since, context.clock.now()), by=by)
 
 

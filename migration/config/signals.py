@@ -184,9 +184,8 @@ def usage_problem(pattern: str) -> str:
         groups = re.compile(pattern).groupindex
     except re.error as error:
         return f"is not a regular expression: {error}"
-    missing = [name for name in GROUPS if name not in groups]
-    if missing:
-        return f"lacks the named groups {', '.join(missing)}: write (?P<{missing[0]}>…)"
+    if not {"input", "output", "cost"} & set(groups):
+        return f"has none of the named groups {', '.join(GROUPS)}: write (?P<input>…)"
     if not pattern.startswith(("^", r"\A")):
         return "does not begin with ^, so that text inside a prompt could be counted"
     return unsupported(pattern)

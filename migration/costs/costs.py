@@ -16,14 +16,15 @@ from migration.base.command import Do
 from migration.base.errors import ApiError, ConfigError
 from migration.base.numbers import count
 from migration.config import logsql, signals
-from migration.config.settings import Price
+from migration.config.settings import PROOFS, Price, ProviderSettings
 from migration.config.signals import Pattern
 from migration.costs import bill, daily, reconcile, usage_query
 from migration.costs.bill import Bill
+from migration.costs.prices import UNNAMED, Prices, unsourced
 from migration.costs.projection import gauge, project
 from migration.costs.report import CostReport, Line, RequestCost, SizeClass, SourceSpan, TokenCounts
 from migration.costs.totals import Totals, total
-from migration.costs.usage_query import MOST_DOLLARS, MOST_TOKENS
+from migration.costs.usage_query import MODEL, MOST_DOLLARS, MOST_TOKENS
 from migration.logs.names import Names
 from migration.logs.reader import WINDOW, LogReader, Row, windows
 
@@ -45,31 +46,39 @@ SETTLED = timedelta(minutes=10)  # after midnight: late rows are in
 
 @dataclass(frozen=True)
 class HourlyUsage:
-    """An hour (or, from the ledger, a day) of one function; `inside` the asked range or only in its first day."""
+    """An hour (or, from the ledger, a day) of one function, and of one model where usage lines name it; `inside` the
+    asked range or only in its first day."""
 
     at: datetime
     slug: str
     inside: bool
     totals: Totals
     whole_day: bool = False
+    model: str = ""
 
 
 def run(context: Context, since: datetime, by: str = "day") -> CostReport:
-    """The costs from `since` until now, by `day`, `function` or `hour`. ServiceFailed when the logs cannot be read."""
+    """The costs from `since` until now, by `day`, `function`, `hour` or `model`. ServiceFailed when the logs cannot be
+    read."""
     target = context.config.target
     if target is None or target.price is None:
         raise ConfigError("no price is configured", Do("add price to the provider that migration.to names"))
     now, price = context.clock.now(), target.price
     reader = UsageReader(context, since, now, price)
     past = daily.known(context)
-    logged = reader.segments(() if by == "hour" else past)
+    logged = reader.segments(() if by in ("hour", "model") else past)
     cells = [cell for span in logged for cell in reader.read(*span)]
     kept = _ledger_cells(past, cells, since, now, context.config.migration.functions)
     over = _completed(cells, past, logged, now)
     cut = {now.date() - kept for kept in RETENTION}
     daily.keep(context, {day: found for day, found in over.items() if day not in cut or reader.older(midnight(day))})
-    found = bill.read(context, target.listed, since.astimezone(UTC).date(), now.date())
+    found = _bill(context, target, since.astimezone(UTC).date(), now.date())
     return _report(context, by, since, now, [*cells, *kept], found, (*_parts("logs", logged), *_kept_parts(kept)))
+
+
+def _bill(context: Context, target: ProviderSettings, since: date, today: date) -> Bill:
+    """An empty one from a kind of provider that reports no spend."""
+    return bill.read(context, target.listed, since, today) if "usage" in PROOFS[target.kind] else Bill(since, today)
 
 
 class UsageReader:
@@ -123,7 +132,8 @@ class UsageReader:
 
     def _cell(self, row: Row) -> HourlyUsage:
         at = logsql.at_micros(int(row["hour"]) * 3_600_000_000)
-        return HourlyUsage(at, self.names.slug(row["function"]), bool(int(row["inside"])), Totals.of(row))
+        slug, inside, model = self.names.slug(row["function"]), bool(int(row["inside"])), str(row.get(MODEL) or "")
+        return HourlyUsage(at, slug, inside, Totals.of(row), model=model)
 
 
 def midnight(day: date) -> datetime:
@@ -170,14 +180,14 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
             sources: tuple[SourceSpan, ...]) -> CostReport:  # fmt: skip
     target = context.config.target
     assert target is not None and target.price is not None
-    price, budget = target.price, context.config.budget
+    price, budget, prices = target.price, context.config.budget, Prices(context.config, target.price)
     inside = [cell for cell in cells if cell.inside]
     asked, whole = total(cell.totals for cell in inside), total(cell.totals for cell in cells)
-    cost = asked.cost(price)
+    cost = sum(cell.totals.cost(prices.of(cell.model)) for cell in inside)
     factor = reconcile.billed_price(whole, price, found)
     paid = min(asked.succeeded, asked.lines) if asked.succeeded else asked.lines  # a free route logs no usage
     mean = factor * cost / paid if paid else None
-    days, (rest, hours) = _history(inside, since, now, price)
+    days, (rest, hours) = _history(inside, since, now, prices)
     projection = project(budget, mean, [factor * day for day in days], (factor * rest, hours))
     return CostReport(
         since, now, by,
@@ -186,11 +196,15 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
         tokens=_tokens(asked), cost=cost, logged_cost=asked.logged_cost if asked.lines > asked.unpriced else None,
         provider_cost=found.cost, provider_since=found.since, provider_basis=found.basis,
         per_request=RequestCost(mean, *(_times(factor, asked.quantile(share)) for share in (0.5, 0.95))),
-        rows=_rows(inside, by, price),
+        rows=_rows(inside, by, prices),
         differences=reconcile.differences(asked, whole, price, found),
         projection=projection, budget=gauge(budget, found.month, projection),
         sources=sources, notes=_notes(asked, found, factor),
         distribution=tuple(SizeClass(factor * low, factor * high, many) for low, high, many in asked.classes(CLASSES)),
+        unsourced=unsourced(
+            (context.config.migration.to or "", target), signals.usage(context.config), found.cost is not None,
+            asked.lines > asked.unpriced, {cell.model for cell in inside if cell.totals.lines}, prices,
+        ),
     )  # fmt: skip
 
 
@@ -198,14 +212,19 @@ def _times(factor: float, value: float | None) -> float | None:
     return None if value is None else factor * value
 
 
-def _rows(cells: Sequence[HourlyUsage], by: str, price: Price) -> tuple[Line, ...]:
-    grouped: dict[str, list[Totals]] = defaultdict(list)
+def _rows(cells: Sequence[HourlyUsage], by: str, prices: Prices) -> tuple[Line, ...]:
+    grouped: dict[str, list[HourlyUsage]] = defaultdict(list)
+    named = any(cell.model for cell in cells)
     for cell in cells:
-        grouped[_key(cell, by)].append(cell.totals)
-    return tuple(_line(key, total(parts), price) for key, parts in sorted(grouped.items()))
+        if by != "model" or cell.totals.lines:
+            grouped[_key(cell, by, "" if named else prices.model)].append(cell)
+    return tuple(_line(key, parts, by, prices) for key, parts in sorted(grouped.items()))
 
 
-def _key(cell: HourlyUsage, by: str) -> str:
+def _key(cell: HourlyUsage, by: str, only: str) -> str:
+    """`only`: the one model that all lines count as, where none names its own."""
+    if by == "model":
+        return cell.model or only or UNNAMED
     if by == "function":
         return cell.slug
     if by == "day" or cell.whole_day:
@@ -213,8 +232,11 @@ def _key(cell: HourlyUsage, by: str) -> str:
     return cell.at.strftime("%Y-%m-%dT%H:00Z")
 
 
-def _line(key: str, found: Totals, price: Price) -> Line:
-    return Line(key, found.requests, found.retries, _tokens(found), found.cost(price), found.logged_cost)
+def _line(key: str, cells: Sequence[HourlyUsage], by: str, prices: Prices) -> Line:
+    found = total(cell.totals for cell in cells)
+    cost = sum(cell.totals.cost(prices.of(cell.model)) for cell in cells)
+    requests = found.lines if by == "model" else found.requests
+    return Line(key, requests, found.retries, _tokens(found), cost, found.logged_cost)
 
 
 def _tokens(found: Totals) -> TokenCounts:
@@ -222,12 +244,12 @@ def _tokens(found: Totals) -> TokenCounts:
 
 
 def _history(
-    cells: Sequence[HourlyUsage], since: datetime, now: datetime, price: Price
+    cells: Sequence[HourlyUsage], since: datetime, now: datetime, prices: Prices
 ) -> tuple[list[float], tuple[float, float]]:
     """The cost of each completed day in order, from the first with any; and cost and hours of the days in part."""
     spent: dict[date, float] = defaultdict(float)
     for cell in cells:
-        spent[cell.at.date()] += cell.totals.cost(price)
+        spent[cell.at.date()] += cell.totals.cost(prices.of(cell.model))
     first, last = since.astimezone(UTC).date(), now.date()
     whole = [first + n * DAY for n in range((last - first).days) if midnight(first + n * DAY) >= since]
     days = [day for day in whole if spent and day >= min(spent)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from migration.costs.prices import Unsourced
 from migration.costs.projection import Gauge, Projection
 from migration.costs.reconcile import Difference
 
@@ -28,7 +29,7 @@ class TokenCounts:
 
 @dataclass(frozen=True)
 class Line:
-    """One day, function or hour; money in USD."""
+    """One day, function, hour or model (its `requests` are its usage lines); money in USD."""
 
     key: str
     requests: int
@@ -75,6 +76,7 @@ class CostReport:
 
     `provider_cost` covers the whole UTC days from `provider_since`, None where the provider does not report it;
     `distribution`: usage lines by what they cost, at most 24 classes of equal ratio.
+    `unsourced`: figures that nothing reports, and why.
     `lines` are usage lines, `retries` repeated attempts and `retry_share` repeated attempts per request.
     """
 
@@ -100,3 +102,4 @@ class CostReport:
     sources: tuple[SourceSpan, ...]
     notes: tuple[str, ...]
     distribution: tuple[SizeClass, ...] = ()
+    unsourced: tuple[Unsourced, ...] = ()

@@ -40,18 +40,23 @@ SUMS: Mapping[str, str] = {
     "assumed": "if(tokens = 0, claimed, 0)",
 }
 _STATUS = f"toInt32OrZero({logsql.attribute('status')})"
-_KEY = "hour, function, inside"
+MODEL = "model"  # a group of signals.usage: the sums are then kept apart by model
 
 
 def window(functions: Sequence[str], usage: Pattern, retry: Pattern | None, price: Price, since: datetime,
            span: tuple[datetime, datetime]) -> str:  # fmt: skip
     """The query over `span` for functions by id; `inside` tells what lies at or after `since`."""
-    rows = _numbers(_texts(functions, usage, retry, since, span), price)
+    key = ", ".join(("hour", "function", "inside", *_model(usage)))
+    rows = _numbers(_texts(functions, usage, retry, since, span), price, key)
     added = ", ".join(f"sum({text}) as sum_{name}" for name, text in SUMS.items())
-    sized = f"select {_KEY}, size, sum(line) as n, max(digits) as most, {added} from ({rows}) group by {_KEY}, size"
+    sized = f"select {key}, size, sum(line) as n, max(digits) as most, {added} from ({rows}) group by {key}, size"
     folded = ", ".join(f"sum(sum_{name}) as {name}" for name in SUMS)
     sizes = "max(most) as decimals, groupArrayIf((size, n), n > 0) as sizes"
-    return f"select {_KEY}, {folded}, {sizes} from ({sized}) group by {_KEY}"
+    return f"select {key}, {folded}, {sizes} from ({sized}) group by {key}"
+
+
+def _model(usage: Pattern) -> list[str]:
+    return signals.order(usage.pattern, MODEL)
 
 
 def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, since: datetime,
@@ -75,6 +80,7 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"if({_needed(usage, taken)}, {_groups(usage, second)}, []) as g2",
         f"counted and not matched and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
         f"if(counted and not matched, {_matches(retry)}, 0) as retry",
+        *(f"if(matched, {_groups(usage, [name])}, [''])[1] as {name}" for name in _model(usage)),
         *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST + SECOND),
     ]
     where = logsql.both(logsql.span(*span), logsql.either(own, edge), logsql.equal("function_id", *functions))
@@ -100,11 +106,11 @@ def _needed(usage: Pattern, taken: Mapping[str, str]) -> str:
     return f"matched and ({taken.get('input', _NONE)} = '' or {taken.get('output', _NONE)} = '' or {condition})"
 
 
-def _numbers(texts: str, price: Price) -> str:
+def _numbers(texts: str, price: Price, key: str) -> str:
     """A row a line with its numbers: a missing count is what the total leaves for it."""
     dollars = f"(i - c) * {price.input} + c * {price.cached_input} + o * {price.output}"
     columns = [
-        f"{_KEY}, request, good, retry, matched, alike, cost",
+        f"{key}, request, good, retry, matched, alike, cost",
         f"matched and {_plausible()} as line",
         f"{_count('input')} as said_i, {_count('output')} as said_o, {_count('total')} as t",
         "input = '' and output = '' as neither",

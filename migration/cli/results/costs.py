@@ -13,11 +13,22 @@ def costs(data: Data, canvas: Canvas) -> None:
          money(row["logged_cost"])]
         for row in data["rows"]
     ]  # fmt: skip
-    heads = ("requests", "retries", "input", "cached", "output", "by tokens", "as logged")
+    heads = (
+        "lines" if data["by"] == "model" else "requests",
+        "retries",
+        "input",
+        "cached",
+        "output",
+        "by tokens",
+        "as logged",
+    )
     canvas.table(rows, str(data["by"]), *heads)
-    billed = money(data["provider_cost"]) if data["provider_cost"] is not None else "unknown"
+    billed = f"{money(data['provider_cost'])} billed" if data["provider_cost"] is not None else "no bill"
     logged = "no cost logged" if data["logged_cost"] is None else f"{money(data['logged_cost'])} as logged"
-    canvas.say(f"{money(data['cost'])} by tokens, {logged}, {billed} billed.")
+    canvas.say(f"{money(data['cost'])} by tokens, {logged}, {billed}.")
+    for row in data["unsourced"]:
+        if row["figure"] != "model" or data["by"] == "model":
+            canvas.say(f"No source for {row['figure']}: {row['why']}.", "dim")
     each = data["per_request"]
     if each and each.get("mean") is not None:
         canvas.say(f"Per request: {_each(each)}.")

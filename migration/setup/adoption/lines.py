@@ -22,9 +22,10 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
     "total": re.compile(r"(?i)total"),
     "input": re.compile(r"(?i)input|prompt"),
     "output": re.compile(r"(?i)output|completion|candidates"),
+    "model": re.compile(r"(?i)^model(?:_?name|_?id)?$"),
 }
 _GROUPS = ("input", "output", "total", "cost")
-_COUNT, _MONEY = r"[\d,_]+", r"[\d.,]+"
+_COUNT, _MONEY, _MODEL = r"[\d,_]+", r"[\d.,]+", r"[\w./:@-]+?"
 
 
 def escaped(text: str) -> str:
@@ -92,6 +93,7 @@ def of_object(label: str, fields: Sequence[tuple[str, str, str]]) -> str:
 
     `fields`: name, group and value as written; text that holds dollars has its sign and its quotes outside the group.
     """
+    fields = [each for each in fields if each[1] != "model"]
     names = {each: name for name, each, _ in fields if each}
     texts = {each: value for _, each, value in fields}
     spare = {"cached": "cached", "reasoning": "reasoning"}
@@ -127,8 +129,8 @@ def of_text(label: str) -> str:
     made = start + _numbers(parts[0])
     for name, text in zip(parts[1::2], parts[2::2], strict=True):
         kind = group(name)
-        fresh = kind in _GROUPS or kind in ("cached", "reasoning")
-        body = _MONEY if kind == "cost" else _COUNT
+        fresh = kind in _GROUPS or kind in ("cached", "reasoning") or (kind == "model" and text)
+        body = {"cost": _MONEY, "model": _MODEL}.get(kind, _COUNT)
         made += f"(?P<{kind}>{body})" if fresh and kind not in seen else ".*?"
         made += _numbers(text)
         seen.add(kind)

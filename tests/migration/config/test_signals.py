@@ -131,7 +131,7 @@ def test_what_only_looks_beyond_the_engine_is_taken(store: LogStore, pattern: st
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [
-        ("^input: (?P<input>x)", "lacks the named groups output, total, cost"),
+        ("^total: (?P<total>x)", "has none of the named groups input, output, total, cost: write (?P<input>…)"),
         ("(?P<input>a)(?P<output>b)(?P<total>c)(?P<cost>d)", "does not begin with ^"),
         ("^(", "is not a regular expression"),
     ],

@@ -13,10 +13,13 @@ from msgspec import structs
 from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, ConfigError, Unreachable
 from migration.clients.openrouter import Activity, KeyInfo
+from migration.config.settings import Price
 from migration.context import Context
 from migration.costs import costs
+from migration.costs.prices import Prices
 from migration.rehearsal.logstore import LogStore
 from tests.support import repos
+from tests.support.built import built
 from tests.support.logs import NOON, Direct, context, deployed, row
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -386,3 +389,66 @@ def test_an_empty_log_says_so(store: LogStore, tmp_path: Path) -> None:
     report = costs.run(surroundings(store, tmp_path), NOON - DAY)
     assert report.cost == 0 and report.per_request.mean is None and report.retry_share is None
     assert "no requests of the migrated functions in this time" in report.notes
+
+
+BY_MODEL = r"^\[[^\]]+\] Usage (?P<model>[\w./:@-]+?): (?P<input>\d+) in, (?P<output>\d+) out"
+OWN = {
+    "openai": {"kind": "openai", "model": "gpt-4o-mini", "price": {"input": 1, "cached_input": 1, "output": 2}},
+    "anthropic": {"kind": "anthropic", "model": "claude-sonnet-4-5",
+                  "price": {"input": 3, "cached_input": 0.3, "output": 15}},
+}  # fmt: skip
+
+
+def own(store: LogStore, tmp_path: Path, usage: str, to: str = "anthropic") -> Context:
+    """A migration to a provider that reports no spend, with log lines of its own."""
+    return surroundings(
+        store, tmp_path, providers=OWN, signals={"usage": {"pattern": usage}},
+        migration={"name": "test", "functions": ["artifact", "fix"], "to": to},
+    )  # fmt: skip
+
+
+def test_costs_by_model(store: LogStore, tmp_path: Path) -> None:
+    """Each model at the price of its provider, a build of it too; the rows add up; what has no source is named."""
+    for text in (
+        "claude-sonnet-4-5-20250929: 1000 in, 100 out",
+        "gpt-4o-mini: 1000 in, 100 out",
+        "grok-9: 1 in, 2 out",
+    ):
+        store.append([asked(), row(f"[req-000001] Usage {text}", function_id="id-a")])
+    report = costs.run(own(store, tmp_path, BY_MODEL), NOON, "model")
+    found = {line.key: (line.requests, line.tokens.total, line.cost) for line in report.rows}
+    assert found == {
+        "claude-sonnet-4-5-20250929": (1, 1100, pytest.approx(0.0045)),
+        "gpt-4o-mini": (1, 1100, pytest.approx(0.0012)),
+        "grok-9": (1, 3, pytest.approx(33e-6)),
+    }
+    assert sum(line.cost for line in report.rows) == pytest.approx(report.cost)
+    assert {each.figure: each.why for each in report.unsourced} == {
+        "billed": "anthropic is of kind anthropic, which reports no spend of a key",
+        "as logged": "signals.usage has no group cost",
+        "price of grok-9": "no provider of config.yaml with this model has a price: "
+        "counted at that of claude-sonnet-4-5",
+    }
+    assert not any("could not read" in note for note in report.notes)
+
+
+def test_model_that_no_line_names(store: LogStore, tmp_path: Path) -> None:
+    """All lines then count as the model of migration.to, and that is said."""
+    store.append([asked(), row("in=10 out=20", function_id="id-a")])
+    usage = r"^in=(?P<input>\d+) out=(?P<output>\d+)"
+    report = costs.run(own(store, tmp_path, usage, to="openai"), NOON, "model")
+    assert [(line.key, line.requests, line.tokens.output) for line in report.rows] == [("gpt-4o-mini", 1, 20)]
+    assert "every line counts as gpt-4o-mini" in {each.figure: each.why for each in report.unsourced}["model"]
+
+
+@pytest.mark.parametrize(
+    ("model", "price"),
+    [
+        ("gpt-4o-mini", 1.0), ("gpt-4o-mini-2024-07-18", 1.0), ("openai/gpt-4o-mini", 1.0), ("gpt-4o-mini-latest", 1.0),
+        ("gpt-4o", None), ("gpt-4o-minimal", None), ("gpt-4o-mini-audio", None), ("", None),
+    ],
+)  # fmt: skip
+def test_price_of_a_model(model: str, price: float | None, store: LogStore, tmp_path: Path) -> None:
+    """A date or a version after the configured name is a build of it; another name is another model."""
+    prices = Prices(own(store, tmp_path, BY_MODEL).config, built(Price, OWN["anthropic"]["price"]))
+    assert (prices.priced(model), prices.of(model).input) == (price is not None, price or 3.0)

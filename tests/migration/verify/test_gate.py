@@ -172,11 +172,12 @@ def test_the_one_step_restore_of_a_created_function_deletes_it(stage: Scene) -> 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
 
-def _rows(*cases: CaseResult) -> dict[str, int]:
+def _rows(*cases: CaseResult, embedded: bool = False) -> dict[str, int]:
     """The log rows that a gate of alpha, with a case GET and one OPTIONS, waits for."""
     config: Any = SimpleNamespace(gate=None, smoke=[SimpleNamespace(name="get", method="GET"),
                                                     SimpleNamespace(name="options", method="OPTIONS")])  # fmt: skip
-    context: Any = SimpleNamespace(config=config, clock=VirtualClock(NOW))
+    where = SimpleNamespace(embedded=embedded)
+    context: Any = SimpleNamespace(config=config, clock=VirtualClock(NOW), environment=where)
     return gate._Gate(context, None, {"alpha": ("id", 2)}, (), set(), {})._rows(SmokeResult(cases))  # type: ignore[arg-type]
 
 
@@ -193,6 +194,7 @@ def test_a_gate_waits_only_for_rows_that_can_come() -> None:
     assert _rows(get, options) == {"alpha": 1}
     assert _rows(options) == {"alpha": 0}
     assert _rows() == {"alpha": 1}, "without a case the first row is a caller's"
+    assert _rows(embedded=True) == {"alpha": 0}, "the sandbox has no callers"
     open_ = [CriterionResult("c", Verdict.INCONCLUSIVE, "", "")]
     assert checks_run._settled(open_, _seen(alpha=1), _rows(get, options))
     assert checks_run._settled(open_, _seen(), _rows(options))

@@ -10,7 +10,7 @@ import yaml
 from migration.base.errors import Refused
 from migration.setup.adoption import code, imports
 from tests.support import adopted, project, repos
-from tests.support.adopted import AFTER, BEFORE, GREET, PAY, WHERE
+from tests.support.adopted import AFTER, BEFORE, GREET, PAY, SHARED, WHERE
 
 
 def test_facts_of_an_app(tmp_path: Path) -> None:
@@ -58,6 +58,19 @@ def test_usage_from_a_logged_line(tmp_path: Path) -> None:
     adopted.run(tmp_path / "root", adopted.app(tmp_path / "app"))
     usage = signals.named(adopted.config(tmp_path / "root"))["usage"]
     assert usage.groups("Tokens: in=12 out=345") == {"input": "12", "output": "345", "total": "", "cost": ""}
+
+
+def test_usage_names_the_model(tmp_path: Path) -> None:
+    """A hole of that name becomes the group by which costs are told apart."""
+    from migration.config import signals
+
+    shared = SHARED.replace("`Tokens: in=", "`Usage ${data.model}: in=")
+    adopted.run(
+        tmp_path / "root", adopted.app(tmp_path / "app", BEFORE, {**AFTER, f"{WHERE}/_shared/claude.ts": shared})
+    )
+    usage = signals.named(adopted.config(tmp_path / "root"))["usage"]
+    groups = usage.groups("Usage claude-sonnet-4-5: in=12 out=345") or {}
+    assert (groups["model"], groups["input"], groups["output"]) == ("claude-sonnet-4-5", "12", "345")
 
 
 def test_monorepo_and_range(tmp_path: Path) -> None:
