@@ -117,6 +117,11 @@ class View:
         attributes = {"value": value} if kind == "data" else {}
         return tag(kind, FORMS[form](value), **attributes, data_f=path, data_as=None if form == "text" else form)
 
+    def rows(self, path: str, columns: Mapping[str, str]) -> list[list[Child]]:
+        """The list at a path as rows of a table: of each entry the figures in `columns` (name: form)."""
+        many = len(self.get(path) or ())
+        return [[self.show(f"{path}.{n}.{name}", form) for name, form in columns.items()] for n in range(many)]
+
     def time(self, path: str) -> Html:
         """A moment in UTC; a script adds the reader's own time."""
         value = self.get(path)

@@ -35,19 +35,8 @@ def command(view: View, path: str) -> Html:
 def comparison(view: View) -> Html:
     if view.get("comparison.missing"):
         return lacking(view, "comparison")
-    rows = []
-    for n in range(len(view.get("comparison.rows"))):
-        at = f"comparison.rows.{n}"
-        rows.append(
-            [
-                view.show(f"{at}.name"),
-                view.show(f"{at}.before"),
-                view.show(f"{at}.after"),
-                view.show(f"{at}.improvement"),
-                view.show(f"{at}.expected_before"),
-                view.show(f"{at}.expected_after"),
-            ]
-        )
+    names = ("name", "before", "after", "improvement", "expected_before", "expected_after")
+    rows = view.rows("comparison.rows", dict.fromkeys(names, "text"))
     head = ("figure", "before", "after", "difference", "plan: before", "plan: after")
     back = view.get("verdict.word") == "rolled back"
     return join(
@@ -73,17 +62,8 @@ def _shares(view: View, name: str, title: str) -> Html:
     words = "; ".join(
         f"{side} {_PERCENT(value)}, between {_PERCENT(low)} and {_PERCENT(high)}" for side, value, low, high in drawn
     )
-    rows = [
-        [
-            side,
-            view.show(f"{at}.{side}.good", "int"),
-            view.show(f"{at}.{side}.of", "int"),
-            view.show(f"{at}.{side}.share", "percent"),
-            view.show(f"{at}.{side}.low", "percent"),
-            view.show(f"{at}.{side}.high", "percent"),
-        ]
-        for side in there
-    ]
+    figures = {"good": "int", "of": "int", "share": "percent", "low": "percent", "high": "percent"}
+    rows = [[side, *(view.show(f"{at}.{side}.{name}", form) for name, form in figures.items())] for side in there]
     points = [
         tag(
             "p",
@@ -207,17 +187,8 @@ def _spend(view: View) -> Html:
     by = view.get("costs.by")
     values, total = [row["cost"] for row in rows], view.get("costs.cumulative")
     labels = [row["key"][11:16] if by == "hour" and "T" in row["key"] else row["key"][5:] for row in rows]
-    lines = [
-        [
-            view.show(f"costs.rows.{n}.key"),
-            view.show(f"costs.rows.{n}.requests", "int"),
-            view.show(f"costs.rows.{n}.retries", "int"),
-            view.show(f"costs.rows.{n}.tokens.total", "int"),
-            view.show(f"costs.rows.{n}.cost", "usd"),
-            view.show(f"costs.cumulative.{n}", "usd"),
-        ]
-        for n in range(len(rows))
-    ]
+    names = {"key": "text", "requests": "int", "retries": "int", "tokens.total": "int", "cost": "usd"}
+    lines = [[*row, view.show(f"costs.cumulative.{n}", "usd")] for n, row in enumerate(view.rows("costs.rows", names))]
 
     def draw(width: int) -> list[Html]:
         return charts.bars(values, labels, width, 200, _AXIS["usd"])
@@ -311,17 +282,8 @@ def _distribution(view: View) -> Html:
     values = [float(one["lines"]) for one in bins]
     labels = [_USD(one["least"]) for one in bins]
     rows = [
-        [
-            join(
-                [
-                    view.show(f"costs.distribution.{n}.least", "usd"),
-                    " to ",
-                    view.show(f"costs.distribution.{n}.most", "usd"),
-                ]
-            ),
-            view.show(f"costs.distribution.{n}.lines", "int"),
-        ]
-        for n in range(len(bins))
+        [[least, " to ", most], lines]
+        for least, most, lines in view.rows("costs.distribution", {"least": "usd", "most": "usd", "lines": "int"})
     ]
     about = f"{len(bins)} classes; the fullest has {max(values):,.0f} lines"
     return join(
@@ -389,27 +351,10 @@ def reliability(view: View) -> Html:
         if paid is not None
         else ["No failure was avoided: the success rate did not rise."]
     )
-    rows = [
-        [
-            view.show(f"{at}.volumes.{n}.name"),
-            view.show(f"{at}.volumes.{n}.per_day", "int"),
-            view.show(f"{at}.volumes.{n}.avoided", "int"),
-            view.show(f"{at}.volumes.{n}.month", "usd"),
-        ]
-        for n in range(len(view.get(f"{at}.volumes")))
-    ]
+    rows = view.rows(f"{at}.volumes", {"name": "text", "per_day": "int", "avoided": "int", "month": "usd"})
     limits = [
-        tag(
-            "li",
-            "The ",
-            view.show(f"{at}.limits.{n}.name"),
-            " threshold of ",
-            view.show(f"{at}.limits.{n}.usd", "usd"),
-            " a month is reached at ",
-            view.show(f"{at}.limits.{n}.per_day", "int"),
-            " requests a day.",
-        )
-        for n in range(len(view.get(f"{at}.limits")))
+        tag("li", "The ", name, " threshold of ", usd, " a month is reached at ", per_day, " requests a day.")
+        for name, usd, per_day in view.rows(f"{at}.limits", {"name": "text", "usd": "usd", "per_day": "int"})
     ]
     unknown = "" if view.get(f"{at}.old_cost_measured") else " The cost before was not measured and counts as nothing."
     return join(
