@@ -41,7 +41,13 @@ def comparison(view: View) -> Html:
     back = view.get("verdict.word") == "rolled back"
     return join(
         [
-            tag("p", "The code before is live again: “after” is what is live now.", class_="note") if back else None,
+            tag(
+                "p",
+                "The code before is live again: “after” is the code that was rolled back, while it was live.",
+                class_="note",
+            )
+            if back
+            else None,
             table(head, rows, "The plan's table with measured values and their 95% intervals"),
             _shares(view, "success", "Answers that succeed"),
             _shares(view, "quality", "Valid answers"),

@@ -141,6 +141,14 @@ def _together(answers: Sequence[Answer]) -> tuple[str, str]:
 
 
 def _answer(name: str, facts: Facts, data: Data) -> Answer:
+    """What answers an item; what held of code that was rolled back since is open again."""
+    state, evidence, command = _standing(name, facts, data)
+    if state == DONE and data["verdict"]["word"] == "rolled back" and name.partition(".")[0] in _OF_THE_CODE:
+        return OPEN, f"{evidence}; rolled back since", command
+    return state, evidence, command
+
+
+def _standing(name: str, facts: Facts, data: Data) -> Answer:
     section, _, inner = name.partition(".")
     if inner:
         return _NAMED[section](inner, facts, data)
@@ -271,6 +279,7 @@ def _logged(_: Facts, data: Data) -> Answer:
     return DONE, f"the logs show {count(traffic['answers'], 'answer')}", inv("logs")
 
 
+_OF_THE_CODE = ("criteria", "smoke", "signals", "checks", "e2e")
 _NAMED: dict[str, Callable[[str, Facts, Data], Answer]] = {
     "criteria": _criterion,
     "smoke": _case,

@@ -43,7 +43,7 @@ def base_code(history: History, base: str, functions: Sequence[str]) -> BaseCode
     """
     carried = set(functions)
     stayed = [one for one in history.deployments if one.stayed and one.kind == "deploy" and carried & set(one.slugs)]
-    own = [n for n, one in enumerate(stayed) if _same(one.revision, base)]
+    own = [n for n, one in enumerate(stayed) if same(one.revision, base)]
     if own:
         code, later = stayed[own[-1]], stayed[own[-1] + 1 :]
         versions = {change.slug: change.after["version"] for change in code.functions if change.after}
@@ -58,7 +58,7 @@ def base_code(history: History, base: str, functions: Sequence[str]) -> BaseCode
 def known(history: History, base: str) -> BaselineFigures | None:
     """The figures that the ledger holds of this base."""
     for record in reversed(history.records):
-        if record.get("record") == RECORD and (_same(str(record.get("revision")), base) or not base):
+        if record.get("record") == RECORD and (same(str(record.get("revision")), base) or not base):
             try:
                 return _figures(record)
             except (TypeError, ValueError, KeyError, AttributeError):
@@ -87,7 +87,7 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if isinstance(value, int | float)}
 
 
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
     """Whether two revisions are the same commit, one of them perhaps abbreviated."""
     return bool(one and other) and (one.startswith(other) or other.startswith(one))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from migration.base.errors import CutoverError
 from migration.verify import samples
-from migration.verify.baseline import BaselineFigures, base_code, known, until
+from migration.verify.baseline import BaselineFigures, base_code, known, same, until
 from migration.verify.samples import PastCode, Sample
 
 if TYPE_CHECKING:
@@ -48,11 +48,19 @@ def subject(
     given: Sequence[Sample] | None = None,
     listed: Sequence[Function] | None = None,
 ) -> Subject:
-    """The live versions of the configured functions, kept to one deployment where one is named."""
+    """The live versions of the configured functions, kept to one deployment where one is named.
+
+    Where a rollback has made the base's code live again, the code that it took back, while that was live: the criteria
+    are those of the migration, and figures of the old code would say nothing of it.
+    """
     live = {function.slug: function for function in context.supabase.functions()}
     history = None if gate and deployment else _history(context)
+    own = context.config.migration.functions
+    undone = rolled_back(history, context.config.app.base or "", own) if history and not gate else None
+    if history is not None and undone is not None and deployment is None:
+        return _past_subject(context, history, undone, live, since)
     found = deployment or (_first(history) if history else None)
-    code = base_code(history, context.config.app.base or "", context.config.migration.functions) if history else None
+    code = base_code(history, context.config.app.base or "", own) if history else None
     replaced = code.replaced if code else None
     base = context.config.app.base or (found.base_revision if found else "") or ""
     now = context.clock.now()
@@ -71,6 +79,69 @@ def subject(
         samples.past(history, replaced) if history and replaced else PastCode(),
         known(history, context.config.app.base or "") if history else None,
     )
+
+
+@dataclass(frozen=True)
+class UndoneDeployment:
+    """The newest deployment of the migration, and the rollback that took it back to the base's code."""
+
+    deployment: Deployment
+    rollback: Deployment
+
+    @property
+    def end(self) -> datetime:
+        """When its code was last live."""
+        return datetime.fromisoformat(self.rollback.outcome_at or self.rollback.at)
+
+
+def rolled_back(history: History, base: str, functions: Sequence[str]) -> UndoneDeployment | None:
+    """None where the migration's code is live, or was never. After a hotfix is undone, the migration still is."""
+    live = history.live
+    if live is not None and not same(live.revision, base):
+        return None
+    carried = set(functions)
+    newest = (one for one in reversed(history.deployments) if one.kind == "deploy" and one.stayed)
+    found = next((one for one in newest if carried & set(one.slugs)), None)
+    by = history.undone(found.id) if found else None
+    return UndoneDeployment(found, by) if found and by else None
+
+
+def _past_subject(
+    context: Context, history: History, undone: UndoneDeployment, live: Mapping[str, Function], since: datetime
+) -> Subject:
+    """The versions that the rollback took back. A span that begins after it is moved to the end of their time."""
+    code, by, end = undone.deployment, undone.rollback, undone.end
+    began = datetime.fromisoformat(code.at)
+    start = since if since < end else max(began, end - (context.clock.now() - since))
+    own = {slug: _as_left(history, by, live[slug]) for slug in by.slugs if slug in live}
+    first = _first(history) or code
+    words = f"deployment {code.id} while it was live, until {end:%Y-%m-%d %H:%M:%S} UTC"
+    context.observer.note(
+        f"{by.id} rolled {code.id} back: judged is the code that it took back, until {end:%H:%M:%S}Z."
+    )
+    base = context.config.app.base or first.base_revision or ""
+    before = base_code(history, base, context.config.migration.functions)
+    return Subject(
+        {**live, **own},
+        before.versions if before else {},
+        start,
+        end,
+        until(before, since) if before else since,
+        base,
+        words=words,
+        past=samples.past(history, before.replaced) if before and before.replaced else PastCode(),
+        baseline=known(history, context.config.app.base or ""),
+    )
+
+
+def _as_left(history: History, rollback: Deployment, function: Function) -> Function:
+    """A function as it was live when a rollback began."""
+    left = history.left(function.slug, rollback.id)
+    made = history.find(left.deployment) if left else None
+    if left is None or left.version is None or made is None:
+        return function
+    activated = datetime.fromisoformat(made.at).timestamp() * 1000
+    return replace(function, version=left.version, updated_at=round(activated))
 
 
 def _first(history: History) -> Deployment | None:

@@ -77,6 +77,20 @@ def claim(book: AlertBook, run: str) -> AlertBook:
     )
 
 
+def differ(stored: AlertBook, book: AlertBook) -> bool:
+    """Whether another run must know this book: a message more or fewer, one that is opened for the first time, or one
+    that a notifier took. That one was tried again in vain it need not: its stored form says already that it was opened,
+    so that whoever sends it next calls it perhaps a repeat."""
+    opened = {one.id for one in stored.outbox if one.opened}
+    fresh = any(one.opened and one.id not in opened for one in book.outbox)
+    return fresh or _held(stored) != _held(book)
+
+
+def _held(book: AlertBook) -> tuple[object, ...]:
+    waiting = [(one.id, one.waiting) for one in book.outbox]
+    return waiting, [one.id for one in book.sent], book.notified, book.notified_at, book.ended
+
+
 def tried(book: AlertBook, message: Message, waiting: Sequence[str], unknown: bool, error: str) -> AlertBook:
     """The book after a message was tried. `waiting`: the notifiers that have not taken it; `unknown`: one of them may
     have; `error`: why."""

@@ -68,6 +68,7 @@ class _Watch:
         self.id = secrets.token_hex(4)
         self.ref = WatchRef(context.ledger)
         self.memory = Stored()  # the newest state that this run made; on a branch not every one is written
+        self.written = Stored()  # the last one that it wrote
         self.seen: tuple[str | None, float] = (None, 0.0)  # the commit that another leader wrote last, and when
         self.unsent: AlertBook | None = None
 
@@ -214,7 +215,7 @@ class _Watch:
             return state
         state = replace(state, alerts=self.notifiers.deliver(state.alerts, self.clock.now()))
         try:
-            again = self._write(state, written, always=True)
+            again = self._write(state, written)
             if again is None:
                 self._tell_winner(state)
         except _UNREACHED as error:
@@ -248,10 +249,11 @@ class _Watch:
 
     def _write(self, state: WatchState, stored: Stored, always: bool = False) -> Stored | None:
         """The state as stored, None where another run was first. On a branch only what matters is written."""
-        before = stored.state
+        before = self.written.state if self.written.commit == stored.commit else stored.state
         happened = (
-            always or before is None or before.alerts != state.alerts or before.leader is None or state.ended != ""
+            always or before is None or alerts.differ(before.alerts, state.alerts) or before.leader is None
             or (state.leader is not None and before.leader.id != state.leader.id) or before.standing != state.standing
+            or state.ended != before.ended
         )  # fmt: skip
         now = self.clock.now()
         lately = state.stored_at is not None and now - state.stored_at < RARELY
@@ -262,7 +264,7 @@ class _Watch:
         commit = self.ref.write(state, stored.commit)
         if commit is None:
             return None
-        self.memory = Stored(state, commit)
+        self.memory = self.written = Stored(state, commit)
         return self.memory
 
     def _recorded(self, state: WatchState, written: Stored) -> None:

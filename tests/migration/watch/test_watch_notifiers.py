@@ -16,8 +16,9 @@ from werkzeug import Request, Response
 
 from migration.base.errors import Interrupted
 from migration.rehearsal.logstore import LogStore
-from migration.watch.model import AlertBook
+from migration.watch.model import AlertBook, WatchState
 from migration.watch.notify import Notifiers
+from migration.watch.store import WatchRef
 from tests.support.watching import Night
 
 pytestmark = pytest.mark.slow
@@ -66,9 +67,11 @@ class Inbox:
         return [re.findall(r"Message (\S+?)(?:,|$)", one["message"])[-1] for one in self.messages]
 
 
-def night(folder: Path, store: LogStore, inbox: Inbox, hours: float, storm: tuple[float, float]) -> Night:
+def night(
+    folder: Path, store: LogStore, inbox: Inbox, hours: float, storm: tuple[float, float], prefix: str = "refs/cutover"
+) -> Night:
     """Healthy hours, but for a storm in which 60% of the answers are a 503."""
-    made = Night(folder, store, settings={"watch": {"notify": [inbox.url]}}, clones=2)
+    made = Night(folder, store, settings={"watch": {"notify": [inbox.url]}}, clones=2, prefix=prefix)
     inbox.night = made
     chance = random.Random(5)
     for n in range(int(hours * 12 * A_LOOK)):
@@ -128,3 +131,31 @@ def test_kill_while_sending(
     assert "may be a repeat" in inbox.messages[1]["message"]
     assert len(set(inbox.ids[1:])) == len(inbox.ids[1:]) and inbox.titles[-1].startswith("PROD: watch ended: alarmed")
     assert final.state.alerts.outbox == () and final.exit_code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_dead_notifier_on_a_branch(
+    tmp_path: Path, store: LogStore, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each write is a commit that people see, a message that is tried in vain in every round adds none: one for
+    the alarm, one once its notifier is known not to have taken it, one when it arrives. It arrives once."""
+    inbox = Inbox(httpserver)
+    inbox.until = 0.9
+    made = night(tmp_path, store, inbox, 1.3, (0.0, 0.4), prefix="refs/heads/cutover")
+    commits: list[str | None] = []
+    write = WatchRef.write
+
+    def counted(self: WatchRef, state: WatchState, expected: str | None) -> str | None:
+        commits.append(state.alerts.outbox[0].id if state.alerts.outbox else None)
+        return write(self, state, expected)
+
+    monkeypatch.setattr(WatchRef, "write", counted)
+    rounds = list(made.rounds(span=3600))
+    first = inbox.ids[0]
+    failing = [one for one in rounds if one.state.alerts.error]
+    assert inbox.refused >= 4 and len(failing) >= 4
+    assert commits.count(first) <= 3, commits
+    assert inbox.ids.count(first) == 1 and inbox.titles[-1].startswith("PROD: watch ended: alarmed")
+    assert not any("may be a repeat" in one["message"] for one in inbox.messages)
+    assert rounds[-1].state.alerts.outbox == ()
