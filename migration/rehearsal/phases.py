@@ -20,6 +20,9 @@ from migration.source import reader
 from migration.verify import checks_run
 from migration.verify import smoke as smoking
 from migration.verify import soak as soaking
+from migration.watch import watch as watching
+from migration.watch.report import WatchRound
+from migration.watch.store import WatchRef
 
 from ..context import Context
 from .stage import EvidenceMissing, PhaseSkipped, RehearsalStage, failed_cases, shown
@@ -27,6 +30,7 @@ from .stage import EvidenceMissing, PhaseSkipped, RehearsalStage, failed_cases, 
 BROKEN = 'throw new Error("a drill: this revision does not start");\n'
 _NAMED = 8  # functions named in a line of evidence
 _AFTER_ROLLBACK = 6  # requests
+_LOOK = 2.0  # seconds of a look of the watch: the deployment is that young
 
 
 def start_sandbox(stage: RehearsalStage) -> str:
@@ -187,6 +191,23 @@ def checks(stage: RehearsalStage) -> str:
     return shown(str(result.verdict) == "pass", words, "; ".join(bad))
 
 
+def watch(stage: RehearsalStage) -> str:
+    """A round of `inv watch` over all since the deployment: nothing alarms, and the state is where any run finds it."""
+    found = _round(stage)
+    answers = list(found.state.functions.values())
+    many, failed = sum(one.answers for one in answers), sum(one.failed for one in answers)
+    stage.results["watch"] = {"watch": found.state.id, "verdict": found.verdict, "answers": many, "failed": failed}
+    alarms = "; ".join(one.summary for one in found.alarms)
+    kept = WatchRef(stage.fresh().ledger).read().state
+    shown(kept is not None and kept.id == found.state.id, "", "the state of the watch is not in the app's remote")
+    words = f"a round over {count(many, 'answer')}, {failed} failed, nothing alarms; the next one may be anyone's"
+    return shown(not found.alarms, words, f"alarms: {alarms}")
+
+
+def _round(stage: RehearsalStage) -> WatchRound:
+    return next(iter(watching.run(stage.fresh(), watching.WatchOptions(every=_LOOK, once=True))))
+
+
 def drill(stage: RehearsalStage) -> str:
     """A broken revision fails its gate, what was live is live again, and the rollback does the git half."""
     function = next(filter(stage.cases, stage.config.migration.functions), None)
@@ -216,6 +237,8 @@ def rollback(stage: RehearsalStage) -> str:
     commit = _reverted(result)
     shown(commit and tip == commit, "", "the revert was not pushed")
     words = f"restored in {result.restored_seconds:.1f}s, revert {commit[:9]} pushed"
+    if "watch" in stage.results:
+        shown(_round(stage).state.ended, "", "the watch of the deployment goes on after its rollback")
     if before is None:
         return f"{words}; the functions are gone again"
     try:

@@ -30,6 +30,7 @@ PHASES: tuple[tuple[str, Callable[[RehearsalStage], str]], ...] = (
     ("logs", phases.logs),
     ("costs", phases.costs),
     ("checks", phases.checks),
+    ("watch", phases.watch),
     ("drill", phases.drill),
     ("rollback", phases.rollback),
 )
