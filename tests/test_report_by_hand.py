@@ -32,7 +32,8 @@ class Desk:
         """What `--json` of a verb prints, the last line of those that print several."""
         done = self.project.inv(verb, "--env", "sandbox", *flags, "--json")
         assert done.code in codes, done.out + done.err
-        return schema.check(done.out.splitlines()[-1])
+        found: Mapping[str, Any] = schema.check(done.out.splitlines()[-1])
+        return found
 
     def report(self, name: str) -> tuple[Mapping[str, Any], Any]:
         """figures.json and the page of a report over the hour."""
