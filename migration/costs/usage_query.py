@@ -1,7 +1,8 @@
 """One query a window: requests, retries, tokens and claimed cost, by hour and function, added up in the log engine.
 
-Three layers: read each line once, turn its texts into numbers, add up by hour, function and size of the cost; then the
-sizes are folded into an array. Few rows come back whatever the log's size, and quantiles can be added over windows.
+Three layers: read each line once and turn the texts of its groups into numbers, all of an array at once; tell what it
+counts as; add up by hour, function and size of the cost. Then the sizes are folded into an array. Few rows come back
+whatever the log's size, and quantiles can be added over windows.
 """
 
 from __future__ import annotations
@@ -21,23 +22,21 @@ SECOND = ("total", "reasoning")
 # One request above these is a mistake in the line, not a cost: such lines are counted, and left out of every sum.
 MOST_TOKENS = 100_000_000
 MOST_DOLLARS = 10_000
-LONGEST = 16  # characters of a number, separators included: longer ones would overflow
-
 SUMS: Mapping[str, str] = {
     "requests": "request",
     "succeeded": "good",
     "retries": "retry",
     "lines": "line",
     "unmatched": "alike",
-    "tokenless": "line and tokens = 0",
-    "unpriced": "line and cost = ''",
-    "implausible": "matched and not line",
+    "tokenless": "line * (tokens = 0)",
+    "unpriced": "line * (1 - priced)",
+    "implausible": "matched - line",
     "input": "i",
     "cached": "c",
     "output": "o",
     "reasoning": "r",
     "logged": "claimed",
-    "assumed": "if(tokens = 0, claimed, 0)",
+    "assumed": "claimed * (tokens = 0)",
 }
 _STATUS = f"toInt32OrZero({logsql.attribute('status')})"
 MODEL = "model"  # a group of signals.usage: the sums are then kept apart by model
@@ -61,11 +60,9 @@ def _model(usage: Pattern) -> list[str]:
 
 def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, since: datetime,
            span: tuple[datetime, datetime]) -> str:  # fmt: skip
-    """A row a line: what it is, and the texts of the pattern's groups."""
+    """A row a line: what it is, the texts of the pattern's groups (`g1`, `g2`), and those as numbers (`n1`, `n2`)."""
     own, edge = logsql.source(logsql.FUNCTION), logsql.source(logsql.EDGE)
     first, second = (signals.order(usage.pattern, *names) for names in (FIRST, SECOND))
-    taken = {name: f"g1[{at}]" for at, name in enumerate(first, 1)}
-    taken |= {name: f"g2[{at}]" for at, name in enumerate(second, 1)}
     anchor = logsql.literal(signals.anchor(usage.pattern))
     columns = [
         "intDiv(toUnixTimestamp(timestamp), 3600) as hour",
@@ -76,18 +73,32 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"if(request, {_STATUS} < 400, 0) as good",
         f"{logsql.PLAIN} as message",
         f"if(counted, {_groups(usage, first)}, []) as g1",
+        f"{_NUMBERS.format('g1')} as n1",
         "notEmpty(g1) as matched",
-        f"if({_needed(usage, taken)}, {_groups(usage, second)}, []) as g2",
-        f"counted and not matched and {anchor} != '' and position(event_message, {anchor}) > 0 as alike",
+        f"if({_needed(usage, first)}, {_groups(usage, second)}, []) as g2",
+        f"{_NUMBERS.format('g2')} as n2",
+        f"counted * (1 - matched) * ({anchor} != '') * (position(event_message, {anchor}) > 0) as alike",
         f"if(counted and not matched, {_matches(retry)}, 0) as retry",
         *(f"if(matched, {_groups(usage, [name])}, [''])[1] as {name}" for name in _model(usage)),
-        *(f"{taken.get(name, _NONE)} as {name}" for name in FIRST + SECOND),
+        *(f"{_element('n', name, first, second)} as said_{name}" for name in FIRST + SECOND),
+        f"{_element('g', 'cost', first, second)} as cost",
+        *(f"{_element('g', name, first, second)} != '' as has_{name}" for name in ("input", "output")),
     ]
     where = logsql.both(logsql.span(*span), logsql.either(own, edge), logsql.equal("function_id", *functions))
     return f"select {', '.join(columns)} from logs where {where}"
 
 
-_NONE = "''"
+# Whatever separates thousands is left out. As a float no text overflows, and every whole number that a request can have
+# is exact.
+_NUMBERS = "arrayMap(x -> toFloat64OrZero(replaceAll(replaceAll(x, ',', ''), '_', '')), {})"
+
+
+def _element(array: str, name: str, first: Sequence[str], second: Sequence[str]) -> str:
+    """The group in its array: an empty text, or 0, where the pattern has none or it did not take part."""
+    for number, names in ((1, first), (2, second)):
+        if name in names:
+            return f"{array}{number}[{names.index(name) + 1}]"
+    return "''" if array == "g" else "toFloat64(0)"
 
 
 def _groups(usage: Pattern, names: Sequence[str]) -> str:
@@ -98,44 +109,44 @@ def _matches(signal: Pattern | None) -> str:
     return logsql.matches(signals.portable(signal.pattern), "message") if signal else "0"
 
 
-def _needed(usage: Pattern, taken: Mapping[str, str]) -> str:
+def _needed(usage: Pattern, first: Sequence[str]) -> str:
     """When the second look is worth its time: a count is missing, or the line tells of reasoning."""
     before = re.search(r"(\w[\w: ]*)\(\?P<reasoning>", usage.pattern)
     counted = f"position(event_message, {logsql.literal(before[1])}) > 0" if before and before[1] else "1"
-    condition = counted if before else "0"
-    return f"matched and ({taken.get('input', _NONE)} = '' or {taken.get('output', _NONE)} = '' or {condition})"
+    missing = (f"{_element('g', name, first, ())} = ''" for name in ("input", "output"))
+    return f"matched and ({' or '.join(missing)} or {counted if before else '0'})"
 
 
 def _numbers(texts: str, price: Price, key: str) -> str:
-    """A row a line with its numbers: a missing count is what the total leaves for it."""
+    """A row a line with its numbers: a missing count is what the total leaves for it.
+
+    Only arithmetic: the arguments of `if` and `and` are evaluated for a part of the rows, with all that they rest on,
+    once for every place where they stand, the regular expression included.
+    """
     dollars = f"(i - c) * {price.input} + c * {price.cached_input} + o * {price.output}"
     columns = [
-        f"{key}, request, good, retry, matched, alike, cost",
-        f"matched and {_plausible()} as line",
-        f"{_count('input')} as said_i, {_count('output')} as said_o, {_count('total')} as t",
-        "input = '' and output = '' as neither",
-        "multiIf(not line, 0, input = '' and not neither, greatest(t - said_o, 0), said_i) as i",
-        "multiIf(not line, 0, output = '' and not neither, greatest(t - said_i, 0), said_o) as o",
-        f"if(line, least({_count('cached')}, i), 0) as c, if(line, {_count('reasoning')}, 0) as r, i + o as tokens",
-        f"if(line, toInt64(round({_DOLLARS} * {NANO})), 0) as claimed",
-        "if(position(cost, '.') > 0, length(cost) - position(cost, '.'), 0) as digits",
-        f"if(tokens = 0, claimed / {NANO}, ({dollars}) / 1000000) as paid",
-        f"if(line, toInt32(floor(log(greatest(paid, 1e-9)) * {STEPS})), 0) as size",
+        f"{key}, request, good, retry, matched, alike, cost != '' as priced",
+        f"greatest({', '.join(f'said_{name}' for name in _COUNTS)}) <= {MOST_TOKENS} as few",
+        f"matched * few * (said_cost <= {MOST_DOLLARS}) as line",
+        f"toInt64({_count('input', 'output')}) * line as i, toInt64({_count('output', 'input')}) * line as o",
+        f"least(toInt64({_whole('cached')}) * line, i) as c, toInt64({_whole('reasoning')}) * line as r",
+        "i + o as tokens",
+        f"toInt64(round(least(said_cost, {MOST_DOLLARS}) * {NANO})) * line as claimed",
+        "position(cost, '.') as point, (length(cost) - point) * (point > 0) as digits",
+        f"(tokens = 0) * claimed / {NANO} + ({dollars}) / 1000000 as paid",
+        f"toInt32(floor(log(greatest(paid, 1e-9)) * {STEPS})) * line as size",
     ]
     return f"select {', '.join(columns)} from ({texts})"
 
 
-_DOLLARS = "toFloat64OrZero(replaceAll(cost, ',', ''))"
+def _count(name: str, other: str) -> str:
+    """What the line says, or the rest of the total; no more than a request can have, so that it fits an integer."""
+    rest = f"(1 - has_{name}) * has_{other} * greatest(said_total - said_{other}, 0)"
+    return f"least(said_{name} + {rest}, {MOST_TOKENS})"
 
 
-def _plausible() -> str:
-    """Whether every number of a line is one that a request can have."""
-    names = ("input", "output", "total", "cached", "reasoning")
-    short = " and ".join(f"length({name}) <= {LONGEST}" for name in (*names, "cost"))
-    few = f"greatest(said_i, said_o, t) <= {MOST_TOKENS}"
-    return f"{short} and {few} and {_DOLLARS} <= {MOST_DOLLARS}"
+def _whole(name: str) -> str:
+    return f"least(said_{name}, {MOST_TOKENS})"
 
 
-def _count(name: str) -> str:
-    """A number with whatever separates its thousands."""
-    return f"toInt64OrZero(replaceAll(replaceAll({name}, ',', ''), '_', ''))"
+_COUNTS = ("input", "output", "total", "cached", "reasoning")
