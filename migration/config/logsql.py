@@ -13,6 +13,7 @@ PAGE = 1_000
 
 FUNCTION = "function_logs"
 EDGE = "function_edge_logs"
+HOST = "sandbox_host_logs"  # what functions ask of declared hosts; a sandbox alone has it
 
 ATTRIBUTES = {
     "function_id": "function_id",

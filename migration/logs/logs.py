@@ -178,10 +178,13 @@ def _known(context: Context, query: Query) -> None:
 class LogSearch:
     """Turns a query into SQL, and rows into events."""
 
-    def __init__(self, reader: LogReader, names: Names, patterns: Mapping[str, Pattern]) -> None:
+    def __init__(
+        self, reader: LogReader, names: Names, patterns: Mapping[str, Pattern], *more_sources: str
+    ) -> None:  # fmt: skip
         self.reader = reader
         self.names = names
         self.patterns = patterns
+        self.sources = (logsql.FUNCTION, logsql.EDGE, *more_sources)
 
     @classmethod
     def of(cls, context: Context, query: Query) -> LogSearch:
@@ -189,7 +192,8 @@ class LogSearch:
         _known(context, query)
         names = Names.of(context)
         names.ids(query.functions)
-        return cls(LogReader.of(context), names, signals.named(context.config))
+        own = [logsql.HOST] if context.environment.embedded else []
+        return cls(LogReader.of(context), names, signals.named(context.config), *own)
 
     def history(self, query: Query, now: datetime) -> Iterator[Event]:
         until = query.until or now + timedelta(minutes=1)
@@ -203,7 +207,7 @@ class LogSearch:
     def where(self, query: Query) -> str:
         """The condition of a query, without its range."""
         return logsql.both(
-            logsql.either(logsql.source(logsql.FUNCTION), logsql.source(logsql.EDGE)),
+            logsql.either(*map(logsql.source, self.sources)),
             self._functions(query.functions),
             self._signal(query.signal, query.functions),
             logsql.contains(query.grep) if query.grep else "",
@@ -213,7 +217,7 @@ class LogSearch:
 
     def event(self, row: Row) -> Event:
         """An event of a row with COLUMNS."""
-        edge = row["source"] == logsql.EDGE
+        edge, own = row["source"] == logsql.EDGE, row["source"] == logsql.FUNCTION
         message = row["event_message"]
         function = self.names.slug(row["function_id"]) or _slug(row["path"])
         return Event(
@@ -225,11 +229,11 @@ class LogSearch:
             request_id=row["gateway_request"] if edge else signals.request_id(message),
             execution_id=row["execution_id"],
             version=_number(row["version"]),
-            status=_number(row["status"]) if edge else None,
+            status=None if own else _number(row["status"]),
             milliseconds=_number(row["milliseconds"]),
             region=row["region"] or row["edge_region"],
             kind="Request" if edge else row["event_type"],
-            signals=() if edge else self._seen(function, message),
+            signals=self._seen(function, message) if own else (),
         )
 
     def _functions(self, slugs: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from migration.base import durable
 from migration.source import deno
 
 from . import hosts, remap
+from .backend.relay import Stack
 from .identity import Identity
 from .options import Limits
 from .types import LiveFunction, Sandbox
@@ -69,13 +70,13 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
         durable.write(boot, f'import "{preload.as_uri()}";\nimport "{entry.as_uri()}";\n'.encode(), sync=False)
         start = [str(own_deno), "run", *common, *_permissions(sandbox, live.tree, tmp), str(boot)]
         inner["DENO_DIR"] += f"-{own_deno.parts[-5]}"
-    setup = _setup(sandbox, env, live.tree, tmp) | {"main": entry.as_uri()}
+    setup = _setup(sandbox, live, env, live.tree, tmp) | {"main": entry.as_uri()}
     return Launch(
         run=start,
         env=env | inner | {"SANDBOX_WORKER": json.dumps(setup)},
         cwd=live.tree,
         fetch=_fetch(start[0], common, entry) if remap.remote(live.tree, config) else None,
-        fetch_env=dict(os.environ) | inner,
+        fetch_env={"DENO_TLS_CA_STORE": "mozilla,system"} | dict(os.environ) | inner,
         tmp=tmp,
     )
 
@@ -85,6 +86,7 @@ def variables(sandbox: Sandbox, live: LiveFunction, execution: str) -> dict[str,
     return {
         **sandbox.functions.secrets(),
         **_platform(sandbox.identity, sandbox.url),
+        **({"SUPABASE_DB_URL": Stack.of(backend).database} if (backend := sandbox.settings.get("backend")) else {}),
         **_worker(sandbox, live, execution),
     }
 
@@ -125,9 +127,10 @@ def deployment_id(identity: Identity, live: LiveFunction) -> str:
     return f"{identity.project_ref}_{live.id}_{live.version}"
 
 
-def _setup(sandbox: Sandbox, env: Mapping[str, str], tree: Path, tmp: Path) -> dict[str, Any]:
+def _setup(sandbox: Sandbox, live: LiveFunction, env: Mapping[str, str], tree: Path, tmp: Path) -> dict[str, Any]:
     """What the preload module must know: the sandbox, where outside hosts lead, and the names a function may see."""
-    return {"url": sandbox.url, "hosts": leads(sandbox), "names": sorted(env), "tmp": str(tmp), "tree": str(tree)}
+    return {"url": sandbox.url, "hosts": leads(sandbox), "names": sorted(env), "tmp": str(tmp), "tree": str(tree),
+            "database": _database(sandbox), "caller": f"{live.id} {live.version}"}  # fmt: skip
 
 
 def leads(sandbox: Sandbox) -> dict[str, str]:
@@ -140,17 +143,30 @@ def leads(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def _permissions(sandbox: Sandbox, tree: Path, tmp: Path) -> list[str]:
-    """Port 0 is the worker's own listener; the sandbox is the only host that it may call.
+def stand_ins(sandbox: Sandbox) -> dict[str, str]:
+    """The paths of the stand-ins, by host."""
+    return {host: url.removeprefix(sandbox.url) for host, url in leads(sandbox).items()}
 
-    Imports may name any host, because `--cached-only` lets none of them be asked.
-    """
+
+def _permissions(sandbox: Sandbox, tree: Path, tmp: Path) -> list[str]:
+    """Imports may name any host, because `--cached-only` lets none of them be asked."""
     return [
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--allow-env",
-        f"--allow-net={urlsplit(sandbox.url).netloc},127.0.0.1:0",
+        f"--allow-net={','.join(_reached(sandbox))}",
         f"--allow-read={tree},{tmp}", f"--allow-write={tmp}", "--allow-sys=hostname",
         f"--v8-flags=--max-old-space-size={Limits.of(sandbox.settings).memory}",
     ]  # fmt: skip
+
+
+def _reached(sandbox: Sandbox) -> list[str]:
+    """Port 0 is the worker's own listener; it may call the sandbox and a local stack's database, and nothing else."""
+    return list(filter(None, [urlsplit(sandbox.url).netloc, "127.0.0.1:0", _database(sandbox)]))
+
+
+def _database(sandbox: Sandbox) -> str:
+    """Host and port of the local stack's Postgres; empty without a stack."""
+    backend = sandbox.settings.get("backend")
+    return urlsplit(Stack.of(backend).database).netloc.rpartition("@")[2] if backend else ""
 
 
 def _fetch(executable: str, common: list[str], entry: Path) -> list[str]:

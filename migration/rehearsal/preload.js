@@ -187,17 +187,60 @@ globalThis.fetch = function fetch(input, init) {
   const target = leads(url);
   if (target === undefined) return original.fetch(input, init);
   if (target === null) return refused(url.host);
-  return original.fetch(input instanceof Request ? new Request(target, input) : target, init);
+  const sent = new Request(input instanceof Request ? new Request(target, input) : target, init);
+  sent.headers.set("x-sandbox-caller", caller());
+  return original.fetch(sent, init?.client && { client: init.client });
 };
+
+// Who asks, for the row of the request in the logs.
+export function caller() {
+  return `${setup.caller} ${Deno.env.get("SB_EXECUTION_ID")}`;
+}
 
 function refused(host) {
   return Promise.reject(refusal(host));
 }
 
+export const sandbox = new URL(setup.url);
+
+// Whether a socket may really be opened: to the sandbox, this worker's own listener, or the local stack's database.
+export function reached(host, port) {
+  if (setup.database && `${host}:${port}` === setup.database) return true;
+  return ["127.0.0.1", "localhost", "::1", "0.0.0.0"].includes(host) && Number(port) !== 5432;
+}
+
+// Raw sockets end nowhere: no stand-in speaks what goes over them.
+for (const name of ["connect", "connectTls"]) {
+  const own = Deno[name];
+  Deno[name] = (options) => {
+    const { hostname = "127.0.0.1", port, transport = "tcp" } = options ?? {};
+    if (transport !== "tcp" || reached(hostname, port)) return own(options);
+    return Promise.reject(Number(port) === 5432 ? sqlless() : refusal(hostname, "sockets"));
+  };
+}
+
+function sqlless() {
+  const text = "The sandbox has no Postgres. Use supabase-js over rehearsal.database, or a local stack: rehearsal.backend";
+  log(`${text}\n`, 2);
+  return new TypeError(text);
+}
+
+for (const name of ["WebSocket", "EventSource"]) {
+  globalThis[name] = globalThis[name] && new Proxy(globalThis[name], {
+    construct(target, [address, ...rest], made) {
+      const url = new URL(address);
+      if (url.host !== sandbox.host) refusal(url.host, `a ${name}`);
+      return Reflect.construct(target, [address, ...rest], made);
+    },
+  });
+}
+
 // Logged where it happens, because many functions swallow what they catch.
-export function refusal(host) {
-  const text = `The sandbox refuses host ${host}: nothing stands in for it. Declare it in config.yaml:\n` +
-    `rehearsal:\n  hosts:\n    ${host}: {answers: [{path: "*", json: {}}]}`;
+export function refusal(host, what) {
+  const text = what
+    ? `The sandbox refuses ${what} to ${host}: its stand-ins speak HTTP only`
+    : `The sandbox refuses host ${host}: nothing stands in for it. Declare it in config.yaml:\n` +
+      `rehearsal:\n  hosts:\n    ${host}: {answers: [{path: "*", json: {}}]}`;
   log(`${text}\n`, 2);
   return new TypeError(text);
 }

@@ -4,7 +4,8 @@ import fs from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { Writable } from "node:stream";
-import { begin, boot, leads, listening, local, refusal, request } from "./preload.js";
+import "./preload_roads.js";
+import { begin, boot, caller, leads, listening, local, refusal, request } from "./preload.js";
 
 const HEADER = "x-sandbox-execution-id";
 const { listen, emit } = http.Server.prototype;
@@ -44,7 +45,10 @@ for (const [module, protocol] of [[http, "http:"], [https, "https:"]]) {
     if (target === null) return unreachable(refusal(url.host));
     const { hostname, port, pathname, search } = new URL(target);
     const { agent: _agent, agents: _agents, host: _host, href: _href, ...rest } = options;
-    return client.call(http, { ...rest, protocol: "http:", hostname, port, path: pathname + search }, done);
+    const sent = { ...rest, protocol: "http:", hostname, port, path: pathname + search };
+    const asking = client.call(http, sent, done);
+    asking.setHeader("x-sandbox-caller", caller());
+    return asking;
   };
   module.get = function (...args) {
     const sent = module.request(...args);
@@ -66,7 +70,10 @@ function asked(args, protocol) {
 
 function unreachable(error) {
   const sent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  for (const name of ["setTimeout", "setHeader", "setNoDelay", "setSocketKeepAlive", "abort", "flushHeaders"]) sent[name] = () => sent;
+  for (const name of ["setTimeout", "setHeader", "removeHeader", "setNoDelay", "setSocketKeepAlive", "abort", "flushHeaders"]) {
+    sent[name] = () => sent;
+  }
+  Object.assign(sent, { getHeader: () => undefined, getHeaders: () => ({}), hasHeader: () => false });
   queueMicrotask(() => sent.destroy(error));
   return sent;
 }

@@ -16,7 +16,7 @@ _STD_FOLDER = re.compile(_STD)
 _STD_MODULE = re.compile(_STD + r"http/server\.ts")
 _CODE = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts"}
 _REMOTE = re.compile(r"""["'](?:npm:|jsr:|https?://)""")
-_NODE = re.compile(r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs)["'])""")
+_NODE = re.compile(r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs|net|tls)["'])""")
 
 Entries = dict[str, str]
 

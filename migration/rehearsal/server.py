@@ -32,10 +32,11 @@ from .faults import FaultBox, PartFaults
 from .guard import Guard, unknown
 from .history import RequestHistory
 from .identity import Identity
-from .launch import leads
+from .launch import stand_ins
 from .logstore import LazyLogStore
 from .management import Management
 from .options import PlatformOptions
+from .outbound import Outbound
 from .providers import shared
 from .providers.program import BadProgram
 from .requests import NAME, RequestLog
@@ -86,13 +87,9 @@ def build(folder: Path, settings: Mapping[str, Any], down: Down = _no_port) -> t
     )
     tokens = {**own.tokens, identity.access_token: None}
     guarded = Guard(site.OpenServices(app), identity.project_ref, tokens, own.rate_limit, own.rate_seconds)
-    log = RequestLog(folder / NAME, lambda: _stand_ins(sandbox))
-    return Wire(guarded, faults, history, own.latency, down, identity.access_token, log), sandbox
-
-
-def _stand_ins(sandbox: Sandbox) -> dict[str, str]:
-    """The paths of the stand-ins, by host."""
-    return {host: url.removeprefix(sandbox.url) for host, url in leads(sandbox).items()}
+    log = RequestLog(folder / NAME, lambda: stand_ins(sandbox))
+    wire = Wire(guarded, faults, history, own.latency, down, identity.access_token, log)
+    return Outbound(wire, sandbox, lambda: stand_ins(sandbox)), sandbox
 
 
 async def serve(folder: Path, port: int, settings: Mapping[str, Any], watch_stdin: bool) -> None:

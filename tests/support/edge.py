@@ -22,10 +22,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from migration.rehearsal import backend, gateway, hosts, providers
+from migration.rehearsal import backend, gateway, hosts, launch, providers
 from migration.rehearsal.identity import Identity
 from migration.rehearsal.isolate import Isolate
 from migration.rehearsal.options import Limits
+from migration.rehearsal.outbound import Outbound
 from migration.rehearsal.types import LiveFunction, Sandbox, SandboxLogRow
 from migration.rehearsal.workers import Pool
 
@@ -170,7 +171,8 @@ def edge(folder: Path, deno_dir: Path, more: Sequence[BaseRoute] = (), **setting
     sandbox = Sandbox(folder, IDENTITY, functions, logs, NoFaults(), settings)
     routes = [*gateway.routes(sandbox), *backend.routes(sandbox), *hosts.routes(sandbox), *more]
     routes += providers.routes(sandbox) if "providers" in settings else []
-    config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="warning", lifespan="off")
+    app = Outbound(Starlette(routes=routes), sandbox, lambda: launch.stand_ins(sandbox))
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_until_complete, args=(_life(server, sandbox),))

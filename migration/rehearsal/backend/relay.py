@@ -1,6 +1,6 @@
 """`rehearsal.backend`: database, auth and storage of a local Supabase stack in place of the stand-ins.
 
-backend: http://127.0.0.1:54321      # or {url, jwt_secret} where the stack's secret is not the CLI's usual one
+backend: http://127.0.0.1:54321      # or {url, jwt_secret, database} where they are not the CLI's usual ones
 
 The sandbox takes over the stack's keys, so that the tokens of one are good for the other.
 """
@@ -41,6 +41,7 @@ class Stack:
     host: str
     port: int
     secret: str
+    database: str
 
     @property
     def url(self) -> str:
@@ -51,10 +52,11 @@ class Stack:
         """Refused for what is not an http:// address, alone or with a secret."""
         about = settings if isinstance(settings, Mapping) else {"url": settings}
         parts = urlsplit(str(about.get("url") or ""))
-        if set(about) - {"url", "jwt_secret"} or parts.scheme != "http" or not parts.hostname:
-            text = "must be the address of a local stack, as http://127.0.0.1:54321, or {url, jwt_secret}"
+        if set(about) - {"url", "jwt_secret", "database"} or parts.scheme != "http" or not parts.hostname:
+            text = "must be the address of a local stack, as http://127.0.0.1:54321, or {url, jwt_secret, database}"
             raise Refused(f"rehearsal.backend: {text}")
-        return cls(parts.hostname, parts.port or 80, str(about.get("jwt_secret") or SECRET))
+        database = about.get("database") or f"postgresql://postgres:postgres@{parts.hostname}:54322/postgres"
+        return cls(parts.hostname, parts.port or 80, str(about.get("jwt_secret") or SECRET), str(database))
 
 
 def adopted(identity: Identity, settings: Mapping[str, Any]) -> Identity:
