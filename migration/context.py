@@ -160,7 +160,7 @@ class Context:
 
         access = self.target
         if access is None:
-            raise ConfigError("no provider is configured", Do("name one in migration.to and providers of config.yaml"))
+            raise ConfigError("No provider is configured", Do("name one in migration.to and providers of config.yaml"))
         if access.kind != "openrouter" or not access.url:
             raise ConfigError(f"{access.name} does not report usage: only kind openrouter does")
         setting = access.key or access.settings.key  # the latter names the variable without a value
@@ -250,7 +250,7 @@ def _app(config: Config, settings: EnvironmentSettings) -> Path:
     app = (config.folder / config.app.path).resolve()
     if app == SAMPLE.resolve() and settings.project_ref:
         raise Refused(
-            "the shipped sample app is for the sandbox only",
+            "The shipped sample app is for the sandbox only",
             Do("set app.path in config.yaml to your own repository, or pass --env sandbox"),
         )
     return app

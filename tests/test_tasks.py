@@ -73,7 +73,7 @@ def test_a_missing_value_is_named_with_where_to_put_it(project: Project) -> None
 
 def test_the_sample_app_never_meets_a_real_project(project: Project) -> None:
     done = project.inv("deploy", "--yes", env={"SUPABASE_ACCESS_TOKEN": "sbp_" + "0" * 40})
-    assert done.code == 2 and "the shipped sample app is for the sandbox only" in done.err
+    assert done.code == 2 and "The shipped sample app is for the sandbox only" in done.err
     _one_sentence(done.err)
 
 
@@ -81,7 +81,7 @@ def test_a_sandbox_that_is_not_running_is_said_with_how_to_start_it(project: Pro
     done = project.inv("plan", "--env", "sandbox")
     assert (
         done.code == 2
-        and "the sandbox is not running" in done.err
+        and "The sandbox is not running" in done.err
         and "start it in another terminal" in done.err
         and "→ inv sandbox" in done.err
     )

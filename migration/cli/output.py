@@ -143,7 +143,7 @@ class Output:
         """A line from the terminal, not shown where `hidden`. Refused when there is none."""
         self.quiet()
         if not sys.stdin.isatty():
-            raise Refused("not a terminal", *([Do("set it in .env")] if hidden else []))
+            raise Refused("Not a terminal", *([Do("set it in .env")] if hidden else []))
         if hidden:
             with contextlib.suppress(EOFError):
                 return getpass.getpass(f"{question} ", sys.stderr).strip()

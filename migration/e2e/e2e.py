@@ -81,7 +81,7 @@ def ready(context: Context) -> None:
         ):
             if value is None:
                 configuration.need(given or None, f"auth.user.{name}", "a step of e2e that signs in")
-                raise ConfigError("a step of e2e signs in, and auth.user is not set", Do("set auth.user"), inv("init"))
+                raise ConfigError("A step of e2e signs in, and auth.user is not set", Do("set auth.user"), inv("init"))
     browsers.ready()
 
 
@@ -94,7 +94,7 @@ def run(context: Context, options: E2eOptions | None = None) -> E2eResult:
     offer = f"{count(len(own.steps), 'step')}, of which {paid} cost money: at most ${cost:.2f}"
     context.observer.note(f"{offer}.")
     if not options.confirm(f"{offer}. Drive {address(context)} on {context.environment.name}"):
-        raise Refused("not confirmed: nothing was sent", inv("e2e", yes=True))
+        raise Refused("Not confirmed: nothing was sent", inv("e2e", yes=True))
     folder = _folder(context, options.folder or _kept(context))
     with _browser(options) as browser:
         return _Run(context, own, browser, folder, cost, options.record).carry_out()

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from migration.base import durable
-from migration.base.command import Do, Shell, sh
-from migration.base.errors import CutoverError, Failed, Refused
-
-if TYPE_CHECKING:
-    from migration.clients.http import Http
-
-
-import fcntl
-import json
-import os
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import yaml
 
+from migration.base import durable
+from migration.base.command import Do, Shell, inv, sh
+from migration.base.errors import CutoverError, Failed, Refused
+
 from .identity import KINDS
 from .types import Sandbox
+
+if TYPE_CHECKING:
+    from migration.clients.http import Http
 
 _ROOT = Path(__file__).resolve().parents[2]
 _BOOT, _END = 30.0, 10.0
@@ -74,6 +72,11 @@ class Running:
     def profile(self) -> Path:
         return Path(self.info["profile"])
 
+    @property
+    def exports(self) -> str:
+        """What points a shell, and the real CLI in it, at the sandbox: a file, since the token is masked in print."""
+        return f". {shlex.quote(str(self.folder / EXPORTS))}"
+
     def fault(self, operation: str, do: str, **more: Any) -> None:
         """Arm one fault; `migration.rehearsal.faults` lists operations and kinds."""
         self._ask("POST", "faults", {"operation": operation, "do": do, **more})
@@ -115,7 +118,7 @@ class Running:
     def _ask(self, method: str, path: str, json: Any = None) -> Any:
         answer = self._http.request(method, f"/_sandbox/{path}", json=json)
         if not answer.ok:
-            raise Failed(f"the sandbox answered {answer.status} to {method} {path}: {answer.text[:300]}")
+            raise Failed(f"The sandbox answered {answer.status} to {method} {path}: {answer.text[:300]}")
         return answer.json()
 
 
@@ -144,7 +147,7 @@ def _ready(process: subprocess.Popen[bytes], folder: Path) -> Running:
             raise _failure(process.returncode, folder)
         time.sleep(0.01)
     process.kill()
-    raise Failed(f"the sandbox did not start within {_BOOT:.0f} s: see {folder / 'server.log'}")
+    raise Failed(f"The sandbox did not start within {_BOOT:.0f} s: see {folder / 'server.log'}")
 
 
 def _failure(code: int, folder: Path) -> CutoverError:
@@ -160,7 +163,7 @@ def _failure(code: int, folder: Path) -> CutoverError:
     return Refused(refusal["refused"], *((Do if step["do"] else Shell)(step["text"]) for step in refusal["steps"]))
 
 
-INFO, PROFILE, LOCK = "sandbox.json", "profile.yaml", "server.lock"
+INFO, PROFILE, EXPORTS, LOCK = "sandbox.json", "profile.yaml", "cli.sh", "server.lock"
 
 
 @contextlib.contextmanager
@@ -170,19 +173,19 @@ def held(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+")
     except OSError as error:
-        raise Refused(f"cannot write the sandbox's folder {folder}: {error.strerror}") from None
+        raise Refused(f"Cannot write the sandbox's folder {folder}: {error.strerror}") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused(_taken(folder)) from None
+            raise Refused(_taken(folder), inv("status", env="sandbox")) from None
         yield
 
 
 def _taken(folder: Path) -> str:
     known = read(folder) or {}
     where = f" at {known['url']} (process {known['pid']})" if known else ""
-    return f"a sandbox is already running in {folder}{where}"
+    return f"A sandbox is already running in {folder}{where}."
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -195,10 +198,18 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def write(sandbox: Sandbox) -> None:
-    """`sandbox.json` and the CLI's profile, both for their owner alone."""
+    """`sandbox.json`, the CLI's profile and what points a shell at it, all for their owner alone."""
     profile = {"name": "sandbox", "api_url": sandbox.url, "dashboard_url": sandbox.url, "project_host": _host(sandbox)}
     durable.write(sandbox.folder / PROFILE, yaml.safe_dump(profile, sort_keys=False).encode())
-    write_json(sandbox.folder / INFO, info(sandbox))
+    found = info(sandbox)
+    exports = {
+        "SUPABASE_PROFILE": found["profile"],
+        "SUPABASE_ACCESS_TOKEN": found["access_token"],
+        "SUPABASE_PROJECT_ID": found["project_ref"],
+    }
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()]
+    durable.write(sandbox.folder / EXPORTS, "".join(lines).encode())
+    write_json(sandbox.folder / INFO, found)
 
 
 def info(sandbox: Sandbox) -> dict[str, Any]:

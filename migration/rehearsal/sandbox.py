@@ -120,17 +120,11 @@ def _differ(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> l
 
 
 def described(running: Running) -> dict[str, Any]:
-    """What `inv sandbox` says, with the lines that point the real CLI at it."""
+    """What `inv sandbox` says, with the line that points a shell, and the real CLI in it, at the sandbox."""
     keys = ("api_url", "url", "site", "access_token", "project_ref", "profile", "anon_key", "user_email",
             "user_password")  # fmt: skip
     found = {key: running.info[key] for key in keys}
-    exports = {
-        "SUPABASE_PROFILE": found["profile"],
-        "SUPABASE_ACCESS_TOKEN": found["access_token"],
-        "SUPABASE_PROJECT_ID": found["project_ref"],
-    }
-    app = noted(running.folder)["app"]
-    return {**found, "app": app, "exports": [f"export {name}={value}" for name, value in exports.items()]}
+    return {**found, "app": noted(running.folder)["app"], "exports": [running.exports]}
 
 
 def _wait(running: Running, seen: Callable[[Mapping[str, Any]], None] | None) -> None:
@@ -142,7 +136,7 @@ def _wait(running: Running, seen: Callable[[Mapping[str, Any]], None] | None) ->
         running.process.wait()
     except Interrupted:
         return
-    raise ServiceFailed(f"the sandbox stopped unexpectedly: see {running.folder / 'server.log'}", inv("sandbox"))
+    raise ServiceFailed(f"The sandbox stopped unexpectedly: see {running.folder / 'server.log'}", inv("sandbox"))
 
 
 def _forget(folder: Path) -> None:

@@ -160,7 +160,7 @@ def _deployment(context: Context, wanted: str | Deployment | None) -> Deployment
         return wanted
     found = context.ledger.history().find(wanted)
     if found is None:
-        raise Refused(f"the ledger has no deployment {wanted}", inv("history"))
+        raise Refused(f"The ledger has no deployment {wanted}", inv("history"))
     return found
 
 

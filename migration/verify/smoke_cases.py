@@ -30,7 +30,7 @@ def choose(cases: Sequence[SmokeCase], names: Sequence[str] | None, folder: Path
     known = {case.name: case for case in cases}
     for name in names or ():
         if name not in known:
-            raise Refused(f"there is no smoke case {name}", Do(f"use one of: {', '.join(known)}"))
+            raise Refused(f"There is no smoke case {name}", Do(f"use one of: {', '.join(known)}"))
     needs = {case.name: uses(case, folder) for case in cases}
     order = ordered(cases, needs)
     wanted: set[str] = set(names or known)

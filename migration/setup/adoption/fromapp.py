@@ -80,7 +80,7 @@ def _functions(draft: Draft, app: App) -> list[str]:
     if not app.now:
         reasons = "\n".join(f"  {' '.join(why.split())}" for why in app.broken.values())
         raise Refused(
-            f"no function of {app.path} can be deployed as it stands:\n{reasons}", Do("fix these first"), AGAIN
+            f"No function of {app.path} can be deployed as it stands:\n{reasons}", Do("fix these first"), AGAIN
         )
     moved = sorted(app.changed) or sorted(app.now)
     draft.set(("migration", "functions"), moved, where)

@@ -135,4 +135,4 @@ def test_a_file_that_cannot_be_written_is_refused_in_words(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(Refused) as caught:
         write_smoke(tmp_path / "file" / "x.xml", SmokeResult(()))
-    assert "cannot write" in caught.value.message and "--junit" in caught.value.hint
+    assert "Cannot write" in caught.value.message and "--junit" in caught.value.hint

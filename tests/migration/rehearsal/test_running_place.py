@@ -29,7 +29,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_only_one_holds_the_folder_and_it_is_free_again_afterwards(tmp_path: Path) -> None:
-    with running.held(tmp_path / "a"), pytest.raises(Refused, match="a sandbox is already running in"):  # noqa: SIM117
+    with running.held(tmp_path / "a"), pytest.raises(Refused, match="A sandbox is already running in"):  # noqa: SIM117
         with running.held(tmp_path / "a"):
             pytest.fail("held twice")
     with running.held(tmp_path / "a"):
@@ -45,5 +45,5 @@ def test_a_damaged_note_counts_as_none(tmp_path: Path, text: str) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Refused, match="cannot write"), running.held(tmp_path / "file" / "sandbox"):
+    with pytest.raises(Refused, match="Cannot write"), running.held(tmp_path / "file" / "sandbox"):
         pass

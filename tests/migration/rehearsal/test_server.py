@@ -80,11 +80,21 @@ def _alive(pid: int) -> bool:
 
 
 def test_its_files_are_private_and_the_profile_has_the_four_keys_of_the_cli(sandbox: Running) -> None:
-    for name in ("sandbox.json", "identity.json", "state.json", "profile.yaml"):
+    for name in ("sandbox.json", "identity.json", "state.json", "profile.yaml", "cli.sh"):
         assert stat.S_IMODE((sandbox.folder / name).stat().st_mode) == 0o600, name
     profile = yaml.safe_load(sandbox.profile.read_text())
     assert set(profile) == {"name", "api_url", "dashboard_url", "project_host"}
     assert profile["api_url"] == sandbox.api_url
+
+
+def test_a_shell_is_pointed_at_it_by_the_printed_line(sandbox: Running) -> None:
+    """The token itself is masked wherever it is printed."""
+    assert sandbox.access_token not in sandbox.exports
+    shown = subprocess.run(
+        ["sh", "-c", f"{sandbox.exports}; env"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert f"SUPABASE_ACCESS_TOKEN={sandbox.access_token}" in shown
+    assert f"SUPABASE_PROJECT_ID={sandbox.project_ref}" in shown and f"SUPABASE_PROFILE={sandbox.profile}" in shown
 
 
 def test_a_second_sandbox_in_the_folder_and_a_taken_port_are_refused_in_one_sentence(
@@ -92,7 +102,7 @@ def test_a_second_sandbox_in_the_folder_and_a_taken_port_are_refused_in_one_sent
 ) -> None:
     with pytest.raises(Refused, match=f"already running in .* at {sandbox.url}"):
         start(sandbox.folder)
-    with pytest.raises(Refused, match=f"cannot listen on 127.0.0.1:{sandbox.info['port']}"):
+    with pytest.raises(Refused, match=f"Cannot listen on 127.0.0.1:{sandbox.info['port']}"):
         start(tmp_path / "other", port=int(sandbox.info["port"]))
     assert api(sandbox).functions() == []
 

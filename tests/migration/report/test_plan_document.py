@@ -124,7 +124,7 @@ def test_a_lost_item_is_named(tmp_path: Path) -> None:
 
 def test_a_plan_that_is_gone_is_not_measured(tmp_path: Path) -> None:
     found = figures(reported.facts(plan=tmp_path / "PLAN.md", items=[]))["plan"]
-    assert "cannot read the plan document PLAN.md" in found["missing"]
+    assert "Cannot read the plan document PLAN.md" in found["missing"]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_own_files_are_never_overwritten(facts: Facts, tmp_path: Path, name: str
 
 def test_a_place_that_cannot_be_written(facts: Facts, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(Refused, match=r"cannot write .*: Not a directory|File exists"):
+    with pytest.raises(Refused, match=r"Cannot write .*: Not a directory|File exists"):
         run(facts, str(tmp_path / "file/report.html"))
 
 

@@ -184,7 +184,7 @@ def test_earlier_readings_count_where_several_are_asked_for(stage: Moved) -> Non
 
 
 def test_an_unknown_deployment_is_refused(stage: Moved) -> None:
-    with pytest.raises(Refused, match="the ledger has no deployment nonsense"):
+    with pytest.raises(Refused, match="The ledger has no deployment nonsense"):
         checks_run.run(stage.fresh(), deployment="nonsense")
 
 

@@ -335,7 +335,7 @@ def test_without_an_anon_key_the_variable_is_named(make: Make, httpserver: HTTPS
 
 def test_an_unknown_case_and_no_case_at_all_are_refused(make: Make) -> None:
     """An empty list of checks is no pass."""
-    with pytest.raises(Refused, match="there is no smoke case b"):
+    with pytest.raises(Refused, match="There is no smoke case b"):
         smoke.run(make([{"name": "a"}]), cases=["b"])
     with pytest.raises(Refused, match="no smoke cases"):
         smoke.run(make([]))
