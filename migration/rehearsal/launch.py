@@ -76,7 +76,7 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
         env=env | inner | {"SANDBOX_WORKER": json.dumps(setup)},
         cwd=live.tree,
         fetch=_fetch(start[0], common, entry) if remap.remote(live.tree, config) else None,
-        fetch_env={"DENO_TLS_CA_STORE": "mozilla,system"} | dict(os.environ) | inner,
+        fetch_env={"DENO_TLS_CA_STORE": "mozilla,system"} | dict(os.environ) | deno.authorities() | inner,
         tmp=tmp,
     )
 

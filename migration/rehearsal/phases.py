@@ -65,7 +65,8 @@ def baseline(stage: RehearsalStage) -> str:
         for status, (low, high) in settings.statuses.items()
         if not low <= statuses[int(status)] / settings.calls <= high
     ]
-    return shown(not outside, words, "; ".join(outside))
+    odd = next((one for one in stage.asked if outside and not one.ok), None)
+    return shown(not outside, words, "; ".join([*outside, *([failed_cases(stage.context, [odd])] if odd else [])]))
 
 
 def before(stage: RehearsalStage) -> str:

@@ -45,6 +45,7 @@ class RehearsalStage:
     config: Config
     observer: Observer
     results: dict[str, Any] = field(default_factory=dict)
+    asked: list[smoke.CaseResult] = field(default_factory=list)
     running: Running | None = None
     _clone: Clone | None = None
     _context: Context | None = None
@@ -89,7 +90,7 @@ class RehearsalStage:
     def ask(self, count: int) -> Counter[int]:
         """Statuses (0: no answer) of so many requests of the first migrated function that has cases, a few at a time.
 
-        PhaseSkipped when none has one.
+        PhaseSkipped when none has one. The answers stay in `asked`.
         """
         cases = next(filter(None, map(self.cases, self.config.migration.functions)), [])
         if not cases:
@@ -97,11 +98,9 @@ class RehearsalStage:
         sender = smoke.Sender(self.context)
         plain = [structs.replace(case, expect=Expect()) for case in cases]
 
-        def status(number: int) -> int:
-            return sender.send(plain[number % len(plain)]).status or 0
-
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return Counter(pool.map(status, range(count)))
+            self.asked = list(pool.map(lambda number: sender.send(plain[number % len(plain)]), range(count)))
+        return Counter(result.status or 0 for result in self.asked)
 
     def drive(self) -> E2eResult:
         """The steps of `e2e` in a browser. PhaseSkipped where there are none, no page, or no browser."""

@@ -34,7 +34,16 @@ def executable() -> str:
 def environment(cache: Path) -> dict[str, str]:
     """The variables of a deno child: its own cache folder, no look-up of newer versions, no package.json."""
     fixed = {"DENO_DIR": str(cache), "DENO_NO_PACKAGE_JSON": "1", "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
-    return {**spare(os.environ), **fixed}
+    return {**spare(os.environ), **authorities(), **fixed}
+
+
+def authorities() -> dict[str, str]:
+    """The certificate authorities of this network for a Deno that fetches: older ones do not read SSL_CERT_FILE.
+
+    https://docs.deno.com/runtime/reference/env_variables/
+    """
+    file = os.environ.get("SSL_CERT_FILE", "")
+    return {"DENO_CERT": file} if file and "DENO_CERT" not in os.environ and Path(file).is_file() else {}
 
 
 def info(entrypoint: Path, options: list[str], app: Path, state: Path) -> dict[str, Any]:

@@ -375,22 +375,12 @@ def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> 
 
 
 def _hosts(draft: Draft, hosts: Mapping[str, Seen]) -> None:
-    """Providers without a stand-in of their own answer in their API's form, any other host nothing yet."""
-    known: list[str] = []
     for host, seen in hosts.items():
-        kind = kinds.of_host(host)
-        answers = kinds.answers(host, str(draft.get("providers", kind.name, "model") or "")) if kind else []
-        known += [host] if answers else []
-        draft.set(("rehearsal", "hosts", host), {"answers": answers}, f"called in {seen}")
-    empty = [host for host in hosts if host not in known]
-    asked = [f"do the answers of {', '.join(known)} hold what your functions read (JSON, tools, a stream)?"]
-    asked = asked if known else []
-    if empty:
-        asked.append(
-            f"what does {', '.join(empty[:_MANY])} answer? Takes {{method, path, status, json}}; until then 404"
-        )
-    if asked:
-        draft.ask(("rehearsal", "hosts"), " ".join(asked))
+        draft.set(("rehearsal", "hosts", host), {"answers": []}, f"called in {seen}")
+    if hosts:
+        names = ", ".join(list(hosts)[:_MANY])
+        text = f"what does {names} answer? Each takes {{method, path, status, json}}; until then it answers 404"
+        draft.ask(("rehearsal", "hosts"), text)
 
 
 def _fillers(draft: Draft, found: Variables) -> None:

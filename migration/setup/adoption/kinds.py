@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ KINDS = (
         "ANTHROPIC|CLAUDE",
         "@anthropic-ai/sdk",
         "@ai-sdk/anthropic",
+        own=True,
     ),
     _kind(
         "gemini",
@@ -44,7 +44,15 @@ KINDS = (
         "@ai-sdk/google",
         own=True,
     ),
-    _kind("openai", "api.openai.com", r"open\s?ai\b|gpt-\w+|chatgpt\b", "OPENAI|OPEN_AI", "openai", "@ai-sdk/openai"),
+    _kind(
+        "openai",
+        "api.openai.com",
+        r"open\s?ai\b|gpt-\w+|chatgpt\b",
+        "OPENAI|OPEN_AI",
+        "openai",
+        "@ai-sdk/openai",
+        own=True,
+    ),
 )
 # Packages that call one host of their own, which the functions' text does not name.
 HOSTS = {
@@ -57,27 +65,7 @@ HOSTS = {
     "@mistralai/mistralai": "api.mistral.ai",
     "cohere-ai": "api.cohere.com",
 }
-_ANSWER = "An answer of the stand-in."
 BY_NAME = {kind.name: kind for kind in KINDS}
-
-
-def answers(host: str, model: str) -> list[dict[str, Any]]:
-    """What a stand-in of a provider's API answers, in the API's own form; empty for any other host.
-
-    https://platform.openai.com/docs/api-reference/chat, https://docs.anthropic.com/en/api/messages
-    """
-    if host == BY_NAME["openai"].host:
-        message = {"role": "assistant", "content": _ANSWER}
-        usage = {"prompt_tokens": 12, "completion_tokens": 8, "total_tokens": 20}
-        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-        chat = {"id": "chatcmpl-1", "object": "chat.completion", "model": model, "choices": choices, "usage": usage}
-        return [{"method": "POST", "path": "/v1/chat/completions", "json": chat}]
-    if host == BY_NAME["anthropic"].host:
-        content, counts = [{"type": "text", "text": _ANSWER}], {"input_tokens": 12, "output_tokens": 8}
-        said = {"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content,
-                "stop_reason": "end_turn", "usage": counts}  # fmt: skip
-        return [{"method": "POST", "path": "/v1/messages", "json": said}]
-    return []
 
 
 def of_host(host: str) -> Kind | None:

@@ -29,9 +29,7 @@ def test_facts_of_an_app(tmp_path: Path) -> None:
     assert {name: each.provider for name, each in config.secrets.items()} == {"ANTHROPIC_API_KEY": "anthropic"}
     assert config.signals["new_route"].pattern == "Routing to Anthropic"
     assert config.signals["old_route"].pattern == "Calling OpenAI with gpt-4o-mini for"
-    assert set(config.rehearsal.hosts) == {"api.openai.com", "api.anthropic.com", "api.stripe.com"}
-    assert config.rehearsal.hosts["api.anthropic.com"]["answers"][0]["json"]["model"] == "claude-sonnet-4-5"
-    assert config.rehearsal.hosts["api.stripe.com"] == {"answers": []}
+    assert config.rehearsal.hosts == {"api.stripe.com": {"answers": []}}
     assert set(config.criteria.named) == {"no_503", "no_errors_in_logs", "unchanged"}
     assert config.rehearsal.variables == {"STRIPE_SECRET_KEY": "stand-in"}
     assert any("anyone may call: pay" in notice for notice in done.notices)
