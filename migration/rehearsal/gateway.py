@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 
 from starlette.datastructures import Headers, QueryParams
@@ -142,6 +143,8 @@ class Gateway:
     async def _answer(self, exchange: Exchange, caller: Caller, upstream: Upstream) -> None:
         extra = [(b"sb-error-code", b"EDGE_FUNCTION_ERROR")] if upstream.status >= 500 else []
         own = [pair for pair in upstream.headers if pair[0] != b"date"]  # our own server adds one
+        if exchange.scope["method"] == "GET":
+            own = [(name, _plain(value) if name == b"content-type" else value) for name, value in own]
         await self._start(exchange, caller, upstream.status, [*own, *extra])
         async for piece in upstream.pieces:
             await caller.send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -178,6 +181,11 @@ class Gateway:
         }
         ran = {"x-deno-execution-id": exchange.execution} if exchange.live and exchange.ran else {}
         return [(name.encode(), value.encode()) for name, value in {**named, **ran}.items()]
+
+
+def _plain(kind: bytes) -> bytes:
+    """Pages are shown as text without a domain of one's own: https://supabase.com/docs/guides/functions/limits."""
+    return re.sub(rb"^text/html\b", b"text/plain", kind, flags=re.IGNORECASE)
 
 
 def _uncaught(upstream: Upstream) -> bool:

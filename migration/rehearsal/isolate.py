@@ -24,6 +24,8 @@ _LONGEST = 64 * 2**20  # bytes of one line: a console call is one line
 _GRACE = {"EarlyDrop": 60.0}  # seconds to finish what was begun with EdgeRuntime.waitUntil
 _HURRY = 1.0  # seconds to end in order when all must end
 _MARK = b"\x1e"
+# What a listener of `beforeunload` reads: https://github.com/supabase/edge-runtime, WillTerminateReason.
+_REASONS = {"EarlyDrop": "early_drop", "TerminationRequested": "termination", "WallClockTime": "wall_clock"}
 _OWN_MEMORY = 192 * 2**20  # what Deno occupies beside the memory of a function
 _FATAL = (b"JavaScript out of memory", b"heap limit")
 
@@ -92,6 +94,8 @@ class Isolate:
             self.gone = True
             return
         if self.process.stdin:
+            with contextlib.suppress(OSError):  # it ends already
+                self.process.stdin.write(_REASONS.get(reason, "").encode())
             self.process.stdin.close()
         await asyncio.wait([self._ended], timeout=_GRACE.get(reason, _HURRY))
         self.kill(reason)
@@ -161,10 +165,8 @@ class Isolate:
     async def _listen(self, process: Process) -> None:
         assert process.stdout
         async for line in process.stdout:
-            if line.startswith(_MARK):
+            if line.startswith(_MARK):  # what else is written to stdout leads to /dev/null on the platform
                 self._take(json.loads(line[1:]))
-            else:  # what the function wrote to stdout itself
-                self.reporter.log(now(), line.decode("utf-8", "replace"), 1, self.execution)
 
     async def _complaints(self, process: Process) -> None:
         assert process.stderr

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +27,9 @@ HOSTS = {
 }  # fmt: skip
 PRELOAD = Path(__file__).with_name("preload.js")
 PRELOAD_NODE = Path(__file__).with_name("preload_node.js")
+# The runtime that CLI 3.1.0 names; functions read it in Deno.version and SUPABASE_VERSION.
+EDGE_RUNTIME = "1.78.1"
+_MAIN = re.compile(r"\bimport\.meta\.main\b")
 _COMMON = ("--no-lock", "--node-modules-dir=none")
 _DENO = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1"}
 
@@ -50,32 +55,37 @@ class Launch:
 
 def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     """NotBootable when the bundle has no such entrypoint or import map."""
-    entry = _inside(live.tree, live.entrypoint)
-    own = _inside(live.tree, live.import_map) if live.import_map else None
-    config = remap.config(live.tree, own, _path(sandbox.settings.get("import_map")))
-    written = sandbox.folder / "run" / f"{live.slug}-{live.id}-{live.version}" / "deno.json"
+    folder = sandbox.folder / "run" / f"{live.slug}-{live.id}-{live.version}"
+    tree = _served(live.tree, _inside(live.tree, live.entrypoint), folder)
+    entry = _inside(tree, live.entrypoint)
+    own = _inside(tree, live.import_map) if live.import_map else None
+    config = remap.config(tree, own, _path(sandbox.settings.get("import_map")))
+    written = folder / "deno.json"
     durable.write(written, json.dumps(config).encode(), sync=False)
-    tmp = written.parent / execution  # what the function sees as /tmp
+    tmp = folder / execution  # what the function sees as /tmp
     tmp.mkdir(exist_ok=True)
     common = [*_COMMON, "--config", str(written)]
     env = variables(sandbox, live, execution)
     inner = _DENO | {"DENO_DIR": str(cache_folder(sandbox))}
-    preload = PRELOAD_NODE if remap.node(live.tree, config) else PRELOAD
+    preload = PRELOAD_NODE if remap.node(tree, config) else PRELOAD
     own_deno = platform_deno(sandbox)
+    # The platform's version knows no --preload, and shares no cache with a newer one.
+    boot = written.with_name("boot.js")
+    code = f'import "{preload.as_uri()}";\nimport "{entry.as_uri()}";\n'
+    durable.write(boot, code.encode(), sync=False)
+    program = str(own_deno) if own_deno else deno.executable()
+    start = [program, "run", *common, *_permissions(sandbox, tree, tmp)]
     if own_deno is None:
-        start = [deno.executable(), "run", *common, *_permissions(sandbox, live.tree, tmp)]
-        start += ["--unstable-no-legacy-abort", "--preload", str(preload), str(entry)]
-    else:  # the platform's version knows no --preload, and shares no cache with a newer one
-        boot = written.with_name("boot.js")
-        durable.write(boot, f'import "{preload.as_uri()}";\nimport "{entry.as_uri()}";\n'.encode(), sync=False)
-        start = [str(own_deno), "run", *common, *_permissions(sandbox, live.tree, tmp), str(boot)]
+        start.append("--unstable-no-legacy-abort")
+    else:
         inner["DENO_DIR"] += f"-{own_deno.parts[-5]}"
-    setup = _setup(sandbox, live, env, live.tree, tmp) | {"main": entry.as_uri()}
+    start.append(str(boot))
+    setup = _setup(sandbox, live, env, tree, tmp) | {"main": entry.as_uri()}
     return Launch(
         run=start,
         env=env | inner | {"SANDBOX_WORKER": json.dumps(setup)},
-        cwd=live.tree,
-        fetch=_fetch(start[0], common, entry) if remap.remote(live.tree, config) else None,
+        cwd=tree,
+        fetch=_fetch(start[0], common, entry) if remap.remote(tree, config) else None,
         fetch_env={"DENO_TLS_CA_STORE": "mozilla,system"} | dict(os.environ) | deno.authorities() | inner,
         tmp=tmp,
     )
@@ -130,7 +140,8 @@ def deployment_id(identity: Identity, live: LiveFunction) -> str:
 def _setup(sandbox: Sandbox, live: LiveFunction, env: Mapping[str, str], tree: Path, tmp: Path) -> dict[str, Any]:
     """What the preload module must know: the sandbox, where outside hosts lead, and the names a function may see."""
     return {"url": sandbox.url, "hosts": leads(sandbox), "names": sorted(env), "tmp": str(tmp), "tree": str(tree),
-            "database": _database(sandbox), "caller": f"{live.id} {live.version}"}  # fmt: skip
+            "database": _database(sandbox), "caller": f"{live.id} {live.version}",
+            "runtime": EDGE_RUNTIME}  # fmt: skip
 
 
 def leads(sandbox: Sandbox) -> dict[str, str]:
@@ -167,6 +178,18 @@ def _database(sandbox: Sandbox) -> str:
     """Host and port of the local stack's Postgres; empty without a stack."""
     backend = sandbox.settings.get("backend")
     return urlsplit(Stack.of(backend).database).netloc.rpartition("@")[2] if backend else ""
+
+
+def _served(tree: Path, entry: Path, folder: Path) -> Path:
+    """The uploaded files, or a copy in which the entrypoint's `import.meta.main` is true: another module imports it."""
+    code = entry.read_text("utf-8", "replace")
+    if not _MAIN.search(code):
+        return tree
+    copy = folder / "tree"
+    if not copy.exists():
+        shutil.copytree(tree, copy)
+        (copy / entry.relative_to(tree)).write_text(_MAIN.sub("true", code), "utf-8")
+    return copy
 
 
 def _fetch(executable: str, common: list[str], entry: Path) -> list[str]:

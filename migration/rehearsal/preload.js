@@ -1,14 +1,15 @@
 // Runs before the function's own code: tells the sandbox what the function logs, serves requests over loopback,
 // and sends calls to the outside to the local stand-ins. Nothing here is visible to the function but the
 // globals that the hosted runtime has too.
+import { own, setup } from "./platform.js";
 import { AsyncLocalStorage } from "node:async_hooks";
 
-const setup = JSON.parse(Deno.env.get("SANDBOX_WORKER"));
-const internals = Deno[Deno.internal];
+export { absent, inTime, local } from "./platform.js";
+
+const internals = own.internals;
 export const request = new AsyncLocalStorage();
 const encoder = new TextEncoder();
 const background = new Set();
-const original = { serve: Deno.serve, fetch: globalThis.fetch, env: Deno.env.get.bind(Deno.env), exit: Deno.exit };
 const LONGEST = 20_000; // more than the platform keeps of a message
 let last = 0;
 let booted = false;
@@ -18,7 +19,7 @@ for (const name of Object.keys(Deno.env.toObject())) {
   if (!setup.names.includes(name)) Deno.env.delete(name);
 }
 // What the hosted runtime sets for each worker is set for each request here, because requests share a worker.
-Deno.env.get = (name) => (name === "SB_EXECUTION_ID" && current()?.id) || original.env(name);
+Deno.env.get = (name) => (name === "SB_EXECUTION_ID" && current()?.id) || own.env(name);
 
 // The request that code runs for. Some callbacks lose it; while only one is open, it can be no other.
 function current() {
@@ -29,7 +30,7 @@ function current() {
 function tell(event) {
   last = Math.max(performance.timeOrigin + performance.now(), last + 0.001);
   const bytes = encoder.encode(`\x1e${JSON.stringify({ at: last, ...event })}\n`);
-  for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
+  for (let sent = 0; sent < bytes.length;) sent += own.stdout.writeSync(bytes.subarray(sent));
 }
 
 export function boot() {
@@ -51,14 +52,17 @@ function log(text, level) {
 
 globalThis.console = new internals.Console(log);
 
-// The sandbox holds the other end of stdin open for as long as it lives.
+// The sandbox holds the other end of stdin open for as long as it lives, and says at last why it ends.
 async function listenForEnd() {
   const buffer = new Uint8Array(64);
-  while (await Deno.stdin.read(buffer).catch(() => null) !== null);
-  dispatchEvent(new Event("beforeunload"));
+  let reason = "";
+  for (let read; (read = await own.stdin.read(buffer).catch(() => null)) !== null;) {
+    reason += new TextDecoder().decode(buffer.subarray(0, read));
+  }
+  dispatchEvent(new CustomEvent("beforeunload", { cancelable: true, detail: { reason: reason || null } }));
   await Promise.allSettled([...background]);
-  tell({ event: "end", memory: Deno.memoryUsage() });
-  original.exit(0);
+  tell({ event: "end", memory: own.memoryUsage() });
+  own.exit(0);
 }
 
 // An uncaught error ends the request it belongs to, and the worker takes no new one, as if each request
@@ -99,7 +103,7 @@ Deno.serve = function serve(...args) {
   boot();
   served = true;
   const onListen = ({ port }) => listening(port, options.onListen);
-  return original.serve(
+  return own.serve(
     { hostname: "127.0.0.1", port: 0, signal: options.signal, onListen },
     (raw, info) => answer(raw, info, handler, options.onError ?? failed),
   );
@@ -115,7 +119,7 @@ function answer(raw, info, handler, onError) {
   begin(store, info.completed);
   const shown = new Request(raw, { headers });
   upgraded.set(shown, raw);
-  return request.run(store, () => Promise.race([handled(shown, info, handler, onError), broken]));
+  return request.run(store, () => Promise.race([handled(shown, handler, onError), broken]));
 }
 
 export function begin(store, completed) {
@@ -127,17 +131,26 @@ export function begin(store, completed) {
   });
 }
 
-async function handled(req, info, handler, onError) {
+async function handled(req, handler, onError) {
   try {
-    return checked(await handler(req, info));
+    return checked(await handler(req, { remoteAddr: { port: 9999, hostname: "0.0.0.0", transport: "tcp" } }));
   } catch (error) {
-    return checked(await onError(error));
+    try {
+      return checked(await onError(error));
+    } catch (late) {
+      Promise.reject(late); // an error of the worker, not of the request
+      return new Promise(() => {});
+    }
   }
 }
 
+// https://github.com/supabase/edge-runtime/blob/main/ext/runtime/js/http.js
 function checked(response) {
   if (response instanceof Response) return response;
-  throw new TypeError("Return value from serve handler must be a response or a promise resolving to a response");
+  console.error(
+    new TypeError("First argument to 'respondWith' must be a Response or a promise resolving to a Response"),
+  );
+  return new Response("Bad Gateway", { status: 502 });
 }
 
 function failed(error) {
@@ -147,7 +160,7 @@ function failed(error) {
 
 // While requests are open, a worker that stops beating is busy in a loop.
 function pulse() {
-  const { heapUsed, external } = Deno.memoryUsage();
+  const { heapUsed, external } = own.memoryUsage();
   tell({ event: "beat", memory: heapUsed + external });
 }
 
@@ -155,7 +168,7 @@ let beating;
 function beat() {
   clearInterval(beating);
   pulse();
-  if (open.size > 0) Deno.unrefTimer(beating = setInterval(pulse, 200));
+  if (open.size > 0) own.unrefTimer(beating = setInterval(pulse, 200));
 }
 
 // A stream's own callbacks run when somebody reads it: they stay with the request that made it.
@@ -185,11 +198,11 @@ export function leads(url) {
 globalThis.fetch = function fetch(input, init) {
   const url = new URL(input instanceof Request ? input.url : String(input));
   const target = leads(url);
-  if (target === undefined) return original.fetch(input, init);
+  if (target === undefined) return own.fetch(input, init);
   if (target === null) return refused(url.host);
   const sent = new Request(input instanceof Request ? new Request(target, input) : target, init);
   sent.headers.set("x-sandbox-caller", caller());
-  return original.fetch(sent, init?.client && { client: init.client });
+  return own.fetch(sent, init?.client && { client: init.client });
 };
 
 // Who asks, for the row of the request in the logs.
@@ -245,43 +258,48 @@ export function refusal(host, what) {
   return new TypeError(text);
 }
 
-// A worker of the platform has a /tmp of its own. Paths elsewhere stay as they are, and are refused.
-export function local(path) {
-  const text = path instanceof URL && path.protocol === "file:" ? decodeURIComponent(path.pathname) : path;
-  if (typeof text !== "string" || !(text === "/tmp" || text.startsWith("/tmp/"))) return path;
-  if (text.startsWith(`${setup.tree}/`)) return path; // the function's own files, where the sandbox itself is in /tmp
-  return setup.tmp + text.slice(4);
-}
-
-const ONE = ["chmod", "create", "lstat", "mkdir", "open", "readDir", "readFile", "readTextFile", "remove", "stat",
-  "truncate", "writeFile", "writeTextFile"];
-const TWO = ["copyFile", "rename", "link", "symlink"];
-for (const name of [...ONE, ...TWO].flatMap((each) => [each, `${each}Sync`])) {
-  const own = Deno[name];
-  const paths = TWO.some((each) => name.startsWith(each)) ? 2 : 1;
-  Deno[name] = (...args) => own(...args.map((arg, index) => index < paths ? local(arg) : arg));
-}
-for (const name of ["makeTempDir", "makeTempFile", "makeTempDirSync", "makeTempFileSync"]) {
-  const own = Deno[name];
-  const shown = (path) => `/tmp${path.slice(setup.tmp.length)}`;
-  Deno[name] = (options) => {
-    const made = own({ ...options, dir: local(options?.dir ?? "/tmp") });
-    return typeof made === "string" ? shown(made) : made.then(shown);
-  };
-}
-
-// What they keep would fill the cache that all workers share.
-delete globalThis.caches;
-delete globalThis.localStorage;
-
-// These do nothing on the platform, whose workers share no memory either:
-// https://github.com/supabase/edge-runtime/blob/main/ext/runtime/js/bootstrap.js (MOCK_FN)
-for (const name of ["exit", "kill", "addSignalListener", "removeSignalListener"]) Deno[name] = () => {};
-delete globalThis.SharedArrayBuffer;
-
 const upgraded = new WeakMap(); // the request that a handler sees -> the one that the server knows
-const upgrade = Deno.upgradeWebSocket;
-Deno.upgradeWebSocket = (req, options) => upgrade(upgraded.get(req) ?? req, options);
+Deno.upgradeWebSocket = (req, options) => own.upgradeWebSocket(upgraded.get(req) ?? req, options);
+
+// The servers of Deno 1, which the platform still has: each connection brings one request.
+Deno.listen = function listen(options = {}) {
+  const arrived = [];
+  const awaited = [];
+  const arrive = (conn) => awaited.length ? awaited.shift()(conn) : arrived.push(conn);
+  const answered = (req) => new Promise((resolve) => arrive({ req, resolve, close() {} }));
+  const server = Deno.serve({ onListen() {} }, answered);
+  let closed = false;
+  const accept = () => arrived.length ? Promise.resolve(arrived.shift()) : new Promise((done) => awaited.push(done));
+  return {
+    addr: { hostname: options.hostname ?? "0.0.0.0", port: options.port, transport: "tcp" },
+    accept,
+    close() {
+      closed = true;
+      server.shutdown();
+    },
+    ref() {},
+    unref() {},
+    async *[Symbol.asyncIterator]() {
+      while (!closed) yield await accept();
+    },
+  };
+};
+
+Deno.serveHttp = function serveHttp({ req, resolve }) {
+  let waiting = { request: req, respondWith: async (response) => resolve(await response) };
+  const nextRequest = () => {
+    const next = waiting;
+    waiting = null;
+    return Promise.resolve(next);
+  };
+  return {
+    nextRequest,
+    close() {},
+    async *[Symbol.asyncIterator]() {
+      for (let next; (next = await nextRequest()) !== null;) yield next;
+    },
+  };
+};
 
 globalThis.Supabase = {
   ai: {

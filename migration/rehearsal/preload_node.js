@@ -5,7 +5,7 @@ import http from "node:http";
 import https from "node:https";
 import { Writable } from "node:stream";
 import "./preload_roads.js";
-import { begin, boot, caller, leads, listening, local, refusal, request } from "./preload.js";
+import { absent, begin, boot, caller, inTime, leads, listening, local, refusal, request } from "./preload.js";
 
 const HEADER = "x-sandbox-execution-id";
 const { listen, emit } = http.Server.prototype;
@@ -78,10 +78,31 @@ function unreachable(error) {
   return sent;
 }
 
-for (const name of ["writeFile", "readFile", "appendFile", "mkdir", "readdir", "rm", "stat", "unlink", "access", "open"]) {
-  for (const [holder, key] of [[fs, name], [fs, `${name}Sync`], [fs.promises, name]]) {
+// The platform's node:fs calls its Deno: the same files, and synchronous calls at the same time.
+const FILES = {
+  access: "lstat", appendFile: "writeFile", mkdir: "mkdir", open: "open", readdir: "readDir", readFile: "readFile",
+  rm: "remove", stat: "stat", unlink: "remove", writeFile: "writeFile",
+};
+for (const [name, called] of Object.entries(FILES)) {
+  for (const [holder, key] of [[fs, name], [fs.promises, name]]) {
     const own = holder[key];
-    if (typeof own === "function") holder[key] = (path, ...rest) => own.call(holder, local(path), ...rest);
+    holder[key] = (path, ...rest) => own.call(holder, local(path), ...rest);
   }
+  const sync = fs[`${name}Sync`];
+  fs[`${name}Sync`] = (path, ...rest) => {
+    inTime(`${called}Sync`);
+    try {
+      return sync.call(fs, local(path), ...rest);
+    } catch (error) {
+      throw absent(called, error);
+    }
+  };
 }
-fs.existsSync = ((own) => (path) => own.call(fs, local(path)))(fs.existsSync);
+const exists = fs.existsSync;
+fs.existsSync = (path) => {
+  try {
+    return exists.call(fs, local(path));
+  } catch {
+    return false; // nothing is there, outside /tmp and the function's own files
+  }
+};

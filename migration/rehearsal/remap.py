@@ -11,12 +11,14 @@ from migration.source import importmap
 
 HERE = Path(__file__).parent
 STD_SERVER = (HERE / "std_server.js").as_uri()
+_OURS = f"{HERE.as_uri()}/"
+_NODE_FS = {"node:fs": f"{_OURS}node_fs.js", "node:fs/promises": f"{_OURS}node_fs_promises.js"}
 _STD = r"https://deno\.land/std(?:@[\w.-]+)?/"
 _STD_FOLDER = re.compile(_STD)
 _STD_MODULE = re.compile(_STD + r"http/server\.ts")
 _CODE = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts"}
 _REMOTE = re.compile(r"""["'](?:npm:|jsr:|https?://)""")
-_NODE = re.compile(r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs|net|tls)["'])""")
+_NODE = re.compile(r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs(?:/promises)?|net|tls)["'])""")
 
 Entries = dict[str, str]
 
@@ -33,6 +35,9 @@ def config(tree: Path, own: Path | None, replacements: Path | None) -> dict[str,
     scopes = {scope: rewritten(entries, targets) for scope, entries in loaded["scopes"].items()}
     options = importmap.parse(own.read_text("utf-8-sig")).get("compilerOptions") if own else None
     imports = {**rewritten(loaded["imports"], targets), **targets}
+    if _mentions(_FILES, tree, imports):
+        imports |= _NODE_FS
+        scopes[_OURS] = {name: name for name in _NODE_FS}
     return {"imports": imports, "scopes": scopes} | ({"compilerOptions": options} if options else {})
 
 

@@ -169,6 +169,21 @@ def test_status_headers_and_cookies_of_the_function_stand(place: Edge) -> None:
     connection.close()
 
 
+def test_a_page_is_shown_as_text(place: Edge) -> None:
+    """Asked for by GET; the answer to a POST stays HTML."""
+    source = "Deno.serve(() => new Response('<p>', { headers: { 'content-type': 'text/html; charset=utf-8' } }));"
+    place.functions.deploy("page", source)
+    kinds = [place.function("page", method=method).headers["content-type"] for method in ("GET", "POST")]
+    assert kinds == ["text/plain; charset=utf-8", "text/html; charset=utf-8"]
+
+
+def test_what_is_no_response_is_a_bad_gateway(place: Edge) -> None:
+    """502 and an error in the log, as https://github.com/supabase/edge-runtime/blob/main/ext/runtime/js/http.js says."""
+    place.functions.deploy("none", "Deno.serve(() => 'text');")
+    assert (place.function("none").status, place.function("none").text) == (502, "Bad Gateway")
+    assert "must be a Response" in until(lambda: place.logs.of("Log"))[-1].event_message
+
+
 def test_an_answer_carries_the_platforms_headers(place: Edge) -> None:
     answer = place.function("open")
     assert uuid.UUID(answer.headers["sb-request-id"]).version == 7

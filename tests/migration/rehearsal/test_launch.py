@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,11 @@ def sandbox(tmp_path: Path, functions: Deployed) -> Iterator[Sandbox]:
     yield Sandbox(tmp_path, IDENTITY, functions, Rows(), NoFaults(), {}, url=URL)
 
 
+def booted(folder: Path) -> list[str]:
+    """What the first module of a worker imports, in order."""
+    return re.findall(r'import "(.*)";', (folder / "boot.js").read_text())
+
+
 def test_the_worker_may_read_its_own_tree_and_call_the_sandbox_and_nothing_else(
     sandbox: Sandbox, functions: Deployed, tmp_path: Path
 ) -> None:
@@ -40,8 +46,9 @@ def test_the_worker_may_read_its_own_tree_and_call_the_sandbox_and_nothing_else(
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--allow-env",
         "--allow-net=127.0.0.1:5555,127.0.0.1:0", f"--allow-read={live.tree},{config.parent / 'e1'}",
         f"--allow-write={config.parent / 'e1'}", "--allow-sys=hostname", "--v8-flags=--max-old-space-size=256",
-        "--unstable-no-legacy-abort", "--preload", str(launch.PRELOAD), str(live.tree / live.entrypoint),
+        "--unstable-no-legacy-abort", str(config.with_name("boot.js")),
     ]  # fmt: skip
+    assert booted(config.parent) == [launch.PRELOAD.as_uri(), (live.tree / live.entrypoint).as_uri()]
     assert json.loads(config.read_text()) == {"imports": {}, "scopes": {}}
 
 
@@ -77,7 +84,16 @@ def test_the_entrypoint_is_found_however_the_metadata_names_it(
 ) -> None:
     live = functions.deploy("a", "")
     command = prepare(sandbox, replace(live, entrypoint=name), "e1").run
-    assert command[-1] == str(live.tree / "supabase/functions/a/index.ts")
+    assert booted(Path(command[-1]).parent)[1] == (live.tree / "supabase/functions/a/index.ts").as_uri()
+
+
+def test_the_entrypoint_is_the_main_module(sandbox: Sandbox, functions: Deployed) -> None:
+    """Where it asks, in a copy of the bundle: what was uploaded stays as it was."""
+    live = functions.deploy("a", "if (import.meta.main) Deno.serve(() => new Response());")
+    prepared = prepare(sandbox, live, "e1")
+    served = prepared.cwd / "supabase/functions/a/index.ts"
+    assert served.read_text().startswith("if (true)") and prepared.cwd != live.tree
+    assert "import.meta.main" in (live.tree / live.entrypoint).read_text()
 
 
 def test_a_bundle_without_its_entrypoint_cannot_boot(sandbox: Sandbox, functions: Deployed) -> None:

@@ -8,10 +8,7 @@ import hashlib
 import io
 import json
 import os
-import subprocess
-import sys
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +18,7 @@ from migration.base.progress import Collected
 from migration.rehearsal import runtime
 from migration.rehearsal.bundle import Bundler
 from tests.support.edge import edge
-from tests.support.project import ROOT
+from tests.support.runtime import installed
 
 VERSION = "9.9.9"
 DENO = f"#!/bin/sh\necho 'deno {VERSION} (stable)'\n"
@@ -127,24 +124,15 @@ def test_the_own_version_says_what_differs(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[Path]:
-    """The platform's Deno, fetched once into the repository's .cutover."""
-    found = runtime.installed(ROOT / ".cutover" / "runtime" / f"deno-{runtime.PLATFORM}")
-    if found is None:
-        command = "from pathlib import Path; from migration.base.progress import Observer as O;"
-        command += "from migration.rehearsal import runtime; print(runtime.choose(None, Path.cwd(), O()) or '')"
-        done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
-        if not done.stdout.strip():
-            pytest.skip("the platform's Deno cannot be fetched here")
-        found = Path(done.stdout.strip())
-    yield found
+def platform() -> Path:
+    return installed()
 
 
 @pytest.mark.slow
 def test_a_function_runs_on_the_version_of_the_platform(tmp_path: Path, platform: Path) -> None:
     """It serves, logs and reaches what the newer one reaches."""
     source = """Deno.serve(async (req) => { await Deno.writeTextFile("/tmp/a", "kept");
-        console.log("seen"); return new Response(Deno.version.deno + await Deno.readTextFile("/tmp/a")) });"""
+        console.log("seen"); return new Response(DENO_VERSION + await Deno.readTextFile("/tmp/a")) });"""
     with edge(tmp_path, tmp_path / "deno", deno_path=str(platform)) as place:
         place.functions.deploy("a", source)
         assert place.function("a").text == f"{runtime.PLATFORM}kept"

@@ -129,7 +129,7 @@ def test_kill_9_of_the_server_leaves_none_of_its_workers(tmp_path: Path) -> None
         project.deploy("after", ["chat"])
         assert project.edge.call("chat", purpose=Purpose.PROBE, method="OPTIONS", auth="none").status == 200
         children = _children(running.process.pid)
-        assert any("preload.js" in command for command in children.values())
+        assert any("boot.js" in command for command in children.values())
         running.process.kill()
         until(lambda: not any(alive(pid) for pid in children))
 

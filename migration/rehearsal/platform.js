@@ -1,0 +1,173 @@
+// Makes `Deno` and the globals what a worker of the platform has: what is missing there is missing here, what is
+// refused there is refused here, in the same words. Evaluated before everything else.
+// Source: https://github.com/supabase/edge-runtime/blob/main/ext/runtime/js/bootstrap.js, denoOverrides.js, ext/os/os.js
+// and https://supabase.com/docs/guides/functions/ephemeral-storage, /limits.
+export const setup = JSON.parse(Deno.env.get("SANDBOX_WORKER"));
+
+// What the sandbox itself goes on using.
+export const own = {
+  ...Deno,
+  internals: Deno[Deno.internal],
+  env: Deno.env.get.bind(Deno.env),
+  fetch: globalThis.fetch,
+};
+
+// Files. Synchronous calls are allowed while the function's modules are evaluated, up to their first await.
+let starting = true;
+setTimeout(() => starting = false, 0);
+
+// A worker of the platform has a /tmp of its own. Paths elsewhere stay as they are.
+export function local(path) {
+  const text = path instanceof URL && path.protocol === "file:" ? decodeURIComponent(path.pathname) : path;
+  if (typeof text !== "string" || !(text === "/tmp" || text.startsWith("/tmp/"))) return path;
+  // Where the sandbox itself is in /tmp: the function's own files, and what node:fs has been given already.
+  if ([setup.tree, setup.tmp].some((folder) => text === folder || text.startsWith(`${folder}/`))) return path;
+  return setup.tmp + text.slice(4);
+}
+
+// Outside /tmp there are only the function's own files, and none of them can be changed.
+const OPENS = ["create", "open", "readFile", "readTextFile", "writeFile", "writeTextFile"];
+export function absent(name, error) {
+  if (error?.name !== "NotCapable") return error;
+  return OPENS.includes(name.replace(/Sync$/, ""))
+    ? new Deno.errors.NotFound("entity not found (os error 2)")
+    : new Deno.errors.NotSupported("not supported");
+}
+
+function refused(name, where = "") {
+  throw new Deno.errors.PermissionDenied(`Deno.${name} is blocklisted${where}`);
+}
+
+export function inTime(name) {
+  if (!starting) refused(name, " on the current context");
+}
+
+function guarded(name, call, shown = (value) => value) {
+  return (...args) => {
+    try {
+      const found = call(...args);
+      if (!(found instanceof Promise)) return shown(found);
+      return found.then(shown, (error) => Promise.reject(absent(name, error)));
+    } catch (error) {
+      throw absent(name, error);
+    }
+  };
+}
+
+const ASYNC = ["create", "lstat", "mkdir", "open", "readFile", "readTextFile", "realPath", "remove", "stat", "writeFile",
+  "writeTextFile"];
+const SYNC = ["lstatSync", "mkdirSync", "readDirSync", "readFileSync", "readTextFileSync", "removeSync", "statSync",
+  "writeFileSync", "writeTextFileSync"];
+for (const name of [...ASYNC, "readDir", "realPathSync"]) {
+  Deno[name] = guarded(name, (path, ...rest) => own[name](local(path), ...rest));
+}
+for (const name of SYNC) {
+  const call = guarded(name, (path, ...rest) => own[name](local(path), ...rest));
+  Deno[name] = (...args) => (inTime(name), call(...args));
+}
+const shown = (path) => `/tmp${path.slice(setup.tmp.length)}`;
+for (const name of ["makeTempDir", "makeTempFile"]) {
+  const named = (options) => ({ ...options, dir: local(options?.dir ?? "/tmp") });
+  Deno[name] = guarded(name, (options) => own[name](named(options)), shown);
+  const sync = guarded(name, (options) => own[`${name}Sync`](named(options)), shown);
+  Deno[`${name}Sync`] = (options) => (inTime(`${name}Sync`), sync(options));
+}
+const BLOCKED = ["chdir", "chmod", "chown", "copyFile", "link", "readLink", "rename", "symlink", "truncate", "utime"];
+for (const name of [...BLOCKED.flatMap((each) => [each, `${each}Sync`]), "createSync", "openSync", "FsFile"]) {
+  if (own[name] !== undefined) Deno[name] = () => refused(name);
+}
+
+// What a program of its own would do does nothing, or is answered as in every worker.
+for (const name of ["exit", "kill", "addSignalListener", "removeSignalListener"]) Deno[name] = () => {};
+const NO_PROCESS = "Spawning subprocesses is not allowed on Supabase Edge Runtime.";
+const SINK = {
+  write: (bytes) => Promise.resolve(bytes.length),
+  writeSync: (bytes) => bytes.length,
+  isTerminal: () => false,
+  close() {},
+};
+const address = (family, name, at, netmask, cidr, mac) => ({ family, name, address: at, netmask, scopeid: null, cidr, mac });
+const ANSWERS = {
+  Command: class Command {
+    output() {
+      return Promise.reject(new Error(NO_PROCESS));
+    }
+    outputSync() {
+      throw new Error(NO_PROCESS);
+    }
+    spawn() {
+      throw new Error(NO_PROCESS);
+    }
+  },
+  args: [],
+  consoleSize: () => ({ columns: 80, rows: 24 }),
+  execPath: () => "/bin/edge-runtime",
+  gid: () => 1000,
+  hostname: () => "localhost",
+  isatty: () => false,
+  loadavg: () => [0, 0, 0],
+  mainModule: setup.main,
+  networkInterfaces: () => [
+    address("IPv4", "lo", "127.0.0.1", "255.0.0.0", "127.0.0.1/8", "00:00:00:00:00:00"),
+    address("IPv4", "eth0", "10.0.0.10", "255.255.255.0", "10.0.0.10/24", "00:00:00:00:00:01"),
+  ],
+  osRelease: () => "0.0.0-00000000-generic",
+  osUptime: () => Math.floor(performance.now() / 1000),
+  stderr: { ...SINK, writable: new WritableStream() }, // both lead to /dev/null there
+  stdout: { ...SINK, writable: new WritableStream() },
+  systemMemoryInfo: () =>
+    Object.fromEntries(
+      ["total", "free", "available", "buffers", "cached", "swapTotal", "swapFree"].map((name) => [name, 0]),
+    ),
+  uid: () => 1000,
+  version: {
+    deno: `supabase-edge-runtime-${setup.runtime} (compatible with Deno v${own.version.deno})`,
+    v8: "11.6.189.12",
+    typescript: "5.1.6",
+  },
+};
+for (const [name, value] of Object.entries(ANSWERS)) {
+  Object.defineProperty(Deno, name, { value, configurable: true, enumerable: true, writable: true });
+}
+
+// The rest of Deno is not there, Deno.cron, Deno.openKv and Deno.inspect among it.
+const KEPT = new Set([...ASYNC, ...SYNC, "readDir", "realPathSync", "makeTempDir", "makeTempDirSync", "makeTempFile",
+  "makeTempFileSync", ...BLOCKED, ...BLOCKED.map((each) => `${each}Sync`), "createSync", "openSync", "FsFile", "exit",
+  "kill", "addSignalListener", "removeSignalListener", ...Object.keys(ANSWERS), "PermissionStatus", "Permissions", "build",
+  "connect", "connectTls", "createHttpClient", "cwd", "env", "errors", "listen", "memoryUsage", "permissions", "pid",
+  "refTimer", "resolveDns", "serve", "serveHttp", "startTls", "stdin", "unrefTimer", "upgradeWebSocket"]);
+for (const name of Object.getOwnPropertyNames(Deno)) {
+  if (!KEPT.has(name)) Reflect.deleteProperty(Deno, name); // Deno.exitCode stays
+}
+
+// Globals. No worker and no shared memory: https://supabase.com/docs/guides/functions/limits
+const NO_GLOBAL = ["BroadcastChannel", "Buffer", "Cache", "CacheStorage", "EventSource", "Location", "Storage", "Temporal",
+  "WebSocketStream", "Worker", "alert", "clearImmediate", "close", "closed", "confirm", "global", "localStorage", "location",
+  "name", "prompt", "sessionStorage", "setImmediate"];
+for (const name of [...NO_GLOBAL, ...Object.getOwnPropertyNames(globalThis).filter((each) => each.startsWith("GPU"))]) {
+  Reflect.deleteProperty(globalThis, name);
+}
+const Memory = WebAssembly.Memory;
+WebAssembly.Memory = function (options) {
+  if (options?.shared === true) throw new TypeError("Creating a shared memory is not supported");
+  return new Memory(options);
+};
+WebAssembly.Memory.prototype = Memory.prototype;
+const GLOBALS = {
+  DENO_VERSION: own.version.deno,
+  SUPABASE_VERSION: setup.runtime,
+  SharedArrayBuffer: ArrayBuffer,
+  caches: { open: () => Promise.reject(new TypeError("CacheStorage is not available in this context")) },
+  window: globalThis,
+};
+for (const [name, value] of Object.entries(GLOBALS)) {
+  Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+}
+for (const [name, value] of Object.entries({
+  hardwareConcurrency: 1,
+  language: "en",
+  languages: ["en"],
+  userAgent: `Deno/${own.version.deno} (variant; SupabaseEdgeRuntime/${setup.runtime})`,
+})) {
+  Object.defineProperty(Navigator.prototype, name, { get: () => value, configurable: true, enumerable: true });
+}
