@@ -337,7 +337,7 @@ def runtime_page() -> str:
     """The probes of tests/data/runtime.yaml, which a test asks the sandbox."""
     table = yaml.safe_load((ROOT / PROBES).read_text("utf-8"))
     lines = ["# What a function finds in a worker", "", _HEAD.rstrip(), "",
-             "Each row is asked of the sandbox by a test, on the platform's Deno and on the one that Cutover brings. The",
+             "A test asks the sandbox for each answer, on the platform's Deno and on the one that Cutover brings. The",
              "last column is where the platform's behaviour is written down."]  # fmt: skip
     for title, probes in table["probes"].items():
         lines += ["", f"## {title}", "", "| what | answer | source |", "|---|---|---|"]

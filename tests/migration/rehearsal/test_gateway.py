@@ -178,7 +178,7 @@ def test_a_page_is_shown_as_text(place: Edge) -> None:
 
 
 def test_what_is_no_response_is_a_bad_gateway(place: Edge) -> None:
-    """502 and an error in the log, as https://github.com/supabase/edge-runtime/blob/main/ext/runtime/js/http.js says."""
+    """502 and an error in the log: edge-runtime's ext/runtime/js/http.js."""
     place.functions.deploy("none", "Deno.serve(() => 'text');")
     assert (place.function("none").status, place.function("none").text) == (502, "Bad Gateway")
     assert "must be a Response" in until(lambda: place.logs.of("Log"))[-1].event_message

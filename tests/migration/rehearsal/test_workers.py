@@ -185,7 +185,7 @@ def test_kill_9_at_any_moment_leaves_no_worker(tmp_path: Path, deno_dir: Path, s
 def _mentioned(text: str) -> bool:
     """Whether any process was started with this text on its command line."""
     shown = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
-    return any(text in line and "preload.js" in line for line in shown.splitlines())
+    return any(text in line and "boot.js" in line for line in shown.splitlines())
 
 
 # the environment
