@@ -238,15 +238,13 @@ function sqlless() {
   return new TypeError(text);
 }
 
-for (const name of ["WebSocket", "EventSource"]) {
-  globalThis[name] = globalThis[name] && new Proxy(globalThis[name], {
-    construct(target, [address, ...rest], made) {
-      const url = new URL(address);
-      if (url.host !== sandbox.host) refusal(url.host, `a ${name}`);
-      return Reflect.construct(target, [address, ...rest], made);
-    },
-  });
-}
+globalThis.WebSocket = new Proxy(WebSocket, {
+  construct(target, [address, ...rest], made) {
+    const url = new URL(address);
+    if (url.host !== sandbox.host) refusal(url.host, "a WebSocket");
+    return Reflect.construct(target, [address, ...rest], made);
+  },
+});
 
 // Logged where it happens, because many functions swallow what they catch.
 export function refusal(host, what) {

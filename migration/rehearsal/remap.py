@@ -20,6 +20,8 @@ _CODE = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts"}
 _REMOTE = re.compile(r"""["'](?:npm:|jsr:|https?://)""")
 _NODE = re.compile(r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs(?:/promises)?|net|tls)["'])""")
 
+_FILES = re.compile(r"""["']node:fs(?:/promises)?["']""")
+
 Entries = dict[str, str]
 
 
