@@ -93,7 +93,7 @@ def _without_npm(folder: Path, wanted: str, root: Path) -> None:
     if (root / ".npmrc").is_file():
         shutil.copy(root / ".npmrc", folder)
     _run([deno.executable(), "cache", "--quiet", "--no-lock", f"npm:{name}@{wanted}"],
-         folder, {**_connection(root), **os.environ, **cache})  # fmt: skip
+         folder, {**deno.authorities(), **_connection(root), **os.environ, **cache})  # fmt: skip
     for found in folder.glob(f"cache/npm/**/{name}/{wanted}/deno"):
         target = folder / "node_modules" / name / "deno"
         target.parent.mkdir(parents=True, exist_ok=True)
