@@ -8,8 +8,9 @@ CutoverError
 │   ├── Unreachable    nothing was sent
 │   ├── Unknown        bytes were sent, the effect is unknown
 │   └── ApiError       the service answered with an error
-├── Inconclusive    4  not enough evidence
 └── Unfinished      5  between two states: a person or the next command is needed
+
+Not enough evidence (4) is a result, no error.
 
 Interrupted       130  one of the three signals (not an Exception, so that no `except Exception` eats it)
 """
@@ -92,10 +93,6 @@ class ApiError(ServiceFailed):
         self.body = body
         self.operation = operation
         self.retry_after = retry_after
-
-
-class Inconclusive(CutoverError):
-    exit_code = 4
 
 
 class Unfinished(CutoverError):
