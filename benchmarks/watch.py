@@ -15,11 +15,15 @@ import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from migration.rehearsal.logstore import LogStore
 from migration.watch.judge import Look
 from tests.support import days
 from tests.support.days import Share
+
+if TYPE_CHECKING:
+    from tests.support.watching import Night
 
 ANSWERS = 20  # a look
 HOUR = 12  # looks
@@ -93,7 +97,7 @@ def day(answers: int) -> int:
         store = LogStore(Path(folder) / "logs")
         night = Night(Path(folder) / "night", store)
         facts.proofs.build = lambda access, retry: night.providers.build(access)  # noqa: ARG005
-        _fill(store, night.ids["artifact"], answers * days.LOOKS)
+        night.source._arrive = _Arriving(night, answers).arrive  # type: ignore[method-assign]
         began, cpu = time.monotonic(), time.process_time()
         rounds = list(night.rounds(span=86_400.0, every=300.0))
         seconds, used = time.monotonic() - began, time.process_time() - cpu
@@ -115,12 +119,27 @@ def day(answers: int) -> int:
     return int(ours > 1.0)
 
 
-def _fill(store: LogStore, function: tuple[str, int], requests: int) -> None:
-    """A day of answers, each with the gateway's row and two of the function, written by the engine itself."""
-    start = (
-        f"toDateTime64('2026-11-22 12:00:00', 6, 'UTC') + toIntervalMicrosecond(toInt64(number * 86400e6 / {requests}))"
-    )
-    own = f"'function_id', '{function[0]}', 'version', '{function[1]}', 'execution_id', concat('x', toString(number))"
+class _Arriving:
+    """Rows reach the store as they do in production: those of a round together, each after the one before."""
+
+    def __init__(self, night: Night, answers: int) -> None:
+        self.night, self.apart = night, 300.0 / answers
+        self.written = 0
+
+    def arrive(self) -> None:
+        """Write the rows of every request that has been answered by now."""
+        passed = (self.night.clock.now() - self.night.start).total_seconds() - 2.0
+        due = min(int(passed / self.apart), int(86_400 / self.apart))
+        if due > self.written:
+            _fill(self.night.store, self.night.ids["artifact"], self.written, due, self.apart)
+            self.written = due
+
+
+def _fill(store: LogStore, function: tuple[str, int], first: int, end: int, apart: float) -> None:
+    """Answers from one number to another, each with the gateway's row and two of the function, by the engine itself."""
+    n = f"(number + {first})"
+    start = f"toDateTime64('2026-11-22 12:00:00', 6, 'UTC') + toIntervalMicrosecond(toInt64({n} * {apart * 1e6}))"
+    own = f"'function_id', '{function[0]}', 'version', '{function[1]}', 'execution_id', concat('x', toString({n}))"
     more = ", ".join(f"'request.cf.field_{n}', 'a value of twenty ch'" for n in range(12))
     edge = (
         f"{own}, 'response.status_code', '200', 'execution_time_ms', '2000', 'request.method', 'POST', "
@@ -128,18 +147,19 @@ def _fill(store: LogStore, function: tuple[str, int], requests: int) -> None:
         f"'response.headers.x_sb_edge_region', 'eu-west-1', {more}"
     )
     line = f"{own}, 'event_type', 'Log', 'level', 'info', 'region', 'eu-west-1', 'served_by', 'supabase-edge-runtime'"
-    text = "concat('[', substring(hex(number), 1, 8), '0000] 💰 Token usage: {{ input: 1234, output: 567, total: 1801, "
-    usage = f"{text}estimatedCost: ''$0.0018'' }}}}')".replace("{{", "{").replace("}}", "}")
+    tokens = "input: 1234, output: 567, total: 1801, estimatedCost: ''$0.0018''"
+    usage = f"concat('[', substring(hex({n}), 1, 8), '0000] 💰 Token usage: {{ {tokens} }}')"
     rows = (
         ("e", "2000000", "'POST | 200 | https://x/functions/v1/artifact'", "function_edge_logs", edge),
         ("a", "10000", "'[00000000] Routing to Kimi'", "function_logs", line),
         ("u", "1990000", usage, "function_logs", line),
     )
-    for name, later, message, source, attributes in rows:
-        columns = (
-            f"concat('{function[0]}{name}', toString(number)), {start} + toIntervalMicrosecond({later}), {message}"
-        )
-        store.execute(f"insert into logs select {columns}, '', '{source}', map({attributes}) from numbers({requests})")
+    selects = [
+        f"select concat('{function[0]}{name}', toString({n})), {start} + toIntervalMicrosecond({later}), "
+        f"{message}, '', '{source}', map({attributes})::Map(LowCardinality(String), String) from numbers({end - first})"
+        for name, later, message, source, attributes in rows
+    ]
+    store.execute(f"insert into logs {' union all '.join(selects)}")
 
 
 if __name__ == "__main__":
