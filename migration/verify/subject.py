@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Subject:
     """What is judged: the live functions, and the versions of app.base by slug, which were live until `changed`.
 
-    `baseline`: what the ledger knows of those.
+    `baseline`: what the ledger knows of those. `over`: the code is not live any more, so that nothing can be added.
     """
 
     live: Mapping[str, Function]
@@ -37,6 +37,7 @@ class Subject:
     words: str = field(default="")
     past: PastCode = field(default_factory=PastCode)
     baseline: BaselineFigures | None = None
+    over: bool = False
 
 
 def subject(
@@ -131,6 +132,7 @@ def _past_subject(
         words=words,
         past=samples.past(history, before.replaced) if before and before.replaced else PastCode(),
         baseline=known(history, context.config.app.base or ""),
+        over=True,
     )
 
 

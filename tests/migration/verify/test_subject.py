@@ -84,7 +84,7 @@ def test_rolled_back_code_is_judged() -> None:
     assert found.live["make"].updated_at == (NOON + timedelta(minutes=10)).timestamp() * 1000
     assert (found.before, found.until) == ({"make": 7, "fix": 3}, NOON + timedelta(hours=1))
     assert found.since == NOON - timedelta(hours=1) and found.changed == NOON
-    assert found.words == "deployment d2 while it was live, until 2026-11-27 13:00:00 UTC"
+    assert found.over and found.words == "deployment d2 while it was live, until 2026-11-27 13:00:00 UTC"
 
 
 def test_span_after_the_rollback_is_moved() -> None:
@@ -98,4 +98,9 @@ def test_span_after_the_rollback_is_moved() -> None:
 
 def test_live_code_is_judged_otherwise() -> None:
     found = judged(FIRST, NOON, {"make": 8, "fix": 4})
-    assert found.live["make"].version == 8 and found.words == "" and found.until > NOON + timedelta(hours=3)
+    assert (
+        found.live["make"].version == 8
+        and not found.over
+        and found.words == ""
+        and found.until > NOON + timedelta(hours=3)
+    )
