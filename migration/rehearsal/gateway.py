@@ -26,6 +26,7 @@ REGIONS = frozenset({
     "eu-central-1", "eu-north-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1",
     "ap-southeast-2", "sa-east-1",
 })  # fmt: skip
+_LIMITS = ("CPUTime", "Memory", "WallClockTime")
 _END = 2.0  # seconds a worker whose connection broke has to be gone, so that we know why
 
 NOT_FOUND = Refusal(404, "NOT_FOUND", "Requested function was not found")
@@ -111,7 +112,7 @@ class Gateway:
             await self._refuse(exchange, caller, Refusal(504, "IDLE_TIMEOUT", limit))
         except WorkerLost:
             fate = isolate.fate if await isolate.ended(_END) else ""
-            await self._refuse(exchange, caller, RESOURCES if fate in ("CPUTime", "Memory") else WORKER_ERROR)
+            await self._refuse(exchange, caller, RESOURCES if fate in _LIMITS else WORKER_ERROR)
         return None
 
     async def _upgrade(self, exchange: Exchange, caller: Caller, isolate: Isolate, connection: Protocol) -> None:

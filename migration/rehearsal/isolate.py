@@ -17,12 +17,14 @@ from typing import Any
 from migration.base.errors import Refused
 
 from .launch import Launch, NotBootable
+from .options import Limits
 from .reaper import Reaper
 from .rows import Reporter, now
+from .spending import Spending
 
 _LONGEST = 64 * 2**20  # bytes of one line: a console call is one line
-_GRACE = {"EarlyDrop": 60.0}  # seconds to finish what was begun with EdgeRuntime.waitUntil
 _HURRY = 1.0  # seconds to end in order when all must end
+_RETIRED, _WARNED = 0.5, 0.9  # shares of a limit
 _MARK = b"\x1e"
 # What a listener of `beforeunload` reads: https://github.com/supabase/edge-runtime, WillTerminateReason.
 _REASONS = {"EarlyDrop": "early_drop", "TerminationRequested": "termination", "WallClockTime": "wall_clock"}
@@ -33,10 +35,11 @@ _FATAL = (b"JavaScript out of memory", b"heap limit")
 class Isolate:
     """`busy` counts the requests in flight; a `retired` one takes no new requests; `gone` when its process is.
 
-    `fate` says why it was cut short, CPUTime or Memory; empty when it ended in order or by an error of its own.
+    `fate` says why it was cut short: CPUTime, Memory or WallClockTime; empty when it ended in order or by an error of
+    its own.
     """
 
-    def __init__(self, reporter: Reporter, execution: str, reaper: Reaper, memory: float = 256) -> None:
+    def __init__(self, reporter: Reporter, execution: str, reaper: Reaper, limits: Limits) -> None:
         self.reporter = reporter
         self.execution = execution
         self.busy = 0
@@ -54,11 +57,15 @@ class Isolate:
         self._memory: dict[str, Any] = {}
         self._complaint = b""
         self._tmp: Path | None = None
-        self._memory_limit = memory * 2**20
+        self._limits = limits
+        self._memory_limit = limits.memory * 2**20
+        self._spending = Spending(limits, _time())
+        self._warned = False
 
     # a request's time in it
 
     def begin(self) -> None:
+        self._spending.request(self.busy == 0, cpu_seconds(self.process.pid) if self.process else None)
         self.busy += 1
         self._beat()
 
@@ -93,11 +100,12 @@ class Isolate:
         if self._ended is None or self.process is None:
             self.gone = True
             return
+        self._tell(reason)
         if self.process.stdin:
-            with contextlib.suppress(OSError):  # it ends already
-                self.process.stdin.write(_REASONS.get(reason, "").encode())
             self.process.stdin.close()
-        await asyncio.wait([self._ended], timeout=_GRACE.get(reason, _HURRY))
+        # What was begun with EdgeRuntime.waitUntil may go on until the worker's time is over.
+        grace = self._spending.left(_time()) if reason == "EarlyDrop" else _HURRY
+        await asyncio.wait([self._ended], timeout=grace)
         self.kill(reason)
         await self._ended
 
@@ -114,7 +122,33 @@ class Isolate:
             await asyncio.wait([self._ended], timeout=seconds)
         return self.gone
 
-    def overrun(self, limit: float) -> bool:
+    def check(self) -> None:
+        """Retire it at half of its processor time or of its time on the wall, end it when one or the memory is used up.
+
+        As the platform's supervisor does, which tells it at nine tenths of the latter:
+        https://github.com/supabase/edge-runtime/blob/main/crates/base/src/worker/supervisor/strategy_per_worker.rs
+        """
+        used = cpu_seconds(self.process.pid) if self.process and self.busy and not self.gone else None
+        processor, age = self._spending.processor(used), self._spending.age(_time())
+        if processor >= 1 or self._overrun(self._limits.cpu_limit):
+            self.kill("CPUTime")
+        elif self._overweight():
+            self.kill("Memory")
+        elif age >= 1:
+            self.kill("WallClockTime")
+        elif processor >= _RETIRED or age >= _RETIRED:
+            self.retired = True
+        if age >= _WARNED and not self.gone:
+            self._tell("WallClockTime")
+
+    def _tell(self, reason: str) -> None:
+        """Say once why it will end, to who listens to `beforeunload`."""
+        if self.process and self.process.stdin and not self._warned:
+            self._warned = True
+            with contextlib.suppress(OSError):  # it ends already
+                self.process.stdin.write(_REASONS.get(reason, "").encode())
+
+    def _overrun(self, limit: float) -> bool:
         """Whether it has been deaf in a loop for `limit` seconds of processor time while a request waits."""
         silent = _time() - self._beaten
         if not self.busy or self.process is None or silent < limit:
@@ -123,7 +157,7 @@ class Isolate:
         # Where the system does not say, time on the wall must do, with room for a slow machine.
         return silent > 5 * limit if used is None else used - self._cpu >= limit
 
-    def overweight(self) -> bool:
+    def _overweight(self) -> bool:
         """Whether its process holds more than the limit and what Deno itself needs: typed arrays are no heap."""
         held = resident_bytes(self.process.pid) if self.process and not self.gone else None
         return held is not None and held > self._memory_limit + _OWN_MEMORY
@@ -135,6 +169,7 @@ class Isolate:
 
     async def _spawn(self, launch: Launch) -> None:
         self._tmp = launch.tmp
+        self._spending.born = _time()
         self._spawned = now()
         self.process = await asyncio.create_subprocess_exec(
             *launch.run, env=launch.env, cwd=launch.cwd, stdin=PIPE, stdout=PIPE, stderr=PIPE,
@@ -181,7 +216,7 @@ class Isolate:
                 self.kill("Memory")
             case "boot":
                 self.reporter.boot(at, round(at - self._spawned), execution)
-            case "log":
+            case "log" if self._spending.line(execution, at / 1000):
                 self.reporter.log(at, event["text"], event["level"], execution)
             case "uncaught":
                 self.retired = True

@@ -73,7 +73,8 @@ def _operations(name: str, values: Mapping[str, Any], known: Sequence[str]) -> N
 class Limits:
     """Times in seconds.
 
-    `idle_timeout`: without a byte from the function; `cpu_limit`: processor time in a loop; `memory`: MB of a worker;
+    `idle_timeout`: without a byte from the function; `cpu_limit`: processor time of a request; `memory`: MB;
+    `wall_clock`: how long a worker lives; `log_events`: log lines of a request in 10 s (0 for no limit of either);
     `boot_timeout`: until Deno.serve is called, remote imports included; `idle`: how long an unused worker stays;
     `new_keys`: whether publishable and secret keys pass as tokens; `warm_secrets`: whether running workers keep the
     values that they started with, as hosted ones do for minutes.
@@ -86,6 +87,8 @@ class Limits:
     idle: float = 120.0
     new_keys: bool = True
     warm_secrets: bool = False
+    wall_clock: float = 400.0
+    log_events: int = 100
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Limits:

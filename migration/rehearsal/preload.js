@@ -52,14 +52,16 @@ function log(text, level) {
 
 globalThis.console = new internals.Console(log);
 
-// The sandbox holds the other end of stdin open for as long as it lives, and says at last why it ends.
+// The sandbox holds the other end of stdin open for as long as it lives, and says on it why it will end.
 async function listenForEnd() {
   const buffer = new Uint8Array(64);
-  let reason = "";
+  const leave = (reason) => dispatchEvent(new CustomEvent("beforeunload", { cancelable: true, detail: { reason } }));
+  let warned = false;
   for (let read; (read = await own.stdin.read(buffer).catch(() => null)) !== null;) {
-    reason += new TextDecoder().decode(buffer.subarray(0, read));
+    warned = true;
+    leave(new TextDecoder().decode(buffer.subarray(0, read)));
   }
-  dispatchEvent(new CustomEvent("beforeunload", { cancelable: true, detail: { reason: reason || null } }));
+  if (!warned) leave(null);
   await Promise.allSettled([...background]);
   tell({ event: "end", memory: own.memoryUsage() });
   own.exit(0);

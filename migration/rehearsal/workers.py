@@ -86,7 +86,7 @@ class Pool:
         return live.id, live.version, digest
 
     async def _boot(self, key: Key, live: LiveFunction, execution: str) -> Isolate:
-        isolate = Isolate(Reporter(self.sandbox, live), execution, self._reaper, self.limits.memory)
+        isolate = Isolate(Reporter(self.sandbox, live), execution, self._reaper, self.limits)
         self._all.add(isolate)
         try:
             await isolate.boot(partial(prepare, self.sandbox, live, execution), self.limits.boot_timeout)
@@ -112,11 +112,9 @@ class Pool:
             self._all.discard(isolate)
             self._stops.pop(isolate, None)
             self._serving = {key: serving for key, serving in self._serving.items() if serving is not isolate}
-        elif isolate.overrun(self.limits.cpu_limit):
-            isolate.kill("CPUTime")
-        elif isolate.overweight():
-            isolate.kill("Memory")
-        elif isolate.busy == 0 and (isolate.retired or self._spare(isolate)):
+            return
+        isolate.check()
+        if isolate.busy == 0 and not isolate.fate and (isolate.retired or self._spare(isolate)):
             self._stop(isolate, "EarlyDrop")
 
     def _spare(self, isolate: Isolate) -> bool:
