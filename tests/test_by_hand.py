@@ -129,7 +129,10 @@ def test_checks_judge_every_criterion(terminal: Terminal) -> None:
 
 def test_secret_and_doctor_find_nothing_wrong(terminal: Terminal) -> None:
     assert terminal.inv("secret", "--json").json["exit_code"] == 0
-    done = terminal.inv("doctor", "--json")
+    done = terminal.inv("doctor", "--fix", "--json")
+    proven = {row["problem"]: row["did"] for row in done.json["fixed"]}
+    assert proven["providers.openrouter.model"].startswith("moonshotai/kimi-k2-thinking answered")
+    assert proven["providers.gemini.model"].startswith("gemini-2.5-pro answered")
     assert not [row for row in done.json["findings"] if row["severity"] == "error"], done.out
 
 

@@ -412,6 +412,7 @@ def unlock(out: Output, env: str, lock: str, yes: bool) -> UnlockResult:
 
 def doctor(out: Output, env: str, fix: bool, yes: bool) -> DoctorResult:
     from migration.inspect import doctor as phase
+    from migration.providers import live
 
     context = _context(out, env)
 
@@ -423,12 +424,14 @@ def doctor(out: Output, env: str, fix: bool, yes: bool) -> DoctorResult:
             return False
 
     asked = confirm if fix else None
+    offers = list(live.offers(context.config, context.environment)) if fix else []
     if not context.config.watch.notify:
-        return phase.run(context, fix=asked)
+        return phase.run(context, asked, offers=offers)
     from migration.watch.diagnose import NotifierCheck
 
     check = NotifierCheck(context)
-    return phase.run(context, asked, {"the notifiers": lambda _: check.find()}, list(check.offers()) if fix else ())
+    offers += check.offers() if fix else ()
+    return phase.run(context, asked, {"the notifiers": lambda _: check.find()}, offers)
 
 
 def report(out: Output, env: str, since: str, to: str, markdown: bool) -> ReportResult:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from migration.config.settings import PROOFS, Config, Price, ProviderSettings
 from migration.config.signals import Pattern
+from migration.providers.live import means
 
-# What vendors add to a model's name in their answers: a date, a version, a route.
-_BUILD = re.compile(r"[-@:](?:\d[\d.-]*|latest|free|nitro|floor|online|exacto)")
 UNNAMED = "(not named)"
 
 
@@ -42,17 +40,8 @@ class Prices:
 
     def _named(self, model: str) -> str:
         """The configured model that this name means: the longest that it begins with, apart from a build."""
-        names = [name for name in self.known if _means(model, name)]
+        names = [name for name in self.known if means(model, name)]
         return max(names, key=len, default="")
-
-
-def _means(model: str, name: str) -> bool:
-    """`openai/gpt-4o-mini-2024-07-18` is a build of `gpt-4o-mini`; `gpt-4o-mini` is none of `gpt-4o`."""
-    for each in {model, model.rpartition("/")[2]}:
-        for known in {name, name.rpartition("/")[2]}:
-            if each == known or (each.startswith(known) and _BUILD.fullmatch(each[len(known) :])):
-                return True
-    return False
 
 
 def unsourced(

@@ -49,8 +49,9 @@ class DoctorResult:
 
     @property
     def exit_code(self) -> int:
-        """1 with an error found, 4 where something could not be looked at, else 0: warnings alone are no failure."""
-        if any(each.severity == "error" for each in self.findings):
+        """1 with an error found or a fix that failed, 4 where something could not be looked at, else 0: warnings alone
+        are no failure."""
+        if any(each.severity == "error" for each in self.findings) or any(each.get("failed") for each in self.fixed):
             return 1
         return 4 if any(each.kind in ("unmeasured", "logs", "unreachable") for each in self.findings) else 0
 
@@ -74,7 +75,7 @@ def run(
         return DoctorResult(tuple(found), tuple(probes))
     fixed = tuple(_apply(found, fix))
     left = examine(context, probes) if any(each["ok"] for each in fixed) else found
-    done = tuple(_apply(offers, fix))
+    done = tuple(_apply(offers, fix, context.observer.note))
     return DoctorResult(tuple(left), tuple(probes), (*fixed, *done), _summary(fixed, left))
 
 
@@ -121,16 +122,21 @@ def _known(found: Iterable[Finding], error: CutoverError) -> bool:
     return any(each.evidence == error.message for each in found)
 
 
-def _apply(findings: Iterable[Finding], confirm: Confirm) -> Iterator[dict[str, Any]]:
+def _apply(
+    findings: Iterable[Finding], confirm: Confirm, announce: Callable[[str], None] | None = None
+) -> Iterator[dict[str, Any]]:
+    """`announce`: shows what is done before it is done, where nothing else did."""
     for each in findings:
         if each.apply is None or not each.safe:
             continue
-        did, done = "not done: not confirmed", False
+        did, done, failed = "not done: not confirmed", False, False
         if confirm(f"{each.fix} ({each.problem})"):
+            if announce:
+                announce(f"{each.problem}: {each.fix}")
             try:
                 did, done = each.apply(), True
             except Interrupted:
                 raise
             except (CutoverError, OSError) as error:
-                did = f"failed: {error}"
-        yield {"problem": each.problem, "fix": each.fix, "did": did, "ok": done}
+                did, failed = f"failed: {error}", True
+        yield {"problem": each.problem, "fix": each.fix, "did": did, "ok": done, "failed": failed}

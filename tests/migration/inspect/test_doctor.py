@@ -189,7 +189,7 @@ def test_fix_offers_a_test_message(sick: Clinic, typist: Typist, httpserver: HTT
     assert "t0ken-0123456789" not in typist.said
     assert ["PROD: test message" in request.get_data(as_text=True) for request, _ in httpserver.log] == [True]
     httpserver.clear()  # now it answers 500
-    assert typist.type(["inv", "doctor", "--fix", "--yes"]) == 0 and "watch.notify: failed: " in typist.said
+    assert typist.type(["inv", "doctor", "--fix", "--yes"]) == 1 and "watch.notify: failed: " in typist.said
     typist.env(**sick.values(), ALERT_URL="slack://t0ken-0123456789")
     assert typist.type(["inv", "doctor"]) == 0
     assert "warning: inv watch cannot notify anyone" in typist.said and "t0ken" not in typist.said
@@ -204,7 +204,7 @@ def test_every_finding_has_a_test_that_types_its_remedy() -> None:
     files = [
         *(ROOT / "migration/inspect").glob("*.py"),
         ROOT / "migration/setup/secret.py",
-        *(ROOT / "migration/providers").glob("*.py"),
+        *(file for file in (ROOT / "migration/providers").glob("*.py") if file.stem != "live"),  # offers no remedy
     ]
     known = {kind for file in [*files, ROOT / "migration/base/finding.py"] for kind in kinds(file)}
     assert len(known) > 40
