@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from migration.rehearsal.running import Running
 
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # printed commands begin with `inv`, however tests are started
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # else each verb and sandbox compiles two hundred modules again
+    os.environ["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / f"cutover-bytecode-{os.getuid()}")
 UNLIMITED = {"rate_limit": {"default": 0}}
 KEYS = {"gemini": [f"GOOGLE_KEY_{number}" for number in range(1, 11)]}  # the sample's pool
 

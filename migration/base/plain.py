@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -13,6 +13,23 @@ from typing import Any
 
 from migration.base.command import Chain, Command, Do, Shell, Steps
 from migration.base.secrets_type import MASK, Secret
+
+
+class Lazily(Sequence[Any]):
+    """A list whose items are made when they are read, each time: of a long ledger no two rows need be in memory."""
+
+    def __init__(self, parts: Sequence[Any], make: Callable[[Any], Any]) -> None:
+        self._parts, self._make = parts, make
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._make, self._parts)
+
+    def __getitem__(self, place: Any) -> Any:
+        found = self._parts[place]
+        return Lazily(found, self._make) if isinstance(place, slice) else self._make(found)
 
 
 def plain(value: Any) -> Any:
@@ -30,6 +47,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(inner) for inner in value]
+    if isinstance(value, Lazily):
+        return Lazily(value, plain)
     return _scalar(value)
 
 
@@ -54,7 +73,7 @@ def timed(data: Any) -> Any:
     """Data with every time in one format: RFC 3339, UTC, milliseconds (`2026-11-27T14:53:15.120Z`)."""
     if isinstance(data, dict):
         return {key: inner if key in _FREE else timed(inner) for key, inner in data.items()}
-    if isinstance(data, list):
+    if isinstance(data, list | Lazily):
         return [timed(inner) for inner in data]
     if isinstance(data, str) and len(data) < 40 and _TIME.fullmatch(data):
         with contextlib.suppress(ValueError):

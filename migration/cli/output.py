@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from migration.base import runlog
 from migration.base.command import CURRENT, Do, Step, lines
 from migration.base.errors import Refused
-from migration.base.plain import plain
+from migration.base.plain import Lazily, plain
 from migration.cli.progress import Lines
-from migration.cli.sink import Masked, gate, one_line
+from migration.cli.sink import Masked, gate, one_line, pieces
 from migration.cli.waiting import ASKS
 
 if TYPE_CHECKING:
@@ -118,7 +118,13 @@ class Output:
     def line(self, value: Any, code: int = 0) -> None:
         """One JSON object on a line of its own, at once; docs/schema/ has its schema."""
         head = {"schema": f"cutover/{self.verb}/1", "env": CURRENT.env or None, "exit_code": code}
-        self._stdout.write(one_line({**head, **plain(value)}) + "\n")
+        data = {**head, **plain(value)}
+        if any(isinstance(inner, Lazily) for inner in data.values()):
+            for piece in pieces(data):
+                self._stdout.write(piece)
+            self._stdout.write("\n")
+        else:
+            self._stdout.write(one_line(data) + "\n")
         self._stdout.flush()
 
     def error(self, message: str, steps: Sequence[Step], code: int, data: dict[str, Any]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 from migration.base.gate import ANYWHERE, CONTROLS, gate
-from migration.base.plain import plain, timed
+from migration.base.plain import Lazily, plain, timed
 from migration.base.secrets_type import mask
 
-__all__ = ["Masked", "gate", "one_line"]
+__all__ = ["Masked", "gate", "one_line", "pieces"]
 
 
 class Masked:
@@ -43,6 +44,24 @@ class Masked:
 
 def one_line(value: Any) -> str:
     """One JSON object in one line, without a raw control character."""
-    text = json.dumps(timed(plain(value)), ensure_ascii=False, default=str)
+    return _written(timed(plain(value)))
+
+
+def pieces(value: Mapping[str, Any]) -> Iterator[str]:
+    """The same line in pieces: an item at a time of a list that is made when it is read."""
+    for place, (key, inner) in enumerate(value.items()):
+        yield f"{', ' if place else '{'}{_written(key)}: "
+        if isinstance(inner, Lazily):
+            yield "["
+            for number, item in enumerate(inner):
+                yield f"{', ' if number else ''}{one_line(item)}"
+            yield "]"
+        else:
+            yield _written(timed({key: plain(inner)})[key])
+    yield "}"
+
+
+def _written(data: Any) -> str:
+    text = json.dumps(data, ensure_ascii=False, default=str)
     text = ANYWHERE.sub(r"#\\u0023", text)
     return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)

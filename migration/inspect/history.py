@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Step, inv
 from migration.base.errors import CutoverError, Refused
 from migration.base.parallel import every
+from migration.base.plain import Lazily
 from migration.deploy import forward, recovery
 from migration.inspect import source, watching
 from migration.inspect.source import FunctionCode
@@ -26,7 +26,7 @@ class HistoryResult:
     """Deployments and notes, newest first, and what to type next. With `whole`, the one deployment in full: `records`
     holds all that the ledger has of it."""
 
-    deployments: tuple[dict[str, Any], ...]
+    deployments: Sequence[dict[str, Any]]
     notes: tuple[Record, ...]
     message: str = ""
     records: tuple[Record, ...] = ()
@@ -63,7 +63,9 @@ def run(context: Context, limit: int = 20, note: str | None = None, rating: int 
     else:
         context.ledger.glance()
     live, history = _read(context)
-    rows = tuple(row(history, one) for one in islice(reversed(history.deployments), max(limit, 0)))
+    last = len(history.deployments) - 1
+    places = range(last, max(last - max(limit, 0), -1), -1)
+    rows = Lazily(places, lambda place: row(history, history.deployments[place]))  # all at once take 100 MB
     notes = [record for record in reversed(history.records) if record["record"] in ("note", "lift", "unlock")]
     ways = _ways(context, history, live) if live is not None else ()
     return HistoryResult(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from migration.base.errors import Refused
+from migration.cli.output import Output
 from migration.inspect import history
 from migration.ledger.deployments import fold
 
@@ -50,3 +52,28 @@ def test_a_rating_out_of_place_changes_nothing(note: str | None, rating: int, wo
     with pytest.raises(Refused, match=words):
         history.run(context(records), note=note, rating=rating)
     assert records == []
+
+
+def test_a_long_ledger_is_shown_a_row_at_a_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows at once took a hundred megabytes: each is made when it is drawn or written, newest first."""
+    records: list[dict[str, Any]] = [
+        {"record": "intent", "id": f"i{number}", "at": "2026-11-27T09:00:00Z", "who": "Ada", "environment": "prod",
+         "deployment": f"d{number}", "kind": "deploy", "functions": []} for number in range(5)
+    ]  # fmt: skip
+    made: list[str] = []
+    whole = history.row
+
+    def row(past: Any, one: Any) -> dict[str, Any]:
+        made.append(one.id)
+        return whole(past, one)
+
+    monkeypatch.setattr(history, "row", row)
+    found = history.run(context(records), limit=3)
+    assert (made, len(found.deployments)) == ([], 3)
+    assert [one["id"] for one in found.deployments[1:]] == ["d3", "d2"]
+    Output("history", json=True).line(found)
+    written = json.loads(capsys.readouterr().out)
+    assert [one["id"] for one in written["deployments"]] == ["d4", "d3", "d2"] and written["exit_code"] == 0
+    assert len(history.run(context(records), limit=0).deployments) == 0
