@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 Make = Callable[..., Context]
+PATIENCE = 600  # seconds for a test: rendering takes its time on a busy machine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The ordinary limit would interrupt Playwright's loop where pytest cannot draw a traceback: its worker breaks."""
+    for item in items:
+        if "/migration/e2e/" in item.path.as_posix():
+            item.add_marker(pytest.mark.timeout(PATIENCE))
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from tests.support.project import ROOT
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # a run of 18 steps takes minutes on a busy machine
+pytestmark = pytest.mark.long
 FUNCTIONS = ("generate-artifact", "generate-artifact-fix")
 Edit = Callable[[str], str]
 
