@@ -179,6 +179,7 @@ def test_every_test_file_mirrors_a_module() -> None:
         "test_served.py",
         "test_real_cli.py",
         "test_real_cli_logs.py",
+        "test_real_cli_session.py",
         "test_recorded.py",
         "test_storm.py",
     }

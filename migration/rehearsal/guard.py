@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .operations import operation, query_of
 
-_PROJECT = re.compile(r"/v1/projects/([^/]+)(?:/.*)?")
+_PROJECT = re.compile(r"/v[12]/projects/([^/]+)(?:/.*)?")
 _REF = re.compile(r"[a-z]{20}")
 _FORBIDDEN = "Your account does not have the necessary privileges to access this endpoint."
 _READS, _WRITES = ("list", "get", "body"), ("stage", "deploy", "activate", "update", "delete")
@@ -45,7 +45,7 @@ class Guard:
         self.windows = Windows(limits, seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if scope["type"] != "http" or not scope["path"].startswith(("/v1/", "/v2/")):
             return await self.app(scope, receive, send)
         name, _ = operation(scope["method"], scope["path"], query_of(scope["query_string"]))
         limited = self.windows.headers(name, f"{scope['method']} {name}")
@@ -99,7 +99,7 @@ class Windows:
 
 async def unknown(request: Request, _: Exception) -> Response:
     """404 for a path or a method that the platform does not have, or that the sandbox does not stand in for."""
-    return problem(404, f"Cannot {request.method} {request.url.path}")
+    return problem(404, f"Cannot {request.method} {request.url.path}: the sandbox has no stand-in for it")
 
 
 def problem(status: int, message: str, headers: Mapping[str, str] | None = None, **more: object) -> JSONResponse:

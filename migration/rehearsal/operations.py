@@ -47,7 +47,9 @@ def operation(method: str, path: str, query: Mapping[str, list[str]]) -> tuple[s
     inside = _PROJECT.fullmatch(path)
     if inside:
         return _management(method, (inside[2] or "").rstrip("/"), query)
-    return ("site", path) if method == "GET" and not path.startswith(("/v1/", "/v0/", "/_")) else ("other", None)
+    return (
+        ("site", path) if method == "GET" and not path.startswith(("/v1/", "/v2/", "/v0/", "/_")) else ("other", None)
+    )
 
 
 def query_of(raw: bytes) -> dict[str, list[str]]:

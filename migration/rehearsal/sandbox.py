@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -54,7 +55,7 @@ def boot(
     note(folder, clone)
     observer.done("clone", detail="; ".join([str(clone.app), *news]))
     observer.step("start", detail="Management API, gateway, log store, providers")
-    wanted = settings(config, root, observer)
+    wanted = {**settings(config, root, observer), "migrations": migrations(clone)}
     news = changes(folder, wanted)
     running = start(folder, port, wanted)
     try:
@@ -82,6 +83,13 @@ def settings(config: Config, root: Path, observer: Observer) -> dict[str, Any]:
     return {"deno_dir": str(root / ".cutover" / "deno"), **_offered(config), **found}
 
 
+def migrations(clone: Clone) -> list[tuple[str, str]]:
+    """Version and name of the SQL files that production's database had before the migration."""
+    listed = clone.repository.git("ls-tree", "-r", "--name-only", clone.base or clone.head, "supabase/migrations").text
+    found = (_SQL.fullmatch(line) for line in listed.splitlines())
+    return sorted((match[1], match[2]) for match in found if match)
+
+
 def _offered(config: Config) -> dict[str, Any]:
     """What OpenRouter's stand-in lists, and the hosts of providers with an address of their own."""
     models = [provider.listed for provider in config.providers.values() if provider.kind == "openrouter"]
@@ -105,7 +113,7 @@ def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:
     after = json.loads(json.dumps(wanted))
     differ = sorted(
         key
-        for name in (before.keys() | after.keys()) - {"deno_dir", "deno_path"}
+        for name in (before.keys() | after.keys()) - {"deno_dir", "deno_path", "migrations"}
         for key in _differ(name, before, after)
     )
     return [f"changed since the last start: {', '.join(differ)}"] if differ else []
@@ -149,6 +157,8 @@ def _forget(folder: Path) -> None:
 
 
 NOTE = "clone.json"
+# As the CLI reads them: the digits before the first underscore are the version.
+_SQL = re.compile(r".*supabase/migrations/(\d+)_([^/]*)\.sql")
 
 
 def note(folder: Path, clone: Clone) -> None:

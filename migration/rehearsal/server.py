@@ -24,7 +24,7 @@ from migration.base.command import CURRENT, Do, started
 from migration.base.errors import Refused
 from migration.source import deno
 
-from . import backend, gateway, hosts, logs_api, providers, running, serving, site
+from . import backend, gateway, hosts, logs_api, project_config, providers, running, serving, site
 from . import identity as identities
 from .backend import relay
 from .control import Control
@@ -146,7 +146,11 @@ def given(identity: Identity, settings: Mapping[str, Any]) -> dict[str, str]:
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """Every route that is not the Management API's own or `/_sandbox`. Refused for a wrong fault program."""
     try:
-        return [each for part in (logs_api, providers, hosts, gateway, backend, site) for each in part.routes(sandbox)]
+        return [
+            each
+            for part in (logs_api, project_config, providers, hosts, gateway, backend, site)
+            for each in part.routes(sandbox)
+        ]
     except BadProgram as error:
         raise Refused(f"rehearsal.providers: {error}") from None
 

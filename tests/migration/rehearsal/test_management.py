@@ -231,12 +231,12 @@ def test_a_syntax_error_or_a_missing_module_is_refused_as_the_bundler_does(tmp_p
     assert platform.versions() == {}
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("POST", ""), ("GET", "/config/auth")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("POST", ""), ("GET", "/pgsodium")])
 def test_an_unknown_route_is_a_json_404(platform: Platform, method: str, path: str) -> None:
-    """For an unknown path as for a method that a path does not take, in the words of the hosted API."""
+    """For an unknown path as for a method that a path does not take, in the hosted API's words, and ours."""
     answer = platform.ask(method, path)
     assert answer.status_code == 404
-    assert answer.json() == {"message": f"Cannot {method} {platform.base}{path}"}
+    assert answer.json() == {"message": f"Cannot {method} {platform.base}{path}: the sandbox has no stand-in for it"}
 
 
 def test_secret_keys_are_shown_only_when_asked(platform: Platform) -> None:

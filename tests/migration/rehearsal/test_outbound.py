@@ -49,6 +49,7 @@ ROADS: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", ["own", PLATFORM])
 def test_every_road_ends_at_the_stand_in(tmp_path: Path, version: str) -> None:
     """On the Deno that Cutover brings and on the platform's; a host that is not declared is named in the result."""
