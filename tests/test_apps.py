@@ -4,11 +4,6 @@ rolled back by the config that `init` wrote, changed only where it asked."""
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +12,10 @@ import yaml
 
 from migration.base.progress import Observer
 from migration.rehearsal import rehearse
-from tests.support import adopted, repos, schema
+from tests.support import adopted, repos
 from tests.support.apps import APPS, OwnApp
-from tests.support.project import Done, Project, copy, environment
+from tests.support.project import Done, Project, copy
+from tests.support.sandboxes import sandbox
 
 every = pytest.mark.parametrize("name", APPS)
 
@@ -61,23 +57,8 @@ def test_own_app_rehearsed(tmp_path: Path) -> None:
     assert (again.written, again.adds) == ((), "")
 
 
-@contextmanager
-def sandbox(project: Project) -> Iterator[dict[str, Any]]:
-    """`inv sandbox` in another terminal."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", "sandbox", "--port", "0", "--json"],
-        cwd=project.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        yield schema.check(process.stdout.readline())
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @every
 def test_own_app_from_init_to_rollback(tmp_path: Path, name: str) -> None:
     """Every verb as its owner types it."""
@@ -86,13 +67,13 @@ def test_own_app_from_init_to_rollback(tmp_path: Path, name: str) -> None:
     made = _well(project.inv("init", "--app", str(folder), "--json")).json
     unknown = [each.split(": ")[0] for each in made["unknown"]]
     assert [key for key in app.answers if not asked(project.config, unknown, key)] == []
-    bare = _well(project.inv("rehearse", "--json")).json
+    bare = _well(project.inv("rehearse", "--json", seconds=400)).json
     assert all(phase["ok"] for phase in bare["phases"])
     fill(app, project.config)
     config = _well(project.inv("config", "--json")).json["config"]
     migration = config["migration"]
     assert (migration["functions"], migration.get("from"), migration.get("to")) == ([*app.functions], *app.providers)
-    found = _well(project.inv("rehearse", "--json")).json
+    found = _well(project.inv("rehearse", "--json", seconds=400)).json
     skipped = {phase["name"] for phase in found["phases"] if phase["skipped"]}
     assert skipped == {"before", "e2e"} | (set() if app.providers[1] else {"costs"})
     with sandbox(project):
@@ -103,7 +84,7 @@ def test_own_app_from_init_to_rollback(tmp_path: Path, name: str) -> None:
 
 def _on_the_sandbox(app: OwnApp, project: Project) -> None:
     def inv(verb: str, *flags: str) -> Any:
-        return _well(project.inv(verb, "--env", "sandbox", "--json", *flags)).json
+        return _well(project.inv(verb, "--env", "sandbox", "--json", *flags, seconds=300)).json
 
     plan = inv("plan")
     assert {row["slug"] for row in plan["functions"] if row["action"] != "same"} == set(app.functions)

@@ -49,12 +49,12 @@ class Project:
         assert old in text
         self.config.write_text(text.replace(old, new), encoding="utf-8")
 
-    def inv(self, *arguments: str, env: Mapping[str, str] | None = None, text: str = "") -> Done:
+    def inv(self, *arguments: str, env: Mapping[str, str] | None = None, text: str = "", seconds: float = 110) -> Done:
         """Type a verb, without a terminal and without any variable of ours around."""
         done = subprocess.run(
             [sys.executable, "-m", "invoke", *arguments],
             cwd=self.folder, env={**environment(), **(env or {})}, input=text, capture_output=True, text=True,
-            check=False, timeout=110,
+            check=False, timeout=seconds,
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
 

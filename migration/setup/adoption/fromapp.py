@@ -340,6 +340,7 @@ def _criteria(draft: Draft) -> None:
         judged.advise(draft)
     lines = ["success_rate: {at_least: 0.99, reject: 0.95} # settled by inv soak", "response_time: {p95: 8} # seconds"]
     if draft.get("signals", "usage"):
+        lines.append("cost_logged: {at_least: 1.0} # every answer has its line of signals.usage")
         lines.append("cost_per_request: {mean: 0.005} # USD, by signals.usage and the price of migration.to")
     draft.sketch(("criteria",), lines)
 
