@@ -136,9 +136,9 @@ def ordered(cases: Sequence[SmokeCase], needs: Mapping[str, set[str]]) -> list[S
     makers = _makers(cases)
     for case in cases:
         for name in sorted(needs[case.name] - makers.keys()):
-            known = ", ".join(sorted(makers)) or "none"
-            text = f"smoke case {case.name}: no case captures {name}"
-            raise ConfigError(text, Do(f"use one of these captures: {known}"))
+            known = ", ".join(sorted(makers))
+            step = f"use one of these captures: {known}" if known else f"add capture: {{{name}: JSONPath}} to a case"
+            raise ConfigError(f"smoke case {case.name}: no case captures {name}", Do(step))
     placed: dict[str, SmokeCase] = {}
     waiting = list(cases)
     while waiting:
