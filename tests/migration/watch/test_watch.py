@@ -81,7 +81,7 @@ def test_two_race_for_one_state(tmp_path: Path, store: LogStore) -> None:  # noq
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_two_race_for_a_hundred_rounds(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
     """The same for a hundred rounds."""
     began = time.monotonic()
