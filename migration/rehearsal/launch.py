@@ -79,6 +79,8 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
         start.append("--unstable-no-legacy-abort")
     else:
         inner["DENO_DIR"] += f"-{own_deno.parts[-5]}"
+    if _commonjs(entry):
+        start.append("--unstable-detect-cjs")
     start.append(str(boot))
     setup = _setup(sandbox, live, env, tree, tmp) | {"main": entry.as_uri()}
     return Launch(
@@ -178,6 +180,16 @@ def _database(sandbox: Sandbox) -> str:
     """Host and port of the local stack's Postgres; empty without a stack."""
     backend = sandbox.settings.get("backend")
     return urlsplit(Stack.of(backend).database).netloc.rpartition("@")[2] if backend else ""
+
+
+def _commonjs(entry: Path) -> bool:
+    """Whether the package.json beside the entrypoint makes it CommonJS: https://nodejs.org/api/packages.html#type."""
+    try:
+        described = json.loads(entry.with_name("package.json").read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return False
+    kind = described.get("type", "commonjs") if isinstance(described, dict) else ""
+    return entry.suffix == ".js" and kind == "commonjs" and "require(" in entry.read_text("utf-8", "replace")
 
 
 def _served(tree: Path, entry: Path, folder: Path) -> Path:

@@ -18,7 +18,9 @@ _STD_FOLDER = re.compile(_STD)
 _STD_MODULE = re.compile(_STD + r"http/server\.ts")
 _CODE = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts"}
 _REMOTE = re.compile(r"""["'](?:npm:|jsr:|https?://)""")
-_NODE = re.compile(r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs(?:/promises)?|net|tls)["'])""")
+_NODE = re.compile(
+    r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs(?:/promises)?|net|tls)["'])|require\(["'](?:https?|fs)["']"""
+)
 
 _FILES = re.compile(r"""["']node:fs(?:/promises)?["']""")
 
