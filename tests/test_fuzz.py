@@ -1,4 +1,4 @@
-"""Hostile input to every door, in numbers: no traceback, no input over five seconds, memory under 500 MB.
+"""Hostile input to every door, in numbers: no traceback, no input over five seconds of work, memory under 500 MB.
 
 Each door has a fuzzer of a few examples in the ordinary run, beside the module that reads it; `-m long` runs 100,000
 for all of these together, or EXAMPLES. Records and lock records have 100,000 each in `test_records.py`.
@@ -110,8 +110,15 @@ def test_fuzzed_long(door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     folder.mkdir()
     sources._app(folder)
     number, began = max(int(EXAMPLES * share), 1), time.monotonic()
-    rules = settings(max_examples=number, deadline=5000, suppress_health_check=list(HealthCheck), database=None)
-    rules(given(strategy)(lambda found: body(found, folder)))()
+    rules = settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+    def bounded(found: Any) -> None:
+        """By the processor's clock: a long run has the lowest priority, and waits for seconds where others work."""
+        began = time.process_time()
+        body(found, folder)
+        assert time.process_time() - began < 5
+
+    rules(given(strategy)(bounded))()
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     report("Hostile input", door, number, time.monotonic() - began, {"errors": 0, "MB": f"{largest:.0f}"})
     assert largest < MEGABYTES
