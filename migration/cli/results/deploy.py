@@ -32,9 +32,13 @@ def plan(data: Data, canvas: Canvas) -> None:
         for row in data["functions"]
     ]  # fmt: skip
     canvas.table(rows, "function", "action", "source", "live", "restorable", "why")
+    notes: dict[str, list[str]] = {}  # what is so of several functions is one line
     for row in data["functions"]:
         for text in (*row["settings"], *row["warnings"]):
-            canvas.say(f"{row['slug']}: {text}", UNSURE)
+            notes.setdefault(text, []).append(row["slug"])
+    for text, slugs in notes.items():
+        canvas.say(f"{', '.join(slugs)}: {text}", UNSURE)
+    for row in data["functions"]:
         if row["restorable"] == "no":
             canvas.say(f"{row['slug']} cannot be restored: {row['restorable_why']}", BAD)
     for row in data["unchanged"]:

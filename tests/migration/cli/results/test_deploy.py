@@ -88,3 +88,15 @@ def test_a_deployment_in_full_tells_of_its_watches() -> None:
         "  503s: 6 of 20",
         "  rolled back by itself",
     ]
+
+
+def test_a_warning_about_several_functions_is_one_line() -> None:
+    rows = [
+        {**_row(slug, ""), "warnings": ["supabase/config.toml: functions.x is not a setting"]} for slug in ("a", "b")
+    ]
+    data = {"functions": rows, "unchanged": [], "secrets": [], "hold": None, "lock": None, "notes": [],
+            "hash": "0" * 64, "environment": "prod", "revision": "1" * 40}  # fmt: skip
+    stream = io.StringIO()
+    deploy.plan(data, Canvas(Console(file=stream, width=120)))
+    assert "a, b: supabase/config.toml: functions.x is not a setting" in stream.getvalue()
+    assert stream.getvalue().count("is not a setting") == 1
