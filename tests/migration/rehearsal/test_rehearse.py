@@ -13,6 +13,8 @@ import pytest
 from migration.rehearsal.rehearse import PHASES
 from tests.support.project import Done, Project, copy
 
+pytestmark = pytest.mark.timeout(300)  # a whole migration, there and back, with a browser where there is one
+
 NAMES = [*(name for name, _ in PHASES), "report"]
 GIT = ["git", "-c", "user.name=Someone", "-c", "user.email=someone@localhost", "-c", "init.defaultBranch=main"]
 
@@ -48,7 +50,7 @@ def done(project: Project, before: str) -> Done:
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_SYSTEM": "/dev/null",
     }
-    return project.inv("rehearse", "--json", env=nobody)
+    return project.inv("rehearse", "--json", env=nobody, seconds=280)
 
 
 def _state(project: Project) -> str:
