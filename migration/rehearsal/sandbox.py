@@ -113,7 +113,7 @@ def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:
     after = json.loads(json.dumps(wanted))
     differ = sorted(
         key
-        for name in (before.keys() | after.keys()) - {"deno_dir", "deno_path", "migrations"}
+        for name in (before.keys() | after.keys()) - {"deno_dir", "migrations"}
         for key in _differ(name, before, after)
     )
     return [f"changed since the last start: {', '.join(differ)}"] if differ else []
@@ -124,7 +124,8 @@ def _differ(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> l
     if isinstance(one or {}, dict) and isinstance(other or {}, dict):
         keys = (one or {}).keys() | (other or {}).keys()
         return [f"rehearsal.{name}.{key}" for key in keys if (one or {}).get(key) != (other or {}).get(key)]
-    return [f"rehearsal.{name}"] if one != other else []
+    shown = {"deno_path": "deno"}.get(name, name)
+    return [f"rehearsal.{shown}"] if one != other else []
 
 
 def described(running: Running) -> dict[str, Any]:

@@ -84,3 +84,9 @@ def test_confirm_is_honoured(tmp_path: Path, confirm: bool) -> None:
     names = ("project_ref", "access_token", "anon_key", "user_email", "user_password")
     running = dict.fromkeys(names, "x") | {"url": "http://127.0.0.1", "api_url": "http://127.0.0.1"}
     assert embedded(configuration.load(tmp_path), "sandbox", running).confirm is confirm
+
+
+def test_another_deno_is_named(tmp_path: Path) -> None:
+    """By the key of the config, not by where it lies."""
+    (tmp_path / "settings.json").write_text('{"rehearsal": {"deno_path": "/a/deno", "deno_dir": "/x", "keys": {}}}')
+    assert sandbox.changes(tmp_path, {"deno_dir": "/y", "keys": {}}) == ["changed since the last start: rehearsal.deno"]
