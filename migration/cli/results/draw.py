@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from migration.base.command import inv
 from migration.base.durations import show
@@ -46,7 +45,7 @@ def _sandbox(data: Data, canvas: Canvas) -> None:
         canvas.hint(inv(verb, env="sandbox"), "  ")
     canvas.say("For the Supabase CLI:")
     for line in data["exports"]:
-        canvas.print(Text(f"  {line}"))  # the sandbox's own token, which only what is printed here can be copied from
+        canvas.copy(f"  {line}")
 
 
 def _message(data: Data, canvas: Canvas) -> None:

@@ -20,6 +20,11 @@ _VARIABLE = re.compile(
 )
 _NUMBERED = re.compile(r"`([A-Z][A-Z0-9_]*KEY_)\$\{[^}]*\}`")
 _SEVERAL = 10  # keys of one provider that an app is taken to have
+# `Buffer.from("text")` and its kind are no tables.
+_BACKEND = re.compile(
+    r"""(?P<storage>\bstorage\s*)?(?<!Array)(?<!Buffer)\.(?:from\(\s*["'`](?P<from>[A-Za-z_]\w*(?:-\w+)*)["'`]\s*\)"""
+    r"""|rpc\(\s*["'`](?P<rpc>[A-Za-z_]\w*)["'`])"""
+)
 _URL = re.compile(r"https?://(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?P<path>[^\s\"'`<>)]*)")
 _IMPORT = re.compile(
     r"""(?:^|[;\s])(?:import|export)\s+(?P<what>type\s+[^"';]*?from\s*|[^"';()]*?from\s*)?["'](?P<from>[^"']+)["']""",
@@ -116,6 +121,13 @@ def hosts(file: str, text: str) -> Iterator[tuple[str, str, int]]:
         known = any(match[0].startswith(each) or each.startswith(match[0]) for each in imported)
         if not known and not host.endswith(_NAMESPACES) and not re.fullmatch(r"[\d.]+", host):
             yield host, file, _line(text, match.start())
+
+
+def backend(text: str) -> Iterator[tuple[str, str, int]]:
+    """What supabase-js is asked for: tables, functions of the database (rpc) and buckets, with name and line."""
+    for match in _BACKEND.finditer(text):
+        kind = "rpc" if match["rpc"] else "bucket" if match["storage"] else "table"
+        yield kind, match["rpc"] or match["from"], _line(text, match.start())
 
 
 def imports(file: str, text: str) -> Iterator[RemoteImport]:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
@@ -364,6 +365,7 @@ def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> 
         if not kinds.BY_NAME[name].own:
             hosts.setdefault(kinds.BY_NAME[name].host, seen)
     _hosts(draft, hosts)
+    _backend(draft, texts)
     _fillers(draft, found)
     lines = ['baseline: {statuses: {"503": [0.2, 0.8]}} # the share that each status must have in the code before']
     for name in calls:
@@ -382,6 +384,25 @@ def _hosts(draft: Draft, hosts: Mapping[str, Seen]) -> None:
         names = ", ".join(list(hosts)[:_MANY])
         text = f"what does {names} answer? Each takes {{method, path, status, json}}; until then it answers 404"
         draft.ask(("rehearsal", "hosts"), text)
+
+
+def _backend(draft: Draft, texts: Iterable[tuple[str, str]]) -> None:
+    """Tables, answers and buckets of the sandbox's own database and storage, still empty."""
+    places: dict[str, tuple[tuple[str, ...], Any]] = {
+        "table": (("rehearsal", "database", "tables"), []),
+        "rpc": (("rehearsal", "database", "rpc"), []),
+        "bucket": (("rehearsal", "storage"), {}),
+    }
+    seen: dict[str, None] = {}
+    for file, text in texts:
+        for kind, name, line in code.backend(text):
+            path, empty = places[kind]
+            if draft.get(*path, name) is None:
+                draft.set((*path, name), empty, f"asked for in {Seen(file, line)}")
+                seen[name] = None
+    if seen:
+        names = ", ".join(list(seen)[:_MANY])
+        draft.ask(("rehearsal", "database"), f"which rows has {names}? Empty ones answer no row; see docs/sandbox.md")
 
 
 def _fillers(draft: Draft, found: Variables) -> None:

@@ -182,13 +182,3 @@ def test_second_signal_passes_the_gate() -> None:
     assert done.returncode == 5 and "is live" in done.stderr
     assert "\x1b" not in done.stderr and "a-secret-value" not in done.stderr
     assert not re.search(r"^\s*::", done.stderr, re.MULTILINE), done.stderr
-
-
-def test_the_sandbox_prints_its_own_token(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line to copy works when pasted: the token is made up, for this machine alone."""
-    token = "sbp_" + "0a" * 20
-    found = {"url": "http://x", "project_ref": "r", "app": "a", "exports": [f"export SUPABASE_ACCESS_TOKEN={token}"]}
-    out = Output("sandbox")
-    with out.unmasked():
-        out.result(found)
-    assert f"export SUPABASE_ACCESS_TOKEN={token}" in capsys.readouterr().out

@@ -43,6 +43,7 @@ Deno.serve(async (req) => {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_call_is_answered_as_hosted(tmp_path: Path) -> None:
     """All in the order of the file, by one function, as its author would write it."""
     needed("npm")

@@ -176,6 +176,7 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_sdk_finds_its_service(tmp_path: Path, name: str) -> None:
     """Every call of the function ends at the stand-in, and gives what the SDK's own types promise."""
