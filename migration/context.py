@@ -162,7 +162,10 @@ class Context:
         if access is None:
             raise ConfigError("No provider is configured", Do("name one in migration.to and providers of config.yaml"))
         if access.kind != "openrouter" or not access.url:
-            raise ConfigError(f"{access.name} does not report usage: only kind openrouter does")
+            raise ConfigError(
+                f"{access.name} does not report usage: only kind openrouter does.",
+                Do("correct migration.to in config.yaml"),
+            )
         setting = access.key or access.settings.key  # the latter names the variable without a value
         key = configuration.need(setting, f"providers.{access.name}.key", "the provider")
         return openrouter.client(access, key, Retry(self.clock))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from migration.base.command import Do
 from migration.base.errors import Refused
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -12,7 +13,7 @@ _PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|[dhms])")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 _MOST = 40  # characters
 _LONGEST = 3660 * 86400.0
-_USE = "use for example 30s, 10m or 24h"
+_USE = Do("use for example 30s, 10m or 24h")
 
 
 def parse(text: str | int | float) -> float:
@@ -21,14 +22,14 @@ def parse(text: str | int | float) -> float:
         return _bounded(text, str(text))
     plain = str(text).strip()
     if len(plain) > _MOST or not _WHOLE.fullmatch(plain):
-        raise Refused(f"{_cut(str(text))!r} is not a duration; {_USE}")
+        raise Refused(f"{_cut(str(text))!r} is not a duration.", _USE)
     return _bounded(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(plain)), plain)
 
 
 def _bounded(seconds: float, text: str) -> float:
     if 0 <= seconds <= _LONGEST:
         return float(seconds)
-    raise Refused(f"{_cut(text)!r} is not a duration between 0s and ten years; {_USE}")
+    raise Refused(f"{_cut(text)!r} is not a duration between 0s and ten years.", _USE)
 
 
 def _cut(text: str) -> str:
@@ -61,6 +62,6 @@ def moment(text: str, now: datetime) -> datetime:
         if len(plain) > _MOST or found.year < 1971 or found > now + timedelta(days=366):
             raise ValueError(plain)
     except (ValueError, OverflowError):
-        use = "use for example 2h or 2026-11-22T18:30Z"
-        raise Refused(f"{_cut(text)!r} is neither a duration nor a time; {use}") from None
+        use = Do("use for example 2h or 2026-11-22T18:30Z")
+        raise Refused(f"{_cut(text)!r} is neither a duration nor a time.", use) from None
     return found.astimezone(UTC)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from migration.base.command import inv
 from migration.base.errors import Refused
 
 LONGEST = 120  # characters; a file name may have 255 bytes, and ours get endings
@@ -19,6 +20,7 @@ def filename(name: object, what: str) -> str:
     text = str(name)
     if len(text) > LONGEST or not _ALLOWED.fullmatch(text):
         raise Refused(
-            f"{what} {text[:60]!r} cannot be a file name: only letters, digits, '.', '_' and '-' are allowed."
+            f"{what} {text[:60]!r} cannot be a file name: only letters, digits, '.', '_' and '-' are allowed.",
+            inv("doctor"),
         )
     return text

@@ -28,7 +28,8 @@ from migration.base.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 _UNKNOWN = re.compile(r"No idea what (['\"])(.*)\1 is!$", re.DOTALL)
-_VALUELESS = re.compile(r"Flag <Argument: ([a-z-]+)")
+_VALUELESS = re.compile(r"Flag <Argument: ([a-z_-]+)")
+_LACKING = re.compile(r"did not receive required positional arguments: '(\w+)'")
 _INVOKES = frozenset({"-e", "--echo", "-p", "--pty", "-w", "--warn-only"})  # they run something else than was meant
 _SERVER = "sandbox"  # a verb that is an environment's name as well, and runs until Ctrl-C
 
@@ -148,7 +149,9 @@ def _translated(program: Program, error: ParseError) -> _Mistake:
             return _flag(program, verb, word)
         return _word(program, verb, word)
     if found := _VALUELESS.match(str(error)):
-        return _Mistake(f"--{found[1]} needs a value", (_help(verb),))
+        return _Mistake(f"--{found[1].strip('_').replace('_', '-')} needs a value.", (_help(verb),))
+    if found := _LACKING.search(str(error)):
+        return _Mistake(f"{verb} needs a value: {found[1]}.", (_help(verb),))
     return _Mistake(f"{str(error).rstrip('!')}", (_help(verb),))
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from migration.base.command import Do, inv
+from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import Refused, Unknown
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
@@ -218,7 +218,7 @@ class OpenRouter:
         try:
             return make(_data(answer))
         except ValueError as error:
-            raise Unknown(f"{operation}: unexpected response from OpenRouter: {error}") from None
+            raise Unknown(f"{operation}: unexpected response from OpenRouter: {error}", AGAIN) from None
 
     def _get(
         self, operation: str, path: str, key: Secret | None = None, params: Mapping[str, str] | None = None

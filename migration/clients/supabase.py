@@ -148,7 +148,7 @@ class LogRow(dict[str, Any]):
     """A row of a log query. A column that is missing was left out by the platform, which is its failure, not ours."""
 
     def __missing__(self, column: str) -> Any:
-        raise Unknown(f"reading the logs: a row without the column {column}", _FAILED, AGAIN)
+        raise Unknown(f"The platform sent a log row without the column {column}.", _FAILED, AGAIN)
 
 
 def _error(operation: str, answer: Answer) -> ApiError:

@@ -93,7 +93,7 @@ def _seconds(value: Any) -> float:
     try:
         return durations.parse(value)
     except Refused as error:
-        raise ValueError(error.message) from None
+        raise ValueError(f"{error.message.rstrip('.')}; {error.hint}") from None
 
 
 def _some(value: float) -> float:

@@ -40,8 +40,18 @@ def read(file: Path, values: Mapping[str, str]) -> tuple[Config, Document]:
     config: Config | None = build(Config, document.data, (), problems)
     problems += _own(config) if config else []
     if problems or config is None:
-        raise ConfigError("\n".join(_lines(file, document, problems)), Do("fix these and run it again"))
+        raise _error(file, document, problems)
     return replace(config, folder=file.parent.resolve(), file=file), document
+
+
+def mistaken(file: Path, problems: list[tuple[KeyPath, str]]) -> ConfigError:
+    """What is reported for mistakes that only a later reader of the configuration finds."""
+    return _error(file, yamlfile.read(file), problems)
+
+
+def _error(file: Path, document: Document, problems: list[tuple[KeyPath, str]]) -> ConfigError:
+    what = "this" if len(problems) == 1 else "these"
+    return ConfigError("\n".join(_lines(file, document, problems)), Do(f"fix {what} and run it again"))
 
 
 def variables(root: Path) -> dict[str, str]:

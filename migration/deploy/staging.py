@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from migration.base.command import Do, Step, inv, sh
+from migration.base.command import AGAIN, Do, Step, inv, sh
 from migration.base.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.retry import Retry
@@ -148,10 +148,12 @@ class Stager:
             if not wait:
                 return
             if self.context.clock.monotonic() + wait > self.patience:
-                raise ServiceFailed(f"{slug} was not sent: the rate limit left no upload in {self.pace.limited:.0f}s")
+                raise ServiceFailed(
+                    f"{slug} was not sent: the rate limit left no upload in {self.pace.limited:.0f}s.", AGAIN
+                )
             self._show(slug, wait)
             self._sleep(wait)
-        raise ServiceFailed(f"{slug} was not sent, because another function failed")
+        raise ServiceFailed(f"{slug} was not sent, because another function failed.", AGAIN)
 
     def _show(self, slug: str, seconds: float, cause: str = "") -> None:
         """What is waited for, until when, and what is live meanwhile."""
@@ -214,7 +216,8 @@ class Stager:
             raise
         if answer.status not in _LIVE:
             self.lost.add(wanted.slug)
-            raise ServiceFailed(f"staging {wanted.slug}: the platform answered with status {answer.status}")
+            text = f"The platform staged {wanted.slug} with the unexpected status {answer.status}."
+            raise ServiceFailed(text, inv("status"))
         self._keep(wanted, dict(answer.raw))
         if answer.version != wanted.expected:
             self.lost.add(wanted.slug)

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from migration.base.clock import Clock
+from migration.base.command import AGAIN
 from migration.base.errors import ApiError, ServiceFailed, Unknown
 from migration.base.limiter import RateLimiter
 from migration.base.progress import Observer
@@ -164,7 +165,7 @@ def _microseconds(row: Row) -> int:
     try:
         return int(row["us"])
     except (TypeError, ValueError):
-        raise Unknown(f"reading the logs: a row whose time cannot be read: {row['us']!r}") from None
+        raise Unknown(f"The platform sent a log row whose time cannot be read: {row['us']!r}.", AGAIN) from None
 
 
 def _ceiling(at: datetime) -> datetime:

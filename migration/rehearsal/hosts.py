@@ -24,9 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from migration.base.command import AGAIN, Do
-from migration.base.errors import Refused
-
+from .mistake import SettingError, unknown
 from .providers.program import KEYS, OK, BadProgram, Dice, parse
 from .types import Sandbox
 
@@ -74,7 +72,7 @@ class Host:
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Refused when the section has a mistake."""
+    """SettingError when the section has a mistake."""
     hosts = read(sandbox.settings.get("hosts") or {})
     return [Route(f"{PREFIX}/{name}/{{path:path}}", host.answer, methods=_METHODS) for name, host in hosts.items()]
 
@@ -99,7 +97,8 @@ def _resolved(name: str, value: Any, folder: Path) -> Any:
         try:
             value, folder = yaml.safe_load(path.read_text()), path.parent
         except (OSError, yaml.YAMLError) as error:
-            raise _wrong(name, f"{path} cannot be read: {error}") from None
+            why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+            raise _wrong(name, f"cannot read {path}: {why}") from None
     if not isinstance(value, Mapping):
         return value
     answers = [
@@ -112,9 +111,8 @@ def _resolved(name: str, value: Any, folder: Path) -> Any:
 def _host(name: str, value: Any) -> Host:
     if not isinstance(value, Mapping):
         raise _wrong(name, "must be a mapping with answers, or the name of a YAML file that holds one")
-    unknown = sorted(set(value) - KEYS - {"answers"})
-    if unknown:
-        raise _wrong(name, f"does not know {unknown[0]}: one of answers, {', '.join(sorted(KEYS))}")
+    if other := sorted(set(value) - KEYS - {"answers"}):
+        raise unknown(("hosts", name, other[0]), ("answers", *sorted(KEYS)))
     try:
         dice = Dice(parse({key: each for key, each in value.items() if key != "answers"}))
     except BadProgram as error:
@@ -145,8 +143,8 @@ def _body(name: str, value: Mapping[str, Any]) -> tuple[str, bytes]:
     try:
         return mimetypes.guess_type(path.name)[0] or "application/octet-stream", path.read_bytes()
     except OSError as error:
-        raise _wrong(name, f"{path} cannot be read: {error.strerror}") from None
+        raise _wrong(name, f"cannot read {path}: {error.strerror}") from None
 
 
-def _wrong(name: str, what: str) -> Refused:
-    return Refused(f"rehearsal.hosts.{name}: {what}", Do("correct it in config.yaml"), AGAIN)
+def _wrong(name: str, what: str) -> SettingError:
+    return SettingError(("hosts", name), what)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from migration.base.errors import Refused
-
+from .mistake import SettingError, unknown
 from .multipart import LAYOUTS
 from .operations import OPERATIONS
 
@@ -37,15 +36,15 @@ class PlatformOptions:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> PlatformOptions:
-        """Refused when a key is unknown or a value is of another type."""
+        """SettingError when a key is unknown or a value is of another type."""
         known = {each.name: each for each in fields(cls)}
         for name, value in settings.items():
             if name not in known:
-                raise Refused(f"rehearsal.management.{name} is unknown: it knows {', '.join(known)}")
-            _typed(f"rehearsal.management.{name}", value, _usual(cls(), name))
+                raise unknown(("management", name), known)
+            _typed(("management", name), value, _usual(cls(), name))
         found = cls(**settings)
         if found.body_layout not in LAYOUTS:
-            raise Refused(f"rehearsal.management.body_layout must be one of {', '.join(LAYOUTS)}")
+            raise SettingError(("management", "body_layout"), f"should be one of {', '.join(LAYOUTS)}")
         _operations("latency", found.latency, OPERATIONS)
         _operations("rate_limit", found.rate_limit, (*OPERATIONS, "default"))
         return found
@@ -55,18 +54,18 @@ def _usual(options: PlatformOptions, name: str) -> Any:
     return getattr(options, name)
 
 
-def _typed(path: str, value: Any, usual: Any) -> None:
+def _typed(path: tuple[str, ...], value: Any, usual: Any) -> None:
     wanted = type(usual)
     fits = isinstance(value, (int, float) if wanted is float else Mapping if wanted is dict else wanted)
     if not fits or (isinstance(value, bool) and wanted is not bool):
-        raise Refused(f"{path} must be {_WORDS[wanted]}")
+        raise SettingError(path, f"should be {_WORDS[wanted]}")
 
 
 def _operations(name: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
     for operation, value in values.items():
         if operation not in known:
-            raise Refused(f"rehearsal.management.{name}.{operation} is unknown: it knows {', '.join(known)}")
-        _typed(f"rehearsal.management.{name}.{operation}", value, 0.0)
+            raise unknown(("management", name, operation), known)
+        _typed(("management", name, operation), value, 0.0)
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,13 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Limits:
-        """From the section `rehearsal`; Refused for a key that is not known or a value of another kind."""
+        """From the section `rehearsal`; SettingError for a key that is not known or a value of another kind."""
         given = settings.get("edge") or {}
         known = {field.name: type(field.default) for field in fields(cls)}
         for name, value in given.items():
             if name not in known:
-                raise Refused(f"rehearsal.edge.{name} is unknown: it knows {', '.join(known)}")
+                raise unknown(("edge", name), known)
             if isinstance(value, bool) != (known[name] is bool) or not isinstance(value, int | float):
                 kind = "true or false" if known[name] is bool else "a number"
-                raise Refused(f"rehearsal.edge.{name} must be {kind}.")
+                raise SettingError(("edge", name), f"should be {kind}")
         return cls(**given)

@@ -21,10 +21,11 @@ from urllib.parse import urlsplit
 import yaml
 
 from migration.base import durable
-from migration.base.command import Do, Shell, inv, sh
+from migration.base.command import AGAIN, Do, Shell, inv, sh
 from migration.base.errors import CutoverError, Failed, Refused
 
 from .identity import KINDS
+from .mistake import SettingError
 from .types import Sandbox
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _ready(process: subprocess.Popen[bytes], folder: Path) -> Running:
             raise _failure(process.returncode, folder)
         time.sleep(0.01)
     process.kill()
-    raise Failed(f"The sandbox did not start within {_BOOT:.0f} s: see {folder / 'server.log'}")
+    raise Failed(f"The sandbox did not start within {_BOOT:.0f} s.", Do(f"see {folder / 'server.log'}"), AGAIN)
 
 
 def _failure(code: int, folder: Path) -> CutoverError:
@@ -158,8 +159,10 @@ def _failure(code: int, folder: Path) -> CutoverError:
             f"The parts that the sandbox runs on are not installed ({last.partition(': ')[2]}).", sh("uv", "sync")
         )
     if code != Refused.exit_code:
-        return Failed(f"the sandbox ended with {code}: {last}")
+        return Failed(f"The sandbox ended with exit code {code}: {last}")
     refusal = json.loads(last)  # as `server.main` wrote it
+    if mistake := refusal["mistake"]:
+        return SettingError(mistake["path"], mistake["why"])
     return Refused(refusal["refused"], *((Do if step["do"] else Shell)(step["text"]) for step in refusal["steps"]))
 
 
@@ -173,7 +176,8 @@ def held(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+")
     except OSError as error:
-        raise Refused(f"Cannot write the sandbox's folder {folder}: {error.strerror}") from None
+        why = error.strerror
+        raise Refused(f"Cannot write the sandbox's folder {folder}: {why}.", Do("make it writable"), AGAIN) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -245,7 +249,7 @@ def settings(config: Path | None) -> Mapping[str, Any]:
     try:
         found = yaml.safe_load(config.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise Refused(f"{config} cannot be read: {error}") from None
+        raise Refused(f"Cannot read {config}: {error}", Do("correct it"), AGAIN) from None
     section = (found.get("rehearsal") or {}) if isinstance(found, dict) else {}
     if section.get("import_map"):
         section["import_map"] = str((config.parent / section["import_map"]).absolute())

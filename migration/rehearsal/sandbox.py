@@ -27,6 +27,7 @@ from . import clone as clones
 from . import hosts, requests, runtime
 from .backend import storage
 from .clone import Clone
+from .mistake import located
 from .running import Running, start, write_json
 
 
@@ -55,9 +56,10 @@ def boot(
     note(folder, clone)
     observer.done("clone", detail="; ".join([str(clone.app), *news]))
     observer.step("start", detail="Management API, gateway, log store, providers")
-    wanted = {**settings(config, root, observer), "migrations": migrations(clone)}
-    news = changes(folder, wanted)
-    running = start(folder, port, wanted)
+    with located(config):
+        wanted = {**settings(config, root, observer), "migrations": migrations(clone)}
+        news = changes(folder, wanted)
+        running = start(folder, port, wanted)
     try:
         context = contexts.attach(root, config, folder, observer)
         if not context.supabase.functions():

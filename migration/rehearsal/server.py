@@ -24,7 +24,7 @@ from migration.base.command import CURRENT, Do, started
 from migration.base.errors import Refused
 from migration.source import deno
 
-from . import backend, gateway, hosts, logs_api, project_config, providers, running, serving, site
+from . import backend, gateway, hosts, logs_api, mistake, project_config, providers, running, serving, site
 from . import identity as identities
 from .backend import relay
 from .control import Control
@@ -35,6 +35,7 @@ from .identity import Identity
 from .launch import stand_ins
 from .logstore import LazyLogStore
 from .management import Management
+from .mistake import SettingError
 from .options import PlatformOptions
 from .outbound import Outbound
 from .providers import shared
@@ -132,7 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(serve(given.dir.absolute(), given.port, settings, given.watch_stdin))
     except Refused as refusal:
         steps = [{"do": isinstance(step, Do), "text": str(step)} for step in refusal.steps]
-        sys.stderr.write(json.dumps({"refused": refusal.message, "steps": steps}) + "\n")
+        told = {"refused": refusal.message, "steps": steps, "mistake": mistake.written(refusal)}
+        sys.stderr.write(json.dumps(told) + "\n")
         return refusal.exit_code
     return 0
 
@@ -144,7 +146,7 @@ def given(identity: Identity, settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Every route that is not the Management API's own or `/_sandbox`. Refused for a wrong fault program."""
+    """Every route that is not the Management API's own or `/_sandbox`. SettingError for a wrong fault program."""
     try:
         return [
             each
@@ -152,7 +154,7 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
             for each in part.routes(sandbox)
         ]
     except BadProgram as error:
-        raise Refused(f"rehearsal.providers: {error}") from None
+        raise SettingError(("providers",), str(error)) from None
 
 
 def forget(sandbox: Sandbox) -> None:

@@ -25,9 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from migration.base.command import AGAIN, Do
-from migration.base.errors import Refused
-
+from .mistake import SettingError
 from .types import Sandbox
 
 _KEYS = frozenset({"folder", "answers"})
@@ -37,7 +35,7 @@ _HEADERS = {"access-control-allow-origin": "*", "cache-control": "no-cache"}
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Nothing without the section. Stands last: it takes what no other route does. Refused for a mistake in it."""
+    """Nothing without the section. Stands last: it takes what no other route does. SettingError for a mistake in it."""
     settings = read(sandbox.settings.get("site"))
     return [Route("/{path:path}", Site(sandbox, settings).answer, methods=["GET"])] if settings else []
 
@@ -48,11 +46,7 @@ def read(value: Any) -> dict[str, Any]:
     if found is None:
         return {}
     if not isinstance(found, Mapping) or set(found) - _KEYS or not isinstance(found.get("folder"), str):
-        raise Refused(
-            f"rehearsal.site must be a folder of the app, or a mapping of {', '.join(sorted(_KEYS))}",
-            Do("correct it in config.yaml"),
-            AGAIN,
-        )
+        raise SettingError(("site",), f"should be a folder of the app, or a mapping of {', '.join(sorted(_KEYS))}")
     return dict(found)
 
 

@@ -24,6 +24,7 @@ from ..context import Context
 from . import clone as clones
 from . import sandbox
 from .clone import Clone
+from .mistake import located
 from .running import Running, start
 from .sandbox import settings
 
@@ -65,7 +66,8 @@ class RehearsalStage:
         app = (self.config.folder / self.config.app.path).resolve()
         self._clone = clones.make(self.folder, app, branch=self.config.app.branch, base=self.config.app.base)
         sandbox.note(self.folder, self._clone)
-        self.running = start(self.folder, settings=settings(self.config, self.root, QuietObserver(self.observer)))
+        with located(self.config):
+            self.running = start(self.folder, settings=settings(self.config, self.root, QuietObserver(self.observer)))
         self.fresh()
         sandbox.functions(self.context, self.clone, self.config.migration.unchanged)
 

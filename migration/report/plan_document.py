@@ -47,7 +47,9 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Refused(f"Cannot read the plan document {path.name}: {error.strerror}") from None
+        raise Refused(
+            f"Cannot read the plan document {path.name}: {error.strerror}.", Do("correct migration.plan in config.yaml")
+        ) from None
 
 
 def ticked(text: bytes, rows: Sequence[Data], written_at: str) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from migration.base.command import Do, inv, sh
+from migration.base.command import AGAIN, Do, inv, sh
 from migration.base.errors import Refused
 from migration.base.secrets_type import spare
 
@@ -59,7 +59,8 @@ def info(entrypoint: Path, options: list[str], app: Path, state: Path) -> dict[s
             text=True, timeout=_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise Refused(f"{shown(str(entrypoint), app)}: Deno did not resolve its imports within {_SECONDS}s.") from None
+        text = f"{shown(str(entrypoint), app)}: Deno did not resolve its imports within {_SECONDS}s."
+        raise Refused(text, AGAIN) from None
     if result.returncode:
         reason = " ".join(result.stderr.split("Stack backtrace")[0].split())
         text = f"{shown(str(entrypoint), app)}: Deno cannot read its imports: {reason}"

@@ -121,7 +121,11 @@ def _read(text: str) -> dict[str, Any]:
 def settings(document: Mapping[str, Any], slug: str, project: Project, app: Path) -> Settings:
     """One function's settings; `[remotes.NAME]` of this project lies over `[functions]`, key by key."""
     if not NAME.fullmatch(slug):
-        raise Refused(f"{slug!r} cannot be a function's name: letters, digits, _ and -, beginning with a letter.")
+        raise Refused(
+            f"{slug!r} cannot be a function's name: letters, digits, _ and -, beginning with a letter.",
+            Do("rename its folder, and correct config.yaml"),
+            AGAIN,
+        )
     remote = _remote(document, project)
     values: dict[str, Any] = {}
     warnings = [f"{CONFIG}: {key} is not a setting, so it is ignored." for key in document if _mistyped(key)]

@@ -16,6 +16,7 @@ from migration.git import lfs
 from migration.source.functions_config import Settings
 
 DENO_CONFIG = ("deno.json", "deno.jsonc")
+_FIX = (Do("correct it"), AGAIN)
 _OPTIONS = ("compilerOptions", "unstable")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _TOKENS = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.DOTALL)
@@ -107,7 +108,7 @@ def _read(path: Path) -> dict[str, Any]:
         spot = f":{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise Refused(f"{path}{spot}: not valid JSON.", Do("fix that line"), AGAIN) from None
     if not isinstance(document, dict):
-        raise Refused(f"{path}: an import map must be a JSON object.")
+        raise Refused(f"{path}: an import map must be a JSON object.", *_FIX)
     return document
 
 
@@ -120,12 +121,12 @@ def _text(path: Path) -> str:
 
 def _strings(path: Path, name: str, entries: Any) -> dict[str, str]:
     if not isinstance(entries, dict):
-        raise Refused(f"{path}: {name} must be an object.")
+        raise Refused(f"{path}: {name} must be an object.", *_FIX)
     for key, value in entries.items():
         if not isinstance(value, str):
-            raise Refused(f"{path}: {name}.{key} must be a string.")
+            raise Refused(f"{path}: {name}.{key} must be a string.", *_FIX)
         if not _encodable(key + value):
-            raise Refused(f"{path}: {name}.{key!r} holds a character that no path can have.", Do("fix it"), AGAIN)
+            raise Refused(f"{path}: {name}.{key!r} holds a character that no path can have.", *_FIX)
     return entries
 
 
@@ -139,7 +140,7 @@ def _encodable(text: str) -> bool:
 
 def _scopes(path: Path, scopes: Any) -> dict[str, dict[str, str]]:
     if not isinstance(scopes, dict):
-        raise Refused(f"{path}: scopes must be an object.")
+        raise Refused(f"{path}: scopes must be an object.", *_FIX)
     return {key: _strings(path, f"scopes.{key}", entries) for key, entries in scopes.items()}
 
 

@@ -12,6 +12,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
+from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
 from migration.clients.supabase_types import Upload
 
@@ -102,7 +103,7 @@ def write(source: Source, folder: Path) -> Path:
     for name, data in source.files.items():
         path = folder / name
         if not Path(normpath(path)).is_relative_to(folder):
-            raise Refused(f"{source.slug}: the path {name} leads outside the app.")
+            raise Refused(f"{source.slug}: the path {name} leads outside the app.", Do("correct that path"), AGAIN)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return folder / source.entrypoint

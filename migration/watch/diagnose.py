@@ -50,5 +50,5 @@ class NotifierCheck:
         deliveries = self._known.test(around, own.clock.now())
         words = f"sent a test message: {notify.sent(deliveries)}"
         if not all(one.took for one in deliveries):
-            raise ServiceFailed(words)
+            raise ServiceFailed(words, Do("correct watch.notify in config.yaml"))
         return words

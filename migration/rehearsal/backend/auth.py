@@ -28,7 +28,7 @@ _VERSION = "x-supabase-api-version"
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Refused when `rehearsal.users` has a mistake."""
+    """SettingError when `rehearsal.users` has a mistake."""
     users = Users(sandbox.identity, sandbox.settings.get("users") or {}, Path(sandbox.folder) / "users.json")
     sandbox.resetting.append(users.reset)
     auth, admin = AuthRoutes(sandbox, users), AdminRoutes(sandbox, users)

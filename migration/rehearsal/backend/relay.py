@@ -18,11 +18,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from migration.base.errors import Refused
-
 from .. import identity as identities
 from ..exchange import WorkerLost, forward
 from ..identity import Identity
+from ..mistake import SettingError
 from ..types import Sandbox
 
 SERVICES = ("auth", "rest", "storage", "graphql")
@@ -49,12 +48,12 @@ class Stack:
 
     @classmethod
     def of(cls, settings: Any) -> Stack:
-        """Refused for what is not an http:// address, alone or with a secret."""
+        """SettingError for what is not an http:// address, alone or with a secret."""
         about = settings if isinstance(settings, Mapping) else {"url": settings}
         parts = urlsplit(str(about.get("url") or ""))
         if set(about) - {"url", "jwt_secret", "database"} or parts.scheme != "http" or not parts.hostname:
-            text = "must be the address of a local stack, as http://127.0.0.1:54321, or {url, jwt_secret, database}"
-            raise Refused(f"rehearsal.backend: {text}")
+            text = "should be the address of a local stack, as http://127.0.0.1:54321, or {url, jwt_secret, database}"
+            raise SettingError(("backend",), text)
         database = about.get("database") or f"postgresql://postgres:postgres@{parts.hostname}:54322/postgres"
         return cls(parts.hostname, parts.port or 80, str(about.get("jwt_secret") or SECRET), str(database))
 

@@ -15,9 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from migration.base.errors import Refused
-
 from ..identity import Identity
+from ..mistake import SettingError, unknown
 from ..types import Sandbox
 from .access import keyless
 from .grammar import LOCAL, Query, RestError, parse
@@ -30,7 +29,7 @@ METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Refused when the section has a mistake."""
+    """SettingError when the section has a mistake."""
     settings = _checked(sandbox.settings.get("database") or {})
     tables = Tables(settings, Path(sandbox.folder) / "database.json")
     sandbox.resetting.append(tables.reset)
@@ -252,10 +251,10 @@ def _arguments(request: Request, table: Table) -> set[str]:
 
 def _checked(settings: Any) -> Mapping[str, Any]:
     if not isinstance(settings, Mapping):
-        raise Refused(f"rehearsal.database must be a mapping of {', '.join(_KINDS)}")
+        raise SettingError(("database",), f"should be a mapping of {', '.join(_KINDS)}")
     for name, value in settings.items():
         if name not in _KINDS:
-            raise Refused(f"rehearsal.database.{name} is unknown: it knows {', '.join(_KINDS)}")
+            raise unknown(("database", name), _KINDS)
         if not isinstance(value, _KINDS[name]):
-            raise Refused(f"rehearsal.database.{name} must be {_SHOWN[_KINDS[name]]}.")
+            raise SettingError(("database", name), f"should be {_SHOWN[_KINDS[name]]}")
     return settings

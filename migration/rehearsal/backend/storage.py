@@ -28,9 +28,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from migration.base import durable
-from migration.base.errors import Refused
 from migration.clients.multipart import split
 
+from ..mistake import SettingError
 from ..types import Sandbox
 from .access import claims, serves
 from .grammar import LOCAL
@@ -181,7 +181,7 @@ class Buckets:
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
-    """Refused when `rehearsal.storage` has a mistake."""
+    """SettingError when `rehearsal.storage` has a mistake."""
     buckets = Buckets(sandbox.settings.get("storage") or {}, Path(sandbox.folder) / "storage")
     sandbox.resetting.append(buckets.reset)
     storage = Storage(sandbox, buckets)
@@ -462,13 +462,13 @@ def _content(bucket: str, path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Refused(f"rehearsal.storage.{bucket}: {path} cannot be read: {error.strerror}") from None
+        raise SettingError(("storage", bucket), f"cannot read {path}: {error.strerror}") from None
 
 
 def _checked(settings: Any) -> Mapping[str, Any]:
     if not isinstance(settings, Mapping):
-        raise Refused("rehearsal.storage must be a mapping of buckets")
+        raise SettingError(("storage",), "should be a mapping of buckets")
     for name, about in settings.items():
         if not isinstance(about or {}, Mapping) or set(about or {}) - _KEYS:
-            raise Refused(f"rehearsal.storage.{name} must be a mapping of {', '.join(sorted(_KEYS))}")
+            raise SettingError(("storage", name), f"should be a mapping of {', '.join(sorted(_KEYS))}")
     return settings

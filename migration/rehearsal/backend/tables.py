@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from migration.base import durable
-from migration.base.errors import Refused
 
+from ..mistake import SettingError, unknown
 from .grammar import Count, Embed, Filter, Item, Order, Query, RestError, names
 from .values import Row, at, holds, ordered
 
@@ -273,18 +273,18 @@ def _plurals(word: str) -> tuple[str, ...]:
 def _relation(source: str, target: str) -> Relation:
     (table, _, column), (other, _, other_column) = source.rpartition("."), str(target).rpartition(".")
     if not (table and other):
-        raise Refused(f"rehearsal.database.relations: {source}: {target} must be TABLE.COLUMN: TABLE.COLUMN")
+        raise SettingError(("database", "relations", source), "should be TABLE.COLUMN: TABLE.COLUMN")
     return Relation(table, column, other, other_column)
 
 
 def _table(name: str, seed: Any) -> Table:
-    where = f"rehearsal.database.tables.{name}"
+    where = ("database", "tables", name)
     about = seed if isinstance(seed, Mapping) else {"rows": seed or []}
-    if unknown := set(about) - _TABLE:
-        raise Refused(f"{where}.{min(unknown)} is unknown: it knows {', '.join(sorted(_TABLE))}")
+    if other := set(about) - _TABLE:
+        raise unknown((*where, min(other)), sorted(_TABLE))
     rows = about.get("rows") or []
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise Refused(f"{where} must be a list of rows, each a mapping of columns to values")
+        raise SettingError(where, "should be a list of rows, each a mapping of columns to values")
     key = about.get("key") or "id"
     made = Table(
         name, [], (key,) if isinstance(key, str) else tuple(key), dict(about.get("defaults") or {}),

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from migration.base import durable
-from migration.base.errors import Refused
 
 from ..identity import Identity
+from ..mistake import SettingError, unknown
 
 SMOKE = "smoke"
 SINCE = "2026-01-01T00:00:00Z"
@@ -135,7 +135,7 @@ def now() -> str:
 
 def _seeds(identity: Identity, settings: Mapping[str, Any]) -> list[User]:
     if not isinstance(settings, Mapping):
-        raise Refused("rehearsal.users must be a mapping of email addresses to users")
+        raise SettingError(("users",), "should be a mapping of email addresses to users")
     own = User(identity.user_id, identity.user_email, identity.user_password)
     return [_seed(SMOKE, settings.get(SMOKE), own)] + [
         _seed(email, about, User(str(uuid.uuid5(_NAMES, email.lower())), email.lower()))
@@ -146,12 +146,14 @@ def _seeds(identity: Identity, settings: Mapping[str, Any]) -> list[User]:
 
 def _seed(name: str, about: Any, user: User) -> User:
     if not isinstance(about or {}, Mapping) or (name != SMOKE and "@" not in name):
-        raise Refused(f"rehearsal.users.{name} must be {SMOKE} or an email address, with a mapping of what is known")
-    if unknown := set(about or {}) - _KEYS:
-        raise Refused(f"rehearsal.users.{name}.{min(unknown)} is unknown: it knows {', '.join(sorted(_KEYS))}")
+        raise SettingError(("users", name), f"should be {SMOKE} or an email address, with keys and values")
+    if other := set(about or {}) - _KEYS:
+        raise unknown(("users", name, min(other)), sorted(_KEYS))
     for key, value in (about or {}).items():
-        if isinstance(value, Mapping) is not (key in ("app_metadata", "user_metadata", "claims")):
-            raise Refused(f"rehearsal.users.{name}.{key} is of the wrong form: {value}")
+        wanted = key in ("app_metadata", "user_metadata", "claims")
+        if isinstance(value, Mapping) is not wanted:
+            kind = "keys and values" if wanted else "text"
+            raise SettingError(("users", name, key), f"should be {kind}, got {value}")
         setattr(user, key, dict(value) if isinstance(value, Mapping) else str(value))
     return user
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from migration.base import durable
-from migration.base.command import AGAIN, Do
-from migration.base.errors import Refused
+from migration.rehearsal.mistake import SettingError
 from migration.rehearsal.providers.meter import Key, Meter, TokenPrice, key
 from migration.rehearsal.providers.program import BadProgram, Dice, Program, parse
 from migration.rehearsal.types import Sandbox
@@ -75,7 +74,7 @@ class Providers:
         try:
             self.apply(sandbox.settings.get("providers") or {})
         except BadProgram as error:
-            raise Refused(f"rehearsal.providers: {error}", Do("correct it in config.yaml"), AGAIN) from None
+            raise SettingError(("providers",), str(error)) from None
 
     def apply(self, settings: Mapping[str, Any]) -> None:
         """Take over the programs that `settings` names, the others go on; BadProgram leaves everything as it was."""

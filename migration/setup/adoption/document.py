@@ -66,15 +66,15 @@ def load(path: Path) -> list[Block]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}", Do("--plan names a Markdown file")) from None
+        raise Refused(f"Cannot read {path}: {error.strerror}.", Do("--plan names a Markdown file")) from None
     if len(data) > _LARGEST:
-        raise Refused(f"{path} has {len(data) / 1e6:.0f} MB: not a plan")
+        raise Refused(f"{path} has {len(data) / 1e6:.0f} MB, which no plan has.", Do("--plan names a Markdown file"))
     for encoding in ("utf-8-sig", "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"):
         try:
             return read(data.decode(encoding))
         except UnicodeDecodeError:
             continue
-    raise Refused(f"{path} is not text", Do("save it as UTF-8"))
+    raise Refused(f"{path} is not text.", Do("save it as UTF-8"))
 
 
 def read(text: str) -> list[Block]:

@@ -77,7 +77,8 @@ def test_verbs_run_in_order_until_one_fails(typed: Typed) -> None:
         (["deploy", "--yess"], ["Did you mean --yes?"]),
         (["--help", "chekcs"], ["→ inv checks"]),
         (["status", "--env"], ["--env needs a value"]),
-        (["unlock"], ["'id'", "→ inv --help unlock"]),
+        (["rollback", "--without-lock"], ["--without-lock needs a value."]),
+        (["unlock"], ["unlock needs a value: id.", "→ inv --help unlock"]),
     ],
 )
 def test_mistakes_are_refused_with_what_was_meant(

@@ -20,16 +20,16 @@ def test_without_settings_it_is_as_the_hosted_platform() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"harhs": True}, "harhs is unknown"),
-        ({"harsh": "yes"}, "harsh must be true or false"),
-        ({"max_functions": 1.5}, "max_functions must be a whole number"),
-        ({"max_functions": True}, "max_functions must be a whole number"),
-        ({"bundle_megabytes": "5"}, "bundle_megabytes must be a number"),
-        ({"body_layout": "zip"}, "body_layout must be one of source, file-url, bare"),
-        ({"latency": 500}, "latency must be a mapping"),
-        ({"latency": {"stge": 500}}, "latency.stge is unknown"),
-        ({"latency": {"stage": "fast"}}, "latency.stage must be a number"),
-        ({"rate_limit": {"defualt": 1}}, "rate_limit.defualt is unknown"),
+        ({"harhs": True}, "management.harhs: unknown key: one of"),
+        ({"harsh": "yes"}, "harsh: should be true or false"),
+        ({"max_functions": 1.5}, "max_functions: should be a whole number"),
+        ({"max_functions": True}, "max_functions: should be a whole number"),
+        ({"bundle_megabytes": "5"}, "bundle_megabytes: should be a number"),
+        ({"body_layout": "zip"}, "body_layout: should be one of source, file-url, bare"),
+        ({"latency": 500}, "latency: should be a mapping"),
+        ({"latency": {"stge": 500}}, "latency.stge: unknown key"),
+        ({"latency": {"stage": "fast"}}, "latency.stage: should be a number"),
+        ({"rate_limit": {"defualt": 1}}, "rate_limit.defualt: unknown key"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_path(settings: dict[str, Any], said: str) -> None:

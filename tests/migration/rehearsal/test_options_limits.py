@@ -22,10 +22,10 @@ def test_each_limit_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("edge", "said"),
     [
-        ({"idel": 1}, "rehearsal.edge.idel is unknown"),
-        ({"idle": "1"}, "rehearsal.edge.idle must be a number"),
-        ({"idle": True}, "rehearsal.edge.idle must be a number"),
-        ({"new_keys": 1}, "rehearsal.edge.new_keys must be true or false"),
+        ({"idel": 1}, "rehearsal.edge.idel: unknown key: one of"),
+        ({"idle": "1"}, "rehearsal.edge.idle: should be a number"),
+        ({"idle": True}, "rehearsal.edge.idle: should be a number"),
+        ({"new_keys": 1}, "rehearsal.edge.new_keys: should be true or false"),
     ],
 )
 def test_a_mistake_in_it_is_refused_by_name(edge: dict[str, Any], said: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from migration.base.errors import ConfigError
 from migration.base.progress import Collected
 from migration.clients.http import Http
 from migration.config import load as configuration
@@ -29,6 +31,21 @@ def project(folder: Path, slugs: list[str], more: str = "") -> Path:
     Repository(app, ISOLATED).git("commit", "--quiet", "--message", "one")
     configure(folder, slugs, more)
     return app
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (", management: {harhs: true}", "config.yaml:4:37: rehearsal.management.harhs: unknown key: one of"),
+        (", hosts: {a.example: gone.yaml}", "config.yaml:4:32: rehearsal.hosts.a.example: cannot read "),
+    ],
+)
+def test_a_mistake_is_reported_with_its_line(tmp_path: Path, setting: str, said: str) -> None:
+    """In the section `rehearsal` as everywhere in the config, whether this process finds it or the server's."""
+    project(tmp_path, ["hello"], setting)
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        sandbox.boot(tmp_path, configuration.load(tmp_path), tmp_path / "state", Collected())
+    assert caught.value.hint == "fix this and run it again"
 
 
 def configure(folder: Path, slugs: list[str], more: str = "") -> None:

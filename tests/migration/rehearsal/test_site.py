@@ -65,5 +65,5 @@ def test_platform_paths_stay_the_platforms(served: Running) -> None:
 
 @pytest.mark.parametrize("value", [3, {"answers": {}}, {"folder": "web", "port": 1}])
 def test_mistake_in_the_section_is_refused(value: object) -> None:
-    with pytest.raises(Refused, match=r"rehearsal\.site must be a folder"):
+    with pytest.raises(Refused, match=r"rehearsal\.site: should be a folder"):
         site.read(value)

@@ -162,10 +162,10 @@ def test_the_database_can_be_made_to_fail(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("database", "said"),
     [
-        (["profiles"], "must be a mapping"),
-        ({"table": {}}, "rehearsal.database.table is unknown"),
-        ({"tables": []}, "rehearsal.database.tables must be a mapping"),
-        ({"status": "503"}, "rehearsal.database.status must be a whole number"),
+        (["profiles"], "database: should be a mapping"),
+        ({"table": {}}, "rehearsal.database.table: unknown key"),
+        ({"tables": []}, "rehearsal.database.tables: should be a mapping"),
+        ({"status": "503"}, "rehearsal.database.status: should be a whole number"),
     ],
 )
 def test_a_mistake_in_the_stand_in_answers_is_refused_by_name(tmp_path: Path, database: Any, said: str) -> None:

@@ -126,16 +126,16 @@ def test_users_carry_their_claims(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"database": {"tables": {"a": {"row": []}}}}, r"rehearsal\.database\.tables\.a\.row is unknown"),
-        ({"database": {"tables": {"a": ["x"]}}}, r"rehearsal\.database\.tables\.a must be a list of rows"),
-        ({"database": {"relations": {"a": "b.id"}}}, "must be TABLE.COLUMN"),
-        ({"users": {"ada": {}}}, r"rehearsal\.users\.ada must be smoke or an email address"),
-        ({"users": {"a@b.c": {"pass": "x"}}}, r"rehearsal\.users\.a@b\.c\.pass is unknown"),
-        ({"users": {"a@b.c": {"claims": 3}}}, r"rehearsal\.users\.a@b\.c\.claims is of the wrong form"),
-        ({"storage": {"docs": {"open": True}}}, r"rehearsal\.storage\.docs must be a mapping of"),
-        ({"storage": {"docs": {"files": {"a": "/gone/a"}}}}, r"rehearsal\.storage\.docs: /gone/a cannot be read"),
-        ({"backend": "ftp://x"}, r"rehearsal\.backend: must be the address"),
-        ({"backend": {"url": "http://x", "key": 1}}, r"rehearsal\.backend: must be the address"),
+        ({"database": {"tables": {"a": {"row": []}}}}, r"rehearsal\.database\.tables\.a\.row: unknown key"),
+        ({"database": {"tables": {"a": ["x"]}}}, r"rehearsal\.database\.tables\.a: should be a list of rows"),
+        ({"database": {"relations": {"a": "b.id"}}}, r"rehearsal\.database\.relations\.a: should be TABLE.COLUMN"),
+        ({"users": {"ada": {}}}, r"rehearsal\.users\.ada: should be smoke or an email address"),
+        ({"users": {"a@b.c": {"pass": "x"}}}, r"rehearsal\.users\.a@b\.c\.pass: unknown key"),
+        ({"users": {"a@b.c": {"claims": 3}}}, r"rehearsal\.users\.a@b\.c\.claims: should be keys and values, got 3"),
+        ({"storage": {"docs": {"open": True}}}, r"rehearsal\.storage\.docs: should be a mapping of"),
+        ({"storage": {"docs": {"files": {"a": "/gone/a"}}}}, r"rehearsal\.storage\.docs: cannot read /gone/a"),
+        ({"backend": "ftp://x"}, r"rehearsal\.backend: should be the address"),
+        ({"backend": {"url": "http://x", "key": 1}}, r"rehearsal\.backend: should be the address"),
     ],
 )
 def test_a_mistake_is_refused_by_name(tmp_path: Path, settings: dict[str, Any], said: str) -> None:

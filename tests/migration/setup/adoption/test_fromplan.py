@@ -172,7 +172,7 @@ def test_double_encoding_repaired() -> None:
 
 
 def test_unreadable_plans(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(Refused, match="Cannot read"):
         document.load(tmp_path / "none.md")
     (tmp_path / "empty.md").write_text("")
     with pytest.raises(Refused, match="names no function") as refused:
