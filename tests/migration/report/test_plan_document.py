@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from migration.config.settings import PlanItem
+from migration.inspect.history import HistoryResult
 from migration.report.figures import figures
 from migration.report.plan_document import locate, ticked
 from tests.support import reported
@@ -150,6 +152,19 @@ def test_state_and_evidence(tmp_path: Path, by: Any, state: str, words: str) -> 
     plan.write_text("- [ ] the item\n", encoding="utf-8")
     found = figures(reported.facts(plan=plan, items=[PlanItem(line=1, text="the item", by=by)]))["plan"]["items"][0]
     assert found["state"] == state and words in found["evidence"], found
+
+
+def test_what_held_is_open_after_a_rollback(tmp_path: Path) -> None:
+    """Figures of code that is not live any more tick nothing; what failed has failed, and a rollback is done."""
+    plan = tmp_path / "PLAN.md"
+    plan.write_text("- [ ] the item\n", encoding="utf-8")
+    names = ("criteria.answers_work", "criteria.no_503", "rollback", "costs")
+    facts = reported.facts(plan=plan, items=[PlanItem(line=1, text="the item", by=name) for name in names])
+    assert isinstance(facts.history, HistoryResult)
+    undone = tuple({**row, "live": False} for row in facts.history.deployments)
+    found = figures(replace(facts, history=replace(facts.history, deployments=undone)))["plan"]["items"]
+    assert [one["state"] for one in found] == ["open", "failed", "done", "done"]
+    assert found[0]["evidence"].endswith("; rolled back since")
 
 
 PUBLIC = sorted(path.with_suffix(".md") for path in (DATA / "public").glob("*.yaml"))
