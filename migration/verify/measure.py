@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ def gather(context: Context, about: Subject, reader: LogReader | None = None) ->
         faults=faults if isinstance(faults, Missing) else faults[0],
         answers=samples.sent([one for one in answers if one.function in context.config.migration.functions]),
         artifacts=samples.artifacts(answers),
-        artifacts_before=_artifacts_before(context, about),
+        artifacts_before=_artifacts_before(context, about, {one.case for one in answers if one.artifact is not None}),
         provider=tried(lambda: _provider(context, about, spent)),
         month=tried(lambda: _month(context, spent)),
         unchanged=unchanged.all_of(context, about, answers, lines, by_function),
@@ -103,8 +103,8 @@ def _baseline(
     return tried(lambda: readings.traffic(reader, scope)), tried(lambda: spend(context, reader, scope))
 
 
-def _artifacts_before(context: Context, about: Subject) -> Artifacts | Missing:
-    here = samples.artifacts_before(context, about.past)
+def _artifacts_before(context: Context, about: Subject, cases: Collection[str]) -> Artifacts | Missing:
+    here = samples.artifacts_before(context, about.past, cases)
     return about.baseline.artifacts if isinstance(here, Missing) and about.baseline is not None else here
 
 

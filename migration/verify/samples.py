@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -124,12 +124,12 @@ def past(history: History, deployment: Deployment) -> PastCode:
     return PastCode(spans, before.gate if before else {})
 
 
-def artifacts_before(context: Context, code: PastCode) -> Artifacts | Missing:
-    """The artifacts that the code before delivered."""
+def artifacts_before(context: Context, code: PastCode, cases: Collection[str] = ()) -> Artifacts | Missing:
+    """The artifacts that the code before delivered: by the same `cases` as those of the code now (empty: by all)."""
     if not code.spans:
         return Missing("no earlier version is recorded")
     last = code.spans[-1][1]
-    known = recent(context, last - LONGEST, last)
+    known = [one for one in recent(context, last - LONGEST, last) if not cases or one.case in cases]
     counted = artifacts([one for one in known if any(start <= one.at < end for start, end in code.spans)])
     return counted if counted.delivered else _of_gate(code.gate) or Missing("no smoke case was run before")
 

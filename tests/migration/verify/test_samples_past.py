@@ -104,3 +104,17 @@ def test_a_gate_counts_what_its_smoke_cases_got() -> None:
     found = samples.counts(SmokeResult((good, broken, refused, CaseResult("d", "chat", True, 200, at=NOON))).samples)
     assert found == {"tried": 3, "worked": 1, "delivered": 2, "valid": 1}
     assert samples.counts([])["tried"] == 0
+
+
+def test_old_and_new_by_the_same_cases(own: Context) -> None:
+    """A case that only the code before was sent says nothing about the difference."""
+    samples.record(own, [
+        Sample(NOON + HOUR, "make", "shared", True, 200, 1.0, True),
+        Sample(NOON + HOUR, "make", "dropped", False, 200, 1.0, False),
+    ])  # fmt: skip
+    records = history(deployment("one", 4))
+    found = records.find("one")
+    assert found is not None
+    code = samples.past(records, found)
+    assert counts(samples.artifacts_before(own, code)) == (1, 2)
+    assert counts(samples.artifacts_before(own, code, {"shared"})) == (1, 1)
