@@ -29,7 +29,8 @@ class TableRow:
 
 
 def table(evidence: Evidence, options: Mapping[str, CriterionOptions] | None = None) -> list[TableRow]:
-    """Rows success rate, response time, cost per request and code quality; `options` by criterion, for `expected`."""
+    """Rows success rate, response time, cost per request and, where a case asked for code or the criterion is named,
+    code quality; `options` by criterion, for `expected`."""
     chosen = options or {}
     rows = (
         ("success rate", "success_rate", _rate(evidence)),
@@ -41,7 +42,16 @@ def table(evidence: Evidence, options: Mapping[str, CriterionOptions] | None = N
         ),
         ("code quality, valid", "code_quality", _quality(evidence)),
     )
-    return [_row(name, figures, chosen.get(key, CriterionOptions())) for name, key, figures in rows]
+    coded = "code_quality" in chosen or any(map(_tried, (evidence.artifacts, evidence.artifacts_before)))
+    return [
+        _row(name, figures, chosen.get(key, CriterionOptions()))
+        for name, key, figures in rows
+        if coded or key != "code_quality"
+    ]
+
+
+def _tried(found: Artifacts | Missing) -> int:
+    return 0 if isinstance(found, Missing) else found.tried
 
 
 def _row(name: str, figures: tuple[str, str, str], options: CriterionOptions) -> TableRow:

@@ -197,7 +197,10 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
         provider_cost=found.cost, provider_since=found.since, provider_basis=found.basis,
         per_request=RequestCost(mean, *(_times(factor, asked.quantile(share)) for share in (0.5, 0.95))),
         rows=_rows(inside, by, prices),
-        differences=reconcile.differences(asked, whole, price, found),
+        differences=tuple(
+            each for each in reconcile.differences(asked, whole, price, found)
+            if each.between != "logged" or asked.lines > asked.unpriced or not asked.lines
+        ),
         projection=projection, budget=gauge(budget, found.month, projection),
         sources=sources, notes=_notes(asked, found, factor),
         distribution=tuple(SizeClass(factor * low, factor * high, many) for low, high, many in asked.classes(CLASSES)),

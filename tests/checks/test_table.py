@@ -43,6 +43,13 @@ def test_what_was_not_measured_is_said_and_has_no_improvement() -> None:
     assert (empty.before, empty.improvement) == (NONE, "")
 
 
+def test_code_quality_only_where_code_was_asked_for() -> None:
+    """An app whose cases expect no code has no such row, unless its config names the criterion."""
+    plain = replace(EVIDENCE, artifacts=Artifacts(0, 0, 0, 0))
+    assert "code quality, valid" not in rows(plain)
+    assert "code quality, valid" in rows(plain, {"code_quality": CriterionOptions()})
+
+
 def test_what_the_plan_expected_stands_beside_the_figures() -> None:
     options = {"success_rate": CriterionOptions(expected={"before": "50 to 70%", "after": "99%+"})}
     row = {one.name: one for one in table(EVIDENCE, options)}["success rate"]

@@ -10,7 +10,7 @@ from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money
 def costs(data: Data, canvas: Canvas) -> None:
     rows = [
         [row["key"], f"{row['requests']:,}", f"{row['retries']:,}", *_tokens(row["tokens"]), money(row["cost"]),
-         money(row["logged_cost"])]
+         "–" if data["logged_cost"] is None else money(row["logged_cost"])]
         for row in data["rows"]
     ]  # fmt: skip
     heads = (

@@ -287,11 +287,10 @@ def _signals(draft: Draft, app: App, moved: Sequence[str]) -> None:
     texts = {call.text for call in new}, {call.text for call in old}
     for name, calls, others in (("new_route", new, texts[1]), ("old_route", old, texts[0])):
         if draft.get("signals", name) is None:
-            ranked = lines.routes([call for call in calls if call.text not in others])
-            if ranked:
-                draft.set(
-                    ("signals", name), lines.pattern(ranked[0].text), f"logged in {ranked[0].file}:{ranked[0].line}"
-                )
+            ranked = [(lines.distinct(call.text, others), call) for call in lines.routes(calls)]
+            made = next(((pattern, call) for pattern, call in ranked if pattern), None)
+            if made:
+                draft.set(("signals", name), made[0], f"logged in {made[1].file}:{made[1].line}")
             else:
                 which = "new" if name == "new_route" else "old"
                 draft.ask(

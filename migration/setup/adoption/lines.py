@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from migration.setup.adoption import kinds
 from migration.setup.adoption.code import LogCall
@@ -47,6 +47,16 @@ def pattern(text: str) -> str:
     pieces = [piece.strip(" :=,-–—([") for piece in _HOLE.split(_ID.sub("", text))[::2]]
     longest = max((stripped(piece) for piece in pieces), key=len)
     return escaped(re.sub(r"(?<=[_\W])\d+$", "", longest))
+
+
+def distinct(text: str, others: Iterable[str]) -> str:
+    """A pattern for a route that matches none of the other texts: its longest piece, else all of its pieces in their
+    order; empty where both match."""
+    pieces = [escaped(piece) for piece in _HOLE.split(stripped(text))[::2] if piece.strip()]
+    for made in (pattern(text), ".*".join(pieces)):
+        if made and not any(re.search(made, other) for other in others):
+            return made
+    return ""
 
 
 def routes(calls: Sequence[LogCall]) -> list[LogCall]:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from migration.base.errors import Refused
-from migration.setup.adoption import code, imports
+from migration.setup.adoption import code, imports, lines
 from tests.support import adopted, project, repos
 from tests.support.adopted import AFTER, BEFORE, GREET, PAY, SHARED, WHERE
 
@@ -56,6 +56,20 @@ def test_usage_from_a_logged_line(tmp_path: Path) -> None:
     adopted.run(tmp_path / "root", adopted.app(tmp_path / "app"))
     usage = signals.named(adopted.config(tmp_path / "root"))["usage"]
     assert usage.groups("Tokens: in=12 out=345") == {"input": "12", "output": "345", "total": "", "cost": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "others", "found"),
+    [
+        ("Routing to Anthropic", {"Calling OpenAI"}, "Routing to Anthropic"),
+        ("Asking ${MODEL} of Gemini", {"Asking gpt-4o"}, "of Gemini"),
+        ("Translating with ${MODEL} of Gemini", {"Translating with gpt-4o"}, "Translating with .* of Gemini"),
+        ("Using a model", {"Using a model"}, ""),
+    ],
+)
+def test_route_that_the_other_code_does_not_log(text: str, others: set[str], found: str) -> None:
+    """The shortest of its patterns that tells the new code from the old."""
+    assert lines.distinct(text, others) == found
 
 
 def test_usage_names_the_model(tmp_path: Path) -> None:
