@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from migration.base.command import sh
-from migration.base.errors import CutoverError, Refused
+from migration.base.command import AGAIN, sh
+from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.secrets_type import mask
 from migration.git.refs import HEADS, Move, Raced
 from migration.ledger.ledger import Ledger
@@ -18,6 +18,7 @@ from migration.watch.model import WatchState
 
 LARGEST = 4_000_000  # bytes of a state
 FORM = 1
+RACES = 6  # readings of a state that other runs replace meanwhile
 
 
 class _Envelope(msgspec.Struct):
@@ -51,11 +52,16 @@ class WatchRef:
         """As the remote has it now, or (not `fresh`) had it when the ledger was last read. Refused where this version
         cannot read it, ServiceFailed without an answer."""
         known = None if fresh else self.ledger.remote_refs
-        commit = (self.ledger.refs.read() if known is None else known).get(self.ref)
-        if commit is None:
-            return Stored()
-        self.ledger.refs.bring(self.ref, commit)
-        return Stored(self._parsed(commit), commit)
+        for _ in range(RACES):
+            commit = (self.ledger.refs.read() if known is None else known).get(self.ref)
+            if commit is None:
+                return Stored()
+            self.ledger.refs.bring(self.ref, commit)
+            found = self.ledger.repository.run("cat-file", "commit", commit)
+            if found.ok:
+                return Stored(self._parsed(found.out), commit)
+            known = None  # it was replaced before it was fetched: no ref leads to it any more
+        raise ServiceFailed(f"The state of the watch in {self.ref} was replaced in each of {RACES} tries", AGAIN)
 
     def write(self, state: WatchState, expected: str | None) -> str | None:
         """The new commit, or None where another run was first. Raises where it could not be written."""
@@ -76,8 +82,8 @@ class WatchRef:
             return None
         raise error
 
-    def _parsed(self, commit: str) -> WatchState:
-        message = self.ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
+    def _parsed(self, commit: bytes) -> WatchState:
+        message = commit.partition(b"\n\n")[2]
         line = message.split(b"\n", 1)[0]
         try:
             if len(line) > LARGEST:

@@ -80,6 +80,21 @@ def test_two_race_for_one_state(tmp_path: Path, store: LogStore) -> None:  # noq
     _race(Night(tmp_path, store, clones=2), 3)
 
 
+def test_state_replaced_before_it_is_fetched(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+    """Another run stores a new state between this one's look at the refs and its fetch: the old commit is gone from the
+    remote, since nothing leads to it, and the new one is read."""
+    night = Night(tmp_path, store, clones=2)
+    once(night)
+    mine = repos.ledger(night.apps[1], clock=night.clock)
+    mine.history()
+    other = WatchRef(repos.ledger(night.apps[0], clock=night.clock))
+    first = other.read()
+    assert first.state is not None
+    newer = other.write(replace(first.state, rounds=99), first.commit)
+    found = WatchRef(mine).read(fresh=False)
+    assert found.commit == newer and found.state is not None and found.state.rounds == 99
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_two_race_for_a_hundred_rounds(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
