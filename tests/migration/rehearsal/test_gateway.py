@@ -322,6 +322,14 @@ def test_a_function_that_cannot_start_is_a_boot_error(place: Edge, slug: str, so
     assert "\x1b" not in failure.event_message and "Stack backtrace" not in failure.event_message
 
 
+def test_no_flag_is_proposed_for_what_the_platform_lacks(place: Edge) -> None:
+    """`Deno.cron` is not there, as on the platform: nothing says how a Deno of one's own would have it."""
+    place.functions.deploy("nightly", "Deno.cron('x', '* * * * *', () => {}); Deno.serve(() => new Response());")
+    assert place.function("nightly").json()["code"] == "BOOT_ERROR"
+    text = until(lambda: place.logs.of("BootFailure"))[-1].event_message
+    assert "Deno.cron is not a function" in text and "--unstable" not in text
+
+
 def test_a_function_that_could_not_start_is_mended_by_the_next_deployment(place: Edge) -> None:
     place.functions.deploy("mended", "throw new Error();")
     assert place.function("mended").status == 503
