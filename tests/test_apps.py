@@ -15,6 +15,7 @@ from migration.rehearsal import rehearse
 from tests.support import adopted, repos
 from tests.support.apps import APPS, OwnApp
 from tests.support.project import Done, Project, copy
+from tests.support.runtime import shared
 from tests.support.sandboxes import sandbox
 
 every = pytest.mark.parametrize("name", APPS)
@@ -49,6 +50,7 @@ def test_own_app_rehearsed(tmp_path: Path) -> None:
     loaded = adopted.config(root)
     assert (loaded.migration.from_, loaded.migration.to) == app.providers
     refs = repos.git(folder, "for-each-ref"), repos.git(tmp_path / "app" / "origin.git", "for-each-ref")
+    shared(root)
     result = rehearse.run(root, Observer())
     assert [(phase.name, phase.evidence) for phase in result.phases if not phase.ok] == []
     phases = {phase.name: phase.evidence for phase in result.phases}
@@ -64,6 +66,7 @@ def test_own_app_rehearsed(tmp_path: Path) -> None:
 def test_own_app_from_init_to_rollback(tmp_path: Path, name: str) -> None:
     """Every verb as its owner types it."""
     app, project = APPS[name], copy(tmp_path / "project")
+    shared(project.folder)
     folder = app.make(tmp_path / "app")
     made = _well(project.inv("init", "--app", str(folder), "--json")).json
     unknown = [each.split(": ")[0] for each in made["unknown"]]

@@ -20,12 +20,23 @@ _FETCH = (
 
 
 @lru_cache(maxsize=1)
-def installed() -> Path:
-    """Its executable. Skips, in CI fails, where no registry is in reach."""
+def _found() -> Path | None:
     folder = ROOT / ".cutover" / "runtime" / f"deno-{runtime.PLATFORM}"
     if runtime.installed(folder) is None:
         subprocess.run([sys.executable, "-c", _FETCH], cwd=ROOT, check=False)
-    found = runtime.installed(folder)
+    return runtime.installed(folder)
+
+
+def installed() -> Path:
+    """Its executable. Skips, in CI fails, where no registry is in reach."""
+    found = _found()
     if found is None:
         (pytest.fail if os.environ.get("TEST_EVERYTHING") else pytest.skip)("the platform's Deno cannot be fetched")
     return found
+
+
+def shared(root: Path) -> None:
+    """Let a project of a test find it, instead of fetching its own 140 MB."""
+    if _found() is not None:
+        (root / ".cutover").mkdir(parents=True, exist_ok=True)
+        (root / ".cutover" / "runtime").symlink_to(ROOT / ".cutover" / "runtime")

@@ -11,6 +11,7 @@ from migration.base.errors import Refused
 from migration.setup.adoption import code, imports, lines
 from tests.support import adopted, project, repos
 from tests.support.adopted import AFTER, BEFORE, GREET, PAY, SHARED, WHERE
+from tests.support.runtime import shared
 
 
 def test_facts_of_an_app(tmp_path: Path) -> None:
@@ -276,5 +277,6 @@ def test_rehearsed_as_written(tmp_path: Path) -> None:
     first = GREET.replace('import { createClient } from "https://esm.sh/@supabase/supabase-js@2";\n', "")
     app = adopted.app(tmp_path / "app", {**BEFORE, f"{WHERE}/greet/index.ts": first}, AFTER)
     adopted.run(tmp_path / "root", app, reach=False)
+    shared(tmp_path / "root")
     result = rehearse.run(tmp_path / "root", Observer())
     assert [(phase.name, phase.evidence) for phase in result.phases if not phase.ok] == []

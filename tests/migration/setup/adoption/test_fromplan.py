@@ -18,6 +18,7 @@ from migration.report.figures import figures
 from migration.report.plan_document import ticked
 from migration.setup.adoption import document
 from tests.support import adopted, reported, repos
+from tests.support.runtime import shared
 
 ROOT = Path(__file__).parents[4]
 PLANS = ROOT / "tests" / "data" / "plans"
@@ -243,5 +244,6 @@ def test_rehearsed_with_the_plan(tmp_path: Path) -> None:
         shutil.copytree(SAMPLE / step, app, dirs_exist_ok=True)
         repos.commit(app, {}, step)
     adopted.run(tmp_path / "root", app, PLANS / "plan.md")
+    shared(tmp_path / "root")
     result = rehearse.run(tmp_path / "root", Observer())
     assert [(phase.name, phase.evidence) for phase in result.phases if not phase.ok] == []
