@@ -15,7 +15,7 @@ from migration.config.environment import embedded
 from migration.context import attach
 from migration.git.repository import Repository
 from migration.rehearsal import sandbox
-from migration.rehearsal.clone import ISOLATED
+from migration.rehearsal.clone import ISOLATED, Clone
 
 
 def project(folder: Path, slugs: list[str], more: str = "") -> Path:
@@ -107,3 +107,21 @@ def test_another_deno_is_named(tmp_path: Path) -> None:
     """By the key of the config, not by where it lies."""
     (tmp_path / "settings.json").write_text('{"rehearsal": {"deno_path": "/a/deno", "deno_dir": "/x", "keys": {}}}')
     assert sandbox.changes(tmp_path, {"deno_dir": "/y", "keys": {}}) == ["changed since the last start: rehearsal.deno"]
+
+
+def test_the_database_has_the_sql_of_before(tmp_path: Path) -> None:
+    """Version and name of the files at the base; what came later, and what is no migration, is left out."""
+    app = project(tmp_path, ["hello"])
+    folder = app / "supabase" / "migrations"
+    folder.mkdir()
+    (folder / "20260101_first_one.sql").write_text("select 1;")
+    (folder / "notes.sql").write_text("--")
+    repository = Repository(app, ISOLATED)
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message", "two")
+    base = repository.head()
+    (folder / "20260202_second.sql").write_text("select 2;")
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message", "three")
+    clone = Clone(app, tmp_path / "remote.git", base, repository.head())
+    assert sandbox.migrations(clone) == [("20260101", "first_one")]

@@ -260,3 +260,20 @@ def test_code_that_ends_in_the_middle_is_answered_and_billed_like_any_other(ask:
     assert torn["finish_reason"] == "stop"
     first, last = torn["message"]["content"].rstrip().rsplit("\n", 1)
     assert last == "</artifact>" and whole["message"]["content"].startswith(first)
+
+
+def test_a_tool_is_called_and_its_result_answered(ask: Any) -> None:
+    """Whole and as a stream, with a finish of its own; the second turn is text that holds the result."""
+    asked = ask()
+    about = {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    tools = [{"type": "function", "function": about}]
+    made = asked.complete("What is the weather in Paris?", tools=tools).json()["choices"][0]
+    call = made["message"]["tool_calls"][0]
+    assert (made["finish_reason"], made["message"]["content"]) == ("tool_calls", None)
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("get_weather", {"city": "Paris"})
+    streamed = asked.complete("What is the weather in Paris?", tools=tools, stream=True).text
+    assert '"tool_calls": [{"id": "call_' in streamed and '"finish_reason": "tool_calls"' in streamed
+    turns = [{"role": "user", "content": "What is the weather?"}, made["message"],
+             {"role": "tool", "tool_call_id": call["id"], "content": "18 degrees"}]  # fmt: skip
+    after = asked.complete(tools=tools, messages=turns).json()["choices"][0]
+    assert after["finish_reason"] == "stop" and "18 degrees" in after["message"]["content"]
