@@ -141,12 +141,34 @@ for (const name of Object.getOwnPropertyNames(Deno)) {
 }
 
 // Globals. No worker and no shared memory: https://supabase.com/docs/guides/functions/limits
-const NO_GLOBAL = ["BroadcastChannel", "Buffer", "Cache", "CacheStorage", "EventSource", "Location", "Storage", "Temporal",
-  "WebSocketStream", "Worker", "alert", "clearImmediate", "close", "closed", "confirm", "global", "localStorage", "location",
-  "name", "prompt", "sessionStorage", "setImmediate"];
+const NO_GLOBAL = ["BroadcastChannel", "Cache", "CacheStorage", "EventSource", "Location", "Storage", "Temporal",
+  "WebSocketStream", "Worker", "alert", "close", "closed", "confirm", "localStorage", "location", "name", "prompt",
+  "sessionStorage"];
 for (const name of [...NO_GLOBAL, ...Object.getOwnPropertyNames(globalThis).filter((each) => each.startsWith("GPU"))]) {
   Reflect.deleteProperty(globalThis, name);
 }
+
+// The platform's Deno has these for npm packages alone; from 2.4 on Deno has them for everyone, in one place.
+// https://docs.deno.com/runtime/fundamentals/node/#node.js-global-objects
+for (const name of ["Buffer", "clearImmediate", "global", "setImmediate"]) {
+  const value = globalThis[name];
+  if (value === undefined) continue;
+  Object.defineProperty(globalThis, name, {
+    configurable: true,
+    get: () => askedByPackage() ? value : undefined,
+    set: (given) => Object.defineProperty(globalThis, name, { value: given, configurable: true, writable: true }),
+  });
+}
+
+// By the third frame: this function, the getter, who asks.
+function askedByPackage() {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 3;
+  const asking = `${new Error().stack}`.split("\n").at(-1);
+  Error.stackTraceLimit = limit;
+  return /[/](npm|node_modules)[/]|[( ](node|ext):/.test(asking);
+}
+
 const Memory = WebAssembly.Memory;
 WebAssembly.Memory = function (options) {
   if (options?.shared === true) throw new TypeError("Creating a shared memory is not supported");

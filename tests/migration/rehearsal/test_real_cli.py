@@ -317,5 +317,5 @@ def test_it_says_who_holds_the_token(bench: Bench) -> None:
 
 def test_a_command_without_a_stand_in_fails_in_words(bench: Bench) -> None:
     """An unknown route is a JSON error that the CLI prints, and its exit code is 1."""
-    done = bench.run("network-bans", "get", "--experimental")
-    assert done.code == 1 and "Cannot" in done.stderr and "/network-bans" in done.stderr
+    done = bench.run("vanity-subdomains", "get", "--experimental")
+    assert done.code == 1 and "Cannot" in done.stderr and "/vanity-subdomain" in done.stderr
