@@ -160,7 +160,7 @@ class Context:
 
         access = self.target
         if access is None:
-            raise ConfigError("No provider is configured", Do("name one in migration.to and providers of config.yaml"))
+            raise ConfigError("No provider is configured.", Do("name one in migration.to and providers of config.yaml"))
         if access.kind != "openrouter" or not access.url:
             raise ConfigError(
                 f"{access.name} does not report usage: only kind openrouter does.",
@@ -225,7 +225,7 @@ def make(root: Path, name: str, observer: Observer | None = None, clock: Clock |
     settings = config.environments.get(name)
     if settings is None:
         known = ", ".join(config.environments)
-        raise Refused(f"config.yaml has no environment {name}", Do(f"use --env with one of: {known}"))
+        raise Refused(f"config.yaml has no environment {name}.", Do(f"use --env with one of: {known}"))
     extra: dict[str, Any] = {"observer": observer or Observer(), "clock": clock or Clock()}
     if settings.embedded:
         return attach(root, config, root / ".cutover" / "sandbox", name=name, **extra)
@@ -253,7 +253,7 @@ def _app(config: Config, settings: EnvironmentSettings) -> Path:
     app = (config.folder / config.app.path).resolve()
     if app == SAMPLE.resolve() and settings.project_ref:
         raise Refused(
-            "The shipped sample app is for the sandbox only",
+            "The shipped sample app is for the sandbox only.",
             Do("set app.path in config.yaml to your own repository, or pass --env sandbox"),
         )
     return app

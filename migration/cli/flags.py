@@ -14,7 +14,7 @@ def whole(flag: str, text: str) -> int | None:
     """None for no text. Refused for anything but a whole number from 0 to MOST."""
     value = number(flag, text, "20")
     if value is not None and value != int(value):
-        raise Refused(f"--{flag} {text[:40]} is not a whole number", Do(f"write it like --{flag} 20"))
+        raise Refused(f"--{flag} {text[:40]} is not a whole number.", Do(f"write it like --{flag} 20"))
     return None if value is None else int(value)
 
 
@@ -34,5 +34,5 @@ def names(flag: str, text: str) -> list[str]:
     """The words between commas; none for no text. Refused for commas alone."""
     listed = [name.strip() for name in text.split(",") if name.strip()]
     if text and not listed:
-        raise Refused(f"--{flag} {text} names nothing", Do(f"write it like --{flag} one,another"))
+        raise Refused(f"--{flag} {text} names nothing.", Do(f"write it like --{flag} one,another"))
     return listed

@@ -118,4 +118,4 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Refused(f"Cannot write {path}: {error.strerror}", Do("name another file with --junit")) from None
+        raise Refused(f"Cannot write {path}: {error.strerror}.", Do("name another file with --junit")) from None

@@ -149,7 +149,10 @@ class Output:
         """A line from the terminal, not shown where `hidden`. Refused when there is none."""
         self.quiet()
         if not sys.stdin.isatty():
-            raise Refused("Not a terminal", *([Do("set it in .env")] if hidden else []))
+            name = question.partition(" ")[0]
+            if hidden:
+                raise Refused(f"There is no terminal to ask for {name}.", Do("set it in .env"))
+            raise Refused("There is no terminal to ask on.", Do("run it in a terminal"))
         if hidden:
             with contextlib.suppress(EOFError):
                 return getpass.getpass(f"{question} ", sys.stderr).strip()

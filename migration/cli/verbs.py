@@ -155,10 +155,12 @@ def init(out: Output, flags: InitFlags, env: str) -> InitResult | AdoptionResult
 
     adopts = bool(flags.app or flags.plan or flags.range)
     if adopts and flags.ci:
-        raise Refused("--ci cannot be combined with --app and --plan", Do("write config.yaml first, then the workflow"))
+        raise Refused(
+            "--ci cannot be combined with --app and --plan.", Do("write config.yaml first, then the workflow")
+        )
     if flags.ci:
         if flags.ci != "github":
-            raise Refused(f"--ci {flags.ci} is not known", Do("use --ci github; docs/ci.md has the lines for others"))
+            raise Refused(f"--ci {flags.ci} is not known.", Do("use --ci github; docs/ci.md has the lines for others"))
         from migration.setup import workflow
 
         return workflow.write(out.root, env)
@@ -297,7 +299,7 @@ def logs(out: Output, flags: LogFlags, env: str) -> None:
         text = f"--until {flags.until} is not after --since {flags.since}"
         raise Refused(text, Do("--since is the earlier one, for example 5m"))
     if flags.follow and (query.until or query.limit or flags.explain):
-        raise Refused("--follow has no end: --until, --limit and --explain need one", Do("leave out --follow"))
+        raise Refused("--follow has no end: --until, --limit and --explain need one.", Do("leave out --follow"))
     if flags.explain:
         out.each("explain", phase.explain(context, query))
         return
@@ -309,7 +311,7 @@ def costs(out: Output, env: str, since: str, by: str) -> CostReport:
 
     context = _context(out, env)
     if by not in ("day", "function", "hour", "model"):
-        raise Refused(f"--by {by} is not known", Do("use --by day, --by function, --by hour or --by model"))
+        raise Refused(f"--by {by} is not known.", Do("use --by day, --by function, --by hour or --by model"))
     return phase.run(context, since=moment(since, context.clock.now()), by=by)
 
 
@@ -332,7 +334,7 @@ def watch(out: Output, flags: WatchFlags, env: str) -> int:
 
     context = _context(out, env)
     if flags.once and flags.resume:
-        raise Refused("--once carries a running watch on by itself", inv("watch", once=True))
+        raise Refused("--once carries a running watch on by itself.", inv("watch", once=True))
     again = inv("watch", for_=flags.span, every=flags.every, once=flags.once, auto_rollback=True)
     options = phase.WatchOptions(
         span=_seconds(flags.span) or None,
@@ -356,7 +358,7 @@ def _every(text: str) -> float | None:
         return None
     seconds = parse(text)
     if seconds < _OFTEN:
-        raise Refused(f"--every {text} is too often", Do(f"at least {_OFTEN:.0f}s"))
+        raise Refused(f"--every {text} is too often.", Do(f"use at least {_OFTEN:.0f}s"))
     return seconds
 
 
@@ -394,7 +396,7 @@ def history(out: Output, env: str, flags: HistoryFlags) -> HistoryResult | Funct
 
     context = _context(out, env)
     if (flags.note is not None or flags.rating) and (flags.show or flags.source):
-        raise Refused("--note adds a note; --show and --source only read", Do("leave one of them out"))
+        raise Refused("--note adds a note; --show and --source only read.", Do("leave one of them out"))
     if flags.source:
         return phase.code(context, flags.source, flags.show)
     if flags.show:

@@ -159,7 +159,7 @@ class Edge:
         """Headers for `none`, `anon`, `user`, or a token or key of one's own."""
         forms = header_forms(auth, self._anon)
         if "anon" in forms.values() and not self._anon:
-            raise ConfigError("No anon key for this environment", Do("set SUPABASE_ANON_KEY in .env:"), inv("init"))
+            raise ConfigError("No anon key for this environment.", Do("set SUPABASE_ANON_KEY in .env:"), inv("init"))
         values: dict[str, Callable[[], Secret]] = {
             "anon": lambda: self._anon or Secret(""),
             "user": self.sign_in,
@@ -177,7 +177,7 @@ class Edge:
     def _password_grant(self) -> Secret:
         if not self._email or not self._password or not self._anon:
             raise ConfigError(
-                "A smoke case needs a signed-in user, and auth.user has no email or password",
+                "A smoke case needs a signed-in user, and auth.user has no email or password.",
                 Do("set both in .env:"),
                 inv("init"),
             )
@@ -204,7 +204,7 @@ def _token(answer: Answer) -> Secret:
         return Secret(token)
     step = Do("check email and password of auth.user in .env, and that the user is confirmed")
     if answer.ok:
-        raise ServiceFailed("Signing in: the answer holds no access_token", step)
+        raise ServiceFailed("Signing in: the answer holds no access_token.", step)
     message = content.get("message") or content.get("msg") or answer.text[:200]
     text = f"signing in as the smoke user: {answer.status}: {message}"
     raise ApiError(text, step, status=answer.status, body=answer.text, operation="signing in")

@@ -207,7 +207,7 @@ class OpenRouter:
     def _manager(self, what: str) -> Secret:
         if not self._management:
             steps = Do("set OPENROUTER_MANAGEMENT_KEY in .env:"), inv("init")
-            raise Refused(f"{what} needs a management key of OpenRouter", *steps)
+            raise Refused(f"{what} needs a management key of OpenRouter.", *steps)
         return self._management
 
     def _rows(self, operation: str, path: str, kind: type[T], **more: Any) -> list[T]:

@@ -79,11 +79,11 @@ def sandbox(folder: Path) -> dict[str, Any]:
         texts = [(folder / name).read_text() for name in ("sandbox.json", "clone.json")]
         running: dict[str, Any] = {**json.loads(texts[0]), **json.loads(texts[1])}
     except FileNotFoundError:
-        raise Refused("The sandbox is not running: start it in another terminal", start) from None
+        raise Refused("The sandbox is not running: start it in another terminal.", start) from None
     except (OSError, ValueError) as error:
         raise Refused(f"{folder / 'sandbox.json'} cannot be read: {error}", start) from None
     if not _alive(int(running.get("pid") or 0)):
-        raise Refused("The sandbox has stopped: start it in another terminal", start)
+        raise Refused("The sandbox has stopped: start it in another terminal.", start)
     return running
 
 

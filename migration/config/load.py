@@ -87,10 +87,10 @@ def need(value: Any, key: str, why: str) -> Any:
     names = missing(value) if isinstance(value, str | Secret) else []
     if names:
         raise ConfigError(
-            f"{names[0]} is not set, and {why} needs it ({key})", Do(f"set {names[0]} in .env:"), inv("init")
+            f"{names[0]} is not set, and {why} needs it ({key}).", Do(f"set {names[0]} in .env:"), inv("init")
         )
     if value is None or value == "":
-        raise ConfigError(f"{key} is not set, and {why} needs it", Do("add it to config.yaml"))
+        raise ConfigError(f"{key} is not set, and {why} needs it.", Do("add it to config.yaml"))
     return value
 
 

@@ -146,7 +146,7 @@ def one(config: Config, name: str) -> Pattern:
     known = named(config)
     if name not in known:
         raise Refused(
-            f"config.yaml has no signal {name}",
+            f"config.yaml has no signal {name}.",
             Do(f"use one of: {', '.join(known)}" if known else "add it to signals in config.yaml"),
         )
     return known[name]
@@ -155,7 +155,7 @@ def one(config: Config, name: str) -> Pattern:
 def usage(config: Config) -> Pattern:
     """The signal `usage`. ConfigError when it is missing or lacks a group that costs are computed from."""
     if "usage" not in config.signals:
-        raise ConfigError("config.yaml has no signal usage, so the logs give no costs", Do("add signals.usage"))
+        raise ConfigError("config.yaml has no signal usage, so the logs give no costs.", Do("add signals.usage"))
     found = named(config)["usage"]
     problem = usage_problem(found.pattern)
     if problem:

@@ -47,7 +47,7 @@ def read(path: Path, fill: Callable[[str], str] = str) -> Document:
         node = yaml.compose(text, Loader=_LOADER)
     except FileNotFoundError:
         raise ConfigError(
-            f"{path} does not exist", Do("run inv in the folder of tasks.py, or set CUTOVER_CONFIG")
+            f"{path} does not exist.", Do("run inv in the folder of tasks.py, or set CUTOVER_CONFIG")
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name} cannot be read: {error}", Do("save it as UTF-8 text")) from None
@@ -56,7 +56,7 @@ def read(path: Path, fill: Callable[[str], str] = str) -> Document:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{path.name}: expected keys and values", Do("start from the shipped config.yaml"))
+        raise ConfigError(f"{path.name}: expected keys and values.", Do("start from the shipped config.yaml"))
     document = Document({})
     document.data = _Builder(document, fill).build(node, ())
     return document

@@ -62,7 +62,7 @@ def run(context: Context, since: datetime, by: str = "day") -> CostReport:
     read."""
     target = context.config.target
     if target is None or target.price is None:
-        raise ConfigError("No price is configured", Do("add price to the provider that migration.to names"))
+        raise ConfigError("No price is configured.", Do("add price to the provider that migration.to names"))
     now, price = context.clock.now(), target.price
     reader = UsageReader(context, since, now, price)
     past = daily.known(context)

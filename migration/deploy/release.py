@@ -244,7 +244,7 @@ class Release:
     def _require(self, state: ActivationState) -> None:
         self._seen(state)
         if not state.complete:
-            raise state.error or ServiceFailed("the activation did not take place", self.status)
+            raise state.error or ServiceFailed("The activation did not take place.", self.status)
 
     def _delete(self) -> None:
         """Undo creations: only what the caller has seen to be exactly the version that we left."""
@@ -400,7 +400,7 @@ def look(context: Context, answers: Sequence[Mapping[str, Any]], error: CutoverE
     moved = tuple(slug for slug, version in versions.items() if version == staged[slug])
     unmoved = tuple(slug for slug, version in versions.items() if version < staged[slug])
     foreign = tuple(slug for slug, version in versions.items() if version > staged[slug])
-    failed = error or ServiceFailed("the platform accepted the activation and did not carry it out", inv("status"))
+    failed = error or ServiceFailed("The platform accepted the activation and did not carry it out.", inv("status"))
     return ActivationState(moved, unmoved, foreign, versions, failed if unmoved or foreign else None)
 
 

@@ -86,7 +86,7 @@ def _sign_in(stage: Stage, form: SignIn, timeout: float) -> None:
     email = form.user.email if form.user else stage.email
     password = form.user.password if form.user else stage.password
     if email is None or password is None:
-        raise ConfigError("A step of e2e signs in, and auth.user is not set", Do("set auth.user"), inv("init"))
+        raise ConfigError("A step of e2e signs in, and auth.user is not set.", Do("set auth.user"), inv("init"))
     if form.open:
         _click(stage, form.open, timeout)
     _typed(stage, form.email, email.reveal(), timeout)

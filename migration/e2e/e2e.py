@@ -54,7 +54,7 @@ def settings(context: Context) -> E2e:
     """The section `e2e`. Refused without one."""
     found = context.config.e2e
     if found is None:
-        raise Refused("config.yaml has no section e2e: there is nothing to drive", Do("see docs/e2e.md"))
+        raise Refused("config.yaml has no section e2e: there is nothing to drive.", Do("see docs/e2e.md"))
     return found
 
 
@@ -65,7 +65,7 @@ def address(context: Context) -> str:
         return context.environment.site
     url = own.url.get(name) if isinstance(own.url, dict) else own.url
     if url is None:
-        raise ConfigError(f"e2e.url names no page for {name}", Do(f"add e2e.url.{name} to config.yaml"), AGAIN)
+        raise ConfigError(f"e2e.url names no page for {name}.", Do(f"add e2e.url.{name} to config.yaml"), AGAIN)
     return str(configuration.need(url, "e2e.url", "the browser"))
 
 
@@ -81,7 +81,7 @@ def ready(context: Context) -> None:
         ):
             if value is None:
                 configuration.need(given or None, f"auth.user.{name}", "a step of e2e that signs in")
-                raise ConfigError("A step of e2e signs in, and auth.user is not set", Do("set auth.user"), inv("init"))
+                raise ConfigError("A step of e2e signs in, and auth.user is not set.", Do("set auth.user"), inv("init"))
     browsers.ready()
 
 
@@ -94,7 +94,7 @@ def run(context: Context, options: E2eOptions | None = None) -> E2eResult:
     offer = f"{count(len(own.steps), 'step')}, of which {paid} cost money: at most ${cost:.2f}"
     context.observer.note(f"{offer}.")
     if not options.confirm(f"{offer}. Drive {address(context)} on {context.environment.name}"):
-        raise Refused("Not confirmed: nothing was sent", inv("e2e", yes=True))
+        raise Refused("Not confirmed: nothing was sent.", inv("e2e", yes=True))
     folder = _folder(context, options.folder or _kept(context))
     with _browser(options) as browser:
         return _Run(context, own, browser, folder, cost, options.record).carry_out()

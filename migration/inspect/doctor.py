@@ -100,7 +100,7 @@ def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:
     """The findings of every probe, one a cause; a probe that fails is a finding itself, and the others go on."""
     if not context.environment.project_ref:
         raise Refused(
-            f"{context.environment.name} has no project_ref: there is nothing to examine", inv("doctor", env="prod")
+            f"{context.environment.name} has no project_ref: there is nothing to examine.", inv("doctor", env="prod")
         )
     exam = Examination(context)
     found: list[Finding] = []

@@ -52,11 +52,11 @@ def run(context: Context, limit: int = 20, note: str | None = None, rating: int 
     """
     if rating is not None and not 1 <= rating <= 5:
         raise Refused(
-            f"--rating {rating} is not between 1 and 5", inv("history", note=note or "what users say", rating=4)
+            f"--rating {rating} is not between 1 and 5.", inv("history", note=note or "what users say", rating=4)
         )
     if rating is not None and note is None:
         raise Refused(
-            "A rating needs a note: what was rated, and by whom", inv("history", note="what users say", rating=rating)
+            "A rating needs a note: what was rated, and by whom.", inv("history", note="what users say", rating=rating)
         )
     if note is not None:
         _add(context, note, rating)

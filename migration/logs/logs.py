@@ -170,7 +170,7 @@ def _local_tail(context: Context, query: Query) -> Iterator[Event]:
 def _known(context: Context, query: Query) -> None:
     """Refused for a level or a signal that does not exist."""
     if query.level and query.level not in logsql.LEVELS:
-        raise Refused(f"--level {query.level} is not a level", Do(f"use one of: {', '.join(logsql.LEVELS)}"))
+        raise Refused(f"--level {query.level} is not a level.", Do(f"use one of: {', '.join(logsql.LEVELS)}"))
     if query.signal:
         signals.one(context.config, query.signal)
 

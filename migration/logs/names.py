@@ -32,7 +32,7 @@ class Names:
         unknown = sorted(wanted - set(self.slugs.values()))
         if unknown:
             known = ", ".join(sorted(set(self.slugs.values()))) or "none yet"
-            raise Refused(f"No function named {unknown[0]} has been seen here", Do(f"use one of: {known}"))
+            raise Refused(f"No function named {unknown[0]} has been seen here.", Do(f"use one of: {known}"))
         return sorted(id_ for id_, slug in self.slugs.items() if slug in wanted)
 
     def known(self, slugs: Iterable[str]) -> tuple[str, ...]:

@@ -69,9 +69,9 @@ def prove(access: ProviderAccess) -> str:
         raise ServiceFailed(f"{title} answered {answer.status} for {model}: {_message(content, answer)}")
     named, tokens = _said(content)
     if not named:
-        raise ServiceFailed(f"{title} answered, and did not say with which model")
+        raise ServiceFailed(f"{title} answered, and did not say with which model.")
     if not means(named, access.settings.listed):
-        raise ServiceFailed(f"{named} answered, where {model} was asked for")
+        raise ServiceFailed(f"{named} answered, where {model} was asked for.")
     return f"{named} answered{f', {tokens} tokens' if tokens else ''}"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from migration.base.command import lines
 from migration.base.errors import CutoverError
 from migration.base.plain import plain
 from migration.base.progress import Observer
@@ -107,7 +108,7 @@ def _one(name: str, phase: Callable[[RehearsalStage], str], stage: RehearsalStag
         if name == PHASES[0][0]:  # nothing was rehearsed: a refusal, not a verdict
             observer.failed(name)
             raise
-        evidence, ok = f"{error.message} {error.hint}".strip(), False
+        evidence, ok = " ".join([error.message, *lines(error.steps)]), False
     seconds = time.monotonic() - began
     if ok:
         observer.done(name, detail=evidence, seconds=seconds)

@@ -97,7 +97,7 @@ def listening(port: int) -> socket.socket:
         held.bind((HOST, port))
     except OSError as error:
         held.close()
-        raise Refused(f"Cannot listen on {HOST}:{port}: {error.strerror}", inv("sandbox", port="0")) from None
+        raise Refused(f"Cannot listen on {HOST}:{port}: {error.strerror}.", inv("sandbox", port="0")) from None
     return held
 
 

@@ -104,13 +104,13 @@ def _target(context: Context, out: str, as_markdown: bool) -> Path:
     own = {context.config.file.resolve(), *({(context.config.folder / plan).resolve()} if plan else ())}
     beside = [path, *([path.with_name(f"{Path(plan).stem}.checked{Path(plan).suffix}")] if plan else [])]
     if any(one.resolve() in own for one in beside):
-        raise Refused(f"{path} is not a report: it would be overwritten", inv("report", out="report.html"))
+        raise Refused(f"{path} is not a report: it would be overwritten.", inv("report", out="report.html"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)  # before anything is asked of anyone
     except OSError as error:
-        raise Refused(f"Cannot write {path}: {error.strerror}", Do("name another place with --out")) from None
+        raise Refused(f"Cannot write {path}: {error.strerror}.", Do("name another place with --out")) from None
     if as_markdown and not _is_folder(out) and path.suffix != ".md":
-        raise Refused(f"{path} does not end in .md", inv("report", markdown=True, out=str(path.with_suffix(".md"))))
+        raise Refused(f"{path} does not end in .md.", inv("report", markdown=True, out=str(path.with_suffix(".md"))))
     return path
 
 
@@ -119,4 +119,4 @@ def _write(path: Path, text: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         durable.write(path, text, mode=0o644, sync=False)
     except OSError as error:
-        raise Refused(f"Cannot write {path}: {error.strerror}", Do("name another place with --out")) from None
+        raise Refused(f"Cannot write {path}: {error.strerror}.", Do("name another place with --out")) from None

@@ -217,7 +217,7 @@ def _value(context: Context, name: str, ask: Ask | None) -> Secret:
         return local
     typed = ask(f"{name} (hidden):") if ask else ""
     if not typed:
-        raise Refused(f"{name} has no value: nothing was sent", Do(f"set {name} in .env:"), inv("init"), SET)
+        raise Refused(f"{name} has no value: nothing was sent.", Do(f"set {name} in .env:"), inv("init"), SET)
     return Secret(typed)
 
 
@@ -250,7 +250,7 @@ def _read_back(context: Context, values: Mapping[str, Secret]) -> None:
         if not stale:
             return
         if context.clock.monotonic() > end:
-            raise Failed(f"Sent {', '.join(stale)}, but the list still shows the old digest", inv("secret"))
+            raise Failed(f"Sent {', '.join(stale)}, but the list still shows the old digest.", inv("secret"))
         context.clock.sleep(1.0)
 
 

@@ -62,11 +62,11 @@ def write(root: Path, environment: str) -> WorkflowResult:
     config = configuration.load(root)
     if environment not in config.environments:
         raise Refused(
-            f"config.yaml has no environment {environment}", Do(f"use one of: {', '.join(config.environments)}")
+            f"config.yaml has no environment {environment}.", Do(f"use one of: {', '.join(config.environments)}")
         )
     chosen = config.environments[environment]
     if chosen.embedded or not chosen.project_ref:
-        raise Refused(f"{environment} is not a hosted project: CI has nothing to deploy to", inv("init", ci="github"))
+        raise Refused(f"{environment} is not a hosted project: CI has nothing to deploy to.", inv("init", ci="github"))
     places = _places(root, config)
     name = "cutover" if environment == "prod" else f"cutover-{environment}"
     file = places.repository / ".github" / "workflows" / f"{name}.yml"

@@ -124,7 +124,7 @@ def criteria(config: Config) -> dict[str, Criterion]:
     unknown = [name for name in names if name not in checks.REGISTRY]
     if unknown:
         known = ", ".join(sorted(checks.REGISTRY))
-        raise ConfigError(f"criteria.{unknown[0]}: unknown criterion", Do(f"use one of: {known}"))
+        raise ConfigError(f"criteria.{unknown[0]}: unknown criterion.", Do(f"use one of: {known}"))
     problems = list(unmeasurable(config))
     if problems:
         raise ConfigError("; ".join(problems), Do("complete config.yaml, or remove these criteria from it"), AGAIN)
@@ -144,11 +144,11 @@ def _load(file: Path) -> list[str]:
     """The names of the criteria that a file of the user defines."""
     if not file.is_file():
         raise ConfigError(
-            f"criteria.files: {file.name} does not exist", Do("correct criteria.files in config.yaml"), AGAIN
+            f"criteria.files: {file.name} does not exist.", Do("correct criteria.files in config.yaml"), AGAIN
         )
     spec = importlib.util.spec_from_file_location(f"criteria_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"criteria.files: {file.name} is not a Python file", Do("correct criteria.files"), AGAIN)
+        raise ConfigError(f"criteria.files: {file.name} is not a Python file.", Do("correct criteria.files"), AGAIN)
     try:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
     except Exception as error:
@@ -162,7 +162,7 @@ def _deployment(context: Context, wanted: str | Deployment | None) -> Deployment
         return wanted
     found = context.ledger.history().find(wanted)
     if found is None:
-        raise Refused(f"The ledger has no deployment {wanted}", inv("history"))
+        raise Refused(f"The ledger has no deployment {wanted}.", inv("history"))
     return found
 
 

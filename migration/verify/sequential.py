@@ -32,7 +32,8 @@ class Sprt:
     def __post_init__(self) -> None:
         if not 0 < self.reject < self.accept < 1:
             raise Refused(
-                f"A soak cannot tell {self.accept:g} from {self.reject:g}: both must lie between 0 and 1, reject below",
+                f"A soak cannot tell {self.accept:g} from {self.reject:g}: "
+                "both must lie between 0 and 1, reject below accept.",
                 Do("set soak.accept and soak.reject in config.yaml"),
             )
 

@@ -26,11 +26,11 @@ ANON, USER, TOKEN = "$SUPABASE_ANON_KEY", "$USER_TOKEN", "$TOKEN"
 def choose(cases: Sequence[SmokeCase], names: Sequence[str] | None, folder: Path) -> list[SmokeCase]:
     """The cases named, with those that they wait for, each after the ones it needs."""
     if not cases:
-        raise Refused("config.yaml has no smoke cases", Do("add the section smoke to config.yaml"), AGAIN)
+        raise Refused("config.yaml has no smoke cases.", Do("add the section smoke to config.yaml"), AGAIN)
     known = {case.name: case for case in cases}
     for name in names or ():
         if name not in known:
-            raise Refused(f"There is no smoke case {name}", Do(f"use one of: {', '.join(known)}"))
+            raise Refused(f"There is no smoke case {name}.", Do(f"use one of: {', '.join(known)}"))
     needs = {case.name: uses(case, folder) for case in cases}
     order = ordered(cases, needs)
     wanted: set[str] = set(names or known)
@@ -71,7 +71,7 @@ def check(context: Context, cases: Sequence[SmokeCase]) -> None:
             context.edge.credentials("anon")
         if case.auth == "user" and not (context.environment.user_email and context.environment.user_password):
             raise ConfigError(
-                f"{where} needs a signed-in user, and {context.environment.name} has no auth.user",
+                f"Smoke case {case.name} needs a signed-in user, and {context.environment.name} has no auth.user.",
                 Do("set SMOKE_USER_EMAIL and SMOKE_USER_PASSWORD in .env"),
                 inv("init"),
             )
@@ -138,7 +138,7 @@ def ordered(cases: Sequence[SmokeCase], needs: Mapping[str, set[str]]) -> list[S
         for name in sorted(needs[case.name] - makers.keys()):
             known = ", ".join(sorted(makers))
             step = f"use one of these captures: {known}" if known else f"add capture: {{{name}: JSONPath}} to a case"
-            raise ConfigError(f"smoke case {case.name}: no case captures {name}", Do(step))
+            raise ConfigError(f"Smoke case {case.name}: no case captures {name}.", Do(step))
     placed: dict[str, SmokeCase] = {}
     waiting = list(cases)
     while waiting:

@@ -140,7 +140,7 @@ def run(
     offer = quote(settings)
     context.observer.note(f"{offer}.")
     if confirm is not None and not confirm(f"Soak {context.environment.name}"):
-        raise Refused("Not confirmed: nothing was sent", inv("soak", yes=True))
+        raise Refused("Not confirmed: nothing was sent.", inv("soak", yes=True))
     meter = soak_requests.meter(context)
     return pursue(context, settings, ask, meter, StopReason(context))
 

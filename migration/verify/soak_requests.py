@@ -47,7 +47,7 @@ def cases(context: Context, settings: Soak) -> list[SmokeCase]:
         chosen = [case for case in known if case.name in live and _suits(context, case)]
     if not chosen:
         raise Refused(
-            "No smoke case of migration.functions can be soaked: it must expect success and use no capture",
+            "No smoke case of migration.functions can be soaked: it must expect success and use no capture.",
             Do("add one to the section smoke of config.yaml"),
             AGAIN,
         )

@@ -43,7 +43,7 @@ def live_deployment(context: Context, history: History) -> Deployment:
     if history.live is None:
         env = context.environment.name
         text = "Nothing that Cutover deployed is live"
-        raise Refused(f"{text} in {env}: there is nothing to watch", inv("deploy"))
+        raise Refused(f"{text} in {env}: there is nothing to watch.", inv("deploy"))
     return history.live
 
 

@@ -81,14 +81,14 @@ class _Watch:
         self.context.project()
         span, every = self._times()
         if span < every:
-            raise Refused(f"A watch of {show(span)} is shorter than one round of {show(every)}", inv("watch"))
+            raise Refused(f"A watch of {show(span)} is shorter than one round of {show(every)}.", inv("watch"))
         for note in self.notifiers.notes:
             self.context.observer.warn(note)
         history = self.context.ledger.history()
         self.context.ledger.refs.check()
         stored = self.ref.read(fresh=False)
         if self.options.resume and stored.state is None:
-            raise Refused("There is no watch to resume: none was ever begun here", inv("watch"))
+            raise Refused("There is no watch to resume: none was ever begun here.", inv("watch"))
         if not self.options.resume and (stored.state is None or stored.state.ended):
             subject.live_deployment(self.context, history)
         if words := probes.announced(self.context.config):
@@ -141,7 +141,7 @@ class _Watch:
             state = self._deliver(state, written)
             self._recorded(state, written)
             return replace(found, state=self.memory.state or state, messages=_titles(state))
-        raise Unfinished("Other runs of the watch were first in every try", inv("watch", resume=True))
+        raise Unfinished("Other runs of the watch were first in every try.", inv("watch", resume=True))
 
     def _still_due(self, state: WatchState, lead: bool) -> bool:
         """Whether a round that was begun again has anything left to do; a leader stores at least that it leads."""

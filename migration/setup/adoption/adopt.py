@@ -82,7 +82,7 @@ def run(
 ) -> AdoptionResult:
     """Write config.yaml and, for imports that are out of reach, stubs/. `ask` is None without a terminal."""
     if options.span and not options.app:
-        raise Refused("--range needs --app", _with_app(root, Options(span=options.span)))
+        raise Refused("--range needs --app.", _with_app(root, Options(span=options.span)))
     file = _file(root)
     state = root / ".cutover"
     draft, app = Draft(), apps.read(Path(options.app).expanduser(), options.span, state) if options.app else None
@@ -186,7 +186,7 @@ def _keep(file: Path, existing: Mapping[str, Any] | None) -> list[str]:
         return []
     target = file.with_name(SAMPLES)
     if target.exists() and target.read_bytes() != file.read_bytes():
-        raise Refused(f"{target.name} is there already, and {file.name} is about the sample app as well",
+        raise Refused(f"{target.name} is there already, and {file.name} is about the sample app as well.",
                       Do(f"rename {file.name} and run it again"))  # fmt: skip
     durable.write(target, file.read_bytes(), mode=0o644)
     return [target.name]

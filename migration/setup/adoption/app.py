@@ -97,7 +97,7 @@ def read(path: Path, span: str, state: Path) -> App:
 def locate(path: Path) -> list[Path]:
     """The folders that hold supabase/functions: the one to adopt first, the one with the most functions."""
     if not path.is_dir():
-        raise Refused(f"{path} is not a folder", Do("--app names the folder of your app's git repository"))
+        raise Refused(f"{path} is not a folder.", Do("--app names the folder of your app's git repository"))
     whole = path.resolve()
     for folder in (whole, *list(whole.parents)[:3]):  # supabase/ itself was named, or functions/
         if folder == whole or folder.name in ("supabase", "functions"):
@@ -106,7 +106,7 @@ def locate(path: Path) -> list[Path]:
                 return [top]
     found = sorted(_below(whole, _DEPTH), key=lambda each: (-len(functions(each)[0]), len(each.parts), str(each)))
     if not found:
-        raise Refused(f"{path} has no supabase/functions, and no folder below it has", Do("name the app's folder"))
+        raise Refused(f"{path} has no supabase/functions, and no folder below it has.", Do("name the app's folder"))
     return found
 
 
