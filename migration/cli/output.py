@@ -151,8 +151,8 @@ class Output:
         if not sys.stdin.isatty():
             name = question.partition(" ")[0]
             if hidden:
-                raise Refused(f"There is no terminal to ask for {name}.", Do("set it in .env"))
-            raise Refused("There is no terminal to ask on.", Do("run it in a terminal"))
+                raise Refused(f"Not a terminal: cannot ask for {name}.", Do("set it in .env"))
+            raise Refused("Not a terminal: cannot ask.", Do("run it in a terminal"))
         if hidden:
             with contextlib.suppress(EOFError):
                 return getpass.getpass(f"{question} ", sys.stderr).strip()

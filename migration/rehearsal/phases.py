@@ -193,7 +193,7 @@ def checks(stage: RehearsalStage) -> str:
 
 
 def watch(stage: RehearsalStage) -> str:
-    """A round of `inv watch` over all since the deployment: nothing alarms, and the state is where any run finds it."""
+    """A round of `inv watch` over all since the deployment: no alarm, and any run finds its state."""
     found = _round(stage)
     answers = list(found.state.functions.values())
     many, failed = sum(one.answers for one in answers), sum(one.failed for one in answers)
@@ -201,7 +201,7 @@ def watch(stage: RehearsalStage) -> str:
     alarms = "; ".join(one.summary for one in found.alarms)
     kept = WatchRef(stage.fresh().ledger).read().state
     shown(kept is not None and kept.id == found.state.id, "", "the state of the watch is not in the app's remote")
-    words = f"a round over {count(many, 'answer')}, {failed} failed, nothing alarms; the next one may be anyone's"
+    words = f"a round over {count(many, 'answer')}, {failed} failed, no alarm; any run may do the next one"
     return shown(not found.alarms, words, f"alarms: {alarms}")
 
 
