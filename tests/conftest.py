@@ -21,7 +21,7 @@ UNLIMITED = {"rate_limit": {"default": 0}}
 KEYS = {"gemini": [f"GOOGLE_KEY_{number}" for number in range(1, 11)]}  # the sample's pool
 
 # Files that take long come first, so that at the end no core waits for the other.
-SLOW = ("test_by_hand", "test_rehearse", "test_rollback", "test_doctor", "test_recovery", "test_canary",
+SLOW = ("test_by_hand", "test_apps", "test_rehearse", "test_rollback", "test_doctor", "test_recovery", "test_canary",
         "test_real_cli", "test_deploy", "test_gate", "test_checks_run", "test_logs_follow", "test_server")  # fmt: skip
 
 
