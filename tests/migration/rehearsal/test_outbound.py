@@ -11,14 +11,13 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from migration.config.logsql import HOST
-from migration.rehearsal import runtime
 from migration.rehearsal.outbound import CALLER, Outbound
 from migration.rehearsal.types import Sandbox
 from migration.source.graph import PLATFORM
+from tests.support import runtime
 from tests.support.edge import IDENTITY, Edge, Rows, edge
 from tests.support.npm import needed
 
-ROOT = Path(__file__).parents[3]
 HOSTS: dict[str, Any] = {"api.example.com": {"answers": [{"path": "/gone", "status": 404}, {"path": "*", "json": 7}]}}
 GOOD, REFUSED = "7", "The sandbox refuses"
 _SOCKET = "new Promise((ok, no) => module.connect(443, new URL(url).host, () => ok('open')).on('error', no))"
@@ -54,10 +53,7 @@ ROADS: dict[str, tuple[str, str, str]] = {
 def test_every_road_ends_at_the_stand_in(tmp_path: Path, version: str) -> None:
     """On the Deno that Cutover brings and on the platform's; a host that is not declared is named in the result."""
     needed("npm")
-    found = runtime.installed(ROOT / ".cutover" / "runtime" / f"deno-{version}")
-    if version == PLATFORM and found is None:
-        pytest.skip("the platform's Deno was not fetched: inv sandbox does")
-    more: dict[str, Any] = {"deno_path": str(found)} if found else {}
+    more: dict[str, Any] = {"deno_path": str(runtime.installed())} if version == PLATFORM else {}
     with edge(tmp_path, tmp_path / "deno", hosts=HOSTS, boot_timeout=300, **more) as place:
         wrong = [problem for name in ROADS if (problem := _wrong(place, name))]
     assert not wrong, "\n".join(wrong)
