@@ -10,22 +10,22 @@ from migration.base.errors import Refused
 MOST = 1_000_000_000  # no flag means more, and what is far above it overflows where it is used
 
 
-def whole(flag: str, text: str) -> int | None:
-    """None for no text. Refused for anything but a whole number from 0 to MOST."""
-    value = number(flag, text, "20")
+def whole(flag: str, text: str, example: str = "20", most: int = MOST) -> int | None:
+    """None for no text. Refused for anything but a whole number from 0 to `most`."""
+    value = number(flag, text, example, most)
     if value is not None and value != int(value):
-        raise Refused(f"--{flag} {text[:40]} is not a whole number.", Do(f"write it like --{flag} 20"))
+        raise Refused(f"--{flag} {text[:40]} is not a whole number.", Do(f"write it like --{flag} {example}"))
     return None if value is None else int(value)
 
 
-def number(flag: str, text: str, example: str = "0.50") -> float | None:
-    """None for no text. Refused for anything but a number from 0 to MOST."""
+def number(flag: str, text: str, example: str = "0.50", most: int = MOST) -> float | None:
+    """None for no text. Refused for anything but a number from 0 to `most`."""
     try:
         value = float(text) if text else None
     except ValueError:
         value = math.nan
-    if value is not None and not 0 <= value <= MOST:
-        text = f"--{flag} {text[:40]} is not a number from 0 to {MOST:,}"
+    if value is not None and not 0 <= value <= most:
+        text = f"--{flag} {text[:40]} is not a number from 0 to {most:,}."
         raise Refused(text, Do(f"write it like --{flag} {example}"))
     return value
 

@@ -137,7 +137,7 @@ def sandbox(out: Output, port: str, fresh: bool) -> None:
     def seen(request: Any) -> None:
         out.show("request", request)
 
-    number = whole("port", port) or 0
+    number = whole("port", port, "54999", most=65_535) or 0
     phase.run(out.root, out.observer, port=number, fresh=fresh, ready=ready, seen=None if out.json else seen)
 
 

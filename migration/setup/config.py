@@ -59,10 +59,13 @@ def run(root: Path) -> ConfigResult:
 
 
 def _problems(error: ConfigError) -> list[dict[str, str]]:
-    """Each line of the error, its place apart where it names one."""
+    """Each line of the error, its place apart where it names one, else with what to do."""
     found = [(_PLACE.fullmatch(line), line) for line in error.message.splitlines()]
     return [
-        {"where": match["where"] if match else "", "problem": match["problem"] if match else line}
+        {
+            "where": match["where"] if match else "",
+            "problem": match["problem"] if match else f"{line.rstrip('.')}; {error.hint}",
+        }
         for match, line in found
     ]
 

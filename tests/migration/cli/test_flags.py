@@ -27,6 +27,12 @@ def test_anything_else_is_refused_with_the_flag_and_an_example(text: str) -> Non
     assert "--limit 20" in refused.value.hint
 
 
+def test_port_beyond_the_last_is_refused() -> None:
+    with pytest.raises(Refused, match="--port 65536 is not a number from 0 to 65,535") as refused:
+        flags.whole("port", "65536", "54999", most=65_535)
+    assert "--port 54999" in refused.value.hint
+
+
 def test_names_stand_between_commas_and_commas_alone_name_nothing() -> None:
     assert flags.names("only", " a, b,") == ["a", "b"] and flags.names("only", "") == []
     with pytest.raises(Refused, match="--only , names nothing"):
