@@ -172,7 +172,7 @@ def test_log_rows_without_columns_are_the_platforms_failure(row: dict[str, Any])
         "https://x.example", transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"result": [row]}))
     )
     reader = LogReader(Supabase(http, "ref"), VirtualClock())
-    with pytest.raises(Unknown, match="reading the logs: a row"):
+    with pytest.raises(Unknown, match="The platform sent a log row"):
         [dict(each)["id"] for each in reader.rows("1 = 1", NOW - timedelta(minutes=5), NOW)]
 
 
