@@ -15,7 +15,7 @@ from migration.setup.adoption import code
 from migration.source import functions_config, importmap, reader
 from migration.source.source import Source
 
-_SKIPPED = {"node_modules", ".git", "dist", "build", ".next", ".turbo", "vendor", "target", ".venv", ".cutover"}
+_SKIPPED = {"node_modules", "dist", "build", "vendor", "target"}  # and what begins with a dot
 _DEPTH = 5  # folders below the path that was named
 _FUNCTIONS = Path("supabase") / "functions"
 _LOOKED = 400  # commits of the branch
@@ -111,13 +111,20 @@ def locate(path: Path) -> list[Path]:
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
-    if (folder / _FUNCTIONS).is_dir():
+    if os.path.isdir(folder / _FUNCTIONS):  # noqa: PTH112 - false where it may not be looked at
         yield folder
-    with os.scandir(folder) as entries:
-        names = sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
-    for name in names:
-        if depth and name not in _SKIPPED and not name.startswith("."):
-            yield from _below(folder / name, depth - 1)
+    for each in inside(folder) if depth else ():
+        yield from _below(each, depth - 1)
+
+
+def inside(folder: Path) -> list[Path]:
+    """The folders to look into. None in one that may not be read (a database's volume), or that went meanwhile."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+    return [folder / name for name in names if name not in _SKIPPED and not name.startswith(".")]
 
 
 def functions(app: Path) -> tuple[list[str], list[str]]:

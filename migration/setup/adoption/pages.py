@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from migration.setup.adoption import code
+from migration.setup.adoption.app import inside
 from migration.setup.adoption.draft import Draft, Value
 from migration.source import functions_config
 
@@ -29,19 +30,6 @@ _SERVERS = {
     "webpack-dev-server": 8080,
 }  # fmt: skip
 _SCRIPTS = ("dev", "start", "serve", "develop", "web")
-_SKIPPED = {
-    "node_modules",
-    ".git",
-    "dist",
-    "build",
-    ".next",
-    ".nuxt",
-    ".turbo",
-    "vendor",
-    "target",
-    ".venv",
-    ".cutover",
-}
 _DEPTH = 3  # folders below the repository's own
 _PORT = re.compile(r"(?:--port(?:=|\s+)|(?<!\S)-p(?:=|\s*)|(?<!\S)PORT=)(\d{2,5})\b")
 _CONFIGS = ("vite.config", "nuxt.config", "astro.config", "vue.config", "webpack.config", "svelte.config")
@@ -120,11 +108,8 @@ def _front_ends(folder: Path, depth: int) -> Iterator[_FrontEnd]:
     server = next((name for name in _SERVERS if name in _dependencies(package)), "")
     if server:
         yield _FrontEnd(folder, server, package)
-    with os.scandir(folder) as entries:
-        names = sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
-    for name in names:
-        if depth and name not in _SKIPPED and not name.startswith("."):
-            yield from _front_ends(folder / name, depth - 1)
+    for each in inside(folder) if depth else ():
+        yield from _front_ends(each, depth - 1)
 
 
 def _package(file: Path) -> Mapping[str, Any]:

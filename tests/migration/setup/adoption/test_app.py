@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from migration.base.errors import Refused
+from migration.setup.adoption import app as apps
 from migration.setup.adoption import code, imports, lines
 from tests.support import adopted, project, repos
 from tests.support.adopted import AFTER, BEFORE, GREET, PAY, SHARED, WHERE
@@ -178,6 +181,21 @@ def test_broken_function_left_out(tmp_path: Path) -> None:
     done = adopted.run(tmp_path / "root", adopted.app(tmp_path / "app", files, AFTER))
     assert any("torn is left out" in notice and "gone.ts does not exist" in notice for notice in done.notices)
     assert adopted.config(tmp_path / "root").migration.unchanged == ["pay"]
+
+
+def test_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database's volume, or a folder that went while it was looked for: the app beside it is found."""
+    (tmp_path / "a" / "volume").mkdir(parents=True)
+    (tmp_path / "b" / "supabase" / "functions" / "x").mkdir(parents=True)
+    scan = os.scandir
+
+    def denied(path: Path) -> Any:
+        if Path(path).name == "volume":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert apps.locate(tmp_path) == [tmp_path / "b"]
 
 
 def test_no_app_there(tmp_path: Path) -> None:
