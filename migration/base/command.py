@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -151,8 +152,13 @@ def lines(some: Iterable[Step]) -> list[str]:
 
 
 def started() -> str:
-    """How the user started Invoke: `uv run inv` under uv, else the name of the program."""
+    """How the user started Invoke: `uv run inv` under uv, else the name of the program; its path where the shell would
+    not find it by the name."""
     if os.environ.get("UV_RUN_RECURSION_DEPTH"):
         return "uv run inv"
-    name = Path(sys.argv[0]).name
-    return name if name in ("inv", "invoke") else "inv"
+    program = Path(sys.argv[0])
+    if program.name not in ("inv", "invoke"):
+        return "inv"
+    found = shutil.which(program.name)
+    here = len(program.parts) > 1 and not (found and os.path.realpath(found) == os.path.realpath(program))
+    return shlex.quote(str(program)) if here else program.name

@@ -202,7 +202,7 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
             if each.between != "logged" or asked.lines > asked.unpriced or not asked.lines
         ),
         projection=projection, budget=gauge(budget, found.month, projection),
-        sources=sources, notes=_notes(asked, found, factor),
+        sources=sources, notes=_notes(asked, found, factor, context.environment.name == "sandbox"),
         distribution=tuple(SizeClass(factor * low, factor * high, many) for low, high, many in asked.classes(CLASSES)),
         unsourced=unsourced(
             (context.config.migration.to or "", target), signals.usage(context.config), found.cost is not None,
@@ -261,8 +261,10 @@ def _history(
     return [spent.get(day, 0.0) for day in days], (partial, hours)
 
 
-def _notes(found: Totals, billed: Bill, factor: float) -> tuple[str, ...]:
+def _notes(found: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[str, ...]:
     notes = list(billed.notes)
+    if sandbox and billed.cost is not None:
+        notes.append("the sandbox bills by the price in config.yaml: whether that price is right, it cannot show")
     if factor != 1.0:
         taken = "cost per request and projection follow the bill"
         notes.append(f"the provider bills {factor:.2f} times the price in config.yaml: {taken}")

@@ -204,7 +204,8 @@ class Ledger:
             self.refs.check()
         if self.tip(fresh) is not None:
             return None
-        return f"This creates {self.ref} and {self.prefix}/lock/{self.environment} in {self.refs.place}."
+        where = self.refs.place + " of the sandbox's own clone" * (self.environment == "sandbox")
+        return f"This creates {self.ref} and {self.prefix}/lock/{self.environment} in {where}."
 
     def append(self, record: Record, *, release: bool = False) -> Record:
         """Write one record and return it with id, at, environment, project_ref, who and where.

@@ -210,6 +210,9 @@ def write(sandbox: Sandbox) -> None:
         "SUPABASE_PROFILE": found["profile"],
         "SUPABASE_ACCESS_TOKEN": found["access_token"],
         "SUPABASE_PROJECT_ID": found["project_ref"],
+        "SUPABASE_ANON_KEY": found["anon_key"],
+        "SMOKE_USER_EMAIL": found["user_email"],
+        "SMOKE_USER_PASSWORD": found["user_password"],
     }
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()]
     durable.write(sandbox.folder / EXPORTS, "".join(lines).encode())

@@ -107,22 +107,26 @@ def _offered(config: Config) -> dict[str, Any]:
 
 
 def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:
-    """The keys of `rehearsal` that differ from the last start in this folder; empty at the first one."""
+    """The keys of config.yaml that differ from the last start in this folder; empty at the first one."""
     try:
         before: dict[str, Any] = json.loads((folder / "settings.json").read_text())["rehearsal"]
     except (OSError, ValueError, KeyError):
         return []
     after = json.loads(json.dumps(wanted))
     differ = sorted(
-        key
-        for name in (before.keys() | after.keys()) - {"deno_dir", "migrations"}
-        for key in _differ(name, before, after)
+        {
+            key
+            for name in (before.keys() | after.keys()) - {"deno_dir", "migrations"}
+            for key in _differ(name, before, after)
+        }
     )
     return [f"changed since the last start: {', '.join(differ)}"] if differ else []
 
 
 def _differ(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     one, other = before.get(name), after.get(name)
+    if name in _FROM_PROVIDERS:
+        return ["providers"] if one != other else []
     if isinstance(one or {}, dict) and isinstance(other or {}, dict):
         keys = (one or {}).keys() | (other or {}).keys()
         return [f"rehearsal.{name}.{key}" for key in keys if (one or {}).get(key) != (other or {}).get(key)]
@@ -160,6 +164,7 @@ def _forget(folder: Path) -> None:
 
 
 NOTE = "clone.json"
+_FROM_PROVIDERS = ("models", "price", "addresses")  # what the stand-ins take over from the section `providers`
 # As the CLI reads them: the digits before the first underscore are the version.
 _SQL = re.compile(r".*supabase/migrations/(\d+)_([^/]*)\.sql")
 

@@ -43,7 +43,7 @@ def _sandbox(data: Data, canvas: Canvas) -> None:
     canvas.say("In another terminal:")
     for verb in ("plan", "deploy", "smoke"):
         canvas.hint(inv(verb, env="sandbox"), "  ")
-    canvas.say("For the Supabase CLI:")
+    canvas.say("For the Supabase CLI, and for the curl lines of inv smoke, in your shell:")
     for line in data["exports"]:
         canvas.copy(f"  {line}")
 

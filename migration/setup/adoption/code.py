@@ -41,6 +41,7 @@ _NAMED = re.compile(
     r"""(?i)\b(?:const|let|var)\s+\w*model\w*\s*(?::\s*string\s*)?=\s*["'`](?P<name>[\w.-]+(?:/[\w.-]+)?(?::[\w.-]+)?)["'`]"""
 )
 _BODY = re.compile(r"(?:const|let|var)\s*\{(?P<names>[^}=]*)\}\s*(?::[^=]*)?=\s*(?:\(?\s*await\s+)?\w+\.json\(\)")
+_QUERY = re.compile(r"\bsearchParams\s*\.\s*get\(\s*[\"'`](\w+)[\"'`]\s*\)")
 # The platform's own names: https://supabase.com/docs/guides/functions/secrets
 _PLATFORM = re.compile(r"SUPABASE_\w+|SB_\w+|DENO_\w+|HOME|PATH|PORT|NODE_ENV")
 # Hosts that stand in texts and are not called.
@@ -154,6 +155,11 @@ def body_names(text: str) -> list[str]:
     match = _BODY.search(text)
     parts = match["names"].split(",") if match else []
     return [name for part in parts if re.fullmatch(r"\w+", name := part.split(":")[0].strip())]
+
+
+def query_names(text: str) -> list[str]:
+    """The names that a function looks up in the query of the request's address."""
+    return list(dict.fromkeys(_QUERY.findall(text)))
 
 
 def logs(file: str, text: str) -> Iterator[LogCall]:

@@ -319,9 +319,15 @@ def _smoke(draft: Draft, app: App, moved: Sequence[str]) -> None:
     if not covered:
         draft.sketches[("smoke",)] = ["smoke:"]
     for slug in bare[:_MANY]:
-        names = next((found for file, text in app.files(slug) if (found := code.body_names(text))), [])
-        body = f", body: {{{', '.join(f'{name}: …' for name in names)}}}" if names else ""
-        draft.sketch(("smoke",), [f"  - {{name: {slug}, function: {slug}{body}, expect: {{status: 200}}}}"])
+        texts = [text for _, text in app.files(slug)]
+        takes = {
+            "query": next(filter(None, map(code.query_names, texts)), []),
+            "body": next(filter(None, map(code.body_names, texts)), []),
+        }
+        given = "".join(
+            f", {key}: {{{', '.join(f'{name}: …' for name in names)}}}" for key, names in takes.items() if names
+        )
+        draft.sketch(("smoke",), [f"  - {{name: {slug}, function: {slug}{given}, expect: {{status: 200}}}}"])
 
 
 def _criteria(draft: Draft) -> None:

@@ -78,16 +78,22 @@ def test_then_adds_a_command_where_none_is() -> None:
 @pytest.mark.parametrize(
     ("depth", "program", "prefix"),
     [
-        ("", "/x/bin/inv", "inv"),
+        ("", "bin/inv", "inv"),
+        ("", "other/bin/inv", "other/bin/inv"),
         ("", "invoke", "invoke"),
         ("1", "/x/bin/inv", "uv run inv"),
         ("", "__main__.py", "inv"),
     ],
 )
 def test_commands_begin_as_the_user_began(
-    depth: str, program: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+    depth: str, program: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`uv run` exports UV_RUN_RECURSION_DEPTH (uv 0.4.18 and later)."""
+    """`uv run` exports UV_RUN_RECURSION_DEPTH (uv 0.4.18 and later). The path where the shell finds another program."""
+    for folder in ("bin", "other/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "inv").touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", depth)
     monkeypatch.setattr("sys.argv", [program])
     assert started() == prefix

@@ -106,6 +106,7 @@ def _read(account: OpenRouter) -> Any:
     return [(each.price, each.expires) for each in account.models()]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=BODIES, status=STATUSES, headers=HEADERS)
 def test_no_answer_is_a_traceback(body: bytes, status: int, headers: dict[str, str]) -> None:

@@ -13,6 +13,8 @@ from migration.rehearsal.server import Running
 from tests.support import long
 from tests.support.cells import WHERE, Cell, cells, survive
 
+pytestmark = pytest.mark.slow
+
 GRID = [(where, when) for where, times in WHERE.items() for when in times]
 ALL = [cell for where, when in GRID for cell in cells(where, when)]
 SOME = [Cell("stage", "applied, answer lost", "once"), random.Random(11).choice(ALL)]  # all: test_release.py

@@ -88,6 +88,7 @@ def test_a_body_is_downloaded_once_for_each_version(live: Scene) -> None:
     assert len(live.running.history(operation="body")) == before + 1
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_a_restore_is_finished_by_rollback(tmp_path: Path, sandbox: Running) -> None:
     case = {"name": "answers", "function": "alpha", "auth": "none", "method": "GET", "expect": {"status": 200}}
     stage = scene.deployed(tmp_path, sandbox, gate={"delay": "0s", "within": "8s"}, smoke=[case])

@@ -40,6 +40,7 @@ def join(given: Any) -> Answer:
     return 200, "application/json", json.dumps({"email": given["email"]}).encode()
 
 
+@pytest.mark.slow
 def test_form_app_passes(chromium: Browser, make: Make, pages: PageServer) -> None:
     pages.pages["/"], pages.answers["/functions/v1/join"] = FORM, join
     result = e2e.run(make(JOIN), e2e.E2eOptions(browser=chromium))
@@ -48,6 +49,7 @@ def test_form_app_passes(chromium: Browser, make: Make, pages: PageServer) -> No
     assert result.cost == 0.25 and not result.trace and not result.video
 
 
+@pytest.mark.slow
 def test_streaming_chat_passes(chromium: Browser, make: Make, pages: PageServer) -> None:
     """What comes piece by piece is waited for; the answer counts as ended when its last piece came."""
 
@@ -72,6 +74,7 @@ def test_streaming_chat_passes(chromium: Browser, make: Make, pages: PageServer)
     assert result.calls[0].seconds >= 0.35
 
 
+@pytest.mark.slow
 def test_secrets_in_no_kept_file(chromium: Browser, make: Make, pages: PageServer) -> None:
     """Trace, video and pictures of a run that fails after secrets were typed, sent and shown."""
     pages.pages["/"], pages.answers["/functions/v1/join"] = FORM, lambda given: (

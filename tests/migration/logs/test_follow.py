@@ -157,6 +157,7 @@ def test_a_failure_halfway_through_a_sweep_loses_nothing(opened: LogStore) -> No
     assert len(shown) == len(set(shown)) == 2_500
 
 
+@pytest.mark.slow
 def test_a_hundred_lines_a_second_stay_within_the_budget_and_in_bounded_memory(opened: LogStore) -> None:
     """60 s of 100 lines/s, every tenth up to five minutes late, ten queries a minute."""
     tail = Tail(opened, per_minute=10)

@@ -162,6 +162,7 @@ def test_the_same_seed_makes_the_same_rows_late() -> None:
     assert all(0 <= wait <= 300 for waits in first for wait in waits)
 
 
+@pytest.mark.slow
 def test_askers_and_writers_at_the_same_time_do_not_mix_up(store: LogStore) -> None:
     """Found by a test that failed now and then: the engine's query parameters are shared by a whole session."""
 

@@ -59,6 +59,7 @@ def test_another_app_is_rehearsed(tmp_path: Path) -> None:
     assert "update greet, create anew" in found["plan"].evidence
 
 
+@pytest.mark.slow
 def test_a_failure_names_its_case(tmp_path: Path) -> None:
     """The case, what it expected, the first log line and the request; nothing after it is tried."""
     project(tmp_path, SMOKE.replace("TEXT", "goodbye"))

@@ -439,6 +439,7 @@ def test_after_a_failed_gate_only_git_is_left(tmp_path: Path, sandbox: Running) 
     assert "git agrees" in _rollback(stage.context()).message
 
 
+@pytest.mark.slow
 def test_restore_only_leaves_git_and_a_second_run_does_that_half(stage: Scene) -> None:
     _twice(stage)
     result = _rollback(stage.context(), restore_only=True)
@@ -513,6 +514,7 @@ def test_what_moved_while_the_person_was_asked_is_not_rolled_back(stage: Scene) 
     assert _live(stage)["alpha"] == text(3)
 
 
+@pytest.mark.slow
 def test_a_locked_environment_is_not_rolled_back(stage: Scene) -> None:
     _twice(stage)
     with stage.context().lock.held("something"), pytest.raises(Refused, match="locked by"):
@@ -566,6 +568,7 @@ def test_a_git_remote_that_never_answers_is_asked_once_before_the_service_is_put
     assert "the git host hangs" in told and "rolled_back" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where",
     ["record.staged.after", "activate.sent"]
@@ -662,6 +665,7 @@ def test_an_interrupted_deployment_with_somebody_else_s_version_live_is_left_alo
         _rollback(stage.context())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["release.activate", "records.Journal.sending"])
 def test_a_signal_during_the_restore_is_recorded_and_the_next_rollback_finishes(
     where: str, stage: Scene, monkeypatch: pytest.MonkeyPatch
@@ -818,6 +822,7 @@ def test_where_all_of_it_was_not_cutovers_no_deployment_is_named(stage: Scene) -
     assert told.startswith("alpha v2 and beta v2, deployed outside Cutover, are live again")
 
 
+@pytest.mark.slow
 def test_base_names_the_code_from_before_the_first_deployment(tmp_path: Path, sandbox: Running) -> None:
     stage = scene.make(tmp_path, sandbox, gate=GATE)
     first = repos.git(stage.app, "rev-parse", "HEAD")
@@ -870,6 +875,7 @@ def test_without_the_lock_the_plan_still_says_who_holds_it(stage: Scene) -> None
         assert any("The lock is held by" in note for note in rollback_plan.make(stage.context()).notes)
 
 
+@pytest.mark.slow
 def test_what_a_killed_rollback_had_seen_is_not_somebody_else_s(stage: Scene) -> None:
     """A deploy killed when live, and a rollback of it killed before it sent anything: version 2 is our own."""
     _deploy(stage.context())

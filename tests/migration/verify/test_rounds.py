@@ -108,6 +108,7 @@ def test_an_old_version_gets_the_request_again(stage: Scene) -> None:
     assert any("v1 answers; sending again, until" in text and "is live meanwhile" in text for text in said)
 
 
+@pytest.mark.slow
 def test_three_requests_at_most(stage: Scene) -> None:
     run(stage.context(), gate=False)
     stage.commit(charging(2))

@@ -76,6 +76,13 @@ def test_route_that_the_other_code_does_not_log(text: str, others: set[str], fou
     assert lines.distinct(text, others) == found
 
 
+def test_names_of_a_query() -> None:
+    """Each once, in the order of the code."""
+    text = """const at = new URL(req.url).searchParams; at.get("x");
+    const about = url.searchParams.get("about") ?? url.searchParams.get('about'), n = q.searchParams . get(`page`);"""
+    assert code.query_names(text) == ["about", "page"]
+
+
 def test_usage_names_the_model(tmp_path: Path) -> None:
     """A hole of that name becomes the group by which costs are told apart."""
     from migration.config import signals
