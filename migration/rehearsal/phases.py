@@ -239,6 +239,7 @@ def rollback(stage: RehearsalStage) -> str:
     shown(commit and tip == commit, "", "the revert was not pushed")
     words = f"restored in {result.restored_seconds:.1f}s, revert {commit[:9]} pushed"
     if "watch" in stage.results:
+        stage.fresh().clock.sleep(_LOOK / 2)  # a round is due half a look after the last one
         shown(_round(stage).state.ended, "", "the watch of the deployment goes on after its rollback")
     if before is None:
         return f"{words}; the functions are gone again"

@@ -19,6 +19,7 @@ from checks.table import TableRow, table
 from migration.base.command import AGAIN, Command, Do, inv
 from migration.base.errors import ConfigError, Refused
 from migration.base.finding import Finding
+from migration.config import signals
 from migration.logs import local as local_lines
 from migration.logs.reader import LogReader
 from migration.verify import local, measure, subject
@@ -92,6 +93,7 @@ def run(
         return _sum(context, [one.judge(seen, options[name]) for name, one in chosen.items()], seen, options)
     reader = LogReader.of(context)
     end = context.clock.monotonic() + (gate.patience if gate else 0.0)
+    usage = "usage" in signals.named(context.config)
     while True:
         about = subject.subject(
             context, start, found, gate=gate is not None, given=gate.smoke if gate else None,
@@ -100,7 +102,7 @@ def run(
         context.observer.step("checks", detail="gathering evidence")
         evidence = measure.gather(context, about, reader)
         fresh = [one.judge(evidence, options[name]) for name, one in chosen.items()]
-        if gate is None or context.clock.monotonic() >= end or _settled(fresh, evidence, gate.rows):
+        if gate is None or context.clock.monotonic() >= end or _settled(fresh, evidence, gate.rows, usage):
             break
         context.clock.sleep(_POLL if context.environment.log_queries else _POLL_QUICK)
     results = [streak([*(readings or {}).get(one.name, ()), one], options[one.name]) for one in fresh]
@@ -166,8 +168,9 @@ def _deployment(context: Context, wanted: str | Deployment | None) -> Deployment
     return found
 
 
-def _settled(results: Sequence[CriterionResult], evidence: Evidence, rows: Mapping[str, int]) -> bool:
-    """Whether more log rows would change nothing: a failure, or every expected row is there and none is late."""
+def _settled(results: Sequence[CriterionResult], evidence: Evidence, rows: Mapping[str, int], usage: bool) -> bool:
+    """Whether more log rows would change nothing: a failure, or every expected row is there and none is late. `usage`:
+    whether the app has lines that tell of its spend."""
     if overall(results) is Verdict.FAIL:
         return True
     if isinstance(evidence.traffic, Missing):
@@ -175,7 +178,7 @@ def _settled(results: Sequence[CriterionResult], evidence: Evidence, rows: Mappi
     seen = {part.function: part.requests for part in evidence.traffic}
     due = rows or dict.fromkeys(evidence.window.versions, 1)
     complete = all(seen.get(name, 0) >= many for name, many in due.items())
-    late = isinstance(evidence.spend, Missing) or evidence.spend.late > 0
+    late = usage if isinstance(evidence.spend, Missing) else evidence.spend.late > 0
     return complete and (overall(results) is Verdict.PASS or not late)
 
 

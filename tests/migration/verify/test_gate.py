@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from checks.evidence import Evidence, Spend, Traffic, Window
+from checks.evidence import Evidence, Missing, Spend, Traffic, Window
 from checks.result import CriterionResult, Verdict
 from migration.base.clock import VirtualClock
 from migration.base.errors import Refused
@@ -196,10 +197,13 @@ def test_a_gate_waits_only_for_rows_that_can_come() -> None:
     assert _rows() == {"alpha": 1}, "without a case the first row is a caller's"
     assert _rows(embedded=True) == {"alpha": 0}, "the sandbox has no callers"
     open_ = [CriterionResult("c", Verdict.INCONCLUSIVE, "", "")]
-    assert checks_run._settled(open_, _seen(alpha=1), _rows(get, options))
-    assert checks_run._settled(open_, _seen(), _rows(options))
-    assert not checks_run._settled(open_, _seen(beta=9), _rows(get))
-    assert not checks_run._settled(open_, _seen(alpha=1), {}), "beta has none yet"
+    assert checks_run._settled(open_, _seen(alpha=1), _rows(get, options), True)
+    assert checks_run._settled(open_, _seen(), _rows(options), True)
+    assert not checks_run._settled(open_, _seen(beta=9), _rows(get), True)
+    assert not checks_run._settled(open_, _seen(alpha=1), {}, True), "beta has none yet"
+    blind = replace(_seen(), spend=Missing("no usage lines"))
+    assert not checks_run._settled(open_, blind, _rows(options), True)
+    assert checks_run._settled(open_, blind, _rows(options), False), "an app without usage lines has none to wait for"
 
 
 def _brought(verdict: str, why: str = "") -> dict[str, Any]:
