@@ -12,6 +12,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 if TYPE_CHECKING:
+    from migration.rehearsal.logstore import LogStore
     from migration.rehearsal.running import Running
 
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # printed commands begin with `inv`, however tests are started
@@ -73,6 +74,23 @@ def sandbox(sandbox_server: Running) -> Running:
     """A running sandbox: an empty project with its first secrets, no faults, no history. Logs are kept."""
     sandbox_server.reset()
     return sandbox_server
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
+    """The sandbox's log store, opened once a module."""
+    from migration.rehearsal.logstore import LogStore
+
+    found = LogStore(tmp_path_factory.mktemp("logs"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def emptied(store: LogStore) -> None:
+    """The store of the module without a row."""
+    store.flush()
+    store.execute("TRUNCATE TABLE logs")
 
 
 @pytest.fixture(scope="session")

@@ -264,19 +264,19 @@ def _history(
 def _notes(found: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[str, ...]:
     notes = list(billed.notes)
     if sandbox and billed.cost is not None:
-        notes.append("the sandbox bills by the price in config.yaml: whether that price is right, it cannot show")
+        notes.append("The sandbox bills by the price in config.yaml, so it cannot show whether that price is right.")
     if factor != 1.0:
         taken = "cost per request and projection follow the bill"
-        notes.append(f"the provider bills {factor:.2f} times the price in config.yaml: {taken}")
+        notes.append(f"The provider bills {factor:.2f} times the price in config.yaml: {taken}.")
     if billed.others > 0:
-        notes.append(f"the account also spent ${billed.others:.2f} on other models in these days")
+        notes.append(f"The account also spent ${billed.others:.2f} on other models in these days.")
     if found.implausible:
         most = f"more than {MOST_TOKENS:,} tokens or ${MOST_DOLLARS:,}"
-        notes.append(f"{count(found.implausible, 'usage line')} left out: {most} in one request cannot be right")
+        notes.append(f"{count(found.implausible, 'usage line')} left out: {most} in one request cannot be right.")
     if found.tokenless:
-        notes.append(f"{count(found.tokenless, 'usage line')} without token counts: taken at the cost they log")
+        notes.append(f"{count(found.tokenless, 'usage line')} without token counts: taken at the cost they log.")
     if not found.requests and not found.lines:
-        notes.append("no requests of the migrated functions in this time")
+        notes.append("No requests of the migrated functions in this time.")
     return tuple(notes)
 
 

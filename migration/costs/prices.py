@@ -60,7 +60,7 @@ def unsourced(
         why = "no usage line has one" if "cost" in groups else "signals.usage has no group cost"
         found.append(Unsourced("as logged", why))
     if "model" not in groups:
-        words = f"signals.usage has no group model: every line counts as {prices.model or name}"
+        words = f"signals.usage has no group model, so every line counts as {prices.model or name}"
         found.append(Unsourced("model", words))
     bare = sorted({each for each in models if each and not prices.priced(each)})
     if bare:

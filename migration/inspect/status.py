@@ -220,7 +220,7 @@ def _notes(context: Context, history: History, live: Mapping[str, Function], row
         place = ledger.emergency.folder
         queued = count(len(unsent), "queued record")
         found.append(f"{queued} in {place}: the next command that reaches the remote pushes them.")
-    if words := watching.running(context):
+    if words := watching.running(context, live=history.live.id if history.live else "none"):
         found.append(words)
     elif history.live and history.live.watches:
         last = history.live.watches[-1]

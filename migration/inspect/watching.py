@@ -53,9 +53,9 @@ class _Envelope(Struct):
     state: _State
 
 
-def running(context: Context, deployment: str = "") -> str:
+def running(context: Context, deployment: str = "", live: str = "") -> str:
     """The watch that is running (of that deployment), as the ledger's last reading found it; empty where none is, or it
-    cannot be read."""
+    cannot be read. `live`: the deployment that is live, where the caller knows it: a watch of another one is over."""
     ledger = context.ledger
     ref = f"{ledger.prefix}/watch/{ledger.environment}"
     commit = (ledger.remote_refs or {}).get(ref)
@@ -69,6 +69,8 @@ def running(context: Context, deployment: str = "") -> str:
         return ""
     if state.ended or deployment not in ("", state.deployment):
         return ""
+    if live not in ("", state.deployment):
+        return f"Watch {state.id} of {state.deployment}: it is no longer live, and the next round ends the watch."
     return _words(state, context.clock.now())
 
 

@@ -118,7 +118,7 @@ def _past_subject(
     first = _first(history) or code
     words = f"deployment {code.id} while it was live, until {end:%Y-%m-%d %H:%M:%S} UTC"
     context.observer.note(
-        f"{code.id} is not live any more: {by.id} rolled it back. Judged is how it did until {end:%H:%M:%S}Z."
+        f"{code.id} is no longer live: {by.id} rolled it back. It is judged up to then, {end:%H:%M:%S}Z."
     )
     base = context.config.app.base or first.base_revision or ""
     before = base_code(history, base, context.config.migration.functions)

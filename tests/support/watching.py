@@ -226,13 +226,6 @@ def problem(kind: str, text: str, severity: Any = "error") -> Finding:
     return Finding(kind, text, "as the provider lists it", Steps(()), severity, "m")
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    found = LogStore(tmp_path_factory.mktemp("logs"))
-    yield found
-    found.close()
-
-
 @pytest.fixture
 def providers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is served under a model's name comes from the providers of the test's night."""

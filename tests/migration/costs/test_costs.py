@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,23 +22,11 @@ from tests.support import repos
 from tests.support.built import built
 from tests.support.logs import NOON, Direct, context, deployed, row
 
+pytestmark = pytest.mark.usefixtures("emptied")
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TODAY = date(2026, 11, 22)
 P = "[req-000001] 💰 Token usage: "
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    store = LogStore(tmp_path_factory.mktemp("logs"))
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def store(opened: LogStore) -> LogStore:
-    opened.flush()
-    opened.execute("TRUNCATE TABLE logs")
-    return opened
 
 
 class Provider:
@@ -388,7 +376,7 @@ def test_the_budget_gauge_takes_the_worse_of_spent_and_expected(store: LogStore,
 def test_an_empty_log_says_so(store: LogStore, tmp_path: Path) -> None:
     report = costs.run(surroundings(store, tmp_path), NOON - DAY)
     assert report.cost == 0 and report.per_request.mean is None and report.retry_share is None
-    assert "no requests of the migrated functions in this time" in report.notes
+    assert "No requests of the migrated functions in this time." in report.notes
 
 
 BY_MODEL = r"^\[[^\]]+\] Usage (?P<model>[\w./:@-]+?): (?P<input>\d+) in, (?P<output>\d+) out"

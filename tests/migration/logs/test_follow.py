@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,13 +17,6 @@ from migration.logs.reader import WINDOW, LogReader
 from migration.rehearsal.logstore import LogStore
 from tests.support.logs import NOON, Direct, row
 from tests.support.long import report
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    store = LogStore(tmp_path_factory.mktemp("logs"))
-    yield store
-    store.close()
 
 
 def at(seconds: float) -> datetime:
@@ -55,15 +47,15 @@ class Tail:
         self.source.arriving.append((at(seconds + late), row(id_, seconds, id=id_)))
 
 
-def test_rows_are_shown_in_order_as_they_come(opened: LogStore) -> None:
-    tail = Tail(opened)
+def test_rows_are_shown_in_order_as_they_come(store: LogStore) -> None:
+    tail = Tail(store)
     for n in range(50):
         tail.arrive(f"row-{n:02}", n)
     assert tail.until(70) == [f"row-{n:02}" for n in range(50)]
 
 
-def test_a_row_that_comes_five_minutes_late_is_shown_once(opened: LogStore) -> None:
-    tail = Tail(opened)
+def test_a_row_that_comes_five_minutes_late_is_shown_once(store: LogStore) -> None:
+    tail = Tail(store)
     for n in range(0, 400, 10):
         tail.arrive(f"on time {n}", n)
     tail.arrive("late", 5, late=LATE)
@@ -71,8 +63,8 @@ def test_a_row_that_comes_five_minutes_late_is_shown_once(opened: LogStore) -> N
     assert shown.count("late") == 1 and len(shown) == len(set(shown)) == 41
 
 
-def test_nothing_from_before_the_beginning_is_shown(opened: LogStore) -> None:
-    tail = Tail(opened)
+def test_nothing_from_before_the_beginning_is_shown(store: LogStore) -> None:
+    tail = Tail(store)
     tail.follower = Follower(tail.follower.reader, "1 = 1", "event_message", at(0.5))
     tail.arrive("before", 0.4, late=30)
     tail.arrive("first", 0.5, late=30)
@@ -80,16 +72,16 @@ def test_nothing_from_before_the_beginning_is_shown(opened: LogStore) -> None:
 
 
 @pytest.mark.slow
-def test_thousands_of_rows_with_one_timestamp_are_each_shown_once(opened: LogStore) -> None:
-    tail = Tail(opened, per_minute=30)
+def test_thousands_of_rows_with_one_timestamp_are_each_shown_once(store: LogStore) -> None:
+    tail = Tail(store, per_minute=30)
     for n in range(3_500):
         tail.arrive(f"row-{n:05}", 10, late=0 if n % 2 else 45)
     shown = tail.until(150)
     assert len(shown) == len(set(shown)) == 3_500
 
 
-def test_a_backlog_of_days_is_caught_up_in_order_without_a_pause(opened: LogStore) -> None:
-    tail = Tail(opened, per_minute=None)
+def test_a_backlog_of_days_is_caught_up_in_order_without_a_pause(store: LogStore) -> None:
+    tail = Tail(store, per_minute=None)
     for n in range(2_000):
         tail.arrive(f"row-{n:05}", n * 100 - 0.5 + 1)
     tail.clock.sleep(200_000)
@@ -101,8 +93,8 @@ def test_a_backlog_of_days_is_caught_up_in_order_without_a_pause(opened: LogStor
 
 
 @pytest.mark.slow
-def test_an_outage_is_told_once_and_nothing_is_skipped(opened: LogStore) -> None:
-    tail = Tail(opened)
+def test_an_outage_is_told_once_and_nothing_is_skipped(store: LogStore) -> None:
+    tail = Tail(store)
     for n in range(0, 600, 10):
         tail.arrive(f"row-{n:03}", n, late=(n % 7) * 40)
     tail.until(60)
@@ -114,8 +106,8 @@ def test_an_outage_is_told_once_and_nothing_is_skipped(opened: LogStore) -> None
     assert "reading the logs again" in tail.observer.events[-1][3]
 
 
-def test_a_rate_limit_slows_the_tail_down_and_says_so(opened: LogStore) -> None:
-    tail = Tail(opened)
+def test_a_rate_limit_slows_the_tail_down_and_says_so(store: LogStore) -> None:
+    tail = Tail(store)
     for n in range(0, 300, 10):
         tail.arrive(f"row-{n:03}", n)
     refused = ApiError("no", status=429, body="", operation="reading the logs", retry_after=21)
@@ -127,15 +119,15 @@ def test_a_rate_limit_slows_the_tail_down_and_says_so(opened: LogStore) -> None:
     assert "rate-limited" in tail.observer.events[0][3]
 
 
-def test_a_refusal_that_cannot_pass_ends_the_tail(opened: LogStore) -> None:
-    tail = Tail(opened)
+def test_a_refusal_that_cannot_pass_ends_the_tail(store: LogStore) -> None:
+    tail = Tail(store)
     tail.source.failures = [ApiError("no", status=401, body="", operation="reading the logs")]
     with pytest.raises(ApiError):
         tail.follower.step()
 
 
-def test_a_failure_halfway_through_a_sweep_loses_nothing(opened: LogStore) -> None:
-    tail = Tail(opened, per_minute=30)
+def test_a_failure_halfway_through_a_sweep_loses_nothing(store: LogStore) -> None:
+    tail = Tail(store, per_minute=30)
     for n in range(2_500):
         tail.arrive(f"row-{n:05}", 5, late=0 if n < 100 else 20)
     tail.until(58)
@@ -158,9 +150,9 @@ def test_a_failure_halfway_through_a_sweep_loses_nothing(opened: LogStore) -> No
 
 
 @pytest.mark.slow
-def test_a_hundred_lines_a_second_stay_within_the_budget_and_in_bounded_memory(opened: LogStore) -> None:
+def test_a_hundred_lines_a_second_stay_within_the_budget_and_in_bounded_memory(store: LogStore) -> None:
     """60 s of 100 lines/s, every tenth up to five minutes late, ten queries a minute."""
-    tail = Tail(opened, per_minute=10)
+    tail = Tail(store, per_minute=10)
     for n in range(6_000):
         tail.arrive(f"row-{n:05}", n / 100, late=(n * 37 % 300) if n % 10 == 0 else 0)
     shown = tail.until(60 + LATE + 120)
@@ -185,10 +177,10 @@ BACKLOGS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([-1e-6, 0, 1e-6
 
 
 def each_row_once(
-    opened: LogStore, events: list[Any], edges: list[Any], per_minute: int | None, failures: list[int]
+    store: LogStore, events: list[Any], edges: list[Any], per_minute: int | None, failures: list[int]
 ) -> int:
     """How many rows were shown; `edges` are rows of a backlog beside the ends of the windows that catch up."""
-    tail = Tail(opened, per_minute)
+    tail = Tail(store, per_minute)
     begin = NOON - 2.5 * WINDOW if edges else NOON
     tail.follower = Follower(tail.follower.reader, "1 = 1", "event_message", begin)
     expected = set()
@@ -222,20 +214,20 @@ ROUNDS = (EVENTS, BACKLOGS, st.sampled_from([8, 20]), st.lists(st.integers(0, 50
 @given(*ROUNDS)
 @settings(max_examples=4, derandomize=True, **PROPERTY)
 def test_any_order_lateness_and_repetition_shows_each_row_once(
-    opened: LogStore, events: list[Any], edges: list[Any], per_minute: int | None, failures: list[int]
+    store: LogStore, events: list[Any], edges: list[Any], per_minute: int | None, failures: list[int]
 ) -> None:
-    each_row_once(opened, events, edges, per_minute, failures)
+    each_row_once(store, events, edges, per_minute, failures)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7_200)
-def test_any_order_lateness_and_repetition_shows_each_row_once_in_300_rounds(opened: LogStore) -> None:
+def test_any_order_lateness_and_repetition_shows_each_row_once_in_300_rounds(store: LogStore) -> None:
     began, shown = time.monotonic(), list[int]()
 
     @given(*ROUNDS)
     @settings(max_examples=300, **PROPERTY)
     def a_round(events: list[Any], edges: list[Any], per_minute: int | None, failures: list[int]) -> None:
-        shown.append(each_row_once(opened, events, edges, per_minute, failures))
+        shown.append(each_row_once(store, events, edges, per_minute, failures))
 
     a_round()
     found = {"rows": sum(shown), "lost": 0, "twice": 0}

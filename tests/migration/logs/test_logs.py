@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,9 @@ from migration.logs.logs import Query
 from migration.rehearsal.logstore import LogStore
 from tests.support.logs import NOON, Direct, context, deployed, row
 
+pytestmark = pytest.mark.usefixtures("emptied")
+
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    store = LogStore(tmp_path_factory.mktemp("logs"))
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def store(opened: LogStore) -> LogStore:
-    opened.flush()
-    opened.execute("TRUNCATE TABLE logs")
-    return opened
 
 
 @pytest.fixture

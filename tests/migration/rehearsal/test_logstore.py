@@ -20,13 +20,6 @@ from tests.support.logs import NOON, row
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    store = LogStore(tmp_path_factory.mktemp("logs"))
-    yield store
-    store.close()
-
-
 @pytest.fixture(autouse=True)
 def empty(store: LogStore) -> None:
     store.ingest = Ingest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from migration.rehearsal.logstore import LogStore
 from migration.report import prompts, series
 from tests.support.logs import NOON, USAGE, Direct, context, deployed, row
 
+pytestmark = pytest.mark.usefixtures("emptied")
+
 HOUR = timedelta(hours=1)
 
 
@@ -23,20 +24,6 @@ class Records:
 
     def records(self, fresh: bool = True) -> list[dict[str, Any]]:  # noqa: ARG002
         return []
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    store = LogStore(tmp_path_factory.mktemp("logs"))
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def store(opened: LogStore) -> LogStore:
-    opened.flush()
-    opened.execute("TRUNCATE TABLE logs")
-    return opened
 
 
 def surroundings(store: LogStore, folder: Path, **config: Any) -> Context:

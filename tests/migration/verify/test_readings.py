@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -31,13 +31,6 @@ ROUTE = Pattern("chat_route", r"Chat, \d+ turns", ("chat",))
 SCOPE = LiveVersions({"make": ("f-make", 7), "chat": ("f-chat", 3)}, NOON, NOON + timedelta(hours=1))
 LATER = NOON + timedelta(hours=1)
 Fill = Callable[..., LogReader]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    store = LogStore(tmp_path_factory.mktemp("logs"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -32,13 +32,6 @@ pytestmark = pytest.mark.slow
 Behaviour = Callable[[random.Random], dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    found = LogStore(tmp_path_factory.mktemp("logs"))
-    yield found
-    found.close()
-
-
 @pytest.fixture(autouse=True)
 def one_build(monkeypatch: pytest.MonkeyPatch) -> None:
     """No provider is asked what it serves under a model's name."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-
-import pytest
 
 from migration.base.clock import VirtualClock
 from migration.config import signals
@@ -19,13 +16,6 @@ from tests.support.traffic import request
 
 EVERY = timedelta(minutes=5)
 FUNCTIONS = {"artifact": ("f-a", 8), "chat": ("f-c", 3)}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStore]:
-    store = LogStore(tmp_path_factory.mktemp("logs"))
-    yield store
-    store.close()
 
 
 def read(store: LogStore, since: float, minutes: float, **more: float) -> Reading:

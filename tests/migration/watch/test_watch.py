@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from migration.base import interrupts
 from migration.base.errors import Interrupted, Refused
+from migration.inspect import watching
 from migration.rehearsal.logstore import LogStore
 from migration.watch import watch
 from migration.watch.report import WatchRound
@@ -22,14 +24,14 @@ from migration.watch.store import WatchRef
 from migration.watch.watch import WatchOptions
 from tests.migration.watch.test_watch_days import failing, healthy
 from tests.support import long, repos
-from tests.support.watching import Night, store  # noqa: F401
+from tests.support.watching import Night
 
 pytestmark = pytest.mark.usefixtures("providers")
 HALF = 1800.0  # seconds of a look in these tests
 
 
 @pytest.fixture
-def night(tmp_path: Path, store: LogStore) -> Night:  # noqa: F811
+def night(tmp_path: Path, store: LogStore) -> Night:
     return Night(tmp_path, store)
 
 
@@ -59,7 +61,7 @@ def test_once_is_idempotent(night: Night) -> None:
 
 
 @pytest.mark.slow
-def test_clones_take_turns(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_clones_take_turns(tmp_path: Path, store: LogStore) -> None:
     """Three clones at random, each round by another one or two at once, come to what one run alone comes to."""
     chance = random.Random(4)
     turns, alone = Night(tmp_path / "turns", store, clones=3), Night(tmp_path / "alone", store)
@@ -75,12 +77,12 @@ def test_clones_take_turns(tmp_path: Path, store: LogStore) -> None:  # noqa: F8
     assert len(ours.alerts.sent) == len(theirs.alerts.sent)
 
 
-def test_two_race_for_one_state(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_two_race_for_one_state(tmp_path: Path, store: LogStore) -> None:
     """Two runs of the same round at the same time: one state, each look taken once, each message sent once."""
     _race(Night(tmp_path, store, clones=2), 3)
 
 
-def test_state_replaced_before_it_is_fetched(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_state_replaced_before_it_is_fetched(tmp_path: Path, store: LogStore) -> None:
     """Another run stores a new state between this one's look at the refs and its fetch: the old commit is gone from the
     remote, since nothing leads to it, and the new one is read."""
     night = Night(tmp_path, store, clones=2)
@@ -97,7 +99,7 @@ def test_state_replaced_before_it_is_fetched(tmp_path: Path, store: LogStore) ->
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_two_race_for_a_hundred_rounds(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_two_race_for_a_hundred_rounds(tmp_path: Path, store: LogStore) -> None:
     """The same for a hundred rounds."""
     began = time.monotonic()
     sent = _race(Night(tmp_path, store, clones=2), 100)
@@ -134,7 +136,7 @@ def _race(night: Night, rounds: int) -> int:
     return len(ids)
 
 
-def test_second_run_waits(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_second_run_waits(tmp_path: Path, store: LogStore) -> None:
     """While one leads, another shows what it finds, and changes nothing."""
     night = Night(tmp_path, store, clones=2)
     night.traffic(2, healthy, every=HALF)
@@ -147,7 +149,7 @@ def test_second_run_waits(tmp_path: Path, store: LogStore) -> None:  # noqa: F81
 
 
 @pytest.mark.slow
-def test_takeover_after_kill(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_takeover_after_kill(tmp_path: Path, store: LogStore) -> None:
     """A leader that is killed misses its rounds: another clone leads from there, no look is lost, and a message that
     was opened and not sent is sent."""
     night = Night(tmp_path, store, clones=2)
@@ -192,6 +194,16 @@ def test_nothing_to_resume(night: Night) -> None:
         next(start(night, resume=True))
 
 
+def test_status_of_a_watch_of_former_code(night: Night) -> None:
+    """Between a rollback and the next round `status` does not call it a running watch without alarms."""
+    watched = once(night).state.deployment
+    ledger = repos.ledger(night.apps[0], clock=night.clock)
+    ledger.history()
+    here: Any = SimpleNamespace(ledger=ledger, clock=night.clock)
+    assert "no alarm" in watching.running(here, live=watched)
+    assert watching.running(here, live="other").endswith("it is no longer live, and the next round ends the watch.")
+
+
 def test_shorter_than_a_round(night: Night) -> None:
     with pytest.raises(Refused, match="shorter than one round"):
         next(start(night, span=60.0))
@@ -207,7 +219,7 @@ def test_running_watch_is_not_cut_short(night: Night) -> None:
     assert longer.until > first.until and longer.planned == first.planned
 
 
-def test_nothing_to_watch(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_nothing_to_watch(tmp_path: Path, store: LogStore) -> None:
     """Without a live deployment a watch has no subject."""
     night = Night(tmp_path, store)
     night.rollback("r1", "d1")
@@ -289,7 +301,7 @@ def test_complete_watch_is_recorded_once(night: Night) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_branch_is_written_rarely(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_branch_is_written_rarely(tmp_path: Path, store: LogStore) -> None:
     """Where the state is on a branch, healthy rounds write once an hour; an alarm writes at once."""
     night = Night(tmp_path, store, clones=2, prefix="refs/heads/cutover")
     night.traffic(3, lambda chance, hour: failing(0.6 if hour > 0.7 else 0.0)(chance, hour), every=600.0)
@@ -304,7 +316,7 @@ def test_branch_is_written_rarely(tmp_path: Path, store: LogStore) -> None:  # n
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_dead_notifier_does_not_stop(tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_dead_notifier_does_not_stop(tmp_path: Path, store: LogStore) -> None:
     """A notifier that fails is named in the view; the watch goes on, and the message waits."""
     night = Night(tmp_path, store, settings={"watch": {"notify": ["json://localhost:9/hook"]}})
     night.traffic(3, failing(0.5), every=HALF)

@@ -16,7 +16,7 @@ import pytest
 from migration.rehearsal.logstore import LogStore
 from migration.watch.report import WatchRound
 from tests.support import long
-from tests.support.watching import Night, problem, store  # noqa: F401
+from tests.support.watching import Night, problem
 
 Behaviour = Callable[[random.Random, float], dict[str, Any] | None]
 
@@ -157,7 +157,7 @@ SHORT = {
 
 @pytest.mark.usefixtures("providers")
 @pytest.mark.parametrize("name", SHORT)
-def test_short_day(name: str, tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_short_day(name: str, tmp_path: Path, store: LogStore) -> None:
     """Found within its rounds, resolved when it is over, each sent once, and nothing else alarms."""
     day = check(Night(tmp_path, store), SHORT[name], 6, 900.0)
     kinds = [("resolved" in title, "watch ended" in title) for title in day.titles]
@@ -169,7 +169,7 @@ def test_short_day(name: str, tmp_path: Path, store: LogStore) -> None:  # noqa:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", COURSES)
 @pytest.mark.usefixtures("providers")
-def test_day(name: str, tmp_path: Path, store: LogStore) -> None:  # noqa: F811
+def test_day(name: str, tmp_path: Path, store: LogStore) -> None:
     """Each is found within its rounds, and nothing else alarms."""
     night, began = Night(tmp_path, store), time.monotonic()
     day = check(night, COURSES[name], 24, 300.0)
