@@ -56,6 +56,21 @@ def _garbage(connection: socket.socket) -> None:
     connection.sendall(b"\x00\x01 this is not HTTP\r\n\r\n")
 
 
+def _sends(body: bytes = b"", **headers: str) -> Behave:
+    """One whole answer to each connection, which it ends as a server that hangs up must: by saying so.
+
+    A client that was not told would send its next request on the same connection, and meet a reset if it is quick.
+    """
+    given = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 200 OK\r\n{given}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+
+    def send(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(head.encode() + body)
+
+    return send
+
+
 @pytest.mark.parametrize("behave", [_reset, _hang, _trickle, _cut, _garbage], ids=lambda each: each.__name__[1:])
 def test_once_bytes_were_sent_every_broken_answer_is_unknown(behave: Callable[[socket.socket], None]) -> None:
     with wire(behave) as url, pytest.raises(Unknown) as caught:
@@ -86,9 +101,8 @@ def test_calls_from_several_threads_go_out_at_once() -> None:
     barrier = threading.Barrier(4, timeout=10)
 
     def together(connection: socket.socket) -> None:
-        connection.recv(65536)
         barrier.wait()
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        _sends(b"ok")(connection)
 
     seen: list[str] = []
     with wire(together) as url:
@@ -118,21 +132,22 @@ def test_retry_after_is_seconds_or_a_date(httpserver: HTTPServer) -> None:
     assert retry_after(http.request("GET", "/n")) is None
 
 
-def _count(seen: list[int], connection: socket.socket) -> None:
-    """Answers every request of one connection, and counts the connection."""
-    seen.append(1)
-    while connection.recv(65536):
-        time.sleep(0.05)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-
-
 def test_requests_one_after_another_share_a_connection_and_those_at_once_do_not() -> None:
-    seen: list[int] = []
-    with wire(lambda connection: _count(seen, connection)) as url:
+    seen: list[socket.socket] = []
+    waiting = [threading.Barrier(1), threading.Barrier(4, timeout=10)]
+
+    def answers_once_all_are_here(connection: socket.socket) -> None:
+        seen.append(connection)
+        while connection.recv(65536):
+            waiting[0].wait()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with wire(answers_once_all_are_here) as url:
         http = Http(url)
         for _ in range(3):
             http.request("GET", "/x")
         assert len(seen) == 1
+        del waiting[0]
         at_once = [threading.Thread(target=http.request, args=("GET", "/x")) for _ in range(4)]
         for thread in at_once:
             thread.start()
@@ -142,18 +157,8 @@ def test_requests_one_after_another_share_a_connection_and_those_at_once_do_not(
         http.close()
 
 
-def _zipped(size: int) -> bytes:
-    body = gzip.compress(b"0" * size, 9)
-    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
-def _sends(data: bytes) -> Callable[[socket.socket], None]:
-    def send(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(data)
-
-    return send
+def _zipped(size: int) -> Behave:
+    return _sends(gzip.compress(b"0" * size, 9), Content_Encoding="gzip")
 
 
 def test_answers_are_bounded_after_decompression(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,13 +173,13 @@ def test_answers_are_bounded_after_decompression(monkeypatch: pytest.MonkeyPatch
             yield piece
 
     monkeypatch.setattr(http_module.httpx.Response, "aiter_bytes", counted)
-    with wire(_sends(_zipped(200 * 2**20))) as url, pytest.raises(Oversized, match="more than 1 MB: stopped") as caught:
+    with wire(_zipped(200 * 2**20)) as url, pytest.raises(Oversized, match="more than 1 MB: stopped") as caught:
         Http(url, name="the peer").request("GET", "/x", deadline=20)
     assert sum(sizes) < 200 * 2**20 and not repeatable(caught.value)
 
 
 def test_large_answers_within_the_bound_are_read() -> None:
-    with wire(_sends(_zipped(2**22))) as url:
+    with wire(_zipped(2**22)) as url:
         assert len(Http(url).request("GET", "/x", deadline=20).body) == 2**22
 
 
@@ -183,7 +188,7 @@ def test_wrong_clock_is_reported_once(offset: int, expected: float | None) -> No
     """From the Date header of any answer; a few seconds are the network's."""
     date = email.utils.formatdate(time.time() + offset, usegmt=True)
     heard: list[float] = []
-    with wire(_sends(f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n".encode())) as url:
+    with wire(_sends(Date=date)) as url:
         http = Http(url, on_skew=heard.append)
         http.request("GET", "/x")
         http.request("GET", "/x")
@@ -192,9 +197,7 @@ def test_wrong_clock_is_reported_once(offset: int, expected: float | None) -> No
 
 @pytest.mark.parametrize("date", ["", "soon", "Sun, 99 Nov 2026 99:00:30 GMT", "Sun, 22 Nov 99999 12:00:30 GMT"])
 def test_unreadable_date_is_ignored(date: str) -> None:
-    with wire(
-        _sends(f"HTTP/1.1 200 OK\r\nDate: {date}\r\nRetry-After: {date}\r\nContent-Length: 0\r\n\r\n".encode())
-    ) as url:
+    with wire(_sends(Date=date, Retry_After=date)) as url:
         assert retry_after(Http(url, on_skew=pytest.fail).request("GET", "/x")) is None  # type: ignore[arg-type]
 
 
