@@ -107,7 +107,10 @@ class Release:
         self.sources = [one for one in self.wanted if one.source is not None]
         self.deletions = [one for one in self.wanted if one.source is None]
         self.verb = "restore" if self.restores else "stage"
-        self.stager = Stager(self.context, self.recorder, self.budget, self.pace, self.meanwhile, self.verb)
+        self.one_step = len(self.sources) == 1 and not self.deletions and not self.answers
+        self.stager = Stager(
+            self.context, self.recorder, self.budget, self.pace, self.meanwhile, self.verb, self.one_step
+        )
         self.result = ReleaseResult("untouched")
         self.put_at: float | None = None
         self._reserved = False
@@ -121,7 +124,7 @@ class Release:
         with self.context.supabase.patient(self.pace.limited):
             try:
                 self.reserve()
-                if len(self.sources) == 1 and not self.deletions and not self.answers:
+                if self.one_step:
                     self._deploy_one(self.sources[0])
                 elif self.sources:
                     self._stage()
@@ -185,7 +188,7 @@ class Release:
             self.recorder.journal.sending([only.slug])
             self.put_at = self.context.clock.monotonic()
             failpoint("deploy.send")
-            answer = self.stager.deploy(only)
+            answer = self.stager.upload(only)
             failpoint("deploy.sent")
             self._keep(only.slug, answer)
             self._require(await_live(self.context, [answer], self.pace))
@@ -203,7 +206,7 @@ class Release:
             self.recorder.journal.sending([one.slug for one in todo])
             failed: list[Exception] = []
             try:
-                for one, answer in each(todo, self.stager.stage):
+                for one, answer in each(todo, self.stager.upload):
                     if isinstance(answer, Exception):
                         self.stager.stopped.set()
                         self.context.observer.failed(self.verb, one.slug, str(answer) if failed else "")

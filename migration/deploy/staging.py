@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from migration.context import Context
 
 Answer = dict[str, Any]
-_Call = Callable[[Upload, float], Function]
 _REPEATED = ("created_at", "entrypoint_path", "ezbr_sha256", "id", "import_map", "import_map_path")
 _ROW = (*_REPEATED, "name", "slug", "status", "verify_jwt", "version")
 _LIVE = ("ACTIVE", "REMOVED", "THROTTLED")
@@ -98,9 +97,9 @@ class StrandedVersion(ServiceFailed):
 
 @dataclass
 class Stager:
-    """Stages one function after the other or many at once; `lost` collects the functions whose staging may have
-    happened without an answer. `meanwhile` says what is live while it waits for the platform; `verb` is what its lines
-    call the upload."""
+    """Uploads functions, one or many at once: staged, or live at once where `one_step`. `lost` collects those whose
+    upload may have happened without an answer. `meanwhile` says what is live while it waits for the platform; `verb` is
+    what its lines call the upload."""
 
     context: Context
     recorder: ReleaseRecorder
@@ -108,6 +107,7 @@ class Stager:
     pace: Pace = field(default_factory=Pace)
     meanwhile: str = ""
     verb: str = "stage"
+    one_step: bool = False
     lost: set[str] = field(default_factory=set)
     settled: dict[str, float] = field(default_factory=dict)  # when a version that another deployment staged went live
     after: dict[str, FunctionSpec] = field(default_factory=dict)  # once that was settled, another version is live
@@ -116,21 +116,14 @@ class Stager:
     def __post_init__(self) -> None:
         self.patience = self.context.clock.monotonic() + self.pace.limited  # while the platform says "later"
 
-    def stage(self, wanted: FunctionSpec) -> Answer:
+    def upload(self, wanted: FunctionSpec) -> Answer:
         """The platform's answer. Retries what may be retried; raises what ends it."""
-        return self._until(wanted, self._post)
-
-    def deploy(self, wanted: FunctionSpec) -> Answer:
-        """The one-step upload of a single function: a lost answer is looked up, since the live version shows it."""
-        return self._until(wanted, self._deploy)
-
-    def _until(self, wanted: FunctionSpec, send: Callable[[FunctionSpec], Answer]) -> Answer:
         clock, tries = self.context.clock, 0
         end = clock.monotonic() + self.pace.retry
         while True:
             self._proceed(wanted.slug)
             try:
-                return send(self.after.get(wanted.slug, wanted))
+                return self._attempt(self.after.get(wanted.slug, wanted))
             except (ApiError, Unreachable, Unknown) as error:
                 tries += 1
                 pause, later = self.pace.policy.pause(error, tries, "same"), limited(error)
@@ -170,27 +163,27 @@ class Stager:
         while not self.stopped.is_set() and (left := end - self.context.clock.monotonic()) > 0:
             self.context.clock.sleep(min(left, 0.5))
 
-    def _post(self, wanted: FunctionSpec) -> Answer:
+    def _attempt(self, wanted: FunctionSpec) -> Answer:
+        """One upload. Where it fails, the platform may show that it happened all the same, or what is in its way."""
         try:
-            return self._send(wanted, self.context.supabase.stage)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            if wanted.slug in self.lost:
-                return self._staged_before(wanted)
-            return self._conflict(wanted, error, self.context.supabase.stage)
-
-    def _deploy(self, wanted: FunctionSpec) -> Answer:
-        try:
-            return self._send(wanted, self.context.supabase.deploy)
+            return self._send(wanted)
         except (ApiError, Unknown) as error:
-            live = self.context.supabase.function(wanted.slug)
-            if wanted.slug in self.lost and live is not None and live.version == wanted.expected:
-                self._require_ours(wanted, live)
-                return self._keep(wanted, dict(live.raw))
-            if isinstance(error, ApiError) and error.status == 409:
-                return self._conflict(wanted, error, self.context.supabase.deploy)
-            raise
+            lost = wanted.slug in self.lost
+            if lost and self.one_step and (answer := self._live_already(wanted)):
+                return answer
+            if not isinstance(error, ApiError) or error.status != 409:
+                raise
+            if lost and not self.one_step:
+                return self._staged_before(wanted)
+            return self._conflict(wanted, error)
+
+    def _live_already(self, wanted: FunctionSpec) -> Answer | None:
+        """The lost answer of an upload that went live at once: the live version is the one that was due."""
+        live = self.context.supabase.function(wanted.slug)
+        if live is None or live.version != wanted.expected:
+            return None
+        self._require_ours(wanted, live)
+        return self._keep(wanted, dict(live.raw))
 
     def _require_ours(self, wanted: FunctionSpec, live: Function) -> None:
         """The version that was due may be someone else's: its files decide."""
@@ -202,7 +195,8 @@ class Stager:
         if wanted.source is None or not snapshots.same_files(wanted.source, body):
             raise Unfinished(f"{wanted.slug} v{live.version} is live, and it is not this upload.", inv("status"))
 
-    def _send(self, wanted: FunctionSpec, call: _Call) -> Answer:
+    def _send(self, wanted: FunctionSpec) -> Answer:
+        call = self.context.supabase.deploy if self.one_step else self.context.supabase.stage
         allowed = self.recorder.confirm()
         failpoint("stage.send")
         try:
@@ -247,10 +241,10 @@ class Stager:
         """409 on repeating an upload whose answer was lost: it is there, and it is what we want."""
         live = self._live(wanted)
         if live is None:
-            return self._clear(wanted, self.context.supabase.stage)
+            return self._clear(wanted)
         return self._keep(wanted, {**settling(live), "verify_jwt": wanted.upload.metadata.get("verify_jwt")})
 
-    def _conflict(self, wanted: FunctionSpec, error: ApiError, call: _Call) -> Answer:
+    def _conflict(self, wanted: FunctionSpec, error: ApiError) -> Answer:
         """409: a staged version is in the way. Ours: activate it, then send what is wanted, once. Else leave it."""
         live, ours = self._live(wanted), wanted.slug in self.lost or self.recorder.explained(wanted.slug)
         if live is not None and not ours:
@@ -262,7 +256,7 @@ class Stager:
             settle(self.context, live)
             self.lost.discard(wanted.slug)
             self.after[wanted.slug] = replace(wanted, before=self.context.supabase.function(wanted.slug))
-            return self._send(self.after[wanted.slug], call)
+            return self._send(self.after[wanted.slug])
         if not ours:
             raise StrandedVersion(
                 f"{wanted.slug}: a staged version that was never activated is on the platform, and nothing in the "
@@ -270,14 +264,14 @@ class Stager:
                 sh("supabase", "functions", "delete", wanted.slug),
                 inv("deploy"),
             )
-        return self._clear(wanted, call)
+        return self._clear(wanted)
 
-    def _clear(self, wanted: FunctionSpec, call: _Call) -> Answer:
+    def _clear(self, wanted: FunctionSpec) -> Answer:
         """A function that was never live can be deleted, since we put it there."""
         self.recorder.confirm()
         self.lost.discard(wanted.slug)
         self.context.supabase.delete(wanted.slug)
-        return self._send(wanted, call)
+        return self._send(wanted)
 
 
 def row(answer: Mapping[str, Any]) -> Answer:

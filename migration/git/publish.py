@@ -84,19 +84,6 @@ class RevertResult:
         return {**self.record(), **words}
 
 
-def run(repository: Repository, wanted: RevertRange, branch: RevertBranch, state: Path) -> RevertResult:
-    """Revert and push, again on the new tip when the branch moved meanwhile. Raises nothing but Gone and signals."""
-    work = _Publication(repository, wanted, branch)
-    try:
-        return work.run(state)
-    except Gone:
-        raise
-    except NoBranch as error:
-        return RevertResult("impossible", error.message, steps=(*error.steps, branch.again))
-    except CutoverError as error:
-        return work.by_hand("impossible", error.message)
-
-
 def tip(repository: Repository, branch: RevertBranch) -> str:
     """The commit that the branch is at now, brought here. Refused when there is no such branch."""
     if branch.remote is None:
@@ -113,7 +100,7 @@ def tip(repository: Repository, branch: RevertBranch) -> str:
 
 
 @dataclass(frozen=True)
-class _Publication:
+class Publication:
     """One revert on its way to its branch."""
 
     repository: Repository
@@ -121,22 +108,37 @@ class _Publication:
     branch: RevertBranch
 
     def run(self, state: Path) -> RevertResult:
-        repository, wanted, branch = self.repository, self.wanted, self.branch
-        revert.have(repository, branch.remote, [wanted.base, wanted.revision])
+        """Revert and push, again on the new tip when the branch moved meanwhile. Raises nothing but Gone and signals.
+
+        `state` is the folder for the temporary worktree.
+        """
+        try:
+            if not self._changed_anything():
+                return RevertResult("nothing", "Git needs no revert: the range changed none of these functions' files.")
+            for _ in range(TRIES):
+                start = tip(self.repository, self.branch)
+                revert.have(self.repository, self.branch.remote, [start, self.wanted.base, self.wanted.revision])
+                failpoint("revert.make")
+                commit = revert.make(self.repository, self.wanted, start, state)
+                failpoint("revert.made")
+                if ended := self._ended(commit):
+                    return ended
+        except Gone:
+            raise
+        except NoBranch as error:
+            return RevertResult("impossible", error.message, steps=(*error.steps, self.branch.again))
+        except CutoverError as error:
+            return self.by_hand("impossible", error.message)
+        text = f"Could not push the revert: {self.branch.branch} moved during each of {TRIES} attempts."
+        return self.by_hand("impossible", text)
+
+    def _changed_anything(self) -> bool:
+        repository, wanted = self.repository, self.wanted
+        revert.have(repository, self.branch.remote, [wanted.base, wanted.revision])
         if wanted.whole:
-            revert.have(repository, branch.remote, wanted.commits, parents=True)
-        elif not repository.changed(wanted.base, wanted.revision, wanted.files):
-            return RevertResult("nothing", "Git needs no revert: the range changed none of these functions' files.")
-        for _ in range(TRIES):
-            start = tip(repository, branch)
-            revert.have(repository, branch.remote, [start, wanted.base, wanted.revision])
-            failpoint("revert.make")
-            made = revert.make(repository, wanted, start, state)
-            failpoint("revert.made")
-            ended = self._ended(made)
-            if ended is not None:
-                return ended
-        raise ServiceFailed(f"Could not push the revert: {branch.branch} moved during each of {TRIES} attempts.")
+            revert.have(repository, self.branch.remote, wanted.commits, parents=True)
+            return True
+        return bool(repository.changed(wanted.base, wanted.revision, wanted.files))
 
     def _ended(self, made: RevertCommit) -> RevertResult | None:
         """None when the branch has moved meanwhile."""

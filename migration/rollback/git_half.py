@@ -12,7 +12,7 @@ from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function
 from migration.deploy import drift, forward
 from migration.git import publish
-from migration.git.publish import AGAIN, RevertBranch, RevertResult
+from migration.git.publish import AGAIN, Publication, RevertBranch, RevertResult
 from migration.git.revert import Gone, have
 from migration.ledger.deployments import Record
 from migration.rollback.plan import RollbackOptions, RollbackPlan
@@ -76,26 +76,22 @@ class GitHalf:
         return ended.record()
 
     def _revert(self) -> RevertResult:
-        context = self.context
+        plan, context = self.plan, self.context
         if context.ledger.offline:
             return self._offline()
         branch = RevertBranch(scope.remote(context), context.config.app.branch, self.options.push, AGAIN)
         try:
-            return self._reverted(branch)
+            base = plan.target.base if _recorded(plan) else self._base(branch)
+            if isinstance(base, RevertResult):
+                return base
+            whole = self.options.whole(context.config.rollback.scope)
+            wanted = scope.of(context, base, plan.revision, plan.target.slugs, plan.live, self.carrier, whole)
+            self.notes += [f"{path} stays: {slug} is live with its new text." for path, slug in wanted.shared.items()]
+            return Publication(context.repository, wanted.range, branch).run(context.state)
         except Gone as error:
             return self._lost(branch, error)
         except CutoverError as error:
             return RevertResult("impossible", error.message, steps=(*error.steps, AGAIN))
-
-    def _reverted(self, branch: RevertBranch) -> RevertResult:
-        plan, context = self.plan, self.context
-        base = plan.target.base if _recorded(plan) else self._base(branch)
-        if isinstance(base, RevertResult):
-            return base
-        whole = self.options.whole(context.config.rollback.scope)
-        wanted = scope.of(context, base, plan.revision, plan.target.slugs, plan.live, self.carrier, whole)
-        self.notes += [f"{path} stays: {slug} is live with its new text." for path, slug in wanted.shared.items()]
-        return publish.run(context.repository, wanted.range, branch, context.state)
 
     def _lost(self, branch: RevertBranch, gone: Gone) -> RevertResult:
         """git can never revert a commit that it no longer has. Where the branch does not hold what is live again, that

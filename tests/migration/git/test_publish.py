@@ -11,7 +11,7 @@ import pytest
 from migration.base import failpoint
 from migration.base.command import inv
 from migration.git import publish, revert
-from migration.git.publish import RevertBranch, RevertResult
+from migration.git.publish import Publication, RevertBranch, RevertResult
 from migration.git.repository import Repository
 from migration.git.revert import RevertRange
 from tests.support.git_http import serve
@@ -55,7 +55,7 @@ class Ground:
             remote: str | None = "origin", env: dict[str, str] | None = None) -> RevertResult:  # fmt: skip
         repository = Repository(folder or self.app, QUIET if env is None else env)
         range_ = found or self.found(folder=folder)
-        return publish.run(repository, range_, RevertBranch(remote, "main", push), self.folder / "state")
+        return Publication(repository, range_, RevertBranch(remote, "main", push)).run(self.folder / "state")
 
     def tip(self) -> str:
         return git(self.remote, "rev-parse", "main")
@@ -452,7 +452,7 @@ def test_a_revert_found_in_the_branch_is_named(ground: Ground) -> None:
 def test_a_branch_that_is_not_there_is_told_without_commands_that_cannot_work(ground: Ground) -> None:
     ground.migrate()
     target = RevertBranch("origin", "trunk", again=inv("rollback", env="staging"))
-    ended = publish.run(Repository(ground.app, QUIET), ground.found(), target, ground.folder / "state")
+    ended = Publication(Repository(ground.app, QUIET), ground.found(), target).run(ground.folder / "state")
     assert ended.state == "impossible" and "has no branch trunk" in ended.message
     assert typed(ended)[-1] == "inv rollback --env staging"
     assert not any("trunk" in line or "switch" in line for line in typed(ended))
@@ -492,7 +492,7 @@ def test_the_pull_request_step_is_in_the_host_s_words(ground: Ground, address: s
     made = ground.revision = commit(ground.app, {}, 'Revert "x"')
     git(ground.app, "remote", "set-url", "origin", address)
     branch = RevertBranch("origin", "main")
-    work = publish._Publication(Repository(ground.app, QUIET), ground.found(), branch)
+    work = Publication(Repository(ground.app, QUIET), ground.found(), branch)
     told = str(work.in_review(made).steps[0])
     words = command.format("cutover/rollback-20261122-120000-abcd", "'Cutover-Rollback: 20261122-120000-abcd'")
     assert told == f"(cd {ground.app} && {words})"
@@ -570,7 +570,7 @@ def test_without_a_remote_the_revert_waits_on_a_local_branch(tmp_path: Path) -> 
     revision = commit(folder, AFTER, "Move to Kimi")
     before = git(folder, "rev-parse", "main")
     found = RevertRange(base, revision, FILES, (revision,), False, ("artifact",), "d1")
-    ended = publish.run(Repository(folder, QUIET), found, RevertBranch(None, "main"), tmp_path / "state")
+    ended = Publication(Repository(folder, QUIET), found, RevertBranch(None, "main")).run(tmp_path / "state")
     assert ended.state == "local" and ended.branch == "cutover/rollback-d1"
     assert git(folder, "rev-parse", "main") == before
     git(folder, "merge", "--ff-only", "--quiet", ended.branch)
@@ -587,7 +587,7 @@ def test_no_push_keeps_it_here(ground: Ground) -> None:
 def test_a_branch_that_the_remote_does_not_have_is_named(ground: Ground) -> None:
     ground.migrate()
     target = RevertBranch("origin", "trunk")
-    ended = publish.run(Repository(ground.app, QUIET), ground.found(), target, ground.folder / "state")
+    ended = Publication(Repository(ground.app, QUIET), ground.found(), target).run(ground.folder / "state")
     assert ended.state == "impossible" and "no branch trunk" in ended.message and "set app.branch" in str(ended.steps)
 
 
