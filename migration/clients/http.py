@@ -32,6 +32,7 @@ SKEWED = 60.0  # seconds between our clock and a service's from which logs are l
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 _NETWORK = Do("check the network and the service's status page")
 _LINES = 32
+_IDLE = 20  # seconds a connection is kept for the next request: less than servers keep it, or both let go at once
 _FOREVER = 1e9  # seconds
 
 
@@ -199,7 +200,7 @@ class Http:
     def _client(self) -> httpx.AsyncClient:
         """Proxy and certificates are ours to find, so that a wrong variable is named and loopback has no proxy."""
         trust: ssl.SSLContext | bool = surroundings.trust(self.base_url.startswith("http://"))
-        limits = httpx.Limits(keepalive_expiry=30)
+        limits = httpx.Limits(keepalive_expiry=_IDLE)
         options: dict[str, Any] = {"timeout": None, "limits": limits, "verify": trust, "trust_env": False}
         if self._transport is not None:
             return httpx.AsyncClient(transport=self._transport, **options)
