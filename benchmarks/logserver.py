@@ -22,8 +22,9 @@ from typing import Any
 from migration.base.clock import Clock
 from migration.clients.http import Http
 from migration.clients.supabase import Supabase
+from migration.config.environment import Environment
 from migration.config.load import load
-from migration.context import Context, Environment
+from migration.context import Context
 
 FUNCTION = {"id": "id-a", "slug": "generate-artifact", "name": "generate-artifact", "status": "ACTIVE", "version": 1}
 ROOT = Path(__file__).resolve().parents[1]

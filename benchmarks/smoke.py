@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from migration.config import load
-from migration.context import Context, Environment
+from migration.config.environment import Environment
+from migration.context import Context
 from migration.verify import smoke
 
 ALLOWED = 0.3  # seconds over the slowest case

@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from migration.providers import proofs
 from migration.rehearsal.logstore import LogStore
 from migration.watch.judge import Look
 from tests.support import days
@@ -90,13 +91,13 @@ def day(answers: int) -> int:
     the last 24 hours in each look."""
     from migration.config.logsql import literals
     from migration.logs.reader import LogReader
-    from migration.watch import facts, rows, subject
+    from migration.watch import rows, subject
     from tests.support.watching import Night
 
     with tempfile.TemporaryDirectory() as folder:
         store = LogStore(Path(folder) / "logs")
         night = Night(Path(folder) / "night", store)
-        facts.proofs.build = lambda access, retry: night.providers.build(access)  # noqa: ARG005
+        proofs.build = lambda access, retry: night.providers.build(access)  # noqa: ARG005
         night.source._arrive = _Arriving(night, answers).arrive  # type: ignore[method-assign]
         began, cpu = time.monotonic(), time.process_time()
         rounds = list(night.rounds(span=86_400.0, every=300.0))

@@ -22,7 +22,7 @@ from migration.e2e import browser as browsers
 from migration.e2e.actions import Stage, StepFailure, perform
 from migration.e2e.film import Film
 from migration.e2e.judge import Judge, hopeless, step_problem
-from migration.e2e.result import E2eResult, Problem, StepResult
+from migration.e2e.result import CallResult, E2eResult, Problem, StepResult
 from migration.e2e.watching import PageLog
 from migration.verify import forecast
 
@@ -249,7 +249,7 @@ class _Run:
         now = self.context.clock.monotonic()
         return hopeless(self.judge, self.log, self.log.step, lambda one: now - self._known.setdefault(one, now))
 
-    def _tied(self, since: datetime) -> list[calls.CallResult]:
+    def _tied(self, since: datetime) -> list[CallResult]:
         """The calls beside their rows, and what these lack."""
         found = calls.tied(self.context, calls.calls_of(self.log.requests), self.own.watched.calls, since)
         self.problems += calls.problems(self.context, found)
@@ -274,7 +274,7 @@ class _Run:
         self.screenshots.append(str(path))
         return str(path)
 
-    def _result(self, found: Sequence[calls.CallResult], kept: tuple[str, str], seconds: float) -> E2eResult:
+    def _result(self, found: Sequence[CallResult], kept: tuple[str, str], seconds: float) -> E2eResult:
         trace, video = kept
         problems = tuple(sorted(self.problems, key=lambda one: one.step))
         return E2eResult(

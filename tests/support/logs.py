@@ -13,12 +13,14 @@ from migration.base.errors import ApiError
 from migration.base.progress import Collected
 from migration.clients.supabase_types import Function
 from migration.config import load as configuration
+from migration.config.environment import Environment
 from migration.config.settings import Config
-from migration.context import Context, Environment
+from migration.context import Context
+from migration.rehearsal.identity import Identity
 from migration.rehearsal.logrules import SqlError
 from migration.rehearsal.logs_api import span
 from migration.rehearsal.logstore import LogStore
-from migration.rehearsal.types import Identity, Sandbox, SandboxLogRow
+from migration.rehearsal.types import Sandbox, SandboxLogRow
 from tests.support.built import built
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

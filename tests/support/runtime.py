@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from migration.rehearsal import runtime
+from migration.source.graph import PLATFORM
 from tests.support.project import ROOT
 
 _FETCH = (
@@ -21,7 +22,7 @@ _FETCH = (
 
 @lru_cache(maxsize=1)
 def _found() -> Path | None:
-    folder = ROOT / ".cutover" / "runtime" / f"deno-{runtime.PLATFORM}"
+    folder = ROOT / ".cutover" / "runtime" / f"deno-{PLATFORM}"
     if runtime.installed(folder) is None:
         subprocess.run([sys.executable, "-c", _FETCH], cwd=ROOT, check=False)
     return runtime.installed(folder)

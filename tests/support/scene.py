@@ -18,7 +18,8 @@ from migration.base.progress import Collected
 from migration.base.secrets_type import Secret
 from migration.clients.supabase_types import Upload
 from migration.config import load as configuration
-from migration.context import Context, Environment
+from migration.config.environment import Environment
+from migration.context import Context
 from migration.deploy import deploy
 from migration.git.repository import Repository
 from migration.rehearsal.server import Running

@@ -22,8 +22,8 @@ from migration.base.secrets_type import Secret
 from migration.clients.openrouter import KeyInfo
 from migration.clients.supabase import LogRows
 from migration.clients.supabase_types import Function
-from migration.config.environment import ProviderAccess
-from migration.context import Context, Environment
+from migration.config.environment import Environment, ProviderAccess
+from migration.context import Context
 from migration.ledger.ledger import Ledger
 from migration.rehearsal.logs_api import span
 from migration.rehearsal.logstore import LogStore, _bounded

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from pytest_httpserver import HTTPServer
 
@@ -165,14 +166,14 @@ def test_answers_are_bounded_after_decompression(monkeypatch: pytest.MonkeyPatch
     """A few kilobytes that unpack to far more are cut off, and not asked for again."""
     monkeypatch.setattr(http_module, "LARGEST", 2**20)
     sizes: list[int] = []
-    read = http_module.httpx.Response.aiter_bytes
+    read = httpx.Response.aiter_bytes
 
     async def counted(self: Any, *more: Any) -> Any:
         async for piece in read(self, *more):
             sizes.append(len(piece))
             yield piece
 
-    monkeypatch.setattr(http_module.httpx.Response, "aiter_bytes", counted)
+    monkeypatch.setattr(httpx.Response, "aiter_bytes", counted)
     with wire(_zipped(200 * 2**20)) as url, pytest.raises(Oversized, match="more than 1 MB: stopped") as caught:
         Http(url, name="the peer").request("GET", "/x", deadline=20)
     assert sum(sizes) < 200 * 2**20 and not repeatable(caught.value)

@@ -12,6 +12,7 @@ import pytest
 from migration.base.errors import ConfigError
 from migration.base.secrets_type import Secret
 from migration.config import load
+from migration.config.settings import Config
 
 ROOT = Path(__file__).parents[3]
 SMALL = """\
@@ -28,7 +29,7 @@ environments:
 """
 
 
-def _load(folder: Path, text: str) -> load.Config:
+def _load(folder: Path, text: str) -> Config:
     (folder / "config.yaml").write_text(text)
     return load.load(folder)
 

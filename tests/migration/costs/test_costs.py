@@ -17,6 +17,7 @@ from migration.config.settings import Price
 from migration.context import Context
 from migration.costs import costs
 from migration.costs.prices import Prices
+from migration.costs.report import TokenCounts
 from migration.rehearsal.logstore import LogStore
 from tests.support import repos
 from tests.support.built import built
@@ -98,7 +99,7 @@ def test_absurd_line_left_out(absurd: str, store: LogStore, tmp_path: Path) -> N
     """A number that no request has is named and added to nothing: no sum overflows, no budget reads as fine."""
     store.append([asked(), line(USAGE), asked(1), line(absurd, 1)])
     report = costs.run(surroundings(store, tmp_path), NOON)
-    assert (report.lines, report.tokens) == (1, costs.TokenCounts(1234, 0, 567, 0))
+    assert (report.lines, report.tokens) == (1, TokenCounts(1234, 0, 567, 0))
     assert report.cost == pytest.approx(BY_TOKENS) and report.logged_cost == pytest.approx(0.0022)
     assert any("1 usage line left out" in note for note in report.notes)
 
@@ -108,7 +109,7 @@ def test_a_request_is_counted_with_its_tokens_and_both_costs(store: LogStore, tm
     store.append([asked(function="id-c"), line(USAGE, function="id-c")])
     report = costs.run(surroundings(store, tmp_path), NOON)
     assert (report.requests, report.succeeded, report.lines, report.retries) == (2, 1, 1, 1)
-    assert report.tokens == costs.TokenCounts(1234, 0, 567, 0) and report.tokens.total == 1801
+    assert report.tokens == TokenCounts(1234, 0, 567, 0) and report.tokens.total == 1801
     assert report.cost == pytest.approx(BY_TOKENS) and report.logged_cost == pytest.approx(0.0022)
     assert report.retry_share == 0.5
     assert report.per_request.mean == pytest.approx(BY_TOKENS)
@@ -133,7 +134,7 @@ def test_tokens_are_read_from_every_form_of_the_line(
 ) -> None:
     store.append([line(tokens)])
     report = costs.run(surroundings(store, tmp_path), NOON)
-    assert report.tokens == costs.TokenCounts(*expected)
+    assert report.tokens == TokenCounts(*expected)
 
 
 def test_cached_input_costs_what_cached_input_costs(store: LogStore, tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_many_lines_are_right_to_the_cent(store: LogStore, tmp_path: Path, count
     inputs, outputs = sum(n % 9973 for n in range(count)), sum(n * 7 % 4999 for n in range(count))
     cached = sum(n % 9973 // 3 for n in range(count))
     claimed = sum(n % 97 // 10 * 10_000 + n * 13 % 10_000 for n in range(count)) / 10_000
-    assert report.tokens == costs.TokenCounts(inputs, cached, outputs, 0)
+    assert report.tokens == TokenCounts(inputs, cached, outputs, 0)
     assert report.logged_cost == pytest.approx(claimed, abs=0.005)
     expected = ((inputs - cached) * 0.6 + cached * 0.15 + outputs * 2.5) / 1e6
     assert report.cost == pytest.approx(expected, abs=0.005)
@@ -406,9 +407,9 @@ def test_costs_by_model(store: LogStore, tmp_path: Path) -> None:
     report = costs.run(own(store, tmp_path, BY_MODEL), NOON, "model")
     found = {line.key: (line.requests, line.tokens.total, line.cost) for line in report.rows}
     assert found == {
-        "claude-sonnet-4-5-20250929": (1, 1100, pytest.approx(0.0045)),
-        "gpt-4o-mini": (1, 1100, pytest.approx(0.0012)),
-        "grok-9": (1, 3, pytest.approx(33e-6)),
+        "claude-sonnet-4-5-20250929": pytest.approx((1, 1100, 0.0045)),
+        "gpt-4o-mini": pytest.approx((1, 1100, 0.0012)),
+        "grok-9": pytest.approx((1, 3, 33e-6)),
     }
     assert sum(line.cost for line in report.rows) == pytest.approx(report.cost)
     assert {each.figure: each.why for each in report.unsourced} == {

@@ -8,7 +8,7 @@ import pytest
 
 from migration.base.errors import Refused, Unfinished
 from migration.clients.supabase_types import Upload
-from migration.deploy import deploy, snapshot
+from migration.deploy import deploy, plan, snapshot
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from migration.rollback.rollback import RollbackOptions
@@ -53,7 +53,7 @@ def test_a_snapshot_that_was_never_kept_is_refused(live: Scene) -> None:
 def test_drift_that_was_overwritten_comes_back_from_a_machine_without_any_state(live: Scene, tmp_path: Path) -> None:
     _drift(live)
     live.change(2)
-    made = deploy.plan.make(live.context())
+    made = plan.make(live.context())
     assert (
         deploy.run(live.context(), deploy.DeployOptions(plan_hash=made.hash, gate=False, pace=crash.QUICK)).exit_code
         == 0

@@ -10,6 +10,7 @@ import pytest
 from migration.ledger import chain
 from migration.ledger.chain import ChainReader
 from migration.ledger.ledger import Ledger
+from migration.ledger.records import Record
 from tests.support.repos import alone, git, ledger
 
 REF = "refs/cutover/ledger/prod"
@@ -39,7 +40,7 @@ def test_what_was_read_before_is_not_asked_of_git_again(
     asked: list[str | None] = []
     read = chain.read
 
-    def watched(repository: object, tip: str, since: str | None = None) -> Iterator[chain.Record]:
+    def watched(repository: object, tip: str, since: str | None = None) -> Iterator[Record]:
         asked.append(since)
         return read(repository, tip, since)  # type: ignore[arg-type]
 

@@ -22,7 +22,8 @@ from benchmarks import peer
 from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
-from migration.clients.supabase import Function, Supabase, Upload
+from migration.clients.supabase import Supabase
+from migration.clients.supabase_types import Function, Upload
 from migration.rehearsal.running import Running
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,8 @@ from migration.cli.results.draw import draw
 from migration.cli.sink import Masked
 from migration.cli.terminal import console
 from migration.clients.http import Http
-from migration.clients.supabase import Supabase, Upload
+from migration.clients.supabase import Supabase
+from migration.clients.supabase_types import Upload
 from migration.rehearsal.history import RequestHistory
 from migration.rehearsal.requests import NAME, RequestLog, address, follow
 from migration.rehearsal.running import Running

@@ -17,6 +17,7 @@ from pytest_httpserver import HTTPServer
 from migration.base.progress import Collected
 from migration.rehearsal import runtime
 from migration.rehearsal.bundle import Bundler
+from migration.source.graph import PLATFORM
 from tests.support.edge import edge
 from tests.support.runtime import installed
 
@@ -120,7 +121,7 @@ def test_a_failing_npm_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_own_version_says_what_differs(tmp_path: Path) -> None:
     found, said = chosen(tmp_path, "own")
-    assert found is None and f"the platform has {runtime.PLATFORM}" in said
+    assert found is None and f"the platform has {PLATFORM}" in said
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def test_a_function_runs_on_the_version_of_the_platform(tmp_path: Path, platform
         console.log("seen"); return new Response(DENO_VERSION + await Deno.readTextFile("/tmp/a")) });"""
     with edge(tmp_path, tmp_path / "deno", deno_path=str(platform)) as place:
         place.functions.deploy("a", source)
-        assert place.function("a").text == f"{runtime.PLATFORM}kept"
+        assert place.function("a").text == f"{PLATFORM}kept"
         place.functions.deploy("b", "export default { fetch: () => new Response('declared') };")
         assert place.function("b").text == "declared"
 

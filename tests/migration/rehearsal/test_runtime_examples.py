@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from migration.clients.http import Http
-from migration.clients.supabase import Supabase, Upload
+from migration.clients.supabase import Supabase
+from migration.clients.supabase_types import Upload
 from migration.rehearsal.running import Running, start
 from tests.support.edge import until
 from tests.support.npm import needed

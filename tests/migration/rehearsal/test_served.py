@@ -13,7 +13,8 @@ import pytest
 from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
-from migration.clients.supabase import Supabase, Upload
+from migration.clients.supabase import Supabase
+from migration.clients.supabase_types import Upload
 from migration.rehearsal.running import Running, start
 from tests.support.edge import alive, until
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from migration.base.errors import Refused
-from migration.rehearsal.faults import FaultBox
-from migration.rehearsal.server import PartFaults
+from migration.rehearsal.faults import FaultBox, PartFaults
 from migration.rehearsal.state import KEPT_VERSIONS, ProjectState, Version
 
 CODE = {"supabase/functions/chat/index.ts": b"1"}

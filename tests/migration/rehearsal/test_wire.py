@@ -16,7 +16,8 @@ import pytest
 from migration.base.secrets_type import Secret
 from migration.clients.edge import Edge, Purpose
 from migration.clients.http import Http
-from migration.clients.supabase import Supabase, Upload
+from migration.clients.supabase import Supabase
+from migration.clients.supabase_types import Upload
 from migration.rehearsal.running import Running
 from tests.support.caller import METADATA, Caller
 from tests.support.platform import Platform

@@ -12,7 +12,7 @@ import pytest
 from migration.base.clock import VirtualClock
 from migration.base.errors import Refused
 from migration.config.settings import PlanItem
-from migration.report import report
+from migration.report import gather, report
 from migration.report.gather import Facts
 from tests.support import reported
 
@@ -32,7 +32,7 @@ def run(facts: Facts, out: str, markdown: bool = False, **more: Any) -> report.R
         observer=SimpleNamespace(step=lambda *_, **__: None), **more,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report.gather, "gather", lambda *_: facts)
+        patch.setattr(gather, "gather", lambda *_: facts)
         return report.run(cast(Any, context), reported.SINCE, out, markdown)
 
 

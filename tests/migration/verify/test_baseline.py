@@ -17,6 +17,7 @@ from migration.context import Context
 from migration.ledger.deployments import History, fold
 from migration.rehearsal.logstore import LogStore
 from migration.verify import baseline, measure
+from migration.verify.readings import LiveVersions
 from tests.support.logs import NOON, Direct, context, row
 
 BASE, FIRST, HOTFIX = "a" * 40, "b" * 40, "c" * 40
@@ -111,7 +112,7 @@ def test_costs_are_counted_where_they_are_logged(own: Context) -> None:
     """`signals.usage.functions` names the functions that write a usage line: others have none to miss."""
     usage = Signal(pattern=own.config.signals["usage"].pattern, functions=["other"])
     own.config = structs.replace(own.config, signals={**own.config.signals, "usage": usage})
-    scope = measure.LiveVersions({"make": ("f-make", 7)}, NOON - timedelta(hours=1), NOON + timedelta(hours=1))
+    scope = LiveVersions({"make": ("f-make", 7)}, NOON - timedelta(hours=1), NOON + timedelta(hours=1))
     from migration.logs.reader import LogReader
 
     found = measure.spend(own, LogReader.of(own), scope)

@@ -10,8 +10,9 @@ import pytest
 
 from migration.base.clock import VirtualClock
 from migration.clients.openrouter import KeyInfo
-from migration.config.load import Config
-from migration.context import Context, Environment
+from migration.config.environment import Environment
+from migration.config.settings import Config
+from migration.context import Context
 from migration.verify import measure
 from tests.support.built import built
 

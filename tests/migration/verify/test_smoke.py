@@ -19,7 +19,8 @@ from migration.base.plain import plain
 from migration.base.progress import Collected
 from migration.base.secrets_type import Secret
 from migration.config import load
-from migration.context import Context, Environment
+from migration.config.environment import Environment
+from migration.context import Context
 from migration.verify import samples, smoke
 from migration.verify.smoke import SmokeResult
 

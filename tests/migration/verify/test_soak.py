@@ -13,9 +13,9 @@ import pytest
 from migration.base.clock import VirtualClock
 from migration.base.errors import Interrupted, Refused
 from migration.base.progress import Collected
-from migration.config.load import Config
-from migration.config.settings import Soak
-from migration.context import Context, Environment
+from migration.config.environment import Environment
+from migration.config.settings import Config, Soak
+from migration.context import Context
 from migration.verify import samples, soak
 from migration.verify.samples import Sample
 from migration.verify.sequential import Sprt
@@ -95,7 +95,7 @@ def test_a_perfect_provider_is_settled_by_73_requests_and_not_one_more_is_paid_f
 ) -> None:
     found = pursue(context, answers(context, 1.0), concurrency=width)
     assert (found.requests, found.successes, found.sent) == (73, 73, 73)
-    assert found.interval == (pytest.approx(0.025 ** (1 / 73)), 1.0)
+    assert found.interval == pytest.approx((0.025 ** (1 / 73), 1.0))
     assert (found.p50, found.p95, found.p99) == (38.0, 71.0, 74.0)
     assert found.cost == pytest.approx(0.073)
 

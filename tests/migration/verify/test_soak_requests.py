@@ -17,8 +17,9 @@ import pytest
 
 from migration.base.errors import Refused
 from migration.base.progress import Collected
-from migration.config.load import Config
-from migration.context import Context, Environment
+from migration.config.environment import Environment
+from migration.config.settings import Config, Soak
+from migration.context import Context
 from migration.rehearsal.providers.program import OK, Dice
 from migration.verify import soak, soak_requests
 from migration.verify.samples import Sample
@@ -165,7 +166,7 @@ def test_a_dead_key_spent_credit_or_a_closed_door_ends_it_at_once(
 def test_words_of_an_answer_stop_nothing(tmp_path: Path, error: str) -> None:
     """Only a code, a status or the provider itself says that more requests are of no use: an app may say anything."""
     found = over_http(tmp_path, lambda _: (500, {"error": error}), concurrency=1)
-    assert (found.verdict, found.stopped) == ("fail", None) or found.requests > 1, found
+    assert found.requests > 1, found
 
 
 def test_a_server_that_cannot_be_reached_is_given_up_and_not_called_a_bad_rate(tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_cases_that_should_succeed_by_themselves_are_sent_in_turn(tmp_path: Path
     maker = {**CASE, "name": "maker", "capture": {"broken": {"at": "$.success"}}}
     slow = {**CASE, "name": "slow", "expect": {"max_seconds": 1}}
     cases = [CASE, negative, other, fed, maker, slow]
-    found = soak_requests.cases(context("http://127.0.0.1:9", tmp_path, *cases), soak.Soak())
+    found = soak_requests.cases(context("http://127.0.0.1:9", tmp_path, *cases), Soak())
     assert [case.name for case in found] == ["counter", "maker", "slow"]
     assert [case.expect.max_seconds for case in found if case.name == "slow"] == [None]
 

@@ -18,6 +18,7 @@ from migration.deploy import deploy
 from migration.git.repository import Repository
 from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.running import Running
+from migration.rollback import rollback
 from migration.watch import automatic, watch
 from migration.watch.report import WatchRound
 from migration.watch.watch import WatchOptions
@@ -97,7 +98,7 @@ def test_alerts_and_does_not_act(
     why: str,
 ) -> None:  # fmt: skip
     """A rollback would not help, or would harm: a person is alerted once, with the reason, and nothing is changed."""
-    monkeypatch.setattr(automatic.rollback, "run", lambda *_: pytest.fail("it acted"))
+    monkeypatch.setattr(rollback, "run", lambda *_: pytest.fail("it acted"))
     made = night(tmp_path, store, past)
     hours = 6.0 if why.startswith("the code before is worse") else 2.0
     chance = random.Random(1)
