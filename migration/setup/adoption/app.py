@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,13 @@ _SKIPPED = {"node_modules", "dist", "build", "vendor", "target"}  # and what beg
 _DEPTH = 5  # folders below the path that was named
 _FUNCTIONS = Path("supabase") / "functions"
 _LOOKED = 400  # commits of the branch
+_OUTSIDE = 500  # shared files outside of supabase/functions that are looked for in them
+# Beside the code: a commit that changes these alone changes no function, unless one takes the file along.
+_ASIDE = re.compile(
+    r"(?i)\.(?:md|mdx|txt|log)$|[._]tests?\.\w+$|(?:^|/)(?:\.[^/]*|__tests__/.*|tests?/.*|license|readme)$"
+)
+_LETTERS = 6  # different ones; fewer are a placeholder
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class App:
     """Facts about one app. `now` and `before` hold each function's source; `broken` why one has none.
 
     `changed`: functions that the range changed or created, with the files; `removed`: those that it took away.
+    `linked`: the ref of the project that the CLI was linked to; `named`: those in the app's files, each with its place.
     """
 
     path: Path
@@ -57,7 +65,8 @@ class App:
     changed: Mapping[str, tuple[str, ...]]
     removed: tuple[str, ...]
     verify_jwt: Mapping[str, bool | None]
-    project_id: str = ""
+    linked: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
     sql: tuple[str, ...] = ()
     texts: dict[str, dict[str, str]] = field(default_factory=dict, compare=False)
 
@@ -77,10 +86,10 @@ def read(path: Path, span: str, state: Path) -> App:
     repository = Repository(found[0])
     head = repository.head()
     slugs, disabled = functions(found[0])
-    commits = history(repository, head, span)
     look = reader.Reader(repository, state, functions_config.Project("", found[0]))
     attempts = look.tried(slugs)
     now = {slug: each for slug, each in attempts.items() if isinstance(each, Source)}
+    commits = history(repository, head, span, {path for source in now.values() for path in source.tracked})
     before = look.at(commits.range.base, _past(repository, commits.range.base)) if commits.range else {}
     return App(
         found[0], tuple(found[1:]), commits, now, before,
@@ -89,7 +98,8 @@ def read(path: Path, span: str, state: Path) -> App:
         _changed(repository, commits.range, now, before),
         tuple(sorted(set(before) - set(slugs) - set(disabled))),
         {slug: each.verify_jwt for slug, each in look.settings(now).items()},
-        _project(found[0]),
+        _linked(found[0]),
+        _named(repository),
         _sql(repository, commits.range),
     )  # fmt: skip
 
@@ -141,7 +151,8 @@ def functions(app: Path) -> tuple[list[str], list[str]]:
     return [slug for slug in here if slug not in off], off
 
 
-def history(repository: Repository, head: str, span: str) -> Commits:
+def history(repository: Repository, head: str, span: str, sources: Collection[str] = ()) -> Commits:
+    """Branch, remote and range; `sources` are the files that the functions consist of."""
     remote = next(iter([name for name in repository.remotes() if name == "origin"] or repository.remotes()), "")
     current = repository.run("symbolic-ref", "--quiet", "--short", "HEAD").text
     main = repository.run("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD").text.partition("/")[2]
@@ -149,7 +160,7 @@ def history(repository: Repository, head: str, span: str) -> Commits:
     notes = []
     if current and main and current != main:
         notes.append(f"{current} is checked out; deploys come from {main}: merge first, or name another app.branch")
-    found = _given(repository, span) if span else _guessed(repository, head, main, current)
+    found = _given(repository, span) if span else _guessed(repository, head, main, current, sources)
     if found and not repository.is_ancestor(found.tip, head):
         notes.append(f"{found.tip[:9]} is not part of what is checked out")
     return Commits(main or current or "main", remote, found, tuple(notes))
@@ -170,19 +181,22 @@ def _given(repository: Repository, span: str) -> Range:
     return Range(str(ends[0]), str(ends[1]), f"--range {span}")
 
 
-def _guessed(repository: Repository, head: str, main: str, current: str) -> Range | None:
+def _guessed(repository: Repository, head: str, main: str, current: str, sources: Collection[str]) -> Range | None:
     """A branch of its own: since it left main. Else the newest commit that changed a function."""
     trunk = repository.revision(f"refs/heads/{main}") if main != current else None
     if trunk and trunk != head:
         fork = repository.run("merge-base", trunk, head).text
         if fork and fork != head:
             return Range(fork, head, f"where {current or 'this checkout'} left {main}")
-    paths = [str(_FUNCTIONS)]
+    outside = sorted(path for path in sources if not path.startswith(f"{_FUNCTIONS.as_posix()}/"))
+    paths = [str(_FUNCTIONS), *outside[:_OUTSIDE]]
     for options in (["--first-parent"], ["--no-merges"]):  # a merge may have brought every function at once
         command = ["rev-list", *options, f"--max-count={_LOOKED}", head, "--", *paths]
         for commit in repository.git(*command).text.split():
             parent = next(iter(repository.parents(commit)), "")
-            if parent and repository.blobs(parent, paths):
+            if not parent or not repository.blobs(parent, [str(_FUNCTIONS)]):
+                continue
+            if any(path in sources or not _ASIDE.search(path) for path in repository.changed(parent, commit, paths)):
                 last = f"{commit[:9]}, the newest commit that changed a function: {_short(repository.subject(commit))}"
                 return Range(parent, commit, f"the revision before {last}")
     return None
@@ -212,11 +226,23 @@ def _changed(
     return found
 
 
-def _project(app: Path) -> str:
+def _linked(app: Path) -> str:
     """The linked project's ref, where the CLI left it: supabase/.temp/project-ref."""
     path = app / "supabase" / ".temp" / "project-ref"
     text = path.read_text().strip() if path.is_file() else ""
     return text if re.fullmatch(r"[a-z]{20}", text) else ""
+
+
+def _named(repository: Repository) -> dict[str, str]:
+    """Refs of hosted projects in the app's files, as addresses or as `project_id`, each with its first place."""
+    found: dict[str, str] = {}
+    words = ["-e", r"[a-z]{20}\.supabase\.(co|in)", "-e", r"project_?(id|ref) *[=:] *[\"'][a-z]{20}[\"']"]
+    asked = repository.run("grep", "-I", "-n", "-o", "-i", "-E", *words, "--", ".", ":(exclude,glob)**/node_modules/**")
+    for path, line, text in (each.split(":", 2) for each in asked.text.splitlines() if each.count(":") >= 2):
+        match = re.search(r"(?<![a-z])[a-z]{20}(?![a-z])", text)
+        if match and len(set(match[0])) >= _LETTERS and match[0] not in _ALPHABET:
+            found.setdefault(match[0], f"{path}:{line}")
+    return found
 
 
 def _sql(repository: Repository, span: Range | None) -> tuple[str, ...]:

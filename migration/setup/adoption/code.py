@@ -40,7 +40,9 @@ _MODEL_PATH = re.compile(r"/models/(?P<name>[\w.-]+):\w+")
 _NAMED = re.compile(
     r"""(?i)\b(?:const|let|var)\s+\w*model\w*\s*(?::\s*string\s*)?=\s*["'`](?P<name>[\w.-]+(?:/[\w.-]+)?(?::[\w.-]+)?)["'`]"""
 )
-_BODY = re.compile(r"(?:const|let|var)\s*\{(?P<names>[^}=]*)\}\s*(?::[^=]*)?=\s*(?:\(?\s*await\s+)?\w+\.json\(\)")
+_JSON = r"\(?\s*(?:await\s+)?(?:\w+\.)?_?[rR]eq\w*\.json\(\)"  # not `response.json()`
+_BODY = re.compile(rf"\b(?:const|let|var)\s*\{{(?P<names>[^{{}}]*)\}}\s*(?::[^=]*)?=\s*{_JSON}")
+_WHOLE = re.compile(rf"\b(?:const|let|var)\s+(?P<name>\w+)\s*(?::[^=]*)?=\s*{_JSON}")
 _QUERY = re.compile(r"\bsearchParams\s*\.\s*get\(\s*[\"'`](\w+)[\"'`]\s*\)")
 # The platform's own names: https://supabase.com/docs/guides/functions/secrets
 _PLATFORM = re.compile(r"SUPABASE_\w+|SB_\w+|DENO_\w+|HOME|PATH|PORT|NODE_ENV")
@@ -151,10 +153,21 @@ def models(text: str) -> list[str]:
 
 
 def body_names(text: str) -> list[str]:
-    """The names that a function takes out of the request's JSON."""
-    match = _BODY.search(text)
-    parts = match["names"].split(",") if match else []
-    return [name for part in parts if re.fullmatch(r"\w+", name := part.split(":")[0].strip())]
+    """The names that a function takes out of the request's JSON, at once or by way of a variable.
+
+    Those without a value of their own in the text, where there are such: a request needs them.
+    """
+    match, whole = _BODY.search(text), _WHOLE.search(text)
+    if match is None and whole:
+        name = re.escape(whole["name"])
+        match = re.search(rf"\{{(?P<names>[^{{}}]*)\}}\s*(?::[^=]*)?=\s*{name}\b(?!\s*[.(\[])", text[whole.end() :])
+        if match is None:
+            members = re.findall(rf"(?<![\w.]){name}\??\.(\w+)\b(?!\s*\()", text[whole.end() :])
+            return list(dict.fromkeys(members))
+    parts = [part.strip() for part in split(match["names"] + ")", 0)] if match else []
+    named = [(part.split("=")[0].split(":")[0].strip(), "=" in part) for part in parts]
+    known = [(name, optional) for name, optional in named if re.fullmatch(r"\w+", name)]
+    return [name for name, optional in known if not optional] or [name for name, _ in known]
 
 
 def query_names(text: str) -> list[str]:

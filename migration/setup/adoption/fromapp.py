@@ -12,7 +12,7 @@ from typing import Any
 
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
-from migration.setup.adoption import code, judged, kinds, lines, pages
+from migration.setup.adoption import code, imports, judged, kinds, lines, pages
 from migration.setup.adoption.app import App
 from migration.setup.adoption.draft import Draft, Template, Value, Variable
 from migration.setup.adoption.kinds import Kind
@@ -144,12 +144,18 @@ def _repository(draft: Draft, app: App, folder: Path) -> None:
 
 def _environments(draft: Draft, app: App) -> None:
     at = ("environments", "prod")
-    if app.project_id:
-        draft.set((*at, "project_ref"), app.project_id, "supabase/.temp/project-ref: the linked project")
+    if app.linked:
+        draft.set((*at, "project_ref"), app.linked, "supabase/.temp/project-ref: the linked project")
+    if draft.get(*at, "project_ref") is None and len(app.named) == 1:
+        ref, place = next(iter(app.named.items()))
+        draft.set((*at, "project_ref"), ref, f"the one project that the app names: {place}")
     if draft.get(*at, "project_ref") is None:
         draft.set((*at, "project_ref"), Variable("SUPABASE_PROJECT_REF"), "twenty letters, from the dashboard's URL")
+        places = ", ".join(f"{ref} ({place})" for ref, place in list(app.named.items())[:_MANY])
+        several = f" The app names {places}" if places else ""
         draft.ask(
-            (*at, "project_ref"), "which project is production? Put its ref here, or SUPABASE_PROJECT_REF in .env"
+            (*at, "project_ref"),
+            f"which project is production? Put its ref here, or SUPABASE_PROJECT_REF in .env.{several}",
         )
     surroundings(draft, "prod", confirm=True)
     draft.set(("environments", "local", "url"), "http://localhost:54321", "supabase functions serve")
@@ -208,14 +214,9 @@ def _calls(app: App, slugs: Iterable[str], before: bool) -> dict[str, Seen]:
                  if (kind := kinds.of_host(host))}  # fmt: skip
         if not named:  # a package's own host, unless the text names another
             named = {kind.name: Seen(each.file, each.line) for path, text in texts for each in code.imports(path, text)
-                     if (kind := kinds.of_package(_package(each.address)))}  # fmt: skip
+                     if (kind := kinds.of_package(imports.package(each.address)))}  # fmt: skip
         found = named | found
     return found
-
-
-def _package(address: str) -> str:
-    match = re.search(r"(?:npm:/?|esm\.sh/(?:v\d+/)?|^)((?:@[\w.-]+/)?[\w.-]+)", address)
-    return match[1] if match else ""
 
 
 def _providers(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> None:
@@ -363,7 +364,7 @@ def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> 
                 hosts.setdefault(host, Seen(file, line))
     for path, text in texts:
         for each in code.imports(path, text):
-            if (called := kinds.HOSTS.get(_package(each.address))) is not None:
+            if (called := kinds.HOSTS.get(imports.package(each.address))) is not None:
                 hosts.setdefault(called, Seen(each.file, each.line))
     calls = {**_calls(app, moved, before=True), **_calls(app, app.now, before=False)}
     for name, seen in calls.items():  # a package calls its provider's host

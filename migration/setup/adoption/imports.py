@@ -105,6 +105,12 @@ def npm(address: str) -> str:
     )
 
 
+def package(written: str) -> str:
+    """The package that a specifier names, its version left out: `npm:`, a mirror of npm, a bare name; else empty."""
+    match = _MIRRORS.fullmatch(written) or re.match(rf"(?:npm:/?)?(?![a-z]+:|[./]){_PACKAGE}", written)
+    return match["name"] if match else ""
+
+
 def reach(cache: Path) -> Reach:
     """Asks Deno, which keeps what it fetches in `cache`: the sandbox's own, so that nothing is fetched twice."""
 

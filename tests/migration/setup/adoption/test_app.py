@@ -83,6 +83,31 @@ def test_names_of_a_query() -> None:
     assert code.query_names(text) == ["about", "page"]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("const { prompt, style = 'a, b' } = await req.json();", ["prompt"]),
+        ("const { a = 1, b: c = 2 } = (await request.json()) as X", ["a", "b"]),
+        ("const sent = await req.json();\nconst { messages, model = 'x', ...rest } = sent;", ["messages"]),
+        (
+            "const sent: Body = await c.req.json(); if (!sent.text) no(); sent.items?.map(f); sent.text",
+            ["text", "items"],
+        ),
+        ("const data = await response.json(); data.choices", []),
+    ],
+)
+def test_names_of_a_body(text: str, names: list[str]) -> None:
+    """What a request must hold, taken out at once or by way of a variable; not what a provider answered."""
+    assert code.body_names(text) == names
+
+
+def test_packages_of_specifiers() -> None:
+    """A package behind a mirror of npm is the same package."""
+    written = ("npm:openai@4", "https://esm.sh/stripe@12.0.0?target=deno", "@ai-sdk/openai", "./stripe.ts",
+               "https://deno.land/std@0.168.0/http/server.ts", "node:fs")  # fmt: skip
+    assert [imports.package(each) for each in written] == ["openai", "stripe", "@ai-sdk/openai", "", "", ""]
+
+
 def test_usage_names_the_model(tmp_path: Path) -> None:
     """A hole of that name becomes the group by which costs are told apart."""
     from migration.config import signals
@@ -108,6 +133,37 @@ def test_monorepo_and_range(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"is not A\.\.B"):
         adopted.run(tmp_path / "other", tmp_path / "mono", span="HEAD")
     assert not (tmp_path / "other" / "config.yaml").exists()
+
+
+def test_base_looks_past_words(tmp_path: Path) -> None:
+    """A commit of a README or a test beside the code changes no function; one of a shared file elsewhere does."""
+    notes = {f"{WHERE}/greet/README.md": "x\n", f"{WHERE}/greet/index.test.ts": "x\n", f"{WHERE}/.DS_Store": "x"}
+    app = adopted.app(tmp_path / "app", BEFORE, AFTER, notes)
+    adopted.run(tmp_path / "root", app)
+    config = adopted.config(tmp_path / "root")
+    assert (config.app.base, config.migration.functions) == (repos.git(app, "rev-parse", "HEAD~2"), ["greet"])
+    outside = {
+        "lib/words.ts": "export const hello = 1;\n",
+        f"{WHERE}/pay/index.ts": f'import "../../../lib/words.ts";\n{PAY}',
+    }
+    app = adopted.app(tmp_path / "other", {**BEFORE, **outside}, {"lib/words.ts": "export const hello = 2;\n"})
+    adopted.run(tmp_path / "second", app)
+    config = adopted.config(tmp_path / "second")
+    assert (config.app.base, config.migration.functions) == (repos.git(app, "rev-parse", "HEAD^"), ["pay"])
+
+
+def test_project_that_the_app_names(tmp_path: Path) -> None:
+    """The only one is taken, with its place; of several the question names each; a placeholder is none."""
+    one = {
+        "src/client.ts": 'createClient("https://qmzwxkcvbnrtyplkjhgf.supabase.co", key)',
+        "x.md": "a" * 20 + ".supabase.co",
+    }
+    adopted.run(tmp_path / "root", adopted.app(tmp_path / "app", BEFORE, {**AFTER, **one}))
+    text = (tmp_path / "root" / "config.yaml").read_text()
+    assert "project_ref: qmzwxkcvbnrtyplkjhgf # the one project that the app names: src/client.ts:1" in text
+    two = {**one, "supabase/config.toml": 'project_id = "hgfedcbaqwertzuiopla"\n'}
+    done = adopted.run(tmp_path / "second", adopted.app(tmp_path / "other", BEFORE, {**AFTER, **two}))
+    assert any("hgfedcbaqwertzuiopla (supabase/config.toml:1)" in each for each in done.unknown)
 
 
 def test_branch_of_its_own(tmp_path: Path) -> None:

@@ -65,6 +65,50 @@ def test_port_in_the_configuration(tmp_path: Path, name: str, text: str, port: i
     assert page and page.url == f"http://localhost:{port}"
 
 
+@pytest.mark.parametrize(
+    ("scripts", "port"),
+    [
+        ({"dev": "npx serve site"}, 3000),
+        ({"start": "serve -l 5050 public"}, 5050),
+        ({"start": "npx -y http-server web -p 8090"}, 8090),
+        ({"dev": "python3 -m http.server 9001"}, 9001),
+        ({"dev": "python -m http.server --directory www"}, 8000),
+        ({"dev:web": "npx vite --port 4000"}, 4000),
+        ({"dev": 'concurrently "npm:dev:api" "vite"'}, 5173),
+        ({"start": "netlify dev"}, 8888),
+        ({"dev": "next dev"}, 3000),
+        ({"dev": "supabase functions serve"}, None),
+        ({"start": "node server.js", "build": "vite build"}, None),
+    ],
+)
+def test_script_that_serves(tmp_path: Path, scripts: dict[str, str], port: int | None) -> None:
+    """Without a dependency that says so: a file server, or a tool that another package installs."""
+    page = pages.find(site(tmp_path, {"scripts": scripts}))
+    assert (page.url if page else None) == (f"http://localhost:{port}" if port else None)
+    assert page is None or page.origin == f"package.json, script {next(iter(scripts))}"
+
+
+def test_pages_that_no_package_names(tmp_path: Path) -> None:
+    """Tasks of Deno, Flutter for the web and a plain folder; an Expo app for phones alone has no page."""
+    for name, files in {
+        "deno": {"deno.jsonc": '{"tasks": {"dev": {"command": "deno run -A npm:vite"}, // x\n}}'},
+        "flutter": {"pubspec.yaml": "dependencies:\n  flutter:\n    sdk: flutter\n", "web/index.html": "<h1>T</h1>"},
+        "plain": {"site/index.html": "<h1>What shall we cook?</h1>", "supabase/templates/index.html": "x"},
+        "phones": {"package.json": '{"dependencies": {"expo": "52"}, "scripts": {"web": "expo start --web"}}'},
+    }.items():
+        for file, text in files.items():
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).write_text(text)
+    found = {name: pages.find(tmp_path / name) for name in ("deno", "flutter", "plain", "phones")}
+    assert {name: page and (page.url[-4:], page.origin) for name, page in found.items()} == {
+        "deno": ("5173", "deno.jsonc, task dev"),
+        "flutter": ("8080", "pubspec.yaml: flutter run -d web-server --web-port 8080"),
+        "plain": ("8000", "site/index.html: python3 -m http.server 8000 --directory site"),
+        "phones": None,
+    }
+    assert found["plain"] and found["plain"].heading == "What shall we cook?"
+
+
 def test_front_end_of_a_monorepo(tmp_path: Path) -> None:
     """The one that calls a project, though another stands nearer; folders of packages are not looked at."""
     (tmp_path / ".git").mkdir()
@@ -85,6 +129,13 @@ def test_no_page_no_section(tmp_path: Path) -> None:
         (tmp_path / "a" / "supabase" / "config.toml").write_text(f'[auth]\nsite_url = "{url}"\n')
         page = pages.find(tmp_path / "a")
         assert (page is not None) == known and (not page or page.url == url)
+
+
+def test_no_page_is_a_question(tmp_path: Path) -> None:
+    """It says what was looked for, and proposes nothing."""
+    done = adopted.run(tmp_path / "root", adopted.app(tmp_path / "app"))
+    assert adopted.config(tmp_path / "root").e2e is None
+    assert any(each.startswith("e2e.url: is there a page? Looked for a package.json") for each in done.unknown)
 
 
 def test_first_steps_are_proposed(tmp_path: Path) -> None:
