@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.logserver import ROOT, Server, context, started
-from migration.base.clock import VirtualClock
+from tests.support.clock import VirtualClock
 
 ALLOWED_SECONDS = 8.0
 ALLOWED_MEGABYTES = 150

@@ -20,6 +20,7 @@ from migration.git.repository import Repository
 from migration.git.revert import TRAILER, Gone, RevertCommit, RevertRange
 
 TRIES = 5
+AGREES = ("pushed", "already", "nothing")  # states in which the branch holds the former files
 AGAIN = inv("rollback")
 
 
@@ -71,7 +72,7 @@ class RevertResult:
     @property
     def agrees(self) -> bool:
         """Whether the branch now holds the former files."""
-        return self.state in ("pushed", "already", "nothing")
+        return self.state in AGREES
 
     def record(self) -> dict[str, object]:
         """As the ledger keeps it."""

@@ -13,9 +13,9 @@ import hashlib
 import json
 import mmap
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -23,7 +23,7 @@ from msgspec import Struct
 from migration.base import durable
 from migration.base.secrets_type import mask
 from migration.git.repository import Repository
-from migration.ledger.deployments import History, Summary
+from migration.ledger.deployments import History, LazySequence, Summary
 from migration.ledger.records import Record, parse
 
 PORTION = 2_000  # commits that git is asked for at once
@@ -75,7 +75,7 @@ def _messages(batch: bytes) -> Iterator[tuple[str, bytes]]:
         position = end + 2 + int(size)
 
 
-class Records(Sequence[Record]):
+class Records(LazySequence[Mapping[str, Any]]):
     """Records as lines of JSON, each decoded when it is asked for: fifty thousand take the room of their text."""
 
     def __init__(self, text: memoryview, ends: array[int]) -> None:
@@ -85,16 +85,7 @@ class Records(Sequence[Record]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, place: int) -> Record: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Record, ...]: ...
-    def __getitem__(self, place: int | slice) -> Record | tuple[Record, ...]:
-        if isinstance(place, slice):
-            return tuple(self[one] for one in range(*place.indices(len(self))))
-        place = place + len(self) if place < 0 else place
-        if not 0 <= place < len(self):
-            raise IndexError(place)
+    def at(self, place: int) -> Record:
         record: Record = msgspec.json.decode(self._text[self._ends[place] : self._ends[place + 1]])
         return record
 
@@ -105,7 +96,7 @@ class ChainReader:
     def __init__(self, repository: Repository, file: Path) -> None:
         self.repository = repository
         self.file = file
-        self.history = History((), Summary())
+        self.history = History()
         self._tip: str | None = None
         self._ids: array[int] = array("Q")
         self._stored = 0
@@ -113,7 +104,7 @@ class ChainReader:
     def upto(self, tip: str | None) -> History:
         """The history up to `tip`; what this machine has read is not read again."""
         if tip is None:
-            return History((), Summary())
+            return History()
         if tip != self._tip:
             with _no_collection():
                 self._read(tip)
@@ -125,7 +116,7 @@ class ChainReader:
         if self._tip is not None and self.repository.is_ancestor(self._tip, tip):
             self._add(read(self.repository, tip, since=self._tip))
         else:
-            self.history, self._ids, self._stored = History((), Summary()), array("Q"), 0
+            self.history, self._ids, self._stored = History(), array("Q"), 0
             self._add(read(self.repository, tip))
         self._tip = tip
         if len(self.history.records) - self._stored >= MANY:

@@ -11,12 +11,15 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import msgspec
 from msgspec import Struct, structs
 
+from migration.git.publish import AGREES
+
 Record = Mapping[str, Any]
+T_co = TypeVar("T_co", covariant=True)
 
 LIVE = frozenset({"live", "unproven", "ungated"})  # the new code stayed
 UNDONE = frozenset({"rolled_back", "deleted"})  # what a rollback ends in
@@ -187,7 +190,27 @@ def _versions(intent: Record) -> dict[Any, int]:
     return {before["function_id"]: before["version"] for before in befores if before.get("function_id")}
 
 
-class Deployments(Sequence[Deployment]):
+class LazySequence(Sequence[T_co]):
+    """A sequence whose items are made when they are asked for, by `at`."""
+
+    def at(self, place: int) -> T_co:
+        """The item at a place from 0 to the length."""
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, place: int) -> T_co: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[T_co, ...]: ...
+    def __getitem__(self, place: int | slice) -> T_co | tuple[T_co, ...]:
+        if isinstance(place, slice):
+            return tuple(self.at(one) for one in range(*place.indices(len(self))))
+        place = place + len(self) if place < 0 else place
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        return self.at(place)
+
+
+class Deployments(LazySequence[Deployment]):
     """The deployments, oldest first; each is read when it is asked for."""
 
     def __init__(self, summary: Summary, records: Sequence[Record]) -> None:
@@ -198,21 +221,15 @@ class Deployments(Sequence[Deployment]):
     def __len__(self) -> int:
         return len(self.summary.order)
 
-    @overload
-    def __getitem__(self, place: int) -> Deployment: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Deployment, ...]: ...
-    def __getitem__(self, place: int | slice) -> Deployment | tuple[Deployment, ...]:
-        if isinstance(place, slice):
-            return tuple(self[one] for one in range(*place.indices(len(self))))
+    def at(self, place: int) -> Deployment:
         index = self.summary.order[place]
-        found = self._read.get(index)
-        if found is None:
+        known = self._read.get(index)
+        if known is None:
             intent, *later = (self._records[one] for one in self.summary.briefs[index].places)
-            found = _deployment(intent, later)
+            known = _deployment(intent, later)
             if len(self._read) < _READ or index == self.summary.order[-1]:
-                self._read[index] = found
-        return found
+                self._read[index] = known
+        return known
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
@@ -221,9 +238,13 @@ class Deployments(Sequence[Deployment]):
 
 
 class History:
-    """Every deployment of one environment, oldest first, and what else the records say."""
+    """Every deployment of one environment, oldest first, and what else the records say; without arguments, of none.
 
-    def __init__(self, records: Sequence[Record], summary: Summary) -> None:
+    Records of unknown kinds are kept and passed over.
+    """
+
+    def __init__(self, records: Sequence[Record] = (), summary: Summary | None = None) -> None:
+        summary = summary or Summary()
         self.records = records
         self.deployments = Deployments(summary, records)
         self.holds: tuple[Record, ...] = tuple(summary.holds.values())
@@ -349,7 +370,7 @@ class History:
 
 def agrees(revert: Record | None) -> bool:
     """Whether the recorded git half of a rollback left the branch with the previous files."""
-    return revert is not None and revert.get("state", "pushed") in ("pushed", "already", "nothing")
+    return revert is not None and revert.get("state", "pushed") in AGREES
 
 
 def closed(revert: Record | None) -> bool:
@@ -369,12 +390,7 @@ def undoes(history: History, rollback: Deployment) -> tuple[str, ...]:
     return tuple(history.undone_by(history.place(rollback.id), rollback.to))
 
 
-def fold(records: Iterable[Record]) -> History:
-    """The records of one environment, oldest first, as history. Records of unknown kinds are kept and passed over."""
-    return History((), Summary()).plus(tuple(records))
-
-
-class _Joined(Sequence[Record]):
+class _Joined(LazySequence[Record]):
     """Two sequences of records as one."""
 
     def __init__(self, first: Sequence[Record], second: Sequence[Record]) -> None:
@@ -387,14 +403,7 @@ class _Joined(Sequence[Record]):
         yield from self.first
         yield from self.second
 
-    @overload
-    def __getitem__(self, place: int) -> Record: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Record, ...]: ...
-    def __getitem__(self, place: int | slice) -> Record | tuple[Record, ...]:
-        if isinstance(place, slice):
-            return tuple(self[one] for one in range(*place.indices(len(self))))
-        place = place + len(self) if place < 0 else place
+    def at(self, place: int) -> Record:
         return self.first[place] if place < len(self.first) else self.second[place - len(self.first)]
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from migration.base.clock import Clock
 from migration.base.errors import ApiError
-from migration.base.progress import Collected
 from migration.clients.supabase_types import Function
 from migration.config import load as configuration
 from migration.config.environment import Environment
@@ -22,6 +21,7 @@ from migration.rehearsal.logs_api import span
 from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import Sandbox, SandboxLogRow
 from tests.support.built import built
+from tests.support.collector import Collector
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -132,7 +132,7 @@ def context(tmp_path: Path, source: Direct, **sections: Any) -> Context:
         Environment("prod", "http://127.0.0.1:9", IDENTITY.project_ref, embedded=True),
         tmp_path,
         tmp_path / "app",
-        Collected(),
+        Collector(),
         source.clock,
     )
     found.__dict__["supabase"] = source

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from migration.base.clock import Clock
-from migration.base.progress import Collected
 from migration.git.refs import choose
 from migration.git.repository import Repository
+from migration.ledger.deployments import History
 from migration.ledger.ledger import Ledger, LedgerAddress
 from migration.ledger.lock import Lock
+from tests.support.collector import Collector
 
 QUIET = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -85,8 +87,13 @@ def ledger(folder: Path, environment: str = "prod", prefix: str = "refs/cutover"
     repository = Repository(folder, QUIET)
     refs = choose(repository, "origin", prefix)
     address = LedgerAddress(environment, "ref1", folder / ".cutover", prefix)
-    return Ledger(repository, refs, address, Collected(), clock)
+    return Ledger(repository, refs, address, Collector(), clock)
 
 
 def lock(own: Ledger, heartbeat: float = 15.0, **more: object) -> Lock:
     return Lock(own, own.repository.path / ".cutover", heartbeat, **more)  # type: ignore[arg-type]
+
+
+def fold(records: Iterable[Mapping[str, Any]]) -> History:
+    """The records of one environment, oldest first, as history."""
+    return History().plus(tuple(records))

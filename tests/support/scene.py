@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 
 from migration.base.clock import Clock
-from migration.base.progress import Collected
 from migration.base.secrets_type import Secret
 from migration.clients.supabase_types import Upload
 from migration.config import load as configuration
@@ -24,6 +23,7 @@ from migration.deploy import deploy
 from migration.git.repository import Repository
 from migration.rehearsal.server import Running
 from tests.support import repos
+from tests.support.collector import Collector
 
 FUNCTIONS = ("alpha", "beta")
 
@@ -75,7 +75,7 @@ class Scene:
             confirm=True,
             anon_key=Secret(self.running.anon_key),
         )
-        found = Context(configuration.load(own), environment, own, app or self.app, Collected(), clock or Clock())
+        found = Context(configuration.load(own), environment, own, app or self.app, Collector(), clock or Clock())
         found.__dict__["repository"] = Repository(found.app, repos.QUIET)
         return found
 

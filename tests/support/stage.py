@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import structs
 
-from migration.base.progress import Collected
 from migration.clients.http import Http
 from migration.config import load as configuration
 from migration.rehearsal.stage import RehearsalStage
 from migration.source import reader
+from tests.support.collector import Collector
 from tests.support.project import ROOT
 
 
@@ -64,7 +64,7 @@ def open_(folder: Path, variables: Mapping[str, Any] | None = None) -> Moved:
     quick = {"OPENROUTER_RETRY_BASE_MS": 20, **(variables or {})}
     calm = {"variables": {**found.rehearsal.variables, **quick}, "management": {"rate_limit": {"default": 0}}}
     rehearsal = structs.replace(found.rehearsal, **calm)  # a whole file of checks asks more often than people may
-    stage = Moved(folder, folder / "sandbox", structs.replace(found, rehearsal=rehearsal), Collected())
+    stage = Moved(folder, folder / "sandbox", structs.replace(found, rehearsal=rehearsal), Collector())
     stage.open()
     from migration.rehearsal import sandbox
 

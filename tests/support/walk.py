@@ -20,7 +20,6 @@ from migration.base import failpoint
 from migration.base.clock import Clock
 from migration.base.command import Chain, Command, Do, Shell, Step
 from migration.base.errors import CutoverError, Refused
-from migration.base.progress import Collected
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan, typecheck
@@ -37,6 +36,7 @@ from migration.rollback.rollback import RollbackOptions
 from migration.verify import gate
 from migration.verify.gate import GateResult
 from tests.support import repos
+from tests.support.collector import Collector
 from tests.support.scene import Scene, index, text
 from tests.support.unchecked import Unchecked
 
@@ -112,7 +112,7 @@ class Walk:
     def context(self) -> Context:
         """As a new process would have it, apart from what git has said of commits before."""
         first = self._first
-        found = Context(first.config, first.environment, first.root, first.app, Collected(), Clock())
+        found = Context(first.config, first.environment, first.root, first.app, Collector(), Clock())
         repository = RecalledRepository(found.app, repos.QUIET)
         repository.answers, repository.still = self._answers, self._still
         found.__dict__["repository"] = repository

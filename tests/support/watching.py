@@ -13,11 +13,9 @@ from typing import Any
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.command import Steps
 from migration.base.errors import ServiceFailed
 from migration.base.finding import Finding
-from migration.base.progress import Collected
 from migration.base.secrets_type import Secret
 from migration.clients.openrouter import KeyInfo
 from migration.clients.supabase import LogRows
@@ -32,6 +30,8 @@ from migration.watch import watch
 from migration.watch.report import WatchRound
 from migration.watch.watch import WatchOptions
 from tests.support import repos
+from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 from tests.support.logs import NOON, Direct, config
 from tests.support.traffic import request
 
@@ -105,7 +105,7 @@ class Night:
             access_token=Secret("sbp_x"),
         )
         app = self.apps[clone]
-        found = Context(own, environment, self.folder / f"root{clone}", app, Collected(), self.clock)
+        found = Context(own, environment, self.folder / f"root{clone}", app, Collector(), self.clock)
         ledger = repos.ledger(app, prefix=self.prefix, clock=self.clock)
         parts = {
             "supabase": _Answering(self.source, self), "ledger": ledger, "provider": self.providers,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, Refused, ServiceFailed, Unknown, Unreachable
 from migration.base.retry import Effect, Retry, repeatable, transient
+from tests.support.clock import VirtualClock
 
 
 def status(number: int, wait: float | None = None) -> ApiError:

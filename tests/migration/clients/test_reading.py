@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import CutoverError, Unknown
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
@@ -24,6 +23,7 @@ from migration.clients.openrouter import KeyInfo, Model, OpenRouter
 from migration.clients.supabase import Supabase
 from migration.clients.supabase_types import Function, SecretDigest, Upload
 from migration.logs.reader import LogReader
+from tests.support.clock import VirtualClock
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 FUNCTION = {"id": "i", "slug": "s", "name": "n", "status": "ACTIVE", "version": 3, "created_at": 1, "updated_at": 2,

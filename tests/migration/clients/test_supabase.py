@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import CutoverError
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
@@ -20,6 +19,7 @@ from migration.clients.models import APIS, Models
 from migration.clients.openrouter import OpenRouter
 from migration.clients.supabase import Supabase
 from migration.clients.supabase_types import Upload
+from tests.support.clock import VirtualClock
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 FUNCTION = {"id": "i", "slug": "s", "name": "n", "status": "ACTIVE", "version": 3}

@@ -12,7 +12,6 @@ import pytest
 import sqlglot
 from sqlglot import expressions
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import CutoverError
 from migration.base.limiter import RateLimiter
 from migration.config import logsql, signals
@@ -22,6 +21,7 @@ from migration.logs import logs
 from migration.logs.follow import Follower
 from migration.logs.logs import Query
 from migration.logs.reader import LogReader
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, USAGE, Direct, config, context, deployed
 
 HOSTILE = "x' or 1 = 1; drop table logs; -- \\"

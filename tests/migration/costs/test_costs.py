@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, ConfigError, Unreachable
 from migration.clients.openrouter import Activity, KeyInfo
 from migration.config.settings import Price
@@ -21,6 +20,7 @@ from migration.costs.report import TokenCounts
 from migration.rehearsal.logstore import LogStore
 from tests.support import repos
 from tests.support.built import built
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, context, deployed, row
 
 pytestmark = pytest.mark.usefixtures("emptied")

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from migration.base.errors import Interrupted
-from migration.base.progress import Collected
 from migration.base.retry import Retry
 from migration.deploy import deploy, plan
 from migration.deploy.budget import UPLOADS, RequestBudget
@@ -19,6 +18,7 @@ from migration.deploy.deploy import DeployOptions
 from migration.deploy.staging import Pace
 from migration.rehearsal.running import Running, start
 from tests.support import scene
+from tests.support.collector import Collector
 from tests.support.scene import Scene, text
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def test_more_than_one_window(tmp_path: Path) -> None:
         assert (result.deployment.outcome, result.exit_code) == ("ungated", 0), result.message
         assert _texts(stage) == {text(2)}
         assert _operations(stage.running)[before:].count("activate") == 1
-        assert isinstance(context.observer, Collected)
+        assert isinstance(context.observer, Collector)
         shown = [" ".join(event) for event in context.observer.events]
         assert any("rate-limited" in one and "until" in one for one in shown), shown
 
@@ -88,7 +88,7 @@ def test_a_kill_while_waiting(tmp_path: Path) -> None:
         records, staged = len(context.ledger.records()), _staged(stage.running)
         seen: list[str] = []
 
-        class Killer(Collected):
+        class Killer(Collector):
             def step(self, name: str, subject: str = "", detail: str = "") -> None:  # noqa: ARG002
                 if name == "rate limit":
                     seen.append(detail)

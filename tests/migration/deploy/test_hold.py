@@ -12,8 +12,8 @@ from migration.base import command
 from migration.base.errors import Refused, ServiceFailed
 from migration.deploy import forward, hold
 from migration.git.repository import Repository
-from migration.ledger.deployments import History, fold
-from tests.support.repos import QUIET, clone, commit, git, ledger, pair
+from migration.ledger.deployments import History
+from tests.support.repos import QUIET, clone, commit, fold, git, ledger, pair
 
 
 class Ground:

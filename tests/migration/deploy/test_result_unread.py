@@ -10,13 +10,13 @@ import pytest
 
 from migration.base.command import Do
 from migration.base.errors import ServiceFailed
-from migration.base.progress import Collected
 from migration.cli.sink import one_line
 from migration.deploy import deploy
 from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.inspect import status
 from tests.support import drawn
+from tests.support.collector import Collector
 from tests.support.scene import Hurried, Scene
 
 pytestmark = pytest.mark.slow
@@ -79,7 +79,7 @@ def test_status_shows_the_ledger_meanwhile(stage: Scene, monkeypatch: pytest.Mon
     stage.running.fault("list", "hang", hold=1.5)
     context = stage.context()
     status.run(context)
-    assert isinstance(context.observer, Collected)
+    assert isinstance(context.observer, Collector)
     [shown] = [text for kind, _, _, text in context.observer.events if kind == "note"]
     assert re.search(r"has not answered for 0s. The ledger: \S+ is live .*as of \d{4}-\d\d-\d\d \d\d:\d\dZ", shown), (
         shown

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.progress import Collected
 from migration.deploy import deploy, typecheck
 from migration.rehearsal.server import Running
 from tests.support import scene
+from tests.support.collector import Collector
 from tests.support.scene import index
 
 pytestmark = pytest.mark.type_check
@@ -19,7 +19,7 @@ WRONG = "const word: string = 1;\nDeno.serve(() => new Response(word));\n"
 
 
 def _warnings(observer: object) -> list[str]:
-    assert isinstance(observer, Collected)
+    assert isinstance(observer, Collector)
     return [" ".join(event) for event in observer.events if event[0] == "warn"]
 
 

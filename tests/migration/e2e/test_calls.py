@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from migration import context as contexts
-from migration.base.clock import VirtualClock
-from migration.base.progress import Collected
 from migration.config.browser import Calls
 from migration.e2e import calls
 from migration.e2e.result import CallResult
+from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 from tests.support.project import ROOT
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def tied(folder: Path, *request_ids: str, logs: str = "serve.log") -> list[CallR
     if logs:
         data["environments"]["local"]["logs"] = logs
     (folder / "config.yaml").write_text(yaml.safe_dump(data, allow_unicode=True))
-    context = contexts.make(folder, "local", Collected(), VirtualClock(NOON))
+    context = contexts.make(folder, "local", Collector(), VirtualClock(NOON))
     made = [CallResult(1, "generate-artifact", 200, 0.5, one, "") for one in request_ids]
     return calls.tied(context, made, Calls(), NOON)
 

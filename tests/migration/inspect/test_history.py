@@ -11,7 +11,7 @@ import pytest
 from migration.base.errors import Refused
 from migration.cli.output import Output
 from migration.inspect import history
-from migration.ledger.deployments import fold
+from tests.support.repos import fold
 
 
 @pytest.fixture(autouse=True)

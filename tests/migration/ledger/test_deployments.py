@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from migration.ledger.deployments import History, fold, undoes
+from migration.ledger.deployments import History, undoes
+from tests.support.repos import fold
 
 Records = list[dict[str, Any]]
 

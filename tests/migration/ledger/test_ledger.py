@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import CutoverError, Refused, ServiceFailed, Unreachable
-from migration.base.progress import Collected
 from migration.base.secrets_type import Secret
 from migration.git.giterrors import Denied, HostRefuses
 from migration.ledger.ledger import Ledger
+from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 from tests.support.repos import QUIET, alone, clone, commit, git, ledger, lock, pair
 
 
@@ -161,7 +161,7 @@ def test_rewritten_history_is_told_and_the_former_records_are_kept(tmp_path: Pat
     note(ledger(second), "new")
     own = ledger(first)
     assert texts(own) == ["new"]
-    assert isinstance(own.observer, Collected)
+    assert isinstance(own.observer, Collector)
     assert any("rewritten" in event[3] for event in own.observer.events)
     assert git(first, "for-each-ref", "refs/cutover/lost")
 
@@ -298,7 +298,7 @@ def test_suspended_pusher_blocks_no_other(tmp_path: Path) -> None:
         with lock(own).held("deploy"):
             note(own, "after")
         assert sorted(texts(own)) == ["after", "queued"] and own.clock.monotonic() < 15
-        assert isinstance(own.observer, Collected)
+        assert isinstance(own.observer, Collector)
         [warning] = [event[3] for event in own.observer.events if "queued" in event[3]]
         assert f"Process {suspended.pid} is still pushing the queued records" in warning
     finally:

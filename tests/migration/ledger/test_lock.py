@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unreachable
-from migration.base.progress import Collected
 from migration.git.refs import Move, Raced
 from migration.ledger import actor
 from migration.ledger.lock import Lock, LockHold, LockLost
+from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 from tests.support.repos import alone, clone, git, ledger, lock, pair
 
 
@@ -205,7 +205,7 @@ def test_a_lock_is_stale_after_three_heartbeats_without_change_on_the_observer_s
         assert held.replaces is not None and held.replaces.deployment == "20261122-120000-abcd"
         record = watcher.ledger.records()[-1]
         assert record["record"] == "unlock" and record["robbed"]["doing"] == "deploy x"
-        assert isinstance(watcher.ledger.observer, Collected)
+        assert isinstance(watcher.ledger.observer, Collector)
         assert any("Took over a stale lock held by" in event[3] for event in watcher.ledger.observer.events)
 
 
@@ -263,7 +263,7 @@ def test_waiting_gets_the_lock_when_it_is_given_back(folder: Path) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert isinstance(other.ledger.observer, Collected)
+    assert isinstance(other.ledger.observer, Collector)
     until(lambda: any(event[1] == "lock" for event in other.ledger.observer.events))  # type: ignore[attr-defined]
     assert not got
     own.release(held)
@@ -304,7 +304,7 @@ def test_failed_release_names_command(tmp_path: Path) -> None:
     own = lock(ledger(first))
     with own.held("test") as held:
         remote.rename(tmp_path / "gone.git")
-    assert isinstance(own.ledger.observer, Collected)
+    assert isinstance(own.ledger.observer, Collector)
     assert any(f"inv unlock {held.id}" in event[3] for event in own.ledger.observer.events)
 
 
@@ -372,7 +372,7 @@ def test_rejected_writes_bounded(tmp_path: Path) -> None:
     with pytest.raises(ServiceFailed, match=r"The git remote origin rejected every write: .*prod\.lock': File exists"):
         own.acquire("deploy")
     assert 0 < sum(slept) < 30 and len(slept) < 20
-    assert isinstance(own.ledger.observer, Collected)
+    assert isinstance(own.ledger.observer, Collector)
     assert any("retrying: The git remote" in event[3] for event in own.ledger.observer.events)
 
 
@@ -391,7 +391,7 @@ def test_rejected_renewal_release_and_unlock_bounded(tmp_path: Path) -> None:
     with pytest.raises(ServiceFailed, match="rejected every write"):
         own.unlock(hold.id)
     own.release(hold)
-    assert isinstance(own.ledger.observer, Collected)
+    assert isinstance(own.ledger.observer, Collector)
     assert any("Could not release the lock" in event[3] and ".lock" in event[3] for event in own.ledger.observer.events)
 
 

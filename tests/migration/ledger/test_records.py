@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migration.base.progress import Collected
 from migration.inspect import history as histories
-from migration.ledger.deployments import fold, undoes
+from migration.ledger.deployments import undoes
 from migration.ledger.lock import LockHolder
 from migration.ledger.records import LARGEST, LockCard, parse
+from tests.support.collector import Collector
 from tests.support.long import report
-from tests.support.repos import git, ledger, lock, pair
+from tests.support.repos import fold, git, ledger, lock, pair
 
 HEX = "a" * 40
 INTENT: dict[str, Any] = {
@@ -131,7 +131,7 @@ def test_unreadable_named_once(tmp_path: Path) -> None:
     for _ in range(2):
         assert [record["record"] for record in own.records()] == ["note", "unreadable", "unreadable", "note"]
         own.history()
-    assert isinstance(own.observer, Collected)
+    assert isinstance(own.observer, Collector)
     [warning] = [event[3] for event in own.observer.events if "unreadable" in event[3]]
     assert "2 records are unreadable in the ledger of prod" in warning and "a newer Cutover" in warning
 

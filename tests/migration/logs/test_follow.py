@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, Unknown
 from migration.base.limiter import RateLimiter
-from migration.base.progress import Collected
 from migration.logs.follow import LATE, Follower
 from migration.logs.reader import WINDOW, LogReader
 from migration.rehearsal.logstore import LogStore
+from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 from tests.support.logs import NOON, Direct, row
 from tests.support.long import report
 
@@ -30,7 +30,7 @@ class Tail:
         store.execute("TRUNCATE TABLE logs")
         self.clock = VirtualClock(NOON)
         self.source = Direct(store, self.clock)
-        self.observer = Collected()
+        self.observer = Collector()
         reader = LogReader(self.source, self.clock, RateLimiter(self.clock, per_minute), self.observer)
         self.follower = Follower(reader, "1 = 1", "event_message", NOON)
         self.shown: list[str] = []

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, Refused
 from migration.base.ids import shortened
 from migration.config import logsql
 from migration.logs import logs
 from migration.logs.logs import Query
 from migration.rehearsal.logstore import LogStore
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, context, deployed, row
 
 pytestmark = pytest.mark.usefixtures("emptied")

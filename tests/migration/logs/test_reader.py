@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError, ServiceFailed, Unknown
 from migration.base.limiter import RateLimiter
-from migration.base.progress import Collected
 from migration.config import logsql
 from migration.logs.reader import WINDOW, LogReader, windows
 from migration.rehearsal.logstore import LogStore
+from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 from tests.support.logs import NOON, Direct, context, row
 
 DAY = timedelta(days=1)
@@ -42,7 +42,7 @@ def refusal(status: int, body: str = "", retry_after: float | None = None) -> Ap
 
 def reader(source: Any, per_minute: int | None = None) -> LogReader:
     clock = VirtualClock(NOON)
-    return LogReader(source, clock, RateLimiter(clock, per_minute), Collected())
+    return LogReader(source, clock, RateLimiter(clock, per_minute), Collector())
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from migration.base.clock import VirtualClock
 from migration.base.command import inv, steps
 from migration.base.finding import Finding, worst_first
 from migration.base.retry import Retry
@@ -18,6 +17,7 @@ from migration.config.settings import Price, ProviderSettings
 from migration.providers import openrouter, proofs
 from migration.providers.openrouter import Tokens
 from tests.support.clinic import MODEL, Clinic, clinic
+from tests.support.clock import VirtualClock
 from tests.support.retries import repeating
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import yaml
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import ConfigError, CutoverError
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
@@ -24,6 +23,7 @@ from migration.config.settings import PROOFS
 from migration.context import Context
 from migration.providers import proofs
 from migration.setup import secret
+from tests.support.clock import VirtualClock
 
 KINDS = ("openrouter", "openai", "anthropic", "gemini")
 REF = "abcdefghijklmnopqrst"

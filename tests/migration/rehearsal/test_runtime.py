@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from migration.base.progress import Collected
 from migration.rehearsal import runtime
 from migration.rehearsal.bundle import Bundler
 from migration.source.graph import PLATFORM
+from tests.support.collector import Collector
 from tests.support.edge import edge
 from tests.support.runtime import installed
 
@@ -62,7 +62,7 @@ def configured(root: Path, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPat
 
 def chosen(root: Path, wanted: str | None = VERSION) -> tuple[Path | None, str]:
     """What functions run on, and the last word of it."""
-    observer = Collected()
+    observer = Collector()
     found = runtime.choose(wanted, root, observer)
     return found, observer.events[-1][3] if observer.events else ""
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from migration.base.errors import ConfigError
-from migration.base.progress import Collected
 from migration.clients.http import Http
 from migration.config import load as configuration
 from migration.config.environment import embedded
@@ -16,6 +15,7 @@ from migration.context import attach
 from migration.git.repository import Repository
 from migration.rehearsal import sandbox
 from migration.rehearsal.clone import ISOLATED, Clone
+from tests.support.collector import Collector
 
 
 def project(folder: Path, slugs: list[str], more: str = "") -> Path:
@@ -44,7 +44,7 @@ def test_a_mistake_is_reported_with_its_line(tmp_path: Path, setting: str, said:
     """In the section `rehearsal` as everywhere in the config, whether this process finds it or the server's."""
     project(tmp_path, ["hello"], setting)
     with pytest.raises(ConfigError, match=re.escape(said)) as caught:
-        sandbox.boot(tmp_path, configuration.load(tmp_path), tmp_path / "state", Collected())
+        sandbox.boot(tmp_path, configuration.load(tmp_path), tmp_path / "state", Collector())
     assert caught.value.hint == "fix this and run it again"
 
 
@@ -57,7 +57,7 @@ def configure(folder: Path, slugs: list[str], more: str = "") -> None:
 
 def boot(folder: Path) -> tuple[list[str], list[str], str]:
     """Live functions, the details of the two steps, and what the first function answers."""
-    observer = Collected()
+    observer = Collector()
     config = configuration.load(folder)
     state = folder / ".cutover" / "sandbox"
     with sandbox.boot(folder, config, state, observer) as running:

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import Refused
 from migration.config.settings import PlanItem
 from migration.report import gather, report
 from migration.report.gather import Facts
 from tests.support import reported
+from tests.support.clock import VirtualClock
 
 
 @pytest.fixture

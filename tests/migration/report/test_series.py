@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.context import Context
 from migration.rehearsal.logstore import LogStore
 from migration.report import prompts, series
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, USAGE, Direct, context, deployed, row
 
 pytestmark = pytest.mark.usefixtures("emptied")

@@ -11,14 +11,15 @@ import pytest
 from msgspec import structs
 
 from checks.evidence import Missing
-from migration.base.clock import VirtualClock
 from migration.config.settings import Signal
 from migration.context import Context
-from migration.ledger.deployments import History, fold
+from migration.ledger.deployments import History
 from migration.rehearsal.logstore import LogStore
 from migration.verify import baseline, measure
 from migration.verify.readings import LiveVersions
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, context, row
+from tests.support.repos import fold
 
 BASE, FIRST, HOTFIX = "a" * 40, "b" * 40, "c" * 40
 

@@ -11,11 +11,12 @@ from migration.base.errors import Refused
 from migration.clients.supabase_types import Upload
 from migration.deploy import deploy
 from migration.deploy.deploy import DeployOptions
-from migration.ledger.deployments import History, fold
+from migration.ledger.deployments import History
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from migration.verify import described, forecast, smoke
 from tests.support import repos, scene
+from tests.support.repos import fold
 from tests.support.scene import Hurried, Scene, index, text
 
 pytestmark = pytest.mark.slow

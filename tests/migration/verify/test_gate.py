@@ -12,7 +12,6 @@ import pytest
 
 from checks.evidence import Evidence, Missing, Spend, Traffic, Window
 from checks.result import CriterionResult, Verdict
-from migration.base.clock import VirtualClock
 from migration.base.errors import Refused
 from migration.clients.edge import Purpose
 from migration.context import Context
@@ -23,6 +22,7 @@ from migration.rehearsal.server import Running
 from migration.verify import checks_run, gate
 from migration.verify.smoke import CaseResult, SmokeResult
 from tests.support import scene
+from tests.support.clock import VirtualClock
 from tests.support.scene import Scene, index
 
 QUICK = Pace(upload=5.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from checks.evidence import Missing, Month, ProviderEvidence, Traffic
-from migration.base.clock import VirtualClock
 from migration.base.errors import ApiError
 from migration.clients.openrouter import KeyInfo
 from migration.clients.supabase_types import Function
@@ -18,6 +17,7 @@ from migration.context import Context
 from migration.rehearsal.logstore import LogStore
 from migration.verify import measure
 from migration.verify.subject import Subject
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, context, row
 
 LIVE = {"artifact": Function("f-artifact", "artifact", "artifact", "ACTIVE", 2)}

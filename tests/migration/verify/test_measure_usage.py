@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.clients.openrouter import KeyInfo
 from migration.config.environment import Environment
 from migration.config.settings import Config
 from migration.context import Context
 from migration.verify import measure
 from tests.support.built import built
+from tests.support.clock import VirtualClock
 
 
 @dataclass

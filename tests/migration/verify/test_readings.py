@@ -12,7 +12,6 @@ import pytest
 
 from checks.criteria.latency import average, spread
 from checks.evidence import together
-from migration.base.clock import VirtualClock
 from migration.base.limiter import RateLimiter
 from migration.config.signals import Pattern
 from migration.logs.reader import LogReader
@@ -20,6 +19,7 @@ from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import SandboxLogRow
 from migration.verify import readings
 from migration.verify.readings import LiveVersions
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, row
 
 USAGE = (

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.config.environment import Environment
 from migration.config.settings import Config
 from migration.context import Context
 from migration.verify import samples
 from migration.verify.samples import Sample
 from tests.support.built import built
+from tests.support.clock import VirtualClock
 
 CONFIG = built(
     Config,

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from checks.evidence import Artifacts, Missing
-from migration.base.clock import VirtualClock
 from migration.context import Context
-from migration.ledger.deployments import History, fold
+from migration.ledger.deployments import History
 from migration.rehearsal.logstore import LogStore
 from migration.verify import samples
 from migration.verify.samples import Sample
 from migration.verify.smoke import CaseResult, SmokeResult
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, context
+from tests.support.repos import fold
 
 HOUR = timedelta(hours=1)
 

@@ -16,13 +16,13 @@ from werkzeug import Request, Response
 
 from migration.base.errors import ConfigError, Refused
 from migration.base.plain import plain
-from migration.base.progress import Collected
 from migration.base.secrets_type import Secret
 from migration.config import load
 from migration.config.environment import Environment
 from migration.context import Context
 from migration.verify import samples, smoke
 from migration.verify.smoke import SmokeResult
+from tests.support.collector import Collector
 
 REACT = '<artifact type="application/vnd.ant.react" title="A">\nexport default 1;\n</artifact>'
 ANON, REF = "anon-key-of-the-test", "abcdefghijklmnopqrst"
@@ -56,7 +56,7 @@ def make(tmp_path: Path, deno_state: Path, httpserver: HTTPServer) -> Make:
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(document))
         own = {"anon_key": Secret(ANON), "api_url": httpserver.url_for(""), **environment}
         local = Environment("local", httpserver.url_for("").rstrip("/"), **own)
-        return Context(load.load(tmp_path), local, deno_state, tmp_path / "app", Collected())
+        return Context(load.load(tmp_path), local, deno_state, tmp_path / "app", Collector())
 
     return context
 
@@ -370,7 +370,7 @@ def test_logs_that_cannot_be_read_are_a_note_and_no_more(make: Make, httpserver:
     result = smoke.run(context)
     assert result.exit_code == 1 and result.cases[0].log_lines == ()
     observer = context.observer
-    assert isinstance(observer, Collected)
+    assert isinstance(observer, Collector)
     assert any("logs of the failed cases" in detail for kind, _, _, detail in observer.events if kind == "note")
 
 
@@ -391,7 +391,7 @@ def test_the_observer_hears_of_every_case(make: Make, httpserver: HTTPServer) ->
     context = make([{"name": "good"}, {"name": "bad", "method": "PUT"}])
     smoke.run(context)
     observer = context.observer
-    assert isinstance(observer, Collected)
+    assert isinstance(observer, Collector)
     assert {(kind, subject) for kind, _, subject, _ in observer.events} == {
         ("step", "good"), ("step", "bad"), ("done", "good"), ("failed", "bad")
     }  # fmt: skip

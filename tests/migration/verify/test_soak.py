@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import Interrupted, Refused
-from migration.base.progress import Collected
 from migration.config.environment import Environment
 from migration.config.settings import Config, Soak
 from migration.context import Context
@@ -22,6 +20,8 @@ from migration.verify.sequential import Sprt
 from migration.verify.soak_requests import SpendMeter
 from tests.migration.verify.test_sequential import run
 from tests.support.built import built
+from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 
 CONFIG = built(
     Config,
@@ -36,7 +36,7 @@ CONFIG = built(
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     environment = Environment("prod", "http://127.0.0.1:9")
-    return Context(CONFIG, environment, tmp_path, tmp_path / "app", Collected(), VirtualClock())
+    return Context(CONFIG, environment, tmp_path, tmp_path / "app", Collector(), VirtualClock())
 
 
 def answers(context: Context, rate: float, seed: int = 1) -> list[bool]:
@@ -166,7 +166,7 @@ def test_every_answer_is_kept_for_the_criteria(context: Context) -> None:
 
 
 def test_the_answers_of_an_interrupted_soak_are_kept_too(context: Context) -> None:
-    class Signalled(Collected):
+    class Signalled(Collector):
         def step(self, name: str, subject: str = "", detail: str = "") -> None:
             super().step(name, subject, detail)
             if detail.startswith("3 of 3"):

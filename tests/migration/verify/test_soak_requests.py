@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from migration.base.errors import Refused
-from migration.base.progress import Collected
 from migration.config.environment import Environment
 from migration.config.settings import Config, Soak
 from migration.context import Context
@@ -27,6 +26,7 @@ from migration.verify.sequential import Sprt, odds
 from migration.verify.soak import SoakResult
 from tests.migration.verify.test_sequential import provider, run
 from tests.support.built import built
+from tests.support.collector import Collector
 from tests.support.long import report
 from tests.support.stage import Moved, open_
 
@@ -82,7 +82,7 @@ def context(url: str, tmp_path: Path, *cases: dict[str, Any], **sections: Any) -
         **sections,
     }
     environment = Environment("local", url)
-    return Context(built(Config, found), environment, tmp_path, tmp_path / "app", Collected())
+    return Context(built(Config, found), environment, tmp_path, tmp_path / "app", Collector())
 
 
 def over_http(tmp_path: Path, reply: Callable[[int], Reply], **limits: Any) -> SoakResult:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from migration.base.clock import VirtualClock
 from migration.verify.soak_requests import LAG, SpendMeter
+from tests.support.clock import VirtualClock
 
 
 def meter(*readings: float | None, unit: float = 0.01) -> tuple[SpendMeter, VirtualClock]:

@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 from msgspec import structs
 
-from migration.base.clock import VirtualClock
-from migration.base.progress import Collected
 from migration.clients.supabase_types import Function
-from migration.ledger.deployments import fold
 from migration.verify import subject
+from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 from tests.support.logs import config
+from tests.support.repos import fold
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 BASE, NEW, FIX = "a" * 40, "b" * 40, "c" * 40
@@ -53,7 +53,7 @@ def judged(records: list[dict[str, Any]], since: datetime, live: dict[str, int])
         Function(f"f-{slug}", slug, slug, "ACTIVE", version, updated_at=10**15) for slug, version in live.items()
     ]
     context = SimpleNamespace(
-        config=own, clock=VirtualClock(NOON + timedelta(hours=3)), observer=Collected(),
+        config=own, clock=VirtualClock(NOON + timedelta(hours=3)), observer=Collector(),
         supabase=SimpleNamespace(functions=lambda: functions), ledger=SimpleNamespace(history=lambda: fold(records)),
     )  # fmt: skip
     return subject.subject(cast(Any, context), since, None)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from migration.base.clock import VirtualClock
 from migration.base.errors import Refused
 from migration.context import Context
 from migration.deploy import deploy
@@ -23,6 +22,7 @@ from migration.watch import automatic, watch
 from migration.watch.report import WatchRound
 from migration.watch.watch import WatchOptions
 from tests.support import repos, scene
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct
 from tests.support.scene import Scene
 from tests.support.traffic import request

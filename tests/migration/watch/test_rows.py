@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from migration.base.clock import VirtualClock
 from migration.config import signals
 from migration.logs.reader import LogReader
 from migration.rehearsal.logstore import LogStore
 from migration.watch import rows
 from migration.watch.model import LookCounts
 from migration.watch.rows import Reading, Wanted
+from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, config, row
 from tests.support.traffic import request
 
