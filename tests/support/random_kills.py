@@ -1,16 +1,21 @@
-"""Rounds of kill -9 at random moments: of a verb with all its children, of the verb alone, or of one child such as git,
-on one of two machines, with a fault of the platform or of the git remote beside it. Then someone at either machine
-types what `status` prints, perhaps killed again, until it prints nothing more.
+"""Rounds of kill -9 at random moments: of an `inv` with everything it started, of the program alone, or of one child
+such as git or deno, on one of two machines, with a fault of the platform or of the git remote beside it, or with the
+other machine deploying at the same time. Then someone at either machine types what `inv status` prints, perhaps killed
+again, until it prints nothing more.
 
-A round is made from its seed: the act, the machines, the fault, and the moment as a share of what such an act takes
-here. The machine's own timing is not in the seed, so that a round that failed may need several tries.
+What is typed is the real program, with `config.yaml` and `.env` in files, in a process group of its own. A round is
+made from its seed: the act, the machines, the fault, and the moment as a share of what such an act takes here. The
+machine's own timing is not in the seed, so that a round that failed may need several tries.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,26 +23,30 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from migration.base.command import Chain, Command, Do, Shell, Step
 from migration.base.errors import CutoverError
 from migration.context import Context
-from migration.inspect import status
-from migration.inspect.status import StatusResult
 from migration.rehearsal.server import Running
-from tests.support import crash, repos, scene
+from tests.support import project, repos, scene
 from tests.support.cells import warm
 from tests.support.scene import Scene, index
 
 WORLD = 20  # rounds in one world: then a new app, remote and platform
-LIMIT = 90  # seconds for one command, under load and with faults: more is a hang
+LIMIT = 300  # seconds for one command, at the lowest priority on a busy machine and with faults: more is a hang
 STEPS = 10  # commands that are followed before a round counts as endless
-ACTS = ("deploy", "deploy", "deploy", "rollback", "rollback", "status", "note")
+PROGRAMS = Path(sys.executable).parent  # of the virtual environment: `inv`, `deno`
+ACTS = {
+    "deploy": ("deploy", "--yes", "--no-gate"),
+    "deploy with its gate": ("deploy", "--yes"),
+    "rollback": ("rollback", "--yes"),
+    "status": ("status",),
+    "note": ("history", "--note", "a note"),
+}
+ODDS = ("deploy", "deploy", "deploy with its gate", "rollback", "rollback", "status", "note")
 WAYS = ("tree", "tree", "alone", "child", "child")
 FAULTS: dict[str, dict[str, Any]] = {
     "staging 502": {"operation": "stage", "do": "status", "status": 502},
@@ -48,6 +57,8 @@ FAULTS: dict[str, dict[str, Any]] = {
     "body cut": {"operation": "body", "do": "cut", "share": 0.5},
 }
 GIT = ("git away", "git lock file")
+OTHER = "a deploy of the other machine"
+NAMES = {"ACCESS_TOKEN": "access_token", "ANON_KEY": "anon_key"}  # in `.env`
 
 
 class Hang(Exception):
@@ -63,8 +74,16 @@ class Found:
     """What the rounds showed: how often each thing happened, and what went wrong, with its seed."""
 
     rounds: int = 0
+    seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+
+    def add(self, one: Mapping[str, Any]) -> None:
+        """One round, as a line of the file of progress has it."""
+        self.rounds += 1
+        self.seconds += one["seconds"]
+        self.counts.update(one["counts"])
+        self.failures += [one["failure"]] if one["failure"] else []
 
     def lines(self) -> Iterator[str]:
         """A table for people."""
@@ -75,22 +94,32 @@ class Found:
         yield from self.failures
 
 
-def rounds(number: int, first: int, folder: Path, caches: Path, running: Running, seconds: float = 1e9) -> Found:
-    """As many rounds as that, or as fit into `seconds`; a world with a failure is left behind."""
-    found, world, end = Found(), None, time.monotonic() + seconds
+def rounds(
+    number: int, first: int, folder: Path, caches: Path, running: Running, progress: Path, seconds: float = 1e9
+) -> Found:
+    """As many rounds as that, or as fit into `seconds`; a world with a failure is left behind. `progress` has a line a
+    round: those that stand there are counted and not run again."""
+    end = time.monotonic() + seconds
+    done = [json.loads(line) for line in progress.read_text().splitlines()] if progress.exists() else []
+    known = {one["seed"]: one for one in done if first <= one["seed"] < first + number}
+    found, world = Found(), None
+    sys.stderr.write(f"seeds from {first} to {first + number - 1}, {len(known)} of them done\n")
     for seed in range(first, first + number):
+        if seed in known:
+            found.add(known[seed])
+            continue
         if time.monotonic() > end:
             break
         if world is None or seed % WORLD == 0:
             if world is not None:
                 shutil.rmtree(world.stage.folder, ignore_errors=True)
-            world = World(folder / f"world{seed}", caches, running, found)
-        found.rounds += 1
-        try:
-            world.round(random.Random(seed))
-        except (Wrong, Hang, CutoverError, AssertionError, subprocess.CalledProcessError) as error:
-            found.failures.append(f"seed {seed}: {type(error).__name__}: {error}; {'; '.join(world.said)}")
-            sys.stderr.write(f"{found.failures[-1]}\n")
+            world = World(folder / f"world{seed}", caches, running)
+        one = world.carried(seed)
+        found.add(one)
+        with progress.open("a") as file:
+            file.write(json.dumps(one) + "\n")
+        if one["failure"]:
+            sys.stderr.write(f"{one['failure']}\n")
             world = None
     return found
 
@@ -98,32 +127,64 @@ def rounds(number: int, first: int, folder: Path, caches: Path, running: Running
 class World:
     """Two machines, one remote, one platform."""
 
-    def __init__(self, folder: Path, caches: Path, running: Running, found: Found) -> None:
+    def __init__(self, folder: Path, caches: Path, running: Running) -> None:
         running.reset()
         folder.mkdir(parents=True)
-        warm(folder, caches, "root", "second")
         self.stage: Scene = scene.deployed(folder, running)
+        values = {
+            "url": running.url, "project_ref": running.project_ref, "api_url": running.api_url,
+            "access_token": "${ACCESS_TOKEN}", "confirm": True,
+        }  # fmt: skip
+        gate = {"delay": "0s", "within": "30s"}
+        auth = {"anon_key": "${ANON_KEY}"}
+        self.stage.settings = {"environments": {"prod": values}, "gate": gate, "auth": auth, "budget": {}}
         other = repos.clone(folder / "remote.git", folder / "other")
         self.machines = {"root": self.stage.app, "second": other}
-        self.found, self.running = found, running
-        self.took = {"deploy": 3.0, "rollback": 4.0, "status": 0.8, "note": 0.6}
+        for name, app in self.machines.items():
+            self._set_up(folder / name, app)
+        warm(folder, caches, *self.machines)
+        self.running = running
+        self.took = {"deploy": 6.0, "deploy with its gate": 8.0, "rollback": 8.0, "status": 2.0, "note": 2.0}
         self.version = 1
         self.known: list[str] = []
+        self.counts: Counter[str] = Counter()
         self.said: list[str] = []
 
+    def _set_up(self, folder: Path, app: Path) -> None:
+        """The folder of tasks.py, as a person has it."""
+        project.copy(folder)
+        self.stage.context(app, folder.name)  # writes config.yaml
+        text = (folder / "config.yaml").read_text()
+        (folder / "config.yaml").write_text(text.replace(f"path: {self.stage.app}\n", f"path: {app}\n"))
+        values = {name: getattr(self.stage.running, value) for name, value in NAMES.items()}
+        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        (folder / ".env").chmod(0o600)
+
     def context(self, machine: str) -> Context:
-        return self.stage.context(self.machines[machine], machine)
+        """What the rounds themselves look at; it runs in this process, and nothing of it is killed."""
+        return self.stage.context(self.machines[machine], "looking")
+
+    def carried(self, seed: int) -> dict[str, Any]:
+        """One round, as a line of the file of progress."""
+        began, failure = time.monotonic(), ""
+        self.counts, self.said = Counter(), []
+        try:
+            self.round(random.Random(seed))
+        except (Wrong, Hang, CutoverError, AssertionError, subprocess.CalledProcessError) as error:
+            failure = f"seed {seed}: {type(error).__name__}: {error}; {'; '.join(self.said)}"
+        seconds = round(time.monotonic() - began, 1)
+        return {"seed": seed, "seconds": seconds, "counts": self.counts, "said": self.said, "failure": failure}
 
     def round(self, chance: random.Random) -> None:
         """One act, killed, and what is typed afterwards."""
-        self.said = []
-        act, way = chance.choice(ACTS), chance.choice(WAYS)
+        act, way = chance.choice(ODDS), chance.choice(WAYS)
         machine, after = (chance.choice(list(self.machines)) for _ in range(2))
-        if act == "deploy":
+        if act.startswith("deploy"):
             self._commit(machine, chance)
-        fault = chance.choice([*FAULTS, *GIT]) if chance.random() < 0.4 else ""
-        with self._trouble(fault):
-            self._killed(machine, act, way, chance)
+        fault = chance.choice([*FAULTS, *GIT, OTHER, OTHER]) if chance.random() < 0.4 else ""
+        other = next(name for name in self.machines if name != machine)
+        with self._trouble(fault, other):
+            self._killed(machine, act, ACTS[act], way, chance)
         self.running.heal()
         self._note(f"{act}, {way}")
         if fault:
@@ -133,7 +194,7 @@ class World:
         self._agree(after)
 
     def _note(self, what: str) -> None:
-        self.found.counts[what] += 1
+        self.counts[what] += 1
         self.said.append(what)
 
     def _commit(self, machine: str, chance: random.Random) -> None:
@@ -152,9 +213,10 @@ class World:
         repos.git(app, "reset", "--quiet", "--hard", "FETCH_HEAD")
 
     @contextlib.contextmanager
-    def _trouble(self, fault: str) -> Iterator[None]:
+    def _trouble(self, fault: str, other: str) -> Iterator[None]:
         remote = self.stage.folder / "remote.git"
         away, lock = remote.with_name("away.git"), remote / "refs/cutover/lock/prod.lock"
+        beside: Typed | None = None
         if fault in FAULTS:
             self.running.fault(**FAULTS[fault])
         elif fault == "git lock file":
@@ -164,51 +226,49 @@ class World:
             back = threading.Timer(0.5, lambda: away.rename(remote))
             remote.rename(away)
             back.start()
+        elif fault == OTHER:
+            self._current(other)
+            beside = self._start(other, ACTS["deploy"])
         try:
             yield
         finally:
             if fault == "git away":
                 back.join()
             lock.unlink(missing_ok=True)
+            if beside is not None:
+                self._checked(beside.ended(), beside)
+                beside.gone()
 
-    # Killing
+    # Typing and killing
 
-    def _killed(self, machine: str, verb: str, way: str, chance: random.Random, **options: Any) -> int:
-        """Start a verb, kill at a random moment, and wait for its end; its exit code."""
+    def _start(self, machine: str, words: tuple[str, ...]) -> Typed:
+        return Typed(self.stage.folder / machine, words)
+
+    def _killed(self, machine: str, act: str, words: tuple[str, ...], way: str, chance: random.Random) -> None:
+        """Type a verb, kill at a random moment, and wait for its end."""
         began, share = time.monotonic(), chance.random()
-        child = crash.start(self.stage, "", machine, verb, self.machines[machine], **options)
-        child.join(share * 1.1 * self.took[verb])
-        if child.is_alive():
-            self._kill(child.pid, way, chance)
-        child.join(LIMIT)
-        if child.is_alive():
-            _end([child.pid, *descendants(child.pid)])
-            raise Hang(f"{verb} did not end within {LIMIT} s after {way}")
-        code = int(child.exitcode or 0)
+        typed = self._start(machine, words)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            typed.process.wait(share * 1.1 * self.took[act])
+        if typed.process.poll() is None:
+            self._note(f"killed: {typed.kill(way, chance)}")
+        code = typed.ended()
         if code == -signal.SIGKILL:
-            self.took[verb] *= 1.03  # nearly all are killed before their end: this keeps the last moments in reach
+            self.took[act] *= 1.03  # nearly all are killed before their end: this keeps the last moments in reach
         else:
-            self.took[verb] = 0.7 * self.took[verb] + 0.3 * min(time.monotonic() - began, 10.0)
-        self._note(f"{verb} ended {'killed' if code == -signal.SIGKILL else f'with exit {code}'}")
-        if code not in (-signal.SIGKILL, 0, 2, 3, 4, 5):
-            raise Wrong(f"{verb} exits {code}")
-        return code
+            self.took[act] = 0.7 * self.took[act] + 0.3 * min(time.monotonic() - began, 40.0)
+        self._note(f"{act} ended {'killed' if code == -signal.SIGKILL else f'with exit {code}'}")
+        self._checked(code, typed)
+        typed.gone()
 
-    def _kill(self, pid: int, way: str, chance: random.Random) -> None:
-        """The verb with all its children, the verb alone, or one child; with no child just then, the verb."""
-        children = descendants(pid)
-        end = time.monotonic() + 1.0
-        while way == "child" and not children and time.monotonic() < end:
-            time.sleep(0.005)
-            children = descendants(pid)
-        if way == "child" and children:
-            _end([chance.choice(children)])
-        elif way == "tree":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)  # so that it starts no other meanwhile
-            _end([pid, *descendants(pid)])
-        else:
-            _end([pid])
+    def _checked(self, code: int, typed: Typed) -> None:
+        """What was typed ends by a signal of ours or an exit code that the README has, in words and without a bug."""
+        if code not in (-signal.SIGKILL, 0, 2, 3, 4, 5):
+            raise Wrong(f"{typed} exits {code}: {typed.text()}")
+        if re.search(r"Traceback|A bug in Cutover", typed.text()):
+            raise Wrong(f"{typed}: {typed.text()}")
+        if code > 0 and not typed.text().strip():
+            raise Wrong(f"{typed} exits {code} without a word")
 
     # What a person types then
 
@@ -216,41 +276,46 @@ class World:
         again = chance.random() < 0.3  # killed once more on the way
         for _ in range(STEPS):
             shown = self._status(machine)
-            command = _first(shown)
-            if command is None:
-                if shown.exit_code:
-                    raise Wrong(f"status exits {shown.exit_code} and names no command: {shown.message}")
+            line = _first(shown.get("next") or [])
+            if not line:
+                if shown["exit_code"]:
+                    raise Wrong(f"status exits {shown['exit_code']} and names no command: {shown}")
                 return
-            self.said.append(str(command))
-            parts = command.parts if isinstance(command, Chain) else (command,)
-            for part in parts:
-                if isinstance(part, Shell):
-                    subprocess.run(part.line, shell=True, check=True, capture_output=True,
+            self.said.append(line)
+            for part in line.split(" && "):
+                if not part.startswith("inv "):
+                    subprocess.run(part, shell=True, check=True, capture_output=True,
                                    env={**os.environ, **repos.QUIET}, timeout=LIMIT)  # fmt: skip
-                elif isinstance(part, Command):
-                    verb, flags = part.verb, {name.replace("-", "_"): value for name, value in part.flags}
+                    continue
+                act = part.split()[1]
+                words = (*_words(part), "--yes", *(["--no-gate"] if act == "deploy" else []))
+                if again:
                     way = chance.choice(WAYS)
-                    if again:
-                        self._killed(machine, verb, way, chance, **_options(flags))
-                        self._note(f"killed again on the way, {way}")
-                        again = False
-                    else:
-                        self._typed(machine, verb, flags)
+                    self._killed(machine, act, words, way, chance)
+                    self._note(f"killed again on the way, {way}")
+                    again = False
+                else:
+                    self._typed(machine, words)
         raise Wrong(f"no end after {STEPS} commands")
 
-    def _status(self, machine: str) -> StatusResult:
-        with limited():
-            return status.run(self.context(machine))
-
-    def _typed(self, machine: str, verb: str, flags: dict[str, Any]) -> None:
+    def _status(self, machine: str) -> dict[str, Any]:
+        typed = self._start(machine, ("status", "--json"))
+        self._checked(typed.ended(), typed)
         try:
-            with limited():
-                done = crash.carried(self.context(machine), verb, _options(flags))
-            self.said.append(f"{done.exit_code} {getattr(done, 'message', '')}")
-        except CutoverError as error:
-            self.said.append(f"{error.exit_code} {error.message}")
-            if error.exit_code == 2 and "lock" not in error.message.lower():
-                raise Wrong(f"what status prints is refused: {verb}: {error.message}") from error
+            shown: dict[str, Any] = json.loads(typed.out.read_text())
+        except ValueError:
+            raise Wrong(f"status prints no JSON: {typed.text()}") from None
+        if "functions" not in shown:
+            raise Wrong(f"status refuses: {typed.text()}")
+        return shown
+
+    def _typed(self, machine: str, words: tuple[str, ...]) -> None:
+        typed = self._start(machine, words)
+        code = typed.ended()
+        self.said.append(f"{code} {typed.text()[-300:]!r}" if code else "0")
+        self._checked(code, typed)
+        if code == 2 and "lock" not in typed.text().lower():
+            raise Wrong(f"what status prints is refused: {typed}: {typed.text()}")
 
     def _agree(self, machine: str) -> None:
         """Live, git and ledger agree, nothing that was on record is gone, and the lock is free or stale."""
@@ -266,7 +331,7 @@ class World:
         if holder is not None and not holder.stale:
             raise Wrong(f"the lock is held by {holder}")
         remote = self.stage.folder / "remote.git"
-        if context.ledger.history().live is None:
+        if history.live is None:
             return  # what had created the functions is taken back, and no commit was before it
         for function in context.supabase.functions():
             files = context.supabase.body(function.slug).files
@@ -279,18 +344,90 @@ class World:
                 raise Wrong(f"{function.slug} v{function.version} is live, the ledger says {left}")
 
 
-def _options(flags: dict[str, Any]) -> dict[str, Any]:
-    return {("plan_hash" if name == "plan" else name): value for name, value in flags.items()}
+class Typed:
+    """`inv` with these words, running in the folder of tasks.py as a process group of its own."""
+
+    _number = 0
+
+    def __init__(self, folder: Path, words: tuple[str, ...]) -> None:
+        Typed._number += 1
+        self.words, self.mark = words, f"CUTOVER_ROUND={os.getpid()}-{Typed._number}"
+        self.out, self.err = folder / "out.txt", folder / "err.txt"
+        name, _, value = self.mark.partition("=")
+        environment = {name_: held for name_, held in project.environment().items() if not name_.startswith("UV_")}
+        environment |= {**repos.QUIET, name: value, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
+        with self.out.open("w") as out, self.err.open("w") as err:
+            self.process = subprocess.Popen(
+                ["inv", *words], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                start_new_session=True, executable=shutil.which("inv", path=environment["PATH"]),
+            )  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"inv {' '.join(self.words)}"
+
+    def text(self) -> str:
+        """What it wrote for people."""
+        return self.out.read_text(errors="replace") + self.err.read_text(errors="replace")
+
+    def kill(self, way: str, chance: random.Random) -> str:
+        """All of it, the program alone, or one child; with no child just then, the program. The name of what it was."""
+        pid, children = self.process.pid, descendants(self.process.pid)
+        end = time.monotonic() + 1.0
+        while way == "child" and not children and self.process.poll() is None and time.monotonic() < end:
+            time.sleep(0.005)
+            children = descendants(pid)
+        if way == "child" and children:
+            one = chance.choice(sorted(children))
+            name = _name(one)
+            _end([one])
+            return name
+        if way == "tree":
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGSTOP)  # so that it starts no other meanwhile
+            _end([pid, *descendants(pid), *self._marked()])
+            return "all"
+        _end([pid])
+        return "inv"
+
+    def ended(self) -> int:
+        """Its exit code; Hang after the limit."""
+        try:
+            return self.process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            _end([self.process.pid, *descendants(self.process.pid), *self._marked()])
+            raise Hang(f"{self} did not end within {LIMIT} s: {self.text()}") from None
+
+    def gone(self) -> None:
+        """What it started has ended too, by itself."""
+        end = time.monotonic() + LIMIT
+        while left := self._marked():
+            if time.monotonic() > end:
+                names = sorted({_name(pid) for pid in left})
+                _end(left)
+                raise Hang(f"{self} left running for {LIMIT} s: {', '.join(names)}")
+            time.sleep(0.05)
+
+    def _marked(self) -> list[int]:
+        """Every process that was started below it, also one that has lost its parent."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    if f"\0{self.mark}\0".encode() in b"\0" + (entry / "environ").read_bytes():
+                        found.append(int(entry.name))
+        return found
 
 
-def _first(shown: StatusResult) -> Step | None:
+def _first(steps: list[str]) -> str:
     """The first command that changes anything, in the order it is printed."""
-    for step in shown.next:
-        parts = step.parts if isinstance(step, Chain) else (step,)
-        if isinstance(step, Do) or (isinstance(parts[-1], Command) and parts[-1].verb not in ("deploy", "rollback")):
-            continue
-        return step
-    return None
+    for line in steps:
+        if re.match(r"(inv|git) ", line) and re.match(r"inv (deploy|rollback)\b", line.split(" && ")[-1]):
+            return line
+    return ""
+
+
+def _words(line: str) -> tuple[str, ...]:
+    return tuple(shlex.split(line)[1:])
 
 
 def descendants(pid: int) -> list[int]:
@@ -308,23 +445,14 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "one that had ended"
+
+
 def _end(pids: list[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def limited() -> Iterator[None]:
-    """A command in this very process has no longer than LIMIT."""
-
-    def late(_number: int, _frame: FrameType | None) -> None:
-        raise Hang(f"did not end within {LIMIT} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(LIMIT)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
