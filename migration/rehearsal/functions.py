@@ -78,7 +78,8 @@ class Deploys:
                 raise InvalidRequest(f"{kind} path does not exist - {source_root('bundle')}{path}")
         content = digest(uploaded.files, entrypoint, import_map)
         wanted = self._stored_verify(slug) if verify is None else verify
-        return Version(0, entrypoint, import_map, wanted, content, str(metadata.get("name") or slug), now())
+        static = tuple(str(each) for each in metadata.get("static_patterns") or ())
+        return Version(0, entrypoint, import_map, wanted, content, str(metadata.get("name") or slug), now(), static)
 
     def _stored_verify(self, slug: str) -> bool:
         known = self.state.functions.get(slug)

@@ -61,6 +61,7 @@ class Isolate:
         self._memory_limit = limits.memory * 2**20
         self._spending = Spending(limits, _time())
         self._warned = False
+        self._heavy = False
 
     # a request's time in it
 
@@ -77,6 +78,15 @@ class Isolate:
     def unused(self) -> float:
         """Seconds since the last request ended, 0 during one."""
         return 0.0 if self.busy else _time() - self._used
+
+    @property
+    def spent(self) -> bool:
+        """Whether it ends as soon as it has nothing to do: it is retired, or it held half of its memory once.
+
+        https://github.com/supabase/edge-runtime/blob/main/crates/base/src/worker/supervisor/strategy_per_worker.rs,
+        `has_resource_alert`
+        """
+        return self.retired or self._heavy
 
     # its life
 
@@ -214,6 +224,8 @@ class Isolate:
         match event["event"]:
             case "beat" if event["memory"] > self._memory_limit:
                 self.kill("Memory")
+            case "beat" if event["memory"] > self._memory_limit / 2:
+                self._heavy = True
             case "boot":
                 self.reporter.boot(at, round(at - self._spawned), execution)
             case "log" if self._spending.line(execution, at / 1000):

@@ -6,14 +6,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from migration.base import durable
-from migration.source import deno
+from migration.source import deno, functions_config
 
 from . import hosts, remap
 from .backend.relay import Stack
@@ -27,6 +27,7 @@ HOSTS = {
 }  # fmt: skip
 PRELOAD = Path(__file__).with_name("preload.js")
 PRELOAD_NODE = Path(__file__).with_name("preload_node.js")
+PRELOAD_REQUIRE = Path(__file__).with_name("preload_require.js")
 # The runtime that CLI 3.1.0 names; functions read it in Deno.version and SUPABASE_VERSION.
 EDGE_RUNTIME = "1.78.1"
 _MAIN = re.compile(r"\bimport\.meta\.main\b")
@@ -71,18 +72,20 @@ def prepare(sandbox: Sandbox, live: LiveFunction, execution: str) -> Launch:
     own_deno = platform_deno(sandbox)
     # The platform's version knows no --preload, and shares no cache with a newer one.
     boot = written.with_name("boot.js")
-    code = f'import "{preload.as_uri()}";\nimport "{entry.as_uri()}";\n'
+    first = [preload, *([PRELOAD_REQUIRE] if remap.commonjs(tree) and not _packaged(live, entry) else []), entry]
+    code = "".join(f'import "{module.as_uri()}";\n' for module in first)
     durable.write(boot, code.encode(), sync=False)
     program = str(own_deno) if own_deno else deno.executable()
-    start = [program, "run", *common, *_permissions(sandbox, tree, tmp)]
+    if own_deno:
+        inner["DENO_DIR"] += f"-{own_deno.parts[-5]}"
+    packages = Path(inner["DENO_DIR"]) / "npm"
+    start = [program, "run", *common, *_permissions(sandbox, (tree, tmp, packages), tmp)]
     if own_deno is None:
         start.append("--unstable-no-legacy-abort")
-    else:
-        inner["DENO_DIR"] += f"-{own_deno.parts[-5]}"
     if _commonjs(entry):
         start.append("--unstable-detect-cjs")
     start.append(str(boot))
-    setup = _setup(sandbox, live, env, tree, tmp) | {"main": entry.as_uri()}
+    setup = _setup(sandbox, live, env, tree, tmp) | {"main": entry.as_uri(), "packages": str(packages)}
     return Launch(
         run=start,
         env=env | inner | {"SANDBOX_WORKER": json.dumps(setup)},
@@ -142,8 +145,14 @@ def deployment_id(identity: Identity, live: LiveFunction) -> str:
 def _setup(sandbox: Sandbox, live: LiveFunction, env: Mapping[str, str], tree: Path, tmp: Path) -> dict[str, Any]:
     """What the preload module must know: the sandbox, where outside hosts lead, and the names a function may see."""
     return {"url": sandbox.url, "hosts": leads(sandbox), "names": sorted(env), "tmp": str(tmp), "tree": str(tree),
+            "static": _static(live, tree), "quota": Limits.of(sandbox.settings).tmp * 2**20,
             "database": _database(sandbox), "caller": f"{live.id} {live.version}",
             "runtime": EDGE_RUNTIME}  # fmt: skip
+
+
+def _static(live: LiveFunction, tree: Path) -> list[str]:
+    """The files that the function may read: those of `static_files`."""
+    return [str(path) for pattern in live.static for path in functions_config.match(tree, pattern)]
 
 
 def leads(sandbox: Sandbox) -> dict[str, str]:
@@ -161,12 +170,12 @@ def stand_ins(sandbox: Sandbox) -> dict[str, str]:
     return {host: url.removeprefix(sandbox.url) for host, url in leads(sandbox).items()}
 
 
-def _permissions(sandbox: Sandbox, tree: Path, tmp: Path) -> list[str]:
+def _permissions(sandbox: Sandbox, readable: Sequence[Path], tmp: Path) -> list[str]:
     """Imports may name any host, because `--cached-only` lets none of them be asked."""
     return [
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--allow-env",
         f"--allow-net={','.join(_reached(sandbox))}",
-        f"--allow-read={tree},{tmp}", f"--allow-write={tmp}", "--allow-sys=hostname",
+        f"--allow-read={','.join(map(str, readable))}", f"--allow-write={tmp}", "--allow-sys=hostname",
         f"--v8-flags=--max-old-space-size={Limits.of(sandbox.settings).memory}",
     ]  # fmt: skip
 
@@ -180,6 +189,14 @@ def _database(sandbox: Sandbox) -> str:
     """Host and port of the local stack's Postgres; empty without a stack."""
     backend = sandbox.settings.get("backend")
     return urlsplit(Stack.of(backend).database).netloc.rpartition("@")[2] if backend else ""
+
+
+def _packaged(live: LiveFunction, entry: Path) -> bool:
+    """Whether the platform's bundler looks at a package.json: beside the entrypoint, without an import map.
+
+    https://github.com/supabase/cli, apps/cli-go/pkg/function/bundle.go, ShouldUsePackageJsonDiscovery
+    """
+    return not live.import_map and entry.with_name("package.json").is_file()
 
 
 def _commonjs(entry: Path) -> bool:

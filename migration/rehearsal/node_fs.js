@@ -4,6 +4,8 @@ import fs from "node:fs";
 export * from "node:fs";
 export default fs;
 export const {
-  access, accessSync, appendFile, appendFileSync, existsSync, mkdir, mkdirSync, open, openSync, promises, readdir,
-  readdirSync, readFile, readFileSync, rm, rmSync, stat, statSync, unlink, unlinkSync, writeFile, writeFileSync,
+  access, accessSync, appendFile, appendFileSync, chmod, chmodSync, copyFile, copyFileSync, createReadStream,
+  createWriteStream, existsSync, lstat, lstatSync, mkdir, mkdirSync, open, openSync, promises, readdir, readdirSync,
+  readFile, readFileSync, realpath, realpathSync, rename, renameSync, rm, rmSync, rmdir, rmdirSync, stat, statSync, symlink,
+  symlinkSync, truncate, truncateSync, unlink, unlinkSync, writeFile, writeFileSync,
 } = fs;

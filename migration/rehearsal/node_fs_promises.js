@@ -3,4 +3,7 @@ import { promises } from "node:fs";
 
 export * from "node:fs/promises";
 export default promises;
-export const { access, appendFile, mkdir, open, readdir, readFile, rm, stat, unlink, writeFile } = promises;
+export const {
+  access, appendFile, chmod, copyFile, lstat, mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, stat, symlink,
+  truncate, unlink, writeFile,
+} = promises;

@@ -73,8 +73,9 @@ class Limits:
     """Times in seconds.
 
     `idle_timeout`: without a byte from the function; `cpu_limit`: processor time of a request; `memory`: MB;
-    `wall_clock`: how long a worker lives; `log_events`: log lines of a request in 10 s (0 for no limit of either);
-    `boot_timeout`: until Deno.serve is called, remote imports included; `idle`: how long an unused worker stays;
+    `tmp`: MB that /tmp takes; `wall_clock`: how long a worker lives; `log_events`: log lines of a request in 10 s (0
+    for no limit of either); `boot_timeout`: until Deno.serve is called, remote imports included; `idle`: how long an
+    unused worker stays;
     `new_keys`: whether publishable and secret keys pass as tokens; `warm_secrets`: whether running workers keep the
     values that they started with, as hosted ones do for minutes.
     """
@@ -88,6 +89,7 @@ class Limits:
     warm_secrets: bool = False
     wall_clock: float = 400.0
     log_events: int = 100
+    tmp: int = 512
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Limits:

@@ -16,25 +16,54 @@ export const own = {
 let starting = true;
 setTimeout(() => starting = false, 0);
 
-// A worker of the platform has a /tmp of its own. Paths elsewhere stay as they are.
+// A worker of the platform has a /tmp of its own; a relative path begins in the folder of the entrypoint.
 export function local(path) {
   const text = path instanceof URL && path.protocol === "file:" ? decodeURIComponent(path.pathname) : path;
-  if (typeof text !== "string" || !(text === "/tmp" || text.startsWith("/tmp/"))) return path;
+  if (typeof text !== "string" || text === "") return path;
+  const whole = text.startsWith("/") ? text : HOME + text;
   // Where the sandbox itself is in /tmp: the function's own files, and what node:fs has been given already.
-  if ([setup.tree, setup.tmp].some((folder) => text === folder || text.startsWith(`${folder}/`))) return path;
-  return setup.tmp + text.slice(4);
+  if ([setup.tree, setup.tmp].some((folder) => whole === folder || whole.startsWith(`${folder}/`))) return whole;
+  return whole === "/tmp" || whole.startsWith("/tmp/") ? setup.tmp + whole.slice(4) : whole;
+}
+const HOME = decodeURIComponent(new URL(".", setup.main).pathname);
+
+// Outside /tmp there is nothing but the static files, which can be read whole and nothing else. In the words of
+// https://github.com/supabase/edge-runtime/blob/main/crates/fs/impl/static_fs.rs with the context that Deno adds.
+const READS = ["readFile", "readTextFile"];
+const OPENS = { create: "open", open: "open", writeFile: "writefile", writeTextFile: "writefile" };
+function outside(name, path) {
+  const call = name.replace(/Sync$/, "");
+  const text = path instanceof URL ? decodeURIComponent(path.pathname) : path;
+  if (READS.includes(call)) {
+    return new Deno.errors.NotFound(`path not found: ${normal(HOME, text)}: readfile '${text}'`);
+  }
+  if (call in OPENS) return new Deno.errors.NotFound(`entity not found: ${OPENS[call]} '${text}'`);
+  return new Deno.errors.NotSupported(`${call.toLowerCase()} '${text}'`);
 }
 
-// Outside /tmp there are only the function's own files, and none of them can be changed.
-const OPENS = ["create", "open", "readFile", "readTextFile", "writeFile", "writeTextFile"];
-export function absent(name, error) {
-  if (error?.name !== "NotCapable") return error;
-  return OPENS.includes(name.replace(/Sync$/, ""))
-    ? new Deno.errors.NotFound("entity not found (os error 2)")
-    : new Deno.errors.NotSupported("not supported");
+function normal(folder, text) {
+  const parts = [];
+  for (const part of (text.startsWith("/") ? text : folder + text).split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
 }
 
-function refused(name, where = "") {
+// Where a call really leads; what the platform would answer is thrown where it leads nowhere.
+export function place(name, path) {
+  const found = local(path);
+  if (typeof found !== "string") return found; // not a path: Deno itself says so
+  const whole = normal("/", found);
+  if (whole === setup.tmp || whole.startsWith(`${setup.tmp}/`)) return whole;
+  if (READS.includes(name.replace(/Sync$/, "")) && setup.static.includes(whole)) return whole;
+  if (LOOKS.test(name) && whole.startsWith(`${setup.packages}/`)) return whole; // an npm package reads its own files
+  throw outside(name, path);
+}
+
+const LOOKS = /^(read|open|stat|lstat|realPath)/;
+
+export function refused(name, where = "") {
   throw new Deno.errors.PermissionDenied(`Deno.${name} is blocklisted${where}`);
 }
 
@@ -42,14 +71,22 @@ export function inTime(name) {
   if (!starting) refused(name, " on the current context");
 }
 
+// What Deno says of a file in /tmp names it as the function does.
+function named(error) {
+  if (typeof error?.message === "string") error.message = error.message.replaceAll(setup.tmp, "/tmp");
+  return error;
+}
+
+// The platform's Deno gives a promise for every mistake in the arguments of these, and throws for the others.
 function guarded(name, call, shown = (value) => value) {
   return (...args) => {
     try {
       const found = call(...args);
       if (!(found instanceof Promise)) return shown(found);
-      return found.then(shown, (error) => Promise.reject(absent(name, error)));
+      return found.then(shown, (error) => Promise.reject(named(error)));
     } catch (error) {
-      throw absent(name, error);
+      if (ASYNC.includes(name)) return Promise.reject(named(error));
+      throw named(error);
     }
   };
 }
@@ -58,20 +95,84 @@ const ASYNC = ["create", "lstat", "mkdir", "open", "readFile", "readTextFile", "
   "writeTextFile"];
 const SYNC = ["lstatSync", "mkdirSync", "readDirSync", "readFileSync", "readTextFileSync", "removeSync", "statSync",
   "writeFileSync", "writeTextFileSync"];
-for (const name of [...ASYNC, "readDir", "realPathSync"]) {
-  Deno[name] = guarded(name, (path, ...rest) => own[name](local(path), ...rest));
+for (const name of [...ASYNC, "realPathSync"]) {
+  Deno[name] = guarded(name, (path, ...rest) => own[name](place(name, path), ...rest));
 }
 for (const name of SYNC) {
-  const call = guarded(name, (path, ...rest) => own[name](local(path), ...rest));
+  const call = guarded(name, (path, ...rest) => own[name](place(name, path), ...rest));
   Deno[name] = (...args) => (inTime(name), call(...args));
 }
+Deno.readDir = (path) => ({
+  async *[Symbol.asyncIterator]() {
+    yield* own.readDir(place("readDir", path));
+  },
+});
 const shown = (path) => `/tmp${path.slice(setup.tmp.length)}`;
 for (const name of ["makeTempDir", "makeTempFile"]) {
-  const named = (options) => ({ ...options, dir: local(options?.dir ?? "/tmp") });
-  Deno[name] = guarded(name, (options) => own[name](named(options)), shown);
-  const sync = guarded(name, (options) => own[`${name}Sync`](named(options)), shown);
+  const placed = (options) => ({ ...options, dir: place(name, options?.dir ?? "/tmp") });
+  Deno[name] = guarded(name, (options) => own[name](placed(options)), shown);
+  const sync = guarded(name, (options) => own[`${name}Sync`](placed(options)), shown);
   Deno[`${name}Sync`] = (options) => (inTime(`${name}Sync`), sync(options));
 }
+Deno.cwd = () => "";
+
+// /tmp holds so many bytes: https://supabase.com/docs/guides/functions/ephemeral-storage. Counted as it is written, and
+// measured once that is too much, as crates/fs/impl/tmp_fs.rs does.
+let held = 0;
+function measured(folder) {
+  let bytes = 0;
+  for (const { name, isDirectory } of own.readDirSync(folder)) {
+    const path = `${folder}/${name}`;
+    bytes += isDirectory ? measured(path) : own.lstatSync(path).size;
+  }
+  return bytes;
+}
+export function spend(data, where = "") {
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data).length : data?.byteLength ?? 0;
+  if (held + bytes > setup.quota && (held = measured(setup.tmp)) + bytes > setup.quota) {
+    throw new Error(`filesystem quota exceeded${where}`);
+  }
+  held += bytes;
+}
+const counting = () => new TransformStream({
+  transform(chunk, controller) {
+    spend(chunk);
+    controller.enqueue(chunk);
+  },
+});
+for (const name of ["writeFile", "writeTextFile"]) {
+  const write = Deno[name];
+  Deno[name] = async (path, data, ...rest) => {
+    if (data instanceof ReadableStream) return await write(path, data.pipeThrough(counting()), ...rest);
+    if (place(name, path)) spend(data, `: writefile '${path}'`);
+    return await write(path, data, ...rest);
+  };
+  const sync = Deno[`${name}Sync`];
+  Deno[`${name}Sync`] = (path, data, ...rest) => {
+    inTime(`${name}Sync`);
+    if (place(name, path)) spend(data, `: writefile '${path}'`);
+    return sync(path, data, ...rest);
+  };
+}
+const { open } = Deno;
+Deno.open = async (...args) => {
+  const file = await open(...args);
+  const { write } = file;
+  file.write = async (bytes) => (spend(bytes), await write.call(file, bytes));
+  let counted;
+  const writable = () => {
+    const out = Reflect.get(Object.getPrototypeOf(file), "writable", file).getWriter();
+    return new WritableStream({
+      write: (chunk) => (spend(chunk), out.write(chunk)),
+      close: () => out.close(),
+      abort: (reason) => out.abort(reason),
+    });
+  };
+  Object.defineProperty(file, "writable", { configurable: true, get: () => counted ??= writable() });
+  return file;
+};
+Deno.create = (path) => Deno.open(path, { read: true, write: true, truncate: true, create: true });
+
 const BLOCKED = ["chdir", "chmod", "chown", "copyFile", "link", "readLink", "rename", "symlink", "truncate", "utime"];
 for (const name of [...BLOCKED.flatMap((each) => [each, `${each}Sync`]), "createSync", "openSync", "FsFile"]) {
   if (own[name] !== undefined) Deno[name] = () => refused(name);
@@ -79,7 +180,7 @@ for (const name of [...BLOCKED.flatMap((each) => [each, `${each}Sync`]), "create
 
 // What a program of its own would do does nothing, or is answered as in every worker.
 for (const name of ["exit", "kill", "addSignalListener", "removeSignalListener"]) Deno[name] = () => {};
-const NO_PROCESS = "Spawning subprocesses is not allowed on Supabase Edge Runtime.";
+export const NO_PROCESS = "Spawning subprocesses is not allowed on Supabase Edge Runtime.";
 const SINK = {
   write: (bytes) => Promise.resolve(bytes.length),
   writeSync: (bytes) => bytes.length,

@@ -4,7 +4,7 @@
 import { own, setup } from "./platform.js";
 import { AsyncLocalStorage } from "node:async_hooks";
 
-export { absent, inTime, local } from "./platform.js";
+export { inTime, NO_PROCESS, place, refused as blocked, spend } from "./platform.js";
 
 const internals = own.internals;
 export const request = new AsyncLocalStorage();

@@ -1,11 +1,15 @@
 // Runs in place of preload.js for functions that may serve by Node's own server, as Express and its kind do.
 // Apart from it because loading Node's HTTP module takes as long as all the rest of a start.
+import children from "node:child_process";
+import cluster from "node:cluster";
 import fs from "node:fs";
 import http from "node:http";
 import https from "node:https";
+import process from "node:process";
 import { Writable } from "node:stream";
+import threads from "node:worker_threads";
 import "./preload_roads.js";
-import { absent, begin, boot, caller, inTime, leads, listening, local, refusal, request } from "./preload.js";
+import { begin, blocked, boot, caller, inTime, leads, listening, NO_PROCESS, place, refusal, request, spend } from "./preload.js";
 
 const HEADER = "x-sandbox-execution-id";
 const { listen, emit } = http.Server.prototype;
@@ -80,29 +84,82 @@ function unreachable(error) {
 
 // The platform's node:fs calls its Deno: the same files, and synchronous calls at the same time.
 const FILES = {
-  access: "lstat", appendFile: "writeFile", mkdir: "mkdir", open: "open", readdir: "readDir", readFile: "readFile",
-  rm: "remove", stat: "stat", unlink: "remove", writeFile: "writeFile",
+  access: "lstat", appendFile: "writeFile", createReadStream: "open", createWriteStream: "open", lstat: "lstat",
+  mkdir: "mkdir", open: "open", readdir: "readDir", readFile: "readFile", realpath: "realPath", rm: "remove",
+  rmdir: "remove", stat: "stat", unlink: "remove", writeFile: "writeFile",
 };
+const WRITES = ["appendFile", "writeFile"];
+const ANY_TIME = ["readdir", "realpath"]; // their synchronous forms
+const NEVER = ["appendFile", "open", "writeFile"]; // these need Deno.openSync
 for (const [name, called] of Object.entries(FILES)) {
-  for (const [holder, key] of [[fs, name], [fs.promises, name]]) {
-    const own = holder[key];
-    holder[key] = (path, ...rest) => own.call(holder, local(path), ...rest);
-  }
-  const sync = fs[`${name}Sync`];
-  fs[`${name}Sync`] = (path, ...rest) => {
-    inTime(`${called}Sync`);
+  const placed = (holder, own, failed) => (path, ...rest) => {
     try {
-      return sync.call(fs, local(path), ...rest);
+      const leads = place(called, path);
+      if (WRITES.includes(name)) spend(rest[0], `: writefile '${path}'`);
+      return own.call(holder, leads, ...rest);
     } catch (error) {
-      throw absent(called, error);
+      return failed(error, rest.findLast((each) => typeof each === "function"));
     }
   };
+  const thrown = (error) => {
+    throw error;
+  };
+  const given = (error, done = thrown) => queueMicrotask(() => done(error));
+  fs[name] = placed(fs, fs[name], given);
+  if (name in fs.promises) fs.promises[name] = placed(fs.promises, fs.promises[name], (error) => Promise.reject(error));
+  if (!(`${name}Sync` in fs)) continue;
+  const sync = placed(fs, fs[`${name}Sync`], thrown);
+  fs[`${name}Sync`] = (...args) => {
+    if (NEVER.includes(name)) blocked("openSync");
+    if (!ANY_TIME.includes(name)) inTime(`${called}Sync`);
+    return sync(...args);
+  };
 }
+for (const name of ["chmod", "copyFile", "rename", "symlink", "truncate"]) {
+  fs[name] = (...args) => {
+    const done = args.at(-1);
+    queueMicrotask(() => {
+      try {
+        blocked(name);
+      } catch (error) {
+        done(error);
+      }
+    });
+  };
+  fs[`${name}Sync`] = () => blocked(`${name}Sync`);
+  fs.promises[name] = async () => blocked(name);
+}
+// It asks for the file's dates, which the static files of a function do not have.
 const exists = fs.existsSync;
 fs.existsSync = (path) => {
   try {
-    return exists.call(fs, local(path));
+    return exists.call(fs, place("stat", path));
   } catch {
-    return false; // nothing is there, outside /tmp and the function's own files
+    return false;
   }
+};
+process.cwd = Deno.cwd;
+
+// No threads, no processes: ext/node/polyfills/worker_threads.ts, cluster.ts and ext/os/os.js of edge-runtime.
+function unimplemented(what) {
+  return Object.assign(new Error(`Not implemented: ${what}`), { code: "ERR_NOT_IMPLEMENTED" });
+}
+const never = (what) => () => {
+  throw unimplemented(what);
+};
+function without(module, names, place = "") {
+  for (const name of names) {
+    module[name] = name[0] === name[0].toLowerCase() ? never(`${place}${name}`) : class extends EventTarget {
+      constructor() {
+        super();
+        throw unimplemented(`${place}${name}.prototype.constructor`);
+      }
+    };
+  }
+}
+without(threads, ["BroadcastChannel", "MessageChannel", "MessagePort", "Worker", "markAsUntransferable",
+  "moveMessagePortToContext", "receiveMessageOnPort"]);
+without(cluster, ["Worker", "disconnect", "fork", "setupMaster", "setupPrimary"], "cluster.");
+children.ChildProcess.prototype.spawn = function () {
+  queueMicrotask(() => this.emit("error", new Error(NO_PROCESS)));
 };

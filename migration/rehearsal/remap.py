@@ -12,17 +12,24 @@ from migration.source import importmap
 HERE = Path(__file__).parent
 STD_SERVER = (HERE / "std_server.js").as_uri()
 _OURS = f"{HERE.as_uri()}/"
-_NODE_FS = {"node:fs": f"{_OURS}node_fs.js", "node:fs/promises": f"{_OURS}node_fs_promises.js"}
+_NODE_OWN = {
+    "node:cluster": f"{_OURS}node_cluster.js",
+    "node:fs": f"{_OURS}node_fs.js",
+    "node:fs/promises": f"{_OURS}node_fs_promises.js",
+    "node:worker_threads": f"{_OURS}node_threads.js",
+}
 _STD = r"https://deno\.land/std(?:@[\w.-]+)?/"
 _STD_FOLDER = re.compile(_STD)
 _STD_MODULE = re.compile(_STD + r"http/server\.ts")
-_CODE = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts"}
+_CODE = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts", ".cjs", ".cts"}
 _REMOTE = re.compile(r"""["'](?:npm:|jsr:|https?://)""")
 _NODE = re.compile(
-    r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs(?:/promises)?|net|tls)["'])|require\(["'](?:https?|fs)["']"""
+    r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs(?:/promises)?|net|tls|worker_threads|cluster|child_process)["'])"""
+    r"""|require\(["'](?:https?|fs)["']"""
 )
 
-_FILES = re.compile(r"""["']node:fs(?:/promises)?["']""")
+_REQUIRE = re.compile(r"\bcreateRequire\b")
+_REPLACED = re.compile(r"""["']node:(?:fs(?:/promises)?|worker_threads|cluster)["']""")
 
 Entries = dict[str, str]
 
@@ -39,9 +46,9 @@ def config(tree: Path, own: Path | None, replacements: Path | None) -> dict[str,
     scopes = {scope: rewritten(entries, targets) for scope, entries in loaded["scopes"].items()}
     options = importmap.parse(own.read_text("utf-8-sig")).get("compilerOptions") if own else None
     imports = {**rewritten(loaded["imports"], targets), **targets}
-    if _mentions(_FILES, tree, imports):
-        imports |= _NODE_FS
-        scopes[_OURS] = {name: name for name in _NODE_FS}
+    if _mentions(_REPLACED, tree, imports):
+        imports |= _NODE_OWN
+        scopes[_OURS] = {name: name for name in _NODE_OWN}
     return {"imports": imports, "scopes": scopes} | ({"compilerOptions": options} if options else {})
 
 
@@ -65,6 +72,11 @@ def remote(tree: Path, config: Mapping[str, Any]) -> bool:
 def node(tree: Path, config: Mapping[str, Any]) -> bool:
     """Whether the function may serve by Node's own server; a wrong yes costs a tenth of a second."""
     return _mentions(_NODE, tree, config)
+
+
+def commonjs(tree: Path) -> bool:
+    """Whether any file of it may be loaded by `require`."""
+    return any(path.suffix in (".cjs", ".cts") for path in tree.rglob("*")) or _mentions(_REQUIRE, tree, {})
 
 
 def _mentions(pattern: re.Pattern[str], tree: Path, config: Mapping[str, Any]) -> bool:

@@ -41,6 +41,7 @@ class Version:
     digest: str
     name: str
     updated_at: int
+    static: tuple[str, ...] = ()
 
 
 @dataclass
@@ -118,6 +119,7 @@ class ProjectState:
             entrypoint=version.entrypoint,
             import_map=version.import_map,
             verify_jwt=version.verify_jwt,
+            static=tuple(version.static),
         )
 
     def tree(self, slug: str, version: int) -> Path:

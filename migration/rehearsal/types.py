@@ -13,7 +13,10 @@ from .identity import Identity
 
 @dataclass(frozen=True)
 class LiveFunction:
-    """A deployed function version as the gateway serves it; `tree` holds the uploaded files by their sent paths."""
+    """A deployed function version as the gateway serves it; `tree` holds the uploaded files by their sent paths.
+
+    `static`: the patterns of files in it that the function may read while it runs.
+    """
 
     id: str
     slug: str
@@ -22,6 +25,7 @@ class LiveFunction:
     entrypoint: str
     import_map: str
     verify_jwt: bool
+    static: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

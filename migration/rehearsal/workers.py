@@ -114,7 +114,7 @@ class Pool:
             self._serving = {key: serving for key, serving in self._serving.items() if serving is not isolate}
             return
         isolate.check()
-        if isolate.busy == 0 and not isolate.fate and (isolate.retired or self._spare(isolate)):
+        if isolate.busy == 0 and not isolate.fate and (isolate.spent or self._spare(isolate)):
             self._stop(isolate, "EarlyDrop")
 
     def _spare(self, isolate: Isolate) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from migration.base import durable
 from migration.base.errors import Refused
 from migration.git import lfs
-from migration.source import deno
+from migration.source import commonjs, deno
 from migration.source.deno import shown
 from migration.source.functions_config import CONFIG
 from migration.source.importmap import DENO_CONFIG, ImportMap, load, parse
@@ -107,7 +107,7 @@ def read(modules: Mapping[str, Any], entry: Entrypoint) -> Graph:
     static = needed(entry.path.as_uri(), modules)
     problems = list(_faults(modules, static, entry, dynamic=False))
     late = [f"{fault} The import fails when it runs." for fault in _faults(modules, static, entry, dynamic=True)]
-    return Graph(tuple(ordered), tuple(problems), (*late, *_newer(modules, entry.app)), local)
+    return Graph(tuple(ordered), tuple(problems), (*late, *_fails_late(modules, entry.app)), local)
 
 
 def needed(start: str, modules: Mapping[str, Any]) -> set[str]:
@@ -125,8 +125,10 @@ def needed(start: str, modules: Mapping[str, Any]) -> set[str]:
 
 def _edges(module: Mapping[str, Any], dynamic: bool) -> Iterator[dict[str, Any]]:
     """A module's imports of code, static or dynamic ones."""
+    path = Path(module.get("local") or "")
+    calls = list(commonjs.required(module, path)) if dynamic and path.is_file() else []
     for dependency in module.get("dependencies", ()):
-        if "code" in dependency and bool(dependency.get("isDynamic")) is dynamic:
+        if "code" in dependency and bool(dependency.get("isDynamic")) is dynamic and dependency not in calls:
             yield {**dependency["code"], "written": dependency["specifier"]}
 
 
@@ -202,12 +204,13 @@ def _matches(written: str, key: str) -> bool:
     return written == key or (key.endswith("/") and written.startswith(key))
 
 
-def _newer(modules: Mapping[str, Any], app: Path) -> Iterator[str]:
-    """Syntax that this machine's Deno knows and the platform's does not."""
+def _fails_late(modules: Mapping[str, Any], app: Path) -> Iterator[str]:
+    """CommonJS, and syntax that this machine's Deno knows and the platform's does not."""
     for name, module in modules.items():
         path = Path(module.get("local") or "")
-        if module.get("kind") != "esm" or not path.is_file():
+        if module.get("kind") != "esm" or not path.is_file() or not name.startswith("file:"):
             continue
+        yield from commonjs.warnings(shown(name, app), module, path)
         kinds = {each.get("assertionType") or each.get("attributeType") for each in module.get("dependencies", ())}
         found = [f'an import with {{ type: "{kind}" }}' for kind in sorted(kinds - {None, "json"})]
         found += [f"`{' '.join(match[0].decode().split())}`" for match in _PHASES.finditer(path.read_bytes())]
@@ -298,7 +301,7 @@ def _remember(entry: Entrypoint, state: Path, graph: Graph) -> None:
 
 def _cache_file(entry: Entrypoint, state: Path) -> Path:
     maps = [path.read_text("utf-8-sig") for path in entry.imports.files] if entry.imports else []
-    head = [entry.path.relative_to(entry.app).as_posix(), _digest(entry.path), *maps]
+    head = ["2", entry.path.relative_to(entry.app).as_posix(), _digest(entry.path), *maps]
     return state / "graphs" / f"{hashlib.sha256(chr(0).join(head).encode()).hexdigest()[:32]}.json"
 
 

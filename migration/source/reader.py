@@ -203,7 +203,14 @@ def _source(tree: Tree, slug: str, graphs: Mapping[Path, Graph]) -> Source:
     extra = {**files, **_loose(tree, entry, modules, files)}
     mapped = extra if sum(map(len, extra.values())) <= LARGE else files
     links, real = _links(tree, files)
-    warnings = [*settings.warnings, *modules.warnings, *_weight(files), *_unmatched(assets), *_shared(imports)]
+    warnings = [
+        *settings.warnings,
+        *modules.warnings,
+        *_weight(files),
+        *_unmatched(assets),
+        *_static(assets),
+        *_shared(imports),
+    ]
     return Source(
         slug,
         entry.path.relative_to(app).as_posix(),
@@ -361,6 +368,12 @@ def _weight(files: Mapping[str, bytes]) -> list[str]:
 
 def _unmatched(assets: Mapping[str, list[Path]]) -> list[str]:
     return [f"no file matches the static pattern {pattern}." for pattern, found in assets.items() if not found]
+
+
+def _static(assets: Mapping[str, list[Path]]) -> list[str]:
+    """https://supabase.com/docs/guides/functions/limits: "Static files cannot be deployed using the API flag"."""
+    text = "static_files may be missing when it runs: Supabase documents them for deploys with Docker, not by its API."
+    return [text] if any(assets.values()) else []
 
 
 def _shared(imports: ImportMap | None) -> list[str]:

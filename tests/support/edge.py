@@ -63,7 +63,7 @@ class Deployed:
 
     def deploy(
         self, slug: str, source: str, *, verify_jwt: bool = False, import_map: str = "",
-        files: Mapping[str, str] | None = None, name: str = "index.ts",
+        files: Mapping[str, str] | None = None, name: str = "index.ts", static: tuple[str, ...] = (),
     ) -> LiveFunction:  # fmt: skip
         before = self.current.get(slug)
         version = before.version + 1 if before else 1
@@ -73,7 +73,7 @@ class Deployed:
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
             (tree / path).write_text(text)
         identity = before.id if before else str(uuid.uuid4())
-        live = LiveFunction(identity, slug, version, tree, entry, import_map, verify_jwt)
+        live = LiveFunction(identity, slug, version, tree, entry, import_map, verify_jwt, static)
         self.current[slug] = live
         return live
 

@@ -44,7 +44,8 @@ def test_the_worker_may_read_its_own_tree_and_call_the_sandbox_and_nothing_else(
     assert prepare(sandbox, live, "e1").run == [
         deno.executable(), "run", "--no-lock", "--node-modules-dir=none", "--config", str(config),
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--allow-env",
-        "--allow-net=127.0.0.1:5555,127.0.0.1:0", f"--allow-read={live.tree},{config.parent / 'e1'}",
+        "--allow-net=127.0.0.1:5555,127.0.0.1:0", 
+        f"--allow-read={live.tree},{config.parent / 'e1'},{tmp_path / 'deno' / 'npm'}",
         f"--allow-write={config.parent / 'e1'}", "--allow-sys=hostname", "--v8-flags=--max-old-space-size=256",
         "--unstable-no-legacy-abort", str(config.with_name("boot.js")),
     ]  # fmt: skip
@@ -106,3 +107,31 @@ def test_an_import_map_that_cannot_be_read_is_named(sandbox: Sandbox, functions:
     live = functions.deploy("a", "", files={"supabase/functions/a/deno.json": "{"}, import_map="deno.json")
     with pytest.raises((NotBootable, Refused), match=r"deno\.json"):
         prepare(sandbox, live, "e1")
+
+
+COMMONJS = {"supabase/functions/a/lib.cjs": "module.exports = 1;"}
+
+
+@pytest.mark.parametrize(
+    ("files", "import_map", "hidden"),
+    [
+        ({}, "", False),
+        (COMMONJS, "", True),
+        ({"supabase/functions/a/lib.ts": 'import { createRequire } from "node:module";'}, "", True),
+        (COMMONJS | {"supabase/functions/a/package.json": "{}"}, "", False),
+        (
+            COMMONJS | {"supabase/functions/a/package.json": "{}", "supabase/functions/a/deno.json": "{}"},
+            "supabase/functions/a/deno.json",
+            True,
+        ),
+        (COMMONJS | {"package.json": "{}"}, "", True),
+    ],
+)
+def test_require_finds_no_files_without_package_json(
+    sandbox: Sandbox, functions: Deployed, files: dict[str, str], import_map: str, hidden: bool
+) -> None:
+    """The platform's bundler packs CommonJS files where a package.json lies beside the entrypoint, without a map."""
+    live = functions.deploy("a", "", files=files, import_map=import_map)
+    prepare(sandbox, live, "e1")
+    modules = booted(sandbox.folder / "run" / f"a-{live.id}-1")
+    assert (launch.PRELOAD_REQUIRE.as_uri() in modules) is hidden

@@ -15,6 +15,8 @@ from tests.support.runtime import installed
 TABLE: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "data" / "runtime.yaml").read_text())
 PROBES: list[dict[str, str]] = [probe for probes in TABLE["probes"].values() for probe in probes]
 
+FILES = {"note.txt": "static", "other.txt": "not static", "other.json": "{}"}
+
 
 def source() -> str:
     """One function that asks all of them."""
@@ -35,7 +37,8 @@ def source() -> str:
 
 def answers(folder: Path, **settings: Any) -> dict[str, str]:
     with edge(folder, folder / "deno", **settings) as place:
-        place.functions.deploy("probes", source())
+        files = {f"supabase/functions/probes/{name}": text for name, text in FILES.items()}
+        place.functions.deploy("probes", source(), files=files, static=("supabase/functions/probes/note.*",))
         found = place.function("probes").text
         if place.logs.of("BootFailure"):
             pytest.fail(place.logs.of("BootFailure")[0].event_message)

@@ -43,7 +43,9 @@ def upload(example: dict[str, Any]) -> Upload:
     for path, held in example.get("files", {}).items():
         data = base64.b64decode(held["base64"]) if isinstance(held, dict) else held.encode()
         files.append((f"{folder}/{path}", data))
-    return Upload(slug(example), {"name": slug(example), "entrypoint_path": files[0][0], "verify_jwt": False}, files)
+    static = [f"{folder}/{pattern}" for pattern in example.get("static", [])]
+    named = {"name": slug(example), "entrypoint_path": files[0][0], "static_patterns": static, "verify_jwt": False}
+    return Upload(slug(example), named, files)
 
 
 class Examples:

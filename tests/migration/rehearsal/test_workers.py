@@ -279,7 +279,7 @@ def test_shared_files_json_and_static_files_are_read(place: Edge) -> None:
         import data from "./data.json" with { type: "json" };
         Deno.serve(async () => new Response(
           data.n + await Deno.readTextFile(new URL("./page.html", import.meta.url)), { headers: cors }));"""
-    place.functions.deploy("a", source, files=files)
+    place.functions.deploy("a", source, files=files, static=("supabase/functions/a/*.html",))
     answer = place.function("a")
     assert (answer.text, answer.headers["x-cors"]) == ("7<p>static</p>", "yes")
 
@@ -581,3 +581,39 @@ def test_typed_arrays_count_as_memory(tmp_path: Path, deno_dir: Path) -> None:
         assert (answer.status, answer.json()["code"]) == (546, "WORKER_RESOURCE_LIMIT")
         assert place.call("/functions/v1/a", "GET").text == "0"
         assert until(lambda: place.logs.of("Shutdown"))[0].log_attributes["reason"] == "Memory"
+
+
+def test_half_of_the_memory_retires(tmp_path: Path, deno_dir: Path) -> None:
+    """A worker that held half of its memory ends as soon as it has nothing to do, though it holds less by then."""
+    source = """Deno.serve(async (req) => { let kept = new Uint8Array(req.method === "POST" ? 90 * 2 ** 20 : 1).fill(1);
+        await new Promise((done) => setTimeout(done, 500)); kept = null; return new Response("done") });"""
+    with edge(tmp_path, deno_dir, memory=128, idle=600.0) as place:
+        place.functions.deploy("a", source)
+        assert place.call("/functions/v1/a", "POST").status == 200
+        assert until(lambda: place.logs.of("Shutdown"))[0].log_attributes["reason"] == "EarlyDrop"
+
+
+def test_tmp_has_a_quota(tmp_path: Path, deno_dir: Path) -> None:
+    """Whatever writes: the platform's words; what was removed counts no more."""
+    source = """
+        import { writeFile } from "node:fs/promises";
+        const half = new Uint8Array(2 ** 19), whole = new Uint8Array(2 ** 20 + 1);
+        const writes = [
+          () => Deno.writeFile("/tmp/a", whole), () => Deno.writeTextFile("/tmp/a", "x".repeat(2 ** 20 + 1)),
+          () => Deno.writeFile("/tmp/a", new Blob([whole]).stream()), () => writeFile("/tmp/a", whole),
+          async () => await (await Deno.open("/tmp/a", { write: true, create: true })).write(whole),
+          async () => await new Blob([whole]).stream().pipeTo(
+            (await Deno.open("/tmp/a", { write: true, create: true })).writable),
+        ];
+        Deno.serve(async () => {
+          const said = [];
+          for (const write of writes) {
+            await write().then(() => said.push("written"), (error) => said.push(error.message.split(":")[0]));
+            await Deno.remove("/tmp/a").catch(() => {});
+          }
+          for (let n = 0; n < 9; n++) { await Deno.writeFile("/tmp/b", half); await Deno.remove("/tmp/b"); }
+          return Response.json(said);
+        });"""
+    with edge(tmp_path, deno_dir, tmp=1) as place:
+        place.functions.deploy("a", source)
+        assert place.function("a").json() == ["filesystem quota exceeded"] * 6

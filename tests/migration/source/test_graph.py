@@ -188,3 +188,40 @@ def test_old_syntax_is_no_warning(text: str, tmp_path: Path) -> None:
     """`defer` and `source` are also plain names."""
     entry = _write(tmp_path / "app", **{"index.ts": text, "a.ts": "export default 1"})
     assert _resolve(entry, tmp_path / "state").warnings == ()
+
+
+LATE = "package.json and node_modules are not uploaded"
+
+
+@pytest.mark.parametrize(
+    ("files", "warnings"),
+    [
+        (
+            {"index.ts": 'import x from "./x.cjs";', "x.cjs": 'module.exports = require("lodash");'},
+            [f"x.cjs is CommonJS, which the platform cannot load ({LATE}). Write it as an ES module."],
+        ),
+        (
+            {"index.ts": 'import "./x.js";', "x.js": 'const { join } = require("node:path");\nrequire("lodash");'},
+            ['x.js:1:26: `require` is not defined when it runs. Write `import … from "node:path"`.'],
+        ),
+        (
+            {
+                "index.ts": 'import { createRequire } from "node:module";\n'
+                'const require = createRequire(import.meta.url);\nrequire("node:path");\n'
+                'require("lodash");\nrequire("./x.json");',
+                "x.json": "{}",
+            },
+            [
+                f'index.ts:4:9: require("lodash") finds nothing when it runs ({LATE}). '
+                'Write `import … from "npm:lodash"`.',
+                f'index.ts:5:9: require("./x.json") finds nothing when it runs ({LATE}). '
+                'Write `import … from "./x.json" with { type: "json" }`.',
+            ],
+        ),
+        ({"index.ts": 'import "./x.js";', "x.js": "export const require = (a) => a;"}, []),
+    ],
+)
+def test_commonjs_is_warned_about(tmp_path: Path, files: dict[str, str], warnings: list[str]) -> None:
+    """What `require` finds here and not on the platform, with what to write."""
+    entry = _write(tmp_path / "app", **files)
+    assert _resolve(entry, tmp_path / "state").warnings == tuple(warnings)
