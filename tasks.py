@@ -269,7 +269,8 @@ def history(
     json: bool = False,
 ) -> None:
     """Show the ledger of deployments, one of them, or the code of a function as it was."""
-    dispatch.run(verbs.history, json, env=env, flags=verbs.HistoryFlags(limit, show, source, note, rating))
+    flags = verbs.HistoryFlags(limit, show, source, note, rating)
+    dispatch.run(verbs.history, json, flags, env=env)
 
 
 @verb("id", changes=True, id="id of the lock, as `inv status` shows it", **YES, **ENV)

@@ -103,7 +103,7 @@ def test_an_app_that_is_no_repository_is_refused(project: Project) -> None:
 
 def test_an_empty_note_or_reason_is_not_the_same_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
-    monkeypatch.setattr(dispatch, "run", lambda *_, **options: seen.append(options["flags"].note))
+    monkeypatch.setattr(dispatch, "run", lambda *given, **_: seen.append(given[2].note))
     for words in (["history"], ["history", "--note", ""], ["history", "--note", "x"]):
         Program(namespace=Collection.from_module(tasks)).run(["inv", *words], exit=False)
     assert seen == [None, "", "x"]

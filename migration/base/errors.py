@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from migration.base import command
 from migration.base.command import Step, Steps
 
 
@@ -36,9 +37,7 @@ class CutoverError(Exception):
         super().__init__(message)
         self.message = message
         self.cause = cause or message
-        self.steps: tuple[Step, ...] = tuple(
-            part for step in steps if step for part in (step.steps if isinstance(step, Steps) else (step,))
-        )
+        self.steps: tuple[Step, ...] = command.steps(*steps).steps
         self.data = data
 
     @property

@@ -1,6 +1,6 @@
 """One answer to "may this request be sent again?", and one way to repeat a call.
 
-What a request does decides (design, "Recovery"): a read may always be repeated; a change only where the failed try
+What a request does decides: a read may always be repeated; a change only where the failed try
 cannot have done anything, or where doing it twice is the same as doing it once.
 """
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from migration.base.gate import ANYWHERE
 from migration.base.secrets_type import mask
 
 KEPT = 50  # logs of former runs
@@ -79,4 +79,4 @@ def record(text: str) -> None:
 def _plain(text: str) -> str:
     """Nothing that a terminal or a CI server obeys; a line begins with its time."""
     shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-    return re.sub(r"##(?=\w*\[)", "# #", shown)
+    return ANYWHERE.sub("# #", shown)

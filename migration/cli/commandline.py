@@ -52,11 +52,10 @@ def install() -> None:
         setattr(Program, "list_tasks", _named(Program.list_tasks))  # noqa: B010
 
 
-Body = Callable[..., None]
 _DEBUG = {"debug": "show every request and git command as it ends"}
 
 
-def verb(*positional: str, changes: bool | str = False, **help: str) -> Callable[[Body], Any]:  # noqa: A002
+def verb(*positional: str, changes: bool | str = False, **help: str) -> Callable[[Callable[..., None]], Any]:  # noqa: A002
     """An Invoke task without one-letter flags, which would mean different things in different verbs.
 
     `changes`: whether it changes something, or the flag with which it does. Then `inv --dry` refuses it.

@@ -43,6 +43,15 @@ if TYPE_CHECKING:
 _OFTEN = 30.0  # seconds between two rounds of a watch, at least
 
 
+class InitFlags(NamedTuple):
+    """The flags of `inv init`."""
+
+    app: str = ""
+    plan: str = ""
+    range: str = ""
+    ci: str = ""
+
+
 class DeployFlags(NamedTuple):
     """The flags of `inv deploy`."""
 
@@ -141,15 +150,6 @@ def sandbox(out: Output, port: str, fresh: bool) -> None:
     phase.run(out.root, out.observer, port=number, fresh=fresh, ready=ready, seen=None if out.json else seen)
 
 
-class InitFlags(NamedTuple):
-    """The flags of `inv init`."""
-
-    app: str = ""
-    plan: str = ""
-    range: str = ""
-    ci: str = ""
-
-
 def init(out: Output, flags: InitFlags, env: str) -> InitResult | AdoptionResult | WorkflowResult:
     from migration.setup import init as phase
 
@@ -179,7 +179,6 @@ def config(out: Output) -> ConfigResult:
 
 
 def secret(out: Output, env: str, upload: bool, yes: bool) -> SecretResult:
-    from migration.setup import secret
     from migration.setup import secret as phase
 
     context = _context(out, env)
@@ -187,7 +186,7 @@ def secret(out: Output, env: str, upload: bool, yes: bool) -> SecretResult:
         return phase.verify(context)
     ask = (lambda question: out.ask(question, hidden=True)) if interactive() else None
     command = inv("secret", set=True)
-    return secret.set_all(context, confirm=lambda what: agree(out, context, what, yes, command), ask=ask)
+    return phase.set_all(context, confirm=lambda what: agree(out, context, what, yes, command), ask=ask)
 
 
 def plan(out: Output, env: str, only: str, diff: bool) -> Plan:
@@ -346,9 +345,9 @@ def watch(out: Output, flags: WatchFlags, env: str) -> int:
     )
     code = 0
     with WatchView(out, flags.once) as view:
-        for found in phase.run(context, options):
-            view.show(found)
-            code = found.exit_code
+        for watched in phase.run(context, options):
+            view.show(watched)
+            code = watched.exit_code
     return code
 
 
@@ -391,7 +390,7 @@ def status(out: Output, env: str, limit: str) -> StatusResult:
     return phase.run(_context(out, env), limit=whole("limit", limit) or 0)
 
 
-def history(out: Output, env: str, flags: HistoryFlags) -> HistoryResult | FunctionCode:
+def history(out: Output, flags: HistoryFlags, env: str) -> HistoryResult | FunctionCode:
     from migration.inspect import history as phase
 
     context = _context(out, env)

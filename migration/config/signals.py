@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from migration.config.settings import Config
 
 GROUPS = ("input", "output", "total", "cost")
-OPTIONAL = ("cached", "reasoning")
 _BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _REPEATED = re.compile(rf"\n{logsql.REQUEST_ID}")
@@ -159,7 +158,7 @@ def usage(config: Config) -> Pattern:
     found = named(config)["usage"]
     problem = usage_problem(found.pattern)
     if problem:
-        raise ConfigError(f"signals.usage {problem}", Do("see the comment at signals.usage in config.yaml"))
+        raise ConfigError(f"signals.usage {problem}.", Do("see the comment at signals.usage in config.yaml"))
     return found
 
 

@@ -54,7 +54,7 @@ def read(path: Path, fill: Callable[[str], str] = str) -> Document:
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"{path.name}{_at(error)}: not valid YAML: {_why(error)}", Do("fix that line")) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}", Do("correct it")) from None
+        raise ConfigError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}", Do("fix it")) from None
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{path.name}: expected keys and values.", Do("start from the shipped config.yaml"))
     document = Document({})

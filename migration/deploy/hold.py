@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from migration.base.clock import minute
 from migration.base.command import Command, Step, inv, sh
@@ -21,9 +21,6 @@ from migration.ledger.deployments import Deployment, History, Record
 from migration.ledger.ledger import Ledger
 from migration.source import scope
 from migration.source.reader import Reader
-
-if TYPE_CHECKING:
-    pass
 
 REASON = "why it is good now"  # what the printed command says in place of the person's own words
 

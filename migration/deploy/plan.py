@@ -27,7 +27,6 @@ from migration.source.source import Source, canonical
 from migration.verify.forecast import forecast
 
 if TYPE_CHECKING:
-    from migration.clients.supabase_types import Function
     from migration.context import Context
     from migration.deploy.recovery import Recovery
     from migration.ledger.deployments import History, KnownVersion
@@ -181,6 +180,14 @@ class Plan:
         return ways
 
     @property
+    def situation(self) -> Situation:
+        """What the way forward depends on."""
+        sources = {item.slug: item.source.digest for item in self.functions if item.source.files}
+        changes = [item.slug for item in self.changes]
+        deploy = self.command if self.changes else None
+        return Situation(self.history, self.live, self.pending, self.busy, sources, changes, deploy, self.only)
+
+    @property
     def _secrets_stop(self) -> bool:
         return any(not one["present"] or one["matches"] is False for one in self.secrets)
 
@@ -235,15 +242,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         busy=holder is not None,
         sql=tuple(files),
     )
-    return replace(made, ways=lambda: forward.steps(context, _situation(made)))
-
-
-def _situation(made: Plan) -> Situation:
-    """What the way forward depends on."""
-    sources = {item.slug: item.source.digest for item in made.functions if item.source.files}
-    changes = [item.slug for item in made.changes]
-    deploy = made.command if made.changes else None
-    return Situation(made.history, made.live, made.pending, made.busy, sources, changes, deploy, made.only)
+    return replace(made, ways=lambda: forward.steps(context, made.situation))
 
 
 def _gate(context: Context, items: Sequence[PlanItem]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -246,24 +246,24 @@ def close_abandoned(context: Context, pending: Recovery, wait: float) -> None:
 
 
 def close(context: Context, pending: Recovery, outcome: str, message: str) -> None:
-    """Record the outcome of an interrupted deployment; what it may have left staged stays known."""
-    name, lost = pending.deployment.id, pending.perhaps_stranded
-    if lost:
-        context.ledger.keep({"record": "staged", "deployment": name, "answers": [], "perhaps_stranded": lost})
-    failpoint("record.close")
-    context.ledger.keep({"record": "outcome", "deployment": name, "outcome": outcome, "message": message})
-    failpoint("record.close.after")
+    """Record the outcome of an interrupted deployment, queued where the ledger cannot be written."""
+    _close(pending, outcome, message, context.ledger.keep)
 
 
 def supersede(context: Context, pending: Recovery) -> None:
     """Close an interrupted deployment because a new one takes its place. Raises where that cannot be written."""
-    ledger, name, lost = context.ledger, pending.deployment.id, pending.perhaps_stranded
-    if lost:
-        ledger.append({"record": "staged", "deployment": name, "answers": [], "perhaps_stranded": lost})
     foreign = pending.verdict == "foreign"
     message = "code deployed outside Cutover took its place" if foreign else "nothing of it had gone live"
+    _close(pending, "abandoned", message, context.ledger.append)
+
+
+def _close(pending: Recovery, outcome: str, message: str, write: Callable[[dict[str, Any]], object]) -> None:
+    """Two records: what it may have left staged, which stays known, and how it ended."""
+    name, lost = pending.deployment.id, pending.perhaps_stranded
+    if lost:
+        write({"record": "staged", "deployment": name, "answers": [], "perhaps_stranded": lost})
     failpoint("record.close")
-    ledger.append({"record": "outcome", "deployment": name, "outcome": "abandoned", "message": message})
+    write({"record": "outcome", "deployment": name, "outcome": outcome, "message": message})
     failpoint("record.close.after")
 
 
@@ -288,7 +288,7 @@ def has_revision(context: Context, revision: str) -> bool:
     """Whether this clone has the revision, after fetching it from the remote if need be."""
     if context.repository.revision(revision) is None and not context.ledger.outage:
         with contextlib.suppress(CutoverError):
-            revert.have(context.repository, scope.remote(context), [revision])
+            revert.bring(context.repository, scope.remote(context), [revision])
     return context.repository.revision(revision) is not None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from migration.base.command import AGAIN, Command, Step, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted
 from migration.deploy import forward, recovery
-from migration.deploy.forward import Situation
 from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
 from migration.deploy.recovery import Recovery
@@ -199,12 +198,10 @@ class OutcomeWriter:
     def _ways(self) -> tuple[Step, ...]:
         context = self.context
         live, history = {one.slug: one for one in context.supabase.functions()}, context.ledger.history(fresh=False)
-        sources = {item.slug: item.source.digest for item in self.plan.functions if item.source.files}
-        changes = [item.slug for item in self.plan.changes]
         pending = recovery.look(context, history, live)
-        return forward.steps(
-            context, Situation(history, live, pending, False, sources, changes, None, self.plan.only)
-        )  # fmt: skip
+        planned = self.plan.situation
+        now = replace(planned, history=history, live=live, pending=pending, busy=False, deploy=None)
+        return forward.steps(context, now)
 
     def failed(self, released: ReleaseResult, live: Mapping[str, int]) -> DeployResult:
         """Not everything went live, and the release has restored what it could. `live`: versions that an interrupted

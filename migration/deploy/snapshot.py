@@ -10,6 +10,7 @@ from migration.base.command import Do, inv
 from migration.base.errors import CutoverError, Refused
 from migration.base.parallel import every
 from migration.clients.supabase_types import Function
+from migration.deploy import hold
 from migration.deploy.staging import FunctionSpec
 from migration.source import reader, snapshots
 from migration.source.source import Source
@@ -86,7 +87,7 @@ def restorer(context: Context, deployment: Deployment, slugs: Iterable[str]) -> 
     for slug in wanted:
         if kinds[slug] == "snapshot" or slug not in found:
             found |= _kept(context, deployment, slug, strict=kinds[slug] == "snapshot")
-        _proven(context, deployment, slug, found.get(slug))
+        _refuse_other(context, deployment, slug, found.get(slug))
     return found
 
 
@@ -117,14 +118,15 @@ def _kept(context: Context, deployment: Deployment, slug: str, strict: bool) -> 
         return {}
 
 
-def _proven(context: Context, deployment: Deployment, slug: str, found: Source | None) -> None:
+def _refuse_other(context: Context, deployment: Deployment, slug: str, found: Source | None) -> None:
+    """Refused unless this is the source that the record names."""
     change = deployment.change(slug)
     before = (change.before if change else None) or {}
     recorded = before.get("source_digest")
     downloaded = found is not None and found.digest == before.get("snapshot_digest")
     if found is None and deployment.kind == "rollback":
         text = f"{slug}: the rollback {deployment.id} took that code back. Only git has it: deploy a commit with it."
-        raise Refused(text, inv("deploy", lift_hold="why it is good now"))
+        raise Refused(text, hold.lift_command())
     if found is None and context.repository.revision(deployment.base_revision) is None:
         text = f"{slug}: the source that was live before {deployment.id} cannot be found: commit "
         text += (

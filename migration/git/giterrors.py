@@ -60,6 +60,14 @@ MEANINGS = (
         steps=(Do("set app.path in config.yaml to the app's clone"),),
     ),
     Meaning(
+        # Of this clone, not of the remote, whose words begin with "remote: ".
+        r"(?m)^(?:error|fatal): (?:[Uu]nable to (?!access)|could not|cannot|failed to)[^\n]*"
+        r"(?:Permission denied|Read-only file system)|^(?:error|fatal): insufficient permission for adding",
+        ReadOnly,
+        "git cannot write to {path}: it is read-only, or belongs to another user.",
+        steps=(Do("make it writable, or set app.path in config.yaml to a clone of your own"), AGAIN),
+    ),
+    Meaning(
         r"No such remote|'[^']*' does not appear to be a git repository|repository .* (not found|does not exist)"
         r"|Repository not found|error: 404",
         Unreachable,
@@ -111,12 +119,6 @@ MEANINGS = (
         r"No space left|Disk quota exceeded",
         ServiceFailed,
         "The disk is full: git cannot write to {path}.",
-    ),
-    Meaning(
-        r"Permission denied|Read-only file system|insufficient permission",
-        ReadOnly,
-        "git cannot write to {path}: it is read-only, or belongs to another user.",
-        steps=(Do("make it writable, or set app.path in config.yaml to a clone of your own"), AGAIN),
     ),
 )
 

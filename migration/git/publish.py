@@ -118,7 +118,7 @@ class Publication:
                 return RevertResult("nothing", "Git needs no revert: the range changed none of these functions' files.")
             for _ in range(TRIES):
                 start = tip(self.repository, self.branch)
-                revert.have(self.repository, self.branch.remote, [start, self.wanted.base, self.wanted.revision])
+                revert.bring(self.repository, self.branch.remote, [start, self.wanted.base, self.wanted.revision])
                 failpoint("revert.make")
                 commit = revert.make(self.repository, self.wanted, start, state)
                 failpoint("revert.made")
@@ -135,9 +135,9 @@ class Publication:
 
     def _changed_anything(self) -> bool:
         repository, wanted = self.repository, self.wanted
-        revert.have(repository, self.branch.remote, [wanted.base, wanted.revision])
+        revert.bring(repository, self.branch.remote, [wanted.base, wanted.revision])
         if wanted.whole:
-            revert.have(repository, self.branch.remote, wanted.commits, parents=True)
+            revert.bring(repository, self.branch.remote, wanted.commits, parents=True)
             return True
         return bool(repository.changed(wanted.base, wanted.revision, wanted.files))
 

@@ -167,25 +167,22 @@ def _command(move: Move) -> str:
 
 def _judge(words: str, repository: Repository, remote: str) -> CutoverError:
     """A lost race, a host that refuses such refs, or the translation of git's words."""
-    if re.search(r"'(refs/\S+)' exists; cannot create", words):
-        taken = re.search(r"'(refs/\S+)' exists; cannot create", words)
-        name = taken.group(1) if taken else ""
+    place = f"the git remote {remote}" if remote else "this repository"
+    if taken := re.search(r"'(refs/\S+)' exists; cannot create", words):
         return HostRefuses(
-            f"The ref {name} is in the way of Cutover's refs.",
+            f"The ref {taken[1]} is in the way of Cutover's refs.",
             repository.typed("ls-remote", *filter(None, [remote])),
             Do("set app.ledger in config.yaml to a free name"),
             stderr=words,
         )
     if _RACE.search(words):
-        place = f"the git remote {remote}" if remote else "this repository"
         return Raced("Another process moved the ref first.", stderr=words, place=place)
     refused = re.search(r"^!.*:(\S+)\t\[remote rejected\] \((.*)\)", words, re.MULTILINE)
     if refused and _DISK.search(words):
-        place = f"the git remote {remote}" if remote else "this repository"
         return Raced("It could not be written.", stderr=words, place=place).refusal()
     if refused:
-        said = _HOOK.findall(words)  # what the host, or its hook, says of it
-        why = f"{refused.group(2)}: {mask(said[-1].strip())}" if said else refused.group(2)
+        reasons = _HOOK.findall(words)  # of the host, or of its hook
+        why = f"{refused.group(2)}: {mask(reasons[-1].strip())}" if reasons else refused.group(2)
         return HostRefuses(
             f"The git host of {remote} refuses {refused.group(1)} ({why}): set `app.ledger: refs/heads/cutover` "
             "in config.yaml, or allow that ref on the host.",

@@ -57,7 +57,7 @@ class RevertCommit:
     notes: tuple[str, ...] = ()
 
 
-def have(repository: Repository, remote: str | None, commits: Sequence[str], parents: bool = False) -> None:
+def bring(repository: Repository, remote: str | None, commits: Sequence[str], parents: bool = False) -> None:
     """Bring these commits into this clone, with their parents if wanted. Refused when the remote does not give them,
     Gone when it answers and no longer has one.
 
@@ -138,8 +138,8 @@ def message(repository: Repository, wanted: RevertRange) -> str:
     return "\n".join([head, "", *lines, "", f"{TRAILER}: {wanted.deployment}", ""])
 
 
-def listed(repository: Repository, base: str, revision: str, files: Sequence[str]) -> tuple[str, ...]:
-    """The commits of the deployed line that touch the files, newest first."""
+def touching(repository: Repository, base: str, revision: str, files: Sequence[str]) -> tuple[str, ...]:
+    """The commits of base..revision that touch the files, on the line that was deployed; newest first."""
     try:
         return tuple(repository.commits(base, revision, files, *_LINE))
     except CutoverError:

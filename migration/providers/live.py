@@ -61,13 +61,13 @@ def _dearest(access: ProviderAccess) -> str:
 def prove(access: ProviderAccess) -> str:
     """Send the one request, once, and say what answered. ServiceFailed where nothing did, or another model."""
     title = APIS[access.kind].title if access.kind in APIS else "OpenRouter"
-    request, model = made(access), access.settings.model or ""
+    request, model = question(access), access.settings.model or ""
     http = Http(access.url, name=title)
     answer = http.request("POST", request.path, json=request.body, headers=request.headers, deadline=_SECONDS)
     content = _content(answer)
     if not answer.ok or content.get("error"):
         raise ServiceFailed(f"{title} answered {answer.status} for {model}: {_message(content, answer)}")
-    named, tokens = _said(content)
+    named, tokens = _answered(content)
     if not named:
         raise ServiceFailed(f"{title} answered, and did not say with which model.")
     if not means(named, access.settings.listed):
@@ -75,7 +75,7 @@ def prove(access: ProviderAccess) -> str:
     return f"{named} answered{f', {tokens} tokens' if tokens else ''}"
 
 
-def made(access: ProviderAccess) -> Request:
+def question(access: ProviderAccess) -> Request:
     """The request for a kind.
 
     https://openrouter.ai/docs/api-reference/chat-completion, https://platform.openai.com/docs/api-reference/chat,
@@ -121,7 +121,7 @@ def _message(content: Mapping[str, Any], answer: Answer) -> str:
     return reading.cut(str(message), 200) if message else reading.short(answer)
 
 
-def _said(content: Mapping[str, Any]) -> tuple[str, int]:
+def _answered(content: Mapping[str, Any]) -> tuple[str, int]:
     """The model that answered, and the tokens of the whole request (0 where the answer does not say)."""
     usage = content.get("usage") or content.get("usageMetadata") or {}
     total = usage.get("total_tokens") or usage.get("totalTokenCount")

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from migration.base.command import Do, Step, Steps, inv, then
 from migration.base.errors import ServiceFailed
-from migration.base.finding import Finding
-from migration.base.numbers import count
+from migration.base.finding import Finding, unmeasured
+from migration.base.numbers import count, dollars, listed
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
@@ -131,17 +131,12 @@ def judge(info: KeyInfo, now: datetime, subject: str) -> Iterator[Finding]:
         yield Finding("key_expires", "the key expires soon", why, Steps(NEW_KEY), "warning", subject)
 
 
-def money(amount: float) -> str:
-    """Dollars, with the digits that keep a small rest from looking like nothing."""
-    return f"${amount:.2f}" if amount == 0 or abs(amount) >= 0.1 else f"${amount:.4f}"
-
-
 def _funds(config: Config, info: KeyInfo, subject: str) -> Iterator[Finding]:
     """The key's own limit: used up when it does not pay for one more request."""
     if info.remaining is None or info.limit is None:
         return
     window = f"{info.reset} limit" if info.reset else "total limit"
-    left = f"{info.label}: {money(info.remaining)} of its {window} of {money(info.limit)} is left"
+    left = f"{info.label}: {dollars(info.remaining, 2)} of its {window} of {dollars(info.limit, 2)} is left"
     if info.remaining < max(_request(config), 1e-9):
         wait = f" (or wait for its {info.reset} reset at 00:00 UTC)" if info.reset else ""
         fix = Steps((Do(f"raise the key's limit at {KEYS}{wait}"), CHECK))
@@ -163,19 +158,13 @@ def _credit(config: Config, account: OpenRouter, info: KeyInfo) -> Iterator[Find
         yield Finding("management_key", "OpenRouter refused the management key", error.message, fix, "warning")
         return
     except ServiceFailed as error:
-        yield unmeasured("the account's credit", error)
+        yield unmeasured(["the account's credit"], error)
         return
-    left, fix = f"{money(bought.left)} of {money(bought.total)} bought is left", Steps((ADD_CREDIT, DOCTOR))
+    left, fix = f"{dollars(bought.left, 2)} of {dollars(bought.total, 2)} bought is left", Steps((ADD_CREDIT, DOCTOR))
     if bought.left < max(_request(config), 1e-9):
         yield Finding("no_credit", "the account's credit is used up: calls answer 402", left, fix)
         return
     yield from _covers(config, bought.left, "low_credit", "the account's credit", left, fix)
-
-
-def unmeasured(what: str, error: ServiceFailed) -> Finding:
-    """A question without an answer: not a clean bill of health."""
-    fix = Steps(then([step for step in error.steps if not isinstance(step, str)], DOCTOR))
-    return Finding("unmeasured", f"{what} could not be checked", error.message, fix, "warning")
 
 
 def _covers(config: Config, left: float, kind: str, what: str, shown: str, fix: Steps) -> Iterator[Finding]:
@@ -187,11 +176,7 @@ def _covers(config: Config, left: float, kind: str, what: str, shown: str, fix: 
         short = ["the soak alone"]
     if short:
         why = f"{shown}; a soak may cost ${soak:.2f}, a request ${each:.4f}"
-        yield Finding(kind, f"{what} does not cover the soak and {_list(short)}", why, fix, "warning")
-
-
-def _list(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+        yield Finding(kind, f"{what} does not cover the soak and {listed(short, 'or')}", why, fix, "warning")
 
 
 def _request(config: Config) -> float:

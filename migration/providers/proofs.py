@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 from migration.base.command import Do, Steps, inv
 from migration.base.errors import ServiceFailed
-from migration.base.finding import Finding
+from migration.base.finding import Finding, unmeasured
 from migration.base.numbers import count
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
@@ -120,7 +120,7 @@ def _check(access: ProviderAccess, config: Config, now: datetime, retry: Retry) 
     try:
         yield from _model(access, access.key, config, now, retry)
     except ServiceFailed as error:
-        yield openrouter.unmeasured("the model", error)
+        yield unmeasured(["the model"], error)
 
 
 def _key(

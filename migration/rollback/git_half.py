@@ -13,7 +13,7 @@ from migration.clients.supabase_types import Function
 from migration.deploy import drift, forward
 from migration.git import publish
 from migration.git.publish import AGAIN, Publication, RevertBranch, RevertResult
-from migration.git.revert import Gone, have
+from migration.git.revert import Gone, bring
 from migration.ledger.deployments import Record
 from migration.rollback.plan import RollbackOptions, RollbackPlan
 from migration.source import reader, scope, snapshots
@@ -148,7 +148,7 @@ def _configured(context: Context, named: str, branch: RevertBranch) -> tuple[str
     if not named:
         return "", "the revision that was live before is unknown (app.base in config.yaml is not set)"
     try:
-        have(context.repository, branch.remote, [named])
+        bring(context.repository, branch.remote, [named])
     except CutoverError:
         return "", f"app.base in config.yaml ({named}) is not a commit of {context.app}"
     return str(context.repository.revision(named)), ""

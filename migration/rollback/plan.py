@@ -189,7 +189,7 @@ def _deepen(context: Context, target: Target) -> None:
     that a commit which cannot be fetched stops nothing here."""
     wanted = {one.base_revision for one in target.origins.values()} | {target.base, target.revision}
     with contextlib.suppress(CutoverError):
-        revert.have(context.repository, _remote(context), sorted(wanted - {""}))
+        revert.bring(context.repository, _remote(context), sorted(wanted - {""}))
 
 
 def _remote(context: Context) -> str | None:
@@ -320,7 +320,7 @@ def _git(context: Context, target: Target, options: RollbackOptions) -> tuple[li
         return [], ["Git is not changed: the revision that was live before is unknown (app.base is not set)."]
     repository = context.repository
     try:
-        revert.have(repository, _remote(context), [target.base, target.revision])
+        revert.bring(repository, _remote(context), [target.base, target.revision])
         wanted = scope.of(context, target.base, target.revision, target.slugs, {}, "", whole).range
         everything = repository.changed(target.base, target.revision)
         taken = _taken(context, wanted, everything)

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from migration.base.command import Do, Steps, chain, inv
 from migration.base.errors import Failed, Refused, ServiceFailed
 from migration.base.finding import Finding
+from migration.base.numbers import dollars
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.clients.openrouter_errors import KEYS
 from migration.clients.supabase_types import SecretDigest, same
 from migration.config.settings import SecretSettings
 from migration.context import Context
-from migration.providers.openrouter import money
 from migration.providers.proofs import KeyProof, ageing, check_key
 from migration.setup.warm import workers
 
@@ -161,7 +161,7 @@ def _with_key(state: SecretState, proof: KeyProof) -> SecretState:
         return replace(state, provider_ok=proof.accepted, detail=proof.note)
     left = "no limit of its own"
     if info.limit is not None:
-        left = f"{money(info.remaining or 0)} of {money(info.limit)} left"
+        left = f"{dollars(info.remaining or 0, 2)} of {dollars(info.limit, 2)} left"
     return replace(
         state, provider_ok=proof.accepted, label=info.label, limit=info.limit, remaining=info.remaining,
         reset=info.reset, expires_at=info.expires_at, free_tier=info.free_tier, detail=f"{info.label}, {left}",
@@ -171,12 +171,13 @@ def _with_key(state: SecretState, proof: KeyProof) -> SecretState:
 def _spending(context: Context, state: SecretState) -> str:
     """The key's own limit beside `budget`: it holds when ours only warns."""
     budget = context.config.budget
-    ours = f"budget: warning at {money(budget.monthly_warning)}, critical at {money(budget.monthly_critical)} a month"
+    warning, critical = (dollars(limit, 2) for limit in (budget.monthly_warning, budget.monthly_critical))
+    ours = f"budget: warning at {warning}, critical at {critical} a month"
     if state.limit is None:
         return f"{state.name} has no spending limit: set one for {state.label} at {KEYS} ({ours})."
     window = f"{state.reset} limit" if state.reset else "limit, never reset,"
-    left = f", {money(state.remaining)} left" if state.remaining is not None else ""
-    return f"{state.name}: {window} of {money(state.limit)}{left} ({ours})."
+    left = f", {dollars(state.remaining, 2)} left" if state.remaining is not None else ""
+    return f"{state.name}: {window} of {dollars(state.limit, 2)}{left} ({ours})."
 
 
 def _problems(state: SecretState, listed: SecretDigest | None, comparable: bool) -> Iterator[Finding]:

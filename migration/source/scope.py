@@ -33,12 +33,12 @@ def of(
 ) -> Scope:  # fmt: skip
     """The files of these functions before and after. Refused when a commit of the range cannot be fetched."""
     repository = context.repository
-    revert.have(repository, remote(context), [base, revision])
+    revert.bring(repository, remote(context), [base, revision])
     files = sources(reader(context), base, revision, slugs)[0]
     changed = set(repository.changed(base, revision, sorted(files))) if files else set()
     shared = _shared(context, changed, revision, slugs, live)
     paths = tuple(sorted(files - set(shared)))
-    commits = revert.listed(repository, base, revision, sorted(changed)) if changed else ()
+    commits = revert.touching(repository, base, revision, sorted(changed)) if changed else ()
     return Scope(RevertRange(base, revision, paths, commits, whole, tuple(slugs), deployment), shared)
 
 

@@ -9,6 +9,7 @@ from migration.base.command import inv
 from migration.base.errors import CutoverError, Refused
 from migration.base.numbers import count, listed
 from migration.ledger.deployments import UNDONE
+from migration.verify.baseline import same
 
 if TYPE_CHECKING:
     from migration.config.cases import SmokeCase
@@ -85,7 +86,7 @@ def code(history: History, slug: str, version: int | None, base: str) -> str:
         if by is None or change is None:
             return ""
         if by.kind == "deploy" and by.stayed:
-            return "before" if base and (by.revision.startswith(base) or base.startswith(by.revision)) else "after"
+            return "before" if same(by.revision, base) else "after"
         if by.outcome not in (*UNDONE, "restored"):
             return ""
         origin = history.find(change.wanted.get("of")) if by.kind == "rollback" else by

@@ -132,22 +132,13 @@ def _rolled_back(data: Data) -> tuple[str, str]:
 
 
 def _details(data: Data) -> list[str]:
+    """What the first line does not say: why the gate decided so, or the message; then the notes."""
+    notes = list(data.get("notes") or ())
     if data["deployment"]["outcome"] == "live":
-        return list(data.get("notes") or ())  # the first line holds the message
+        return notes  # the first line holds the message
     if why := _judged(data):
-        return [*why, *(data.get("notes") or ())]
-    details: list[str] = []
-    if data["deployment"].get("kind") == "rollback" and data.get("message"):
-        return [data["message"], *(data.get("notes") or ())]  # its own words hold the seconds and the revert
-    if data.get("restored_seconds") is not None:
-        details.append(f"Restored in {show(data['restored_seconds'])}.")
-    if data.get("new_code_seconds"):
-        details.append(f"The new code was live for {show(data['new_code_seconds'])}.")
-    revert = data.get("revert") or {}
-    if revert.get("commit"):
-        where = f"pushed to {revert.get('branch')}" if revert.get("pushed") else "not pushed"
-        details.append(f"Revert {short(revert['commit'])}, {where}.")
-    return [*details, *([data["message"]] if data.get("message") else []), *(data.get("notes") or ())]
+        return [*why, *notes]
+    return [*([data["message"]] if data.get("message") else []), *notes]
 
 
 def _judged(data: Data) -> list[str]:
@@ -319,8 +310,10 @@ def _now(row: Data, restored: bool) -> str:
     """What is live afterwards; unknown where the platform could not be read. A restore has a number of its own."""
     if not row["after"]:
         return "?"
-    former = row["before"] if restored else row.get("restored")
-    again = former and former.get("version") and row["after"].get("version") not in (None, former["version"])
+    former = row["before"]
+    again = (
+        restored and former and former.get("version") and row["after"].get("version") not in (None, former["version"])
+    )
     return f"{_side(row['after'])} (code of {_side(former)})" if again else _side(row["after"])
 
 

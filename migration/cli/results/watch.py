@@ -78,12 +78,13 @@ def answers(data: Data) -> str:
 
 
 def spend(data: Data) -> str:
-    """This month's spend against its two lines."""
+    """This month's spend against the budget."""
     money = data["figures"]["spend"]
     if money["month"] is None:
         return ""
     ahead = f", ${money['projected']:.2f} projected" if money["projected"] is not None else ""
-    return f"spend ${money['month']:.2f} this month{ahead} (lines ${money['warning']:g} and ${money['critical']:g})"
+    limits = f"warning at ${money['warning']:g}, critical at ${money['critical']:g}"
+    return f"spend ${money['month']:.2f} this month{ahead} ({limits})"
 
 
 def left(data: Data) -> str:

@@ -52,5 +52,7 @@ def test_once_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """Verdicts with their way to an alarm, sparklines, spend, what stands."""
     WatchView(Output("watch"), once=True).show(alarmed())
     text = capsys.readouterr().out
-    assert "100/100" in text and "success ▁" in text and "spend $4.10 this month (lines $10 and $50)" in text
+    assert (
+        "100/100" in text and "success ▁" in text and "spend $4.10 this month (warning at $10, critical at $50)" in text
+    )
     assert "✗ success_rate: " in text

@@ -47,7 +47,7 @@ class Ground:
     def found(self, *files: str, whole: bool = False, folder: Path | None = None) -> RevertRange:
         repository = Repository(folder or self.app, QUIET)
         paths = files or FILES
-        commits = revert.listed(repository, self.base, self.revision, paths)
+        commits = revert.touching(repository, self.base, self.revision, paths)
         names = ("artifact", "artifact-fix")
         return RevertRange(self.base, self.revision, paths, commits, whole, names, "20261122-120000-abcd")
 

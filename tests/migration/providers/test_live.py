@@ -90,4 +90,4 @@ def test_offered_for_both_ends() -> None:
 def test_openai_itself_takes_another_limit() -> None:
     """Models that reason refuse max_tokens there; others who speak its API know no other name."""
     own = ProviderAccess("p", access("openai", "").settings, "https://api.openai.com/v1", Secret(KEY))
-    assert live.made(own).body["max_completion_tokens"] == live.MOST
+    assert live.question(own).body["max_completion_tokens"] == live.MOST
