@@ -80,19 +80,26 @@ def road(tmp_path: Path, sandbox: Running) -> Road:
 
 @pytest.mark.slow
 def test_every_kind_of_fault_ends_in_old_or_new_and_the_next_release_goes_through(road: Road, sandbox: Running) -> None:
-    for version, cell in enumerate(CELLS, 2):
-        slugs = ["alpha"] if cell.where == "deploy" else list(scene.FUNCTIONS)
-        arm(sandbox, cell.where, cell)
-        done = road.travel(version, slugs, Trapped(sandbox, cell))
-        met(sandbox)
-        sandbox.heal()
-        found, old, new = road.live(slugs), {text(version - 1)}, {text(version)}
-        wanted = {"live": [new], "untouched": [old], "restored": [old], "unfinished": [old, new]}[done.outcome]
-        assert found in wanted, (str(cell), done)
-        assert done.outcome == "live" or done.error is not None, cell
-        again = road.travel(version, scene.FUNCTIONS)
-        assert again.outcome == "live", (str(cell), again)
-        assert road.live(scene.FUNCTIONS) == new, cell
+    """A machine that stalls may end a release before it comes to the fault: then the cell is tried again."""
+    versions = itertools.count(2)
+    for cell in CELLS:
+        assert any(_struck(road, sandbox, cell, next(versions)) for _ in range(4)), f"{cell} was never met"
+
+
+def _struck(road: Road, sandbox: Running, cell: Cell, version: int) -> bool:
+    slugs = ["alpha"] if cell.where == "deploy" else list(scene.FUNCTIONS)
+    arm(sandbox, cell.where, cell)
+    done = road.travel(version, slugs, Trapped(sandbox, cell))
+    struck = met(sandbox)
+    sandbox.heal()
+    found, old, new = road.live(slugs), {text(version - 1)}, {text(version)}
+    wanted = {"live": [new], "untouched": [old], "restored": [old], "unfinished": [old, new]}[done.outcome]
+    assert found in wanted, (str(cell), done)
+    assert done.outcome == "live" or done.error is not None, cell
+    again = road.travel(version, scene.FUNCTIONS)
+    assert again.outcome == "live", (str(cell), again)
+    assert road.live(scene.FUNCTIONS) == new, cell
+    return struck
 
 
 def test_a_restore_says_restore_of_each_function(road: Road) -> None:
