@@ -309,7 +309,8 @@ def test_a_conflict_after_a_bad_gateway_activates_nothing_that_does_not_exist(li
 def test_of_two_deploys_at_once_one_waits_or_is_refused_by_name(live: Scene) -> None:
     live.change(2)
     live.running.fault("stage", "delay", ms=1500, times=2)
-    results = list(parallel.each(["one", "two"], lambda root: _deploy(live.context(root=root))))
+    calm = Pace(wait=0.02, longest=0.1)
+    results = list(parallel.each(["one", "two"], lambda root: _deploy(live.context(root=root), pace=calm)))
     ended = [result for _, result in results if isinstance(result, DeployResult)]
     refused = [result for _, result in results if isinstance(result, Refused)]
     assert [result.exit_code for result in ended] == [0]

@@ -317,7 +317,7 @@ def test_a_function_that_cannot_start_is_a_boot_error(place: Edge, slug: str, so
     assert answer.status == 503
     assert answer.json() == {"code": "BOOT_ERROR", "message": "Function failed to start (please check logs)"}
     assert "x-deno-execution-id" not in answer.headers
-    failure = next(row for row in place.logs.of("BootFailure") if said in row.event_message)
+    failure = until(lambda: [row for row in place.logs.of("BootFailure") if said in row.event_message])[0]
     assert failure.log_attributes["function_id"] == place.functions.current[slug].id
     assert "\x1b" not in failure.event_message and "Stack backtrace" not in failure.event_message
 
@@ -341,7 +341,7 @@ def test_a_function_that_never_serves_is_a_boot_error(tmp_path: Path, deno_dir: 
     with edge(tmp_path, deno_dir, boot_timeout=0.5) as place:
         place.functions.deploy("mute", "setInterval(() => {}, 1000);")
         assert place.function("mute").json()["code"] == "BOOT_ERROR"
-        assert "Deno.serve was not called" in place.logs.of("BootFailure")[0].event_message
+        assert "Deno.serve was not called" in until(lambda: place.logs.of("BootFailure"))[0].event_message
         until(lambda: not place.workers())
 
 
@@ -363,7 +363,7 @@ def test_an_error_nobody_caught_fails_its_own_request_and_no_other(place: Edge) 
         assert worker.retired
         _release(worker.port)
         assert good.result().text == "good"
-    row = place.logs.of("UncaughtException")[-1]
+    row = until(lambda: place.logs.of("UncaughtException"))[-1]
     assert "Error: nobody caught this" in row.event_message
     assert (row.log_attributes["execution_id"], row.log_attributes["level"]) == (_execution(bad), "error")
     until(lambda: worker.gone)
@@ -419,7 +419,7 @@ def test_an_endless_loop_is_ended_by_the_processor_limit(tmp_path: Path, deno_di
         assert place.function("loops").text == "ok"
         answer = place.function("loops/x")
         assert (answer.status, answer.json()["code"]) == (546, "WORKER_RESOURCE_LIMIT")
-        assert [row.log_attributes["reason"] for row in place.logs.of("Shutdown")] == ["CPUTime"]
+        assert [row.log_attributes["reason"] for row in until(lambda: place.logs.of("Shutdown"))] == ["CPUTime"]
         assert place.function("loops").text == "ok"
 
 
@@ -429,7 +429,7 @@ def test_a_function_that_eats_all_memory_is_ended_by_the_memory_limit(tmp_path: 
         place.functions.deploy("eats", eats)
         answer = place.function("eats")
         assert (answer.status, answer.json()["code"]) == (546, "WORKER_RESOURCE_LIMIT")
-        assert [row.log_attributes["reason"] for row in place.logs.of("Shutdown")] == ["Memory"]
+        assert [row.log_attributes["reason"] for row in until(lambda: place.logs.of("Shutdown"))] == ["Memory"]
 
 
 def test_a_function_that_says_nothing_runs_into_the_idle_timeout(tmp_path: Path, deno_dir: Path) -> None:

@@ -15,7 +15,7 @@ from migration.rehearsal.outbound import CALLER, Outbound
 from migration.rehearsal.types import Sandbox
 from migration.source.graph import PLATFORM
 from tests.support import runtime
-from tests.support.edge import IDENTITY, Edge, Rows, edge
+from tests.support.edge import IDENTITY, Edge, Rows, edge, until
 from tests.support.npm import needed
 
 HOSTS: dict[str, Any] = {"api.example.com": {"answers": [{"path": "/gone", "status": 404}, {"path": "*", "json": 7}]}}
@@ -133,6 +133,6 @@ def test_the_function_that_asked_is_named(tmp_path: Path) -> None:
         live = place.functions.deploy("a", "Deno.serve(async () => fetch('https://api.example.com/v1?key=x'))")
         answer = place.function("a")
         assert answer.text == GOOD
-        (row,) = [row for row in place.logs.rows if row.source == HOST]
+        (row,) = until(lambda: [row for row in place.logs.rows if row.source == HOST])
     assert row.log_attributes["function_id"] == live.id
     assert row.log_attributes["execution_id"] == answer.headers["x-deno-execution-id"]

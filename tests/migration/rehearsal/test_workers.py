@@ -63,7 +63,7 @@ def test_requests_that_come_together_share_one_boot(place: Edge) -> None:
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: place.function("a").text, range(8)))
     assert answers == ["hello"] * 8
-    assert len(place.logs.of("Boot")) == 1
+    assert len(until(lambda: place.logs.of("Boot"))) == 1
 
 
 def test_a_new_version_answers_at_once_and_the_old_worker_finishes_what_it_began(place: Edge) -> None:
@@ -84,7 +84,7 @@ def test_a_new_version_answers_at_once_and_the_old_worker_finishes_what_it_began
     place.functions.pinned.clear()
     assert place.function("a").text == "new"
     until(lambda: [worker.reporter.live for worker in place.workers()] == [after])
-    assert {row.log_attributes["reason"] for row in place.logs.of("Shutdown")} == {"EarlyDrop"}
+    assert {row.log_attributes["reason"] for row in until(lambda: place.logs.of("Shutdown"))} == {"EarlyDrop"}
 
 
 def test_idle_workers_end_and_start_again_when_needed(tmp_path: Path, deno_dir: Path) -> None:
@@ -103,7 +103,9 @@ def test_stopping_the_sandbox_leaves_no_worker(tmp_path: Path, deno_dir: Path) -
         pids = [worker.process.pid for worker in place.workers() if worker.process]
     assert len(pids) == 2
     assert not any(alive(pid) for pid in pids)
-    assert {row.log_attributes["reason"] for row in place.logs.of("Shutdown")} == {"TerminationRequested"}
+    assert {row.log_attributes["reason"] for row in until(lambda: place.logs.of("Shutdown"))} == {
+        "TerminationRequested"
+    }
 
 
 def test_stopping_does_not_wait_for_a_function_that_never_comes_up(tmp_path: Path, deno_dir: Path) -> None:
@@ -344,7 +346,11 @@ def test_supabase_js_signs_in_and_asks_who_the_user_is(place: Edge) -> None:
     place.functions.deploy("a", source)
     good = {"email": IDENTITY.user_email, "password": IDENTITY.user_password}
     answer = place.function("a", body=json.dumps(good))
-    if answer.status == 503 and "registry" in place.logs.of("BootFailure")[0].event_message and not os.getenv("CI"):
+    if (
+        answer.status == 503
+        and "registry" in until(lambda: place.logs.of("BootFailure"))[0].event_message
+        and not os.getenv("CI")
+    ):
         pytest.skip("the npm registry cannot be reached")
     assert answer.json() == {"user": IDENTITY.user_email, "rows": None}
     wrong = place.function("a", body=json.dumps({**good, "password": "wrong"})).json()
@@ -434,6 +440,7 @@ def test_each_console_call_is_one_row_however_many_lines_it_has(place: Edge) -> 
 def test_boot_is_logged_before_anything_the_function_says(place: Edge) -> None:
     place.functions.deploy("a", "console.log('top'); " + HELLO)
     execution = place.function("a").headers["x-deno-execution-id"]
+    until(lambda: len(place.logs.of("Log")) > 1)
     rows = [row for row in place.logs.rows if row.source == "function_logs"][:3]
     assert [row.log_attributes["event_type"] for row in rows] == ["Boot", "Log", "Log"]
     assert rows[0].event_message == f"booted (time: {rows[0].log_attributes['boot_time']}ms)"
