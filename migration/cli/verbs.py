@@ -17,6 +17,8 @@ from migration.cli.flags import names, number, whole
 
 if TYPE_CHECKING:
     from migration.cli.output import Output
+    from migration.config.settings import Config
+    from migration.config.yamlfile import KeyPath
     from migration.context import Context
     from migration.costs.report import CostReport
     from migration.deploy.plan import Plan
@@ -175,7 +177,18 @@ def init(out: Output, flags: InitFlags, env: str) -> InitResult | AdoptionResult
 def config(out: Output) -> ConfigResult:
     from migration.setup import config as phase
 
-    return phase.run(out.root)
+    return phase.run(out.root, _sandbox_mistakes)
+
+
+def _sandbox_mistakes(config: Config) -> list[tuple[KeyPath, str]]:
+    """Of the section `rehearsal`; none in a production install, which has no sandbox."""
+    if config.rehearsal == type(config.rehearsal)():
+        return []  # spares the import
+    try:
+        from migration.rehearsal import review
+    except ImportError:
+        return []
+    return review.mistakes(config)
 
 
 def secret(out: Output, env: str, upload: bool, yes: bool) -> SecretResult:

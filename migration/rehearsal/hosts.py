@@ -96,16 +96,19 @@ def _resolved(name: str, value: Any, folder: Path) -> Any:
         path = folder / value
         try:
             value, folder = yaml.safe_load(path.read_text()), path.parent
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
             raise _wrong(name, f"cannot read {path}: {why}") from None
     if not isinstance(value, Mapping):
         return value
-    answers = [
-        {**each, "file": str(folder / each["file"])} if isinstance(each, Mapping) and "file" in each else each
-        for each in value.get("answers") or ()
+    answers = value.get("answers") or []
+    if not isinstance(answers, list):
+        raise _wrong(name, f"answers takes mappings of {', '.join(sorted(_ANSWER))}, got {answers}")
+    placed = [
+        {**each, "file": str(folder / str(each["file"]))} if isinstance(each, Mapping) and "file" in each else each
+        for each in answers
     ]
-    return {**value, "answers": answers}
+    return {**value, "answers": placed}
 
 
 def _host(name: str, value: Any) -> Host:
@@ -128,6 +131,8 @@ def _answer(name: str, value: Any) -> HostAnswer:
     status = value.get("status", 200)
     if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
         raise _wrong(name, f"status must be a number from 200 to 599, got {status}")
+    if not isinstance(value.get("headers") or {}, Mapping):
+        raise _wrong(name, f"headers must be a mapping, got {value['headers']}")
     kind, body = _body(name, value)
     headers = {str(key).lower(): str(each) for key, each in (value.get("headers") or {}).items()}
     usual = {"content-type": kind} if kind else {}
@@ -136,7 +141,7 @@ def _answer(name: str, value: Any) -> HostAnswer:
 
 def _body(name: str, value: Mapping[str, Any]) -> tuple[str, bytes]:
     if "json" in value:
-        return "application/json", json.dumps(value["json"], ensure_ascii=False).encode()
+        return "application/json", json.dumps(value["json"], ensure_ascii=False, default=str).encode()
     if "file" not in value:
         return ("text/plain; charset=utf-8" if "text" in value else ""), str(value.get("text", "")).encode()
     path = Path(value["file"])

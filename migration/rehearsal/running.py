@@ -265,4 +265,4 @@ def _host(sandbox: Sandbox) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """One JSON document, whole or not there, for its owner alone."""
-    durable.write(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    durable.write(path, (json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n").encode())

@@ -24,7 +24,7 @@ from migration.source import reader
 from .. import context as contexts
 from ..context import Context
 from . import clone as clones
-from . import hosts, requests, runtime
+from . import hosts, requests, review, runtime
 from .backend import storage
 from .clone import Clone
 from .mistake import located
@@ -56,6 +56,8 @@ def boot(
     note(folder, clone)
     observer.done("clone", detail="; ".join([str(clone.app), *news]))
     observer.step("start", detail="Management API, gateway, log store, providers")
+    if wrong := review.mistakes(config):
+        raise configuration.mistaken(config.file, wrong)
     with located(config):
         wanted = {**settings(config, root, observer), "migrations": migrations(clone)}
         news = changes(folder, wanted)

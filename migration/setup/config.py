@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from migration.base.secrets_type import MASK, Secret
 from migration.config import envfile, yamlfile
 from migration.config import load as configuration
 from migration.config.builder import Section
+from migration.config.settings import Config
 from migration.config.yamlfile import Document, KeyPath
 
 _TEMPLATE = re.compile(r"\$\{([^}]*)\}")
@@ -39,8 +40,11 @@ class ConfigResult:
         return 2 if self.problems else 0
 
 
-def run(root: Path) -> ConfigResult:
-    """Reads config.yaml and `.env`, and nothing else; no value is needed, none is sent anywhere."""
+def run(root: Path, review: Callable[[Config], Sequence[tuple[KeyPath, str]]] = lambda _: ()) -> ConfigResult:
+    """Reads config.yaml, the files that it names and `.env`; no value is needed, none is sent anywhere.
+
+    `review` finds mistakes that only a later reader of the configuration sees.
+    """
     file = configuration.where(root)
     problems: list[dict[str, str]] = []
     try:
@@ -53,6 +57,8 @@ def run(root: Path) -> ConfigResult:
     except ConfigError as error:
         return ConfigResult(str(file), problems=(*problems, *_problems(error)))
     lines = {} if problems else envfile.lines(root)
+    if wrong := review(config):
+        problems += _problems(configuration.mistaken(file, list(wrong)))
     origin = _Origin(file, document, yamlfile.read(file), values, lines)
     sources = dict(origin.of(config, ()))
     return ConfigResult(str(file), origin.shown(config, ()), sources, tuple(problems))

@@ -30,7 +30,7 @@ METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """SettingError when the section has a mistake."""
-    settings = _checked(sandbox.settings.get("database") or {})
+    settings = checked(sandbox.settings.get("database") or {})
     tables = Tables(settings, Path(sandbox.folder) / "database.json")
     sandbox.resetting.append(tables.reset)
     rest = Rest(settings, tables, sandbox.identity)
@@ -249,7 +249,8 @@ def _arguments(request: Request, table: Table) -> set[str]:
     return {key for key in request.query_params if key.partition(".")[0].partition("->")[0] not in own}
 
 
-def _checked(settings: Any) -> Mapping[str, Any]:
+def checked(settings: Any) -> Mapping[str, Any]:
+    """The section `database`. SettingError for one of another form."""
     if not isinstance(settings, Mapping):
         raise SettingError(("database",), f"should be a mapping of {', '.join(_KINDS)}")
     for name, value in settings.items():

@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -46,8 +46,8 @@ _AUTHORIZED = "headers must have required property 'authorization'"
 def found(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The section with every file's path made whole; what has another form is left for `Buckets` to refuse."""
     return {
-        name: {**about, "files": {path: str(folder / file) for path, file in (about.get("files") or {}).items()}}
-        if isinstance(about, Mapping)
+        name: {**about, "files": {path: str(folder / str(file)) for path, file in about["files"].items()}}
+        if isinstance(about, Mapping) and isinstance(about.get("files"), Mapping)
         else about
         for name, about in settings.items()
     }
@@ -119,7 +119,9 @@ class Buckets:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.known = {}
         for name, about in self._settings.items():
-            plain = {key: value for key, value in (about or {}).items() if key != "files"}
+            plain = {key: value for key, value in (about or {}).items() if key != "files" and value is not None}
+            if "file_size_limit" in plain:
+                plain["file_size_limit"] = _bytes(plain["file_size_limit"])
             bucket = self.known[name] = Bucket(name, **plain)
             for path, file in ((about or {}).get("files") or {}).items():
                 kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
@@ -465,10 +467,22 @@ def _content(bucket: str, path: Path) -> bytes:
         raise SettingError(("storage", bucket), f"cannot read {path}: {error.strerror}") from None
 
 
+_SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "public": ("true or false", lambda value: isinstance(value, bool)),
+    "files": ("a mapping of paths to files", lambda value: isinstance(value, Mapping)),
+    "file_size_limit": ("a number of bytes, or as 20MB", lambda value: _bytes(value) is not None),
+    "allowed_mime_types": ("a list of types, as image/*", lambda value: isinstance(value, list)),
+}
+
+
 def _checked(settings: Any) -> Mapping[str, Any]:
     if not isinstance(settings, Mapping):
         raise SettingError(("storage",), "should be a mapping of buckets")
     for name, about in settings.items():
         if not isinstance(about or {}, Mapping) or set(about or {}) - _KEYS:
             raise SettingError(("storage", name), f"should be a mapping of {', '.join(sorted(_KEYS))}")
+        for key, value in (about or {}).items():
+            words, fits = _SHAPES[key]
+            if value is not None and not fits(value):
+                raise SettingError(("storage", name, key), f"should be {words}")
     return settings

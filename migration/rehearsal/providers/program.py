@@ -52,7 +52,9 @@ KEYS = frozenset(each.name for each in fields(Program))
 
 def parse(values: Mapping[str, Any]) -> Program:
     """Read a program as config.yaml or a JSON body gives it; BadProgram names what is wrong."""
-    unknown = sorted(set(values) - KEYS)
+    if not isinstance(values, Mapping):
+        raise BadProgram(f"should be a mapping of {', '.join(sorted(KEYS))}")
+    unknown = sorted(map(str, set(values) - KEYS))
     if unknown:
         raise BadProgram(f"unknown key {unknown[0]!r}: one of {', '.join(sorted(KEYS))}")
     given = dict(values)
@@ -63,7 +65,9 @@ def parse(values: Mapping[str, Any]) -> Program:
             given["latency"] = _latency(given["latency"])
         if "sequence" in given:
             given["sequence"] = tuple(str(each) for each in given["sequence"])
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        if "burst" in given:
+            given["burst"] = int(given["burst"])
+    except (TypeError, AttributeError, KeyError, ValueError, OverflowError) as error:
         raise BadProgram(f"a value of the wrong form: {error}") from error
     return Program(**given)
 

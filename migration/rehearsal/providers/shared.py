@@ -78,7 +78,7 @@ class Providers:
 
     def apply(self, settings: Mapping[str, Any]) -> None:
         """Take over the programs that `settings` names, the others go on; BadProgram leaves everything as it was."""
-        dice, terms = _read(settings, self._terms)
+        dice, terms = read(settings, self._terms)
         self.dice |= dice
         if terms is not None:
             self.terms = terms
@@ -143,10 +143,14 @@ def _keys(sandbox: Sandbox) -> list[Key]:
     ]
 
 
-def _read(settings: Mapping[str, Any], usual: Terms) -> tuple[dict[str, Dice], Terms | None]:
+def read(settings: Mapping[str, Any], usual: Terms | None = None) -> tuple[dict[str, Dice], Terms | None]:
+    """The programs of the section `providers`, and OpenRouter's terms where it has them. BadProgram."""
     unknown = set(settings) - set(KINDS)
     if unknown:
         raise BadProgram(f"unknown provider {min(unknown)!r}: one of {', '.join(KINDS)}")
+    for name, program in settings.items():
+        if not isinstance(program or {}, Mapping):
+            raise BadProgram(f"{name} should be a mapping")
     dice = {name: Dice(parse(settings[name] or {})) for name in ("anthropic", "openai") if name in settings}
     for name, program in (settings.get("gemini") or {}).items():
         if f"gemini.{name}" not in DEFAULTS:
@@ -156,7 +160,7 @@ def _read(settings: Mapping[str, Any], usual: Terms) -> tuple[dict[str, Dice], T
         return dice, None
     values = settings["openrouter"] or {}
     dice["openrouter"] = Dice(parse({name: value for name, value in values.items() if name not in TERMS}))
-    return dice, _terms({name: value for name, value in values.items() if name in TERMS}, usual)
+    return dice, _terms({name: value for name, value in values.items() if name in TERMS}, usual or Terms())
 
 
 def _terms(values: Mapping[str, Any], usual: Terms) -> Terms:

@@ -1,0 +1,139 @@
+"""Every mistake in the section `rehearsal` of config.yaml, found without starting anything."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from migration.base.errors import Refused
+from migration.config.settings import Config, Rehearsal
+from migration.source import importmap
+
+from ..context import SAMPLE
+from . import hosts, identity, site
+from .backend import rest, storage
+from .backend.relay import Stack
+from .backend.tables import Tables
+from .backend.users import Users
+from .logstore import Ingest
+from .mistake import SettingError, unknown
+from .options import Limits, PlatformOptions
+from .providers import shared
+from .providers.program import BadProgram
+
+Mistake = tuple[tuple[str | int, ...], str]
+Check = Callable[[], object]
+
+_HOST = re.compile(r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?")
+_LOGS = ("queries_per_minute", "quote_counts")
+
+
+def mistakes(config: Config) -> list[Mistake]:
+    """The path from the top of the file to each value, and what is wrong there; nothing where nothing is written."""
+    if config.rehearsal == Rehearsal():
+        return []
+    with tempfile.TemporaryDirectory(prefix="cutover-review-") as scratch:
+        return [found for check in _checks(config, Path(scratch)) if (found := _tried(check))]
+
+
+def _tried(check: Check) -> Mistake | None:
+    try:
+        check()
+    except SettingError as error:
+        return error.path, error.why
+    return None
+
+
+def _checks(config: Config, scratch: Path) -> Iterator[Check]:
+    section = config.rehearsal
+    yield from _hosts(section.hosts, config.folder)
+    for name, program in section.providers.items():
+        yield partial(_program, name, program)
+    for name, value in section.edge.items():
+        yield partial(Limits.of, {"edge": {name: value}})
+    for name, value in section.management.items():
+        yield partial(PlatformOptions.of, {name: value})
+    for name, value in section.logs.items():
+        yield partial(_logs, name, value)
+    yield from _backend(section, config.folder, scratch)
+    yield partial(_site, section, (config.folder / config.app.path).resolve())
+    yield partial(_import_map, section, config.folder)
+
+
+def _hosts(section: Mapping[str, Any], folder: Path) -> Iterator[Check]:
+    plain = {name: name.strip().lower().rstrip(".") for name in section}
+    count = Counter(plain.values())
+    for name, value in section.items():
+        yield partial(_host, name, plain[name], count)
+        yield partial(_answers, name, value, folder)
+
+
+def _host(name: str, plain: str, count: Mapping[str, int]) -> None:
+    """As it stands in an address: nothing else is ever looked up."""
+    if count[plain] > 1:
+        raise SettingError(("hosts", name), f"{plain} is declared {count[plain]} times: keep one")
+    if not _HOST.fullmatch(plain):
+        raise SettingError(("hosts", name), "should be a host alone, as api.stripe.com or localhost:8080")
+    if name != plain:
+        raise SettingError(("hosts", name), f"should be written as {plain}")
+
+
+def _answers(name: str, value: Any, folder: Path) -> None:
+    hosts.read(hosts.found({name: value}, folder))
+
+
+def _program(name: str, program: Any) -> None:
+    try:
+        shared.read({name: program})
+    except BadProgram as error:
+        raise SettingError(("providers", name), str(error)) from None
+
+
+def _logs(name: str, value: Any) -> None:
+    known = [each.name for each in fields(Ingest)]
+    if name not in (*known, *_LOGS):
+        raise unknown(("logs", name), (*known, *_LOGS))
+    wanted = bool if name == "quote_counts" else int | float
+    if isinstance(value, bool) is not (wanted is bool) or not isinstance(value, wanted):
+        raise SettingError(("logs", name), "should be true or false" if wanted is bool else "should be a number")
+
+
+def _backend(section: Rehearsal, folder: Path, scratch: Path) -> Iterator[Check]:
+    """What answers for the project's services: a local stack, or what the section holds for each."""
+    if section.backend:
+        yield partial(Stack.of, section.backend)
+    yield partial(_database, section.database or {}, scratch)
+    own = identity.load(scratch)
+    for name, about in section.users.items():
+        yield partial(Users, own, {name: about}, scratch / "users.json")
+    for name, about in section.storage.items():
+        yield partial(_bucket, name, about, folder, scratch)
+
+
+def _database(section: Any, scratch: Path) -> None:
+    Tables(rest.checked(section), scratch / "database.json")
+
+
+def _bucket(name: str, about: Any, folder: Path, scratch: Path) -> None:
+    storage.Buckets(storage.found({name: about}, folder), scratch / "storage")
+
+
+def _site(section: Rehearsal, app: Path) -> None:
+    folder = site.read(section.site).get("folder")
+    if folder and app != SAMPLE.resolve() and not (app / folder).is_dir():
+        raise SettingError(("site",), f"there is no folder {folder} in the app")
+
+
+def _import_map(section: Rehearsal, folder: Path) -> None:
+    if not section.import_map:
+        return
+    try:
+        importmap.load((folder / section.import_map).resolve())
+    except Refused as error:
+        raise SettingError(("import_map",), error.message.rstrip(".")) from None
