@@ -26,7 +26,7 @@ from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.config import load as configuration
 from migration.config.environment import Environment, ProviderAccess, embedded, hosted, sandbox
-from migration.config.settings import App, Config, EnvironmentSettings
+from migration.config.settings import AppSettings, Config, EnvironmentSettings
 
 if TYPE_CHECKING:
     from migration.base.finding import Finding
@@ -242,7 +242,7 @@ def attach(
 ) -> Context:
     """The context of a running sandbox: its own clone, remote, keys and test user."""
     running = sandbox(folder)
-    app = App(path=running["app"], base=running["base"], branch=running["branch"])
+    app = AppSettings(path=running["app"], base=running["base"], branch=running["branch"])
     gate = structs.replace(config.gate, delay=min(config.gate.delay, 1.0))  # its logs are there at once
     own = structs.replace(config, app=app, gate=gate)
     where = embedded(own, name, running)

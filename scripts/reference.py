@@ -49,7 +49,7 @@ _NAMED: dict[int, tuple[Schema, str]] = {
     id(builder.Parameter): ({"type": ["string", "number", "boolean"]}, "text or number"),
     id(builder.Address): ({"type": "string"}, "address"),
     id(builder.Ref): ({"type": "string"}, "git ref"),
-    id(builder.Place): ({"type": "string"}, "name"),
+    id(builder.EnvironmentName): ({"type": "string"}, "name"),
     id(builder.ProjectRef): ({"type": "string"}, "project ref"),
 }
 _SCALARS: dict[Any, tuple[Schema, str]] = {

@@ -35,8 +35,6 @@ LAYERS = (
 )
 # Test files among the sources: the bridge by which pytest runs the criteria against an environment.
 EXEMPT = {"checks.conftest", "checks.test_criteria"}
-# Imports that still point up: "from -> to". It only gets shorter.
-UPWARD: frozenset[str] = frozenset()
 
 
 def _files() -> dict[str, Path]:
@@ -111,7 +109,17 @@ def test_every_file_has_a_room() -> None:
 def test_imports_point_down() -> None:
     """Within a room too, files form no circle; between rooms an import never points up."""
     upward = {f"{one} -> {other}" for one, others in GRAPH.items() for other in others if layer(other) < layer(one)}
-    assert upward == UPWARD
+    assert not upward
+
+
+def test_one_class_one_name() -> None:
+    """A public class name means one thing in all rooms."""
+    homes: dict[str, list[str]] = {}
+    for module, path in FILES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
 def test_no_circle_between_files() -> None:

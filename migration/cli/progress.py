@@ -16,7 +16,7 @@ Parts = list[tuple[str, str]]  # texts, each with its style; without a terminal 
 _MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "unsure": ("?", "yellow")}
 
 
-class Stream(Protocol):
+class TextStream(Protocol):
     """Where the lines go."""
 
     def write(self, text: str, /) -> object: ...
@@ -26,7 +26,7 @@ class Stream(Protocol):
 class Lines(Observer):
     """Plain lines. rich is not imported for them: twenty uploads can end at once, and the activation waits for them."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: TextStream) -> None:
         self._stream = stream
         self._began: dict[tuple[str, str], float] = {}
         self._guard = threading.Lock()

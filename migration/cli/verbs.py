@@ -297,7 +297,7 @@ def logs(out: Output, flags: LogFlags, env: str) -> None:
 
     context = _context(out, env)
     now = context.clock.now()
-    query = phase.Query(
+    query = phase.LogQuery(
         functions=tuple(names("function", flags.function)),
         since=moment(flags.since, now),
         until=moment(flags.until, now) if flags.until else None,

@@ -18,12 +18,12 @@ from migration.base.secrets_type import Secret
 from . import reading
 from .http import Answer, Http
 
-Auth = Literal["none", "anon", "user"]
+CallerAuth = Literal["none", "anon", "user"]
 _PATH = "/%:@!$&'()*+,;=~"  # as it stands in a path; what is escaped already stays so
 _FUNCTION = re.compile(r"/functions/v1/([A-Za-z][\w-]*)")
 
 
-def header_forms(auth: Auth | Secret, anon: Secret | None) -> dict[str, str]:
+def header_forms(auth: CallerAuth | Secret, anon: Secret | None) -> dict[str, str]:
     """Which header carries which key (`anon`, `user` or `own`). New keys (`sb_…`) are not tokens: the gateway takes
     them as `apikey` alone. https://supabase.com/docs/guides/api/api-keys
     """
@@ -136,7 +136,7 @@ class Edge:
         headers: Mapping[str, str] | None = None,
         json: Any = None,
         content: bytes | None = None,
-        auth: Auth | Secret = "anon",
+        auth: CallerAuth | Secret = "anon",
         timeout: float = 60.0,
         region: str | None = None,
     ) -> Answer:
@@ -155,7 +155,7 @@ class Edge:
             method, route(function, path), params=query, json=json, content=content, headers=sending, deadline=timeout
         )
 
-    def credentials(self, auth: Auth | Secret) -> dict[str, str]:
+    def credentials(self, auth: CallerAuth | Secret) -> dict[str, str]:
         """Headers for `none`, `anon`, `user`, or a token or key of one's own."""
         forms = header_forms(auth, self._anon)
         if "anon" in forms.values() and not self._anon:

@@ -75,7 +75,7 @@ class ListedKey(_Key, frozen=True, kw_only=True, rename={"remaining": "limit_rem
         return bool(dots and head and tail) and value.startswith(head) and value.endswith(tail)
 
 
-class Prices(msgspec.Struct, frozen=True):
+class ListedPrices(msgspec.Struct, frozen=True):
     """USD per million tokens; `cached_input` None where none is listed."""
 
     input: float
@@ -93,11 +93,11 @@ class Model(msgspec.Struct, frozen=True):
     expiration_date: str | None = None
 
     @property
-    def price(self) -> Prices | None:
+    def price(self) -> ListedPrices | None:
         """None where the list shows none that can be read."""
         try:
             cached = self.pricing.get("input_cache_read")
-            return Prices(
+            return ListedPrices(
                 _million(self.pricing["prompt"]),
                 None if cached in (None, "") else _million(cached),
                 _million(self.pricing["completion"]),

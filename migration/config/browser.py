@@ -9,16 +9,16 @@ from migration.config.builder import (
     Address,
     Amount,
     Count,
+    EnvironmentName,
     Filled,
     Hidden,
-    Place,
     Positive,
     Regex,
     Section,
     Span,
     filled,
 )
-from migration.config.cases import User
+from migration.config.cases import UserCredentials
 
 Role = Literal[
     "alert", "alertdialog", "article", "banner", "button", "cell", "checkbox", "columnheader", "combobox",
@@ -131,7 +131,7 @@ class Wait(Locator):
         return self.seconds is not None
 
 
-class Expect(Locator):
+class PageExpect(Locator):
     """What an element is or holds. Without an element: the page, or the frame."""
 
     contains: str | list[str] = []
@@ -190,7 +190,7 @@ class SignIn(Section):
     password: Locator = Locator(label="Password")
     submit: Locator = Locator(role="button", name="Sign in")
     until: Locator | None = None
-    user: User | None = None
+    user: UserCredentials | None = None
 
 
 class Allow(Section):
@@ -201,7 +201,7 @@ class Allow(Section):
     failed_requests: list[Regex] = []
 
 
-class Step(Section):
+class PageStep(Section):
     """One thing that a user does or sees. Exactly one of ACTIONS; `costs` is true or USD, `timeout` in seconds."""
 
     name: str = ""
@@ -211,7 +211,7 @@ class Step(Section):
     click: Locator | None = None
     press: Press | None = None
     wait: Wait | None = None
-    expect: Expect | None = None
+    expect: PageExpect | None = None
     evaluate: Evaluate | None = None
     screenshot: Screenshot | None = None
     timeout: Span | None = None
@@ -249,7 +249,7 @@ class Step(Section):
             )
         if isinstance(what, Wait) and what.seconds is not None:
             return f"wait {what.seconds:g}s"
-        if isinstance(what, Expect) and what.absent:
+        if isinstance(what, PageExpect) and what.absent:
             return f"expect no {str(what).removeprefix('the ')}"
         return f"{self.action} {what}"
 
@@ -308,8 +308,8 @@ class Viewport(Section):
 class E2e(Section):
     """`url`: the page, one for all environments or by environment; the sandbox serves its own (`rehearsal.site`)."""
 
-    steps: Annotated[list[Step], filled]
-    url: Address | dict[Place, Address] | None = None
+    steps: Annotated[list[PageStep], filled]
+    url: Address | dict[EnvironmentName, Address] | None = None
     timeout: Span = 10.0
     viewport: Viewport = Viewport()
     watched: Watched = field(default=Watched(), name="expect")

@@ -206,7 +206,7 @@ Slug = Annotated[str, _slug]
 Parameter = Annotated[str, Raw(_parameter)]
 Address = Annotated[str, _address]
 Ref = Annotated[str, _ref]
-Place = Annotated[str, _place]
+EnvironmentName = Annotated[str, _place]
 ProjectRef = Annotated[str, _project]
 
 

@@ -7,7 +7,7 @@ from msgspec import UNSET, field
 
 from migration.config.builder import Count, Filled, Hidden, Parameter, Regex, Section, Slug, Span
 
-Kind = Literal["react", "html", "svg"]
+CodeKind = Literal["react", "html", "svg"]
 TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
 
 
@@ -63,7 +63,7 @@ class Code(Section):
     """Where in the answer the code stands, and of which kind it must be."""
 
     short = "type"
-    type: Kind
+    type: CodeKind
     at: JsonPath | None = None
 
 
@@ -106,7 +106,7 @@ class Capture(Section):
     matches: Regex | None = None
 
 
-class User(Section):
+class UserCredentials(Section):
     email: Hidden
     password: Hidden
 

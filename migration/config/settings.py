@@ -15,9 +15,9 @@ from migration.config.builder import (
     Amount,
     Count,
     Duration,
+    EnvironmentName,
     Filled,
     Hidden,
-    Place,
     Positive,
     ProjectRef,
     Ref,
@@ -35,7 +35,7 @@ from migration.config.builder import (
     guess,
     loopback,
 )
-from migration.config.cases import SmokeCase, User
+from migration.config.cases import SmokeCase, UserCredentials
 from migration.config.yamlfile import KeyPath
 
 
@@ -121,7 +121,7 @@ class Migration(Section):
             raise ValueError(f"{', '.join(both)} cannot be both in functions and in unchanged")
 
 
-class App(Section):
+class AppSettings(Section):
     path: Filled
     base: str | None = None
     remote: Ref = "origin"
@@ -136,7 +136,7 @@ class App(Section):
 
 class Auth(Section):
     anon_key: Hidden | None = None
-    user: User | None = None
+    user: UserCredentials | None = None
 
 
 class LogSettings(Section):
@@ -177,9 +177,9 @@ class Price(Section):
 
 
 ProviderKind = Literal["openrouter", "openai", "anthropic", "gemini", "none"]
-Proof = Literal["key", "model", "price", "credit", "usage"]
+ProofKind = Literal["key", "model", "price", "credit", "usage"]
 # What each kind of provider can prove; `migration.providers` has how. `usage`: what it booked on our key.
-PROOFS: dict[str, frozenset[Proof]] = {
+PROOFS: dict[str, frozenset[ProofKind]] = {
     "openrouter": frozenset({"key", "model", "price", "credit", "usage"}),
     "openai": frozenset({"key", "model"}),
     "anthropic": frozenset({"key", "model"}),
@@ -187,7 +187,7 @@ PROOFS: dict[str, frozenset[Proof]] = {
     "none": frozenset(),
 }
 # What a criterion needs from the provider that the migration moves to.
-NEEDS: dict[str, Proof] = {"provider_sees_requests": "usage", "budget": "usage"}
+NEEDS: dict[str, ProofKind] = {"provider_sees_requests": "usage", "budget": "usage"}
 _ADDRESSES = {
     "openrouter": "https://openrouter.ai/api/v1",
     "openai": "https://api.openai.com/v1",
@@ -431,8 +431,8 @@ class Config(Section):
         "provider": "is now providers: {NAME: {kind: openrouter, model: …, key: …}}, with migration.to: NAME",
     }
     migration: Migration
-    app: App
-    environments: Annotated[dict[Place, EnvironmentSettings], filled]
+    app: AppSettings
+    environments: Annotated[dict[EnvironmentName, EnvironmentSettings], filled]
     providers: dict[Slug, ProviderSettings] = {}
     secrets: dict[Annotated[str, _secret], SecretSettings] = {}
     auth: Auth = Auth()

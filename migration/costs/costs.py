@@ -22,7 +22,7 @@ from migration.costs import bill, daily, reconcile, usage_query
 from migration.costs.bill import Bill
 from migration.costs.prices import UNNAMED, Prices, unsourced
 from migration.costs.projection import gauge, project
-from migration.costs.report import CostReport, Line, RequestCost, SizeClass, SourceSpan, TokenCounts
+from migration.costs.report import CostLine, CostReport, RequestCost, SizeClass, SourceSpan, TokenCounts
 from migration.costs.totals import Totals, total
 from migration.costs.usage_query import MODEL, MOST_DOLLARS, MOST_TOKENS
 from migration.logs.names import Names
@@ -215,7 +215,7 @@ def _times(factor: float, value: float | None) -> float | None:
     return None if value is None else factor * value
 
 
-def _rows(cells: Sequence[HourlyUsage], by: str, prices: Prices) -> tuple[Line, ...]:
+def _rows(cells: Sequence[HourlyUsage], by: str, prices: Prices) -> tuple[CostLine, ...]:
     grouped: dict[str, list[HourlyUsage]] = defaultdict(list)
     named = any(cell.model for cell in cells)
     for cell in cells:
@@ -235,11 +235,11 @@ def _key(cell: HourlyUsage, by: str, only: str) -> str:
     return cell.at.strftime("%Y-%m-%dT%H:00Z")
 
 
-def _line(key: str, cells: Sequence[HourlyUsage], by: str, prices: Prices) -> Line:
+def _line(key: str, cells: Sequence[HourlyUsage], by: str, prices: Prices) -> CostLine:
     found = total(cell.totals for cell in cells)
     cost = sum(cell.totals.cost(prices.of(cell.model)) for cell in cells)
     requests = found.lines if by == "model" else found.requests
-    return Line(key, requests, found.retries, _tokens(found), cost, found.logged_cost)
+    return CostLine(key, requests, found.retries, _tokens(found), cost, found.logged_cost)
 
 
 def _tokens(found: Totals) -> TokenCounts:

@@ -28,7 +28,7 @@ class TokenCounts:
 
 
 @dataclass(frozen=True)
-class Line:
+class CostLine:
     """One day, function, hour or model (its `requests` are its usage lines); money in USD."""
 
     key: str
@@ -95,7 +95,7 @@ class CostReport:
     provider_since: date
     provider_basis: str
     per_request: RequestCost
-    rows: tuple[Line, ...]
+    rows: tuple[CostLine, ...]
     differences: tuple[Difference, ...]
     projection: Projection
     budget: Gauge

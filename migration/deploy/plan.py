@@ -38,7 +38,7 @@ SHORTEST_HASH = 8  # hex digits of a plan's hash that confirm it
 
 
 @dataclass(frozen=True)
-class PlanItem:
+class PlannedFunction:
     """One function: `action` is create, update, same or drifted, `why` in words; sizes in bytes.
 
     `restorable` is git, snapshot, no, or delete (a function that does not exist yet is undone by deleting it); empty
@@ -120,7 +120,7 @@ class Plan:
     revision: str
     base_revision: str
     partial: bool
-    functions: tuple[PlanItem, ...]
+    functions: tuple[PlannedFunction, ...]
     unchanged: tuple[BaseComparison, ...]
     secrets: tuple[dict[str, Any], ...]
     hold: dict[str, Any] | None
@@ -141,7 +141,7 @@ class Plan:
         return hashlib.sha256(canonical({**head, "functions": [item.hashed() for item in self.functions]})).hexdigest()
 
     @property
-    def changes(self) -> tuple[PlanItem, ...]:
+    def changes(self) -> tuple[PlannedFunction, ...]:
         return tuple(item for item in self.functions if item.changes)
 
     @property
@@ -149,7 +149,7 @@ class Plan:
         return tuple(item.slug for item in self.functions if item.action == "drifted")
 
     @property
-    def irreversible(self) -> tuple[PlanItem, ...]:
+    def irreversible(self) -> tuple[PlannedFunction, ...]:
         """What would change and cannot be restored."""
         return tuple(item for item in self.changes if item.lost)
 
@@ -245,7 +245,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     return replace(made, ways=lambda: forward.steps(context, made.situation))
 
 
-def _gate(context: Context, items: Sequence[PlanItem]) -> Iterator[str]:
+def _gate(context: Context, items: Sequence[PlannedFunction]) -> Iterator[str]:
     """The most that the gate of this deploy sends and costs, and what it cannot decide."""
     changing = {item.slug for item in items if item.changes}
     if changing:
@@ -363,7 +363,7 @@ def _items(
     past: Callable[[], list[Any]],
     diff: bool,
     pending: Recovery | None,
-) -> list[PlanItem]:
+) -> list[PlannedFunction]:
     live, history = reading.live, reading.history
     judged = [(found, live.get(found.slug), history.left(found.slug)) for found in sources]
     actions = {
@@ -374,7 +374,7 @@ def _items(
     replaced = [now for found, now, _ in judged if now is not None and actions[found.slug][0] in CHANGES]
     snapshots = snapshot.take(context, replaced, lambda: past()[0] or {})
     return [
-        PlanItem(
+        PlannedFunction(
             found.slug,
             *actions[found.slug],
             found,
@@ -470,7 +470,7 @@ def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str
     return found
 
 
-def _hold(context: Context, history: History, head: str, changing: Sequence[PlanItem]) -> dict[str, Any] | None:
+def _hold(context: Context, history: History, head: str, changing: Sequence[PlannedFunction]) -> dict[str, Any] | None:
     """What stands in the way of this deploy, if it was rolled back before."""
     digests = {item.slug: item.source.digest for item in changing}
     if not digests:
@@ -481,7 +481,7 @@ def _hold(context: Context, history: History, head: str, changing: Sequence[Plan
     return found.as_json() if found else None
 
 
-def _notes(context: Context, items: Sequence[PlanItem], base: str, known: bool) -> list[str]:
+def _notes(context: Context, items: Sequence[PlannedFunction], base: str, known: bool) -> list[str]:
     absent = base and not known and context.repository.revision(base) is None
     notes = [f"The base revision {base[:12]} {_lacking(context)}"] if absent else []
     if not base and any(item.live is not None for item in items):
@@ -512,9 +512,11 @@ def _present(context: Context, reading: _Reading) -> dict[str, Source | Refused]
     return present
 
 
-def _nowhere(slug: str) -> PlanItem:
+def _nowhere(slug: str) -> PlannedFunction:
     """A function whose creation was rolled back: there is nothing to do."""
-    return PlanItem(slug, "same", "it is neither in the app nor on the platform", Source(slug, "", {}), None, None)
+    return PlannedFunction(
+        slug, "same", "it is neither in the app nor on the platform", Source(slug, "", {}), None, None
+    )
 
 
 def _deleted(history: History, slug: str) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from migration.context import Context
     from migration.ledger.deployments import Change, Deployment, History
 
-Answer = Mapping[str, Any]
+StagingAnswer = Mapping[str, Any]
 RESUMABLE = ("abandoned", "staged", "live", "mixed", "settled")  # verdicts with which a deploy can go on
 
 
@@ -38,7 +38,7 @@ class FunctionState:
     slug: str
     state: str
     version: int
-    answer: Answer | None = None
+    answer: StagingAnswer | None = None
     perhaps: bool = False
     missing: str = ""
 
@@ -101,8 +101,8 @@ class _Evidence:
     def __init__(self, context: Context, history: History, deployment: Deployment) -> None:
         self.context, self.history, self.deployment = context, history, deployment
         self.journal = Journal(context.state, context.environment.name, deployment.id)
-        self.forward: dict[str, Answer] = {}
-        self.back: dict[str, Answer] = {}
+        self.forward: dict[str, StagingAnswer] = {}
+        self.back: dict[str, StagingAnswer] = {}
         for record in history.records:
             if record.get("record") == "staged" and record.get("deployment") == deployment.id:
                 side = self.back if record.get("restoring") else self.forward

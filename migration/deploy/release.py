@@ -18,7 +18,7 @@ from migration.base.failpoint import failpoint
 from migration.base.numbers import count
 from migration.base.parallel import each
 from migration.deploy.budget import RequestBudget, limited, until
-from migration.deploy.staging import Answer, FunctionSpec, Pace, ReleaseRecorder, Stager, UnexpectedVersion, row
+from migration.deploy.staging import FunctionSpec, Pace, ReleaseRecorder, Stager, StagingAnswer, UnexpectedVersion, row
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -95,7 +95,7 @@ class Release:
     recorder: ReleaseRecorder
     wanted: Sequence[FunctionSpec]
     previous: Mapping[str, FunctionSpec] | None = None
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, StagingAnswer] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
     budget: RequestBudget | None = None
     meanwhile: str = ""
@@ -194,7 +194,7 @@ class Release:
             self._require(await_live(self.context, [answer], self.pace))
             details.append(f"{only.slug} v{answer['version']}")
 
-    def _keep(self, slug: str, answer: Answer) -> None:
+    def _keep(self, slug: str, answer: StagingAnswer) -> None:
         self.answers = {**self.answers, slug: answer}
 
     def _stage(self) -> None:
@@ -221,7 +221,7 @@ class Release:
             self.recorder.staged(self._ordered(), sorted(self.stager.lost))
             details.append(count(len(self.sources), "function"))
 
-    def _ordered(self) -> list[Answer]:
+    def _ordered(self) -> list[StagingAnswer]:
         return [self.answers[one.slug] for one in self.sources if one.slug in self.answers]
 
     def _activate(self) -> None:
@@ -234,7 +234,7 @@ class Release:
             self._require(state)
             details += [f"{slug} v{version}" for slug, version in state.versions.items()]
 
-    def _activated(self, answers: list[Answer]) -> ActivationState:
+    def _activated(self, answers: list[StagingAnswer]) -> ActivationState:
         """What was seen live before says nothing any more, until it is seen again."""
         for answer in answers:
             self.result.versions.pop(answer["slug"], None)

@@ -22,7 +22,7 @@ from migration.source.source import Source
 if TYPE_CHECKING:
     from migration.context import Context
 
-Answer = dict[str, Any]
+StagingAnswer = dict[str, Any]
 _REPEATED = ("created_at", "entrypoint_path", "ezbr_sha256", "id", "import_map", "import_map_path")
 _ROW = (*_REPEATED, "name", "slug", "status", "verify_jwt", "version")
 _LIVE = ("ACTIVE", "REMOVED", "THROTTLED")
@@ -73,7 +73,7 @@ class ReleaseRecorder(Protocol):
     @property
     def journal(self) -> Journal: ...
 
-    def staged(self, answers: Sequence[Answer], lost: Sequence[str]) -> None:
+    def staged(self, answers: Sequence[StagingAnswer], lost: Sequence[str]) -> None:
         """One ledger record before the activation. Raises when it cannot be written."""
 
     def restoring(self) -> ReleaseRecorder:
@@ -116,7 +116,7 @@ class Stager:
     def __post_init__(self) -> None:
         self.patience = self.context.clock.monotonic() + self.pace.limited  # while the platform says "later"
 
-    def upload(self, wanted: FunctionSpec) -> Answer:
+    def upload(self, wanted: FunctionSpec) -> StagingAnswer:
         """The platform's answer. Retries what may be retried; raises what ends it."""
         clock, tries = self.context.clock, 0
         end = clock.monotonic() + self.pace.retry
@@ -163,7 +163,7 @@ class Stager:
         while not self.stopped.is_set() and (left := end - self.context.clock.monotonic()) > 0:
             self.context.clock.sleep(min(left, 0.5))
 
-    def _attempt(self, wanted: FunctionSpec) -> Answer:
+    def _attempt(self, wanted: FunctionSpec) -> StagingAnswer:
         """One upload. Where it fails, the platform may show that it happened all the same, or what is in its way."""
         try:
             return self._send(wanted)
@@ -177,7 +177,7 @@ class Stager:
                 return self._staged_before(wanted)
             return self._conflict(wanted, error)
 
-    def _live_already(self, wanted: FunctionSpec) -> Answer | None:
+    def _live_already(self, wanted: FunctionSpec) -> StagingAnswer | None:
         """The lost answer of an upload that went live at once: the live version is the one that was due."""
         live = self.context.supabase.function(wanted.slug)
         if live is None or live.version != wanted.expected:
@@ -195,7 +195,7 @@ class Stager:
         if wanted.source is None or not snapshots.same_files(wanted.source, body):
             raise Unfinished(f"{wanted.slug} v{live.version} is live, and it is not this upload.", inv("status"))
 
-    def _send(self, wanted: FunctionSpec) -> Answer:
+    def _send(self, wanted: FunctionSpec) -> StagingAnswer:
         call = self.context.supabase.deploy if self.one_step else self.context.supabase.stage
         allowed = self.recorder.confirm()
         failpoint("stage.send")
@@ -219,7 +219,7 @@ class Stager:
             raise UnexpectedVersion(f"{text}: someone else deployed {wanted.slug} meanwhile.", inv("status"))
         return dict(answer.raw)
 
-    def _keep(self, wanted: FunctionSpec, answer: Answer) -> Answer:
+    def _keep(self, wanted: FunctionSpec, answer: StagingAnswer) -> StagingAnswer:
         """The answer counts even where the disk does not take it: the ledger's record is still to come."""
         try:
             self.recorder.journal.answered(wanted.slug, answer)
@@ -237,14 +237,14 @@ class Stager:
             raise Unfinished(text, inv("status"))
         return live
 
-    def _staged_before(self, wanted: FunctionSpec) -> Answer:
+    def _staged_before(self, wanted: FunctionSpec) -> StagingAnswer:
         """409 on repeating an upload whose answer was lost: it is there, and it is what we want."""
         live = self._live(wanted)
         if live is None:
             return self._clear(wanted)
         return self._keep(wanted, {**settling(live), "verify_jwt": wanted.upload.metadata.get("verify_jwt")})
 
-    def _conflict(self, wanted: FunctionSpec, error: ApiError) -> Answer:
+    def _conflict(self, wanted: FunctionSpec, error: ApiError) -> StagingAnswer:
         """409: a staged version is in the way. Ours: activate it, then send what is wanted, once. Else leave it."""
         live, ours = self._live(wanted), wanted.slug in self.lost or self.recorder.explained(wanted.slug)
         if live is not None and not ours:
@@ -266,7 +266,7 @@ class Stager:
             )
         return self._clear(wanted)
 
-    def _clear(self, wanted: FunctionSpec) -> Answer:
+    def _clear(self, wanted: FunctionSpec) -> StagingAnswer:
         """A function that was never live can be deleted, since we put it there."""
         self.recorder.confirm()
         self.lost.discard(wanted.slug)
@@ -274,7 +274,7 @@ class Stager:
         return self._send(wanted)
 
 
-def row(answer: Mapping[str, Any]) -> Answer:
+def row(answer: Mapping[str, Any]) -> StagingAnswer:
     """What the activation says of one function: the staging answer's own words, without what it left out."""
     return {key: answer[key] for key in _ROW if answer.get(key) is not None}
 

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING
 
-from migration.deploy.plan import PlanItem
+from migration.deploy.plan import PlannedFunction
 from migration.source import deno, graph, importmap
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ class TypeCheck:
     `asks`: a person decides with its help, so it begins at once; else it begins later, in idle time.
     """
 
-    def __init__(self, context: Context, items: tuple[PlanItem, ...], asks: bool) -> None:
+    def __init__(self, context: Context, items: tuple[PlannedFunction, ...], asks: bool) -> None:
         self.context, self.asks = context, asks
         self.running: list[subprocess.Popen[str]] = []
         self._over, self._guard = False, threading.Lock()
-        self._groups: dict[str, list[PlanItem]] = {}
+        self._groups: dict[str, list[PlannedFunction]] = {}
         for item in items:
             if item.source.local:
                 self._groups.setdefault(item.source.import_map, []).append(item)
@@ -62,7 +62,7 @@ class TypeCheck:
             if not self._over:
                 self.running = [self._start(path, group) for path, group in self._groups.items()]
 
-    def _start(self, path: str, items: list[PlanItem]) -> subprocess.Popen[str]:
+    def _start(self, path: str, items: list[PlannedFunction]) -> subprocess.Popen[str]:
         app = self.context.app.resolve()
         options = graph.map_options(importmap.load(app / path) if path else None, self.context.state)
         entrypoints = [str(app / item.source.entrypoint) for item in items]

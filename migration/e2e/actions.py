@@ -15,9 +15,20 @@ from msgspec import UNSET
 from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import ConfigError, Failed, Unreachable
 from migration.base.secrets_type import Secret, mask
-from migration.config.browser import Evaluate, Expect, Fill, Locator, Press, Screenshot, SignIn, Step, Wait, Whole
+from migration.config.browser import (
+    Evaluate,
+    Fill,
+    Locator,
+    PageExpect,
+    PageStep,
+    Press,
+    Screenshot,
+    SignIn,
+    Wait,
+    Whole,
+)
 from migration.e2e import locate, pictures, privacy
-from migration.e2e.result import Kind
+from migration.e2e.result import ProblemKind
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -34,11 +45,11 @@ class StepFailure(Failed):
     """
 
     def __init__(
-        self, kind: Kind, message: str, looked_for: str = "", there: tuple[str, ...] = (), stuck: bool = False
+        self, kind: ProblemKind, message: str, looked_for: str = "", there: tuple[str, ...] = (), stuck: bool = False
     ) -> None:
         super().__init__(message)
         self.stuck = stuck
-        self.kind: Kind = kind
+        self.kind: ProblemKind = kind
         self.looked_for = looked_for
         self.there = there
 
@@ -59,7 +70,7 @@ class Stage:
     pictures: dict[str, bytes] = field(default_factory=dict)
 
 
-def perform(stage: Stage, step: Step, timeout: float) -> None:
+def perform(stage: Stage, step: PageStep, timeout: float) -> None:
     """StepFailure when it does not come true in `timeout` seconds; Unreachable where nothing answers at the page."""
     _DO[step.action](stage, getattr(step, step.action), timeout)
 
@@ -78,7 +89,7 @@ def _goto(stage: Stage, path: str, timeout: float) -> None:
             raise Unreachable(f"Nothing answers at {address}.", Do("start the front end"), AGAIN) from None
         raise StepFailure("failed_requests", f"{address}: {_first(error)}", address) from None
     if answer is not None and answer.status >= 400:
-        kind: Kind = "unavailable" if answer.status == 503 else "failed_requests"
+        kind: ProblemKind = "unavailable" if answer.status == 503 else "failed_requests"
         raise StepFailure(kind, f"{address} answered {answer.status}", address)
 
 
@@ -126,12 +137,12 @@ def _wait(stage: Stage, wait: Wait, timeout: float) -> None:
     if wait.seconds is not None:
         stage.page.wait_for_timeout(wait.seconds * 1000)
     elif wait.gone:
-        _expect(stage, Expect(**_finder(wait), absent=True), timeout)
+        _expect(stage, PageExpect(**_finder(wait), absent=True), timeout)
     else:
         _shown(stage, wait, timeout)
 
 
-def _expect(stage: Stage, expect: Expect, timeout: float) -> None:
+def _expect(stage: Stage, expect: PageExpect, timeout: float) -> None:
     """Looks again and again: pages change while they are looked at."""
     reason = _until(stage, lambda: _lacks(stage.page, expect), timeout)
     if reason is None:
@@ -164,7 +175,7 @@ def _screenshot(stage: Stage, shot: Screenshot, timeout: float) -> None:
     """Taken again until it shows something, and something else than the picture it must differ from."""
     locator = shot.of or Whole(frame=shot.frame)
 
-    def lacks() -> tuple[Kind, str] | None:
+    def lacks() -> tuple[ProblemKind, str] | None:
         for place in {None, shot.frame}:
             if not locate.responds(stage.page, place):
                 return _stuck(place)
@@ -181,7 +192,7 @@ def _screenshot(stage: Stage, shot: Screenshot, timeout: float) -> None:
         raise _failure(stage, locator, *reason)
 
 
-def _flaw(stage: Stage, shot: Screenshot, data: bytes) -> tuple[Kind, str] | None:
+def _flaw(stage: Stage, shot: Screenshot, data: bytes) -> tuple[ProblemKind, str] | None:
     if pictures.blank(data):
         return "blank", "blank"
     if shot.differs_from and pictures.difference(data, stage.pictures[shot.differs_from]) < pictures.LEAST_CHANGE:
@@ -215,12 +226,14 @@ _DO: dict[str, Callable[[Stage, Any, float], None]] = {
 # Looking, and what was there instead
 
 
-def _until(stage: Stage, lacks: Callable[[], tuple[Kind, str] | None], timeout: float) -> tuple[Kind, str] | None:
+def _until(
+    stage: Stage, lacks: Callable[[], tuple[ProblemKind, str] | None], timeout: float
+) -> tuple[ProblemKind, str] | None:
     """None as soon as nothing lacks, else the last reason when the time is over or waiting is hopeless."""
     from playwright.sync_api import Error
 
     waited = 0.0
-    reason: tuple[Kind, str] | None
+    reason: tuple[ProblemKind, str] | None
     while True:
         began = _now()
         try:
@@ -235,10 +248,10 @@ def _until(stage: Stage, lacks: Callable[[], tuple[Kind, str] | None], timeout: 
 
 def _shown(stage: Stage, locator: Locator, timeout: float) -> None:
     """Wait until the element can be seen."""
-    _expect(stage, Expect(**_finder(locator)), timeout)
+    _expect(stage, PageExpect(**_finder(locator)), timeout)
 
 
-def _lacks(page: Page, expect: Expect) -> tuple[Kind, str] | None:
+def _lacks(page: Page, expect: PageExpect) -> tuple[ProblemKind, str] | None:
     """What is not yet as expected; None when everything is."""
     if not locate.responds(page, expect.frame):
         return _stuck(expect.frame)
@@ -262,12 +275,12 @@ def _lacks(page: Page, expect: Expect) -> tuple[Kind, str] | None:
     return _content(page, expect, one)
 
 
-def _stuck(frame: str | None) -> tuple[Kind, str]:
+def _stuck(frame: str | None) -> tuple[ProblemKind, str]:
     where = f'the frame "{frame}"' if frame else "the page"
     return "slow", f"{where} {_NO_PAUSE}"
 
 
-def _content(page: Page, expect: Expect, one: Any) -> tuple[Kind, str] | None:
+def _content(page: Page, expect: PageExpect, one: Any) -> tuple[ProblemKind, str] | None:
     text = str(one.inner_text()) if expect.texts or expect.matches else ""
     missing = [wanted for wanted in expect.texts if wanted not in text]
     if missing:
@@ -283,7 +296,7 @@ def _content(page: Page, expect: Expect, one: Any) -> tuple[Kind, str] | None:
     return None
 
 
-def _failure(stage: Stage, locator: Locator, kind: Kind, why: str) -> StepFailure:
+def _failure(stage: Stage, locator: Locator, kind: ProblemKind, why: str) -> StepFailure:
     """The sentence. What is missing in a frame that shows nothing at all is blank, not missing."""
     page, name = stage.page, str(locator)
     if why.endswith(_NO_PAUSE):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from migration.base.errors import CutoverError
 from migration.config import logsql, signals
 from migration.config.signals import Pattern, request_id
-from migration.e2e.result import CallResult, Kind, Problem
+from migration.e2e.result import CallResult, Problem, ProblemKind
 from migration.logs import local
 from migration.logs.reader import LogReader
 
@@ -29,7 +29,7 @@ _STILL = 0.8  # seconds without a further row, after which a sandbox has shown a
 
 
 @dataclass(frozen=True)
-class Line:
+class CallLine:
     """One log line of an execution; `execution` and `version` are "" where the logs do not know them."""
 
     execution: str
@@ -50,10 +50,10 @@ class CallLog(Protocol):
     def ties(self, call: CallResult) -> bool:
         """Whether the call's answer names what its lines are found by."""
 
-    def lines(self, calls: Iterable[CallResult]) -> list[Line]:
+    def lines(self, calls: Iterable[CallResult]) -> list[CallLine]:
         """What is there so far. CutoverError where it cannot be read."""
 
-    def own(self, call: CallResult, lines: Sequence[Line]) -> list[Line]:
+    def own(self, call: CallResult, lines: Sequence[CallLine]) -> list[CallLine]:
         """The lines of one call."""
 
 
@@ -101,7 +101,7 @@ def problems(context: Context, calls: Iterable[CallResult]) -> list[Problem]:
     model = context.config.target.listed if context.config.target else ""
     to = context.config.migration.to or "the new provider"
     for call in calls:
-        lacks: list[tuple[Kind, str]] = []
+        lacks: list[tuple[ProblemKind, str]] = []
         if call.routed is False:
             lacks.append(("routed", f"{call.function} was not routed to {to}: no line of new_route"))
         elif call.cost_logged is False:
@@ -131,7 +131,7 @@ class _Wanted:
     def asks(self, call: CallResult) -> bool:
         return any(pattern is not None and call.function in pattern.functions for pattern in vars(self).values())
 
-    def judge(self, call: CallResult, own: Sequence[Line], silence: str) -> CallResult:
+    def judge(self, call: CallResult, own: Sequence[CallLine], silence: str) -> CallResult:
         """The call with what its own lines show; unproven without any."""
         if not own:
             return replace(call, unproven=f"{call.function}: {silence}") if self.asks(call) else call
@@ -147,14 +147,14 @@ class _Wanted:
         """Whether further rows could change nothing."""
         return not call.unproven and call.routed is not False and call.cost_logged is not False
 
-    def _model(self, call: CallResult, lines: Sequence[Line]) -> str:
+    def _model(self, call: CallResult, lines: Sequence[CallLine]) -> str:
         if self.model is None or call.function not in self.model.functions:
             return ""
         groups: Iterable[Mapping[str, str] | None] = (self.model.groups(line.message) for line in lines)
         return next((found.get("model", "") for found in groups if found), "")
 
 
-def _seen(pattern: Pattern | None, call: CallResult, lines: Sequence[Line]) -> bool | None:
+def _seen(pattern: Pattern | None, call: CallResult, lines: Sequence[CallLine]) -> bool | None:
     if pattern is None or call.function not in pattern.functions:
         return None
     return any(pattern.matches(line.message) for line in lines)
@@ -188,16 +188,18 @@ class _PlatformLog:
     def ties(self, call: CallResult) -> bool:
         return bool(call.execution_id)
 
-    def lines(self, calls: Iterable[CallResult]) -> list[Line]:
+    def lines(self, calls: Iterable[CallResult]) -> list[CallLine]:
         context, executions = self._context, sorted({call.execution_id for call in calls})
         names = ("execution_id", "version")
         columns = ", ".join(["event_message", *(f"{logsql.attribute(name)} as {name}" for name in names)])
         where = logsql.both(logsql.source(logsql.FUNCTION), logsql.equal("execution_id", *executions))
         end = context.clock.now() + timedelta(minutes=1)
         rows = LogReader.of(context).rows(where, self._since, end, columns=columns)
-        return [Line(str(row["execution_id"]), str(row["version"]), str(row["event_message"]).strip()) for row in rows]
+        return [
+            CallLine(str(row["execution_id"]), str(row["version"]), str(row["event_message"]).strip()) for row in rows
+        ]
 
-    def own(self, call: CallResult, lines: Sequence[Line]) -> list[Line]:
+    def own(self, call: CallResult, lines: Sequence[CallLine]) -> list[CallLine]:
         return [line for line in lines if line.execution == call.execution_id
                 and request_id(line.message) in ("", call.request_id or request_id(line.message))]  # fmt: skip
 
@@ -214,9 +216,9 @@ class _ServedLog:
     def ties(self, call: CallResult) -> bool:
         return bool(call.request_id)
 
-    def lines(self, calls: Iterable[CallResult]) -> list[Line]:
+    def lines(self, calls: Iterable[CallResult]) -> list[CallLine]:
         ids = {call.request_id for call in calls}
-        return [Line("", "", line.message) for line in local.read(self._context) if line.request in ids]
+        return [CallLine("", "", line.message) for line in local.read(self._context) if line.request in ids]
 
-    def own(self, call: CallResult, lines: Sequence[Line]) -> list[Line]:
+    def own(self, call: CallResult, lines: Sequence[CallLine]) -> list[CallLine]:
         return [line for line in lines if request_id(line.message) == call.request_id]

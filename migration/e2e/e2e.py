@@ -29,7 +29,7 @@ from migration.verify import forecast
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from migration.config.browser import E2e, Step
+    from migration.config.browser import E2e, PageStep
     from migration.context import Context
 
 KEPT = 10  # runs whose folder stays under .cutover/e2e
@@ -199,7 +199,7 @@ class _Run:
             if film:
                 film.check(readable=not self.stuck)
 
-    def _one(self, stage: Stage, number: int, step: Step) -> StepResult:
+    def _one(self, stage: Stage, number: int, step: PageStep) -> StepResult:
         observer, began = self.context.observer, self.context.clock.monotonic()
         observer.step("e2e", detail=str(step))
         try:
@@ -211,7 +211,7 @@ class _Run:
         observer.done("e2e", detail=str(step), seconds=seconds)
         return StepResult(number, str(step), True, round(seconds, 3), screenshot=shot)
 
-    def _pictured(self, stage: Stage, number: int, step: Step) -> str:
+    def _pictured(self, stage: Stage, number: int, step: PageStep) -> str:
         """Keep the picture that a step took, and let axe look at what it shows."""
         shot = step.screenshot
         if shot is None:
@@ -221,7 +221,7 @@ class _Run:
             self.violations[number] = axe.violations(stage.page, frame)
         return self._write(f"{number:02}-{shot.called}.png", stage.pictures[shot.called])
 
-    def _failed(self, stage: Stage, number: int, step: Step, failure: StepFailure, seconds: float) -> StepResult:
+    def _failed(self, stage: Stage, number: int, step: PageStep, failure: StepFailure, seconds: float) -> StepResult:
         from playwright.sync_api import Error
 
         problem, cause = step_problem(self.judge, self.log, number, failure)

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from migration.config.browser import Allow, Step, Watched
+from migration.config.browser import Allow, PageStep, Watched
 from migration.e2e.actions import StepFailure
 from migration.e2e.axe import IMPACTS, Violation
-from migration.e2e.result import Kind, Problem
+from migration.e2e.result import Problem, ProblemKind
 from migration.e2e.watching import ConsoleError, NetworkRequest, PageException, PageLog
 
 _LOADING = re.compile(r"^Failed to load resource|blocked by CORS policy|net::ERR_")
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 class Judge:
     """The steps, and what must hold while they run."""
 
-    steps: Sequence[Step]
+    steps: Sequence[PageStep]
     watched: Watched
 
     def causes(self, log: PageLog, step: int) -> list[Problem]:
@@ -35,7 +35,7 @@ class Judge:
 
     def problems(self, log: PageLog) -> list[Problem]:
         """Everything that the page's log shows, in the order of the steps."""
-        counted: dict[Kind, tuple[list[Problem], int]] = {
+        counted: dict[ProblemKind, tuple[list[Problem], int]] = {
             "unavailable": (list(self._unavailable(log)), self.watched.unavailable.at_most),
             "session": (list(self._sessions(log)), 0),
             "failed_requests": (list(self._failed(log)), self.watched.failed_requests.at_most),
@@ -130,7 +130,7 @@ class Judge:
         return _matches(ignore, request.url) or _matches(self.allowed(request.step).failed_requests, request.url)
 
 
-_GRAVE: tuple[Kind, ...] = ("unavailable", "session", "failed_requests", "slow", "not_fixed", "exceptions")
+_GRAVE: tuple[ProblemKind, ...] = ("unavailable", "session", "failed_requests", "slow", "not_fixed", "exceptions")
 
 
 def step_problem(judge: Judge, log: PageLog, step: int, failure: StepFailure) -> tuple[Problem | None, str]:

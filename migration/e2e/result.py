@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from migration.base.command import Step as NextStep
 
-Kind = Literal[
+ProblemKind = Literal[
     "unavailable", "session", "failed_requests", "slow", "exceptions", "not_fixed", "blank", "unchanged", "not_found",
     "expectation", "console_errors", "accessibility", "routed", "cost_logged", "model",
 ]  # fmt: skip
-WORDS: dict[Kind, str] = {
+WORDS: dict[ProblemKind, str] = {
     "unavailable": "503",
     "session": "signed out",
     "failed_requests": "failed request",
@@ -35,7 +35,7 @@ WORDS: dict[Kind, str] = {
 class Problem:
     """One thing that went wrong, whatever it led to. `step` counts from 1; 0 belongs to none."""
 
-    kind: Kind
+    kind: ProblemKind
     step: int
     message: str
     request_id: str = ""

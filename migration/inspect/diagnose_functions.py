@@ -11,7 +11,7 @@ from migration.base.finding import Finding
 from migration.clients.supabase_types import Function
 from migration.deploy import drift
 from migration.deploy import plan as plans
-from migration.deploy.plan import PlanItem
+from migration.deploy.plan import PlannedFunction
 from migration.inspect.examination import Examination
 from migration.source import differences, reader, scope, snapshots
 from migration.source.differences import BaseComparison
@@ -66,7 +66,7 @@ def _nowhere(exam: Examination, slug: str) -> bool:
     return False
 
 
-def _item(exam: Examination, item: PlanItem) -> Iterator[Finding]:
+def _item(exam: Examination, item: PlannedFunction) -> Iterator[Finding]:
     if item.action == "drifted":
         fix = Steps(exam.plan.next)
         problem = f"{item.slug} was deployed outside Cutover"

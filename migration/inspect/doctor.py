@@ -25,8 +25,8 @@ from migration.inspect import (
 )
 from migration.inspect.examination import Examination
 
-Probe = Callable[[Examination], Iterable[Finding]]
-PROBES: dict[str, Probe] = {
+FindingProbe = Callable[[Examination], Iterable[Finding]]
+PROBES: dict[str, FindingProbe] = {
     "the secrets and the provider": diagnose_access.find,
     "the ledger": diagnose_ledger.find,
     "the functions": diagnose_functions.find,
@@ -57,7 +57,7 @@ class DoctorResult:
 
 
 def run(
-    context: Context, fix: Confirm | None = None, also: Mapping[str, Probe] | None = None,
+    context: Context, fix: Confirm | None = None, also: Mapping[str, FindingProbe] | None = None,
     offers: Sequence[Finding] = (),
 ) -> DoctorResult:  # fmt: skip
     """Examine the environment. With `fix`, apply the safe fixes, each after asking, and examine again.
@@ -96,7 +96,7 @@ def _summary(fixed: tuple[dict[str, Any], ...], left: list[Finding]) -> str:
     return f"{did} {count(len(left), 'problem')} left: {rest}."
 
 
-def examine(context: Context, probes: dict[str, Probe]) -> list[Finding]:
+def examine(context: Context, probes: dict[str, FindingProbe]) -> list[Finding]:
     """The findings of every probe, one a cause; a probe that fails is a finding itself, and the others go on."""
     if not context.environment.project_ref:
         raise Refused(

@@ -10,7 +10,7 @@ from functools import cached_property
 from migration.clients.supabase_types import Function
 from migration.context import Context
 from migration.deploy import plan as plans
-from migration.deploy.plan import Plan, PlanItem
+from migration.deploy.plan import Plan, PlannedFunction
 from migration.logs.reader import LogReader
 from migration.verify import readings
 from migration.verify.readings import LiveVersions
@@ -68,5 +68,5 @@ class Examination:
         """Calls of the migrated functions lately."""
         return sum(sum(found.values()) for found in self.answers.values())
 
-    def item(self, slug: str) -> PlanItem | None:
+    def item(self, slug: str) -> PlannedFunction | None:
         return next((each for each in self.plan.functions if each.slug == slug), None)

@@ -50,7 +50,7 @@ class Before(Struct):
     function_id: Name | None = None
 
 
-class Wanted(Struct):
+class WantedSource(Struct):
     source_digest: Digest | None = None
     verify_jwt: bool | None = None
     of: Name | None = None
@@ -65,7 +65,7 @@ class FunctionChange(Struct):
     slug: Name
     action: Line | None = None
     before: Before | None = None
-    wanted: Wanted | None = None
+    wanted: WantedSource | None = None
     after: After | None = None
 
 
@@ -105,7 +105,7 @@ class Revert(Struct):
     lacks: Line | None = None
 
 
-class Step(Struct):
+class StepRecord(Struct):
     name: Line
     seconds: Seconds | None = None
     waited: Seconds | None = None
@@ -170,7 +170,7 @@ class OutcomeRecord(Common, kw_only=True):
     outcome: Line | None = None
     message: Text | None = None
     hold: HoldRecord | None = None
-    steps: Annotated[list[Step], MANY] | None = None
+    steps: Annotated[list[StepRecord], MANY] | None = None
     gate: GateRecord | None = None
     new_code_seconds: Seconds | None = None
 

@@ -31,7 +31,7 @@ _SLUG = re.compile(r"^/functions/v1/([^/?]+)")
 
 
 @dataclass(frozen=True)
-class Query:
+class LogQuery:
     """Which events: `functions` by slug (all when empty), `level` that one and worse, `until` None for now.
 
     `limit` takes the newest so many; order is oldest first unless `newest_first`.
@@ -89,7 +89,7 @@ class Explanation:
     lines: tuple[ExplainedLine, ...]
 
 
-def history(context: Context, query: Query) -> Iterator[Event]:
+def history(context: Context, query: LogQuery) -> Iterator[Event]:
     """Events of the range, each once. Refused for an unknown function, signal or level."""
     if local.configured(context):
         return iter(_local(context, query))
@@ -97,7 +97,7 @@ def history(context: Context, query: Query) -> Iterator[Event]:
     return search.history(query, context.clock.now())
 
 
-def follow(context: Context, query: Query) -> Iterator[Event]:
+def follow(context: Context, query: LogQuery) -> Iterator[Event]:
     """Events from `query.since` on and then as they arrive, without end; late ones when they arrive, each once."""
     if local.configured(context):
         return _local_tail(context, query)
@@ -106,7 +106,7 @@ def follow(context: Context, query: Query) -> Iterator[Event]:
     return (search.event(row) for row in follower.run())
 
 
-def explain(context: Context, query: Query) -> Explanation:
+def explain(context: Context, query: LogQuery) -> Explanation:
     """The newest lines that look like usage, as the usage pattern reads them."""
     usage = signals.usage(context.config)
     grep, limit = signals.anchor(usage.pattern), query.limit or EXPLAINED
@@ -122,7 +122,7 @@ def explain(context: Context, query: Query) -> Explanation:
     return Explanation(usage.pattern, tuple(lines))
 
 
-def _local(context: Context, query: Query, after: int = 0) -> list[Event]:
+def _local(context: Context, query: LogQuery, after: int = 0) -> list[Event]:
     """The lines of `supabase functions serve` that meet the query, after the line of this number. Lines without times
     count as of now, whatever the range."""
     _known(context, query)
@@ -146,7 +146,7 @@ def _signals(patterns: Mapping[str, Pattern], line: LocalLine) -> tuple[str, ...
     return tuple(one.name for one in own if one.matches(line.message))
 
 
-def _meets(event: Event, query: Query) -> bool:
+def _meets(event: Event, query: LogQuery) -> bool:
     levels = logsql.LEVELS[logsql.LEVELS.index(query.level) :] if query.level else ()
     return (
         (not query.functions or event.function in query.functions)
@@ -157,7 +157,7 @@ def _meets(event: Event, query: Query) -> bool:
     )
 
 
-def _local_tail(context: Context, query: Query) -> Iterator[Event]:
+def _local_tail(context: Context, query: LogQuery) -> Iterator[Event]:
     """The lines so far, then new ones every second, without end."""
     seen = 0
     while True:
@@ -167,7 +167,7 @@ def _local_tail(context: Context, query: Query) -> Iterator[Event]:
         context.clock.sleep(1.0)
 
 
-def _known(context: Context, query: Query) -> None:
+def _known(context: Context, query: LogQuery) -> None:
     """Refused for a level or a signal that does not exist."""
     if query.level and query.level not in logsql.LEVELS:
         raise Refused(f"--level {query.level} is not a level.", Do(f"use one of: {', '.join(logsql.LEVELS)}"))
@@ -187,7 +187,7 @@ class LogSearch:
         self.sources = (logsql.FUNCTION, logsql.EDGE, *more_sources)
 
     @classmethod
-    def of(cls, context: Context, query: Query) -> LogSearch:
+    def of(cls, context: Context, query: LogQuery) -> LogSearch:
         """Refused for a level, a signal (before anything is asked of a service) or a function that does not exist."""
         _known(context, query)
         names = Names.of(context)
@@ -195,7 +195,7 @@ class LogSearch:
         own = [logsql.HOST] if context.environment.embedded else []
         return cls(LogReader.of(context), names, signals.named(context.config), *own)
 
-    def history(self, query: Query, now: datetime) -> Iterator[Event]:
+    def history(self, query: LogQuery, now: datetime) -> Iterator[Event]:
         until = query.until or now + timedelta(minutes=1)
         newest = query.newest_first or query.limit is not None
         rows = self.reader.rows(
@@ -204,7 +204,7 @@ class LogSearch:
         events = (self.event(row) for row in rows)
         return events if newest == query.newest_first else reversed(list(events))
 
-    def where(self, query: Query) -> str:
+    def where(self, query: LogQuery) -> str:
         """The condition of a query, without its range."""
         return logsql.both(
             logsql.either(*map(logsql.source, self.sources)),

@@ -29,7 +29,7 @@ _BUILD = re.compile(r"[-@:](?:\d[\d.-]*|latest|free|nitro|floor|online|exacto)")
 
 
 @dataclass(frozen=True)
-class Request:
+class LiveRequest:
     """How one kind is asked: the path below its address, headers and body."""
 
     path: str
@@ -75,7 +75,7 @@ def prove(access: ProviderAccess) -> str:
     return f"{named} answered{f', {tokens} tokens' if tokens else ''}"
 
 
-def question(access: ProviderAccess) -> Request:
+def question(access: ProviderAccess) -> LiveRequest:
     """The request for a kind.
 
     https://openrouter.ai/docs/api-reference/chat-completion, https://platform.openai.com/docs/api-reference/chat,
@@ -87,12 +87,12 @@ def question(access: ProviderAccess) -> Request:
         limit = {"maxOutputTokens": MOST}
         body = {"contents": [{"role": "user", "parts": [{"text": QUESTION}]}], "generationConfig": limit}
         path = f"/models/{quote(model.removeprefix('models/'), safe='')}:generateContent"
-        return Request(path, APIS["gemini"].header(key), body)
+        return LiveRequest(path, APIS["gemini"].header(key), body)
     if access.kind == "anthropic":
         whole = {"model": model, "max_tokens": MOST, "messages": messages}
-        return Request("/messages", APIS["anthropic"].header(key), whole)
+        return LiveRequest("/messages", APIS["anthropic"].header(key), whole)
     limited = "max_completion_tokens" if access.kind == "openai" and access.url == _OWN else "max_tokens"
-    return Request(
+    return LiveRequest(
         "/chat/completions", {"Authorization": f"Bearer {key}"}, {"model": model, limited: MOST, "messages": messages}
     )
 

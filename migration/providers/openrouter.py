@@ -13,7 +13,7 @@ from migration.base.numbers import count, dollars, listed
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.clients.http import Http
-from migration.clients.openrouter import MILLION, KeyInfo, Model, OpenRouter, Prices
+from migration.clients.openrouter import MILLION, KeyInfo, ListedPrices, Model, OpenRouter
 from migration.clients.openrouter_errors import CREDITS, KEYS, NEW_KEY, ProviderError
 from migration.config.environment import ProviderAccess
 from migration.config.settings import Config, Price
@@ -34,7 +34,7 @@ class Tokens:
     cached: int = 0
     output: int = 567
 
-    def cost(self, price: Price | Prices) -> float:
+    def cost(self, price: Price | ListedPrices) -> float:
         """USD; without a cached price, cached input costs what input costs."""
         cached = price.input if price.cached_input is None else price.cached_input
         return ((self.input - self.cached) * price.input + self.cached * cached + self.output * price.output) / MILLION

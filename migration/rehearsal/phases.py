@@ -277,7 +277,7 @@ def _deploy(stage: RehearsalStage, name: str, *, gate: bool, only: tuple[str, ..
 def _signal(stage: RehearsalStage, name: str) -> list[Any]:
     """Log lines of a signal since the newest deployment went live; polled, as rows come with a delay."""
     context = stage.fresh()
-    query = logging.Query(functions=tuple(stage.config.migration.functions), since=_since(stage), signal=name)
+    query = logging.LogQuery(functions=tuple(stage.config.migration.functions), since=_since(stage), signal=name)
     return list(logging.history(context, query))
 
 

@@ -19,7 +19,7 @@ from migration.base.plain import plain, timed
 from migration.costs.report import CostReport
 from migration.ledger.deployments import UNDONE
 from migration.report import plan_document
-from migration.report.gather import Facts, Unmeasured
+from migration.report.gather import ReportFacts, UnmeasuredPart
 from migration.report.prompts import PromptCounts
 
 Figures = dict[str, Any]
@@ -37,7 +37,7 @@ _SHOWS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def figures(facts: Facts) -> Figures:
+def figures(facts: ReportFacts) -> Figures:
     """Every section, each with what was measured of it or why not (`missing`)."""
     migration = facts.config.migration
     own = {
@@ -88,20 +88,20 @@ def _texts(value: Any) -> Any:
     return gate(value) if isinstance(value, str) else value
 
 
-def _unmeasured(part: Unmeasured) -> Figures:
+def _unmeasured(part: UnmeasuredPart) -> Figures:
     return {"missing": part.why, "how": list(part.how)}
 
 
-def _since(facts: Facts) -> str:
+def _since(facts: ReportFacts) -> str:
     """The beginning as a flag takes it."""
     return f"{facts.since.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
-def _live(facts: Facts) -> Figures:
+def _live(facts: ReportFacts) -> Figures:
     found = facts.status
-    if isinstance(found, Unmeasured):
+    if isinstance(found, UnmeasuredPart):
         return _unmeasured(found)
-    newest = facts.history.deployments if not isinstance(facts.history, Unmeasured) else ()
+    newest = facts.history.deployments if not isinstance(facts.history, UnmeasuredPart) else ()
     live = next((row for row in newest if row["live"]), None)
     undone = next((row for row in newest if row["outcome"] in UNDONE), None) if live is None else None
     about = live or undone or {}
@@ -123,9 +123,9 @@ def _live(facts: Facts) -> Figures:
     }
 
 
-def _checks(facts: Facts) -> Figures:
+def _checks(facts: ReportFacts) -> Figures:
     found = facts.checks
-    if isinstance(found, Unmeasured):
+    if isinstance(found, UnmeasuredPart):
         return _unmeasured(found)
     criteria = [
         {**plain(one), "evidence": [*one.evidence], "command": _shows(facts, one.name), "settle": list(one.settle)}
@@ -144,15 +144,15 @@ def _checks(facts: Facts) -> Figures:
     }
 
 
-def _shows(facts: Facts, name: str) -> Command:
+def _shows(facts: ReportFacts, name: str) -> Command:
     verb, flags = _SHOWS.get(name, ("checks", {}))
     if verb in ("plan", "smoke"):
         return inv(verb, diff=True, env=facts.environment) if verb == "plan" else inv(verb, env=facts.environment)
     return inv(verb, since=_since(facts), **flags)
 
 
-def _comparison(facts: Facts) -> Figures:
-    if isinstance(facts.checks, Unmeasured):
+def _comparison(facts: ReportFacts) -> Figures:
+    if isinstance(facts.checks, UnmeasuredPart):
         return _unmeasured(facts.checks)
     evidence = facts.checks.evidence
     if evidence is None:
@@ -226,9 +226,9 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
     yield from (f"{name}: {part.why}" for name, part in parts.items() if isinstance(part, Missing))
 
 
-def _traffic(facts: Facts) -> Figures:
+def _traffic(facts: ReportFacts) -> Figures:
     found = facts.traffic
-    if isinstance(found, Unmeasured):
+    if isinstance(found, UnmeasuredPart):
         return {**_unmeasured(found), "marks": list(_marks(facts))}
     points = [[one.at, one.answers, one.failed, one.p95] for one in found.points]
     missing = (
@@ -251,9 +251,9 @@ def _traffic(facts: Facts) -> Figures:
     }
 
 
-def _marks(facts: Facts) -> Iterator[Figures]:
+def _marks(facts: ReportFacts) -> Iterator[Figures]:
     """What happened in the time that is shown: deployments, rollbacks, alerts; the watch from one time to another."""
-    rows = facts.history.deployments if not isinstance(facts.history, Unmeasured) else ()
+    rows = facts.history.deployments if not isinstance(facts.history, UnmeasuredPart) else ()
     for row in rows:
         at = row["ended"] or row["at"]
         if _inside(facts, at):
@@ -277,13 +277,13 @@ def _marks(facts: Facts) -> Iterator[Figures]:
             }
 
 
-def _inside(facts: Facts, at: str) -> bool:
+def _inside(facts: ReportFacts, at: str) -> bool:
     return bool(at) and facts.since <= datetime.fromisoformat(at) <= facts.until
 
 
-def _costs(facts: Facts) -> Figures:
+def _costs(facts: ReportFacts) -> Figures:
     found = facts.costs
-    if isinstance(found, Unmeasured):
+    if isinstance(found, UnmeasuredPart):
         return _unmeasured(found)
     data: Figures = plain(found)
     data["cumulative"] = [round(each, 9) for each in accumulate(row.cost for row in found.rows)]
@@ -300,10 +300,10 @@ def _costs(facts: Facts) -> Figures:
     return data
 
 
-def _reliability(facts: Facts) -> Figures:
+def _reliability(facts: ReportFacts) -> Figures:
     """What an avoided failure costs: the price of one more request, over how many fewer of them fail."""
     checks, costs = facts.checks, facts.costs
-    if isinstance(checks, Unmeasured) or isinstance(costs, Unmeasured) or checks.evidence is None:
+    if isinstance(checks, UnmeasuredPart) or isinstance(costs, UnmeasuredPart) or checks.evidence is None:
         return {"missing": "success or cost was not measured", "how": [inv("checks"), inv("costs")]}
     before, after = _together(checks.evidence.before), _together(checks.evidence.traffic)
     if not before.trials or not after.trials:
@@ -335,9 +335,9 @@ def _volume(name: str, per_day: int, gain: float, extra: float) -> Figures:
     return {"name": name, "per_day": per_day, "avoided": per_day * 30 * gain, "month": per_day * 30 * extra}
 
 
-def _prompts(facts: Facts) -> Figures:
-    found: PromptCounts | Unmeasured = facts.prompts
-    if isinstance(found, Unmeasured):
+def _prompts(facts: ReportFacts) -> Figures:
+    found: PromptCounts | UnmeasuredPart = facts.prompts
+    if isinstance(found, UnmeasuredPart):
         return _unmeasured(found)
     mean = facts.costs.per_request.mean if isinstance(facts.costs, CostReport) else None
     return {
@@ -350,8 +350,8 @@ def _prompts(facts: Facts) -> Figures:
     }
 
 
-def _deployments(facts: Facts) -> Figures:
-    if isinstance(facts.history, Unmeasured):
+def _deployments(facts: ReportFacts) -> Figures:
+    if isinstance(facts.history, UnmeasuredPart):
         return _unmeasured(facts.history)
     rows = [_timeline(row) for row in facts.history.deployments if _inside(facts, row["ended"] or row["at"])]
     older = len(facts.history.deployments) - len(rows)
@@ -384,16 +384,16 @@ def _timeline(row: Mapping[str, Any]) -> Figures:
     }
 
 
-def _watch(facts: Facts) -> Figures:
-    if isinstance(facts.watch, Unmeasured):
+def _watch(facts: ReportFacts) -> Figures:
+    if isinstance(facts.watch, UnmeasuredPart):
         return _unmeasured(facts.watch)
     if facts.watch is None:
         return {"missing": "the live deployment was not watched", "how": [inv("watch")]}
     return {**plain(facts.watch), "command": inv("watch", resume=True)}
 
 
-def _feedback(facts: Facts) -> Figures:
-    rows: Sequence[Mapping[str, Any]] = facts.history.notes if not isinstance(facts.history, Unmeasured) else ()
+def _feedback(facts: ReportFacts) -> Figures:
+    rows: Sequence[Mapping[str, Any]] = facts.history.notes if not isinstance(facts.history, UnmeasuredPart) else ()
     ratings = [int(one["rating"]) for one in rows if one.get("rating")]
     how = [inv("history", note="what users say", rating="4")]
     found: Figures = {

@@ -40,7 +40,7 @@ _A_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Unmeasured:
+class UnmeasuredPart:
     """A part that is not in the report: why, and what to do to have it there."""
 
     why: str
@@ -48,7 +48,7 @@ class Unmeasured:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportFacts:
     """What the verbs would show at `until` of the time since `since`; `watch` is None where there was never one.
 
     `cases`: the newest answer to each smoke case; `signals`: lines of those that items of the plan document name.
@@ -58,19 +58,19 @@ class Facts:
     environment: str
     since: datetime
     until: datetime
-    status: StatusResult | Unmeasured
-    history: HistoryResult | Unmeasured
-    checks: ChecksResult | Unmeasured
-    costs: CostReport | Unmeasured
-    traffic: Series | Unmeasured
-    prompts: PromptCounts | Unmeasured
-    watch: Mapping[str, Any] | Unmeasured | None = None
+    status: StatusResult | UnmeasuredPart
+    history: HistoryResult | UnmeasuredPart
+    checks: ChecksResult | UnmeasuredPart
+    costs: CostReport | UnmeasuredPart
+    traffic: Series | UnmeasuredPart
+    prompts: PromptCounts | UnmeasuredPart
+    watch: Mapping[str, Any] | UnmeasuredPart | None = None
     cases: Mapping[str, Sample] = field(default_factory=dict)
     signals: Mapping[str, int] = field(default_factory=dict)
     records: Sequence[Record] = field(default=(), repr=False)
 
 
-def gather(context: Context, since: datetime) -> Facts:
+def gather(context: Context, since: datetime) -> ReportFacts:
     """Reads the platform, the logs, the ledger, the provider and git. Sends functions nothing.
 
     Refused without a project; whatever else fails is a part that was not measured.
@@ -91,24 +91,24 @@ def gather(context: Context, since: datetime) -> Facts:
         "signals": _signals(context, since, until),
     }
     records: Sequence[Record] = ()
-    if not isinstance(found_history, Unmeasured):
+    if not isinstance(found_history, UnmeasuredPart):
         records = list(context.ledger.history(fresh=False).records)
-    return Facts(context.config, context.environment.name, since, until, **parts, records=records)
+    return ReportFacts(context.config, context.environment.name, since, until, **parts, records=records)
 
 
-def _tried(read: Callable[[], T], command: Command) -> T | Unmeasured:
+def _tried(read: Callable[[], T], command: Command) -> T | UnmeasuredPart:
     """A part, or why it is not there: the error's own steps, else the verb that shows the same."""
     try:
         return read()
     except CutoverError as error:
-        return Unmeasured(error.message, tuple(error.steps) or (command,))
+        return UnmeasuredPart(error.message, tuple(error.steps) or (command,))
 
 
-def _prompts(context: Context, since: datetime, until: datetime) -> PromptCounts | Unmeasured:
+def _prompts(context: Context, since: datetime, until: datetime) -> PromptCounts | UnmeasuredPart:
     if prompts.pattern(context.config) is None:
         why = "the app logs no hash of its prompts, and their text cannot be known from the logs"
         how = "log one line a request with a hash, and name it in signals: prompt: 'Prompt (?P<hash>[0-9a-f]{16,64})'"
-        return Unmeasured(why, (Do(how),))
+        return UnmeasuredPart(why, (Do(how),))
     return _tried(lambda: prompts.read(context, since, until), inv("logs", signal="prompt"))
 
 

@@ -16,10 +16,10 @@ from migration.base.numbers import count
 
 if TYPE_CHECKING:
     from migration.config.settings import PlanItem
-    from migration.report.gather import Facts
+    from migration.report.gather import ReportFacts
 
 Data = Mapping[str, Any]
-Answer = tuple[str, str, Command | None]  # state, evidence, the command that shows or settles it
+ItemAnswer = tuple[str, str, Command | None]  # state, evidence, the command that shows or settles it
 DONE, FAILED, OPEN, PERSON, LOST = "done", "failed", "open", "person", "not in the plan any more"
 SIGNS = {DONE: "✓", FAILED: "✗", OPEN: "○", PERSON: "?", LOST: "?"}
 _UNKNOWN = "not something Cutover can know"
@@ -27,7 +27,7 @@ _SHORTEST = 8  # letters of a line that may be a part of an item's words
 _BOX = re.compile(rb"^([ \t]*(?:>[ \t]*)*(?:[-*+]|\d{1,9}[.)])[ \t]+\[)([ xX])(\](?=[ \t\r\n]|$))")
 
 
-def items(facts: Facts, data: Data) -> dict[str, Any]:
+def items(facts: ReportFacts, data: Data) -> dict[str, Any]:
     """The items of `migration.items` with line, state, evidence, and what is ticked in the copy."""
     own = facts.config.migration
     if own.plan is None:
@@ -84,7 +84,7 @@ def _line(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(text.split()))
 
 
-def _item(item: PlanItem, text: bytes, facts: Facts, data: Data) -> dict[str, Any]:
+def _item(item: PlanItem, text: bytes, facts: ReportFacts, data: Data) -> dict[str, Any]:
     line = locate(item.line, item.text, text)
     answers = [_answer(name, facts, data) for name in item.answers]
     state, evidence = _together(answers) if line else (LOST, f"line {item.line} has other words now")
@@ -135,14 +135,14 @@ def _code(text: bytes) -> list[tuple[int, int]]:
     return [(one.map[0], one.map[1]) for one in tokens if one.type in ("fence", "code_block") and one.map]
 
 
-def _together(answers: Sequence[Answer]) -> tuple[str, str]:
+def _together(answers: Sequence[ItemAnswer]) -> tuple[str, str]:
     """The worst state of several; what a person must say counts as open beside answers of Cutover's."""
     order = (FAILED, OPEN, PERSON, DONE)
     state = next(one for one in order if any(answer[0] == one for answer in answers))
     return state, "; ".join(dict.fromkeys(answer[1] for answer in answers))
 
 
-def _answer(name: str, facts: Facts, data: Data) -> Answer:
+def _answer(name: str, facts: ReportFacts, data: Data) -> ItemAnswer:
     """What answers an item; what held of code that was rolled back since is open again."""
     state, evidence, command = _standing(name, facts, data)
     if state == DONE and data["verdict"]["word"] == "rolled back" and name.partition(".")[0] in _OF_THE_CODE:
@@ -150,7 +150,7 @@ def _answer(name: str, facts: Facts, data: Data) -> Answer:
     return state, evidence, command
 
 
-def _standing(name: str, facts: Facts, data: Data) -> Answer:
+def _standing(name: str, facts: ReportFacts, data: Data) -> ItemAnswer:
     section, _, inner = name.partition(".")
     if inner:
         return _NAMED[section](inner, facts, data)
@@ -159,7 +159,7 @@ def _standing(name: str, facts: Facts, data: Data) -> Answer:
     return OPEN, f"{name} leaves no record that a report reads", inv(name)
 
 
-def _criterion(name: str, _: Facts, data: Data) -> Answer:
+def _criterion(name: str, _: ReportFacts, data: Data) -> ItemAnswer:
     rows = [one for one in data["checks"].get("criteria", ()) if one["name"] == name]
     if not rows:
         return OPEN, data["checks"].get("missing") or f"criteria.{name} was not judged", inv("checks")
@@ -167,7 +167,7 @@ def _criterion(name: str, _: Facts, data: Data) -> Answer:
     return state, f"{name}: {rows[0]['got']}", inv("checks")
 
 
-def _case(name: str, facts: Facts, _: Data) -> Answer:
+def _case(name: str, facts: ReportFacts, _: Data) -> ItemAnswer:
     found = facts.cases.get(name)
     if found is None:
         return OPEN, f"case {name} was not sent", inv("smoke", case=name, env=facts.environment)
@@ -175,7 +175,7 @@ def _case(name: str, facts: Facts, _: Data) -> Answer:
     return DONE if found.ok else FAILED, text, inv("smoke", case=name, env=facts.environment)
 
 
-def _signal(name: str, facts: Facts, _: Data) -> Answer:
+def _signal(name: str, facts: ReportFacts, _: Data) -> ItemAnswer:
     many = facts.signals.get(name)
     if many is None:
         return OPEN, f"signal {name} was not counted", inv("logs", signal=name)
@@ -187,7 +187,7 @@ def _signal(name: str, facts: Facts, _: Data) -> Answer:
     )
 
 
-def _secret(name: str, facts: Facts, data: Data) -> Answer:
+def _secret(name: str, facts: ReportFacts, data: Data) -> ItemAnswer:
     live = data["live"].get("deployment")
     digests = next(
         (
@@ -202,7 +202,7 @@ def _secret(name: str, facts: Facts, data: Data) -> Answer:
     return OPEN, f"no deployment recorded {name}", inv("secret")
 
 
-def _deployed(_: Facts, data: Data) -> Answer:
+def _deployed(_: ReportFacts, data: Data) -> ItemAnswer:
     live = data["live"]
     if live.get("interrupted"):
         return FAILED, live["message"], inv("status")
@@ -211,7 +211,7 @@ def _deployed(_: Facts, data: Data) -> Answer:
     return OPEN, live.get("message") or live["missing"], inv("deploy")
 
 
-def _smoke(facts: Facts, _: Data) -> Answer:
+def _smoke(facts: ReportFacts, _: Data) -> ItemAnswer:
     sent = [one for one in facts.cases.values() if one.function in facts.config.migration.functions]
     bad = [one.case for one in sent if not one.ok]
     command = inv("smoke", env=facts.environment)
@@ -220,7 +220,7 @@ def _smoke(facts: Facts, _: Data) -> Answer:
     return (DONE, f"{count(len(sent), 'case')} passed", command) if sent else (OPEN, "no case was sent", command)
 
 
-def _browser(facts: Facts, data: Data) -> Answer:
+def _browser(facts: ReportFacts, data: Data) -> ItemAnswer:
     notes = [str(one["text"]) for one in data["feedback"]["notes"] if str(one["text"]).startswith("e2e ")]
     command = inv("e2e", env=facts.environment)
     if not notes:
@@ -228,7 +228,7 @@ def _browser(facts: Facts, data: Data) -> Answer:
     return {"e2e pass": DONE, "e2e fail": FAILED}.get(notes[0][:8], OPEN), notes[0], command
 
 
-def _watched(_: Facts, data: Data) -> Answer:
+def _watched(_: ReportFacts, data: Data) -> ItemAnswer:
     watch = data["watch"]
     if "missing" in watch:
         return OPEN, watch["missing"], inv("watch")
@@ -243,21 +243,21 @@ def _watched(_: Facts, data: Data) -> Answer:
     )
 
 
-def _rolled_back(_: Facts, data: Data) -> Answer:
+def _rolled_back(_: ReportFacts, data: Data) -> ItemAnswer:
     rows = [row for row in data["deployments"].get("all", ()) if row["kind"] == "rollback" and row["good"]]
     if rows:
         return DONE, f"{rows[0]['id']} restored the former code", inv("history")
     return OPEN, "no rollback is recorded here; a rehearsal shows one", inv("rehearse")
 
 
-def _spent(_: Facts, data: Data) -> Answer:
+def _spent(_: ReportFacts, data: Data) -> ItemAnswer:
     costs = data["costs"]
     if "missing" in costs:
         return OPEN, costs["missing"], inv("costs")
     return DONE, f"${costs['cost']:.4f} for {count(costs['requests'], 'request')}", inv("costs")
 
 
-def _judged(_: Facts, data: Data) -> Answer:
+def _judged(_: ReportFacts, data: Data) -> ItemAnswer:
     checks = data["checks"]
     if "missing" in checks:
         return OPEN, checks["missing"], inv("checks")
@@ -266,7 +266,7 @@ def _judged(_: Facts, data: Data) -> Answer:
     return {"pass": DONE, "fail": FAILED}.get(checks["verdict"], OPEN), text, inv("checks")
 
 
-def _rated(_: Facts, data: Data) -> Answer:
+def _rated(_: ReportFacts, data: Data) -> ItemAnswer:
     feedback = data["feedback"]
     how = inv("history", note="what users say", rating="4")
     if not feedback["ratings"]:
@@ -274,7 +274,7 @@ def _rated(_: Facts, data: Data) -> Answer:
     return DONE, f"{count(feedback['ratings'], 'rating')}, mean {feedback['mean']:.1f} of 5", inv("history")
 
 
-def _logged(_: Facts, data: Data) -> Answer:
+def _logged(_: ReportFacts, data: Data) -> ItemAnswer:
     traffic = data["traffic"]
     if "missing" in traffic:
         return OPEN, traffic["missing"], inv("logs")
@@ -282,13 +282,13 @@ def _logged(_: Facts, data: Data) -> Answer:
 
 
 _OF_THE_CODE = ("criteria", "smoke", "signals", "checks", "e2e")
-_NAMED: dict[str, Callable[[str, Facts, Data], Answer]] = {
+_NAMED: dict[str, Callable[[str, ReportFacts, Data], ItemAnswer]] = {
     "criteria": _criterion,
     "smoke": _case,
     "signals": _signal,
     "secrets": _secret,
 }
-_VERBS: dict[str, Callable[[Facts, Data], Answer]] = {
+_VERBS: dict[str, Callable[[ReportFacts, Data], ItemAnswer]] = {
     "deploy": _deployed,
     "plan": _deployed,
     "smoke": _smoke,
@@ -305,7 +305,7 @@ _VERBS: dict[str, Callable[[Facts, Data], Answer]] = {
 }
 
 
-def _all_secrets(facts: Facts, data: Data) -> Answer:
+def _all_secrets(facts: ReportFacts, data: Data) -> ItemAnswer:
     answers = [_secret(name, facts, data) for name in facts.config.secrets]
     return (*_together(answers), inv("secret")) if answers else (OPEN, "config.yaml names no secret", inv("secret"))
 

@@ -13,7 +13,7 @@ from migration.base import durable
 from migration.base.command import Do, inv
 from migration.base.errors import Refused
 from migration.report import figures, gather, plan_document
-from migration.report.gather import Facts
+from migration.report.gather import ReportFacts
 from migration.report.markdown import markdown
 from migration.report.page import page
 
@@ -32,7 +32,7 @@ class ReportResult:
     verdict: str
     sentence: str
     missing: int
-    facts: Facts = field(repr=False)
+    facts: ReportFacts = field(repr=False)
     figures: Mapping[str, Any] = field(repr=False)
     exit_code: int = 0
 
@@ -48,7 +48,7 @@ def run(context: Context, since: datetime, out: str = "", as_markdown: bool = Fa
     return write(facts, target, bundle=_is_folder(out), as_markdown=as_markdown)
 
 
-def write(facts: Facts, target: Path, bundle: bool = False, as_markdown: bool = False) -> ReportResult:
+def write(facts: ReportFacts, target: Path, bundle: bool = False, as_markdown: bool = False) -> ReportResult:
     """The files for these facts: `target`, and beside it whatever belongs to it."""
     data = figures.figures(facts)
     texts: dict[Path, bytes] = {target: (markdown(data) if target.suffix == ".md" else page(data)).encode()}
@@ -65,7 +65,7 @@ def write(facts: Facts, target: Path, bundle: bool = False, as_markdown: bool = 
     )  # fmt: skip
 
 
-def _bundle(facts: Facts, data: Mapping[str, Any], target: Path, as_markdown: bool) -> dict[Path, bytes]:
+def _bundle(facts: ReportFacts, data: Mapping[str, Any], target: Path, as_markdown: bool) -> dict[Path, bytes]:
     """What an auditor needs beside the page: the figures, and the ledger's records, one a line."""
     records = figures.records(facts.records)
     found = {
@@ -79,7 +79,7 @@ def _json(value: Any, indent: int | None = None) -> bytes:
     return json.dumps(value, ensure_ascii=False, indent=indent).encode("utf-8", "replace") + b"\n"
 
 
-def _copy(facts: Facts, data: Mapping[str, Any]) -> tuple[str, bytes] | None:
+def _copy(facts: ReportFacts, data: Mapping[str, Any]) -> tuple[str, bytes] | None:
     """The name and text of the ticked copy; None without a plan document that can be read."""
     name = facts.config.migration.plan
     rows: Sequence[Mapping[str, Any]] = data["plan"]["items"]

@@ -87,7 +87,7 @@ def _old_route(context: Context, restored: Restored, since: datetime) -> bool | 
 
 def _lines(context: Context, functions: tuple[str, ...], since: datetime) -> list[logs.Event]:
     try:
-        events = logs.history(context, logs.Query(since=since, functions=functions, signal=SIGNAL))
+        events = logs.history(context, logs.LogQuery(since=since, functions=functions, signal=SIGNAL))
         return [event for event in events if event.function in functions]
     except CutoverError:
         return []

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-from migration.config.cases import Kind
+from migration.config.cases import CodeKind
 from migration.verify.parser import Module, Parser
 
-TYPES: dict[Kind, str] = {"react": "application/vnd.ant.react", "html": "text/html", "svg": "image/svg+xml"}
+TYPES: dict[CodeKind, str] = {"react": "application/vnd.ant.react", "html": "text/html", "svg": "image/svg+xml"}
 _WRAPPER = re.compile(r"<artifact\b(?P<attributes>[^<>]*)>(?P<code>.*)</artifact>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -21,7 +21,7 @@ _SCRIPTS = {"", "text/javascript", "application/javascript", "module"}
 _TYPED = {"text/babel", "text/jsx", "text/typescript", "text/tsx"}
 
 
-def wrapped(text: str, kind: Kind, parser: Parser, forbidden: Sequence[str] = ()) -> list[str]:
+def wrapped(text: str, kind: CodeKind, parser: Parser, forbidden: Sequence[str] = ()) -> list[str]:
     """What is wrong with a whole `<artifact type="…" title="…">…</artifact>`; empty when nothing is."""
     match = _WRAPPER.fullmatch(text.strip())
     if match is None:
@@ -33,7 +33,7 @@ def wrapped(text: str, kind: Kind, parser: Parser, forbidden: Sequence[str] = ()
     return untitled + code(match["code"], kind, parser, forbidden)
 
 
-def code(text: str, kind: Kind, parser: Parser, forbidden: Sequence[str] = ()) -> list[str]:
+def code(text: str, kind: CodeKind, parser: Parser, forbidden: Sequence[str] = ()) -> list[str]:
     """What is wrong with bare code of a kind; empty when nothing is. `forbidden` are import names or globs."""
     if "<artifact" in text or "</artifact>" in text:
         return ["it holds an <artifact> tag inside the code"]

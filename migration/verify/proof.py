@@ -120,7 +120,7 @@ def judge(probes: Sequence[Probe], outage: str = "") -> Proof:
 
 
 @dataclass(frozen=True)
-class LogRows:
+class AnswerRows:
     """What the logs hold of some answers: versions by execution id, and the first error line of a function by slug."""
 
     versions: Mapping[str, int]
@@ -133,7 +133,7 @@ def look_up(
     live: Mapping[str, tuple[str, int]],
     since: datetime,
     until: datetime,
-) -> LogRows:
+) -> AnswerRows:
     """One query for all executions and for the first error lines of the `live` versions. ServiceFailed as the logs."""
     wanted = logsql.equal("execution_id", *list(executions)[-_PER_QUERY:])
     versions = (
@@ -153,7 +153,7 @@ def look_up(
     for row in rows:
         if row["line"] and row["fid"] in slugs:
             errors.setdefault(slugs[row["fid"]], " ".join(str(row["line"]).split()))
-    return LogRows(
+    return AnswerRows(
         {str(row["execution"]): int(row["version"]) for row in rows if str(row["version"]).isdigit()}, errors
     )
 

@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 from migration.base.command import Do
 from migration.base.errors import Refused
 
-Decision = Literal["accept", "reject"]
+SprtDecision = Literal["accept", "reject"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Sprt:
         """What a failure adds; it is negative."""
         return math.log((1 - self.accept) / (1 - self.reject))
 
-    def decide(self, successes: int, failures: int) -> Decision | None:
+    def decide(self, successes: int, failures: int) -> SprtDecision | None:
         """The verdict on these counts, if they settle it. Only ever ask in the order of the requests."""
         ratio = successes * self.good + failures * self.bad
         if ratio >= -math.log(self.alpha):

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import ConfigError, Refused
 from migration.base.secrets_type import Secret, mask
-from migration.clients.edge import Auth, header_forms, route
+from migration.clients.edge import CallerAuth, header_forms, route
 from migration.config.cases import Capture, SmokeCase
 from migration.config.load import missing, need
 from migration.context import Context
@@ -204,7 +204,7 @@ def address(base: str, function: str, path: str = "", query: Mapping[str, Any] |
     return f"{base.rstrip('/')}{route(function, path)}{f'?{words}' if words else ''}"
 
 
-def curl(url: str, method: str, auth: Auth | Secret, headers: Mapping[str, str], body: Any,
+def curl(url: str, method: str, auth: CallerAuth | Secret, headers: Mapping[str, str], body: Any,
          anon: Secret | None = None) -> str:  # fmt: skip
     """A curl command with the headers of `Edge.call`; `$NAME` stands for a key or token, filled in by the shell.
 
@@ -230,7 +230,7 @@ def _sign_in(url: str) -> str:
     return f"""USER_TOKEN=$({sign_in} | sed -n 's/.*"access_token" *: *"\\([^"]*\\)".*/\\1/p');"""
 
 
-def _credentials(auth: Auth | Secret, anon: Secret | None, headers: Mapping[str, str]) -> dict[str, str]:
+def _credentials(auth: CallerAuth | Secret, anon: Secret | None, headers: Mapping[str, str]) -> dict[str, str]:
     shell, own = {"anon": ANON, "user": USER, "own": TOKEN}, {name.lower() for name in headers}
     forms = {name: shell[key] for name, key in header_forms(auth, anon).items() if name.lower() not in own}
     return {name: f"Bearer {value}" if name == "Authorization" else value for name, value in forms.items()}

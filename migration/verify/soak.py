@@ -18,14 +18,14 @@ from migration.config.builder import Problems, build
 from migration.config.settings import Soak
 from migration.verify import samples, sequential, soak_requests
 from migration.verify.samples import Sample
-from migration.verify.sequential import Decision, Pursuit, Sprt
+from migration.verify.sequential import Pursuit, Sprt, SprtDecision
 from migration.verify.soak_requests import SpendMeter, StopReason
 
 if TYPE_CHECKING:
     from migration.context import Context
 
 _DRAIN = 15.0  # seconds given to requests that are under way when the verdict stands
-_VERDICTS: dict[Decision | None, str] = {"accept": "pass", "reject": "fail", None: "inconclusive"}
+_VERDICTS: dict[SprtDecision | None, str] = {"accept": "pass", "reject": "fail", None: "inconclusive"}
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 4}
 _ENDS = {
     "requests": "the request limit was reached",
@@ -96,7 +96,7 @@ class _Run:
         return self.successes + self.failures
 
     @property
-    def decision(self) -> Decision | None:
+    def decision(self) -> SprtDecision | None:
         return self.test.decide(self.successes, self.failures)
 
 
@@ -227,7 +227,7 @@ def _result(context: Context, so_far: _Run, meter: SpendMeter, seconds: float, s
     return result
 
 
-def _words(so_far: _Run, decision: Decision | None, stopped: str) -> str:
+def _words(so_far: _Run, decision: SprtDecision | None, stopped: str) -> str:
     good, bad = percent(so_far.test.accept), percent(so_far.test.reject)
     counted = f"{so_far.successes} of {so_far.requests} succeeded"
     if decision == "accept":

@@ -17,8 +17,8 @@ from datetime import datetime
 from typing import Literal
 
 from migration.watch import message
-from migration.watch.message import Block
-from migration.watch.model import Alarm, AlertBook, Message, Notified, Severity, Surroundings
+from migration.watch.message import MessageBlock
+from migration.watch.model import Alarm, AlarmSeverity, AlertBook, AlertMessage, Notified, Surroundings
 
 KEPT = 50  # sent messages in the book
 WAITING = 20  # messages that wait for a notifier; older ones are folded into their successor
@@ -56,16 +56,17 @@ def observe(
 
 def end(
     book: AlertBook, around: Surroundings, now: datetime, words: str, lines: Sequence[str],
-    severity: Severity | Literal["good"] = "good",
+    severity: AlarmSeverity | Literal["good"] = "good",
 ) -> AlertBook:  # fmt: skip
     """The book at the end of the watch: its verdict in `words`, figures in `lines`. The end is announced once."""
     if book.ended:
         return book
     standing = [
-        Block(f"Stood at the end: {one.summary} (since {message.clock(one.since, now)})") for one in book.notified
+        MessageBlock(f"Stood at the end: {one.summary} (since {message.clock(one.since, now)})")
+        for one in book.notified
     ]
-    figures = [Block(text, "item") for text in lines]
-    blocks = [Block(f"The watch has ended: {words}", "strong"), *figures, *standing, *message.ending(around)]
+    figures = [MessageBlock(text, "item") for text in lines]
+    blocks = [MessageBlock(f"The watch has ended: {words}", "strong"), *figures, *standing, *message.ending(around)]
     found = _add(book, "end", severity, message.title(around, f"watch ended: {words}"), blocks, around, now)
     return replace(found, ended=True)
 
@@ -91,7 +92,7 @@ def _held(book: AlertBook) -> tuple[object, ...]:
     return waiting, [one.id for one in book.sent], book.notified, book.notified_at, book.ended
 
 
-def tried(book: AlertBook, message: Message, waiting: Sequence[str], unknown: bool, error: str) -> AlertBook:
+def tried(book: AlertBook, message: AlertMessage, waiting: Sequence[str], unknown: bool, error: str) -> AlertBook:
     """The book after a message was tried. `waiting`: the notifiers that have not taken it; `unknown`: one of them may
     have; `error`: why."""
     after = replace(message, waiting=tuple(waiting), opened="", repeat=message.repeat or unknown,
@@ -99,7 +100,7 @@ def tried(book: AlertBook, message: Message, waiting: Sequence[str], unknown: bo
     return replace(book, outbox=tuple(after if one.id == message.id else one for one in book.outbox))
 
 
-def taken(book: AlertBook, message: Message, now: datetime | None, error: str = "") -> AlertBook:
+def taken(book: AlertBook, message: AlertMessage, now: datetime | None, error: str = "") -> AlertBook:
     """The book after every notifier took a message; `now` None: there is none to take it."""
     brief = replace(message, waiting=(), opened="", text="", markdown="", sent_at=now, error=error)
     left = tuple(one for one in book.outbox if one.id != message.id)
@@ -126,23 +127,23 @@ def _rank(alarm: Alarm) -> tuple[bool, int]:
     return alarm.severity != "critical", _KINDS.get(alarm.kind, len(_KINDS))
 
 
-def _graver(one: Severity, other: Severity) -> bool:
+def _graver(one: AlarmSeverity, other: AlarmSeverity) -> bool:
     return one == "critical" and other != "critical"
 
 
 def _add(
-    book: AlertBook, kind: Literal["firing", "resolved", "repeat", "end"], severity: Severity | Literal["good"],
-    title: str, blocks: Sequence[Block], around: Surroundings, now: datetime,
+    book: AlertBook, kind: Literal["firing", "resolved", "repeat", "end"], severity: AlarmSeverity | Literal["good"],
+    title: str, blocks: Sequence[MessageBlock], around: Surroundings, now: datetime,
 ) -> AlertBook:  # fmt: skip
     """The book with one more message, numbered; one that waits to repeat itself makes room for it."""
     number = book.number + 1
-    made = Message(f"{around.deployment}-{number}", now, kind, severity, title, message.plain(blocks),
+    made = AlertMessage(f"{around.deployment}-{number}", now, kind, severity, title, message.plain(blocks),
                    message.markdown(blocks))  # fmt: skip
     kept = [one for one in book.outbox if one.kind != "repeat" or one.opened]
     return replace(book, number=number, outbox=tuple(_folded([*kept, made])))
 
 
-def _folded(outbox: list[Message]) -> list[Message]:
+def _folded(outbox: list[AlertMessage]) -> list[AlertMessage]:
     """At most `WAITING` messages; the oldest lives on as a line of its successor, so that none is lost."""
     while len(outbox) > WAITING:
         first, second, *rest = outbox
@@ -152,6 +153,6 @@ def _folded(outbox: list[Message]) -> list[Message]:
     return outbox
 
 
-def _under(late: str, first: Message, text: str) -> str:
+def _under(late: str, first: AlertMessage, text: str) -> str:
     older = [one for one in first.text.splitlines() if one.startswith("Not delivered before: ")]
     return "\n".join([*text.splitlines()[:_FOLDED], late, *older][: 2 * _FOLDED])

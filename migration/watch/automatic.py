@@ -18,7 +18,7 @@ from migration.rollback import rollback
 from migration.rollback.plan import RollbackOptions, RollbackPlan
 from migration.verify import baseline
 from migration.watch import facts, guards, progress
-from migration.watch.model import Alarm, RollbackEvidence, Severity, WatchState
+from migration.watch.model import Alarm, AlarmSeverity, RollbackEvidence, WatchState
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -183,7 +183,7 @@ def _roll_back(
     return state, (*alarms, replace(found, evidence=(why,)))
 
 
-def _action(state: WatchState, now: datetime, words: str, commands: tuple[str, ...], severity: Severity) -> Alarm:
+def _action(state: WatchState, now: datetime, words: str, commands: tuple[str, ...], severity: AlarmSeverity) -> Alarm:
     """What a watch did, or why it did nothing; it stands since it was first so."""
     found = Alarm("rollback", severity, now, words, "", "action", "rollback", commands=commands)
     return replace(found, since=state.standing.get(found.key, now))

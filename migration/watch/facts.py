@@ -16,12 +16,12 @@ from migration.base.finding import Finding
 from migration.base.retry import Retry
 from migration.providers import proofs
 from migration.verify import measure
-from migration.watch.model import Alarm, FactState, Severity, WatchState
+from migration.watch.model import Alarm, AlarmSeverity, FactState, WatchState
 
 if TYPE_CHECKING:
     from migration.config.settings import Budget
     from migration.context import Context
-    from migration.watch.rows import Reading, Wanted
+    from migration.watch.rows import Reading, RowQuery
 
 RUNNING = 2  # equal readings before a fact alarms, or stops
 # Findings that say that something could not be read.
@@ -37,7 +37,7 @@ class Fact:
     good: bool
     function: str = ""
     summary: str = ""
-    severity: Severity = "warning"
+    severity: AlarmSeverity = "warning"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def gather(context: Context, state: WatchState) -> Facts:
     return Facts(tuple(readings), unread, month, usage, tuple(findings), tuple(notes))
 
 
-def versions(reading: Reading, wanted: Wanted, migrated: Sequence[str], looks: range) -> Iterator[Fact]:
+def versions(reading: Reading, wanted: RowQuery, migrated: Sequence[str], looks: range) -> Iterator[Fact]:
     """The version that answered in the newest of these looks, by function and region; each look is read once."""
     newest = {(slug, region): version for (look, slug, region), version in sorted(reading.versions.items())
               if slug in migrated and look in looks}  # fmt: skip
@@ -157,7 +157,7 @@ def _end(one: Finding) -> str:
 
 
 def _reading(one: Finding) -> Fact:
-    severity: Severity = "critical" if one.severity == "error" else "warning"
+    severity: AlarmSeverity = "critical" if one.severity == "error" else "warning"
     return Fact(f"provider:{_end(one)}:{one.kind}", one.subject, False, "", f"{one.problem}: {one.evidence}", severity)
 
 

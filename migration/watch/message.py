@@ -30,7 +30,7 @@ _PROSE = str.maketrans({"*": "∗", "`": "'", "<": "‹", ">": "›", "[": "(", 
 
 
 @dataclass(frozen=True)
-class Block:
+class MessageBlock:
     """One line of a message. `item`: evidence under the line above; `command`: to be pasted as it stands."""
 
     text: str
@@ -58,30 +58,34 @@ def title(around: Surroundings, what: str, others: int = 0) -> str:
 
 def body(
     firing: Sequence[Alarm], muted: Sequence[Alarm], over: Sequence[Notified], around: Surroundings, now: datetime
-) -> list[Block]:
+) -> list[MessageBlock]:
     """The lines of a message about alarms: those that stand, the worst first, and those that are over."""
     blocks = [block for place, alarm in enumerate(firing) for block in _alarm(alarm, now, place < _DETAILED)]
-    blocks += [Block(f"Of the same cause: {', '.join(sorted(_name(one) for one in muted))}")] if muted else []
-    blocks += [Block(f"Resolved: {one.summary} (since {clock(one.since, now)})", "strong") for one in over]
+    blocks += [MessageBlock(f"Of the same cause: {', '.join(sorted(_name(one) for one in muted))}")] if muted else []
+    blocks += [MessageBlock(f"Resolved: {one.summary} (since {clock(one.since, now)})", "strong") for one in over]
     typed = [step for alarm in firing for step in (*alarm.commands, *steps(alarm, around.environment))]
     return [*blocks, *ending(around, typed)]
 
 
-def ending(around: Surroundings, first: Iterable[Step | str] = ()) -> list[Block]:
+def ending(around: Surroundings, first: Iterable[Step | str] = ()) -> list[MessageBlock]:
     """What is live, and what to type."""
     commands = list(dict.fromkeys([*map(str, first), *around.commands]))[:_COMMANDS]
-    live = [Block(f"Live: {around.live}")] if around.live else []
+    live = [MessageBlock(f"Live: {around.live}")] if around.live else []
     by = f" by {around.who}" if around.who else ""
-    return [*live, Block(f"Deployment {around.deployment}{by}"), *(Block(one, "command") for one in commands)]
+    return [
+        *live,
+        MessageBlock(f"Deployment {around.deployment}{by}"),
+        *(MessageBlock(one, "command") for one in commands),
+    ]
 
 
-def _alarm(alarm: Alarm, now: datetime, detailed: bool) -> list[Block]:
+def _alarm(alarm: Alarm, now: datetime, detailed: bool) -> list[MessageBlock]:
     head = f"{alarm.severity.capitalize()}: {alarm.summary} (since {clock(alarm.since, now)})"
-    lines = [Block(f"{_name(alarm)}: {each}", "item") for each in alarm.evidence[:_EVIDENCE]] if detailed else []
+    lines = [MessageBlock(f"{_name(alarm)}: {each}", "item") for each in alarm.evidence[:_EVIDENCE]] if detailed else []
     if detailed and alarm.answers and alarm.limit is not None:
         counted = f"{alarm.bad} of {alarm.answers} since then; {alarm.limit * 100:g}% may fail"
-        lines.insert(0, Block(f"{_name(alarm)}: {counted}", "item"))
-    return [Block(head, "strong"), *lines]
+        lines.insert(0, MessageBlock(f"{_name(alarm)}: {counted}", "item"))
+    return [MessageBlock(head, "strong"), *lines]
 
 
 def _name(alarm: Alarm) -> str:
@@ -116,18 +120,18 @@ def steps(alarm: Alarm, environment: str) -> list[Step]:
 # Drawn twice.
 
 
-def plain(blocks: Sequence[Block]) -> str:
+def plain(blocks: Sequence[MessageBlock]) -> str:
     """The message as plain text."""
     marks = {"line": "", "strong": "", "item": "  - ", "command": "  "}
     return _fitting([marks[one.kind] + line(one.text) for one in blocks])
 
 
-def markdown(blocks: Sequence[Block]) -> str:
+def markdown(blocks: Sequence[MessageBlock]) -> str:
     """The message as Markdown."""
     return _fitting([_drawn(one) for one in blocks])
 
 
-def _drawn(block: Block) -> str:
+def _drawn(block: MessageBlock) -> str:
     text = line(block.text)
     if block.kind in ("item", "command"):
         code = text.replace("`", "'")

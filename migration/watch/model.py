@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-Severity = Literal["critical", "warning"]
+AlarmSeverity = Literal["critical", "warning"]
 # test: the betting test of a share. blackout: every answer failed. threshold: spend. fact: two equal readings.
 # no_data: log rows are late or lost. no_traffic: said, never delivered. action: what a rollback by itself did, or why
 # it did nothing.
-Kind = Literal["test", "blackout", "threshold", "fact", "no_data", "no_traffic", "action"]
+AlarmKind = Literal["test", "blackout", "threshold", "fact", "no_data", "no_traffic", "action"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Alarm:
     """
 
     criterion: str
-    severity: Severity
+    severity: AlarmSeverity
     since: datetime
     summary: str
     function: str = ""
-    kind: Kind = "test"
+    kind: AlarmKind = "test"
     cause: str = ""
     evidence: tuple[str, ...] = ()
     bad: int = 0
@@ -42,7 +42,7 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class Message:
+class AlertMessage:
     """What people are sent: all alarms of one deployment, the worst first. `id` stays the same at every try.
 
     `waiting`: the notifiers that have not taken it yet; None: none was tried. `opened`: the run that may have begun to
@@ -53,7 +53,7 @@ class Message:
     id: str
     at: datetime
     kind: Literal["firing", "resolved", "repeat", "end", "test"]
-    severity: Severity | Literal["good"]
+    severity: AlarmSeverity | Literal["good"]
     title: str
     text: str = ""
     markdown: str = ""
@@ -70,7 +70,7 @@ class Notified:
     """An alarm that the last message named as firing."""
 
     key: str
-    severity: Severity
+    severity: AlarmSeverity
     since: datetime
     summary: str
 
@@ -85,8 +85,8 @@ class AlertBook:
     notified: tuple[Notified, ...] = ()
     notified_at: datetime | None = None
     number: int = 0
-    outbox: tuple[Message, ...] = ()
-    sent: tuple[Message, ...] = ()
+    outbox: tuple[AlertMessage, ...] = ()
+    sent: tuple[AlertMessage, ...] = ()
     error: str = ""
     ended: bool = False
 
@@ -162,7 +162,7 @@ class FactState:
     times: int = 1
     function: str = ""
     summary: str = ""
-    severity: Severity = "warning"
+    severity: AlarmSeverity = "warning"
     alarmed: datetime | None = None
     first: str = ""
 
@@ -179,7 +179,7 @@ class Leader:
 
 
 @dataclass(frozen=True)
-class Event:
+class WatchEvent:
     """One line for the live view and the record."""
 
     at: datetime
@@ -257,7 +257,7 @@ class WatchState:
     unseen_spend: int = 0
     points: tuple[Point, ...] = ()
     slices: tuple[Slice, ...] = ()
-    events: tuple[Event, ...] = ()
+    events: tuple[WatchEvent, ...] = ()
     standing: Mapping[str, datetime] = field(default_factory=dict)
     alarmed: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, LookCounts] = field(default_factory=dict)

@@ -33,8 +33,8 @@ from migration.config import load as configuration
 from migration.config.builder import loopback
 from migration.config.settings import WatchSettings
 from migration.watch import alerts, message
-from migration.watch.message import Block
-from migration.watch.model import AlertBook, Message, Surroundings
+from migration.watch.message import MessageBlock
+from migration.watch.model import AlertBook, AlertMessage, Surroundings
 
 DEADLINE = 20.0  # seconds for all notifiers of a round together
 _COURIER = Path(__file__).with_name("courier.py")
@@ -89,16 +89,16 @@ class Notifiers:
     def test(self, around: Surroundings, now: datetime) -> tuple[Delivery, ...]:
         """Sends a test message to every notifier."""
         words = "Test message: notifications of inv watch arrive here."
-        blocks = [Block(words), Block(f"Sent by {around.who or 'Cutover'} with inv doctor --fix", "item")]
-        made = Message(f"test-{now:%Y%m%dT%H%M%S}", now, "test", "good", message.title(around, "test message"),
+        blocks = [MessageBlock(words), MessageBlock(f"Sent by {around.who or 'Cutover'} with inv doctor --fix", "item")]
+        made = AlertMessage(f"test-{now:%Y%m%dT%H%M%S}", now, "test", "good", message.title(around, "test message"),
                        message.plain(blocks), message.markdown(blocks))  # fmt: skip
         return tuple(self._send({one: [made] for one in self.all}))
 
     @staticmethod
-    def _wants(notifier: Notifier, one: Message) -> bool:
+    def _wants(notifier: Notifier, one: AlertMessage) -> bool:
         return one.waiting is None or notifier.name in one.waiting
 
-    def _settled(self, book: AlertBook, one: Message, done: Sequence[Delivery], now: datetime) -> AlertBook:
+    def _settled(self, book: AlertBook, one: AlertMessage, done: Sequence[Delivery], now: datetime) -> AlertBook:
         """The book after a message: every notifier took it, or some are still to take it."""
         waiting = [each.name for each in self.all if self._wants(each, one)]
         tried = [each for each in done if each.notifier.name in waiting]
@@ -110,7 +110,7 @@ class Notifiers:
         why = next((each.why for each in tried if each.notifier.name in left), "")
         return alerts.tried(book, one, left, any(each.unknown == one.id for each in tried), why)
 
-    def _send(self, orders: Mapping[Notifier, Sequence[Message]]) -> list[Delivery]:
+    def _send(self, orders: Mapping[Notifier, Sequence[AlertMessage]]) -> list[Delivery]:
         """Every notifier at the same time, each with its messages in turn; at the deadline what still runs is ended."""
         ends = time.monotonic() + self.deadline
         texts = [json.dumps({"url": one.url.reveal(), "messages": [_order(each) for each in messages]})
@@ -199,7 +199,7 @@ def _hide(url: str, shown: str) -> None:
             register(plain)
 
 
-def _order(one: Message) -> dict[str, str]:
+def _order(one: AlertMessage) -> dict[str, str]:
     again = f", {alerts.MAY_BE_A_REPEAT}" if one.repeat else ""
     return {
         "id": one.id, "severity": one.severity, "title": one.title,
@@ -207,7 +207,7 @@ def _order(one: Message) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _delivery(notifier: Notifier, messages: Sequence[Message], answer: str | None, deadline: float) -> Delivery:
+def _delivery(notifier: Notifier, messages: Sequence[AlertMessage], answer: str | None, deadline: float) -> Delivery:
     """What a courier wrote, as data; None and what is cut off mean that it was ended."""
     lines = _lines(answer or "")
     took = tuple(str(one["id"]) for one in lines if one.get("ok"))

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from checks import stats
 from migration.watch import judge
-from migration.watch.model import Event, NoData, Point, Slice, WatchState
-from migration.watch.rows import Reading, Wanted
+from migration.watch.model import NoData, Point, Slice, WatchEvent, WatchState
+from migration.watch.rows import Reading, RowQuery
 
 LEAST_RIPE, MOST_RIPE = timedelta(minutes=10), timedelta(minutes=60)
 REMEMBERED = timedelta(minutes=75)  # for how long late rows of a look are noticed
@@ -34,13 +34,13 @@ def ripe_after(state: WatchState, least: timedelta = LEAST_RIPE) -> timedelta:
     return max(least, min(timedelta(minutes=stats.quantile(counts, 0.99)), MOST_RIPE))
 
 
-def ripe_until(state: WatchState, wanted: Wanted, now: datetime, least: timedelta = LEAST_RIPE) -> datetime:
+def ripe_until(state: WatchState, wanted: RowQuery, now: datetime, least: timedelta = LEAST_RIPE) -> datetime:
     """The end of the newest look whose rows must have come by now; never before the cursor."""
     number = wanted.number(min(now - ripe_after(state, least), state.until)) - 1
     return max(wanted.end(number), state.cursor)
 
 
-def read_from(state: WatchState, wanted: Wanted, now: datetime) -> datetime:
+def read_from(state: WatchState, wanted: RowQuery, now: datetime) -> datetime:
     """Where the next reading begins: with what is new; once an hour, and after empty looks, with what was taken."""
     back = max(state.cursor - REMEMBERED, wanted.began)
     if state.looked_back is None or now - state.looked_back >= LOOKS_BACK:
@@ -50,7 +50,7 @@ def read_from(state: WatchState, wanted: Wanted, now: datetime) -> datetime:
 
 
 def advance(
-    state: WatchState, reading: Reading, wanted: Wanted, span: tuple[datetime, datetime], until: datetime,
+    state: WatchState, reading: Reading, wanted: RowQuery, span: tuple[datetime, datetime], until: datetime,
     now: datetime, migrated: Sequence[str],
 ) -> WatchState:  # fmt: skip
     """The state after a reading of `span`: every look that ends by `until` is taken, in order, each once."""
@@ -90,7 +90,7 @@ def settle(state: WatchState) -> WatchState:
 
 def event(state: WatchState, at: datetime, text: str) -> WatchState:
     """One more line; the oldest are dropped."""
-    return replace(state, events=(*state.events, Event(at, text))[-_EVENTS:])
+    return replace(state, events=(*state.events, WatchEvent(at, text))[-_EVENTS:])
 
 
 def _late(state: WatchState, reading: Reading, first: int) -> int:
@@ -101,7 +101,7 @@ def _late(state: WatchState, reading: Reading, first: int) -> int:
 
 
 def _measure(
-    state: WatchState, reading: Reading, wanted: Wanted, span: tuple[datetime, datetime], now: datetime, first: int
+    state: WatchState, reading: Reading, wanted: RowQuery, span: tuple[datetime, datetime], now: datetime, first: int
 ) -> WatchState:
     """How late the rows were that this reading has and the last one had not; and what there is to compare with next.
 

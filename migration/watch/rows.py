@@ -41,7 +41,7 @@ _COUNTS = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RowQuery:
     """What is read: `functions` by slug as (function id, live version); `began` and `every` cut time into looks.
 
     `usage` None: costs are not measured. `slow` in seconds; `dearest` in USD a request, None without a limit.
@@ -95,7 +95,7 @@ class Reading:
         """All answers that started in a look, the refused ones too."""
         return sum(one.counts.answers + one.counts.refused for (n, _), one in self.cells.items() if n == look)
 
-    def look(self, wanted: Wanted, number: int, migrated: Sequence[str]) -> Look:
+    def look(self, wanted: RowQuery, number: int, migrated: Sequence[str]) -> Look:
         """The counts of one look; functions without a request have none."""
         mine = {slug: one for (n, slug), one in self.cells.items() if n == number}
         seconds: Counter[float] = Counter()
@@ -119,7 +119,7 @@ class Reading:
         return ""
 
 
-def read(reader: LogReader, wanted: Wanted, since: datetime, until: datetime) -> Reading:
+def read(reader: LogReader, wanted: RowQuery, since: datetime, until: datetime) -> Reading:
     """Rows of requests that started in a span. One query for each four hours of it; more where there is too much."""
     found = Reading()
     start = since
@@ -130,7 +130,7 @@ def read(reader: LogReader, wanted: Wanted, since: datetime, until: datetime) ->
     return found
 
 
-def _window(reader: LogReader, wanted: Wanted, start: datetime, end: datetime, found: Reading) -> None:
+def _window(reader: LogReader, wanted: RowQuery, start: datetime, end: datetime, found: Reading) -> None:
     last = min(end + SLACK, reader.clock.now() + MINUTE)
     rows = reader.query(_sql(wanted, start, end), start, max(last, start + MINUTE))
     found.queries += 1
@@ -146,7 +146,7 @@ def _window(reader: LogReader, wanted: Wanted, start: datetime, end: datetime, f
         _add(wanted, row, found)
 
 
-def _add(wanted: Wanted, row: Row, found: Reading) -> None:
+def _add(wanted: RowQuery, row: Row, found: Reading) -> None:
     slug, version, number = wanted.slug(row["fid"]), str(row["version"]), int(row["look"])
     live = wanted.functions[slug][1] if slug in wanted.functions else 0
     if version.isdigit() and int(row["answers"]):
@@ -172,7 +172,7 @@ def _pairs(value: object) -> Iterator[tuple[int, int]]:
     return ((int(key), int(many)) for key, many in items)
 
 
-def _sql(wanted: Wanted, start: datetime, end: datetime) -> str:
+def _sql(wanted: RowQuery, start: datetime, end: datetime) -> str:
     """A row a function, version and look; below it a row an execution; below that each row once."""
     first, last = logsql.micros(start), logsql.micros(end)
     began, every = logsql.micros(wanted.began), wanted.every // timedelta(microseconds=1)
@@ -192,7 +192,7 @@ def _sql(wanted: Wanted, start: datetime, end: datetime) -> str:
     )
 
 
-def _executions(wanted: Wanted, start: datetime, end: datetime) -> str:
+def _executions(wanted: RowQuery, start: datetime, end: datetime) -> str:
     """What one request came to. A request without an execution of its own (a refusal, a failed boot) is its row."""
     failed, good = "edge and (status < 200 or status >= 400) and not refuse", "edge and status >= 200 and status < 400"
     dear = f"lines > 0 and paid / greatest(good, 1) > {wanted.dearest}" if wanted.dearest is not None else "0"
@@ -217,7 +217,7 @@ def _executions(wanted: Wanted, start: datetime, end: datetime) -> str:
     return f"select {figures} from ({_rows(wanted, start, end)}) group by fid, version, key"
 
 
-def _rows(wanted: Wanted, start: datetime, end: datetime) -> str:
+def _rows(wanted: RowQuery, start: datetime, end: datetime) -> str:
     usage, edge = wanted.usage, logsql.source(logsql.EDGE)
     own = logsql.source(logsql.FUNCTION)
     used = logsql.both(own, usage.sql) if usage else "0"

@@ -29,7 +29,7 @@ class _Envelope(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredWatch:
     """The state as it is stored, and the commit that holds it; both None where there was never a watch."""
 
     state: WatchState | None = None
@@ -48,18 +48,18 @@ class WatchRef:
         """Whether each write is a commit on a branch, which people see: then it is written rarely."""
         return self.ref.startswith(HEADS)
 
-    def read(self, fresh: bool = True) -> Stored:
+    def read(self, fresh: bool = True) -> StoredWatch:
         """As the remote has it now, or (not `fresh`) had it when the ledger was last read. Refused where this version
         cannot read it, ServiceFailed without an answer."""
         known = None if fresh else self.ledger.remote_refs
         for _ in range(RACES):
             commit = (self.ledger.refs.read() if known is None else known).get(self.ref)
             if commit is None:
-                return Stored()
+                return StoredWatch()
             self.ledger.refs.bring(self.ref, commit)
             found = self.ledger.repository.run("cat-file", "commit", commit)
             if found.ok:
-                return Stored(self._parsed(found.out), commit)
+                return StoredWatch(self._parsed(found.out), commit)
             known = None  # it was replaced before it was fetched: no ref leads to it any more
         raise ServiceFailed(f"The state of the watch in {self.ref} was replaced in each of {RACES} tries", AGAIN)
 

@@ -13,7 +13,7 @@ from migration.base.errors import CutoverError, Refused
 from migration.config import signals
 from migration.watch import judge
 from migration.watch.model import WatchState
-from migration.watch.rows import Wanted
+from migration.watch.rows import RowQuery
 
 if TYPE_CHECKING:
     from migration.config.settings import Config
@@ -89,12 +89,12 @@ def dearest(config: Config) -> float | None:
     return found.max if found else None
 
 
-def wanted(config: Config, subject: WatchSubject, state: WatchState) -> Wanted:
+def wanted(config: Config, subject: WatchSubject, state: WatchState) -> RowQuery:
     """What to read of the logs."""
     time = config.criteria.named.get("response_time")
     target = config.target
     slow = (time.p95 if time else None) or _SLOW
-    return Wanted(
+    return RowQuery(
         subject.live, state.started, timedelta(seconds=state.every), usage_of(config),
         target.price if target else None, slow, dearest(config),
     )  # fmt: skip

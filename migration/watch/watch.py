@@ -24,7 +24,7 @@ from migration.ledger import actor
 from migration.watch import alerts, automatic, notify, probes, progress, report, rounds, subject
 from migration.watch.model import Alarm, AlertBook, Leader, Surroundings, WatchState
 from migration.watch.report import COMPLETE, WatchRound
-from migration.watch.store import Stored, WatchRef
+from migration.watch.store import StoredWatch, WatchRef
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -67,8 +67,8 @@ class _Watch:
         self.clock = context.clock
         self.id = secrets.token_hex(4)
         self.ref = WatchRef(context.ledger)
-        self.memory = Stored()  # the newest state that this run made; on a branch not every one is written
-        self.written = Stored()  # the last one that it wrote
+        self.memory = StoredWatch()  # the newest state that this run made; on a branch not every one is written
+        self.written = StoredWatch()  # the last one that it wrote
         self.seen: tuple[str | None, float] = (None, 0.0)  # the commit that another leader wrote last, and when
         self.unsent: AlertBook | None = None
 
@@ -174,7 +174,7 @@ class _Watch:
         last = state.until - timedelta(seconds=state.every)
         return state.cursor > last or self.clock.now() >= state.until + progress.MOST_RIPE
 
-    def _current(self, stored: Stored, history: History) -> WatchState:
+    def _current(self, stored: StoredWatch, history: History) -> WatchState:
         """The state to go on from: the stored one; a new one for a first watch, or after one that is over."""
         state = stored.state
         if state is None or (state.ended and state.recorded):
@@ -209,7 +209,7 @@ class _Watch:
             (), self.context.ledger.who,
         )  # fmt: skip
 
-    def _deliver(self, state: WatchState, written: Stored) -> WatchState:
+    def _deliver(self, state: WatchState, written: StoredWatch) -> WatchState:
         """Send what this run opened, and store that it was sent; a failure of that store means a possible repeat."""
         if not any(one.opened == self.id for one in state.alerts.outbox):
             return state
@@ -219,7 +219,7 @@ class _Watch:
             if again is None:
                 self._tell_winner(state)
         except _UNREACHED as error:
-            self.memory = Stored(state, written.commit)
+            self.memory = StoredWatch(state, written.commit)
             self.context.observer.warn(f"Could not store that alerts were sent: {error.message}")
         return state
 
@@ -241,13 +241,13 @@ class _Watch:
 
     # The state
 
-    def _stored(self) -> Stored:
+    def _stored(self) -> StoredWatch:
         """The newest state as the ledger's last reading found it: this run's own where nothing was written since."""
         stored = self.ref.read(fresh=False)
         own = self.memory
         return own if own.state is not None and own.commit == stored.commit else stored
 
-    def _write(self, state: WatchState, stored: Stored, always: bool = False) -> Stored | None:
+    def _write(self, state: WatchState, stored: StoredWatch, always: bool = False) -> StoredWatch | None:
         """The state as stored, None where another run was first. On a branch only what matters is written."""
         before = self.written.state if self.written.commit == stored.commit else stored.state
         happened = (
@@ -258,16 +258,16 @@ class _Watch:
         now = self.clock.now()
         lately = state.stored_at is not None and now - state.stored_at < RARELY
         if self.ref.on_branch and not happened and lately:
-            self.memory = Stored(state, stored.commit)
+            self.memory = StoredWatch(state, stored.commit)
             return self.memory
         state = replace(state, stored_at=now)
         commit = self.ref.write(state, stored.commit)
         if commit is None:
             return None
-        self.memory = self.written = Stored(state, commit)
+        self.memory = self.written = StoredWatch(state, commit)
         return self.memory
 
-    def _recorded(self, state: WatchState, written: Stored) -> None:
+    def _recorded(self, state: WatchState, written: StoredWatch) -> None:
         """A watch that is over is on its deployment in the ledger, once."""
         if not state.ended or state.recorded:
             return

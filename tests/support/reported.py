@@ -32,10 +32,10 @@ from migration.base.command import inv
 from migration.config import load
 from migration.config.settings import Config, PlanItem
 from migration.costs.projection import gauge, project
-from migration.costs.report import CostReport, Line, RequestCost, SizeClass, SourceSpan, TokenCounts
+from migration.costs.report import CostLine, CostReport, RequestCost, SizeClass, SourceSpan, TokenCounts
 from migration.inspect.history import HistoryResult
 from migration.inspect.status import Row, StatusResult
-from migration.report.gather import Facts
+from migration.report.gather import ReportFacts
 from migration.report.prompts import PromptCounts
 from migration.report.series import Moment, Series
 from migration.verify import checks_run
@@ -58,7 +58,7 @@ def config(plan: Path | None = None, items: Sequence[PlanItem] = ()) -> Config:
 
 def facts(
     text: str = "", plan: Path | None = None, items: Sequence[PlanItem] = (), seed: int = 7, own: Config | None = None
-) -> Facts:
+) -> ReportFacts:
     """The day. `text` stands wherever a text comes from outside: slugs, notes, log lines, answers, errors, titles.
 
     `own`: judged by another config than the shipped one.
@@ -66,7 +66,7 @@ def facts(
     chance = random.Random(seed)
     own = own or config(plan, items)
     history = HistoryResult(tuple(deployments(text)), tuple(notes(text)))
-    return Facts(
+    return ReportFacts(
         own, "prod", SINCE, UNTIL, status(text), history, judged(own, text), costs(own, text, chance), traffic(chance),
         PromptCounts(1_432, 1_301), watch(text, chance), {one.case: one for one in samples(text)}, {"usage": 1_432},
         [{"record": "note", "id": "a1", "at": "2026-11-27T08:00:00Z", "who": WHO, "text": text or "calm"}],
@@ -157,7 +157,7 @@ def costs(own: Config, text: str, chance: random.Random) -> CostReport:
         tokens = TokenCounts(requests * 812, requests * 100, requests * 1_433, requests * 601)
         cost = requests * chance.uniform(0.003, 0.006)
         key = (SINCE + timedelta(hours=n)).strftime("%Y-%m-%dT%H:00Z")
-        rows.append(Line(key, requests, n % 5, tokens, cost, cost * 1.01))
+        rows.append(CostLine(key, requests, n % 5, tokens, cost, cost * 1.01))
     many, cost = sum(row.requests for row in rows), sum(row.cost for row in rows)
     tokens = TokenCounts(*(sum(getattr(row.tokens, name) for row in rows)
                            for name in ("input", "cached", "output", "reasoning")))  # fmt: skip

@@ -18,37 +18,37 @@ from migration.config import yamlfile
 from migration.context import SAMPLE
 from migration.setup.adoption import app as apps
 from migration.setup.adoption import document, fromapp, fromplan, imports
-from migration.setup.adoption.draft import Draft, Question, Section, Value, built, render
+from migration.setup.adoption.draft import Draft, DraftSection, Question, Value, built, render
 from migration.setup.adoption.imports import Reach, Replacement
 
 SAMPLES = "config.sample.yaml"
 STUBS = Path("stubs")
 _REQUEST = ("function", "method", "path", "query", "body")  # of a smoke case: what tells one from another
 SECTIONS = (
-    Section("migration", "What moves, and what must not."),
-    Section("app", "The git repository that holds supabase/functions."),
-    Section("environments", "Where a verb acts: inv VERB --env NAME. `prod` is the default, `local` for smoke."),
-    Section(
+    DraftSection("migration", "What moves, and what must not."),
+    DraftSection("app", "The git repository that holds supabase/functions."),
+    DraftSection("environments", "Where a verb acts: inv VERB --env NAME. `prod` is the default, `local` for smoke."),
+    DraftSection(
         "providers", "Services that the functions call. A key goes to the address of its own provider and to no other."
     ),
-    Section(
+    DraftSection(
         "secrets", "Secrets that the functions need. Values come from .env and are compared by digest, never shown."
     ),
-    Section("auth", "Who calls the functions in smoke cases."),
-    Section(
+    DraftSection("auth", "Who calls the functions in smoke cases."),
+    DraftSection(
         "signals",
         "Named log patterns (regular expressions), looked for in migration.functions unless one names its own.",
     ),
-    Section(
+    DraftSection(
         "smoke",
         "One request each, and what its answer must be. docs/reference/config.md names all that `expect` takes.",
     ),
-    Section("gate", "Proof after activation, before a deployment counts as done."),
-    Section("criteria", "The success criteria: those named here are judged."),
-    Section("soak", "inv soak: the same requests until the success rate is settled."),
-    Section("budget", "Spend, and how many requests a day to project it for."),
-    Section("e2e", "The page as its users drive it, in Chromium: `inv e2e`. docs/e2e.md has each kind of step."),
-    Section("rehearsal", "The sandbox: read by `rehearse` and `sandbox` alone."),
+    DraftSection("gate", "Proof after activation, before a deployment counts as done."),
+    DraftSection("criteria", "The success criteria: those named here are judged."),
+    DraftSection("soak", "inv soak: the same requests until the success rate is settled."),
+    DraftSection("budget", "Spend, and how many requests a day to project it for."),
+    DraftSection("e2e", "The page as its users drive it, in Chromium: `inv e2e`. docs/e2e.md has each kind of step."),
+    DraftSection("rehearsal", "The sandbox: read by `rehearse` and `sandbox` alone."),
 )
 
 

@@ -94,14 +94,14 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Section:
+class DraftSection:
     """A key of the top, and the sentence above it."""
 
     name: str
     about: str
 
 
-def render(draft: Draft, head: Sequence[str], sections: Sequence[Section]) -> str:
+def render(draft: Draft, head: Sequence[str], sections: Sequence[DraftSection]) -> str:
     """The whole file. Sections without values or questions are left out."""
     lines = [f"# {line}".rstrip() for line in head]
     if draft.notices:

@@ -30,7 +30,7 @@ _TO = re.compile(
 
 
 @dataclass(frozen=True)
-class Price:
+class ModelPrice:
     """USD per million tokens by `input`, `cached_input`, `output`, and the line."""
 
     amounts: dict[str, float]
@@ -227,7 +227,7 @@ def _concerns(block: Block, target: str) -> bool:
     return not named or target in named
 
 
-def _priced(block: Block) -> Price | None:
+def _priced(block: Block) -> ModelPrice | None:
     text = " ".join([*block.header, block.text, *block.above[-1:]]) if block.cells else block.text
     if block.kind == "fence" or not _MILLION.search(text):
         return None
@@ -241,7 +241,7 @@ def _priced(block: Block) -> Price | None:
                 else block.cells[0],
                 amounts(cell),
             )
-        return Price(found, block.line) if found else None
+        return ModelPrice(found, block.line) if found else None
     pieces = amounts(block.text)
     for number, (amount, start, end) in enumerate(pieces):
         after = block.text[end : pieces[number + 1][1] if number + 1 < len(pieces) else end + 40]
@@ -253,7 +253,7 @@ def _priced(block: Block) -> Price | None:
         )
     if not found and len(pieces) >= 2:  # "$0.15/$2.50 per 1M tokens"
         found = {"input": pieces[0][0], "output": pieces[1][0]}
-    return Price(found, block.line) if found else None
+    return ModelPrice(found, block.line) if found else None
 
 
 def _which(text: str) -> str:
@@ -271,7 +271,7 @@ def _put(found: dict[str, float], words_: str, some: Sequence[tuple[float, int, 
 
 
 @dataclass(frozen=True)
-class Sample:
+class PricedSample:
     """A line that the plan expects in the logs, with tokens and what they cost."""
 
     input: float
@@ -280,17 +280,17 @@ class Sample:
     line: int
 
 
-def _sample(block: Block) -> Sample | None:
+def _sample(block: Block) -> PricedSample | None:
     for number, line in enumerate(block.lines):
         text = "\n".join(each.text for each in block.lines[number : number + 8])
         values = {lines.group(name): float(value.replace(",", "")) for name, value in reversed(re.findall(
             r"([A-Za-z_]\w*)[\"']?\s*[:=]\s*[\"']?\$?(\d[\d,]*(?:\.\d+)?)", text))}  # fmt: skip
         if {"input", "output", "cost"} <= set(values) and lines.group(line.text.split(":")[0]) != "":
-            return Sample(values["input"], values["output"], values["cost"], line.line)
+            return PricedSample(values["input"], values["output"], values["cost"], line.line)
     return None
 
 
-def _compare(draft: Draft, price: Price, sample: Sample, one_price: bool) -> None:
+def _compare(draft: Draft, price: ModelPrice, sample: PricedSample, one_price: bool) -> None:
     by_price = (sample.input * price.amounts["input"] + sample.output * price.amounts["output"]) / 1e6
     if abs(by_price - sample.cost) > max(0.00005, 0.02 * sample.cost):
         hint = "; a low input price is often the one of cached input" if one_price and by_price < sample.cost else ""

@@ -19,7 +19,7 @@ from migration.config.settings import Price
 from migration.costs import costs, usage_query
 from migration.logs import logs
 from migration.logs.follow import Follower
-from migration.logs.logs import Query
+from migration.logs.logs import LogQuery
 from migration.logs.reader import LogReader
 from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, USAGE, Direct, config, context, deployed
@@ -43,23 +43,23 @@ class Asked(Direct):
 
 def history(source: Asked, tmp_path: Path) -> None:
     wanted = [
-        Query(NOON - timedelta(days=2)),
-        Query(NOON, functions=("artifact", HOSTILE), newest_first=True, limit=3),
-        Query(NOON, grep=HOSTILE, level="warn", request=HOSTILE),
-        *(Query(NOON, signal=name) for name in config().signals),
+        LogQuery(NOON - timedelta(days=2)),
+        LogQuery(NOON, functions=("artifact", HOSTILE), newest_first=True, limit=3),
+        LogQuery(NOON, grep=HOSTILE, level="warn", request=HOSTILE),
+        *(LogQuery(NOON, signal=name) for name in config().signals),
     ]
     for query in wanted:
         list(logs.history(context(tmp_path, source), query))
 
 
 def explain(source: Asked, tmp_path: Path) -> None:
-    logs.explain(context(tmp_path, source), Query(NOON))
+    logs.explain(context(tmp_path, source), LogQuery(NOON))
 
 
 def follow(source: Asked, tmp_path: Path) -> None:
-    asker = logs.LogSearch.of(context(tmp_path, source), Query(NOON, functions=(HOSTILE,)))
+    asker = logs.LogSearch.of(context(tmp_path, source), LogQuery(NOON, functions=(HOSTILE,)))
     reader = LogReader(source, source.clock, RateLimiter(source.clock, None))
-    follower = Follower(reader, asker.where(Query(NOON, functions=(HOSTILE,))), logs.COLUMNS, NOON)
+    follower = Follower(reader, asker.where(LogQuery(NOON, functions=(HOSTILE,))), logs.COLUMNS, NOON)
     follower.poll([])
     follower.cursor = (logsql.micros(NOON) + 9_000_000, HOSTILE)
     follower.poll([])

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from migration.config.browser import Accessibility, Allow, Expect, Limit, Locator, Slow, Step, Watched
+from migration.config.browser import Accessibility, Allow, Limit, Locator, PageExpect, PageStep, Slow, Watched
 from migration.e2e.actions import StepFailure
 from migration.e2e.axe import Violation
 from migration.e2e.judge import Judge, hopeless, step_problem
 from migration.e2e.watching import ConsoleError, NetworkRequest, PageException, PageLog
 
-BUTTON, HEADING = Locator(role="button", name="Go"), Expect(role="heading", name="Made")
-STEPS = [Step(goto="/"), Step(click=BUTTON), Step(expect=HEADING)]
+BUTTON, HEADING = Locator(role="button", name="Go"), PageExpect(role="heading", name="Made")
+STEPS = [PageStep(goto="/"), PageStep(click=BUTTON), PageStep(expect=HEADING)]
 CALL = "https://p.supabase.co/functions/v1/greet"
 
 
@@ -93,7 +93,11 @@ def test_slow_has_two_limits() -> None:
 
 def test_provoked_error_may_not_come_back() -> None:
     """Until the next step that acts it is allowed; the same one at another place is the same."""
-    steps = [Step(click=BUTTON, allow=Allow(exceptions=["Unexpected"])), Step(expect=HEADING), Step(click=BUTTON)]
+    steps = [
+        PageStep(click=BUTTON, allow=Allow(exceptions=["Unexpected"])),
+        PageStep(expect=HEADING),
+        PageStep(click=BUTTON),
+    ]
     found = log(PageException(2, "Unexpected token (1:3)", True), PageException(3, "Unexpected token (7:1)", True))
     (problem,) = Judge(steps, Watched()).problems(found)
     assert (problem.kind, problem.step) == ("not_fixed", 3)

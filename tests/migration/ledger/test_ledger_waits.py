@@ -65,7 +65,7 @@ VERBS: dict[str, Callable[[Context], Any]] = {
     "checks": checks_run.run,
     "secret": secret.verify,
     "doctor": doctor.run,
-    "logs": lambda context: list(logs.history(context, logs.Query(context.clock.now() - HOUR))),
+    "logs": lambda context: list(logs.history(context, logs.LogQuery(context.clock.now() - HOUR))),
 }
 
 

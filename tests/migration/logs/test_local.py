@@ -43,7 +43,7 @@ def _context(folder: Path) -> Context:
 
 def _logged(folder: Path, **query: Any) -> list[logs.Event]:
     since = datetime.now(UTC) - timedelta(hours=1)
-    return list(logs.history(_context(folder), logs.Query(since, **query)))
+    return list(logs.history(_context(folder), logs.LogQuery(since, **query)))
 
 
 def test_lines_become_events(here: Path) -> None:
@@ -58,7 +58,7 @@ def test_lines_become_events(here: Path) -> None:
     assert [(one.message, one.signals) for one in chat] == [("Chat, 3 turns", ("chat_route",))]
     assert [one.request_id for one in _logged(here, signal="usage")] == [FIRST]
     assert len(_logged(here, level="error")) == 1 and len(_logged(here, limit=2)) == 2
-    explained = logs.explain(_context(here), logs.Query(datetime.now(UTC))).lines
+    explained = logs.explain(_context(here), logs.LogQuery(datetime.now(UTC))).lines
     assert [line.taken and line.taken["cost"] for line in explained] == ["0.0022"]
 
 
@@ -67,7 +67,7 @@ def test_command_is_asked_each_time(tmp_path: Path) -> None:
     stamped = "".join(f"2026-11-27T10:00:0{n % 10}.123456789Z {line}\n" for n, line in enumerate(LINES.open()))
     (tmp_path / "lines").write_text(stamped.replace("\n\n", "\n"))
     context = _context(_write(tmp_path, "cat lines"))
-    events = list(logs.history(context, logs.Query(datetime(2026, 11, 27, tzinfo=UTC))))
+    events = list(logs.history(context, logs.LogQuery(datetime(2026, 11, 27, tzinfo=UTC))))
     assert events[1].timestamp.microsecond == 123456 and not _logged(tmp_path)
     assert [one.message.count("\n") for one in events if "usage" in one.signals] == [5]
     with pytest.raises(ServiceFailed, match="ended with exit code 3: gone"):

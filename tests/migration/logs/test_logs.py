@@ -11,7 +11,7 @@ from migration.base.errors import ApiError, Refused
 from migration.base.ids import shortened
 from migration.config import logsql
 from migration.logs import logs
-from migration.logs.logs import Query
+from migration.logs.logs import LogQuery
 from migration.rehearsal.logstore import LogStore
 from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, context, deployed, row
@@ -29,7 +29,7 @@ def source(store: LogStore) -> Direct:
 
 
 def messages(source: Direct, tmp_path: Path, **wanted: Any) -> list[str]:
-    return [event.message for event in logs.history(context(tmp_path, source), Query(NOON, **wanted))]
+    return [event.message for event in logs.history(context(tmp_path, source), LogQuery(NOON, **wanted))]
 
 
 def test_an_event_tells_function_version_request_and_signals(source: Direct, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_an_event_tells_function_version_request_and_signals(source: Direct, tmp
     source.store.append(
         [row(text, 1.5, id="one", function_id="id-a", version="7", execution_id="e1", level="warning", region="eu")]
     )
-    [event] = logs.history(context(tmp_path, source), Query(NOON))
+    [event] = logs.history(context(tmp_path, source), LogQuery(NOON))
     assert event.as_json() == {
         "id": "one",
         "timestamp": "2026-11-22T12:00:01.500000Z",
@@ -62,7 +62,7 @@ def gateway(status: str, seconds: float = 0, **attributes: str) -> Any:
 @pytest.mark.parametrize(("status", "level"), [("200", "info"), ("401", "warn"), ("503", "error"), ("", "")])
 def test_a_gateway_row_takes_its_level_from_the_status(source: Direct, tmp_path: Path, status: str, level: str) -> None:
     source.store.append([gateway(status, function_id="id-c", execution_time_ms="150.6")])
-    [event] = logs.history(context(tmp_path, source), Query(NOON))
+    [event] = logs.history(context(tmp_path, source), LogQuery(NOON))
     assert (event.level, event.status, event.function) == (level, int(status or 0) or None, "chat")
     assert event.milliseconds == 151
 
@@ -83,15 +83,15 @@ def test_functions_are_found_by_name_even_where_the_gateway_knew_no_id(source: D
         ]
     )
     assert messages(source, tmp_path, functions=("artifact",)) == ["own", "POST | x"]
-    events = list(logs.history(context(tmp_path, source), Query(NOON)))
+    events = list(logs.history(context(tmp_path, source), LogQuery(NOON)))
     assert [event.function for event in events] == ["artifact", "chat", "artifact", "artifact-two"]
 
 
 def test_a_deleted_function_keeps_its_name(source: Direct, tmp_path: Path) -> None:
     source.store.append([row("hello", function_id="id-a")])
-    list(logs.history(context(tmp_path, source), Query(NOON)))
+    list(logs.history(context(tmp_path, source), LogQuery(NOON)))
     source.deployed = [deployed("artifact", "id-new")]
-    [event] = logs.history(context(tmp_path, source), Query(NOON))
+    [event] = logs.history(context(tmp_path, source), LogQuery(NOON))
     assert event.function == "artifact"
     assert messages(source, tmp_path, functions=("artifact",)) == ["hello"]
 
@@ -108,26 +108,26 @@ def test_a_function_that_the_ledger_saw_has_a_name(source: Direct, tmp_path: Pat
     source.store.append([row("one", 1, function_id="id-old"), row("two", 2, function_id="id-new")])
     found = context(tmp_path, source)
     found.__dict__["ledger"] = Ledger()
-    assert [event.function for event in logs.history(found, Query(NOON))] == ["old", "new"]
+    assert [event.function for event in logs.history(found, LogQuery(NOON))] == ["old", "new"]
 
 
 def test_logs_are_read_even_where_functions_may_not_be_listed(source: Direct, tmp_path: Path) -> None:
     source.store.append([row("hello", function_id="id-a")])
-    list(logs.history(context(tmp_path, source), Query(NOON)))
+    list(logs.history(context(tmp_path, source), LogQuery(NOON)))
 
     def forbidden() -> Any:
         raise ApiError("no permission", status=403, body="", operation="listing the functions")
 
     source.functions = forbidden  # type: ignore[method-assign]
     found = context(tmp_path, source)
-    [event] = logs.history(found, Query(NOON))
+    [event] = logs.history(found, LogQuery(NOON))
     assert event.function == "artifact"
     assert "could not list" in found.observer.events[0][3]  # type: ignore[attr-defined]
 
 
 def test_an_unknown_id_is_shown_as_it_is(source: Direct, tmp_path: Path) -> None:
     source.store.append([row("x", function_id="0f1e")])
-    [event] = logs.history(context(tmp_path, source), Query(NOON))
+    [event] = logs.history(context(tmp_path, source), LogQuery(NOON))
     assert event.function == "0f1e"
 
 
@@ -150,7 +150,7 @@ def test_a_signal_is_looked_for_in_its_own_functions_and_through_colours(source:
     source.store.append([row(line, 1, function_id="id-a"), row(line, 2, function_id="id-c"), row("no", 3)])
     assert messages(source, tmp_path, signal="new_route") == [line]
     assert messages(source, tmp_path, signal="new_route", functions=("chat",)) == [line]
-    seen = [event.signals for event in logs.history(context(tmp_path, source), Query(NOON))]
+    seen = [event.signals for event in logs.history(context(tmp_path, source), LogQuery(NOON))]
     assert seen == [("new_route",), (), ()]
 
 
@@ -243,7 +243,7 @@ def test_explain_shows_what_the_usage_pattern_takes_and_what_it_leaves(source: D
             row("nothing", 3, function_id="id-a"),
         ]
     )
-    explained = logs.explain(context(tmp_path, source), Query(NOON))
+    explained = logs.explain(context(tmp_path, source), LogQuery(NOON))
     assert sum(line.taken is not None for line in explained.lines) == 1
     assert [line.taken for line in explained.lines] == [
         {"input": "1234", "output": "567", "total": "1801", "cached": "", "reasoning": "", "cost": "0.0018"},
@@ -253,6 +253,6 @@ def test_explain_shows_what_the_usage_pattern_takes_and_what_it_leaves(source: D
 
 def test_every_event_is_one_json_line(source: Direct, tmp_path: Path) -> None:
     source.store.append([row('{\n  a: 1,\n  "b": "💰"\n}\n')])
-    [event] = logs.history(context(tmp_path, source), Query(NOON))
+    [event] = logs.history(context(tmp_path, source), LogQuery(NOON))
     line = json.dumps(event.as_json(), ensure_ascii=False)
     assert "\n" not in line and json.loads(line)["message"] == event.message

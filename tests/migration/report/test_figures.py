@@ -17,13 +17,13 @@ from migration.base.command import inv
 from migration.base.plain import plain, timed
 from migration.inspect.history import HistoryResult
 from migration.report.figures import figures
-from migration.report.gather import Facts, Unmeasured
+from migration.report.gather import ReportFacts, UnmeasuredPart
 from migration.report.page import page
 from migration.verify.checks_run import ChecksResult
 from tests.support import read_page, reported
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/schema/figures.json").read_text(encoding="utf-8"))
-GONE = Unmeasured("the logs cannot be read: 503", (inv("doctor"),))
+GONE = UnmeasuredPart("the logs cannot be read: 503", (inv("doctor"),))
 
 
 def fits(data: Any) -> Sequence[str]:
@@ -111,7 +111,7 @@ def test_before_was_not_measured() -> None:
     assert data["comparison"]["success"]["before"] is None and data["comparison"]["success"]["points"] is None
 
 
-def verdict(facts: Facts) -> tuple[str, str]:
+def verdict(facts: ReportFacts) -> tuple[str, str]:
     found = figures(facts)["verdict"]
     return found["word"], found["title"]
 
@@ -145,7 +145,7 @@ def test_verdict_without_a_deployment() -> None:
 
 def test_verdict_of_an_interruption() -> None:
     facts = reported.facts()
-    assert not isinstance(facts.status, Unmeasured)
+    assert not isinstance(facts.status, UnmeasuredPart)
     stopped = replace(facts.status, exit_code=5, message="Deployment x was interrupted.", next=(inv("deploy"),))
     data = figures(replace(facts, status=stopped))
     assert data["verdict"]["word"] == "interrupted" and data["verdict"]["next"] == ["inv deploy"]

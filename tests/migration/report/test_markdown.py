@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from migration.base.command import inv
 from migration.report.figures import figures
-from migration.report.gather import Unmeasured
+from migration.report.gather import UnmeasuredPart
 from migration.report.markdown import code, markdown, text
 from tests.support import reported
 
@@ -45,6 +45,6 @@ def test_text_is_one_line() -> None:
 
 
 def test_what_was_not_measured() -> None:
-    gone = Unmeasured("no price is configured", (inv("config"),))
+    gone = UnmeasuredPart("no price is configured", (inv("config"),))
     shown = markdown(figures(replace(reported.facts(), costs=gone, checks=gone)))
     assert "| costs | no price is configured | `inv config` |" in shown and "### Costs" not in shown

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.config.cases import Kind
+from migration.config.cases import CodeKind
 from migration.verify.artifact import code, wrapped
 from migration.verify.parser import Parser
 
@@ -30,7 +30,7 @@ def wrap(text: str, type_: str = "application/vnd.ant.react", title: str = ' tit
 @pytest.mark.parametrize(
     ("kind", "text"), [("react", wrap(REACT)), ("html", wrap(HTML, "text/html")), ("svg", wrap(SVG, "image/svg+xml"))]
 )
-def test_a_good_artifact_has_no_problems(parser: Parser, kind: Kind, text: str) -> None:
+def test_a_good_artifact_has_no_problems(parser: Parser, kind: CodeKind, text: str) -> None:
     """Each kind in its own wrapper, with room around it."""
     assert wrapped(f"\n{text}\n", kind, parser, ["lodash"]) == []
 

@@ -84,7 +84,7 @@ def test_reading_verbs_send_nothing(stage: Scene) -> None:
     secret.verify(context)
     status.run(context)
     history.run(context)
-    list(logs.history(context, logs.Query(since=context.clock.now() - timedelta(hours=1))))
+    list(logs.history(context, logs.LogQuery(since=context.clock.now() - timedelta(hours=1))))
     forecast(context.config, stage.functions)
     assert not context.edge.sent and not sessions(stage)
 

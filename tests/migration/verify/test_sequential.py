@@ -12,7 +12,7 @@ import pytest
 from migration.base.errors import Refused
 from migration.rehearsal.providers.program import OK, Dice, Program
 from migration.verify import sequential
-from migration.verify.sequential import Decision, Sprt, odds
+from migration.verify.sequential import Sprt, SprtDecision, odds
 from tests.support.long import report
 
 RATES = (0.5, 0.7, 0.9, 0.97, 0.99, 1.0)
@@ -24,7 +24,7 @@ def provider(rate: float, seed: int, outcome: str = "503") -> Program:
     return Program(error_rate={outcome: 1 - rate}, seed=seed)
 
 
-def run(test: Sprt, answers: Iterable[bool]) -> tuple[Decision | None, int, int]:
+def run(test: Sprt, answers: Iterable[bool]) -> tuple[SprtDecision | None, int, int]:
     """(decision, successes, failures) of answers in order, read no further than needed."""
     successes = failures = 0
     for answer in answers:

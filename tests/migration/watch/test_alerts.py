@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from migration.base.secrets_type import register
 from migration.watch import alerts
-from migration.watch.model import Alarm, AlertBook, Kind, Message, Severity, Surroundings
+from migration.watch.model import Alarm, AlarmKind, AlarmSeverity, AlertBook, AlertMessage, Surroundings
 
 START = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 HOUR = 3600.0
@@ -22,8 +22,8 @@ AROUND = Surroundings("prod", "20261127-1200-abc", "generate-artifact v8", (), "
 
 
 def alarm(
-    criterion: str = "success_rate", severity: Severity = "critical", cause: str = "answers", kind: Kind = "test",
-    function: str = "", summary: str = "",
+    criterion: str = "success_rate", severity: AlarmSeverity = "critical", cause: str = "answers",
+    kind: AlarmKind = "test", function: str = "", summary: str = "",
 ) -> Alarm:  # fmt: skip
     words = summary or f"{criterion} is bad"
     return Alarm(criterion, severity, START, words, function, kind, cause, (f"evidence of {criterion}",), 31, 100, 0.01)
@@ -33,7 +33,7 @@ def minutes(n: float) -> datetime:
     return START + timedelta(minutes=n)
 
 
-def deliver(book: AlertBook, at: datetime) -> tuple[AlertBook, list[Message]]:
+def deliver(book: AlertBook, at: datetime) -> tuple[AlertBook, list[AlertMessage]]:
     """What a healthy notifier takes."""
     taken = list(book.outbox)
     for one in taken:
@@ -41,7 +41,7 @@ def deliver(book: AlertBook, at: datetime) -> tuple[AlertBook, list[Message]]:
     return book, taken
 
 
-def told(rounds: Sequence[Sequence[Alarm]], repeat: float = 4 * HOUR) -> list[list[Message]]:
+def told(rounds: Sequence[Sequence[Alarm]], repeat: float = 4 * HOUR) -> list[list[AlertMessage]]:
     """The messages of rounds five minutes apart, all of them delivered at once."""
     book, found = AlertBook(), []
     for place, standing in enumerate(rounds):

@@ -9,7 +9,7 @@ from migration.logs.reader import LogReader
 from migration.rehearsal.logstore import LogStore
 from migration.watch import rows
 from migration.watch.model import LookCounts
-from migration.watch.rows import Reading, Wanted
+from migration.watch.rows import Reading, RowQuery
 from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, config, row
 from tests.support.traffic import request
@@ -22,7 +22,7 @@ def read(store: LogStore, since: float, minutes: float, **more: float) -> Readin
     """The requests that started in so many minutes from `since` (minutes after noon)."""
     clock = VirtualClock(NOON + timedelta(days=1, hours=1))
     begin = NOON + timedelta(minutes=since)
-    wanted = Wanted(FUNCTIONS, begin, EVERY, signals.usage(config()), config().providers["openrouter"].price, **more)
+    wanted = RowQuery(FUNCTIONS, begin, EVERY, signals.usage(config()), config().providers["openrouter"].price, **more)
     return rows.read(LogReader(Direct(store, clock), clock), wanted, begin, begin + timedelta(minutes=minutes))
 
 
@@ -98,5 +98,5 @@ def test_own_requests_marked(store: LogStore) -> None:
     assert read(store, 420, 5).cells[0, "artifact"].counts.probes == 1
 
 
-def _wanted(minutes: float) -> Wanted:
-    return Wanted(FUNCTIONS, NOON + timedelta(minutes=minutes), EVERY, signals.usage(config()))
+def _wanted(minutes: float) -> RowQuery:
+    return RowQuery(FUNCTIONS, NOON + timedelta(minutes=minutes), EVERY, signals.usage(config()))
