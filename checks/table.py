@@ -96,15 +96,15 @@ def _time(evidence: Evidence) -> tuple[str, str, str]:
     if not before or not after:
         return shown[0], shown[1], ""
     change = stats.quantile(before, 0.95) - stats.quantile(after, 0.95)
-    return shown[0], shown[1], f"{abs(change):.2f} s {'faster' if change >= 0 else 'slower'}"
+    return shown[0], shown[1], f"{abs(change):.2f}s {'faster' if change >= 0 else 'slower'}"
 
 
 def _p95(seconds: Mapping[float, int]) -> str:
     if not seconds:
         return NONE
     middle, low, high = spread(seconds, "p95")
-    bound = f"{high:.2f} s" if high < float("inf") else "no upper bound yet"
-    return f"{middle:.2f} s ({low:.2f} s to {bound})"
+    bound = f"{high:.2f}s" if high < float("inf") else "no upper bound yet"
+    return f"{middle:.2f}s ({low:.2f}s to {bound})"
 
 
 def _cost(evidence: Evidence) -> tuple[str, str, str]:

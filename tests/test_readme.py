@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from migration.cli.output import Output
 from migration.rehearsal.rehearse import PHASES
 from tests.support.project import helped
 
@@ -46,6 +49,13 @@ def test_the_two_commands_are_there() -> None:
 def test_the_rehearsal_shown_has_the_phases_of_a_real_one() -> None:
     block = README[README.index("<!-- output of inv rehearse") :].split("```")[1]
     assert re.findall(r"^✓ ([a-z0-9]+) ", block, re.MULTILINE) == [*(name for name, _ in PHASES), "report"]
+
+
+def test_the_end_of_the_rehearsal_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"name": name, "ok": True, "skipped": False} for name, _ in PHASES]
+    Output("rehearse").show("rehearse", {"phases": rows, "seconds": 23.0, "report": ""})
+    block = README[README.index("<!-- output of inv rehearse") :].split("```")[1]
+    assert capsys.readouterr().out.strip() == block.strip().splitlines()[-1]
 
 
 def test_every_command_shown_is_a_verb_with_flags_that_exist() -> None:

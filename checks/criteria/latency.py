@@ -24,7 +24,7 @@ def response_time(evidence: Evidence, options: CriterionOptions) -> Judgement:
     seconds = together(need(evidence.traffic)).seconds
     limits = {name: getattr(options, name) for name in ("p50", "p95", "p99", "mean")}
     limits = {name: limit for name, limit in limits.items() if limit is not None} or {"p95": _P95}
-    expected = ", ".join(f"{name} at most {limit:g} s" for name, limit in limits.items())
+    expected = ", ".join(f"{name} at most {limit:g}s" for name, limit in limits.items())
     count, least = sum(seconds.values()), _LEAST if options.requests is None else options.requests
     if not count:
         return unclear(expected, "no traffic")
@@ -66,17 +66,17 @@ def _tail(seconds: Mapping[float, int], name: str, limit: float) -> tuple[Verdic
     within = sum(n for value, n in seconds.items() if value <= limit)
     surely_worse = stats.exact(within, sum(seconds.values())).high < wanted
     verdict = Verdict.PASS if measured <= limit else Verdict.FAIL if surely_worse else Verdict.INCONCLUSIVE
-    return verdict, f"{name} {measured:.2f} s"
+    return verdict, f"{name} {measured:.2f}s"
 
 
 def _mean(seconds: Mapping[float, int], limit: float) -> tuple[Verdict, str]:
     mean = average(seconds)
     verdict = Verdict.FAIL if mean.low > limit else Verdict.PASS if mean.high <= limit else Verdict.INCONCLUSIVE
-    return verdict, f"mean {mean.estimate:.2f} s"
+    return verdict, f"mean {mean.estimate:.2f}s"
 
 
 def _before(evidence: Evidence) -> tuple[str, ...]:
     if not isinstance(evidence.before, tuple):
         return ()
     seconds = together(evidence.before).seconds
-    return (f"before: p95 {stats.quantile(seconds, 0.95):.2f} s over {sum(seconds.values())}",) if seconds else ()
+    return (f"before: p95 {stats.quantile(seconds, 0.95):.2f}s over {sum(seconds.values())}",) if seconds else ()

@@ -37,18 +37,18 @@ def _cut(text: str) -> str:
 
 
 def show(seconds: float) -> str:
-    """The shortest exact form: 0.4s, 12s, 3m20s, 2h05m, 3d4h."""
-    if seconds < 10:
-        return f"{seconds:.1f}s"
+    """As people write them: 0.4s, 12s, 3m20s, 5m, 2h05m, 24h, 3d4h; the rest is left out."""
+    if round(seconds, 1) < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
     whole = round(seconds)
-    days, rest = divmod(whole, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, left = divmod(rest, 60)
-    if days:
-        return f"{days}d{hours}h"
-    if hours:
-        return f"{hours}h{minutes:02d}m"
-    return f"{minutes}m{left:02d}s" if minutes else f"{left}s"
+    if whole < 3600:
+        minutes, left = divmod(whole, 60)
+        return f"{minutes}m{left:02d}s" if minutes and left else f"{minutes}m" if minutes else f"{left}s"
+    hours, minutes = divmod(whole // 60, 60)
+    if hours < 48:
+        return f"{hours}h{minutes:02d}m" if minutes else f"{hours}h"
+    days, left = divmod(hours, 24)
+    return f"{days}d{left}h" if left else f"{days}d"
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -12,12 +12,14 @@ import difflib
 import functools
 import inspect
 import itertools
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from invoke import __version__ as INVOKE
 from invoke.context import Context
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
@@ -101,10 +103,18 @@ def _dry(verb: str, json: bool) -> Exit:
 def _checked(parse: Callable[[Program], None]) -> Callable[[Program], None]:
     def run(program: Program) -> None:
         words = [*program.core.unparsed]
+        if words[:1] == ["version"]:
+            sys.stdout.write(
+                f"Cutover {VERSION} (Invoke {INVOKE}, Python {'.'.join(map(str, sys.version_info[:3]))})\n"
+            )
+            raise Exit
         try:
             parse(program)
         except ParseError as error:
             raise refuse(words, _translated(program, error)) from None
+        except BrokenPipeError:  # `inv --list | head`: the reader has what it wants
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+            raise Exit(code=141) from None
         mistake = _misread(words, [context.name for context in getattr(program, "tasks", ())])
         if mistake:
             raise refuse(words, mistake)
@@ -119,6 +129,7 @@ def _named(listing: Callable[[Program], None]) -> Callable[[Program], None]:
         if program.list_format != "json":
             sys.stdout.write(f"Cutover {VERSION}\n\n")
         listing(program)
+        sys.stdout.flush()
 
     return run
 
@@ -176,8 +187,6 @@ def _help(verb: str | None) -> Shell:
 
 def _environments() -> set[str]:
     """The names in config.yaml, as far as it can be read; its mistakes are reported by the verbs."""
-    import os
-
     import yaml
 
     names = {"prod", "local", _SERVER}

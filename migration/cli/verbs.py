@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from migration.base.command import Do, inv
-from migration.base.durations import moment, parse
+from migration.base.durations import moment, parse, show
 from migration.base.errors import Refused
 from migration.cli.confirm import NotConfirmed, agree, interactive
 from migration.cli.flags import names, number, whole
@@ -370,7 +370,7 @@ def _every(text: str) -> float | None:
         return None
     seconds = parse(text)
     if seconds < _OFTEN:
-        raise Refused(f"--every {text} is too often.", Do(f"use at least {_OFTEN:.0f}s"))
+        raise Refused(f"--every {text} is too often.", Do(f"use at least {show(_OFTEN)}"))
     return seconds
 
 

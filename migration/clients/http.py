@@ -131,7 +131,7 @@ class Http:
                     async with line.client.stream(method, url, extensions=extensions, **request) as reply:
                         body, first = await self._read(reply, method, url)
         except TimeoutError:
-            raise self._broken(sent.any, method, url, f"no complete answer within {deadline:g} s") from None
+            raise self._broken(sent.any, method, url, f"no complete answer within {deadline:g}s") from None
         except _NEVER_SENT as error:
             raise self._broken(sent.any, method, url, str(error) or type(error).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:

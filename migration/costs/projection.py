@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from migration.base.durations import show
 from migration.config.settings import Budget
 
 MONTH = 30  # days
@@ -51,7 +52,7 @@ def project(budget: Budget, mean: float | None, days: Sequence[float], partial: 
     cost, hours = sum(days) + partial[0], 24 * len(days) + partial[1]
     if hours <= 0 or cost <= 0:
         return Projection(volumes, None, None, "nothing measured yet")
-    return Projection(volumes, cost / hours * 24 * MONTH, None, f"{hours:.1f} hours at an even rate")
+    return Projection(volumes, cost / hours * 24 * MONTH, None, f"{show(hours * 3600)} at an even rate")
 
 
 def gauge(budget: Budget, spent: float | None, projection: Projection) -> Gauge:

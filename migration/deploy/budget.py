@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from migration.base.clock import Clock
+from migration.base.durations import show
 from migration.base.errors import ApiError, CutoverError
 from migration.clients.quota import Quota
 
@@ -103,4 +104,4 @@ def limited(error: CutoverError | None) -> bool:
 
 def until(clock: Clock, seconds: float) -> str:
     """`43s, until 14:53:15Z`."""
-    return f"{seconds:.0f}s, until {clock.now() + timedelta(seconds=seconds):%H:%M:%SZ}"
+    return f"{show(seconds)}, until {clock.now() + timedelta(seconds=seconds):%H:%M:%SZ}"

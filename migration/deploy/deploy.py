@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
 from migration.base.command import inv
+from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.base.failpoint import failpoint
 from migration.base.numbers import count
@@ -423,7 +424,7 @@ class DeployRun:
         outcome = Outcome(
             "restored",
             f"The gate failed: {judged.why}. What was live before is live again; the new code was live for "
-            f"{exposed:.1f}s.",
+            f"{show(exposed)}.",
             1,
             {**{slug: versions[slug] for slug in lacking}, **restored.over(versions)},
             back=True,

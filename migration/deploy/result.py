@@ -212,7 +212,7 @@ class OutcomeWriter:
         cause = error.message.rstrip(". ") if error else "The release failed"
         effect = {
             "abandoned": " Nothing went live.",
-            "restored": f" What was live before is live again; the new code was live for {exposed:.1f}s.",
+            "restored": f" What was live before is live again; the new code was live for {show(exposed)}.",
         }.get(outcome, "")
         if released.lost:
             self._staged(list(self.recording.journal.answers().values()), released.lost)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from migration.base.command import AGAIN, Do, Step, inv, sh
+from migration.base.durations import show
 from migration.base.errors import ApiError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.retry import Retry
@@ -142,7 +143,7 @@ class Stager:
                 return
             if self.context.clock.monotonic() + wait > self.patience:
                 raise ServiceFailed(
-                    f"{slug} was not sent: the rate limit left no upload in {self.pace.limited:.0f}s.", AGAIN
+                    f"{slug} was not sent: the rate limit left no upload in {show(self.pace.limited)}.", AGAIN
                 )
             self._show(slug, wait)
             self._sleep(wait)
@@ -151,7 +152,7 @@ class Stager:
     def _show(self, slug: str, seconds: float, cause: str = "") -> None:
         """What is waited for, until when, and what is live meanwhile."""
         why = (
-            f"again in {seconds:.1f}s: {cause}"
+            f"again in {show(seconds)}: {cause}"
             if cause
             else f"rate-limited, again in {until(self.context.clock, seconds)}"
         )

@@ -131,7 +131,7 @@ def _carry_out(
         child.communicate(stdin, timeout)
     except subprocess.TimeoutExpired as error:
         end(child)
-        raise TimedOut(f"git {verb(arguments)} did not end within {timeout:.0f} s and was stopped.", AGAIN) from error
+        raise TimedOut(f"git {verb(arguments)} did not end within {timeout:.0f}s and was stopped.", AGAIN) from error
     except BaseException:
         end(child)
         raise

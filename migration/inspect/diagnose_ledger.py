@@ -8,6 +8,7 @@ from typing import Any
 
 from migration.base.clock import minute
 from migration.base.command import Do, Step, Steps, inv, sh, steps, then
+from migration.base.durations import show
 from migration.base.errors import CutoverError
 from migration.base.finding import Finding
 from migration.base.numbers import count
@@ -73,7 +74,7 @@ def _interrupted(exam: Examination, deployment: Deployment) -> Finding:
 
 
 def _lock(exam: Examination, holder: LockHolder) -> Finding:
-    why = "its process has ended" if holder.dead() else f"not renewed for {holder.silent:.0f} s"
+    why = "its process has ended" if holder.dead() else f"not renewed for {show(holder.silent)}"
 
     def unlock() -> str:
         exam.context.lock.unlock(holder.id)

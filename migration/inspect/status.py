@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.clock import minute
 from migration.base.command import Step, inv
+from migration.base.durations import show
 from migration.base.errors import ServiceFailed
 from migration.base.numbers import count
 from migration.base.parallel import every
@@ -110,7 +111,7 @@ def _look(context: Context) -> tuple[list[Function], History]:
 
     def meanwhile() -> None:
         known = f" The ledger: {_known_since(read[0])}" if read else ""
-        context.observer.note(f"The platform has not answered for {SILENT:.0f}s.{known}")
+        context.observer.note(f"The platform has not answered for {show(SILENT)}.{known}")
 
     silent = threading.Timer(SILENT, meanwhile)
     silent.daemon = True

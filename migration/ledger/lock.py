@@ -411,7 +411,7 @@ class LockHold:
             self.renew()  # its answer may be older than the limit: the machine may have slept while it waited
         if self.confirmed_age() >= limit:
             raise ServiceFailed(
-                f"Could not confirm the lock on {self.ledger.environment} within {limit:.0f} s: "
+                f"Could not confirm the lock on {self.ledger.environment} within {limit:.0f}s: "
                 "the git remote answers too slowly.", inv("status"),
             )  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from migration.base.clock import Clock
 from migration.base.command import AGAIN
+from migration.base.durations import show
 from migration.base.errors import ApiError, ServiceFailed, Unknown
 from migration.base.limiter import RateLimiter
 from migration.base.progress import Observer
@@ -142,7 +143,7 @@ class LogReader:
             raise error
         if limited is not None:
             self.budget.pause(wait)
-            detail = f"retrying in {wait:.0f} s, then at most {self.budget.per_minute} queries a minute"
+            detail = f"retrying in {show(wait)}, then at most {self.budget.per_minute} queries a minute"
             self.observer.note(f"rate-limited by the logs API: {detail}")
         else:
             self.clock.sleep(wait)

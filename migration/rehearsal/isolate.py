@@ -100,7 +100,7 @@ class Isolate:
                 self.port = await asyncio.shield(self._ready)
                 self._used = _time()
         except TimeoutError:
-            await self._fail(f"Deno.serve was not called within {seconds:g} s")
+            await self._fail(f"Deno.serve was not called within {seconds:g}s")
         except (NotBootable, Refused) as error:
             await self._fail(str(error))
 

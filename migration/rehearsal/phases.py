@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from migration.base.durations import show
 from migration.base.numbers import count, dollars
 from migration.costs import costs as spending
 from migration.deploy import deploy as deploying
@@ -31,6 +32,7 @@ BROKEN = 'throw new Error("a drill: this revision does not start");\n'
 _NAMED = 8  # functions named in a line of evidence
 _AFTER_ROLLBACK = 6  # requests
 _LOOK = 2.0  # seconds of a look of the watch: the deployment is that young
+_RIPE = 20.0  # seconds for the first look with an answer in it
 
 
 def start_sandbox(stage: RehearsalStage) -> str:
@@ -59,6 +61,8 @@ def baseline(stage: RehearsalStage) -> str:
         return f"deployment {found.id}, not measured: {none}"
     counted = ", ".join(f"{status or 'no answer'}: {seen}" for status, seen in sorted(statuses.items()))
     words = f"{count(settings.calls, 'call')} ({counted}), deployment {found.id}"
+    if not settings.statuses and not any(200 <= status < 300 for status in statuses):
+        words += f"; none succeeded: {failed_cases(stage.context, stage.asked[:1])}"
     outside = [
         f"{status}: {statuses[int(status)] / settings.calls:.0%} of {count(settings.calls, 'call')}, "
         f"{low:.0%} to {high:.0%} expected by rehearsal.baseline.statuses"
@@ -119,7 +123,8 @@ def plan(stage: RehearsalStage) -> str:
     fixed = [row.slug for row in made.functions if row.action == "update" and row.restorable == "no"]
     shown(not fixed, words, f"cannot be restored: {', '.join(fixed)}")
     work = any(row.action != "same" for row in made.functions)
-    return shown(work, words, f"nothing to deploy: {stage.clone.branch} is what was live before")
+    base = stage.clone.base[:9]
+    return shown(work, words, f"nothing to deploy: at {stage.clone.branch} the functions are as at app.base, {base}")
 
 
 def deploy(stage: RehearsalStage) -> str:
@@ -195,14 +200,23 @@ def checks(stage: RehearsalStage) -> str:
 def watch(stage: RehearsalStage) -> str:
     """A round of `inv watch` over all since the deployment: no alarm, and any run finds its state."""
     found = _round(stage)
-    answers = list(found.state.functions.values())
-    many, failed = sum(one.answers for one in answers), sum(one.failed for one in answers)
+    sent = "soak" in stage.results or "smoke" in stage.results
+    until = stage.context.clock.monotonic() + _RIPE
+    while sent and not found.alarms and not _answers(found) and stage.context.clock.monotonic() < until:
+        stage.context.clock.sleep(_LOOK / 2)  # the rows of a look are waited for
+        found = _round(stage)
+    many, failed = _answers(found), sum(one.failed for one in found.state.functions.values())
     stage.results["watch"] = {"watch": found.state.id, "verdict": found.verdict, "answers": many, "failed": failed}
     alarms = "; ".join(one.summary for one in found.alarms)
     kept = WatchRef(stage.fresh().ledger).read().state
     shown(kept is not None and kept.id == found.state.id, "", "the state of the watch is not in the app's remote")
-    words = f"a round over {count(many, 'answer')}, {failed} failed, no alarm; any run may do the next one"
+    seen = f"a round over {count(many, 'answer')}, {failed} failed" if many else "a round without an answer to judge"
+    words = f"{seen}, no alarm; any run may do the next one"
     return shown(not found.alarms, words, f"alarms: {alarms}")
+
+
+def _answers(found: WatchRound) -> int:
+    return sum(one.answers for one in found.state.functions.values())
 
 
 def _round(stage: RehearsalStage) -> WatchRound:
@@ -225,7 +239,7 @@ def drill(stage: RehearsalStage) -> str:
     stage.clone.sync()
     stage.results["drill"] = {"deployment": found, "rollback": result}
     commit = _reverted(result)
-    words = f"gate failed it, restored in {found.restored_seconds:.1f}s, reverted by {commit[:9]}"
+    words = f"gate failed it, restored in {show(found.restored_seconds)}, reverted by {commit[:9]}"
     return shown(commit, words, "the revert of the broken revision was not pushed")
 
 
@@ -236,8 +250,13 @@ def rollback(stage: RehearsalStage) -> str:
     stage.results["rollback"] = result
     tip = stage.clone.sync()
     commit = _reverted(result)
-    shown(commit and tip == commit, "", "the revert was not pushed")
-    words = f"restored in {result.restored_seconds:.1f}s, revert {commit[:9]} pushed"
+    nothing = result.revert is not None and result.revert.state == "nothing"
+    lost = result.revert.message if result.revert else "git was left alone"
+    shown(nothing or (commit and tip == commit), "", f"the revert was not pushed: {lost}")
+    pushed = (
+        "nothing to revert, the range changes no file of the functions" if nothing else f"revert {commit[:9]} pushed"
+    )
+    words = f"restored in {show(result.restored_seconds or 0)}, {pushed}"
     if "watch" in stage.results:
         stage.fresh().clock.sleep(_LOOK / 2)  # a round is due half a look after the last one
         shown(_round(stage).state.ended, "", "the watch of the deployment goes on after its rollback")

@@ -148,7 +148,7 @@ def _ready(process: subprocess.Popen[bytes], folder: Path) -> Running:
             raise _failure(process.returncode, folder)
         time.sleep(0.01)
     process.kill()
-    raise Failed(f"The sandbox did not start within {_BOOT:.0f} s.", Do(f"see {folder / 'server.log'}"), AGAIN)
+    raise Failed(f"The sandbox did not start within {_BOOT:.0f}s.", Do(f"see {folder / 'server.log'}"), AGAIN)
 
 
 def _failure(code: int, folder: Path) -> CutoverError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -192,7 +192,15 @@ def functions(context: Context, clone: Clone, wanted: Iterable[str]) -> list[str
     return list(found)
 
 
-def secrets(context: Context) -> None:
-    """The secrets that the migration needs."""
-    if wanted := context.environment.secrets:
+def secrets(context: Context, names: Collection[str] | None = None) -> None:
+    """The secrets that the migration needs, or those of these names."""
+    whole = context.environment.secrets
+    if wanted := whole if names is None else {name: whole[name] for name in names if name in whole}:
         context.supabase.set_secrets(wanted)
+
+
+def read_before(context: Context, clone: Clone, config: Config) -> set[str]:
+    """The secrets that the functions read before the migration: production has them already."""
+    found = reader.reader(context).at(clone.base, slugs(config)) if config.secrets else {}
+    texts = [data.decode("utf-8", "replace") for source in found.values() for data in source.files.values()]
+    return {name for name in config.secrets if any(re.search(rf"\b{name}\b", text) for text in texts)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import structs
 
+from migration.base.command import AGAIN, Do, Step
 from migration.base.errors import Refused
 from migration.base.progress import Observer
 from migration.config.cases import Expect, SmokeCase
@@ -69,6 +70,7 @@ class RehearsalStage:
         with located(self.config):
             self.running = start(self.folder, settings=settings(self.config, self.root, QuietObserver(self.observer)))
         self.fresh()
+        sandbox.secrets(self.context, sandbox.read_before(self.context, self.clone, self.config))
         sandbox.functions(self.context, self.clone, self.config.migration.unchanged)
 
     def fresh(self) -> Context:
@@ -112,9 +114,7 @@ class RehearsalStage:
         try:
             driving.ready(context)
         except Refused as error:
-            raise PhaseSkipped(
-                f"{error.message.rstrip('.')}. To add it: {' && '.join(map(str, error.steps))}"
-            ) from None
+            raise PhaseSkipped(f"{error.message.rstrip('.')}. To add it: {_how(error.steps)}") from None
         return driving.run(context, driving.E2eOptions(folder=self.folder / "e2e", record=False))
 
     def close(self) -> None:
@@ -130,6 +130,13 @@ class QuietObserver(Observer):
 
     def warn(self, text: str) -> None:
         self._outer.warn(text)
+
+
+def _how(some: Sequence[Step]) -> str:
+    """Steps in one line: a label, then commands of which each needs the one before."""
+    labels = ", ".join(str(step) for step in some if isinstance(step, Do) and step != AGAIN)
+    commands = " && ".join(str(step) for step in some if not isinstance(step, Do))
+    return ": ".join(filter(None, (labels, commands)))
 
 
 def shown(condition: object, evidence: str, missing: str = "") -> str:
@@ -149,7 +156,8 @@ def failed_cases(context: Context, cases: Iterable[smoke.CaseResult]) -> str:
 
 def _failed(case: smoke.CaseResult) -> str:
     why = str(case.failures[0]) if case.failures else case.skipped or "no answer"
-    line = f"first log line: {case.log_lines[0].strip()}" if case.log_lines else "no log line"
+    first = next(iter(case.log_lines[0].strip().splitlines()), "") if case.log_lines else ""
+    line = f"first log line: {first}" if first else "no log line"
     return f"case {case.name}: {why}; {line}" + (f"; request: {case.curl}" if case.curl else "")
 
 

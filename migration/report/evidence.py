@@ -114,7 +114,7 @@ def _steps(view: View, at: str, row: Mapping[str, Any]) -> Html:
     if not row["steps"]:
         return tag("p", "No steps were recorded.", class_="note")
     parts = [(str(one["name"]), one["seconds"] - (one["waited"] or 0.0), one["waited"] or 0.0) for one in row["steps"]]
-    words = "; ".join(f"{name} {work + wait:.1f} s" for name, work, wait in parts)
+    words = "; ".join(f"{name} {work + wait:.1f}s" for name, work, wait in parts)
     name = f"steps-{at.rsplit('.', 1)[1]}"
     rows = [
         [

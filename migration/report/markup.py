@@ -80,7 +80,7 @@ FORMS: Mapping[str, Callable[[Any], str]] = {
     "percent": _percent,
     "points": lambda value: f"{value:+.1f} points",
     "int": lambda value: f"{round(value):,}",
-    "seconds": lambda value: f"{value:.2f} s",
+    "seconds": lambda value: f"{value:.2f}s",
     "span": lambda value: show(float(value)),
     "score": lambda value: f"{value:.1f}",
     "time": clock,

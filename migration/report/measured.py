@@ -13,7 +13,7 @@ _USD, _PERCENT = FORMS["usd"], FORMS["percent"]
 _AXIS = {
     "usd": lambda value: f"${value:,.6g}",
     "percent": lambda value: f"{value * 100:.4g}%",
-    "seconds": lambda value: f"{value:.3g} s",
+    "seconds": lambda value: f"{value:.3g}s",
 }
 
 
@@ -132,7 +132,7 @@ def traffic(view: View) -> Html:
             tag("time", FORMS["time"](at), datetime=at),
             f"{answers}",
             f"{failed}",
-            NONE if p95 is None else f"{p95:.2f} s",
+            NONE if p95 is None else f"{p95:.2f}s",
         ]
         for at, answers, failed, p95 in points
     ]
@@ -152,7 +152,7 @@ def traffic(view: View) -> Html:
             charts.chart("success-time", "Success over time", about, success),
             tag("h3", "Response time, p95"),
             charts.chart(
-                "p95-time", "Response time over time", f"95th percentile, slowest step {slowest:g} s or less", latency
+                "p95-time", "Response time over time", f"95th percentile, slowest step {slowest:g}s or less", latency
             ),
             charts.key(view, "traffic.marks"),
             details(

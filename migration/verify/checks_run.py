@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 _CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 4}
 _POLL, _POLL_QUICK = 30.0, 0.5  # seconds; a hosted project allows about ten log queries a minute
 
+_ADD = (
+    Do("add those that decide whether the migration is a success to config.yaml, for example"),
+    Do("criteria: {no_503: {}, no_errors_in_logs: {}}"),
+    Do("(docs/reference/config.md has all of them)"),
+    AGAIN,
+)
+
 
 @dataclass(frozen=True)
 class ChecksResult:
@@ -81,10 +88,12 @@ def run(
 
     `since` defaults to criteria.window; `deployment` (an id, or the record) keeps the evidence to what that one made
     live. `gate`: only what a deploy can have broken decides. `readings` are earlier results by criterion, oldest first,
-    for criteria that tolerate bad or require several good ones. Refused for an unknown deployment or criterion, and
-    for one that cannot be measured.
+    for criteria that tolerate bad or require several good ones. Refused for an unknown deployment or criterion, for
+    one that cannot be measured, and outside of a gate without any: nothing measured is nothing passed.
     """
     chosen = criteria(context.config)
+    if not chosen and gate is None:
+        raise Refused(f"{context.config.file.name} names no criterion, so there is nothing to prove.", *_ADD)
     options = {name: option(context.config, name) for name in chosen}
     found = _deployment(context, deployment)
     start = since or context.clock.now() - timedelta(seconds=context.config.criteria.window)
@@ -190,7 +199,5 @@ def _sum(
     counted = {one: sum(result.verdict is one for result in results) for one in Verdict}
     words = ", ".join(f"{n} {one.value}" for one, n in counted.items() if n)
     context.observer.settled(verdict.value, "checks", words)
-    if not results:
-        context.observer.warn("config.yaml names no criteria, so there is nothing to pass")
     rows = tuple(table(evidence, options))
     return ChecksResult(tuple(results), verdict, rows, str(evidence.window), evidence)

@@ -205,7 +205,7 @@ def _stream(wanted: Stream | None, answer: AnswerLike) -> Iterator[Failure]:
     if wanted is None:
         return
     if wanted.first_byte is not None and answer.first > wanted.first_byte:
-        yield Failure("stream first_byte", f"at most {wanted.first_byte:g} s", f"{answer.first:.4g} s")
+        yield Failure("stream first_byte", f"at most {wanted.first_byte:g}s", f"{answer.first:.4g}s")
     found = events(answer)
     if wanted.events is not None and not _fits(wanted.events, found):
         words = _length(wanted.events).replace("a length of ", "")
@@ -218,7 +218,7 @@ def _stream(wanted: Stream | None, answer: AnswerLike) -> Iterator[Failure]:
 
 def _seconds(most: float | None, got: float) -> Iterator[Failure]:
     if most is not None and got > most:
-        yield Failure("max_seconds", f"at most {most:g} s", f"{got:.4g} s")
+        yield Failure("max_seconds", f"at most {most:g}s", f"{got:.4g}s")
 
 
 def _json(wanted: Mapping[str, Match], body: bytes) -> Iterator[Failure]:

@@ -96,7 +96,7 @@ class _Tally:
             return
         for text in row["bad"]:
             execution, _, took = str(text).rpartition(" ")
-            self.bad.append(Offender(execution, self.slug, f"{status} after {float(took):.1f} s"))
+            self.bad.append(Offender(execution, self.slug, f"{status} after {float(took):.1f}s"))
 
     def traffic(self) -> Traffic:
         return Traffic(self.slug, dict(self.statuses), dict(self.seconds), tuple(self.bad))

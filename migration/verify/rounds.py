@@ -167,7 +167,9 @@ class _Rounds:
         for slug, line in rows.errors.items():
             if slug not in self.shown and slug not in failing:  # a failed case names its own line
                 self.shown.add(slug)
-                self.context.observer.warn(f"{slug} v{self.activated[slug][1]} logs: {line}")
+                cases = [one.name for one in self.results.values() if one.function == slug and not one.ok]
+                aside = ", which decides nothing here" if cases else ""  # all of them tolerated
+                self.context.observer.warn(f"{slug} v{self.activated[slug][1]} logged an error{aside}: {line}")
 
     def _failures(self, doubt_over: bool) -> Iterator[CaseResult]:
         """Failed answers that the new code gave, or that no other code can have given."""

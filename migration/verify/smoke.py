@@ -143,7 +143,7 @@ class Sender:
         try:
             return self._judged(case, result, self._call(case, path, query, headers, body))
         except ServiceFailed as error:
-            failure = Failure("answer", f"an answer within {case.timeout:g} s", mask(error.cause))
+            failure = Failure("answer", f"an answer within {case.timeout:g}s", mask(error.cause))
             away = isinstance(error, Unreachable)
             return replace(result, status=getattr(error, "status", None), failures=(failure,), unreachable=away)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from checks import stats
+from migration.base.durations import show
 from migration.watch import judge
 from migration.watch.model import NoData, Point, Slice, WatchEvent, WatchState
 from migration.watch.rows import Reading, RowQuery
@@ -67,7 +68,9 @@ def advance(
             state = no_data(state, why, look.until)
     if came_late >= _LATE and came_late > sum(reading.answers(n) for n in range(first, last)):
         age = ripe_after(state)
-        state = no_data(state, f"{came_late} answers came after their look was taken, up to {_minutes(age)} late", now)
+        state = no_data(
+            state, f"{came_late} answers came after their look was taken, up to {show(age.total_seconds())} late", now
+        )
     return replace(
         state, late=state.late + came_late, bytes_read=state.bytes_read + reading.bytes_read,
         bytes_measured=state.bytes_measured and reading.measured,
@@ -141,7 +144,3 @@ def since(state: WatchState, at: datetime) -> Mapping[str, tuple[int, int]]:
                 before = found.get(slug, (0, 0))
                 found[slug] = (before[0] + bad, before[1] + answers)
     return found
-
-
-def _minutes(span: timedelta) -> str:
-    return f"{span.total_seconds() / 60:.0f} minutes"

@@ -30,7 +30,7 @@ PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 WINDOW = Window(datetime(2026, 11, 22, 12, tzinfo=UTC), datetime(2026, 11, 22, 13, tzinfo=UTC))
 BLANK = Evidence(WINDOW, Missing("the logs cannot be read"))
 QUIET = Traffic("generate-artifact", {})
-BAD = Offender("3f6c", "generate-artifact", "503 after 2.0 s")
+BAD = Offender("3f6c", "generate-artifact", "503 after 2.0s")
 
 
 class CaseOptions(TypedDict, total=False):
@@ -186,9 +186,9 @@ def test_the_criteria_that_the_config_knows_are_those_that_come_with_us() -> Non
 
 
 def test_a_failing_criterion_names_the_offending_requests_and_how_many_more_there_are() -> None:
-    many = tuple(Offender(f"id-{n}", "generate-artifact", "503 after 1.0 s") for n in range(9))
+    many = tuple(Offender(f"id-{n}", "generate-artifact", "503 after 1.0s") for n in range(9))
     found = checks.REGISTRY["no_503"].judge(traffic({200: 1, 503: 9}, offenders=many))
-    assert found.evidence[0] == "generate-artifact id-0: 503 after 1.0 s"
+    assert found.evidence[0] == "generate-artifact id-0: 503 after 1.0s"
     assert found.evidence[-1] == "and 4 more"
 
 

@@ -33,7 +33,7 @@ def test_each_row_shows_before_after_and_the_improvement_with_intervals() -> Non
     assert found["success rate"].improvement.startswith("+39.0 points (+29")
     assert found["cost per request"].before == "$0"
     assert found["cost per request"].after == "$0.00200 ($0.00186 to $0.00214)"
-    assert found["response time, p95"].improvement == "86.00 s slower"
+    assert found["response time, p95"].improvement == "86.00s slower"
 
 
 def test_what_was_not_measured_is_said_and_has_no_improvement() -> None:

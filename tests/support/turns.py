@@ -121,7 +121,7 @@ TURNS = [
     Turn("scope unknown", "rollback --scope everything", "--scope everything is not known; it is functions or commit.", "→ inv rollback --scope functions → inv rollback --scope commit"),
     Turn("no reason to go without the lock", "rollback --yes --without-lock=", "--without-lock needs a reason.", "→ inv rollback --without-lock reason"),
     Turn("round too short", "watch --every 5s", "--every 5s is too often.", "use at least 30s"),
-    Turn("watch shorter than a round", "watch --for 1m", "A watch of 1m00s is shorter than one round of 5m00s.", "→ inv watch"),
+    Turn("watch shorter than a round", "watch --for 1m", "A watch of 1m is shorter than one round of 5m.", "→ inv watch"),
     Turn("requests not a number", "soak --yes --max-requests none", "--max-requests none is not a number from 0 to 1,000,000,000.", "write it like --max-requests 20"),
     Turn("concurrency of none", "soak --yes --concurrency 0", "--concurrency 0: should be at least 1", "→ inv soak --help"),
     Turn("cost below nothing", "soak --yes --max-cost=-1", "--max-cost -1 is not a number from 0 to 1,000,000,000.", "write it like --max-cost 0.50"),

@@ -22,7 +22,9 @@ def draw(kind: str, data: Any, console: Console) -> None:
 def _rehearse(data: Data, canvas: Canvas) -> None:
     good = all(row["ok"] for row in data["phases"])
     words = "The migration went through and back" if good else "The rehearsal failed"
-    canvas.say(f"{words}, in {show(data['seconds'])}. Report: {data['report']}", GOOD if good else BAD)
+    skipped = sum(row["skipped"] for row in data["phases"])
+    rest = f"; {count(skipped, 'phase')} skipped" if skipped else ""
+    canvas.say(f"{words}, in {show(data['seconds'])}{rest}.", GOOD if good else BAD)
 
 
 def _report(data: Data, canvas: Canvas) -> None:

@@ -120,7 +120,7 @@ def soak(data: Data, canvas: Canvas) -> None:
     canvas.say(f"The success rate is between {low:.1%} and {high:.1%}.")
     for line in (*data["reasons"], *data["failures"]):
         canvas.say(f"  {line}", "dim")
-    times = [f"{name} {data[name]:.1f} s" for name in ("p50", "p95", "p99") if data.get(name) is not None]
+    times = [f"{name} {data[name]:.1f}s" for name in ("p50", "p95", "p99") if data.get(name) is not None]
     spent = f"spent {money(data['cost'])}{'' if data['cost_measured'] else ' (estimate)'}"
     canvas.say(f"Successes took {', '.join(times)}; {spent}." if times else f"{spent.capitalize()}.")
     canvas.then(data)

@@ -35,7 +35,22 @@ def test_what_no_clock_can_wait_for_is_refused(value: str | float) -> None:
 
 
 @pytest.mark.parametrize(
-    "seconds,text", [(0.42, "0.4s"), (59.7, "1m00s"), (200, "3m20s"), (7500, "2h05m"), (273600, "3d4h")]
+    "seconds,text",
+    [
+        (0.42, "0.4s"),
+        (0, "0s"),
+        (5, "5s"),
+        (9.96, "10s"),
+        (59.7, "1m"),
+        (200, "3m20s"),
+        (300, "5m"),
+        (3605, "1h"),
+        (7500, "2h05m"),
+        (86400, "24h"),
+        (90000, "25h"),
+        (172800, "2d"),
+        (273600, "3d4h"),
+    ],
 )
 def test_they_are_shown_short(seconds: float, text: str) -> None:
     assert show(seconds) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from invoke.collection import Collection
 from invoke.program import Program
 
 import tasks
+from migration.base.version import VERSION
 from migration.cli import dispatch
 
 Typed = Callable[..., int]
@@ -56,6 +58,23 @@ def test_dry_lets_reading_verbs_run(typed: Typed) -> None:
     for verb in reading:
         assert typed("--dry", verb) == 0
     assert reading == RAN
+
+
+def test_version_is_named(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """Invoke answers --version before it reads tasks.py."""
+    assert typed("version") == 0
+    assert capsys.readouterr().out.startswith(f"Cutover {VERSION} (Invoke ")
+
+
+@pytest.mark.parametrize("words", [[], ["--list"], ["--help", "deploy"]])
+def test_reader_of_the_list_leaves(typed: Typed, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """`inv | head -1` ends as every closed pipe does, without a traceback."""
+
+    def gone(_: str) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(sys.stdout, "write", gone)
+    assert typed(*words) == 141
 
 
 def test_verbs_run_in_order_until_one_fails(typed: Typed) -> None:

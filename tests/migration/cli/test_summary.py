@@ -16,7 +16,7 @@ CHECKS: dict[str, Any] = {
     "window": "deployment 20261122-120000-abcd",
     "criteria": [
         {"name": "no_503", "verdict": "fail", "expected": "no answer of 503", "got": "1 of 9 requests answered 503",
-         "evidence": ["make e1: 503 after 2.0 s"], "advisory": False},
+         "evidence": ["make e1: 503 after 2.0s"], "advisory": False},
         {"name": "budget", "verdict": "inconclusive", "expected": "below $10", "got": "$12 | $13", "evidence": [],
          "advisory": True},
     ],

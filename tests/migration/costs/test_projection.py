@@ -36,7 +36,7 @@ def test_a_falling_spend_does_not_become_an_income() -> None:
 
 def test_less_than_three_days_are_scaled_by_the_hour_and_say_so() -> None:
     found = project(BUDGET, 0.005, [], (0.5, 6.0))
-    assert found.trend == pytest.approx(60.0) and found.basis == "6.0 hours at an even rate"
+    assert found.trend == pytest.approx(60.0) and found.basis == "6h at an even rate"
 
 
 @pytest.mark.parametrize(

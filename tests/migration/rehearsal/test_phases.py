@@ -28,7 +28,7 @@ def project(folder: Path, smoke: str) -> None:
         for slug in slugs:
             source = app / "supabase" / "functions" / slug / "index.ts"
             source.parent.mkdir(parents=True, exist_ok=True)
-            log = "console.log('the cause');"
+            log = "console.log('the cause\\nand its stack', Deno.env.get('USED') !== undefined);"
             source.write_text(f"Deno.serve(() => {{ {log} return new Response('{text}') }});\n")
         Repository(app, ISOLATED).git("add", "--all")
         Repository(app, ISOLATED).git("commit", "--quiet", "--message", text)
@@ -62,8 +62,11 @@ def test_another_app_is_rehearsed(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_failure_names_its_case(tmp_path: Path) -> None:
     """The case, what it expected, the first log line and the request; nothing after it is tried."""
-    project(tmp_path, SMOKE.replace("TEXT", "goodbye"))
-    last = list(phases(tmp_path).values())[-2]
+    project(tmp_path, SMOKE.replace("TEXT", "goodbye") + "secrets: {USED: {}, NEW: {}}\n")
+    found = phases(tmp_path)
+    assert found["secret"].evidence == "USED: digest equal; NEW: missing, set, digest equal"  # the old code reads USED
+    last = list(found.values())[-2]
     assert (last.name, last.ok) == ("deploy", False)
     for part in ("restored: case greets-anew: text", "goodbye", "first log line: the cause", "request: curl "):
         assert part in last.evidence
+    assert "stack" not in last.evidence

@@ -75,6 +75,19 @@ def test_each_phase_has_one_line_of_evidence_on_stderr(done: Done) -> None:
         assert f"✓ {row['name']}  {row['evidence']}" in done.err
 
 
+def test_the_readme_shows_these_words(done: Done) -> None:
+    """Line by line, but for figures and ids; what a browser shows is left out where there is none."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    block = readme[readme.index("<!-- output of inv rehearse") :].split("```")[1]
+    shown = dict(re.findall(r"(?m)^✓ ([a-z0-9]+)  (.*?)(?:  [\d.]+s)?$", block))
+    real = {row["name"]: row["evidence"] for row in done.json["phases"] if not row["skipped"]}
+    assert {name: _words(shown[name]) for name in real} == {name: _words(text) for name, text in real.items()}
+
+
+def _words(text: str) -> str:
+    return re.sub(r"(?<=[a-z])s\b", "", re.sub(r"\b[\da-f]{8,}(?:-[\d]+-[\da-f]+)?\b|[\d.]+", "#", text))
+
+
 def test_the_samples_figures_agree(done: Done) -> None:
     """The bill of the provider is within 1% of what the tokens come to, and the baseline shows the overload."""
     evidence = {row["name"]: row["evidence"] for row in done.json["phases"]}

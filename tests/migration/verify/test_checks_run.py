@@ -169,11 +169,13 @@ def test_a_name_that_neither_we_nor_their_files_define_is_refused(stage: Moved, 
 
 
 def test_a_config_that_names_no_criterion_never_passes(stage: Moved) -> None:
+    """Outside of a gate it is refused, with how to add one: a script that asks for proof must not go on."""
     own = structs.replace(stage.config.criteria, named={})
     context = stage.fresh()
     context.config = structs.replace(context.config, criteria=own)
-    found = checks_run.run(context)
-    assert (found.criteria, found.verdict, found.exit_code) == ((), FAIL, 1)
+    with pytest.raises(Refused, match="names no criterion, so there is nothing to prove") as refused:
+        checks_run.run(context)
+    assert refused.value.exit_code == 2 and "criteria: {no_503: {}" in str(refused.value.steps[1])
     assert checks_run.run(context, deployment=Moved.deployment, gate=InGate()).verdict is OPEN
 
 

@@ -96,8 +96,8 @@ UNMET: list[tuple[dict[str, Any], str]] = [
     ({"artifact": {"type": "react", "at": "$.count"}}, "artifact: expected react code at $.count, got no text there"),
     ({"code": "react", "forbidden_imports": ["x"]}, "code: expected valid react code at $.fixedCode, got code that is"),
     ({"code": {"type": "svg", "at": "$.name"}}, "code: expected valid svg code at $.name, got code that is not: it"),
-    ({"max_seconds": 0.5}, "max_seconds: expected at most 0.5 s, got 1 s"),
-    ({"stream": {"first_byte": 0.2}}, "stream first_byte: expected at most 0.2 s, got 0.4 s"),
+    ({"max_seconds": 0.5}, "max_seconds: expected at most 0.5s, got 1s"),
+    ({"stream": {"first_byte": 0.2}}, "stream first_byte: expected at most 0.2s, got 0.4s"),
     ({"stream": {"events": {"at_least": 3}}}, "stream events: expected at least 3, got 1 (the last: {"),
     ({"stream": {"last": {"matches": "^x"}}}, "stream last: expected a text that matches ^x, got {"),
 ]  # fmt: skip

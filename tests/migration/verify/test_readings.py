@@ -68,7 +68,7 @@ def test_answers_are_counted_by_function_and_status_and_preflights_are_not(fill:
     reader = fill(answer(1), answer(2), answer(3, 503), preflight, answer(5, fid="f-chat", version="3"))
     make, chat = readings.traffic(reader, SCOPE)
     assert (make.function, make.statuses, chat.statuses) == ("make", {200: 2, 503: 1}, {200: 1})
-    assert [str(offender) for offender in make.offenders] == ["make e3: 503 after 2.0 s"]
+    assert [str(offender) for offender in make.offenders] == ["make e3: 503 after 2.0s"]
 
 
 def test_only_the_versions_asked_for_count_and_each_row_once(fill: Fill) -> None:

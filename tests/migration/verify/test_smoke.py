@@ -223,7 +223,7 @@ def test_a_case_that_takes_too_long_fails_when_its_time_is_up(make: Make, httpse
     result = smoke.run(make([{"name": "slow", "method": "PUT", "timeout": "200ms"}, {"name": "quick"}]))
     over.set()
     assert [case.ok for case in result.cases] == [False, True]
-    assert says(result)["slow"][0].startswith("answer: expected an answer within 0.2 s, got ")
+    assert says(result)["slow"][0].startswith("answer: expected an answer within 0.2s, got ")
     assert result.cases[0].status is None
 
 

@@ -118,7 +118,7 @@ def test_hanging_one_is_ended() -> None:
         began = time.monotonic()
         after = replace(to(f"json://127.0.0.1:{port}/x?rto=60"), deadline=2.0).deliver(book(), NOW)
         assert time.monotonic() - began < 10 and children() == set()
-        assert after.error == "JSON 1 failed: no answer within 2.0s. 1 message waits for the next round."
+        assert after.error == "JSON 1 failed: no answer within 2s. 1 message waits for the next round."
         assert after.outbox[0].repeat is met.is_set()
 
 

@@ -68,7 +68,7 @@ def test_a_soak_says_what_was_decided_with_the_exact_interval(more: dict[str, An
     assert found == [
         first,
         "The success rate is between 95.1% and 100.0%.",
-        "Successes took p50 2.0 s, p95 5.0 s, p99 6.1 s; spent $0.0562.",
+        "Successes took p50 2.0s, p95 5.0s, p99 6.1s; spent $0.0562.",
     ]
 
 
