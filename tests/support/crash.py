@@ -26,7 +26,7 @@ from migration.verify import gate
 from tests.support.scene import Hurried, Scene
 from tests.support.unchecked import Unchecked
 
-QUICK = Pace(upload=5.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
+QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload([__name__, gate.__name__])
 

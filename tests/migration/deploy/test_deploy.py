@@ -20,7 +20,7 @@ from tests.support import drawn, repos, scene
 from tests.support.scene import Scene, index, text
 from tests.support.streams import Gone
 
-QUICK = Pace(upload=2.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
+QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 
 
 @pytest.fixture

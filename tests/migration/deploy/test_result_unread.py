@@ -21,7 +21,7 @@ from tests.support.scene import Hurried, Scene
 
 pytestmark = pytest.mark.slow
 
-BRIEF = Pace(upload=2.0, retry=0.5, limited=0.5, activate=0.5, wait=0.02, longest=0.1)
+BRIEF = Pace(upload=10.0, retry=0.5, limited=0.5, activate=0.5, wait=0.02, longest=0.1)
 
 
 def _deploy(stage: Scene, **more: Any) -> DeployResult:

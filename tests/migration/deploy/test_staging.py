@@ -19,7 +19,7 @@ from migration.rehearsal.running import Running
 from tests.support import scene
 from tests.support.scene import Scene, index, text
 
-PACE = Pace(upload=5.0, retry=1.0, limited=1.0, activate=2.0, wait=0.02, longest=0.1)
+PACE = Pace(upload=10.0, retry=1.0, limited=1.0, activate=2.0, wait=0.02, longest=0.1)
 
 
 class Rival(Supabase):

@@ -25,7 +25,7 @@ from migration.rollback import rollback
 from tests.support import crash, repos, scene
 from tests.support.scene import Scene, index, text
 
-QUICK = Pace(upload=2.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
+QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 
 
 @pytest.fixture(autouse=True)

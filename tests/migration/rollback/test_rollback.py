@@ -30,7 +30,7 @@ from migration.source import reader, snapshots
 from tests.support import crash, git_http, repos, scene
 from tests.support.scene import Scene, index, text
 
-QUICK = Pace(upload=2.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
+QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 GATE = {"delay": "0s", "within": "20s"}
 
 

@@ -25,7 +25,7 @@ from tests.support import scene
 from tests.support.clock import VirtualClock
 from tests.support.scene import Scene, index
 
-QUICK = Pace(upload=5.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
+QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
 CASES = [
     {"name": slug, "function": slug, "auth": "none", "method": "GET", "expect": {"status": 200}}
     for slug in ("alpha", "beta")
