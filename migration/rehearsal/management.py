@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from . import functions
+from . import uploads
 from .bundle import Bundler
-from .functions import Deploys
 from .guard import problem
 from .launch import cache_folder, platform_deno
 from .multipart import write_body
 from .options import PlatformOptions
 from .state import ProjectState, digest
 from .types import Sandbox
+from .uploads import Deploys
 
 _BASE = "/v1/projects/{ref}"
 
@@ -33,7 +33,7 @@ class Management:
         self.region = sandbox.region
         self.options = options
         self.deploys = Deploys(state, sandbox.identity, options, Bundler(cache_folder(sandbox), platform_deno(sandbox)))
-        self.vault = Vault(state, lambda: functions.presets(sandbox))
+        self.vault = Vault(state, lambda: uploads.presets(sandbox))
 
     def routes(self) -> list[BaseRoute]:
         function = _BASE + "/functions/{slug}"
@@ -79,18 +79,18 @@ class Management:
     async def keys(self, request: Request) -> Response:
         """https://supabase.com/docs/reference/api/v1-get-project-api-keys: secret ones only with `reveal=true`."""
         reveal = request.query_params.get("reveal", "").lower() == "true"
-        return JSONResponse(functions.api_keys(self.identity, reveal))
+        return JSONResponse(uploads.api_keys(self.identity, reveal))
 
     async def list(self, _: Request) -> Response:
         records = self.state.functions.values()
-        shown = [functions.function(self.identity, record, record.live) for record in records if record.live]
+        shown = [uploads.function(self.identity, record, record.live) for record in records if record.live]
         return JSONResponse(shown)
 
     async def get(self, request: Request) -> Response:
         record = self.state.functions.get(request.path_params["slug"])
         if record is None or record.live is None:
             return problem(404, "Function not found")
-        return JSONResponse(functions.function(self.identity, record, record.live))
+        return JSONResponse(uploads.function(self.identity, record, record.live))
 
     async def body(self, request: Request) -> Response:
         record = self.state.functions.get(request.path_params["slug"])
@@ -99,12 +99,12 @@ class Management:
         fault = request.scope["state"].get("fault") or {}
         layout = str(fault.get("layout") or self.options.body_layout)
         files = _read(self.state.tree(record.slug, record.live.version))
-        name = functions.bundle_name(self.identity, record, record.live)
+        name = uploads.bundle_name(self.identity, record, record.live)
         kind, content = write_body(files, record.live.entrypoint, layout, name)
         return Response(content, headers={"content-type": kind})
 
     def _project(self) -> dict[str, Any]:
-        return functions.project(self.identity, self.region)
+        return uploads.project(self.identity, self.region)
 
 
 def _read(tree: Path) -> dict[str, bytes]:

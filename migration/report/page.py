@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from migration.report import evidence, measured
+from migration.report import page_evidence, page_measured
 from migration.report.markup import Html, View, details, join, listed, tag
 
 _HERE = Path(__file__).parent
@@ -28,17 +28,17 @@ _TITLES = {
     "missing": "Not measured",
 }
 _DRAWN = {
-    "comparison": measured.comparison,
-    "traffic": measured.traffic,
-    "costs": measured.costs,
-    "reliability": measured.reliability,
-    "prompts": measured.prompts,
-    "checks": evidence.checks,
-    "deployments": evidence.deployments,
-    "watch": evidence.watch,
-    "feedback": evidence.feedback,
-    "plan": evidence.plan,
-    "missing": evidence.missing,
+    "comparison": page_measured.comparison,
+    "traffic": page_measured.traffic,
+    "costs": page_measured.costs,
+    "reliability": page_measured.reliability,
+    "prompts": page_measured.prompts,
+    "checks": page_evidence.checks,
+    "deployments": page_evidence.deployments,
+    "watch": page_evidence.watch,
+    "feedback": page_evidence.feedback,
+    "plan": page_evidence.plan,
+    "missing": page_evidence.missing,
 }
 
 
@@ -127,7 +127,7 @@ def _top(view: View) -> Html:
 def _live(view: View) -> Html:
     live = view.get("live")
     if "missing" in live:
-        return tag("div", tag("h2", "Live"), measured.lacking(view, "live"), class_="card")
+        return tag("div", tag("h2", "Live"), page_measured.lacking(view, "live"), class_="card")
     versions = [
         tag(
             "tr",
@@ -198,6 +198,6 @@ def _footer(view: View) -> Html:
                 tag("code", "inv report --out DIR/"),
                 " writes.",
             ),
-            details("How each figure was measured", measured.sources()),
+            details("How each figure was measured", page_measured.sources()),
         ]
     )

@@ -138,3 +138,11 @@ def short(text: str | None, length: int = 9) -> str:
 def when(text: str | None) -> str:
     """An ISO time to the minute, in UTC."""
     return minute(text or "")
+
+
+def version(number: int | None) -> str:
+    return "absent" if number is None else f"v{number}"
+
+
+def side(row: Data | None) -> str:
+    return version(row.get("version")) if row else "absent"

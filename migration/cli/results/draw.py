@@ -10,7 +10,7 @@ from rich.console import Console
 from migration.base.command import inv
 from migration.base.durations import show
 from migration.base.numbers import count
-from migration.cli.results import config, costs, deploy, logs, verify, watch
+from migration.cli.results import costs, deploy, e2e, inspect, logs, setup, verify, watch
 from migration.cli.results.canvas import BAD, GOOD, Canvas, Data
 
 
@@ -61,20 +61,20 @@ _DRAWERS: dict[str, Callable[[Data, Canvas], None]] = {
     "sandbox": _sandbox,
     "init": _message,
     "unlock": _message,
-    "config": config.config,
+    "config": setup.config,
     "plan": deploy.plan,
     "deploy_plan": deploy.before_deploy,
     "deploy": deploy.deployment,
     "rollback": deploy.deployment,
     "rollback_plan": deploy.rollback_plan,
-    "status": deploy.status,
-    "history": deploy.history,
-    "secret": verify.secret,
+    "status": inspect.status,
+    "history": inspect.history,
+    "secret": setup.secret,
     "smoke": verify.smoke,
-    "e2e": verify.e2e,
+    "e2e": e2e.e2e,
     "soak": verify.soak,
     "checks": verify.checks,
-    "doctor": verify.doctor,
+    "doctor": inspect.doctor,
     "logs": logs.event,
     "explain": logs.explained,
     "request": logs.request,

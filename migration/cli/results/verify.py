@@ -1,4 +1,4 @@
-"""Secrets, smoke cases, soaks, criteria and diagnoses."""
+"""Smoke cases, soaks and criteria."""
 
 from __future__ import annotations
 
@@ -6,19 +6,8 @@ from collections.abc import Sequence
 
 from migration.base.command import CURRENT, Command, inv
 from migration.base.numbers import count
-from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short, yes
+from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short
 from migration.cli.results.logs import folded
-
-
-def secret(data: Data, canvas: Canvas) -> None:
-    keys = ("present", "matches", "format_ok", "provider_ok")
-    rows = [[row["name"], *(yes(row[key]) for key in keys), row["detail"]] for row in data["secrets"]]
-    canvas.table(rows, "secret", "present", "equals yours", "format", "provider", "detail")
-    for note in data.get("notes") or ():
-        canvas.say(note, "dim")
-    if data.get("message"):
-        canvas.say(data["message"])
-    canvas.then(data)
 
 
 def smoke(data: Data, canvas: Canvas) -> None:
@@ -42,41 +31,6 @@ def smoke(data: Data, canvas: Canvas) -> None:
     if not any(row["status"] for row in data["cases"]):
         _elsewhere(canvas)
     canvas.then(data)
-
-
-def e2e(data: Data, canvas: Canvas) -> None:
-    """The steps, a failed one with what was there, then each problem once and what the logs show of each call."""
-    marks = {True: "✓", False: "✗", None: ""}
-    rows = [[marks[row["ok"]], row["name"], f"{row['seconds']:.1f}" if row["ok"] is not None else "not run"]
-            for row in data["steps"]]  # fmt: skip
-    canvas.table(rows, "", "step", "seconds")
-    for row in data["problems"]:
-        canvas.say(f"✗ step {row['step']}: {row['label']}: {row['message']}", BAD)
-    for row in data["steps"]:
-        if row["ok"] is False:
-            canvas.say(f"Step {row['number']} failed: {row['problem']}" if row["cause"] else "There was:")
-            for line in row["there"]:
-                canvas.say(f"    {line}", "dim")
-    _calls(data, canvas)
-    good, every = sum(row["ok"] is True for row in data["steps"]), len(data["steps"])
-    canvas.say(f"{good} of {count(every, 'step')} passed in {data['seconds']:.1f}s at {data['url']}.",
-               GOOD if good == every and not data["problems"] else BAD)  # fmt: skip
-    kept = [data[name] for name in ("trace", "video") if data[name]]
-    shots = [row["screenshot"] for row in data["steps"] if row["ok"] is False and row["screenshot"]]
-    canvas.say(f"Kept: {', '.join([*shots, *kept])}" if kept or shots else f"Screenshots: {data['folder']}", "dim")
-    canvas.then(data)
-
-
-def _calls(data: Data, canvas: Canvas) -> None:
-    rows = [
-        [row["function"], str(row["status"]), f"{row['seconds']:.1f}", yes(row["routed"]) if row["routed"] is not None
-         else "", yes(row["cost_logged"]) if row["cost_logged"] is not None else "", row["model"],
-         short(row["request_id"], 13)]
-        for row in data["calls"]
-    ]  # fmt: skip
-    canvas.table(rows, "call", "status", "seconds", "new route", "cost logged", "model", "request")
-    for text in dict.fromkeys(row["unproven"] for row in data["calls"] if row["unproven"]):
-        canvas.say(f"not proven: {text}", UNSURE)
 
 
 def _one_cause(cases: Sequence[Data]) -> str:
@@ -150,19 +104,4 @@ def checks(data: Data, canvas: Canvas) -> None:
         canvas.say(f"provider: {row['problem']} ({row['evidence']})", UNSURE)
         canvas.hint(row["fix"], "  ")
     canvas.say(f"Verdict: {data['verdict']}", {"pass": GOOD, "fail": BAD}.get(data["verdict"], UNSURE))
-    canvas.then(data)
-
-
-def doctor(data: Data, canvas: Canvas) -> None:
-    if not data["findings"]:
-        canvas.say("No problems found.", GOOD)
-    for row in data["findings"]:
-        canvas.say(f"{row['severity']}: {row['problem']}", BAD if row["severity"] == "error" else UNSURE)
-        canvas.say(f"  evidence: {row['evidence']}")
-        canvas.hint(row["fix"], "  ")
-    for row in data["fixed"]:
-        style = GOOD if row["ok"] else BAD if row["did"].startswith("failed:") else UNSURE
-        canvas.say(f"{row['problem']}: {row['did']}", style)
-    if data.get("message"):
-        canvas.say(data["message"])
     canvas.then(data)

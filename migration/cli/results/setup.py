@@ -1,11 +1,11 @@
-"""The configuration, key by key."""
+"""The configuration, key by key, and the secrets."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from migration.cli.results.canvas import BAD, Canvas, Data
+from migration.cli.results.canvas import BAD, Canvas, Data, yes
 
 
 def config(data: Data, canvas: Canvas) -> None:
@@ -31,3 +31,14 @@ def _short(value: Any) -> str:
     """On one line, numbers and lists as JSON, cut where it is long."""
     text = " ".join((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).split())
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def secret(data: Data, canvas: Canvas) -> None:
+    keys = ("present", "matches", "format_ok", "provider_ok")
+    rows = [[row["name"], *(yes(row[key]) for key in keys), row["detail"]] for row in data["secrets"]]
+    canvas.table(rows, "secret", "present", "equals yours", "format", "provider", "detail")
+    for note in data.get("notes") or ():
+        canvas.say(note, "dim")
+    if data.get("message"):
+        canvas.say(data["message"])
+    canvas.then(data)

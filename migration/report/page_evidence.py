@@ -7,7 +7,7 @@ from typing import Any
 
 from migration.report import charts
 from migration.report.markup import Html, View, details, join, listed, table, tag
-from migration.report.measured import command, lacking
+from migration.report.page_measured import command, lacking
 
 _VERDICTS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive"}
 _STATES = {"done": "✓", "failed": "✗", "open": "○"}
