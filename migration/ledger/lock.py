@@ -478,6 +478,8 @@ class LockHold:
     def renew(self) -> None:
         """Move the lock to a new commit of ours. LockLost, or ServiceFailed when that could not be confirmed."""
         with self.mutex:
+            if self._released:  # by a record that was on its way while the heartbeat waited for its turn
+                return
             began = self.ledger.clock.monotonic()
             move = self.advance(release=False)
             error = self.ledger.refs.move([move])

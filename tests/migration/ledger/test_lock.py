@@ -134,6 +134,20 @@ def test_the_last_record_can_give_the_lock_back_in_the_same_push(folder: Path) -
             pass
 
 
+def test_late_heartbeat_leaves_it_released(folder: Path) -> None:
+    """A renewal that waited while the last record released the lock does not bring it back: cut off before its answer,
+    it would leave a lock that this process believes released."""
+    own = ledger(folder)
+    held = lock(own).acquire("deploy")
+    with held.mutex:
+        beat = threading.Thread(target=held.renew)
+        beat.start()
+        own.append({"record": "outcome", "deployment": "x"}, release=True)
+    beat.join(60)
+    assert held.ref not in own.refs.read()
+    assert held.stop() is None
+
+
 def test_a_lost_answer_to_giving_it_back_is_no_robbery_when_the_next_has_it_already(folder: Path) -> None:
     own, after = lock(ledger(folder)), lock(ledger(folder))
     held, move, taken = own.acquire("test"), own.ledger.refs.move, []
