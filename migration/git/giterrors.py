@@ -45,7 +45,8 @@ class Meaning:
     steps: tuple[Step, ...] = ()
 
 
-# The first that matches wins. {path} is the repository, {remote} the remote that answered.
+# The first that matches wins. {path} is the repository, {remote} the remote that answered, {cause} the first of git's
+# words that say more than that.
 MEANINGS = (
     Meaning(
         r"dubious ownership",
@@ -112,7 +113,7 @@ MEANINGS = (
         r"|Could not read from remote|timed out|Empty reply|SSL|expected flush|invalid server response"
         r"|the remote end|unable to connect",
         Unreachable,
-        "Cannot reach the git remote {remote}.",
+        "Cannot reach the git remote {remote}{cause}.",
         ("ls-remote", "{remote}"),
     ),
     Meaning(
@@ -123,12 +124,28 @@ MEANINGS = (
 )
 
 
+# What git and ssh add to every failure of a connection.
+_VAGUE = re.compile(
+    r"Could not read from remote|the remote end hung up|failed to push some refs|and the repository exists|correct access"
+    r"|\AWarning: |\ATo |\A\W*\Z"
+)
+_LABEL = re.compile(r"\A(?:(?:fatal|error|remote|ssh|kex_exchange_identification): )+")
+_LONGEST = 160  # characters of a cause
+
+
+def _cause(words: str) -> str:
+    """`: ` and the first line that names a cause, or nothing."""
+    lines = (_LABEL.sub("", line.strip()).rstrip(". ") for line in words.splitlines())
+    found = next((line for line in lines if not _VAGUE.search(line)), "")
+    return f": {found[:_LONGEST]}" if found else ""
+
+
 def translate(command: str, stderr: str, path: object, remote: str = "") -> CutoverError:
     """The error for what git wrote to stderr; git's own words stay in `.data`, masked."""
     words = mask(stderr.strip())
     for meaning in MEANINGS:
         if re.search(meaning.pattern, words):
-            names = {"path": path, "remote": remote or "of the app"}
+            names = {"path": path, "remote": remote or "of the app", "cause": _cause(words)}
             typed = [word.format(path=path, remote=remote) for word in meaning.words]
             steps = [sh("git", "-C", str(path), *filter(None, typed))] if typed else []
             return meaning.error(meaning.message.format(**names), *meaning.steps, *steps, stderr=words)

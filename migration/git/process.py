@@ -43,6 +43,7 @@ _SETTINGS = {
     "http.lowSpeedLimit": "1",
     "http.lowSpeedTime": "20",
     "push.recurseSubmodules": "no",
+    "push.gpgSign": "false",  # few hosts take signed pushes; records and the revert are commits
     "fetch.recurseSubmodules": "no",
     "submodule.recurse": "false",
     "gc.auto": "0",

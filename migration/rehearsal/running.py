@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from migration.clients.http import Http
 
 _ROOT = Path(__file__).resolve().parents[2]
-_BOOT, _END = 30.0, 10.0
+_BOOT, _END = 120.0, 10.0  # a busy machine may take a minute to begin
 
 
 @dataclass(frozen=True)

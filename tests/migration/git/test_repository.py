@@ -146,7 +146,17 @@ def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
         ("error: insufficient permission for adding an object to .git/objects", giterrors.ReadOnly, "cannot write"),
         ("remote: error: insufficient permission for adding an object", Denied, "not push"),
         ("fatal: unable to access 'https://x/': Could not resolve host: x", Unreachable, "Cannot reach"),
-        ("error: RPC failed; HTTP 502 curl 22", Unreachable, "Cannot reach"),
+        (
+            "error: RPC failed; HTTP 502 curl 22",
+            Unreachable,
+            "Cannot reach the git remote origin: RPC failed; HTTP 502",
+        ),
+        (
+            "ssh: connect to host x port 22: Connection refused\nfatal: Could not read from remote repository.",
+            Unreachable,
+            "Cannot reach the git remote origin: connect to host x port 22: Connection refused.",
+        ),
+        ("fatal: the remote end hung up unexpectedly", Unreachable, "Cannot reach the git remote origin."),
         ("fatal: sha1 file write error: No space left on device", CutoverError, "The disk is full"),
         ("fatal: something new", giterrors.GitFailed, "git push failed: fatal: something new."),
         ("", giterrors.GitFailed, "it gave no reason"),
@@ -160,6 +170,14 @@ def test_git_s_words_become_one_sentence_with_its_cause(words: str, error: type[
 def test_a_hint_can_be_pasted_wherever_the_app_lies() -> None:
     found = giterrors.translate("push", "error: 403", "/srv/my app", "origin")
     assert found.hint == "git -C '/srv/my app' push --dry-run origin"
+
+
+def test_signed_pushes_of_the_user_are_not_ours(tmp_path: Path) -> None:
+    """`push.gpgSign` is for hosts that take certificates of pushes; most refuse them."""
+    _, first = pair(tmp_path)
+    git(first, "config", "push.gpgSign", "true")
+    own = repository(first)
+    assert own.push("origin", "HEAD:refs/heads/signed").ok
 
 
 def test_a_password_in_a_url_never_reaches_a_message(tmp_path: Path) -> None:
