@@ -189,8 +189,11 @@ def _environments() -> set[str]:
     """The names in config.yaml, as far as it can be read; its mistakes are reported by the verbs."""
     import yaml
 
+    from migration.base.files import contents
+    from migration.config.yamlfile import plainly
+
     names = {"prod", "local", _SERVER}
     with contextlib.suppress(OSError, ValueError, yaml.YAMLError, AttributeError, TypeError):
         path = Path(os.environ.get("CUTOVER_CONFIG") or ROOT / "config.yaml")
-        names |= set(map(str, yaml.safe_load(path.read_text(encoding="utf-8"))["environments"]))
+        names |= set(map(str, plainly(contents(path).decode())["environments"]))
     return names

@@ -110,13 +110,26 @@ def _interrupted(out: Output, signal: BaseException) -> int:
 
 def _local(error: OSError) -> CutoverError:
     """A full disk, a file that may not be read: an error of this machine."""
+    from migration.base.command import AGAIN, Do
     from migration.base.errors import Refused, Unfinished
     from migration.base.interrupts import left
 
     state = left()
     kind = Unfinished if state.exit_code == 5 else Refused
     where = f": {error.filename}" if error.filename else ""
-    return kind(f"Local error: {error.strerror or error}{where}. {state.message}", *state.steps)
+    steps = state.steps
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = Path(error.filename).parent if error.filename else _full()
+        steps = Do(f"free space on the disk of {place}"), *(steps or [AGAIN])
+    return kind(f"Local error: {error.strerror or error}{where}. {state.message}", *steps)
+
+
+def _full() -> Path:
+    """Of the places that are written to, the one with the least space."""
+    import tempfile
+
+    places = [path for path in (ROOT / ".cutover", ROOT, Path(tempfile.gettempdir())) if path.exists()]
+    return min(places, key=lambda path: (found := os.statvfs(path)).f_bavail * found.f_frsize)
 
 
 def _bug(out: Output, error: Exception) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from migration.base import durable
 from migration.base.command import Do, sh
 from migration.base.errors import ConfigError
+from migration.base.files import contents
 from migration.base.secrets_type import Secret
 from migration.git import process
 
@@ -27,9 +28,10 @@ def read(root: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = contents(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f".env cannot be read: {error}", Do("save it as UTF-8 text that you can read")) from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f".env cannot be read: {why}", Do("save it as UTF-8 text that you can read")) from None
     bindings = _bindings(text)
     mistakes = [f".env:{each.original.line}: {why}" for each in bindings if (why := _mistake(each))]
     if mistakes:
@@ -40,7 +42,7 @@ def read(root: Path) -> dict[str, str]:
 def lines(root: Path) -> dict[str, int]:
     """The line of each name in `.env`; that of the last one where a name stands twice, whose value counts."""
     path = root / NAME
-    text = path.read_bytes().decode("utf-8-sig") if path.exists() else ""
+    text = contents(path).decode("utf-8-sig") if path.exists() else ""
     return {each.key: each.original.line for each in _bindings(text) if each.key is not None}
 
 
@@ -76,7 +78,7 @@ def exposed(root: Path) -> str:
 def write(root: Path, values: Mapping[str, Secret]) -> None:
     """Set these names in `.env`, mode 0600; everything else in it stays as it is."""
     path = root / NAME
-    text = path.read_bytes().decode("utf-8-sig") if path.exists() else ""
+    text = contents(path).decode("utf-8-sig") if path.exists() else ""
     kept = [line for line in _statements(text) if _name(line) not in values]
     if kept and not kept[-1].endswith("\n"):
         kept[-1] += "\n"

@@ -13,14 +13,17 @@ from typing import Any
 
 import yaml
 
-from migration.base.command import Do
+from migration.base.command import AGAIN, Do
 from migration.base.errors import ConfigError
+from migration.base.files import contents
 
 KeyPath = tuple[str | int, ...]
+_DEEPEST = 100  # levels; libyaml itself dies of some hundred thousand
 _DIGITS = 400  # of a number; Python itself converts no more than some thousands
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_READABLE = Do("make it a file of text that you can read")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -43,14 +46,17 @@ class Document:
 def read(path: Path, fill: Callable[[str], str] = str) -> Document:
     """Parse a file; `fill` replaces the templates in each text. ConfigError with file, line and column."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = contents(path).decode("utf-8-sig")
+        _shallow(text)
         node = yaml.compose(text, Loader=_LOADER)
     except FileNotFoundError:
         raise ConfigError(
             f"{path} does not exist.", Do("run inv in the folder of tasks.py, or set CUTOVER_CONFIG")
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} cannot be read: {error}", Do("save it as UTF-8 text")) from None
+    except OSError as error:
+        raise ConfigError(f"{path.name} cannot be read: {error.strerror}.", _READABLE, AGAIN) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}", Do("save it as UTF-8 text"), AGAIN) from None
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"{path.name}{_at(error)}: not valid YAML: {_why(error)}", Do("fix that line")) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -60,6 +66,27 @@ def read(path: Path, fill: Callable[[str], str] = str) -> Document:
     document = Document({})
     document.data = _Builder(document, fill).build(node, ())
     return document
+
+
+def plainly(text: str, aliases: bool = False) -> Any:
+    """Plain data of YAML from anywhere, as PyYAML reads it. yaml.YAMLError also for aliases and deep nesting."""
+    _shallow(text, aliases)
+    return yaml.safe_load(text)
+
+
+def _shallow(text: str, aliases: bool = True) -> None:
+    """Refuse what would overflow the stack of a parser, or grow without end, before one builds it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise _refused(f"nested more than {_DEEPEST} deep", event)
+        if not aliases and isinstance(event, yaml.AliasEvent):
+            raise _refused("aliases are not allowed", event)
+
+
+def _refused(why: str, event: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=why, problem_mark=event.start_mark)
 
 
 class _Builder:

@@ -126,8 +126,8 @@ MEANINGS = (
 
 # What git and ssh add to every failure of a connection.
 _VAGUE = re.compile(
-    r"Could not read from remote|the remote end hung up|failed to push some refs|and the repository exists|correct access"
-    r"|\AWarning: |\ATo |\A\W*\Z"
+    r"Could not read from remote|the remote end hung up|failed to push some refs|and the repository exists"
+    r"|correct access|\AWarning: |\ATo |\A\W*\Z"
 )
 _LABEL = re.compile(r"\A(?:(?:fatal|error|remote|ssh|kex_exchange_identification): )+")
 _LONGEST = 160  # characters of a cause

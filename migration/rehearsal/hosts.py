@@ -24,6 +24,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from migration.base.files import contents
+from migration.config.yamlfile import plainly
+
 from .mistake import SettingError, unknown
 from .providers.program import KEYS, OK, BadProgram, Dice, parse
 from .types import Sandbox
@@ -95,8 +98,8 @@ def _resolved(name: str, value: Any, folder: Path) -> Any:
     if isinstance(value, str):
         path = folder / value
         try:
-            value, folder = yaml.safe_load(path.read_text()), path.parent
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            value, folder = plainly(contents(path).decode(), aliases=True), path.parent
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
             raise _wrong(name, f"cannot read {path}: {why}") from None
     if not isinstance(value, Mapping):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Command, Do, inv
 from migration.base.errors import Refused
+from migration.base.files import contents
 from migration.base.numbers import count
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def items(facts: ReportFacts, data: Data) -> dict[str, Any]:
 def read(path: Path) -> bytes:
     """The plan document as it is on disk. Refused where it cannot be read."""
     try:
-        return path.read_bytes()
+        return contents(path)
     except OSError as error:
         raise Refused(
             f"Cannot read the plan document {path.name}: {error.strerror}.", Do("correct migration.plan in config.yaml")

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import ConfigError, Refused
+from migration.base.files import contents
 from migration.base.secrets_type import Secret, mask
 from migration.clients.edge import CallerAuth, header_forms, route
 from migration.config.cases import Capture, SmokeCase
@@ -46,7 +47,7 @@ def body_of(case: SmokeCase, folder: Path) -> Any:
         return case.body
     file = folder / case.body_file
     try:
-        text = file.read_text(encoding="utf-8")
+        text = contents(file).decode()
         return json.loads(text) if file.suffix == ".json" else text
     except OSError as error:
         text = f"smoke case {case.name}: cannot read {file}: {error.strerror}"

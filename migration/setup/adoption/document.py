@@ -12,6 +12,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 from migration.base.command import Do
 from migration.base.errors import Refused
+from migration.base.files import contents
 from migration.setup.mojibake import repaired
 
 _LARGEST = 2_000_000  # bytes
@@ -64,7 +65,7 @@ class Block:
 def load(path: Path) -> list[Block]:
     """Refused for a file that cannot be read as text."""
     try:
-        data = path.read_bytes()
+        data = contents(path)
     except OSError as error:
         raise Refused(f"Cannot read {path}: {error.strerror}.", Do("--plan names a Markdown file")) from None
     if len(data) > _LARGEST:

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
+from migration.config.yamlfile import plainly
+
 _FUNCTION = re.compile(r"/functions/v1/(?P<slug>[A-Za-z][\w-]*)(?P<path>/[^?#\s]*)?")
 _OLD_HOST = re.compile(r"https?://[a-z]{20}\.functions\.supabase\.co/(?P<slug>[A-Za-z][\w-]*)(?P<path>/[^?#\s]*)?")
 _LAST = re.compile(r"^\$\{?[\w:.]+\}?/(?P<slug>[A-Za-z][\w-]*)(?P<path>/[^?#\s]*)?")
@@ -98,7 +100,14 @@ def _body_text(text: str) -> str:
 
 def _cased(text: str) -> list[tuple[str, Any]]:
     found = re.findall(r"[\"']?([\w-]+)[\"']?\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^;\n})]+))", text)
-    return [(key, one or two or yaml.safe_load(three.strip().replace("$", ""))) for key, one, two, three in found]
+    return [(key, one or two or _value(three.strip().replace("$", ""))) for key, one, two, three in found]
+
+
+def _value(text: str) -> Any:
+    try:
+        return plainly(text)
+    except yaml.YAMLError:
+        return text
 
 
 def _request(url: str, method: str, headers: dict[str, str], text: str | None) -> Request | None:
@@ -144,10 +153,10 @@ def answer(text: str) -> Any:
     if start < 0:
         return None
     piece = _balanced(text[start:])
-    for read in (json.loads, yaml.safe_load):
+    for read in (json.loads, plainly):
         try:
             found = read(piece)
-        except (ValueError, yaml.YAMLError):
+        except (ValueError, RecursionError, yaml.YAMLError):
             continue
         if isinstance(found, dict | list):
             return found

@@ -90,6 +90,8 @@ def test_a_missing_name_is_said(tmp_path: Path) -> None:
         ("", "expected keys and values"),
         ("a: &x [1]\nb: *x\n", "aliases are not allowed"),
         ("a: 1\n---\nb: 2\n", "not valid YAML"),
+        ("a: " + "[" * 300_000, "nested more than 100 deep"),  # libyaml itself would die of it
+        ("- " * 300_000, "nested more than 100 deep"),
     ],
 )
 def test_broken_files_are_one_sentence(tmp_path: Path, text: str, words: str) -> None:
