@@ -106,29 +106,29 @@ def _plan(context: Context, options: DeployOptions, asks: bool) -> Plan:
         plan.check_hash(options.plan_hash)
     context.project()  # refused before anything is begun
     write_access = begin([context.ledger.refs.check if asks else lambda: context.repository.empty_tree])  # for the lock
-    made = plan.make(context, options.only)
+    first = plan.make(context, options.only)
     write_access()
     if isinstance(context.ledger.outage, Denied):  # a plan may rest on an older copy of the ledger, a deploy not
         raise context.ledger.outage
-    return made
+    return first
 
 
-def _resumable(made: Plan, options: DeployOptions) -> Recovery | None:
+def _resumable(first: Plan, options: DeployOptions) -> Recovery | None:
     """The interrupted deployment that this deploy goes on with: the same revision and sources, and the same plan
     where one is named by its hash."""
-    pending = made.pending
-    if pending is None or pending.verdict not in recovery.RESUMABLE or not _same_change(pending, made):
+    pending = first.pending
+    if pending is None or pending.verdict not in recovery.RESUMABLE or not _same_change(pending, first):
         return None
     if options.plan_hash and not plan.matches(pending.deployment.plan_hash, options.plan_hash):
         return None
     return pending
 
 
-def _same_change(pending: Recovery, made: Plan) -> bool:
+def _same_change(pending: Recovery, first: Plan) -> bool:
     deployment = pending.deployment
-    if deployment.kind != "deploy" or deployment.revision != made.revision:
+    if deployment.kind != "deploy" or deployment.revision != first.revision:
         return False
-    digests = {item.slug: item.source.digest for item in made.functions}
+    digests = {item.slug: item.source.digest for item in first.functions}
     return all(digests.get(one.slug) == one.wanted.get("source_digest") for one in deployment.functions)
 
 
@@ -138,22 +138,22 @@ def _closable(pending: Recovery, options: DeployOptions) -> bool:
     return pending.verdict == "abandoned" or (pending.verdict == "foreign" and bool(options.plan_hash))
 
 
-def _refuse_blocked(context: Context, made: Plan, resumed: Recovery | None, options: DeployOptions) -> None:
+def _refuse_blocked(context: Context, first: Plan, resumed: Recovery | None, options: DeployOptions) -> None:
     """Everything that can be refused before a person is asked."""
-    pending = made.pending
+    pending = first.pending
     if pending and not resumed and not _closable(pending, options):
         _refuse_if_locked(context)
         raise pending.unfinished()
-    if made.hold and not options.lift_hold:
-        stands = hold.Hold(**made.hold)
+    if first.hold and not options.lift_hold:
+        stands = hold.Hold(**first.hold)
         if pending and pending.deployment.id == stands.id:
-            raise _held_by_rollback(context, pending, made.only)
-        raise hold.refuse(stands, made.next)
+            raise _held_by_rollback(context, pending, first.only)
+        raise hold.refuse(stands, first.next)
     if options.gate:
         from migration.verify import checks_run
 
         checks_run.criteria(context.config)  # refused here, not after going live
-    preflight.check(context, made)
+    preflight.check(context, first)
 
 
 def _refuse_if_locked(context: Context) -> None:
@@ -169,7 +169,7 @@ def _held_by_rollback(context: Context, pending: Recovery, only: str) -> Unfinis
     return Unfinished(text, pending.next[0], hold.lift_command(only))
 
 
-def _confirmed(made: Plan, resumed: Recovery | None, options: DeployOptions, asks: bool) -> Callable[[], object]:
+def _confirmed(first: Plan, resumed: Recovery | None, options: DeployOptions, asks: bool) -> Callable[[], object]:
     """Whether the person agrees; Refused if not. `--yes` does not cover drift or a function that cannot be restored:
     those take the plan's hash, or the project ref typed.
 
@@ -178,23 +178,23 @@ def _confirmed(made: Plan, resumed: Recovery | None, options: DeployOptions, ask
     if options.plan_hash:
         return _done
     known = set(resumed.deployment.slugs) if resumed else set()
-    doubts = [f"{slug} has drifted" for slug in made.drifted if slug not in known]
-    doubts += [f"{item.slug} cannot be restored ({item.lost})" for item in made.irreversible if item.slug not in known]
+    doubts = [f"{slug} has drifted" for slug in first.drifted if slug not in known]
+    doubts += [f"{item.slug} cannot be restored ({item.lost})" for item in first.irreversible if item.slug not in known]
     if doubts and not asks:
-        raise Refused(f"Not deployed: {', '.join(doubts)}.", inv("plan", diff=True, only=made.only), made.command)
+        raise Refused(f"Not deployed: {', '.join(doubts)}.", inv("plan", diff=True, only=first.only), first.command)
     if not asks:
-        return begin([lambda: options.confirm(made)])
-    if not options.confirm(made):
-        raise Refused("Not confirmed: nothing was changed.", made.command)
+        return begin([lambda: options.confirm(first)])
+    if not options.confirm(first):
+        raise Refused("Not confirmed: nothing was changed.", first.command)
     return _done
 
 
-def _nothing(context: Context, made: Plan, options: DeployOptions) -> DeployResult:
+def _nothing(context: Context, first: Plan, options: DeployOptions) -> DeployResult:
     """Nothing to change; an interrupted deployment of which nothing went live gets its outcome recorded."""
-    pending = made.pending
+    pending = first.pending
     if pending:
         recovery.close_abandoned(context, pending, options.wait)
-    return nothing_to_deploy(made, pending, context.clock.now())
+    return nothing_to_deploy(first, pending, context.clock.now())
 
 
 # Under the lock
@@ -320,13 +320,12 @@ class DeployRun:
         return snapshots
 
     def _intent(self, snapshots: Mapping[str, Snapshot]) -> dict[str, Any]:
-        made = self.plan
         return {
             "kind": "deploy",
-            "revision": made.revision,
-            "base_revision": made.base_revision,
-            "plan_hash": made.hash,
-            "partial": made.partial,
+            "revision": self.plan.revision,
+            "base_revision": self.plan.base_revision,
+            "plan_hash": self.plan.hash,
+            "partial": self.plan.partial,
             "to": None,
             "hold": None,
             "functions": [
@@ -336,9 +335,9 @@ class DeployRun:
                     "before": snapshots[item.slug].before() if item.slug in snapshots else None,
                     "wanted": {"source_digest": item.source.digest, "verify_jwt": item.verify_jwt},
                 }
-                for item in made.changes
+                for item in self.plan.changes
             ],
-            "secrets": dict(made.digests),
+            "secrets": dict(self.plan.digests),
             "snapshots": {
                 slug: {"digest": one.digest, "restorable": one.restorable} for slug, one in snapshots.items()
             },

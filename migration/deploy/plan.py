@@ -214,7 +214,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
     (files, unknown) = database()[0]
     holder = now.holder
     context.observer.done("plan")
-    made = Plan(
+    plan = Plan(
         environment=context.environment.name,
         project_ref=context.supabase.ref,
         revision=now.head,
@@ -242,7 +242,7 @@ def make(context: Context, only: Sequence[str] = (), diff: bool = False, locked:
         busy=holder is not None,
         sql=tuple(files),
     )
-    return replace(made, ways=lambda: forward.steps(context, made.situation))
+    return replace(plan, ways=lambda: forward.steps(context, plan.situation))
 
 
 def _gate(context: Context, items: Sequence[PlannedFunction]) -> Iterator[str]:
@@ -397,7 +397,7 @@ def _ageing(context: Context) -> Iterator[str]:
 
 def _ledger_notes(context: Context) -> list[str]:
     offline = context.ledger.offline
-    return [f"Cannot read the ledger, showing what this clone last knew: {offline}"] if offline else []
+    return [f"The ledger is as this clone last read it: {offline}"] if offline else []
 
 
 def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[str, str] | None:
@@ -547,8 +547,8 @@ def matches(full: str, given: str) -> bool:
     return full.startswith(given.lower())
 
 
-def expect(made: Plan, given: str) -> None:
+def expect(plan: Plan, given: str) -> None:
     """Refused where the plan is another one than the person has seen."""
-    if not matches(made.hash, given):
-        text = f"the plan is {made.hash[:12]} now, not {given}: something changed since."
-        raise Refused(f"Not deployed: {text}", inv("plan", only=made.only), made.command)
+    if not matches(plan.hash, given):
+        text = f"the plan is {plan.hash[:12]} now, not {given}: something changed since."
+        raise Refused(f"Not deployed: {text}", inv("plan", only=plan.only), plan.command)

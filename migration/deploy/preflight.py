@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from migration.context import Context
 
 
-def check(context: Context, made: Plan) -> None:
+def check(context: Context, plan: Plan) -> None:
     """Refused with everything that stands in the way at once; what is only doubtful is a warning."""
     context.observer.step("preflight")
     tasks: list[Callable[[], list[Finding]]] = [
-        lambda: list(_unsaved(context, made)),
-        lambda: list(_unpushed(context, made)),
-        lambda: list(_secrets(made)),
+        lambda: list(_unsaved(context, plan)),
+        lambda: list(_unpushed(context, plan)),
+        lambda: list(_secrets(plan)),
         lambda: _provider(context),
     ]
     findings = [finding for found in every(tasks, lambda task: task()) for finding in found]
@@ -35,15 +35,15 @@ def check(context: Context, made: Plan) -> None:
     context.observer.done("preflight")
 
 
-def _unsaved(context: Context, made: Plan) -> Iterator[Finding]:
+def _unsaved(context: Context, plan: Plan) -> Iterator[Finding]:
     """Function files that the revision does not have as they are here."""
     repository = context.repository
-    paths = sorted({path for item in made.changes for path in item.source.tracked})
+    paths = sorted({path for item in plan.changes for path in item.source.tracked})
     looked = begin([lambda: repository.dirty([*paths, "supabase/config.toml"]),
-                    lambda: repository.blobs(made.revision, paths), lambda: repository.hashed(paths)])  # fmt: skip
+                    lambda: repository.blobs(plan.revision, paths), lambda: repository.hashed(paths)])  # fmt: skip
     changed, known, here = looked()
     unknown = [path for path in paths if path not in known]
-    foreign = _foreign(context, made.revision, unknown) if unknown else []
+    foreign = _foreign(context, plan.revision, unknown) if unknown else []
     dirty = [path for path in (*changed, *unknown) if path not in foreign]
     hidden = [path for path, blob in here.items() if known.get(path, blob) != blob and path not in changed]
     if hidden:
@@ -76,14 +76,14 @@ def _git(context: Context, *words: str) -> Shell:
     return sh("git", "-C", str(context.app), *words)
 
 
-def _unpushed(context: Context, made: Plan) -> Iterator[Finding]:
+def _unpushed(context: Context, plan: Plan) -> Iterator[Finding]:
     if not context.ledger.shared:
         effect, look = "ledger and lock stay on this machine", Steps((_git(context, "remote", "--verbose"),))
         yield Finding("no_remote", "the app has no git remote", effect, look, "warning")
     elif _lacks_branch(context):
         yield _no_branch(context)
-    elif not _published(context, made.revision):
-        where = f"{made.revision[:9]} is not in {context.remote}/{context.config.app.branch}"
+    elif not _published(context, plan.revision):
+        where = f"{plan.revision[:9]} is not in {context.remote}/{context.config.app.branch}"
         yield Finding("unpushed", "the revision is not pushed", where, Steps((_git(context, "push"),)))
 
 
@@ -114,9 +114,9 @@ def _published(context: Context, revision: str) -> bool:
     return repository.is_ancestor(revision, str(tip))
 
 
-def _secrets(made: Plan) -> Iterator[Finding]:
+def _secrets(plan: Plan) -> Iterator[Finding]:
     upload = Steps((inv("secret", set=True),))
-    for secret in made.secrets:
+    for secret in plan.secrets:
         name = str(secret["name"])
         if not secret["present"]:
             yield Finding("secret_absent", "a secret is missing", name, upload, subject=name)

@@ -141,16 +141,16 @@ class Publication:
             return True
         return bool(repository.changed(wanted.base, wanted.revision, wanted.files))
 
-    def _ended(self, made: RevertCommit) -> RevertResult | None:
+    def _ended(self, reverted: RevertCommit) -> RevertResult | None:
         """None when the branch has moved meanwhile."""
-        if made.conflicts:
-            return self._conflict(made)
-        if made.commit is None:
-            return self._already(made.tip)
+        if reverted.conflicts:
+            return self._conflict(reverted)
+        if reverted.commit is None:
+            return self._already(reverted.tip)
         if self.branch.remote is None or not self.branch.push:
-            return self._kept(made, "")
-        ended = self._pushed(made, self.branch.remote)
-        return _noted(ended, made) if ended is not None else None
+            return self._kept(reverted, "")
+        ended = self._pushed(reverted, self.branch.remote)
+        return _noted(ended, reverted) if ended is not None else None
 
     def _already(self, start: str) -> RevertResult:
         """The branch has the former files, by a commit that can be found or otherwise."""
@@ -162,27 +162,27 @@ class Publication:
 
     # Pushing
 
-    def _pushed(self, made: RevertCommit, remote: str) -> RevertResult | None:
+    def _pushed(self, reverted: RevertCommit, remote: str) -> RevertResult | None:
         """Push to the branch, or for review where that is protected; None when the branch moved first."""
-        assert made.commit
+        assert reverted.commit
         branch = self.branch.branch
         failpoint("revert.push")
-        error, words = self._send(remote, made.commit, self.branch.ref)
+        error, words = self._send(remote, reverted.commit, self.branch.ref)
         failpoint("revert.pushed")
         try:
             now = self.repository.tracked(remote, branch)
         except ServiceFailed as unread:
-            return self._kept(made, f"Whether the push arrived is unknown. {unread.message}")
-        if now and (now == made.commit or self.repository.is_ancestor(made.commit, now)):
-            text = f"Reverted by {made.commit[:9]}, pushed to {branch}."
+            return self._kept(reverted, f"Whether the push arrived is unknown. {unread.message}")
+        if now and (now == reverted.commit or self.repository.is_ancestor(reverted.commit, now)):
+            text = f"Reverted by {reverted.commit[:9]}, pushed to {branch}."
             pull = self.repository.typed("pull", "--ff-only", remote, branch)
             commits = self.wanted.commits
-            return RevertResult("pushed", text, made.commit, branch, commits, steps=(pull,), revert=made.commit)
-        if now != made.tip or error is None:
+            return RevertResult("pushed", text, reverted.commit, branch, commits, steps=(pull,), revert=reverted.commit)
+        if now != reverted.tip or error is None:
             return None
         if "[remote rejected]" in words:
-            return self._for_review(made, remote)
-        return self._kept(made, error.message)
+            return self._for_review(reverted, remote)
+        return self._kept(reverted, error.message)
 
     def _send(self, remote: str, commit: str, ref: str, options: Sequence[str] = ()) -> tuple[CutoverError | None, str]:
         """The error of a push, if it had one, and git's words."""
@@ -194,57 +194,59 @@ class Publication:
             return None, ""
         return translate("push", done.err, self.repository.path, remote), mask(f"{done.text}\n{done.err}")
 
-    def _kept(self, made: RevertCommit, why: str, onto: str = "") -> RevertResult:
+    def _kept(self, reverted: RevertCommit, why: str, onto: str = "") -> RevertResult:
         """The revert stays on a local branch of its own; `onto` is where to push it, if not to the branch itself."""
-        assert made.commit
+        assert reverted.commit
         name, remote = review_branch(self.wanted), self.branch.remote
-        self.repository.move(f"refs/heads/{name}", made.commit)
-        text = f"{why} The revert {made.commit[:9]} is on the local branch {name}.".strip()
+        self.repository.move(f"refs/heads/{name}", reverted.commit)
+        text = f"{why} The revert {reverted.commit[:9]} is on the local branch {name}.".strip()
         if remote:
-            finish = self.repository.typed("push", remote, f"{made.commit}:refs/heads/{onto or self.branch.branch}")
+            finish = self.repository.typed("push", remote, f"{reverted.commit}:refs/heads/{onto or self.branch.branch}")
         else:
             finish = self.repository.typed("merge", "--ff-only", name)
         merged = (Do("when it is merged:"),) if onto else ()
         steps = (finish, *merged, self.branch.again)
         commits = self.wanted.commits
-        return _noted(RevertResult("local", text, made.commit, name, commits, steps=steps, revert=made.commit), made)
+        return _noted(
+            RevertResult("local", text, reverted.commit, name, commits, steps=steps, revert=reverted.commit), reverted
+        )
 
     # A protected branch: the revert waits on a branch of its own until people have merged it.
 
-    def _for_review(self, made: RevertCommit, remote: str) -> RevertResult:
+    def _for_review(self, reverted: RevertCommit, remote: str) -> RevertResult:
         """The revert goes to a branch of its own, unless one of an earlier rollback is still good there."""
-        assert made.commit
+        assert reverted.commit
         name = review_branch(self.wanted)
         ref = f"refs/heads/{name}"
-        present, fate = self._waiting(made, remote)
+        present, fate = self._waiting(reverted, remote)
         if present and fate == "stays":
             return self.in_review(present)
         if fate == "replaced":
             lease = f"--force-with-lease={ref}:{present or ''}"
-            error, _ = self._send(remote, made.commit, ref, [lease])
-            if self.repository.ls_remote(remote, ref).get(ref) == made.commit:
-                return self.in_review(made.commit)
+            error, _ = self._send(remote, reverted.commit, ref, [lease])
+            if self.repository.ls_remote(remote, ref).get(ref) == reverted.commit:
+                return self.in_review(reverted.commit)
             why, onto = error.message if error else f"{name} moved meanwhile.", name
         else:
             why, onto = f"{name} exists there and was not made by Cutover.", f"{name}-again"
         text = f"{self.branch.branch} is protected, and the revert could not go to {remote} for review: {why}"
-        return self._kept(made, text, onto)
+        return self._kept(reverted, text, onto)
 
-    def _waiting(self, made: RevertCommit, remote: str) -> tuple[str | None, str]:
+    def _waiting(self, reverted: RevertCommit, remote: str) -> tuple[str | None, str]:
         """What the review branch holds now, and whether it `stays`, may be `replaced` or is `foreign`.
 
         It stays where merging it gives what the new revert gives, and where people have worked on it. Replaced is a
         revert of ours on a tip that has moved since.
         """
-        assert made.commit
+        assert reverted.commit
         repository = self.repository
         present = repository.tracked(remote, review_branch(self.wanted))
         if present is None:
             return None, "replaced"
-        merged = repository.run("merge-tree", "--write-tree", made.tip, present)
-        if merged.ok and merged.text == repository.tree(made.commit):
+        merged = repository.run("merge-tree", "--write-tree", reverted.tip, present)
+        if merged.ok and merged.text == repository.tree(reverted.commit):
             return present, "stays"
-        ours = [self._ours(commit) for commit in repository.commits(made.tip, present)]
+        ours = [self._ours(commit) for commit in repository.commits(reverted.tip, present)]
         return present, "replaced" if all(ours) else "stays" if any(ours) else "foreign"
 
     def _ours(self, commit: str) -> bool:
@@ -275,11 +277,11 @@ class Publication:
 
     # By hand, where git cannot revert by itself
 
-    def _conflict(self, made: RevertCommit) -> RevertResult:
+    def _conflict(self, reverted: RevertCommit) -> RevertResult:
         """Later commits changed the same lines."""
-        names = ", ".join(made.conflicts[:3]) + (" and others" if len(made.conflicts) > 3 else "")
+        names = ", ".join(reverted.conflicts[:3]) + (" and others" if len(reverted.conflicts) > 3 else "")
         text = f"Could not revert: later commits changed the same lines of {names}. Git is exactly as it was."
-        return replace(self.by_hand("conflict", text, made.tip), conflicts=made.conflicts)
+        return replace(self.by_hand("conflict", text, reverted.tip), conflicts=reverted.conflicts)
 
     def by_hand(self, state: str, text: str, tip: str | None = None) -> RevertResult:
         """Nothing was committed; the commands that do it by hand. `tip` is the branch's tip, where it is known."""
@@ -337,5 +339,5 @@ def review_branch(wanted: RevertRange) -> str:
     return f"cutover/rollback-{wanted.deployment}"
 
 
-def _noted(ended: RevertResult, made: RevertCommit) -> RevertResult:
-    return replace(ended, message=" ".join([ended.message, *made.notes]))
+def _noted(ended: RevertResult, reverted: RevertCommit) -> RevertResult:
+    return replace(ended, message=" ".join([ended.message, *reverted.notes]))

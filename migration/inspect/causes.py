@@ -69,5 +69,5 @@ def _joined(group: Sequence[Finding]) -> Finding:
         return first
     subjects = ", ".join(each.subject for each in others)
     evidence = "\n".join(f"{each.subject}: {each.evidence}" for each in group)
-    problem = f"{first.problem}; so for {subjects}"
+    problem = f"{first.problem}; the same for {subjects}"
     return replace(first, problem=problem, evidence=evidence, subject=f"{first.subject}, {subjects}")

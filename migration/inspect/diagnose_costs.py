@@ -22,7 +22,7 @@ FEW = 3  # successes; a mean of fewer says nothing
 
 
 @dataclass(frozen=True)
-class BillGap:
+class UsageSums:
     """Sums of the usage lines of a span: tokens, and USD as logged; `good` counts successful requests."""
 
     good: int
@@ -61,7 +61,7 @@ def find(exam: Examination) -> Iterator[Finding]:
     settings = exam.context.config.target
     if criterion is None or criterion.mean is None or settings is None or settings.price is None or not exam.migrated:
         return
-    total = bill(exam)
+    total = sums(exam)
     if total is None or total.good < FEW or total.mean <= criterion.mean:
         return
     reasons = sorted(causes(total, settings.price), key=lambda each: -each.usd)
@@ -81,56 +81,56 @@ def find(exam: Examination) -> Iterator[Finding]:
 def measured(exam: Examination) -> Tokens:
     """Tokens of one successful request lately; the sample where nothing was measured."""
     try:
-        total = bill(exam) if exam.migrated else None
+        total = sums(exam) if exam.migrated else None
     except CutoverError:
         return SAMPLE
     return total.tokens if total is not None and total.good >= FEW else SAMPLE
 
 
-def bill(exam: Examination) -> BillGap | None:
+def sums(exam: Examination) -> UsageSums | None:
     """The sums over the live versions; None without a usable signal `usage`. Raises what the log endpoint does."""
     if "usage" not in exam.context.config.signals:
         return None
     usage = signals.usage(exam.context.config)
     scope = exam.scope()
     line = logsql.both(logsql.source(logsql.FUNCTION), scope.where, usage.sql)
-    sums = ", ".join(f"sum({signals.number(usage, name)}) as {name}" for name in NAMES)
+    columns = ", ".join(f"sum({signals.number(usage, name)}) as {name}" for name in NAMES)
     total: dict[str, float] = dict.fromkeys(("lines", *NAMES), 0.0)
     until = exam.now + timedelta(minutes=1)
-    for row in exam.reader.aggregate(f"count() as lines, {sums}", line, exam.since, until):
+    for row in exam.reader.aggregate(f"count() as lines, {columns}", line, exam.since, until):
         total = {name: total[name] + float(row[name] or 0) for name in total}
     good = sum(_served(each.statuses) for each in readings.traffic(exam.reader, scope))
     reasoning = total["reasoning"] if "reasoning" in usage.regex.groupindex else _thought(exam, total["output"])
-    return BillGap(
+    return UsageSums(
         good, int(total["lines"]), int(total["input"]), int(total["cached"]), int(total["output"]),
         None if reasoning is None else int(reasoning), total["cost"],
     )  # fmt: skip
 
 
-def causes(found: BillGap, price: Price) -> Iterator[CostCause]:
+def causes(total: UsageSums, price: Price) -> Iterator[CostCause]:
     """The parts of a bill that a healthy request would not have; they need not add up to all of it."""
-    each = found.cost / found.lines if found.lines else 0.0
-    wasted = max(found.lines - found.good, 0)
-    what = f"retries ({wasted} of {found.lines} answers led to no success)"
+    each = total.cost / total.lines if total.lines else 0.0
+    wasted = max(total.lines - total.good, 0)
+    what = f"retries ({wasted} of {total.lines} answers led to no success)"
     shown = inv("logs", signal="retry", since="1h")
     yield CostCause(wasted * each, what, f"fix what makes the functions retry ({shown})")
-    thought = found.reasoning or 0
-    if found.reasoning is not None:
+    thought = total.reasoning or 0
+    if total.reasoning is not None:
         dollars = thought * price.output / MILLION
         yield CostCause(
-            dollars, f"thinking ({thought} of {found.output} output tokens)", "lower max_tokens in the functions"
+            dollars, f"thinking ({thought} of {total.output} output tokens)", "lower max_tokens in the functions"
         )
-    spoken = found.output - thought
-    usual = found.lines * SAMPLE.output
-    what = f"long answers ({spoken // max(found.lines, 1)} tokens each, {SAMPLE.output} expected)"
+    spoken = total.output - thought
+    usual = total.lines * SAMPLE.output
+    what = f"long answers ({spoken // max(total.lines, 1)} tokens each, {SAMPLE.output} expected)"
     fix = "lower max_tokens if answers are too long, raise temperature slightly against verbosity"
     yield CostCause(max(spoken - usual, 0) * price.output / MILLION, what, fix)
-    missed = (found.input - found.cached) * (price.input - price.cached_input) / MILLION
+    missed = (total.input - total.cached) * (price.input - price.cached_input) / MILLION
     yield CostCause(
-        missed, f"cache misses ({found.cached} of {found.input} input tokens were cached)", "cache common prompts"
+        missed, f"cache misses ({total.cached} of {total.input} input tokens were cached)", "cache common prompts"
     )
-    expected = Tokens(found.input, found.cached, found.output).cost(price)
-    drift = found.cost - expected
+    expected = Tokens(total.input, total.cached, total.output).cost(price)
+    drift = total.cost - expected
     what = f"a higher price than configured (${expected:.4f} by the configured price)"
     yield CostCause(max(drift, 0.0), what, PRICE)
 

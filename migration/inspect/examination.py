@@ -48,7 +48,7 @@ class Examination:
 
     @property
     def since(self) -> datetime:
-        """As far back as the criteria exam."""
+        """As far back as the criteria look."""
         return self.now - timedelta(seconds=self.context.config.criteria.window)
 
     def scope(self) -> LiveVersions:

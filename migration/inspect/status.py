@@ -85,7 +85,7 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     live = {function.slug: function for function in functions}
     holder = context.lock.holder(fresh=False) if context.ledger.offline is None else None
     pending = recovery.look(context, history, live)
-    slugs = list(dict.fromkeys([*context.config.migration.functions, *_known(history)]))
+    slugs = list(dict.fromkeys([*context.config.migration.functions, *history.slugs]))
     digests = forward.checked_out(context, slugs)
     rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
     stopped = pending if pending and (holder is None or holder.stale) else None
@@ -133,15 +133,11 @@ def _known_since(history: History) -> str:
 def _ledger_only(context: Context, error: ServiceFailed) -> ServiceFailed:
     """The platform does not answer: the error also says what the ledger knows."""
     history = context.ledger.history(fresh=False)
-    source = "The ledger, as this clone last saw it" if context.ledger.offline else "The ledger"
+    source = "The ledger, as this clone last read it" if context.ledger.offline else "The ledger"
     open_ = history.interrupted
     state = f"{open_.kind} {open_.id} by {open_.who or 'unknown'} has no outcome." if open_ else standing(history)
     steps = error.steps or (inv("status"),)
     return ServiceFailed(f"{error.message.rstrip('. ')}. {source}: {state}", *steps, **error.data)
-
-
-def _known(history: History) -> list[str]:
-    return list(history.slugs)
 
 
 def _row(history: History, slug: str, live: Function | None, digests: Mapping[str, str] | None) -> Row:
@@ -214,7 +210,7 @@ def _leftover(holder: LockHolder | None) -> list[str]:
 def _notes(context: Context, history: History, live: Mapping[str, Function], rows: Sequence[Row]) -> list[str]:
     ledger, found = context.ledger, []
     if ledger.offline:
-        found.append(f"The ledger is as this clone last saw it: {ledger.offline}")
+        found.append(f"The ledger is as this clone last read it: {ledger.offline}")
     if not ledger.shared:
         found.append("The app has no git remote: ledger and lock exist on this machine only.")
     if unsent := ledger.emergency.waiting():

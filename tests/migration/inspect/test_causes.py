@@ -34,7 +34,7 @@ def test_functions_with_one_remedy_join() -> None:
     rows = [finding("undeployed", "warning", slug, f"{slug} differs", "deploy") for slug in ("alpha", "beta")]
     other = finding("undeployed", "warning", "gamma", "gamma differs", "plan")
     joined, alone = first_things_first([*rows, other])
-    assert (joined.problem, joined.subject) == ("alpha differs; so for beta", "alpha, beta")
+    assert (joined.problem, joined.subject) == ("alpha differs; the same for beta", "alpha, beta")
     assert joined.evidence == "alpha: seen undeployed\nbeta: seen undeployed" and alone == other
 
 

@@ -221,8 +221,8 @@ def test_the_ledger_is_read_offline_and_says_so(stage: Scene) -> None:
     _deploy(stage.context())
     (stage.folder / "remote.git").rename(stage.folder / "gone.git")
     found = history.run(stage.context())
-    assert len(found.deployments) == 1 and found.message.startswith("As this clone last saw it")
-    assert any("as this clone last saw it" in note for note in status.run(stage.context()).notes)
+    assert len(found.deployments) == 1 and found.message.startswith("As this clone last read it")
+    assert any("as this clone last read it" in note for note in status.run(stage.context()).notes)
 
 
 def test_unlock_asks_and_takes_only_the_lock_of_that_id(stage: Scene) -> None:
