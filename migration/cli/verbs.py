@@ -346,7 +346,7 @@ def watch(out: Output, flags: WatchFlags, env: str) -> int:
 
     context = _context(out, env)
     if flags.once and flags.resume:
-        raise Refused("--once carries a running watch on by itself.", inv("watch", once=True))
+        raise Refused("--once already carries on a running watch.", inv("watch", once=True))
     again = inv("watch", for_=flags.span, every=flags.every, once=flags.once, auto_rollback=True)
     options = phase.WatchOptions(
         span=_seconds(flags.span) or None,

@@ -137,7 +137,7 @@ def _funds(config: Config, info: KeyInfo, subject: str) -> Iterator[Finding]:
         return
     window = f"{info.reset} limit" if info.reset else "total limit"
     left = f"{info.label}: {dollars(info.remaining, 2)} of its {window} of {dollars(info.limit, 2)} is left"
-    if info.remaining < max(_request(config), 1e-9):
+    if info.remaining < max(usual_cost(config), 1e-9):
         wait = f" (or wait for its {info.reset} reset at 00:00 UTC)" if info.reset else ""
         fix = Steps((Do(f"raise the key's limit at {KEYS}{wait}"), CHECK))
         problem = "the key's own limit is used up: calls answer 403"
@@ -161,7 +161,7 @@ def _credit(config: Config, account: OpenRouter, info: KeyInfo) -> Iterator[Find
         yield unmeasured(["the account's credit"], error)
         return
     left, fix = f"{dollars(bought.left, 2)} of {dollars(bought.total, 2)} bought is left", Steps((ADD_CREDIT, DOCTOR))
-    if bought.left < max(_request(config), 1e-9):
+    if bought.left < max(usual_cost(config), 1e-9):
         yield Finding("no_credit", "the account's credit is used up: calls answer 402", left, fix)
         return
     yield from _covers(config, bought.left, "low_credit", "the account's credit", left, fix)
@@ -169,7 +169,7 @@ def _credit(config: Config, account: OpenRouter, info: KeyInfo) -> Iterator[Find
 
 def _covers(config: Config, left: float, kind: str, what: str, shown: str, fix: Steps) -> Iterator[Finding]:
     """Whether the money lasts for a soak and for a day at each configured volume."""
-    soak, each = config.soak.max_cost, _request(config)
+    soak, each = config.soak.max_cost, usual_cost(config)
     days = {name: soak + count * each for name, count in config.budget.volumes.items()}
     short = [f"a day at {name} ({config.budget.volumes[name]} requests)" for name, need in days.items() if left < need]
     if left < soak:
@@ -179,7 +179,7 @@ def _covers(config: Config, left: float, kind: str, what: str, shown: str, fix: 
         yield Finding(kind, f"{what} does not cover the soak and {listed(short, 'or')}", why, fix, "warning")
 
 
-def _request(config: Config) -> float:
+def usual_cost(config: Config) -> float:
     """USD that a request costs on average: the criterion's mean, else a sample's tokens at the configured price."""
     criterion = config.criteria.named.get("cost_per_request")
     if criterion is not None and criterion.mean is not None:

@@ -50,7 +50,7 @@ def act(
         return replace(state, refused=""), alarms
     if state.refused != why:
         state = progress.event(replace(state, refused=why), now, f"not rolled back: {why}")
-    return state, (*alarms, _action(state, now, f"not rolled back by itself: {why}", (), "warning"))
+    return state, (*alarms, _action(state, now, f"not rolled back automatically: {why}", (), "warning"))
 
 
 def evidence(
@@ -168,14 +168,14 @@ def _roll_back(
     try:
         result = rollback.run(context, RollbackOptions(confirm=only_this))
     except CutoverError as error:
-        words = f"not rolled back by itself: {error.message}"
+        words = f"not rolled back automatically: {error.message}"
         if state.refused != words:
             state = progress.event(replace(state, refused=words), now, words)
         if error.exit_code == 5:
             state = replace(state, acted=words, needs_person=words)
         return state, (*alarms, _action(state, now, words, _typed(error.steps), "critical"))
     name = result.deployment.id if result.deployment else "nothing was left to do"
-    words = f"rolled back by itself ({name}): {result.message}".rstrip(": ")
+    words = f"rolled back automatically ({name}): {result.message}".rstrip(": ")
     state = progress.event(replace(state, acted=words), now, f"{words} Why: {why}.")
     if result.exit_code == 5:
         state = replace(state, needs_person=result.message)

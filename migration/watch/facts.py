@@ -116,7 +116,7 @@ def spend_alarms(state: WatchState, budget: Budget, now: datetime) -> Iterator[A
         return
     line, name = (budget.monthly_critical, "critical") if critical else (budget.monthly_warning, "warning")
     ahead = f", ${state.projected:.2f} projected by its end" if state.projected is not None else ""
-    words = f"spend of this month is ${state.spend:.2f}{ahead}; the {name} line is ${line:g}"
+    words = f"this month's spend is ${state.spend:.2f}{ahead}; budget: {name} at ${line:g}"
     yield Alarm("budget", "critical" if critical else "warning", now, words, "", "threshold", "budget")
 
 

@@ -149,7 +149,7 @@ def alarms(state: WatchState, labels: Mapping[str, str] | None = None) -> Iterat
     for one in state.blackouts:
         if one.since is not None:
             yield Alarm(
-                "success_rate", "critical", one.since, f"{one.function} answers nothing: all of the last "
+                "success_rate", "critical", one.since, f"{one.function} is down: all of the last "
                 f"{one.total_bad} answers failed", one.function, "blackout", "answers", (),
                 one.total_bad, one.total_bad,
             )  # fmt: skip

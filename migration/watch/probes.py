@@ -12,7 +12,7 @@ from migration.base.errors import CutoverError
 from migration.base.numbers import count
 from migration.clients.edge import Purpose
 from migration.config.cases import SmokeCase
-from migration.providers.openrouter import SAMPLE
+from migration.providers.openrouter import usual_cost
 from migration.verify import smoke
 from migration.watch import progress
 from migration.watch.model import WatchState
@@ -29,21 +29,13 @@ def cases(config: Config) -> list[SmokeCase]:
     return [case for case in config.smoke if case.probe and case.when != "before"] if config.watch.probes else []
 
 
-def each(config: Config) -> float:
-    """USD that one probe is taken to cost: the criterion's mean, else a sample's tokens at the configured price."""
-    criterion = config.criteria.named.get("cost_per_request")
-    if criterion is not None and criterion.mean is not None:
-        return criterion.mean
-    return SAMPLE.cost(config.target.price) if config.target and config.target.price else 0.0
-
-
 def announced(config: Config) -> str:
     """The most that the probes of a day may come to; empty where none are sent."""
     chosen, settings = cases(config), config.watch.probes
     if not chosen or settings is None:
         return ""
     many = int(_DAY / settings.every) * len(chosen)
-    cost = min(many * each(config), settings.max_cost)
+    cost = min(many * usual_cost(config), settings.max_cost)
     return f"Probes: at most {count(many, 'request')} a day, about ${cost:.2f}; they stop at ${settings.max_cost:.2f}."
 
 
@@ -55,7 +47,7 @@ def send(context: Context, state: WatchState) -> WatchState:
         return state
     if state.probed_at is not None and (now - state.probed_at).total_seconds() < settings.every:
         return state
-    cost = each(config) * len(chosen)
+    cost = usual_cost(config) * len(chosen)
     if state.probe_cost + cost > settings.max_cost:
         words = f"probes stopped: they have cost about ${state.probe_cost:.2f} of ${settings.max_cost:.2f}"
         known = any(one.text == words for one in state.events)

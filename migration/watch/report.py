@@ -129,7 +129,7 @@ def lines(state: WatchState) -> list[str]:
     share = f" ({whole.failed / whole.answers:.2%})" if whole.answers else ""
     found = [f"{whole.failed} of {whole.answers} answers failed{share}{probes}"]
     if state.spend is not None:
-        found.append(f"spend of this month: ${state.spend:.2f}")
+        found.append(f"this month's spend: ${state.spend:.2f}")
     if state.late:
         found.append(f"{state.late} answers came too late to be tested")
     return [*found, *state.alarmed.values()]

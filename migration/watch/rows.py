@@ -89,7 +89,6 @@ class Reading:
     versions: dict[tuple[int, str, str], int] = field(default_factory=dict)
     bytes_read: int = 0
     measured: bool = True
-    queries: int = 0
 
     def answers(self, look: int) -> int:
         """All answers that started in a look, the refused ones too."""
@@ -133,7 +132,6 @@ def read(reader: LogReader, wanted: RowQuery, since: datetime, until: datetime) 
 def _window(reader: LogReader, wanted: RowQuery, start: datetime, end: datetime, found: Reading) -> None:
     last = min(end + SLACK, reader.clock.now() + MINUTE)
     rows = reader.query(_sql(wanted, start, end), start, max(last, start + MINUTE))
-    found.queries += 1
     read_ = getattr(rows, "bytes_read", None)
     found.measured = found.measured and read_ is not None
     found.bytes_read += read_ if read_ is not None else sum(int(row["bytes"]) for row in rows)

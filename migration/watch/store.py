@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from migration.base.command import AGAIN, sh
+from migration.base.command import AGAIN, Do, sh
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.secrets_type import mask
 from migration.git.refs import HEADS, Move, Raced
@@ -61,7 +61,7 @@ class WatchRef:
             if found.ok:
                 return StoredWatch(self._parsed(found.out), commit)
             known = None  # it was replaced before it was fetched: no ref leads to it any more
-        raise ServiceFailed(f"The state of the watch in {self.ref} was replaced in each of {RACES} tries", AGAIN)
+        raise ServiceFailed(f"The state of the watch in {self.ref} was replaced in each of {RACES} tries.", AGAIN)
 
     def write(self, state: WatchState, expected: str | None) -> str | None:
         """The new commit, or None where another run was first. Raises where it could not be written."""
@@ -92,8 +92,8 @@ class WatchRef:
             if found.watch != FORM:
                 raise ValueError(f"it has the form {found.watch}")
         except (ValueError, RecursionError) as error:
-            text = f"Cannot read the state of the watch in {self.ref} ({error}): another version of Cutover wrote it"
+            text = f"Cannot read the state of the watch in {self.ref} ({error}): another version of Cutover wrote it."
             remote = getattr(self.ledger.refs, "remote", "")
             step = sh("git", "push", remote, f":{self.ref}") if remote else sh("git", "update-ref", "-d", self.ref)
-            raise Refused(f"{text}, or upgrade; to begin anew:", step) from None
+            raise Refused(text, Do("upgrade Cutover, or drop that state and begin a new watch:"), step) from None
         return found.state

@@ -157,7 +157,7 @@ def test_no_traffic_is_never_sent() -> None:
 
 def test_an_action_is_never_resolved() -> None:
     """What a watch did by itself, or why it did not, is news once; it cannot be over."""
-    done = alarm("rollback", cause="rollback", kind="action", summary="rolled back by itself")
+    done = alarm("rollback", cause="rollback", kind="action", summary="rolled back automatically")
     assert [[one.kind for one in each] for each in told([[alarm(), done], [alarm()], []])] == [
         ["firing"],
         [],

@@ -107,7 +107,7 @@ def test_alerts_and_does_not_act(
     final, rounds = last(made.rounds(span=hours * 3600, automatic=True))
     assert final.exit_code == 1 and not final.state.acted
     assert all(why in one for one in actions(rounds)) and bool(actions(rounds)) == bool(why)
-    sent = [one for one in final.state.alerts.sent if "not rolled back by itself" in one.title]
+    sent = [one for one in final.state.alerts.sent if "not rolled back automatically" in one.title]
     assert len({one.id for one in sent}) == len(sent) <= 3
     assert made.source.deployed[0].version == 9
 
@@ -177,11 +177,11 @@ def test_acts_once(project: Project) -> None:
     assert [one.kind for one in history.deployments] == ["deploy", "deploy", "rollback"]
     assert project.live()["artifact"][1] == before + 1
     assert "was rolled back by" in final.state.ended and final.exit_code in (1, 5)
-    assert final.state.acted.startswith(f"rolled back by itself ({history.deployments[-1].id})")
+    assert final.state.acted.startswith(f"rolled back automatically ({history.deployments[-1].id})")
     app = project.scene.folder / "remote.git"
     assert repos.git(app, "show", f"main:{scene.index('artifact')}") == scene.text(1).strip()
     titles = [one.title for one in final.state.alerts.sent]
-    assert any("rolled back by itself" in title for title in titles)
+    assert any("rolled back automatically" in title for title in titles)
     assert titles[-1].startswith("PROD: watch ended: ") and not any("resolved" in title for title in titles)
     assert project.scene.context().lock.holder() is None and len(rounds) < 20
 
@@ -199,7 +199,7 @@ def test_another_deployment_is_not_taken_back(project: Project) -> None:
     after, alarms = automatic._roll_back(fresh, state, (), watched, "it fails")
     assert not after.acted and project.live() == live
     assert [one.summary for one in alarms] == [
-        f"not rolled back by itself: {watched.id} is not the newest deployment any more"
+        f"not rolled back automatically: {watched.id} is not the newest deployment any more"
     ]
     assert alarms[0].commands == ("inv status",)
 
@@ -218,7 +218,7 @@ def test_protected_branch_needs_a_person(project: Project) -> None:
     rounds = list(watch.run(project.context(), WatchOptions(span=3 * 3600, automatic=True)))
     assert project.live()["artifact"][1] == before + 1 and rounds[-1].exit_code == 5
     [done] = [one for each in rounds for one in each.alarms if one.kind == "action"]
-    assert done.summary.startswith("rolled back by itself") and "main is protected" in done.summary
+    assert done.summary.startswith("rolled back automatically") and "main is protected" in done.summary
     branch = f"cutover/rollback-{project.scene.context().ledger.history().deployments[-1].id}"
     assert done.commands[:3] == (
         f"# open a pull request from {branch} to main", "# when it is merged:", "inv rollback",

@@ -12,8 +12,9 @@ from migration.cli.results.canvas import Canvas
 
 def test_a_deployment_in_full_tells_of_its_watches() -> None:
     """The verdict, what was seen, and each alarm."""
-    watch = {"watch": "w1", "verdict": "fail", "ended": "rolled back", "rounds": 3, "acted": "rolled back by itself",
-             "started": "2026-11-27T09:00:00+00:00", "until": "2026-11-28T09:00:00+00:00", "alarms": ["503s: 6 of 20"],
+    watch = {"watch": "w1", "verdict": "fail", "ended": "rolled back", "rounds": 3,
+             "acted": "rolled back automatically", "started": "2026-11-27T09:00:00+00:00",
+             "until": "2026-11-28T09:00:00+00:00", "alarms": ["503s: 6 of 20"],
              "figures": {"failed": 6, "answers": 20}}  # fmt: skip
     row = {"id": "d1", "kind": "deploy", "outcome": "live", "at": "2026-11-27T08:59:00Z", "message": "",
            "functions": [], "watches": [watch]}  # fmt: skip
@@ -23,5 +24,5 @@ def test_a_deployment_in_full_tells_of_its_watches() -> None:
     assert lines[-3:] == [
         "Watch w1: fail (rolled back), 3 rounds, 2026-11-27 09:00:00Z to 2026-11-28 09:00:00Z; 6 of 20 answers failed.",
         "  503s: 6 of 20",
-        "  rolled back by itself",
+        "  rolled back automatically",
     ]
