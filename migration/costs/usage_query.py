@@ -3,6 +3,8 @@
 Three layers: read each line once and turn the texts of its groups into numbers, all of an array at once; tell what it
 counts as; add up by hour, function and size of the cost. Then the sizes are folded into an array. Few rows come back
 whatever the log's size, and quantiles can be added over windows.
+
+A line that the shortcut reads is read by it, any other by the pattern itself.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from datetime import datetime
 from migration.config import logsql, signals
 from migration.config.settings import Price
 from migration.config.signals import Pattern
+from migration.costs.shortcut import SEPARATOR, Shortcut, shortcut
 
 STEPS = 200  # sizes of a cost: steps of half a percent
 NANO = 1_000_000_000  # claimed costs are added up as whole billionths of a dollar
@@ -60,9 +63,11 @@ def _model(usage: Pattern) -> list[str]:
 
 def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, since: datetime,
            span: tuple[datetime, datetime]) -> str:  # fmt: skip
-    """A row a line: what it is, the texts of the pattern's groups (`g1`, `g2`), and those as numbers (`n1`, `n2`)."""
+    """A row a line: what it is, the texts of the pattern's groups (`g`), and those as numbers (`n`)."""
     own, edge = logsql.source(logsql.FUNCTION), logsql.source(logsql.EDGE)
     first, second = (signals.order(usage.pattern, *names) for names in (FIRST, SECOND))
+    names = [*first, *second]
+    found = shortcut(usage.pattern, names)
     anchor = logsql.literal(signals.anchor(usage.pattern))
     columns = [
         "intDiv(toUnixTimestamp(timestamp), 3600) as hour",
@@ -72,33 +77,53 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"if({edge}, {logsql.attribute('method')} != 'OPTIONS', 0) as request",
         f"if(request, {_STATUS} < 400, 0) as good",
         f"{logsql.PLAIN} as message",
-        f"if(counted, {_groups(usage, first)}, []) as g1",
-        f"{_NUMBERS.format('g1')} as n1",
-        "notEmpty(g1) as matched",
-        f"if({_needed(usage, first)}, {_groups(usage, second)}, []) as g2",
-        f"{_NUMBERS.format('g2')} as n2",
-        f"counted * (1 - matched) * ({anchor} != '') * (position(event_message, {anchor}) > 0) as alike",
+        f"{_short(found)} as short",
+        "counted * (length(short) != length(message)) as quick",
+        f"if(counted and not quick, {_groups(usage, first)}, []) as g1",
+        f"{f'if({_needed(usage, first)}, {_groups(usage, second)}, [])' if second else '[]'} as g2",
+        "quick + notEmpty(g1) > 0 as matched",
+        f"{_split(found, len(names))} as g",
+        "arrayMap(x -> toFloat64OrZero(x), g) as n",
+        f"if(counted and not matched, {anchor} != '' and position(event_message, {anchor}) > 0, 0) as alike",
         f"if(counted and not matched, {_matches(retry)}, 0) as retry",
         *(f"if(matched, {_groups(usage, [name])}, [''])[1] as {name}" for name in _model(usage)),
-        *(f"{_element('n', name, first, second)} as said_{name}" for name in FIRST + SECOND),
-        f"{_element('g', 'cost', first, second)} as cost",
-        *(f"{_element('g', name, first, second)} != '' as has_{name}" for name in ("input", "output")),
+        *(f"{_element('n', name, names)} as said_{name}" for name in FIRST + SECOND),
+        f"{_element('g', 'cost', names)} as cost",
+        *(f"{_element('g', name, names)} != '' as has_{name}" for name in ("input", "output")),
     ]
-    where = logsql.both(logsql.span(*span), logsql.either(own, edge), logsql.equal("function_id", *functions))
-    return f"select {', '.join(columns)} from logs where {where}"
+    rows = logsql.both(logsql.span(*span), logsql.either(own, edge))
+    return f"select {', '.join(columns)} from ({_ROWS} where {rows}) where {logsql.equal('function_id', *functions)}"
 
 
+# Read whole and once: of a map alone, the engine would read each attribute by itself, which takes as long every time.
+_ROWS = "select timestamp, source, event_message, materialize(log_attributes) as log_attributes from logs"
 # Whatever separates thousands is left out. As a float no text overflows, and every whole number that a request can have
 # is exact.
-_NUMBERS = "arrayMap(x -> toFloat64OrZero(replaceAll(replaceAll(x, ',', ''), '_', '')), {})"
+_BARE = "replaceAll(replaceAll({}, ',', ''), '_', '')"
+_TAB = logsql.literal(SEPARATOR)
 
 
-def _element(array: str, name: str, first: Sequence[str], second: Sequence[str]) -> str:
+def _short(found: Shortcut | None) -> str:
+    """What the shortcut leaves of a line. A line whose length it does not change is read with the pattern itself."""
+    if not found:
+        return "message"
+    return f"replaceRegexpOne(message, {logsql.literal(found.pattern)}, {logsql.literal(found.replacement)})"
+
+
+def _split(found: Shortcut | None, count: int) -> str:
+    """The texts of the groups, from the shortcut or from the pattern itself."""
+    quick = "substring(short, 1, length(short) * quick)"
+    slow = f"arrayStringConcat(arrayMap(x -> replaceAll(x, {_TAB}, ' '), arrayConcat(g1, g2)), {_TAB})"
+    slow = _BARE.format(slow)
+    quick = quick if found and found.bare else _BARE.format(quick)
+    return f"splitByChar({_TAB}, concat({quick}, {slow}), {count})"
+
+
+def _element(array: str, name: str, names: Sequence[str]) -> str:
     """The group in its array: an empty text, or 0, where the pattern has none or it did not take part."""
-    for number, names in ((1, first), (2, second)):
-        if name in names:
-            return f"{array}{number}[{names.index(name) + 1}]"
-    return "''" if array == "g" else "toFloat64(0)"
+    if name in names:
+        return f"{array}[{names.index(name) + 1}]"
+    return "toFloat64(0)" if array == "n" else "''"
 
 
 def _groups(usage: Pattern, names: Sequence[str]) -> str:
@@ -113,8 +138,8 @@ def _needed(usage: Pattern, first: Sequence[str]) -> str:
     """When the second look is worth its time: a count is missing, or the line tells of reasoning."""
     before = re.search(r"(\w[\w: ]*)\(\?P<reasoning>", usage.pattern)
     counted = f"position(event_message, {logsql.literal(before[1])}) > 0" if before and before[1] else "1"
-    missing = (f"{_element('g', name, first, ())} = ''" for name in ("input", "output"))
-    return f"matched and ({' or '.join(missing)} or {counted if before else '0'})"
+    missing = (f"{_element('g1', name, first)} = ''" for name in ("input", "output"))
+    return f"notEmpty(g1) and ({' or '.join(missing)} or {counted if before else '0'})"
 
 
 def _numbers(texts: str, price: Price, key: str) -> str:
