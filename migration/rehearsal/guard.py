@@ -99,7 +99,25 @@ class Windows:
 
 async def unknown(request: Request, _: Exception) -> Response:
     """404 for a path or a method that the platform does not have, or that the sandbox does not stand in for."""
-    return problem(404, f"Cannot {request.method} {request.url.path}: the sandbox has no stand-in for it")
+    path = request.url.path
+    what = next((words for part, words in _ABSENT.items() if re.search(part, path)), "it")
+    return problem(404, f"Cannot {request.method} {path}: the sandbox has no stand-in for {what}")
+
+
+# Of the Management API, by a part of the path: https://supabase.com/docs/reference/api
+_ABSENT = {
+    "/branches(/|$)": "preview branches",
+    "/types/": "types of a database",
+    "/custom-hostname": "custom domains",
+    "/vanity-subdomain": "vanity subdomains",
+    "/pgsodium": "the root key of a database",
+    "/config/auth/": "single sign-on and further sign-in settings",
+    "/advisors/": "advisors",
+    "/database/backups/": "backups that can be restored",
+    "/network-bans": "bans that can be lifted",
+    "/v1/projects$": "further projects",
+    "/v1/organizations$": "further organizations",
+}
 
 
 def problem(status: int, message: str, headers: Mapping[str, str] | None = None, **more: object) -> JSONResponse:

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from migration.base.command import inv
+
 from . import uploads
 from .bundle import Bundler
 from .guard import problem
@@ -43,6 +45,7 @@ class Management:
             Route("/v1/organizations", self.organizations),
             Route(_BASE + "/branches", self.branches),
             Route(_BASE, self.project),
+            Route(_BASE, self.stays, methods=["DELETE"]),
             Route(_BASE + "/api-keys", self.keys),
             Route(_BASE + "/functions", self.list, methods=["GET"]),
             Route(_BASE + "/functions", self.deploys.activate, methods=["PUT"]),
@@ -75,6 +78,10 @@ class Management:
 
     async def project(self, _: Request) -> Response:
         return JSONResponse(self._project())
+
+    async def stays(self, _: Request) -> Response:
+        """Not 404, which the CLI reads as a project that does not exist."""
+        return problem(403, f"The sandbox has one project, which stays; {inv('sandbox', fresh=True)} begins anew")
 
     async def keys(self, request: Request) -> Response:
         """https://supabase.com/docs/reference/api/v1-get-project-api-keys: secret ones only with `reveal=true`."""

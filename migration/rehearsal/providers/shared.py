@@ -165,6 +165,8 @@ def read(settings: Mapping[str, Any], usual: Terms | None = None) -> tuple[dict[
 
 def _terms(values: Mapping[str, Any], usual: Terms) -> Terms:
     given = dict(values)
+    if not isinstance(given.get("key") or {}, Mapping):
+        raise BadProgram(f"openrouter.key should be a mapping of {', '.join(sorted(KEY_TERMS))}")
     bad = set(given.get("key") or {}) - KEY_TERMS
     if bad:
         raise BadProgram(f"unknown key openrouter.key.{min(bad)}: one of {', '.join(sorted(KEY_TERMS))}")

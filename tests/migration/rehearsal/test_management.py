@@ -231,12 +231,29 @@ def test_a_syntax_error_or_a_missing_module_is_refused_as_the_bundler_does(tmp_p
     assert platform.versions() == {}
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("POST", ""), ("GET", "/pgsodium")])
-def test_an_unknown_route_is_a_json_404(platform: Platform, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "what"),
+    [
+        ("GET", "/nothing", "it"),
+        ("POST", "", "it"),
+        ("GET", "/pgsodium", "the root key of a database"),
+        ("POST", "/branches", "preview branches"),
+        ("GET", "/types/typescript", "types of a database"),
+    ],
+)
+def test_an_unknown_route_is_a_json_404(platform: Platform, method: str, path: str, what: str) -> None:
     """For an unknown path as for a method that a path does not take, in the hosted API's words, and ours."""
     answer = platform.ask(method, path)
     assert answer.status_code == 404
-    assert answer.json() == {"message": f"Cannot {method} {platform.base}{path}: the sandbox has no stand-in for it"}
+    said = f"Cannot {method} {platform.base}{path}: the sandbox has no stand-in for {what}"
+    assert answer.json() == {"message": said}
+
+
+def test_the_project_is_not_deleted(platform: Platform) -> None:
+    """With an answer that the CLI does not read as a project that is gone."""
+    answer = platform.ask("DELETE", "")
+    assert (answer.status_code, platform.ask("GET", "").status_code) == (403, 200)
+    assert "which stays" in answer.json()["message"]
 
 
 def test_secret_keys_are_shown_only_when_asked(platform: Platform) -> None:

@@ -58,7 +58,16 @@ SESSION = [
     step("projects api-keys --reveal -o env", "SUPABASE_ANON_KEY="),
     step("branches list", "GIT BRANCH"),
     step("branches list -o json", "[]"),
-    step("branches create more --yes", "no stand-in", 1),
+    step("branches create more --yes", "no stand-in for preview branches", 1),
+    step("branches get main", "no stand-in for preview branches", 1),
+    step("branches update main --name next", "no stand-in for preview branches", 1),
+    step("branches pause main", "no stand-in for preview branches", 1),
+    step("branches delete main --yes", "no stand-in for preview branches", 1),
+    step("branches disable --yes", "no stand-in for preview branches", 1),
+    step("projects create two --org-id sandbox --db-password abcdefgh1 --region eu-central-1 --yes",
+         "no stand-in for further projects", 1),
+    step("projects delete REF --yes", "has one project, which stays", 1),
+    step("orgs create two --yes", "no stand-in for further organizations", 1),
     step("functions list", "SLUG"),
     step("functions list -o json", "[]"),
     step(DEPLOY.format("hello"), "Deployed Functions", hello=INDEX, shared=SHARED),
@@ -111,12 +120,17 @@ SESSION = [
     step("network-bans get --experimental", "[]"),
     step("snippets list", "VISIBILITY"),
     step("logs --since 1h", "", 0),
-    step("vanity-subdomains get --experimental", "no stand-in", 1),
-    step("domains get", "no stand-in", 1),
-    step("encryption get-root-key --experimental", "no stand-in", 1),
-    step("gen types", "no stand-in", 1),
+    step("vanity-subdomains get --experimental", "no stand-in for vanity subdomains", 1),
+    step("vanity-subdomains check-availability --desired-subdomain abc --experimental", "no stand-in for vanity", 1),
+    step("domains get", "no stand-in for custom domains", 1),
+    step("encryption get-root-key --experimental", "no stand-in for the root key", 1),
+    step("gen types", "no stand-in for types of a database", 1),
+    step("gen types typescript --schema public", "no stand-in for types of a database", 1),
+    step("db advisors", "no stand-in for advisors", 1),
+    step("backups restore -t 1700000000 --yes", "no stand-in for backups that can be restored", 1),
+    step("network-bans remove --db-unban-ip 8.8.8.8 --experimental --yes", "no stand-in for bans", 1),
 ]  # fmt: skip
-_WITHOUT_PROJECT = ("whoami", "orgs", "projects list", "link")
+_WITHOUT_PROJECT = ("whoami", "orgs", "projects list", "projects create", "projects delete", "link")
 
 
 @pytest.mark.slow
