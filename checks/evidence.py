@@ -74,8 +74,10 @@ class Traffic:
         return sum(self.statuses.get(status, 0) for status in statuses)
 
 
-def together(parts: tuple[Traffic, ...]) -> Traffic:
-    """The traffic of several functions as one."""
+def together(parts: tuple[Traffic, ...] | Missing) -> Traffic:
+    """The traffic of several functions as one; without a request where it was not measured."""
+    if isinstance(parts, Missing):
+        return Traffic("", {})
     statuses: Counter[int] = Counter()
     seconds: Counter[float] = Counter()
     for part in parts:

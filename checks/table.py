@@ -9,7 +9,7 @@ from checks import stats
 from checks.criteria.answers import share
 from checks.criteria.latency import spread
 
-from .evidence import Artifacts, Evidence, Missing, Spend, Traffic, together
+from .evidence import Artifacts, Evidence, Missing, Spend, together
 from .result import CriterionOptions
 
 NONE = "not measured"
@@ -60,16 +60,18 @@ def _row(name: str, figures: tuple[str, str, str], options: CriterionOptions) ->
 
 
 def _rate(evidence: Evidence) -> tuple[str, str, str]:
-    before, after = _traffic(evidence.before), _traffic(evidence.traffic)
+    before, after = together(evidence.before), together(evidence.traffic)
     return _shares((before.successes, before.trials), (after.successes, after.trials))
 
 
 def _quality(evidence: Evidence) -> tuple[str, str, str]:
-    before, after, improvement = _shares(_valid(evidence.artifacts_before), _valid(evidence.artifacts))
+    counts = valid_of_delivered(evidence.artifacts_before), valid_of_delivered(evidence.artifacts)
+    before, after, improvement = _shares(*counts)
     return _UNTRIED if before == NONE else before, after, improvement
 
 
-def _valid(found: Artifacts | Missing) -> tuple[int, int]:
+def valid_of_delivered(found: Artifacts | Missing) -> tuple[int, int]:
+    """How many artifacts were valid, of how many; none where it was not measured."""
     return (0, 0) if isinstance(found, Missing) else (found.valid, found.delivered)
 
 
@@ -91,7 +93,7 @@ def difference(before: tuple[int, int], after: tuple[int, int]) -> tuple[float, 
 
 
 def _time(evidence: Evidence) -> tuple[str, str, str]:
-    before, after = _traffic(evidence.before).seconds, _traffic(evidence.traffic).seconds
+    before, after = together(evidence.before).seconds, together(evidence.traffic).seconds
     shown = [_p95(seconds) for seconds in (before, after)]
     if not before or not after:
         return shown[0], shown[1], ""
@@ -108,7 +110,7 @@ def _p95(seconds: Mapping[float, int]) -> str:
 
 
 def _cost(evidence: Evidence) -> tuple[str, str, str]:
-    before, after = _mean(evidence.spend_before), _mean(evidence.spend)
+    before, after = cost_per_request(evidence.spend_before), cost_per_request(evidence.spend)
     shown = [NONE if found is None else _dollars(found) for found in (before, after)]
     if before is None or after is None:
         return shown[0], shown[1], ""
@@ -116,7 +118,8 @@ def _cost(evidence: Evidence) -> tuple[str, str, str]:
     return shown[0], shown[1], f"${abs(change):.5f} {'more' if change > 0 else 'less'}"
 
 
-def _mean(found: Spend | Missing) -> stats.Interval | None:
+def cost_per_request(found: Spend | Missing) -> stats.Interval | None:
+    """USD of one success, on average; None where none was measured."""
     if isinstance(found, Missing) or not found.successes:
         return None
     return stats.mean(found.mean, found.deviation, found.lines) if found.lines else stats.Interval(0, 0, 0)
@@ -126,7 +129,3 @@ def _dollars(found: stats.Interval) -> str:
     if found.high == float("inf"):
         return f"${found.estimate:.5f} (one request)"
     return f"${found.estimate:.5f} (${max(found.low, 0):.5f} to ${found.high:.5f})" if found.high else "$0"
-
-
-def _traffic(parts: tuple[Traffic, ...] | Missing) -> Traffic:
-    return Traffic("", {}) if isinstance(parts, Missing) else together(parts)

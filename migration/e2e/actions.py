@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -320,25 +320,19 @@ def _frame_blank(page: Page, name: str) -> bool:
     return False
 
 
-class _translated:
+@contextlib.contextmanager
+def _translated(stage: Stage, locator: Locator, done: str, timeout: float) -> Iterator[None]:
     """Playwright's refusal of an element that is there, in our words: disabled, or covered by another one."""
+    from playwright.sync_api import Error
 
-    def __init__(self, stage: Stage, locator: Locator, done: str, timeout: float) -> None:
-        self._stage, self._locator, self._done, self._timeout = stage, locator, done, timeout
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        from playwright.sync_api import Error
-
-        if not isinstance(error, Error):
-            return
+    try:
+        yield
+    except Error as error:
         text = str(error)
         covered = re.search(r"<[^\n]{1,80}> (?:from [^\n]*? )?intercepts pointer events", text)
         why = "it is disabled" if "not enabled" in text else "another element covers it" if covered else _first(error)
-        message = f"could not be {self._done} within {self._timeout:g}s: {why}"
-        raise _failure(self._stage, self._locator, "expectation", message) from None
+        message = f"could not be {done} within {timeout:g}s: {why}"
+        raise _failure(stage, locator, "expectation", message) from None
 
 
 def _finder(locator: Locator) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from migration.e2e import locate
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -36,8 +38,6 @@ class Violation:
 def violations(page: Page, frame: str | None = None) -> list[Violation]:
     """Of the page, or of the frame with that title. A frame that cannot be read has none."""
     from playwright.sync_api import Error
-
-    from migration.e2e import locate
 
     try:
         target: Any = page.main_frame

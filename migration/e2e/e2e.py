@@ -21,7 +21,7 @@ from migration.e2e import axe, calls, privacy
 from migration.e2e import browser as browsers
 from migration.e2e.actions import Stage, StepFailure, perform
 from migration.e2e.film import Film
-from migration.e2e.judge import Judge, hopeless, step_problem
+from migration.e2e.judge import Judge
 from migration.e2e.result import CallResult, E2eResult, Problem, StepResult
 from migration.e2e.watching import PageLog
 from migration.verify import forecast
@@ -224,7 +224,7 @@ class _Run:
     def _failed(self, stage: Stage, number: int, step: PageStep, failure: StepFailure, seconds: float) -> StepResult:
         from playwright.sync_api import Error
 
-        problem, cause = step_problem(self.judge, self.log, number, failure)
+        problem, cause = self.judge.step_problem(self.log, number, failure)
         if problem:
             self.problems.append(problem)
         self.context.observer.failed("e2e", detail=f"{step}: {cause or failure.message}")
@@ -247,7 +247,7 @@ class _Run:
     def _hopeless(self) -> bool:
         """A cause is known for a while and nothing is under way: the step's own time need not pass."""
         now = self.context.clock.monotonic()
-        return hopeless(self.judge, self.log, self.log.step, lambda one: now - self._known.setdefault(one, now))
+        return self.judge.hopeless(self.log, self.log.step, lambda one: now - self._known.setdefault(one, now))
 
     def _tied(self, since: datetime) -> list[CallResult]:
         """The calls beside their rows, and what these lack."""
@@ -257,7 +257,7 @@ class _Run:
 
     def _keep(self, inside: Any, film: Film) -> tuple[str, str]:
         """Trace and video of a run that failed, without secrets; nothing of one that passed."""
-        film.end()
+        film.stop()
         if not self.problems:
             inside.tracing.stop()
             return "", ""

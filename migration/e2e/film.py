@@ -33,7 +33,7 @@ class Film:
         """A step begins: recorded, unless it types a secret, or one could be read when the step before it ended."""
         self._began = len(self._frames)
         if secret or self._shows_secret:
-            self._stop()
+            self.stop()
         elif not self._running:
             self._page.screencast.start(on_frame=self._keep, quality=60, size={"width": _WIDTH, "height": _HEIGHT})
             self._running = True
@@ -42,11 +42,17 @@ class Film:
         """A step ended: where a secret came into view, or the page cannot be read, none of its frames stays."""
         self._shows_secret = not readable or bool(privacy.visible(self._page))
         if self._running and self._shows_secret:
-            self._stop()
+            self.stop()
             del self._frames[self._began :]
 
-    def end(self) -> None:
-        self._stop()
+    def stop(self) -> None:
+        """Record nothing from here on."""
+        from playwright.sync_api import Error
+
+        if self._running:
+            self._running = False
+            with contextlib.suppress(Error):
+                self._page.screencast.stop()
 
     def save(self, path: Path) -> bool:
         """Write an animated WebP, which every browser plays; False without frames."""
@@ -70,11 +76,3 @@ class Film:
             self._frames.append((at, bytes(frame["data"])))
         if len(self._frames) > _MOST:
             self._frames, self._began = self._frames[::2], (self._began + 1) // 2
-
-    def _stop(self) -> None:
-        from playwright.sync_api import Error
-
-        if self._running:
-            self._running = False
-            with contextlib.suppress(Error):
-                self._page.screencast.stop()

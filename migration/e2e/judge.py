@@ -17,6 +17,9 @@ from migration.e2e.result import Problem, ProblemKind
 from migration.e2e.watching import ConsoleError, NetworkRequest, PageException, PageLog
 
 _LOADING = re.compile(r"^Failed to load resource|blocked by CORS policy|net::ERR_")
+# What makes a step wait in vain, the gravest first.
+_GRAVE: tuple[ProblemKind, ...] = ("unavailable", "session", "failed_requests", "slow", "not_fixed", "exceptions")
+_SETTLES = 1.5  # seconds that a page is given to recover by itself
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
@@ -64,6 +67,19 @@ class Judge:
     def allowed(self, step: int) -> Allow:
         """What is provoked on purpose at this point."""
         return self.steps[self.acted(step) - 1].allow if self.steps and step else Allow()
+
+    def step_problem(self, log: PageLog, step: int, failure: StepFailure) -> tuple[Problem | None, str]:
+        """The problem that a failed step is; or None and, in words, the one in the log whose consequence it is."""
+        for one in log.pending():
+            one.overdue = one.function != "" and one.step >= self.acted(step)
+        causes = self.causes(log, step)
+        return (None, str(causes[0])) if causes else (Problem(failure.kind, step, failure.message), "")
+
+    def hopeless(self, log: PageLog, step: int, since: Callable[[Problem], float]) -> bool:
+        """Whether waiting at this step makes no sense: a cause is known for a while, and no call is under way."""
+        if any(one.function for one in log.pending()):
+            return False
+        return any(since(one) > _SETTLES for one in self.causes(log, step))
 
     def _unavailable(self, log: PageLog) -> Iterator[Problem]:
         for one in log.requests:
@@ -128,27 +144,6 @@ class Judge:
 
     def _excused(self, request: NetworkRequest, ignore: Sequence[str]) -> bool:
         return _matches(ignore, request.url) or _matches(self.allowed(request.step).failed_requests, request.url)
-
-
-_GRAVE: tuple[ProblemKind, ...] = ("unavailable", "session", "failed_requests", "slow", "not_fixed", "exceptions")
-
-
-def step_problem(judge: Judge, log: PageLog, step: int, failure: StepFailure) -> tuple[Problem | None, str]:
-    """The problem that a failed step is; or None and, in words, the one in the log whose consequence it is."""
-    for one in log.pending():
-        one.overdue = one.function != "" and one.step >= judge.acted(step)
-    causes = judge.causes(log, step)
-    return (None, str(causes[0])) if causes else (Problem(failure.kind, step, failure.message), "")
-
-
-def hopeless(judge: Judge, log: PageLog, step: int, since: Callable[[Problem], float]) -> bool:
-    """Whether waiting at this step makes no sense: a cause is known for a while, and no call is under way."""
-    if any(one.function for one in log.pending()):
-        return False
-    return any(since(one) > _SETTLES for one in judge.causes(log, step))
-
-
-_SETTLES = 1.5  # seconds that a page is given to recover by itself
 
 
 def _follows(line: ConsoleError, requests: Iterable[NetworkRequest], thrown: set[str]) -> bool:

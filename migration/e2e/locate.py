@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from migration.base.secrets_type import mask
+from migration.e2e import pictures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -35,8 +36,7 @@ def all_of(page: Page, locator: Locator) -> Any:
 
 def frame_element(page: Page, name: str) -> Any:
     """The element of the frame with this title or name."""
-    quoted = json.dumps(name)
-    return page.locator(f"iframe[title={quoted}], iframe[name={quoted}]").first
+    return page.locator(_frame_selector(name)).first
 
 
 def responds(page: Page, frame: str | None = None) -> bool:
@@ -55,8 +55,6 @@ def responds(page: Page, frame: str | None = None) -> bool:
 
 def inside(page: Page, frame: str, picture: bytes) -> bytes:
     """The picture of a frame's element without its border."""
-    from migration.e2e import pictures
-
     box = frame_element(page, frame).evaluate("(it) => [it.clientLeft, it.clientTop, it.clientWidth, it.clientHeight]")
     left, top, width, height = map(int, box)
     # One pixel more on each side: an element at half a pixel is drawn over the next one.
@@ -96,8 +94,12 @@ def alike(page: Page, locator: Locator) -> str:
 def _scope(page: Page, frame: str | None) -> Any:
     if frame is None:
         return page
+    return page.frame_locator(_frame_selector(frame)).first
+
+
+def _frame_selector(frame: str) -> str:
     quoted = json.dumps(frame)
-    return page.frame_locator(f"iframe[title={quoted}], iframe[name={quoted}]").first
+    return f"iframe[title={quoted}], iframe[name={quoted}]"
 
 
 def _framed(page: Page, name: str) -> bool:

@@ -75,8 +75,8 @@ def over_time(
     """A line over time, broken where nothing was measured, with what happened along it."""
     return [
         *_bands(marks, frame),
-        *_ticks_y(frame, form),
-        *_ticks_x(frame),
+        *grid(frame, form),
+        *_times(frame),
         *_lines(points, frame, step, kind),
         *_marks(marks, frame),
     ]
@@ -133,7 +133,7 @@ def bars(
     """Upright bars from zero, with every few labels below."""
     frame = Frame(width, height, 0, max(len(values), 1), 0, top(max(values, default=0)))
     slot = (width - LEFT - RIGHT) / max(len(values), 1)
-    found = _ticks_y(frame, form)
+    found = grid(frame, form)
     every = max(1, math.ceil(len(values) * 58 / (width - LEFT - RIGHT)))
     for n, value in enumerate(values):
         head = frame.y(value)
@@ -243,7 +243,8 @@ def timeline(parts: Sequence[tuple[str, float, float]], width: int) -> list[Html
     return found
 
 
-def _ticks_y(frame: Frame, form: Callable[[float], str]) -> list[Html]:
+def grid(frame: Frame, form: Callable[[float], str]) -> list[Html]:
+    """Lines and labels of the upright axis."""
     found = []
     for value in steps(frame.low, frame.high, 4):
         y = frame.y(value)
@@ -254,7 +255,7 @@ def _ticks_y(frame: Frame, form: Callable[[float], str]) -> list[Html]:
     return found
 
 
-def _ticks_x(frame: Frame) -> list[Html]:
+def _times(frame: Frame) -> list[Html]:
     """Whole hours or days in UTC, as many as fit."""
     span, room = frame.until - frame.since, (frame.width - LEFT - RIGHT) // 62
     widths = [300, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, *(86400 * n for n in (1, 2, 5, 10, 30, 90, 365))]
@@ -310,8 +311,3 @@ def key(view: View, path: str) -> Html:
         for n, one in enumerate(view.get(path) or ())
     ]
     return tag("ul", rows, class_="key") if rows else join(())
-
-
-def grid(frame: Frame, form: Callable[[float], str]) -> list[Html]:
-    """Lines and labels of the upright axis alone."""
-    return _ticks_y(frame, form)

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import structs
 
 from checks import stats
-from checks.evidence import Artifacts, Evidence, Missing, Spend, Traffic, together
-from checks.table import difference
+from checks.evidence import Evidence, Missing, Spend, Traffic, together
+from checks.table import cost_per_request, difference, valid_of_delivered
 from migration.base.command import Chain, Command, Do, Shell, Steps, inv
 from migration.base.gate import gate
 from migration.base.numbers import count
@@ -25,14 +25,14 @@ from migration.report.prompts import PromptCounts
 Figures = dict[str, Any]
 SCHEMA = "cutover/figures/1"
 # What shows the evidence of a criterion, by its name: a verb and its flags; others are shown by `checks`.
-_SHOWS: dict[str, tuple[str, dict[str, str]]] = {
+_SHOWS: dict[str, tuple[str, dict[str, Any]]] = {
     "no_503": ("logs", {"grep": "503"}),
     "cost_logged": ("logs", {"signal": "usage"}),
     "no_errors_in_logs": ("logs", {"level": "error"}),
     "cost_per_request": ("costs", {"by": "hour"}),
     "budget": ("costs", {"by": "day"}),
     "provider_sees_requests": ("costs", {"by": "day"}),
-    "unchanged": ("plan", {"diff": "1"}),
+    "unchanged": ("plan", {"diff": True}),
     "answers_work": ("smoke", {}),
 }
 
@@ -146,8 +146,8 @@ def _checks(facts: ReportFacts) -> Figures:
 
 def _shows(facts: ReportFacts, name: str) -> Command:
     verb, flags = _SHOWS.get(name, ("checks", {}))
-    if verb in ("plan", "smoke"):
-        return inv(verb, diff=True, env=facts.environment) if verb == "plan" else inv(verb, env=facts.environment)
+    if verb in ("plan", "smoke"):  # they look at the code and at the functions, not at a time
+        return inv(verb, env=facts.environment, **flags)
     return inv(verb, since=_since(facts), **flags)
 
 
@@ -157,24 +157,16 @@ def _comparison(facts: ReportFacts) -> Figures:
     evidence = facts.checks.evidence
     if evidence is None:
         return {"missing": "the criteria gathered no evidence", "how": [inv("checks")]}
-    before, after = _together(evidence.before), _together(evidence.traffic)
+    before, after = together(evidence.before), together(evidence.traffic)
     return {
         "rows": facts.checks.table,
         "success": _shares((before.successes, before.trials), (after.successes, after.trials)),
         "time": {"before": _times(before), "after": _times(after)},
         "cost": {"before": _mean(evidence.spend_before), "after": _mean(evidence.spend)},
-        "quality": _shares(_valid(evidence.artifacts_before), _valid(evidence.artifacts)),
+        "quality": _shares(valid_of_delivered(evidence.artifacts_before), valid_of_delivered(evidence.artifacts)),
         "why": list(_reasons(evidence)),
         "command": inv("checks", since=_since(facts)),
     }
-
-
-def _together(parts: tuple[Traffic, ...] | Missing) -> Traffic:
-    return Traffic("", {}) if isinstance(parts, Missing) else together(parts)
-
-
-def _valid(found: Artifacts | Missing) -> tuple[int, int]:
-    return (0, 0) if isinstance(found, Missing) else (found.valid, found.delivered)
 
 
 def _share(pair: tuple[int, int]) -> Figures | None:
@@ -200,10 +192,10 @@ def _times(traffic: Traffic) -> Figures | None:
 
 
 def _mean(spend: Spend | Missing) -> Figures | None:
-    """USD of one success; None where nothing was measured."""
-    if isinstance(spend, Missing) or not spend.successes:
+    """USD of one success with its interval; None where nothing was measured."""
+    found = cost_per_request(spend)
+    if isinstance(spend, Missing) or found is None:
         return None
-    found = stats.mean(spend.mean, spend.deviation, spend.lines) if spend.lines else stats.Interval(0, 0, 0)
     bounded = abs(found.high) < float("inf")
     return {
         "mean": found.estimate,
@@ -305,7 +297,7 @@ def _reliability(facts: ReportFacts) -> Figures:
     checks, costs = facts.checks, facts.costs
     if isinstance(checks, UnmeasuredPart) or isinstance(costs, UnmeasuredPart) or checks.evidence is None:
         return {"missing": "success or cost was not measured", "how": [inv("checks"), inv("costs")]}
-    before, after = _together(checks.evidence.before), _together(checks.evidence.traffic)
+    before, after = together(checks.evidence.before), together(checks.evidence.traffic)
     if not before.trials or not after.trials:
         lacking = "before" if not before.trials else "after"
         how = [inv("rehearse")] if not before.trials else [inv("smoke", env=facts.environment)]
@@ -432,9 +424,9 @@ def _word(word: str, title: str, sentence: str, steps: list[str]) -> Figures:
 
 
 def _judged(checks: Mapping[str, Any], watch: Mapping[str, Any]) -> str:
-    counts, many = checks["counts"], len(checks["criteria"])
+    counts = checks["counts"]
     open_ = [one["label"] or one["name"].replace("_", " ") for one in checks["criteria"] if one["verdict"] != "pass"]
-    text = f"{counts['pass']} of {count(many, 'criterion').replace('criterions', 'criteria')} passed"
+    text = f"{counts['pass']} of {len(checks['criteria'])} criteria passed"
     text += f"; open: {', '.join(open_)}" if open_ else ""
     alarms = len(watch.get("alarms") or ())
     return f"{text}. The watch has raised {count(alarms, 'alarm')}." if alarms else f"{text}."

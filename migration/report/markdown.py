@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from migration.base.numbers import count
 from migration.report.markup import FORMS, NONE
 from migration.report.plan_document import SIGNS
 
@@ -136,7 +137,7 @@ def _watch(data: Data) -> Iterator[str]:
     watch = data["watch"]
     if "missing" not in watch:
         yield "### The watch"
-        lines = [f"{watch['verdict']}, {watch['round']} rounds of {watch['deployment']}", *watch["lines"]]
+        lines = [f"{watch['verdict']}, {count(watch['round'], 'round')} of {watch['deployment']}", *watch["lines"]]
         yield "\n".join(f"- {text(line)}" for line in lines)
 
 

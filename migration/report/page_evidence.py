@@ -8,9 +8,9 @@ from typing import Any
 from migration.report import charts
 from migration.report.markup import Html, View, details, join, listed, table, tag
 from migration.report.page_measured import command, lacking
+from migration.report.plan_document import SIGNS
 
 _VERDICTS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive"}
-_STATES = {"done": "✓", "failed": "✗", "open": "○"}
 
 
 def verdict(word: str) -> Html:
@@ -238,7 +238,7 @@ def plan(view: View) -> Html:
 
 def _item(view: View, n: int, one: Mapping[str, Any]) -> Html:
     at = f"plan.items.{n}"
-    sign = tag("span", _STATES.get(one["state"], "?"), class_=f"state {one['state'].split()[0]}", aria_hidden="true")
+    sign = tag("span", SIGNS[one["state"]], class_=f"state {one['state'].split()[0]}", aria_hidden="true")
     line = ["line ", view.show(f"{at}.line", "int")] if one["line"] else ["not found"]
     return tag(
         "li", tag("div", tag("h3", sign, " ", view.show(f"{at}.text")), tag("p", line, class_="note")),

@@ -413,7 +413,7 @@ def sources() -> Html:
     return listed(
         [
             "Success and response time: the platform's log rows of each answer. What the caller caused is left out: "
-            "4xx but 402, 408 and 429.",
+            "4xx other than 402, 408 and 429.",
             "Intervals: 95%. Clopper and Pearson for a share, Student for a mean, Newcombe for a difference of shares.",
             "Costs: tokens of the usage lines at the configured price, beside what the lines and the provider say.",
             "Deployments, rollbacks, notes: the ledger in the app's git remote.",

@@ -203,6 +203,11 @@ def _secret(name: str, facts: ReportFacts, data: Data) -> ItemAnswer:
     return OPEN, f"no deployment recorded {name}", inv("secret")
 
 
+def _all_secrets(facts: ReportFacts, data: Data) -> ItemAnswer:
+    answers = [_secret(name, facts, data) for name in facts.config.secrets]
+    return (*_together(answers), inv("secret")) if answers else (OPEN, "config.yaml names no secret", inv("secret"))
+
+
 def _deployed(_: ReportFacts, data: Data) -> ItemAnswer:
     live = data["live"]
     if live.get("interrupted"):
@@ -300,15 +305,10 @@ _VERBS: dict[str, Callable[[ReportFacts, Data], ItemAnswer]] = {
     "checks": _judged,
     "history": _rated,
     "logs": _logged,
-    "secret": lambda facts, data: _all_secrets(facts, data),
+    "secret": _all_secrets,
     "report": lambda *_: (DONE, "shown in this report", None),
     "person": lambda *_: (PERSON, _UNKNOWN, None),
 }
-
-
-def _all_secrets(facts: ReportFacts, data: Data) -> ItemAnswer:
-    answers = [_secret(name, facts, data) for name in facts.config.secrets]
-    return (*_together(answers), inv("secret")) if answers else (OPEN, "config.yaml names no secret", inv("secret"))
 
 
 def _when(at: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 from migration.config.browser import Accessibility, Allow, Limit, Locator, PageExpect, PageStep, Slow, Watched
 from migration.e2e.actions import StepFailure
 from migration.e2e.axe import Violation
-from migration.e2e.judge import Judge, hopeless, step_problem
+from migration.e2e.judge import Judge
 from migration.e2e.watching import ConsoleError, NetworkRequest, PageException, PageLog
 
 BUTTON, HEADING = Locator(role="button", name="Go"), PageExpect(role="heading", name="Made")
@@ -106,15 +106,15 @@ def test_provoked_error_may_not_come_back() -> None:
 def test_failed_step_names_its_cause() -> None:
     """What went wrong since the last step that acted; what was before then is a problem of its own."""
     judge, failure = Judge(STEPS, Watched()), StepFailure("not_found", "the heading: not there")
-    problem, cause = step_problem(judge, log(call(503)), 3, failure)
+    problem, cause = judge.step_problem(log(call(503)), 3, failure)
     assert problem is None and cause.startswith("503: greet answered 503")
-    problem, cause = step_problem(judge, log(PageException(1, "old", False)), 3, failure)
+    problem, cause = judge.step_problem(log(PageException(1, "old", False)), 3, failure)
     assert problem and problem.kind == "not_found" and cause == ""
 
 
 def test_call_that_a_step_waited_for_is_slow() -> None:
     found = log(NetworkRequest(2, "POST", CALL, 97.0))
-    problem, cause = step_problem(Judge(STEPS, Watched()), found, 3, StepFailure("not_found", "not there"))
+    problem, cause = Judge(STEPS, Watched()).step_problem(found, 3, StepFailure("not_found", "not there"))
     assert problem is None and "greet has not answered for 3.0s" in cause
     assert judged(found) == ["slow"]
 
@@ -122,10 +122,10 @@ def test_call_that_a_step_waited_for_is_slow() -> None:
 def test_waiting_is_hopeless_once_a_call_failed() -> None:
     """Not at once, since a page may try again, and not while a call is under way."""
     judge = Judge(STEPS, Watched())
-    assert not hopeless(judge, log(), 3, lambda _: 9.0)
-    assert not hopeless(judge, log(call(503)), 3, lambda _: 0.5)
-    assert hopeless(judge, log(call(503)), 3, lambda _: 2.0)
-    assert not hopeless(judge, log(call(503), NetworkRequest(2, "POST", CALL, 99.0)), 3, lambda _: 2.0)
+    assert not judge.hopeless(log(), 3, lambda _: 9.0)
+    assert not judge.hopeless(log(call(503)), 3, lambda _: 0.5)
+    assert judge.hopeless(log(call(503)), 3, lambda _: 2.0)
+    assert not judge.hopeless(log(call(503), NetworkRequest(2, "POST", CALL, 99.0)), 3, lambda _: 2.0)
 
 
 def test_accessibility_counts_rules() -> None:

@@ -43,7 +43,7 @@ def test_every_number_is_a_figure() -> None:
 
 def test_no_number_stands_outside_the_figures() -> None:
     """Every other text with a digit is of a chart, whose table follows, or one of these few words."""
-    allowed = re.compile(r"95%|4xx but 402, 408 and 429|p95|of 5|of 100|next 30 days|for 30 days|no 503")
+    allowed = re.compile(r"95%|4xx other than 402, 408 and 429|p95|of 5|of 100|next 30 days|for 30 days|no 503")
     found = []
 
     def look(element: Any, inside: bool) -> None:
