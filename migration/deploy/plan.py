@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 CHANGES = ("create", "update", "drifted")
+UNREAD = "The ledger is as this clone last read it"
 SHORTEST_HASH = 8  # hex digits of a plan's hash that confirm it
 
 
@@ -397,7 +398,7 @@ def _ageing(context: Context) -> Iterator[str]:
 
 def _ledger_notes(context: Context) -> list[str]:
     offline = context.ledger.offline
-    return [f"The ledger is as this clone last read it: {offline}"] if offline else []
+    return [f"{UNREAD}: {offline}"] if offline else []
 
 
 def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[str, str] | None:

@@ -102,26 +102,56 @@ def run(context: Context, limit: int = 5) -> StatusResult:
 
 
 def _look(context: Context) -> tuple[list[Function], History]:
-    """The platform and the ledger, asked at once. What the ledger knows is shown while the platform does not answer."""
-    read: list[History] = []
-
-    def history() -> History:
-        read.append(context.ledger.history())
-        return read[0]
-
-    def meanwhile() -> None:
-        known = f" The ledger: {_known_since(read[0])}" if read else ""
-        context.observer.note(f"The platform has not answered for {show(SILENT)}.{known}")
-
-    silent = threading.Timer(SILENT, meanwhile)
+    """The platform and the ledger, asked at once."""
+    waiting = _Waiting(context)
+    tasks: list[Callable[[], Any]] = [waiting.functions, waiting.history]
+    silent = threading.Timer(SILENT, waiting.show)
     silent.daemon = True
     silent.start()
-    tasks: list[Callable[[], Any]] = [context.supabase.functions, history]
     try:
         functions, found = every(tasks, lambda task: task())
     finally:
         silent.cancel()
     return functions, found
+
+
+class _Waiting:
+    """Who has not answered for SILENT seconds is named; while it is the platform, with what the ledger knows."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._answered = False  # the platform
+        self._history: History | None = None
+        self._silent = False
+        self._turn = threading.Lock()
+
+    def functions(self) -> list[Function]:
+        found = self.context.supabase.functions()
+        self._answered = True
+        return found
+
+    def history(self) -> History:
+        found = self.context.ledger.history()
+        with self._turn:
+            self._history = found
+            if self._silent and not self._answered:
+                self._note()
+        return found
+
+    def show(self) -> None:
+        with self._turn:
+            self._silent = True
+            self._note()
+
+    def _note(self) -> None:
+        if self._answered and self._history:
+            return
+        who = [] if self._answered else ["the platform"]
+        who += [] if self._history else [f"the git remote {self.context.remote}"]
+        named = " and ".join(who)
+        known = f" The ledger: {_known_since(self._history)}" if self._history else ""
+        have = "has" if len(who) == 1 else "have"
+        self.context.observer.note(f"{named[0].upper()}{named[1:]} {have} not answered for {show(SILENT)}.{known}")
 
 
 def _known_since(history: History) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from migration.inspect.source import FunctionCode
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from tests.support import crash, repos, scene
+from tests.support.collector import Collector
 from tests.support.scene import Scene, index, text
 
 QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
@@ -252,3 +254,22 @@ def test_a_silent_git_remote_is_not_waited_for(stage: Scene, monkeypatch: pytest
     note = next(note for note in result.notes if "did not answer" in note)
     assert "The git remote origin did not answer git ls-remote within" in note and " ago. " in note
     assert [row.version for row in result.functions][:2] == [1, 1]
+
+
+def test_silent_one_is_named() -> None:
+    """The git remote where the platform has answered, and both where neither has."""
+    observer, past = Collector(), SimpleNamespace(live=None, newest=None)
+    context: Any = SimpleNamespace(
+        remote="origin", observer=observer, supabase=SimpleNamespace(functions=list),
+        ledger=SimpleNamespace(history=lambda: past),
+    )  # fmt: skip
+    waiting = status._Waiting(context)
+    waiting.show()
+    waiting.functions()
+    waiting.show()
+    waiting.history()
+    waiting.show()
+    assert [text for _, _, _, text in observer.events] == [
+        "The platform and the git remote origin have not answered for 3s.",
+        "The git remote origin has not answered for 3s.",
+    ]
