@@ -117,6 +117,13 @@ MEANINGS = (
         ("ls-remote", "{remote}"),
     ),
     Meaning(
+        r"is not a valid 'commit' object",
+        Refused,
+        "The ledger's ref in the git remote does not hold a commit: someone has put something else there.",
+        ("for-each-ref", "refs/cutover/lost"),
+        steps=(Do("push what this clone kept below refs/cutover/lost over it, with --force"),),
+    ),
+    Meaning(
         r"No space left|Disk quota exceeded",
         ServiceFailed,
         "The disk is full: git cannot write to {path}.",

@@ -178,12 +178,13 @@ def _add(context: Context, note: str, rating: int | None) -> None:
 
 
 def _note(record: Record) -> dict[str, Any]:
+    robbed = (record.get("robbed") or {}).get("who") or "unknown"
     texts = {
         "note": record.get("text"),
-        "lift": f"lifted the hold of {record.get('hold')}: {record.get('reason')}",
-        "unlock": f"broke the lock {record.get('lock')} of {(record.get('robbed') or {}).get('who') or 'unknown'}",
+        "lift": f"lifted the hold of {record.get('hold')}: {record.get('reason') or 'no reason given'}",
+        "unlock": f"broke the lock {record.get('lock') or 'unknown'} of {robbed}",
     }
-    found = {"at": record.get("at"), "who": record.get("who"), "text": texts[record["record"]]}
+    found = {"at": record.get("at"), "who": record.get("who") or "unknown", "text": texts[record["record"]]}
     return {**found, "rating": record["rating"]} if record.get("rating") else found
 
 

@@ -429,7 +429,7 @@ def _hold(holds: dict[str, Record], record: Record) -> None:
         _reverted(holds, name, record.get("revert"))
     elif record["record"] == "lift":
         lifted = record.get("hold")
-        for key in [key for key in holds if lifted in (None, "all", key)]:
+        for key in [key for key in holds if lifted in ("all", key)]:
             del holds[key]
 
 

@@ -307,8 +307,16 @@ class Lock:
 
     def _describe(self, ref: str, commit: str) -> LockHolder:
         self.ledger.refs.bring(ref, commit)
-        message = self.ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
-        return LockHolder.of(ref, commit, LockCard.parse(message), self._watch(ref, commit))
+        return LockHolder.of(ref, commit, LockCard.parse(self._message(commit)), self._watch(ref, commit))
+
+    def _message(self, commit: str) -> bytes:
+        """The message of a lock's commit; empty where anyone has put something else there, such as a file."""
+        try:
+            return self.ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
+        except GitFailed:
+            if not self.ledger.repository.run("cat-file", "-e", commit).ok:
+                raise
+            return b""
 
     def _watch(self, ref: str, commit: str) -> float:
         """Seconds for which this machine has seen the same commit, over all its commands since it started."""

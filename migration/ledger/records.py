@@ -181,12 +181,12 @@ class Git(Common, kw_only=True):
 
 
 class Lift(Common, kw_only=True):
-    hold: Name | None = None
+    hold: Name  # a record that names none must not lift them all
     reason: Text | None = None
 
 
 class Note(Common, kw_only=True):
-    text: Text | None = None
+    text: Text
     rating: Annotated[int, Meta(ge=1, le=5)] | None = None
 
 

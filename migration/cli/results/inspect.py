@@ -38,7 +38,7 @@ def history(data: Data, canvas: Canvas) -> None:
         canvas.table(rows, "deployment", "when (UTC)", "who", "kind", "outcome", "revision", "functions", "watch")
     for note in data.get("notes") or ():
         rated = f" ({note['rating']} of 5)" if note.get("rating") else ""
-        canvas.say(f"{when(note.get('at'))} {note.get('who')}: {note.get('text')}{rated}")
+        canvas.say(f"{when(note.get('at')) or 'unknown time'} {note.get('who')}: {note.get('text')}{rated}")
     if data.get("message"):
         canvas.say(data["message"])
     canvas.then(data)

@@ -96,9 +96,7 @@ def test_status_shows_the_ledger_meanwhile(stage: Scene, monkeypatch: pytest.Mon
     status.run(context)
     assert isinstance(context.observer, Collector)
     *_, shown = [text for kind, _, _, text in context.observer.events if kind == "note"]
-    assert re.search(r"The platform has .* The ledger: \S+ is live .*as of \d{4}-\d\d-\d\d \d\d:\d\dZ", shown), (
-        shown
-    )
+    assert re.search(r"The platform has .* The ledger: \S+ is live .*as of \d{4}-\d\d-\d\d \d\d:\d\dZ", shown), shown
 
 
 def test_status_tells_what_the_ledger_knows_while_the_platform_cannot_be_asked(stage: Scene) -> None:

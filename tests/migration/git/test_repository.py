@@ -158,6 +158,7 @@ def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
         ),
         ("fatal: the remote end hung up unexpectedly", Unreachable, "Cannot reach the git remote origin."),
         ("fatal: sha1 file write error: No space left on device", CutoverError, "The disk is full"),
+        ("fatal: 1a2b is not a valid 'commit' object", Refused, "does not hold a commit"),
         ("fatal: something new", giterrors.GitFailed, "git push failed: fatal: something new."),
         ("", giterrors.GitFailed, "it gave no reason"),
     ],

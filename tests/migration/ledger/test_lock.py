@@ -507,3 +507,18 @@ def test_late_answer_confirms_nothing(tmp_path: Path) -> None:
         with pytest.raises(ServiceFailed, match="Could not confirm the lock"):
             held.fresh()
         late.clear()
+
+
+@pytest.mark.parametrize("ref", ["refs/cutover/lock/prod", "refs/cutover/lock/other"])
+def test_what_is_not_a_commit_is_no_lock_of_a_team(tmp_path: Path, ref: str) -> None:
+    """A file put on a lock's ref stops no verb: beside ours it is nothing, in its place it goes stale."""
+    remote, first = pair(tmp_path)
+    blob = git(remote, "hash-object", "-w", "--stdin")
+    git(remote, "update-ref", ref, blob)
+    ticks = Ticks()
+    own = Lock(ledger(first), first / ".cutover", monotonic=ticks)
+    holder = own.holder()
+    assert (holder is None) == ref.endswith("other")
+    ticks.now += 60
+    with own.held("deploy"):
+        assert git(remote, "cat-file", "-t", own.ref) == "commit"

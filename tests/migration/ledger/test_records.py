@@ -73,6 +73,8 @@ def test_our_own_records_fit(record: dict[str, Any]) -> None:
         ({"id": "../../x"}, "id"),
         ({"deployment": "../../victim/zzz"}, "deployment"),
         ({"deployment": ["x"]}, "deployment"),
+        ({"record": "lift"}, "hold"),
+        ({"record": "note"}, "text"),
         ({"deployment": "x\n"}, "deployment"),
         ({"revision": "main\n"}, "revision"),
         ({"revision": "--upload-pack=touch x"}, "revision"),
