@@ -6,8 +6,8 @@ import re
 
 from migration.base.secrets_type import mask
 
-# Control characters of C0 and C1, and those that change the direction of text; a tab and a line break may stay.
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Control characters of C0 and C1, and what changes the direction or the line of text; a tab and a line break may stay.
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 # Commands to a CI server. GitHub obeys `::name::` where a line begins so, after spaces, and our own tables and wrapped
 # lines begin with whatever word comes next; `##[name]` (GitHub) and `##vso[…]` (Azure) are found anywhere in a line.
 # https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs (TryParse, TryParseV2)
