@@ -39,7 +39,8 @@ def test_what_it_can_show_goes_out_as_it_is() -> None:
 
 HOSTILE = {
     "\x1b[2J": "\\x1b[2J", "\x1b]0;title\x07": "\\x1b]0;title\\x07", "\x9b31m": "\\x9b31m", "a\rb": "a\\rb",
-    "\x00": "\\x00", "\u202egpj.exe": "\\u202egpj.exe", "a\u2028::b": "a\\u2028::b", "::error::owned": ": :error::owned",
+    "\x00": "\\x00", "\u202egpj.exe": "\\u202egpj.exe", "::error::owned": ": :error::owned",
+    "a\u2028::b": "a\\u2028::b",
     "fine\n  ::set-output name=x::y": "fine\n  : :set-output name=x::y", "##[warning]x": "# #[warning]x",
     "a\r\nb\tc": "a\nb\tc", "a::b c::d": "a::b c::d", "so ::error::x": "so : :error::x",
     "so ##vso[task.x]y": "so # #vso[task.x]y", "## a heading": "## a heading",
