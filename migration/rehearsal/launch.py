@@ -30,6 +30,8 @@ PRELOAD_NODE = Path(__file__).with_name("preload_node.js")
 PRELOAD_REQUIRE = Path(__file__).with_name("preload_require.js")
 # The runtime that CLI 3.1.0 names; functions read it in Deno.version and SUPABASE_VERSION.
 EDGE_RUNTIME = "1.78.1"
+# What npm packages ask of node:os by names that no preload reaches. Only the app's own machine answers.
+_SYSTEM = "hostname,cpus,homedir,uid,gid,userInfo"
 _MAIN = re.compile(r"\bimport\.meta\.main\b")
 _COMMON = ("--no-lock", "--node-modules-dir=none")
 _DENO = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1"}
@@ -175,7 +177,7 @@ def _permissions(sandbox: Sandbox, readable: Sequence[Path], tmp: Path) -> list[
     return [
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--allow-env",
         f"--allow-net={','.join(_reached(sandbox))}",
-        f"--allow-read={','.join(map(str, readable))}", f"--allow-write={tmp}", "--allow-sys=hostname",
+        f"--allow-read={','.join(map(str, readable))}", f"--allow-write={tmp}", f"--allow-sys={_SYSTEM}",
         f"--v8-flags=--max-old-space-size={Limits.of(sandbox.settings).memory}",
     ]  # fmt: skip
 

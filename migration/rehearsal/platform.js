@@ -22,7 +22,7 @@ export function local(path) {
   if (typeof text !== "string" || text === "") return path;
   const whole = text.startsWith("/") ? text : HOME + text;
   // Where the sandbox itself is in /tmp: the function's own files, and what node:fs has been given already.
-  if ([setup.tree, setup.tmp].some((folder) => whole === folder || whole.startsWith(`${folder}/`))) return whole;
+  if ([setup.tree, setup.tmp, setup.packages].some((folder) => whole === folder || whole.startsWith(`${folder}/`))) return whole;
   return whole === "/tmp" || whole.startsWith("/tmp/") ? setup.tmp + whole.slice(4) : whole;
 }
 const HOME = decodeURIComponent(new URL(".", setup.main).pathname);

@@ -234,7 +234,9 @@ for (const name of ["connect", "connectTls"]) {
   };
 }
 
-function sqlless() {
+Deno.resolveDns = (host) => Promise.reject(refusal(host, "connections"));
+
+export function sqlless() {
   const text = "The sandbox has no Postgres. Use supabase-js over rehearsal.database, or a local stack: rehearsal.backend";
   log(`${text}\n`, 2);
   return new TypeError(text);

@@ -5,6 +5,7 @@ import cluster from "node:cluster";
 import fs from "node:fs";
 import http from "node:http";
 import https from "node:https";
+import os from "node:os";
 import process from "node:process";
 import { Writable } from "node:stream";
 import threads from "node:worker_threads";
@@ -163,3 +164,17 @@ without(cluster, ["Worker", "disconnect", "fork", "setupMaster", "setupPrimary"]
 children.ChildProcess.prototype.spawn = function () {
   queueMicrotask(() => this.emit("error", new Error(NO_PROCESS)));
 };
+
+// The machine and its user, as ext/node/polyfills/os.ts has them for every worker.
+const times = { user: 0, nice: 0, sys: 0, idle: 0, irq: 0 };
+Object.assign(os, {
+  cpus: () => [{ model: "", speed: 0, times: { ...times } }],
+  homedir: () => "/home/deno",
+  uptime: () => Deno.osUptime(),
+  userInfo: () => ({ uid: 1000, gid: 1000, homedir: "/home/deno", shell: null, username: "" }),
+});
+process.geteuid = process.getegid = () => 0;
+if (process.report) {
+  const header = { arch: process.arch, platform: Deno.build.os, host: "localhost" };
+  process.report.getReport = () => ({ header: { ...header, cpus: os.cpus(), networkInterfaces: os.networkInterfaces() }, workers: [] });
+}

@@ -1,10 +1,11 @@
 // Every road of Node's to a declared host ends at its stand-in: named imports of node:https, undici, sockets of clients.
 // A socket to such a host is one to the sandbox, without TLS; there the header Host says which stand-in is meant.
+import dns from "node:dns";
 import http from "node:http";
 import https from "node:https";
 import net from "node:net";
 import tls from "node:tls";
-import { leads, refusal, reached, sandbox } from "./preload.js";
+import { leads, refusal, reached, sandbox, sqlless } from "./preload.js";
 
 const connect = net.Socket.prototype.connect;
 
@@ -12,7 +13,7 @@ net.Socket.prototype.connect = function (...args) {
   const [options, done] = normal(args);
   const target = options.path || reached(options.host, options.port) ? options : ends(options.host, options.port);
   if (!target) {
-    const error = refusal(options.host);
+    const error = options.port === 5432 ? sqlless() : refusal(options.host);
     queueMicrotask(() => this.destroy(error));
     return this;
   }
@@ -72,4 +73,26 @@ if (address) {
     if (target === null) throw refusal(url.host);
     return target ?? url.href;
   };
+}
+
+// A name that nothing stands in for is refused when it is looked up, as nodemailer and its kind do before they connect.
+const unknown = (host) => !reached(host, 0) && !leads(new URL(`https://${host}/`));
+for (const name of ["lookup", "resolve", "resolve4", "resolve6", "resolveMx", "resolveTxt"]) {
+  for (const holder of [dns, dns.Resolver.prototype]) {
+    const own = holder[name];
+    if (own === undefined) continue;
+    holder[name] = function (host, ...rest) {
+      if (!unknown(host)) return own.call(this, host, ...rest);
+      const error = refusal(host, "connections");
+      queueMicrotask(() => rest.at(-1)(error));
+    };
+  }
+  for (const holder of [dns.promises, dns.promises.Resolver?.prototype]) {
+    const own = holder?.[name];
+    if (own === undefined) continue;
+    holder[name] = async function (host, ...rest) {
+      if (unknown(host)) throw refusal(host, "connections");
+      return await own.call(this, host, ...rest);
+    };
+  }
 }

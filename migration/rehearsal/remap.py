@@ -16,6 +16,7 @@ _NODE_OWN = {
     "node:cluster": f"{_OURS}node_cluster.js",
     "node:fs": f"{_OURS}node_fs.js",
     "node:fs/promises": f"{_OURS}node_fs_promises.js",
+    "node:os": f"{_OURS}node_os.js",
     "node:worker_threads": f"{_OURS}node_threads.js",
 }
 _STD = r"https://deno\.land/std(?:@[\w.-]+)?/"
@@ -24,12 +25,13 @@ _STD_MODULE = re.compile(_STD + r"http/server\.ts")
 _CODE = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts", ".cjs", ".cts"}
 _REMOTE = re.compile(r"""["'](?:npm:|jsr:|https?://)""")
 _NODE = re.compile(
-    r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs(?:/promises)?|net|tls|worker_threads|cluster|child_process)["'])"""
+    r"""["'](?:npm:(?!/?@supabase/)|node:(?:https?|fs(?:/promises)?|net|tls|dns(?:/promises)?|os)["'])"""
+    r"""|["']node:(?:worker_threads|cluster|child_process|process)["']"""
     r"""|require\(["'](?:https?|fs)["']"""
 )
 
 _REQUIRE = re.compile(r"\bcreateRequire\b")
-_REPLACED = re.compile(r"""["']node:(?:fs(?:/promises)?|worker_threads|cluster)["']""")
+_REPLACED = re.compile(r"""["']node:(?:fs(?:/promises)?|os|worker_threads|cluster)["']""")
 
 Entries = dict[str, str]
 

@@ -46,7 +46,7 @@ def test_the_worker_may_read_its_own_tree_and_call_the_sandbox_and_nothing_else(
         "--quiet", "--no-prompt", "--cached-only", "--allow-import", "--allow-env",
         "--allow-net=127.0.0.1:5555,127.0.0.1:0", 
         f"--allow-read={live.tree},{config.parent / 'e1'},{tmp_path / 'deno' / 'npm'}",
-        f"--allow-write={config.parent / 'e1'}", "--allow-sys=hostname", "--v8-flags=--max-old-space-size=256",
+        f"--allow-write={config.parent / 'e1'}", f"--allow-sys={launch._SYSTEM}", "--v8-flags=--max-old-space-size=256",
         "--unstable-no-legacy-abort", str(config.with_name("boot.js")),
     ]  # fmt: skip
     assert booted(config.parent) == [launch.PRELOAD.as_uri(), (live.tree / live.entrypoint).as_uri()]
