@@ -245,8 +245,9 @@ export function sqlless() {
 globalThis.WebSocket = new Proxy(WebSocket, {
   construct(target, [address, ...rest], made) {
     const url = new URL(address);
-    if (url.host !== sandbox.host) refusal(url.host, "a WebSocket");
-    return Reflect.construct(target, [address, ...rest], made);
+    if (url.host === sandbox.host) return Reflect.construct(target, [address, ...rest], made);
+    refusal(url.host, "a WebSocket");
+    return Reflect.construct(target, [`ws://${sandbox.host}/_refused`, ...rest], made); // whose events say that it failed
   },
 });
 

@@ -13,7 +13,9 @@ net.Socket.prototype.connect = function (...args) {
   const [options, done] = normal(args);
   const target = options.path || reached(options.host, options.port) ? options : ends(options.host, options.port);
   if (!target) {
-    const error = options.port === 5432 ? sqlless() : refusal(options.host);
+    const error = options.port === 5432
+      ? sqlless()
+      : refusal(options.host, [80, 443].includes(options.port) ? undefined : "connections");
     queueMicrotask(() => this.destroy(error));
     return this;
   }
