@@ -163,12 +163,14 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def edge(folder: Path, deno_dir: Path, more: Sequence[BaseRoute] = (), **settings: Any) -> Iterator[Edge]:
+def edge(
+    folder: Path, deno_dir: Path, more: Sequence[BaseRoute] = (), *, identity: Identity = IDENTITY, **settings: Any
+) -> Iterator[Edge]:  # fmt: skip
     limits = {name: settings.pop(name) for name in vars(Limits()) if name in settings}
     settings["edge"] = limits
     functions, logs = Deployed(folder / "bundles"), Rows()
     settings.setdefault("deno_dir", str(deno_dir))
-    sandbox = Sandbox(folder, IDENTITY, functions, logs, NoFaults(), settings)
+    sandbox = Sandbox(folder, identity, functions, logs, NoFaults(), settings)
     routes = [*gateway.routes(sandbox), *backend.routes(sandbox), *hosts.routes(sandbox), *more]
     routes += providers.routes(sandbox) if "providers" in settings else []
     app = Outbound(Starlette(routes=routes), sandbox, lambda: launch.stand_ins(sandbox))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from migration.rehearsal.backend import relay
 from tests.migration.rehearsal.backend import seed
-from tests.support.edge import edge
+from tests.support.edge import IDENTITY, Edge, edge
 from tests.support.npm import needed
 
 CALLS = Path(__file__).parents[3] / "data" / "backend.txt"
@@ -47,13 +48,33 @@ Deno.serve(async (req) => {
 def test_every_call_is_answered_as_hosted(tmp_path: Path) -> None:
     """All in the order of the file, by one function, as its author would write it."""
     needed("npm")
+    with edge(tmp_path, tmp_path / "deno", boot_timeout=300, **seed.settings(tmp_path / "files")) as place:
+        _ask(place)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_call_reaches_a_local_stack(tmp_path: Path) -> None:
+    """The same through `rehearsal.backend`: a stack with the paths, the keys and the refusals of `supabase start`."""
+    needed("npm")
+    local = relay.adopted(IDENTITY, {"backend": "http://127.0.0.1:1"})
+    own = seed.settings(tmp_path / "files")
+    with edge(tmp_path / "stack", tmp_path / "deno", identity=local, **own) as stack:
+        settings = {"backend": stack.sandbox.url, "identity": local, "boot_timeout": 300}
+        with edge(tmp_path / "own", tmp_path / "deno", **settings) as place:
+            _ask(place)
+            refused = place.call("/rest/v1/notes", "GET")
+            assert (refused.status, "API key" in refused.text) == (401, True)
+
+
+def _ask(place: Edge) -> None:
+    """Each line of the file, in one request; what a line wants is what the client gives."""
     lines = [line for line in CALLS.read_text().splitlines() if line and not line.startswith("#")]
     calls, wanted = zip(*(line.split(" ⇒ ") for line in lines), strict=True)
-    with edge(tmp_path, tmp_path / "deno", boot_timeout=300, **seed.settings(tmp_path / "files")) as place:
-        place.functions.deploy("echo", ECHO)
-        place.functions.deploy("asks", ASKS)
-        answer = place.function("asks", body=json.dumps(calls), timeout=300)
-        assert answer.status == 200, answer.text + "\n".join(row.event_message for row in place.logs.rows)
+    place.functions.deploy("echo", ECHO)
+    place.functions.deploy("asks", ASKS)
+    answer = place.function("asks", body=json.dumps(calls), timeout=300)
+    assert answer.status == 200, answer.text + "\n".join(row.event_message for row in place.logs.rows)
     rows = zip(calls, wanted, answer.json(), strict=True)
     wrong = [f"{call}\n  wanted {text}\n  got    {json.dumps(found)}"
              for call, text, found in rows if not _fits(text, found)]  # fmt: skip
