@@ -1,8 +1,8 @@
 """The success criteria: evidence in, verdict out. Importing this registers the criteria that come with Cutover."""
 
-from .criteria import answers, latency, spend, unchanged
-from .criterion import REGISTRY, Criterion, criterion, failed, named, need, passed, unclear
-from .result import CriterionOptions, CriterionResult, Judgement, Verdict, overall, streak
+from checks.criteria import answers, latency, spend, unchanged
+from checks.criterion import REGISTRY, Criterion, criterion, failed, named, need, passed, unclear
+from checks.result import CriterionOptions, CriterionResult, Judgement, Verdict, overall, streak
 
 __all__ = [
     "REGISTRY",

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from .evidence import Evidence, Missing, Offender
-from .result import CriterionOptions, CriterionResult, Judgement, Verdict
+from checks.evidence import Evidence, Missing, Offender
+from checks.result import CriterionOptions, CriterionResult, Judgement, Verdict
 
 T = TypeVar("T")
 GateRole = Literal["decides", "vetoes", "reports"]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from checks import stats
 from checks.criteria.answers import share
 from checks.criteria.latency import spread
-
-from .evidence import Artifacts, Evidence, Missing, Spend, together
-from .result import CriterionOptions
+from checks.evidence import Artifacts, Evidence, Missing, Spend, together
+from checks.result import CriterionOptions
 
 NONE = "not measured"
 _UNTRIED = f"{NONE}: smoke cases must run before a deploy"  # afterwards the old code no longer answers

@@ -14,9 +14,8 @@ from urllib.parse import quote, urlsplit
 from migration.base.command import Do, inv
 from migration.base.errors import ApiError, ConfigError, ServiceFailed
 from migration.base.secrets_type import Secret
-
-from . import reading
-from .http import Answer, Http
+from migration.clients import reading
+from migration.clients.http import Answer, Http
 
 CallerAuth = Literal["none", "anon", "user"]
 _PATH = "/%:@!$&'()*+,;=~"  # as it stands in a path; what is escaped already stays so

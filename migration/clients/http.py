@@ -22,8 +22,7 @@ import httpx
 from migration.base import runlog
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Oversized, Refused, ServiceFailed, Unknown, Unreachable
-
-from . import surroundings
+from migration.clients import surroundings
 
 T = TypeVar("T")
 FilePart = tuple[str, tuple[str | None, bytes, str | None]]

@@ -10,9 +10,8 @@ from migration.base.command import AGAIN, Do
 from migration.base.errors import ApiError
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
-
-from . import reading
-from .http import Answer, Http, retry_after
+from migration.clients import reading
+from migration.clients.http import Answer, Http, retry_after
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import Refused, Unknown
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
-
-from . import reading
-from .http import Answer, Http, retry_after
-from .openrouter_errors import ProviderError, refusal, trouble
+from migration.clients import reading
+from migration.clients.http import Answer, Http, retry_after
+from migration.clients.openrouter_errors import ProviderError, refusal, trouble
 
 T = TypeVar("T")
 PAGE = 100

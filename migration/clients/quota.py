@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from migration.base.clock import Clock
-
-from .http import Answer, Http
+from migration.clients.http import Answer, Http
 
 _PART = re.compile(r"/(functions|projects)/(?!deploy$)[^/]+")
 

@@ -12,8 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 import msgspec
 
 from migration.base.secrets_type import mask
-
-from .http import Answer
+from migration.clients.http import Answer
 
 T = TypeVar("T")
 

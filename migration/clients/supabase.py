@@ -16,11 +16,10 @@ from migration.base.command import AGAIN, Do, Step
 from migration.base.errors import ApiError, Unknown
 from migration.base.retry import Retry
 from migration.base.secrets_type import Secret, mask
-
-from . import reading
-from .http import Answer, Http, retry_after
-from .multipart import parts
-from .supabase_types import Body, Function, SecretDigest, Upload
+from migration.clients import reading
+from migration.clients.http import Answer, Http, retry_after
+from migration.clients.multipart import parts
+from migration.clients.supabase_types import Body, Function, SecretDigest, Upload
 
 T = TypeVar("T")
 _REMEDIES = {

@@ -36,7 +36,7 @@ class Function:
     @classmethod
     def of(cls, row: Any) -> Function:
         """ValueError when id, slug, status or version is missing or has another type."""
-        from .reading import row as read
+        from migration.clients.reading import row as read
 
         if not isinstance(row, dict):
             return read(cls, row)

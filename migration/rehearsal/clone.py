@@ -13,9 +13,8 @@ from pathlib import Path
 from migration.base.command import Do, inv, sh
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.numbers import count
+from migration.context import SAMPLE
 from migration.git.repository import Repository
-
-from ..context import SAMPLE
 
 NAME, EMAIL = "Cutover Rehearsal", "rehearsal@localhost"
 # The user's own git settings (signing, hooks, rewritten addresses) stay out of a rehearsal.

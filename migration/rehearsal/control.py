@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from .faults import KINDS, BadFault, FaultBox
-from .guard import problem
-from .history import RequestHistory
-from .operations import OPERATIONS
+from migration.rehearsal.faults import KINDS, BadFault, FaultBox
+from migration.rehearsal.guard import problem
+from migration.rehearsal.history import RequestHistory
+from migration.rehearsal.operations import OPERATIONS
 
 
 class Control:

@@ -17,7 +17,7 @@ import h11
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from .types import LiveFunction
+from migration.rehearsal.types import LiveFunction
 
 PREFIX = "/functions/v1"
 EXECUTION = b"x-sandbox-execution-id"

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .operations import OPERATIONS
+from migration.rehearsal.operations import OPERATIONS
 
 KINDS = {
     "status": "answer `status` with `body` (text or JSON) and `headers`",

@@ -11,15 +11,15 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from . import identity, rows
-from .exchange import PREFIX, Caller, Exchange, Upstream, WorkerLost, forward
-from .identity import Refusal
-from .isolate import Isolate
-from .options import Limits
-from .rows import SERVED_BY
-from .serving import Protocol
-from .types import LiveFunction, Sandbox
-from .workers import NotBootable, Pool
+from migration.rehearsal import identity, rows
+from migration.rehearsal.exchange import PREFIX, Caller, Exchange, Upstream, WorkerLost, forward
+from migration.rehearsal.identity import Refusal
+from migration.rehearsal.isolate import Isolate
+from migration.rehearsal.options import Limits
+from migration.rehearsal.rows import SERVED_BY
+from migration.rehearsal.serving import Protocol
+from migration.rehearsal.types import LiveFunction, Sandbox
+from migration.rehearsal.workers import NotBootable, Pool
 
 REGIONS = frozenset({
     "us-west-1", "us-west-2", "us-east-1", "us-east-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-west-3",

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .operations import operation, query_of
+from migration.rehearsal.operations import operation, query_of
 
 _PROJECT = re.compile(r"/v[12]/projects/([^/]+)(?:/.*)?")
 _REF = re.compile(r"[a-z]{20}")

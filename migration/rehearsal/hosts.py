@@ -26,10 +26,9 @@ from starlette.routing import BaseRoute, Route
 
 from migration.base.files import contents
 from migration.config.yamlfile import plainly
-
-from .mistake import SettingError, unknown
-from .providers.program import KEYS, OK, BadProgram, Dice, parse
-from .types import Sandbox
+from migration.rehearsal.mistake import SettingError, unknown
+from migration.rehearsal.providers.program import KEYS, OK, BadProgram, Dice, parse
+from migration.rehearsal.types import Sandbox
 
 PREFIX = "/_hosts"
 _ANSWER = frozenset({"method", "path", "status", "headers", "json", "text", "file"})

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from migration.base.errors import Refused
-
-from .launch import Launch, NotBootable
-from .options import Limits
-from .reaper import Reaper
-from .rows import Reporter, now
-from .spending import Spending
+from migration.rehearsal.launch import Launch, NotBootable
+from migration.rehearsal.options import Limits
+from migration.rehearsal.reaper import Reaper
+from migration.rehearsal.rows import Reporter, now
+from migration.rehearsal.spending import Spending
 
 _LONGEST = 64 * 2**20  # bytes of one line: a console call is one line
 _HURRY = 1.0  # seconds to end in order when all must end

@@ -13,13 +13,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from migration.base import durable
+from migration.rehearsal import hosts, remap
+from migration.rehearsal.backend.relay import Stack
+from migration.rehearsal.identity import Identity
+from migration.rehearsal.options import Limits
+from migration.rehearsal.types import LiveFunction, Sandbox
 from migration.source import deno, functions_config
-
-from . import hosts, remap
-from .backend.relay import Stack
-from .identity import Identity
-from .options import Limits
-from .types import LiveFunction, Sandbox
 
 HOSTS = {
     "openrouter.ai": "openrouter", "api.openai.com": "openai", "api.anthropic.com": "anthropic",

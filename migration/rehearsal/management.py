@@ -12,16 +12,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from migration.base.command import inv
-
-from . import uploads
-from .bundle import Bundler
-from .guard import problem
-from .launch import cache_folder, platform_deno
-from .multipart import write_body
-from .options import PlatformOptions
-from .state import ProjectState, digest
-from .types import Sandbox
-from .uploads import Deploys
+from migration.rehearsal import uploads
+from migration.rehearsal.bundle import Bundler
+from migration.rehearsal.guard import problem
+from migration.rehearsal.launch import cache_folder, platform_deno
+from migration.rehearsal.multipart import write_body
+from migration.rehearsal.options import PlatformOptions
+from migration.rehearsal.state import ProjectState, digest
+from migration.rehearsal.types import Sandbox
+from migration.rehearsal.uploads import Deploys
 
 _BASE = "/v1/projects/{ref}"
 

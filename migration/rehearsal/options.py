@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .mistake import SettingError, unknown
-from .multipart import LAYOUTS
-from .operations import OPERATIONS
+from migration.rehearsal.mistake import SettingError, unknown
+from migration.rehearsal.multipart import LAYOUTS
+from migration.rehearsal.operations import OPERATIONS
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "a mapping"}
 

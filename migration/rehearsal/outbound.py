@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from migration.config.logsql import HOST
-
-from . import rows
-from .hosts import PREFIX
-from .types import Sandbox
+from migration.rehearsal import rows
+from migration.rehearsal.hosts import PREFIX
+from migration.rehearsal.types import Sandbox
 
 CALLER = b"x-sandbox-caller"  # function id, version and execution id: the preload module sends them
 

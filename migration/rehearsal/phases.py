@@ -9,12 +9,14 @@ from typing import Any
 
 from migration.base.durations import show
 from migration.base.numbers import count, dollars
+from migration.context import Context
 from migration.costs import costs as spending
 from migration.deploy import deploy as deploying
 from migration.deploy import plan as planning
 from migration.e2e.result import E2eResult
 from migration.inspect import status as telling
 from migration.logs import logs as logging
+from migration.rehearsal.stage import EvidenceMissing, PhaseSkipped, RehearsalStage, failed_cases, shown
 from migration.rollback import rollback as undoing
 from migration.setup import secret as secrets
 from migration.source import reader
@@ -24,9 +26,6 @@ from migration.verify import soak as soaking
 from migration.watch import watch as watching
 from migration.watch.report import WatchRound
 from migration.watch.store import WatchRef
-
-from ..context import Context
-from .stage import EvidenceMissing, PhaseSkipped, RehearsalStage, failed_cases, shown
 
 BROKEN = 'throw new Error("a drill: this revision does not start");\n'
 _NAMED = 8  # functions named in a line of evidence

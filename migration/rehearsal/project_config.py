@@ -21,9 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from migration.base import durable
-
-from .guard import problem
-from .types import Sandbox
+from migration.rehearsal.guard import problem
+from migration.rehearsal.types import Sandbox
 
 _BASE = "/v1/projects/{ref}"
 _DEFAULTS = Path(__file__).with_name("project_config.json")

@@ -15,9 +15,8 @@ from migration.base.errors import CutoverError
 from migration.base.plain import plain
 from migration.base.progress import Observer
 from migration.config import load as configuration
-
-from . import phases
-from .stage import EvidenceMissing, PhaseSkipped, RehearsalStage
+from migration.rehearsal import phases
+from migration.rehearsal.stage import EvidenceMissing, PhaseSkipped, RehearsalStage
 
 PHASES: tuple[tuple[str, Callable[[RehearsalStage], str]], ...] = (
     ("sandbox", phases.start_sandbox),

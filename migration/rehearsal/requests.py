@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .history import RecordedRequest
+from migration.rehearsal.history import RecordedRequest
 
 NAME = "requests.log"
 _LARGEST = 16 * 2**20  # bytes, after which the file begins anew

@@ -13,19 +13,18 @@ from typing import Any
 
 from migration.base.errors import Refused
 from migration.config.settings import Config, Rehearsal
+from migration.context import SAMPLE
+from migration.rehearsal import hosts, identity, site
+from migration.rehearsal.backend import rest, storage
+from migration.rehearsal.backend.relay import Stack
+from migration.rehearsal.backend.tables import Tables
+from migration.rehearsal.backend.users import Users
+from migration.rehearsal.logstore import Ingest
+from migration.rehearsal.mistake import SettingError, unknown
+from migration.rehearsal.options import Limits, PlatformOptions
+from migration.rehearsal.providers import shared
+from migration.rehearsal.providers.program import BadProgram
 from migration.source import importmap
-
-from ..context import SAMPLE
-from . import hosts, identity, site
-from .backend import rest, storage
-from .backend.relay import Stack
-from .backend.tables import Tables
-from .backend.users import Users
-from .logstore import Ingest
-from .mistake import SettingError, unknown
-from .options import Limits, PlatformOptions
-from .providers import shared
-from .providers.program import BadProgram
 
 Mistake = tuple[tuple[str | int, ...], str]
 Check = Callable[[], object]

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from .exchange import Exchange
-from .identity import algorithm, bearer
-from .launch import deployment_id
-from .types import LiveFunction, Sandbox, SandboxLogRow
+from migration.rehearsal.exchange import Exchange
+from migration.rehearsal.identity import algorithm, bearer
+from migration.rehearsal.launch import deployment_id
+from migration.rehearsal.types import LiveFunction, Sandbox, SandboxLogRow
 
 LONGEST = 10_000  # characters; the platform cuts what is longer
 SERVED_BY = "supabase-edge-runtime"

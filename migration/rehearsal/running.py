@@ -23,10 +23,9 @@ import yaml
 from migration.base import durable
 from migration.base.command import AGAIN, Do, Shell, inv, sh
 from migration.base.errors import CutoverError, Failed, Refused
-
-from .identity import KINDS
-from .mistake import SettingError
-from .types import Sandbox
+from migration.rehearsal.identity import KINDS
+from migration.rehearsal.mistake import SettingError
+from migration.rehearsal.types import Sandbox
 
 if TYPE_CHECKING:
     from migration.clients.http import Http

@@ -13,22 +13,21 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import structs
 
+from migration import context as contexts
 from migration.base.command import inv
 from migration.base.errors import Interrupted, ServiceFailed
 from migration.base.interrupts import between
 from migration.base.progress import Observer
 from migration.config import load as configuration
 from migration.config.settings import Config
+from migration.context import Context
+from migration.rehearsal import clone as clones
+from migration.rehearsal import hosts, requests, review, runtime
+from migration.rehearsal.backend import storage
+from migration.rehearsal.clone import Clone
+from migration.rehearsal.mistake import located
+from migration.rehearsal.running import Running, start, write_json
 from migration.source import reader
-
-from .. import context as contexts
-from ..context import Context
-from . import clone as clones
-from . import hosts, requests, review, runtime
-from .backend import storage
-from .clone import Clone
-from .mistake import located
-from .running import Running, start, write_json
 
 
 def run(
@@ -157,7 +156,7 @@ def _wait(running: Running, seen: Callable[[Mapping[str, Any]], None] | None) ->
 
 
 def _forget(folder: Path) -> None:
-    from . import running
+    from migration.rehearsal import running
 
     with running.held(folder):
         for entry in folder.iterdir():

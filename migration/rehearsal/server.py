@@ -22,29 +22,39 @@ from starlette.types import ASGIApp
 
 from migration.base.command import CURRENT, Do, started
 from migration.base.errors import Refused
+from migration.rehearsal import (
+    backend,
+    gateway,
+    hosts,
+    logs_api,
+    mistake,
+    project_config,
+    providers,
+    running,
+    serving,
+    site,
+)
+from migration.rehearsal import identity as identities
+from migration.rehearsal.backend import relay
+from migration.rehearsal.control import Control
+from migration.rehearsal.faults import FaultBox, PartFaults
+from migration.rehearsal.guard import Guard, unknown
+from migration.rehearsal.history import RequestHistory
+from migration.rehearsal.identity import Identity
+from migration.rehearsal.launch import stand_ins
+from migration.rehearsal.logstore import LazyLogStore
+from migration.rehearsal.management import Management
+from migration.rehearsal.mistake import SettingError
+from migration.rehearsal.options import PlatformOptions
+from migration.rehearsal.outbound import Outbound
+from migration.rehearsal.providers import shared
+from migration.rehearsal.providers.program import BadProgram
+from migration.rehearsal.requests import NAME, RequestLog
+from migration.rehearsal.running import Running, start
+from migration.rehearsal.state import ProjectState
+from migration.rehearsal.types import Sandbox
+from migration.rehearsal.wire import Wire
 from migration.source import deno
-
-from . import backend, gateway, hosts, logs_api, mistake, project_config, providers, running, serving, site
-from . import identity as identities
-from .backend import relay
-from .control import Control
-from .faults import FaultBox, PartFaults
-from .guard import Guard, unknown
-from .history import RequestHistory
-from .identity import Identity
-from .launch import stand_ins
-from .logstore import LazyLogStore
-from .management import Management
-from .mistake import SettingError
-from .options import PlatformOptions
-from .outbound import Outbound
-from .providers import shared
-from .providers.program import BadProgram
-from .requests import NAME, RequestLog
-from .running import Running, start
-from .state import ProjectState
-from .types import Sandbox
-from .wire import Wire
 
 __all__ = ["Running", "build", "main", "start"]
 

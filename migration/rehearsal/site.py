@@ -25,8 +25,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .mistake import SettingError
-from .types import Sandbox
+from migration.rehearsal.mistake import SettingError
+from migration.rehearsal.types import Sandbox
 
 _KEYS = frozenset({"folder", "answers"})
 # The platform's own services answer any origin; functions send the headers that they choose.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from .options import Limits
+from migration.rehearsal.options import Limits
 
 _WINDOW = 10.0  # seconds in which log lines are counted
 _REMEMBERED = 1_000  # requests whose lines are counted

@@ -11,23 +11,22 @@ from typing import Any
 
 from msgspec import structs
 
+from migration import context as contexts
 from migration.base.command import AGAIN, Do, Step
 from migration.base.errors import Refused
 from migration.base.progress import Observer
 from migration.config.cases import Expect, SmokeCase
 from migration.config.settings import Config
+from migration.context import Context
 from migration.e2e import e2e as driving
 from migration.e2e.result import E2eResult
+from migration.rehearsal import clone as clones
+from migration.rehearsal import sandbox
+from migration.rehearsal.clone import Clone
+from migration.rehearsal.mistake import located
+from migration.rehearsal.running import Running, start
+from migration.rehearsal.sandbox import settings
 from migration.verify import smoke
-
-from .. import context as contexts
-from ..context import Context
-from . import clone as clones
-from . import sandbox
-from .clone import Clone
-from .mistake import located
-from .running import Running, start
-from .sandbox import settings
 
 _AT_ONCE = 4
 

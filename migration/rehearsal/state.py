@@ -16,8 +16,7 @@ from typing import Any
 from migration.base import durable
 from migration.base.command import inv
 from migration.base.errors import Refused
-
-from .types import FaultSource, LiveFunction
+from migration.rehearsal.types import FaultSource, LiveFunction
 
 KEPT_VERSIONS = 5
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from .identity import Identity
+from migration.rehearsal.identity import Identity
 
 
 @dataclass(frozen=True)

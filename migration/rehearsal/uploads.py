@@ -10,13 +10,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .bundle import Bundler, digest
-from .guard import problem
-from .identity import Identity
-from .multipart import BundleUpload, MalformedUpload, read_upload, source_root
-from .options import PlatformOptions
-from .state import Conflict, FunctionRecord, InvalidRequest, ProjectState, Version, now
-from .types import Sandbox
+from migration.rehearsal.bundle import Bundler, digest
+from migration.rehearsal.guard import problem
+from migration.rehearsal.identity import Identity
+from migration.rehearsal.multipart import BundleUpload, MalformedUpload, read_upload, source_root
+from migration.rehearsal.options import PlatformOptions
+from migration.rehearsal.state import Conflict, FunctionRecord, InvalidRequest, ProjectState, Version, now
+from migration.rehearsal.types import Sandbox
 
 _SLUG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _STATUSES = ("ACTIVE", "REMOVED", "THROTTLED")

@@ -13,10 +13,10 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .faults import FaultBox
-from .history import RecordedRequest, RequestHistory, summary
-from .operations import operation, query_of
-from .requests import RequestLog
+from migration.rehearsal.faults import FaultBox
+from migration.rehearsal.history import RecordedRequest, RequestHistory, summary
+from migration.rehearsal.operations import operation, query_of
+from migration.rehearsal.requests import RequestLog
 
 _PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 _BACKEND = "Backend error! Retry your query. Please contact support if this continues."

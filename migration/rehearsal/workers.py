@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from .isolate import Isolate
-from .launch import NotBootable, prepare
-from .options import Limits
-from .reaper import Reaper
-from .rows import Reporter
-from .types import LiveFunction, Sandbox
+from migration.rehearsal.isolate import Isolate
+from migration.rehearsal.launch import NotBootable, prepare
+from migration.rehearsal.options import Limits
+from migration.rehearsal.reaper import Reaper
+from migration.rehearsal.rows import Reporter
+from migration.rehearsal.types import LiveFunction, Sandbox
 
 Key = tuple[str, int, str]  # function id, version, digest of the secrets it was started with
 

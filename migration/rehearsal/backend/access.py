@@ -8,8 +8,8 @@ import jwt
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .. import identity as identities
-from ..identity import Identity
+from migration.rehearsal import identity as identities
+from migration.rehearsal.identity import Identity
 
 
 def keyless(identity: Identity, request: Request) -> Response | None:

@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from .. import identity
-from ..identity import Identity
-from ..types import Sandbox
-from .access import keyless, serves
-from .grammar import LOCAL
-from .users import User, Users
+from migration.rehearsal import identity
+from migration.rehearsal.backend.access import keyless, serves
+from migration.rehearsal.backend.grammar import LOCAL
+from migration.rehearsal.backend.users import User, Users
+from migration.rehearsal.identity import Identity
+from migration.rehearsal.types import Sandbox
 
 LIFETIME = 3600  # seconds
 SHORTEST = 6  # characters of a password, as hosted by default

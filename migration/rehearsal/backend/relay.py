@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from .. import identity as identities
-from ..exchange import WorkerLost, forward
-from ..identity import Identity
-from ..mistake import SettingError
-from ..types import Sandbox
+from migration.rehearsal import identity as identities
+from migration.rehearsal.exchange import WorkerLost, forward
+from migration.rehearsal.identity import Identity
+from migration.rehearsal.mistake import SettingError
+from migration.rehearsal.types import Sandbox
 
 SERVICES = ("auth", "rest", "storage", "graphql")
 # What `supabase start` signs with unless config.toml says otherwise, and the claims of its two keys:

@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..identity import Identity
-from ..mistake import SettingError, unknown
-from ..types import Sandbox
-from .access import keyless
-from .grammar import LOCAL, Query, RestError, parse
-from .tables import Table, Tables
+from migration.rehearsal.backend.access import keyless
+from migration.rehearsal.backend.grammar import LOCAL, Query, RestError, parse
+from migration.rehearsal.backend.tables import Table, Tables
+from migration.rehearsal.identity import Identity
+from migration.rehearsal.mistake import SettingError, unknown
+from migration.rehearsal.types import Sandbox
 
 _ONE = "application/vnd.pgrst.object"
 _KINDS: dict[str, type] = {"tables": dict, "relations": dict, "rpc": dict, "status": int, "body": object}

@@ -29,12 +29,11 @@ from starlette.routing import BaseRoute, Route
 
 from migration.base import durable
 from migration.clients.multipart import split
-
-from ..mistake import SettingError
-from ..types import Sandbox
-from .access import claims, serves
-from .grammar import LOCAL
-from .users import now
+from migration.rehearsal.backend.access import claims, serves
+from migration.rehearsal.backend.grammar import LOCAL
+from migration.rehearsal.backend.users import now
+from migration.rehearsal.mistake import SettingError
+from migration.rehearsal.types import Sandbox
 
 _KEYS = frozenset({"public", "files", "file_size_limit", "allowed_mime_types"})
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from migration.base import durable
-
-from ..mistake import SettingError, unknown
-from .grammar import Count, Embed, Filter, Item, Order, Query, RestError, names
-from .values import Row, at, holds, ordered
+from migration.rehearsal.backend.grammar import Count, Embed, Filter, Item, Order, Query, RestError, names
+from migration.rehearsal.backend.values import Row, at, holds, ordered
+from migration.rehearsal.mistake import SettingError, unknown
 
 _TABLE = frozenset({"rows", "key", "columns", "defaults"})
 

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from migration.base import durable
-
-from ..identity import Identity
-from ..mistake import SettingError, unknown
+from migration.rehearsal.identity import Identity
+from migration.rehearsal.mistake import SettingError, unknown
 
 SMOKE = "smoke"
 SINCE = "2026-01-01T00:00:00Z"

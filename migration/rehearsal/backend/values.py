@@ -12,7 +12,7 @@ from typing import Any
 
 import re2
 
-from .grammar import Column, Filter, Logic, RestError, Term, listed
+from migration.rehearsal.backend.grammar import Column, Filter, Logic, RestError, Term, listed
 
 Row = Mapping[str, Any]
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
