@@ -60,8 +60,8 @@ def test_every_call_reaches_a_local_stack(tmp_path: Path) -> None:
     local = relay.adopted(IDENTITY, {"backend": "http://127.0.0.1:1"})
     own = seed.settings(tmp_path / "files")
     with edge(tmp_path / "stack", tmp_path / "deno", identity=local, **own) as stack:
-        settings = {"backend": stack.sandbox.url, "identity": local, "boot_timeout": 300}
-        with edge(tmp_path / "own", tmp_path / "deno", **settings) as place:
+        url = stack.sandbox.url
+        with edge(tmp_path / "own", tmp_path / "deno", identity=local, backend=url, boot_timeout=300) as place:
             _ask(place)
             refused = place.call("/rest/v1/notes", "GET")
             assert (refused.status, "API key" in refused.text) == (401, True)
