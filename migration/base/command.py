@@ -16,6 +16,8 @@ from pathlib import Path
 
 # Verbs without --env: they serve every environment, or the sandbox alone.
 EVERYWHERE = frozenset({"init", "sandbox", "rehearse", "config"})
+_PROGRAMS = ("inv", "invoke")
+_ROOT = Path(__file__).resolve().parents[2]  # the folder of tasks.py
 LOCAL = frozenset({"smoke", "e2e"})  # without --env these mean local, all others prod
 
 
@@ -152,12 +154,22 @@ def lines(some: Iterable[Step]) -> list[str]:
 
 
 def started() -> str:
-    """How the user started Invoke: `uv run inv` under uv, else the name of the program; its path where the shell would
-    not find it by the name."""
+    """How the user started Invoke, as it works in another terminal: with CUTOVER_CONFIG where it names a file, `uv run
+    inv` under uv, else the program by its name, or its path where the shell would not find it by the name; `-r` where
+    Invoke would not find tasks.py from here."""
+    config = os.environ.get("CUTOVER_CONFIG")
+    named = f"CUTOVER_CONFIG={shlex.quote(config)} " if config else ""
+    program = Path(sys.argv[0])
+    outside = program.name in _PROGRAMS and not Path.cwd().is_relative_to(_ROOT)
+    if outside:
+        return f"{named}{shlex.quote(os.path.abspath(program))} -r {shlex.quote(str(_ROOT))}"  # noqa: PTH100
+    return named + _program(program)
+
+
+def _program(program: Path) -> str:
     if os.environ.get("UV_RUN_RECURSION_DEPTH"):
         return "uv run inv"
-    program = Path(sys.argv[0])
-    if program.name not in ("inv", "invoke"):
+    if program.name not in _PROGRAMS:
         return "inv"
     found = shutil.which(program.name)
     here = len(program.parts) > 1 and not (found and os.path.realpath(found) == os.path.realpath(program))

@@ -194,6 +194,6 @@ def _environments() -> set[str]:
 
     names = {"prod", "local", _SERVER}
     with contextlib.suppress(OSError, ValueError, yaml.YAMLError, AttributeError, TypeError):
-        path = Path(os.environ.get("CUTOVER_CONFIG") or ROOT / "config.yaml")
+        path = ROOT / (os.environ.get("CUTOVER_CONFIG") or "config.yaml")
         names |= set(map(str, plainly(contents(path).decode())["environments"]))
     return names

@@ -59,8 +59,10 @@ def run(
 
 
 def _below(path: Path) -> Path:
-    """A path as it can be typed in the folder of tasks.py."""
-    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    """A path as it can be typed here: in the folder of tasks.py, or in one below it."""
+    here = Path.cwd()
+    near = path.is_relative_to(ROOT) and here.is_relative_to(ROOT)
+    return Path(os.path.relpath(path, here)) if near else path
 
 
 def _result(out: Output, result: object) -> int:

@@ -131,13 +131,22 @@ class Output:
         self.quiet()
         runlog.record(f"error: {message}")
         self.errors.print(
-            gate(message), style="bold red" if self.errors.is_terminal else None, markup=False, emoji=False
+            self._folded(message), style="bold red" if self.errors.is_terminal else None, markup=False, emoji=False
         )
         for line in lines(steps):
             self.errors.print(gate(line).replace("\n", "\\n"))
         if self.json:
             hint = "\n".join(map(str, steps))
             self.line({"error": {"message": message, "hint": hint, "exit_code": code, **data}}, code)
+
+    def _folded(self, text: str) -> str:
+        """Whole words on each line of a terminal; what holds a command to copy is left as it is."""
+        plain = gate(text)
+        if not self.errors.is_terminal or f"{CURRENT.prefix} " in plain:
+            return plain
+        from migration.cli.results.canvas import folded
+
+        return folded(plain, self.errors.width)
 
     def aside(self, text: str) -> None:
         """A line for people beside the result, on stderr."""

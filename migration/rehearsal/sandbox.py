@@ -52,7 +52,7 @@ def boot(
         _forget(folder)
     clone = clones.make(folder, app, fresh=fresh, branch=config.app.branch, base=config.app.base)
     clone, news = clones.update(clone, app, branch=config.app.branch, base=config.app.base)
-    note(folder, clone)
+    note(folder, clone, app)
     observer.done("clone", detail="; ".join([str(clone.app), *news]))
     observer.step("start", detail="Management API, gateway, log store, providers")
     if wrong := review.mistakes(config):
@@ -170,9 +170,10 @@ _FROM_PROVIDERS = ("models", "price", "addresses")  # what the stand-ins take ov
 _SQL = re.compile(r".*supabase/migrations/(\d+)_([^/]*)\.sql")
 
 
-def note(folder: Path, clone: Clone) -> None:
-    """Tell the other verbs where the sandbox's clone is and which revision stands before the migration."""
-    write_json(folder / NOTE, {"app": str(clone.app), "base": clone.base, "head": clone.head, "branch": clone.branch})
+def note(folder: Path, clone: Clone, source: Path) -> None:
+    """Tell the other verbs where the sandbox's clone is, of which app, and what is before and after the migration."""
+    known = {"app": str(clone.app), "base": clone.base, "head": clone.head, "branch": clone.branch}
+    write_json(folder / NOTE, {**known, "source": str(source)})
 
 
 def noted(folder: Path) -> dict[str, str]:

@@ -65,7 +65,7 @@ class RehearsalStage:
         """Clone the app, start the sandbox, and put what the migration does not touch on it."""
         app = (self.config.folder / self.config.app.path).resolve()
         self._clone = clones.make(self.folder, app, branch=self.config.app.branch, base=self.config.app.base)
-        sandbox.note(self.folder, self._clone)
+        sandbox.note(self.folder, self._clone, app)
         with located(self.config):
             self.running = start(self.folder, settings=settings(self.config, self.root, QuietObserver(self.observer)))
         self.fresh()

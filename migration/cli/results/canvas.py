@@ -18,6 +18,7 @@ from migration.cli.sink import gate
 
 Data = Mapping[str, Any]
 _GAP = 2
+_TALL = 3  # lines of a row; a stack is easier to read than taller ones
 _PIECE = 200  # rows of a table that are drawn at once
 GOOD, BAD, UNSURE = "green", "bold red", "yellow"
 _WORDS = {
@@ -34,8 +35,11 @@ class Canvas:
         self._console = console
 
     def say(self, text: str, style: str = "") -> None:
-        """A sentence; a terminal gets whole words on each line."""
-        self._console.print(Text(gate(text), style=style), soft_wrap=not self._console.is_terminal)
+        """A sentence; a terminal gets whole words on each line, indented as the first one."""
+        plain = gate(text)
+        if self._console.is_terminal:
+            plain = folded(plain, self._console.width)
+        self._console.print(Text(plain, style=style), soft_wrap=True)
 
     def copy(self, text: str, style: str = "") -> None:
         """What a person may copy, such as a command or a diff: no line break of ours."""
@@ -55,7 +59,8 @@ class Canvas:
         columns = [[heads[n], *(row[n] for row in cells)] for n in used]
         room = self._console.width - _GAP * (len(columns) - 1)
         widths = _widths(columns, room)
-        if sum(widths) > room or (sum(widths) == room and _folded(columns, widths) > len(columns) * len(cells)):
+        most = min(len(columns), _TALL) * len(cells)
+        if sum(widths) > room or (sum(widths) == room and _height(columns, widths) > most):
             self._stacked(columns)
             return
         rest = list(zip(*(column[1:] for column in columns), strict=True))
@@ -78,7 +83,9 @@ class Canvas:
             marked = [f"{mark} {cell}".strip() for mark, cell in zip(columns[0], columns[1], strict=True)]
             columns = [marked, *columns[2:]]
         label = max(cell_len(column[0]) for column in columns) + _GAP
-        for row in list(zip(*columns, strict=True))[1:]:
+        for number, row in enumerate(list(zip(*columns, strict=True))[1:]):
+            if number:
+                self.print(Text(""))
             for n, (column, cell) in enumerate(zip(columns, row, strict=True)):
                 for part, line in enumerate(_wrapped(cell, self._console.width - label)):
                     text = Text("" if part else column[0], style="" if n else "bold")
@@ -97,6 +104,18 @@ class Canvas:
             self.copy(f"{indent}{line}".replace("\n", "\\n"), "cyan")
 
 
+def folded(text: str, width: int) -> str:
+    """Each line of the text in lines of whole words, indented as it was; a longer word is not cut."""
+    found = []
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip(" "))]
+        parts = textwrap.wrap(
+            line, max(width, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        found += parts if cell_len(line) > width else [line]
+    return "\n".join(found)
+
+
 def _wrapped(text: str, room: int) -> list[str]:
     """Lines of whole words; a word that is longer than the room has a line of its own."""
     if not text:
@@ -104,7 +123,7 @@ def _wrapped(text: str, room: int) -> list[str]:
     return textwrap.wrap(text, max(room, 10), break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _folded(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> int:
+def _height(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> int:
     """How many lines the rows take when each column is that wide."""
     heights = (
         [len(_wrapped(cell, width)) if cell_len(cell) > width else 1 for cell in column[1:]]

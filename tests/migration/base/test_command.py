@@ -89,12 +89,30 @@ def test_commands_begin_as_the_user_began(
     depth: str, program: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`uv run` exports UV_RUN_RECURSION_DEPTH (uv 0.4.18 and later). The path where the shell finds another program."""
-    for folder in ("bin", "other/bin"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "inv").touch(0o755)
-    monkeypatch.chdir(tmp_path)
+    _programs(tmp_path, monkeypatch)
+    monkeypatch.setattr("migration.base.command._ROOT", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", depth)
     monkeypatch.setattr("sys.argv", [program])
     assert started() == prefix
+    monkeypatch.setenv("CUTOVER_CONFIG", "my app.yaml")
+    assert started() == f"CUTOVER_CONFIG='my app.yaml' {prefix}"
     assert inspect.getdoc(started)
+
+
+def test_commands_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`inv -r FOLDER` was typed outside of the folder: without it Invoke finds no tasks.py."""
+    _programs(tmp_path, monkeypatch)
+    (tmp_path / "a folder").mkdir()
+    monkeypatch.setattr("migration.base.command._ROOT", tmp_path / "a folder")
+    monkeypatch.setattr("sys.argv", ["bin/inv"])
+    assert started() == f"{tmp_path}/bin/inv -r '{tmp_path}/a folder'"
+
+
+def _programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two programs named inv, and nothing of this run's own start."""
+    for place in ("bin", "other/bin"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "inv").touch(0o755)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("CUTOVER_CONFIG", raising=False)
