@@ -168,7 +168,7 @@ class _Gate:
     def _failure(self, case: CaseResult) -> str:
         """One failed case: expected and got, the request, its first line of failure in the logs."""
         if case.answer is not None and proof.boot_error(case.answer):
-            return f"{case.function}: the new code does not start (BOOT_ERROR)"
+            return f"the new code of {case.function} does not start (BOOT_ERROR)"
         why = str(case.failures[0]) if case.failures else case.skipped or "no answer"
         request = case.request_id or case.execution_id
         parts = [f"request {request}" if request else "", self._line(case)]

@@ -121,8 +121,7 @@ def _rolled_back(data: Data) -> tuple[str, str]:
     """How a rollback ended: the service, git and the proof decide together."""
     outcome, code = data["deployment"]["outcome"] or "unfinished", data.get("exit_code", 0)
     if outcome not in ("rolled_back", "deleted") or code == 0:
-        git_alone = data.get("restored_seconds") is None and outcome == "rolled_back"
-        return ("is done: the commit is reverted", GOOD) if git_alone else _OUTCOMES[outcome]
+        return _OUTCOMES[outcome]
     if code == 5:
         return "is not finished: the commit is not reverted yet", UNSURE
     if code == 4:
