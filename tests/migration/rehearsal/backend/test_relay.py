@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jwt
+import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from migration.rehearsal.backend import relay
-from tests.support.edge import IDENTITY, edge
+from tests.support.edge import IDENTITY, edge, until
+from tests.support.npm import needed
 
 # The two keys that every `supabase start` prints: https://supabase.com/docs/guides/local-development/cli/getting-started
 ANON = (
@@ -63,3 +73,59 @@ def test_a_stack_that_does_not_run_is_named(tmp_path: Path) -> None:
         answer = place.call("/rest/v1/notes", "GET")
         assert answer.status == 502 and "supabase start" in answer.json()["message"]
         assert time.monotonic() - began < 5
+
+
+DRIVERS = """
+import postgres from "npm:postgres@3.4.4";
+import pg from "npm:pg@8.11.3";
+const url = Deno.env.get("SUPABASE_DB_URL");
+const sql = postgres(url);
+Deno.serve(async () => {
+  const client = new pg.Client(url);
+  await client.connect();
+  const { rows } = await client.query("select 2 as n");
+  return Response.json([...(await sql`select 1 as n`), ...rows]);
+});
+"""
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of a real PostgreSQL, which runs for one test."""
+    programs = [found for name in ("initdb", "postgres") if (found := shutil.which(name))]
+    if len(programs) < 2:
+        pytest.skip("no PostgreSQL on this machine")
+    with tempfile.TemporaryDirectory(prefix="cutover-pg-") as folder, socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        held.close()
+        # It refuses to run as root.
+        user: dict[str, Any] = {"user": "nobody"} if os.getuid() == 0 else {}
+        Path(folder).chmod(0o777)
+        made = [programs[0], "-D", f"{folder}/data", "-U", "postgres", "-A", "trust"]
+        if subprocess.run(made, capture_output=True, check=False, **user).returncode:
+            pytest.skip("no PostgreSQL can be set up on this machine")
+        run = [programs[1], "-D", f"{folder}/data", "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"]
+        server = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
+        try:
+            until(lambda: _listens(port), 60)
+            yield f"postgresql://postgres:postgres@127.0.0.1:{port}/postgres"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
+
+
+@pytest.mark.slow
+def test_drivers_reach_the_stacks_postgres(tmp_path: Path, database: str) -> None:
+    """A real one, by SUPABASE_DB_URL, with the two drivers that functions use most."""
+    needed("npm")
+    backend = {"url": "http://127.0.0.1:1", "database": database}
+    with edge(tmp_path, tmp_path / "deno", backend=backend, boot_timeout=300) as place:
+        place.functions.deploy("a", DRIVERS)
+        assert place.function("a", timeout=300).json() == [{"n": 1}, {"n": 2}]
