@@ -7,8 +7,13 @@ https://github.com/supabase/edge-runtime (the events of a worker) and supabase/c
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import select
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from migration.base.command import Do
 from migration.base.errors import Refused, ServiceFailed
+from migration.base.secrets_type import spare
 from migration.config import signals
 
 if TYPE_CHECKING:
@@ -113,15 +119,39 @@ def _text(source: str, folder: Path) -> str:
         steps = Do(f"supabase functions serve > {source} 2>&1"), Do("or name a command, such as docker logs -t NAME")
         raise Refused(f"There is no file {file} with the lines of `supabase functions serve`.", *steps)
     try:
-        done = subprocess.run(
-            ["/bin/sh", "-c", source], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=PATIENCE, check=False,
-        )  # fmt: skip
+        code, data = _printed(source, folder)
     except subprocess.TimeoutExpired:
         text = f"{source} did not end within {PATIENCE:.0f}s: it must print the lines and end (no --follow)"
         raise ServiceFailed(text, Do("correct environments.NAME.logs in config.yaml")) from None
-    text = done.stdout[-LARGEST:].decode("utf-8", "replace")
-    if done.returncode:
+    text = data.decode("utf-8", "replace")
+    if code:
         last = next(iter(reversed(text.strip().splitlines())), "")
-        raise ServiceFailed(f"{source} ended with exit code {done.returncode}: {last}", Do("is the runtime running?"))
+        raise ServiceFailed(f"{source} ended with exit code {code}: {last}", Do("is the runtime running?"))
     return text
+
+
+def _printed(command: str, folder: Path) -> tuple[int, bytes]:
+    """The exit code of a command for the shell, and the newest of what it printed; without our secrets around it.
+
+    TimeoutExpired when it goes on; it and what it started have ended then.
+    """
+    until, kept = time.monotonic() + PATIENCE, bytearray()
+    child = subprocess.Popen(
+        ["/bin/sh", "-c", command], cwd=folder, env=spare(os.environ), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    with child:
+        assert child.stdout is not None
+        try:
+            while select.select([child.stdout], [], [], max(until - time.monotonic(), 0.0))[0]:
+                part = os.read(child.stdout.fileno(), 1 << 20)
+                if not part:
+                    return child.wait(max(until - time.monotonic(), 0.1)), bytes(kept[-LARGEST:])
+                kept += part
+                if len(kept) > 2 * LARGEST:
+                    del kept[:-LARGEST]
+            raise subprocess.TimeoutExpired(command, PATIENCE)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            raise

@@ -11,6 +11,7 @@ import yaml
 
 from migration import context as contexts
 from migration.base.errors import Refused, ServiceFailed
+from migration.base.secrets_type import Secret
 from migration.config import load
 from migration.context import Context
 from migration.logs import local, logs
@@ -105,3 +106,21 @@ def test_plain_value_is_the_source(tmp_path: Path) -> None:
     for written in ("serve.log", {"source": "serve.log", "patience": "5s"}):
         assert load.load(_write(tmp_path, written)).environments["local"].logs.source == "serve.log"  # type: ignore[arg-type]
     assert local.configured(contexts.make(ROOT, "local")) == ""
+
+
+@pytest.mark.parametrize(
+    "command", ["sleep 600 | cat", "while :; do echo line; done", "sleep 600 & echo $! > pid; wait"]
+)
+def test_endless_command_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """With all that it started, and in bounded memory."""
+    monkeypatch.setattr(local, "PATIENCE", 0.3)
+    monkeypatch.setattr(local, "LARGEST", 1000)
+    with pytest.raises(ServiceFailed, match="did not end within"):
+        local._text(command, tmp_path)
+
+
+def test_command_prints_its_newest_without_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUTOVER_TEST_TOKEN", "sbp_" + "a1" * 20)
+    Secret("sbp_" + "a1" * 20)
+    monkeypatch.setattr(local, "LARGEST", 6)
+    assert local._text("echo first; echo ${CUTOVER_TEST_TOKEN:-gone}", tmp_path) == "\ngone\n"
