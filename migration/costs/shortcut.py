@@ -64,6 +64,7 @@ class Shortcut:
     pattern: str
     replacement: str
     bare: bool  # whether no text has anything that separates thousands
+    always: frozenset[str]  # groups that every line has
 
 
 def shortcut(pattern: str, names: Sequence[str]) -> Shortcut | None:
@@ -81,7 +82,8 @@ def shortcut(pattern: str, names: Sequence[str]) -> Shortcut | None:
     demanded = _demanded([group for group in _groups(items) if group.optional])
     text = "".join(_text(item, order, demanded) for item in items)
     replacement = "".join(f"\\{order.index(name) + 1}{SEPARATOR}" for name in names)
-    return Shortcut(f"^{text}{end}", replacement, not any(_can_hold(group, THOUSANDS) for group in captured))
+    bare = not any(_can_hold(group, THOUSANDS) for group in captured)
+    return Shortcut(f"^{text}{end}", replacement, bare, frozenset(_always(items, demanded)))
 
 
 class PatternReader:
@@ -178,7 +180,7 @@ def _unambiguous(
 
 
 def _bare(group: Group, after: frozenset[int]) -> list[Item]:
-    """`([\\d,_]+)` as `([\\d]+)[,_]*`: of the lines that both match, the same number.
+    """`([\\d,_]+)` as `(\\d+)[,_]*`: of the lines that both match, the same number.
 
     Not at the end of a pattern, where the second would stop in the middle of 1,234.
     """
@@ -195,7 +197,8 @@ def _bare(group: Group, after: frozenset[int]) -> list[Item]:
 def _one_of(characters: frozenset[int], repeated: str) -> Piece:
     marks = (chr(code) for code in sorted(characters))
     text = "".join(f"\\{mark}" if mark in "\\]^-[" else mark for mark in marks).replace("0123456789", r"\d")
-    return Piece(f"[{text}]{repeated}", characters, int(repeated == "+"), True)
+    one = text if text in (r"\d", *THOUSANDS) else f"[{text}]"  # the query is part of a URL
+    return Piece(one + repeated, characters, int(repeated == "+"), True)
 
 
 def _literal(mark: str) -> str:
@@ -207,6 +210,13 @@ def _groups(items: Iterable[Item]) -> Iterator[Group]:
         if isinstance(item, Group):
             yield item
             yield from _groups(item.items)
+
+
+def _always(items: Iterable[Item], demanded: Container[Group]) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, Group) and (not item.optional or item in demanded):
+            yield item.name
+            yield from _always(item.items, demanded)
 
 
 def _can_hold(group: Group, characters: str) -> bool:

@@ -66,8 +66,7 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
     """A row a line: what it is, the texts of the pattern's groups (`g`), and those as numbers (`n`)."""
     own, edge = logsql.source(logsql.FUNCTION), logsql.source(logsql.EDGE)
     first, second = (signals.order(usage.pattern, *names) for names in (FIRST, SECOND))
-    names = [*first, *second]
-    found = shortcut(usage.pattern, names)
+    names, found = _quickest(usage, [*first, *second])
     anchor = logsql.literal(signals.anchor(usage.pattern))
     columns = [
         "intDiv(toUnixTimestamp(timestamp), 3600) as hour",
@@ -78,16 +77,16 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"if(request, {_STATUS} < 400, 0) as good",
         f"{logsql.PLAIN} as message",
         f"{_short(found)} as short",
-        "counted * (length(short) != length(message)) as quick",
+        "counted * (length(short) != length(message)) > 0 as quick",
         f"if(counted and not quick, {_groups(usage, first)}, []) as g1",
         f"{f'if({_needed(usage, first)}, {_groups(usage, second)}, [])' if second else '[]'} as g2",
         "quick + notEmpty(g1) > 0 as matched",
-        f"{_split(found, len(names))} as g",
+        f"splitByChar({_TAB}, {_either(found, names, second)}, {len(names)}) as g",
         "arrayMap(x -> toFloat64OrZero(x), g) as n",
         f"if(counted and not matched, {anchor} != '' and position(event_message, {anchor}) > 0, 0) as alike",
         f"if(counted and not matched, {_matches(retry)}, 0) as retry",
         *(f"if(matched, {_groups(usage, [name])}, [''])[1] as {name}" for name in _model(usage)),
-        *(f"{_element('n', name, names)} as said_{name}" for name in FIRST + SECOND),
+        *(f"{_said(name, names, second)} as said_{name}" for name in FIRST + SECOND),
         f"{_element('g', 'cost', names)} as cost",
         *(f"{_element('g', name, names)} != '' as has_{name}" for name in ("input", "output")),
     ]
@@ -103,6 +102,18 @@ _BARE = "replaceAll(replaceAll({}, ',', ''), '_', '')"
 _TAB = logsql.literal(SEPARATOR)
 
 
+def _quickest(usage: Pattern, names: Sequence[str]) -> tuple[Sequence[str], Shortcut | None]:
+    """The names to read from every line, and the shortcut to them.
+
+    The total is left out where each line that the shortcut reads has both counts: it would say nothing new.
+    """
+    found = shortcut(usage.pattern, names)
+    if found and "total" in names and {"input", "output"} <= found.always:
+        names = [name for name in names if name != "total"]
+        found = shortcut(usage.pattern, names)
+    return names, found
+
+
 def _short(found: Shortcut | None) -> str:
     """What the shortcut leaves of a line. A line whose length it does not change is read with the pattern itself."""
     if not found:
@@ -110,13 +121,22 @@ def _short(found: Shortcut | None) -> str:
     return f"replaceRegexpOne(message, {logsql.literal(found.pattern)}, {logsql.literal(found.replacement)})"
 
 
-def _split(found: Shortcut | None, count: int) -> str:
-    """The texts of the groups, from the shortcut or from the pattern itself."""
-    quick = "substring(short, 1, length(short) * quick)"
-    slow = f"arrayStringConcat(arrayMap(x -> replaceAll(x, {_TAB}, ' '), arrayConcat(g1, g2)), {_TAB})"
-    slow = _BARE.format(slow)
-    quick = quick if found and found.bare else _BARE.format(quick)
-    return f"splitByChar({_TAB}, concat({quick}, {slow}), {count})"
+def _either(found: Shortcut | None, names: Sequence[str], second: Sequence[str]) -> str:
+    """The texts of a line in the order of `names`, from the shortcut or from the pattern itself.
+
+    `multiIf`, not `if`: of that, the engine would evaluate all that the arguments rest on once more.
+    """
+    rest = ", ".join(_element("g2", name, second) for name in names if name in second)
+    slow = f"arrayStringConcat(arrayMap(x -> replaceAll(x, {_TAB}, ' '), arrayConcat(g1, [{rest}])), {_TAB})"
+    quick = "short" if found and found.bare else _BARE.format("short")
+    return f"multiIf(quick, {quick}, matched, {_BARE.format(slow)}, '')"
+
+
+def _said(name: str, names: Sequence[str], second: Sequence[str]) -> str:
+    """The number of a group; the total of the lines that need it, where it is not read from every line."""
+    if name in second and name not in names:
+        return f"multiIf(notEmpty(g2), toFloat64OrZero({_BARE.format(_element('g2', name, second))}), 0)"
+    return _element("n", name, names)
 
 
 def _element(array: str, name: str, names: Sequence[str]) -> str:
