@@ -243,7 +243,7 @@ def attach(
     """The context of a running sandbox: its own clone, remote, keys and test user."""
     running = sandbox(folder)
     source, own_app = running.get("source"), (config.folder / config.app.path).resolve()
-    if source and Path(source) != own_app:
+    if source and own_app.is_dir() and Path(source) != own_app:
         text = f"The sandbox runs {source}, and {config.file.name} is about {own_app}."
         raise Refused(text, Do("start it with this config, or name the other's file in CUTOVER_CONFIG"))
     app = AppSettings(path=running["app"], base=running["base"], branch=running["branch"])
