@@ -268,12 +268,9 @@ def _provider(
 def _secrets(draft: Draft, found: Variables) -> None:
     for name, seen in found.needed.items():
         kind = kinds.of_variable(name)
-        draft.set(
-            ("secrets", name, "provider"), kind.name if kind and draft.get("providers", kind.name, "kind") else None
-        )
-        if ("secrets", name, "provider") not in draft.values and not any(
-            path[:2] == ("secrets", name) for path in draft.values
-        ):
+        if kind and draft.get("providers", kind.name, "kind"):
+            draft.set(("secrets", name, "provider"), kind.name)
+        if not any(path[:2] == ("secrets", name) for path in draft.values):
             draft.set(("secrets", name), {}, f"read in {seen}; its value goes nowhere but into the project")
     known = {path[1] for path in draft.values if path[0] == "secrets"}
     for name in (name for name in found.optional if name not in known):
@@ -345,11 +342,14 @@ def _criteria(draft: Draft) -> None:
     if draft.get("migration", "unchanged"):
         draft.set(("criteria", "unchanged"), {}, "migration.unchanged: the same source, still answering")
         judged.advise(draft)
-    lines = ["success_rate: {at_least: 0.99, reject: 0.95} # settled by inv soak", "response_time: {p95: 8} # seconds"]
+    further = [
+        "success_rate: {at_least: 0.99, reject: 0.95} # settled by inv soak",
+        "response_time: {p95: 8} # seconds",
+    ]
     if draft.get("signals", "usage"):
-        lines.append("cost_logged: {at_least: 1.0} # every answer has its line of signals.usage")
-        lines.append("cost_per_request: {mean: 0.005} # USD, by signals.usage and the price of migration.to")
-    draft.sketch(("criteria",), lines)
+        further.append("cost_logged: {at_least: 1.0} # every answer has its line of signals.usage")
+        further.append("cost_per_request: {mean: 0.005} # USD, by signals.usage and the price of migration.to")
+    draft.sketch(("criteria",), further)
 
 
 def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> None:
@@ -373,14 +373,14 @@ def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> 
     _hosts(draft, hosts)
     _backend(draft, texts)
     _fillers(draft, found)
-    lines = ['baseline: {statuses: {"503": [0.2, 0.8]}} # the share that each status must have in the code before']
+    further = ['baseline: {statuses: {"503": [0.2, 0.8]}} # the share that each status must have in the code before']
     for name in calls:
         if kinds.BY_NAME[name].own:
             program = '{error_rate: {"503": 0.5}, seed: 7}'
             program = f"{{pro: {program}}}" if name == "gemini" else program
-            lines.append(f"providers: {{{name}: {program}}} # a fault program; rehearsal.hosts takes the same keys")
+            further.append(f"providers: {{{name}: {program}}} # a fault program; rehearsal.hosts takes the same keys")
             break
-    draft.sketch(("rehearsal",), lines)
+    draft.sketch(("rehearsal",), further)
 
 
 def _hosts(draft: Draft, hosts: Mapping[str, Seen]) -> None:

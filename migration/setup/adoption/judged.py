@@ -289,13 +289,13 @@ def _table(draft: Draft, blocks: Sequence[Block]) -> None:
         name = next(iter(each for each in criteria_of(block.cells[0]) if each != "answers_work"), "")
         if not name and re.search(r"(?i)^\W*(?:cost|kosten|costo|coût)", block.cells[0]) and before:
             name = "cost_per_request"
-        if not after or not name or not _usable(draft, name) or name in ("unchanged",):
+        if not after or not name or not _usable(draft, name) or name == "unchanged":
             continue
         settings = _settings(name, after, f"{block.cells[0]} {after}")
         if not settings and name in ("response_time", "cost_per_request"):
             continue
-        shares = _share(before) if name == "success_rate" else None
-        settings |= {"baseline": shares} if shares else {}
+        share = _share(before) if name == "success_rate" else None
+        settings |= {"baseline": share} if share else {}
         settings |= {"expected": {"before": before, "after": after}} if before else {}
         known = draft.values.get(("criteria", name))
         if known is None or known.value in ({}, _settings(name, "", "")):
@@ -319,7 +319,7 @@ def _budget(draft: Draft, blocks: Sequence[Block]) -> None:
     for block in blocks:
         text = block.text
         match = _VOLUME.match(text) if block.kind in ("text", "item", "row", "heading") else None
-        if match and (match["what"] or "").lower() not in ("usd",) and not _SHARE.search(text):
+        if match and (match["what"] or "").lower() != "usd" and not _SHARE.search(text):
             volumes.setdefault(match["name"].lower(), int(re.sub(r"[.,]", "", match["count"])))
             first = first or block.line
         about = words.SPEND.search(f"{' '.join(block.above[-2:])} {text}")
@@ -371,15 +371,15 @@ _ANSWERS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 def items(draft: Draft, blocks: Sequence[Block]) -> list[dict[str, Any]]:
     """The boxes of the plan, and its success criteria, each with what answers it."""
-    named = {"criteria": {path[1] for path in draft.values if path[0] == "criteria"}}
+    criteria = {path[1] for path in draft.values if path[0] == "criteria"}
     found: list[dict[str, Any]] = []
     judged = {block.line for block in _judged(blocks) if not block.cells}
     for block in blocks:
         text = " ".join(block.text.split())
         if not text or (block.box is None and block.line not in judged):
             continue
-        own = [f"criteria.{name}" for name in criteria_of(text) if name in named["criteria"]]
-        answer = _answer(text, named["criteria"])
+        own = [f"criteria.{name}" for name in criteria_of(text) if name in criteria]
+        answer = _answer(text, criteria)
         found_by = own if own and (block.line in judged or answer == PERSON) else [answer]
         words_of = lines.stripped(text) or text
         found.append({"line": block.line, "text": words_of, "by": found_by[0] if len(found_by) == 1 else found_by})

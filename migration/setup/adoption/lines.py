@@ -12,7 +12,7 @@ _SPECIAL = re.compile(r"([.^$*+?{}\[\]\\|()])")
 _ROUTE = re.compile(
     r"(?i)\b(rout\w+|using|calling|via|through|switch\w+|provider|model|powered|sending to|request to)\b"
 )
-_DECORATION = re.compile(r"[^\w\s\"'(<\[$/-]+\s*")  # emoji and bullets at the start
+_DECORATION = re.compile(r"^[^\w\s\"'(<\[$/-]+\s*")  # emoji and bullets at the start
 _ID = re.compile(r"^\s*\[(?:[^\]]*)\]\s*")
 _HOLE = re.compile(r"\$\{(\w*)\}")
 _WORDS: Mapping[str, re.Pattern[str]] = {
@@ -35,11 +35,7 @@ def escaped(text: str) -> str:
 
 def stripped(text: str) -> str:
     """A log line without its request id and the emoji in front: patterns match words."""
-    return (
-        _DECORATION.sub("", _ID.sub("", text.strip()), count=1)
-        if _DECORATION.match(_ID.sub("", text.strip()))
-        else _ID.sub("", text.strip())
-    )
+    return _DECORATION.sub("", _ID.sub("", text.strip()), count=1)
 
 
 def pattern(text: str) -> str:
@@ -93,7 +89,7 @@ def usage(call: LogCall) -> tuple[str, LogCall] | None:
 
 def _head(label: str) -> str:
     """The beginning of the line: its request id, if it has one, and the label."""
-    match = re.match(r"\s*\[[^\]]*\]\s*", label)
+    match = _ID.match(label)
     start, rest = (r"\[[^\]]+\] ", label[match.end() :]) if match else ("", label.lstrip())
     return f"^{start}" + ".*".join(escaped(piece) for piece in _HOLE.split(rest)[::2])
 
@@ -134,7 +130,7 @@ def _numbers(text: str) -> str:
 def of_text(label: str) -> str:
     """For a line of text with numbers in it; `${name}` says what stands where."""
     seen: set[str] = set()
-    parts = _HOLE.split(re.sub(r"^\s*\[[^\]]*\]\s*", "", label))
+    parts = _HOLE.split(_ID.sub("", label))
     start = r"^\[[^\]]+\] " if _ID.match(label) else "^"
     made = start + _numbers(parts[0])
     for name, text in zip(parts[1::2], parts[2::2], strict=True):

@@ -39,10 +39,8 @@ class ModelPrice:
 
 def fill(draft: Draft, blocks: Sequence[Block]) -> None:
     before, after, seen = _mentions(blocks)
-    target = _first(after, before)
+    target = _first(after, before) or _of_secret(blocks)
     source = next((name for name, _ in before.most_common() if name != target), "")
-    if not target and draft_secret(blocks):
-        target = draft_secret(blocks)
     for name in dict.fromkeys(filter(None, (target, source))):
         draft.set(("providers", name, "kind"), name, f"line {seen.get(name, 1)} of the plan")
     models = _models(blocks)
@@ -57,7 +55,7 @@ def fill(draft: Draft, blocks: Sequence[Block]) -> None:
         draft.ask(("migration", "to"), f"which provider does the migration move to: {', '.join(seen)}?")
 
 
-def draft_secret(blocks: Sequence[Block]) -> str:
+def _of_secret(blocks: Sequence[Block]) -> str:
     """The kind whose key the plan sets as a secret."""
     for block in blocks:
         for line in block.lines:
