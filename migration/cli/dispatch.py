@@ -7,11 +7,12 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 if TYPE_CHECKING:
+    from migration.base.command import Step
     from migration.base.errors import CutoverError
     from migration.cli.output import Output
 
@@ -79,6 +80,16 @@ def _result(out: Output, result: object) -> int:
     return code
 
 
+def _say(out: Output, message: str, steps: Sequence[Step], code: int, data: dict[str, Any]) -> int:
+    """Show an error and return its exit code; a terminal that is closed takes no word and changes no code."""
+    try:
+        out.error(message, steps, code, data)
+    except (OSError, ValueError):
+        _hush()
+        sys.stderr = sys.stdout
+    return code
+
+
 def _hush() -> None:
     """Send what is still to be written nowhere, instead of failing at the very end."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
@@ -93,21 +104,18 @@ def _closed(out: Output) -> int:
     if left.exit_code != 5:
         return 141
     out.json = False
-    out.error(f"The output was closed. {left.message}", left.steps, left.exit_code, {})
-    return left.exit_code
+    return _say(out, f"The output was closed. {left.message}", left.steps, left.exit_code, {})
 
 
 def _error(out: Output, error: CutoverError) -> int:
-    out.error(error.message, error.steps, error.exit_code, error.data)
-    return error.exit_code
+    return _say(out, error.message, error.steps, error.exit_code, error.data)
 
 
 def _interrupted(out: Output, signal: BaseException) -> int:
     from migration.base import interrupts
 
     left = interrupts.left()
-    out.error(f"Interrupted by {signal}. {left.message}", left.steps, left.exit_code, {})
-    return left.exit_code
+    return _say(out, f"Interrupted by {signal}. {left.message}", left.steps, left.exit_code, {})
 
 
 def _local(error: OSError) -> CutoverError:
@@ -152,5 +160,4 @@ def _bug(out: Output, error: Exception) -> int:
     cause = mask(f"{type(error).__name__}: {error}")
     text = f"A bug in Cutover stopped it ({cause}). {left.message} {details}".strip()
     code = 5 if left.exit_code == 5 else 3
-    out.error(text, left.steps, code, {})
-    return code
+    return _say(out, text, left.steps, code, {})

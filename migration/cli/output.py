@@ -128,8 +128,8 @@ class Output:
         self._stdout.flush()
 
     def error(self, message: str, steps: Sequence[Step], code: int, data: dict[str, Any]) -> None:
-        self.quiet()
         runlog.record(f"error: {message}")
+        self.quiet()
         self.errors.print(
             self._folded(message), style="bold red" if self.errors.is_terminal else None, markup=False, emoji=False
         )
@@ -150,8 +150,8 @@ class Output:
 
     def aside(self, text: str) -> None:
         """A line for people beside the result, on stderr."""
-        self.quiet()
         with contextlib.suppress(OSError, ValueError):
+            self.quiet()
             self.errors.print(gate(text), style="dim" if self.errors.is_terminal else None)
 
     def ask(self, question: str, *, hidden: bool = False) -> str:
@@ -179,7 +179,8 @@ class Output:
             self._observer.close()
 
     def close(self) -> None:
-        self.quiet()
+        with contextlib.suppress(OSError, ValueError):
+            self.quiet()
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
