@@ -147,6 +147,7 @@ def _setup(sandbox: Sandbox, live: LiveFunction, env: Mapping[str, str], tree: P
     """What the preload module must know: the sandbox, where outside hosts lead, and the names a function may see."""
     return {"url": sandbox.url, "hosts": leads(sandbox), "names": sorted(env), "tmp": str(tmp), "tree": str(tree),
             "static": _static(live, tree), "quota": Limits.of(sandbox.settings).tmp * 2**20,
+            "syncReads": Limits.of(sandbox.settings).sync_reads,
             "database": _database(sandbox), "caller": f"{live.id} {live.version}",
             "runtime": EDGE_RUNTIME}  # fmt: skip
 

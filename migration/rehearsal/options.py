@@ -77,7 +77,8 @@ class Limits:
     for no limit of either); `boot_timeout`: until Deno.serve is called, remote imports included; `idle`: how long an
     unused worker stays;
     `new_keys`: whether publishable and secret keys pass as tokens; `warm_secrets`: whether running workers keep the
-    values that they started with, as hosted ones do for minutes.
+    values that they started with, as hosted ones do for minutes; `sync_reads`: whether `readFileSync` in a handler is
+    warned about alone, as by `supabase functions serve` (useReadSyncFileAPI).
     """
 
     idle_timeout: float = 150.0
@@ -90,6 +91,7 @@ class Limits:
     wall_clock: float = 400.0
     log_events: int = 100
     tmp: int = 512
+    sync_reads: bool = False
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Limits:

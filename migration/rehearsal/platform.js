@@ -67,8 +67,14 @@ export function refused(name, where = "") {
   throw new Deno.errors.PermissionDenied(`Deno.${name} is blocklisted${where}`);
 }
 
+// With `rehearsal.edge.sync_reads` reading is warned about only, as by the workers of `supabase functions serve`.
 export function inTime(name) {
-  if (!starting) refused(name, " on the current context");
+  if (starting) return;
+  if (!setup.syncReads || !["readFileSync", "readTextFileSync"].includes(name)) refused(name, " on the current context");
+  console.error(
+    `WARNING: Do not use Deno.${name} inside the async callback. ` +
+      "This has performance impacts and will be disallowed in the future.\nUse the async version instead.",
+  );
 }
 
 // What Deno says of a file in /tmp names it as the function does.

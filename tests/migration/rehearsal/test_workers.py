@@ -624,3 +624,16 @@ def test_tmp_has_a_quota(tmp_path: Path, deno_dir: Path) -> None:
     with edge(tmp_path, deno_dir, tmp=1) as place:
         place.functions.deploy("a", source)
         assert place.function("a").json() == ["filesystem quota exceeded"] * 6
+
+
+def test_synchronous_reads_can_be_allowed(tmp_path: Path, deno_dir: Path) -> None:
+    """With `sync_reads` a handler reads, by Deno and by node:fs, with the runtime's warning in the log."""
+    source = """
+        import { readFileSync } from "node:fs"; const note = new URL("note.txt", import.meta.url);
+        Deno.serve(() => { try { Deno.statSync("/tmp"); } catch { return new Response(
+          Deno.readTextFileSync(note) + new TextDecoder().decode(readFileSync(note))); } });"""
+    with edge(tmp_path, deno_dir, sync_reads=True) as place:
+        note = "supabase/functions/a/note.txt"
+        place.functions.deploy("a", source, files={note: "read "}, static=(note,))
+        assert place.function("a").text == "read read "
+        until(lambda: [row for row in place.logs.rows if "Do not use Deno.readTextFileSync" in row.event_message])
