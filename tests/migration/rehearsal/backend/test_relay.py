@@ -92,27 +92,32 @@ Deno.serve(async () => {
 @pytest.fixture
 def database() -> Iterator[str]:
     """The address of a real PostgreSQL, which runs for one test."""
-    programs = [found for name in ("initdb", "postgres") if (found := shutil.which(name))]
-    if len(programs) < 2:
-        pytest.skip("no PostgreSQL on this machine")
-    with tempfile.TemporaryDirectory(prefix="cutover-pg-") as folder, socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
-        held.close()
-        # It refuses to run as root.
-        user: dict[str, Any] = {"user": "nobody"} if os.getuid() == 0 else {}
+    initdb, postgres = _program("initdb"), _program("postgres")
+    with tempfile.TemporaryDirectory(prefix="cutover-pg-") as folder:
+        user: dict[str, Any] = {"user": "nobody"} if os.getuid() == 0 else {}  # it refuses to run as root
         Path(folder).chmod(0o777)
-        made = [programs[0], "-D", f"{folder}/data", "-U", "postgres", "-A", "trust"]
-        if subprocess.run(made, capture_output=True, check=False, **user).returncode:
-            pytest.skip("no PostgreSQL can be set up on this machine")
-        run = [programs[1], "-D", f"{folder}/data", "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"]
-        server = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
+        made = [initdb, "-D", f"{folder}/data", "-U", "postgres", "-A", "trust"]
+        subprocess.run(made, capture_output=True, check=True, **user)
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            port = held.getsockname()[1]
+        where = ["-D", f"{folder}/data", "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"]
+        server = subprocess.Popen([postgres, *where], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
         try:
-            until(lambda: _listens(port), 60)
+            until(lambda: server.poll() is not None or _listens(port), 60)
+            assert server.poll() is None, "PostgreSQL ended at once"
             yield f"postgresql://postgres:postgres@127.0.0.1:{port}/postgres"
         finally:
             server.terminate()
             server.wait()
+
+
+def _program(name: str) -> str:
+    """On PATH, or where Debian has it."""
+    where = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
+    found = shutil.which(name, path=where)
+    if not found:
+        (pytest.fail if os.environ.get("TEST_EVERYTHING") else pytest.skip)("no PostgreSQL on this machine")
+    return found
 
 
 def _listens(port: int) -> bool:
