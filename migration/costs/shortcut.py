@@ -95,11 +95,11 @@ class PatternReader:
     def whole(self) -> tuple[list[Item], str]:
         """What stands between ^ and the end, and the $ there if it has one."""
         if not self._take(re.compile(r"\^|\\A")):
-            raise ValueError
+            raise ValueError("not anchored")
         items = list(self._items())
         end = self._take(re.compile(r"\$"))
         if self.at < len(self.text):
-            raise ValueError
+            raise ValueError(f"not taken: {self.text[self.at :]}")
         return items, end[0] if end else ""
 
     def _items(self) -> Iterator[Item]:
@@ -118,7 +118,7 @@ class PatternReader:
         items = list(self._items())
         closed = self._take(_CLOSE)
         if not closed:
-            raise ValueError
+            raise ValueError("a group that is repeated, or has alternatives")
         return Group(opened["name"] or "", items, bool(closed["optional"]))
 
     def _set(self) -> Piece | None:
@@ -151,7 +151,7 @@ def _piece(text: str, characters: frozenset[int], found: re.Match[str]) -> Piece
 def _members(text: str) -> frozenset[int]:
     """The characters of a set, by RE2 itself."""
     if not text.isascii() or _BEYOND_ASCII.search(text):
-        raise ValueError
+        raise ValueError(f"beyond ASCII: {text}")
     regex = signals.compiled(text)
     return frozenset(code for code in _CHARACTERS if regex.fullmatch(chr(code)))
 
@@ -173,7 +173,7 @@ def _unambiguous(
         else:
             begins, choice, skipped = item.characters, item.repeated, not item.least
         if choice and begins & after:
-            raise ValueError
+            raise ValueError("ambiguous")
         after = begins | after if skipped else begins
         found[:0] = _bare(item, follows) if isinstance(item, Group) and item.name in names else [item]
     return found, after

@@ -81,7 +81,7 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"if(counted and not quick, {_groups(usage, first)}, []) as g1",
         f"{f'if({_needed(usage, first)}, {_groups(usage, second)}, [])' if second else '[]'} as g2",
         "quick + notEmpty(g1) > 0 as matched",
-        f"splitByChar({_TAB}, {_either(found, names, second)}, {len(names)}) as g",
+        f"{_captured(found, names, second)} as g",
         "arrayMap(x -> toFloat64OrZero(x), g) as n",
         f"if(counted and not matched, {anchor} != '' and position(event_message, {anchor}) > 0, 0) as alike",
         f"if(counted and not matched, {_matches(retry)}, 0) as retry",
@@ -121,15 +121,18 @@ def _short(found: Shortcut | None) -> str:
     return f"replaceRegexpOne(message, {logsql.literal(found.pattern)}, {logsql.literal(found.replacement)})"
 
 
-def _either(found: Shortcut | None, names: Sequence[str], second: Sequence[str]) -> str:
+def _captured(found: Shortcut | None, names: Sequence[str], second: Sequence[str]) -> str:
     """The texts of a line in the order of `names`, from the shortcut or from the pattern itself.
 
     `multiIf`, not `if`: of that, the engine would evaluate all that the arguments rest on once more.
     """
     rest = ", ".join(_element("g2", name, second) for name in names if name in second)
-    slow = f"arrayStringConcat(arrayMap(x -> replaceAll(x, {_TAB}, ' '), arrayConcat(g1, [{rest}])), {_TAB})"
-    quick = "short" if found and found.bare else _BARE.format("short")
-    return f"multiIf(quick, {quick}, matched, {_BARE.format(slow)}, '')"
+    slow = f"arrayConcat(g1, [{rest}])"
+    if not found:
+        return f"arrayMap(x -> {_BARE.format('x')}, {slow})"
+    quick = "short" if found.bare else _BARE.format("short")
+    joined = _BARE.format(f"arrayStringConcat(arrayMap(x -> replaceAll(x, {_TAB}, ' '), {slow}), {_TAB})")
+    return f"splitByChar({_TAB}, multiIf(quick, {quick}, matched, {joined}, ''), {len(names)})"
 
 
 def _said(name: str, names: Sequence[str], second: Sequence[str]) -> str:
