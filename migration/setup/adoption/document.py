@@ -28,6 +28,12 @@ _COMMAND = re.compile(
 )
 
 
+def in_plan(*numbers: int) -> str:
+    """Where a value comes from: `line 3 of the plan`, `lines 3, 8 of the plan`."""
+    known = list(dict.fromkeys(numbers))
+    return f"{'line' if len(known) == 1 else 'lines'} {', '.join(map(str, known))} of the plan"
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of a fence: a whole `command` (its continued lines joined), a `remark` without its sign, or `output`."""

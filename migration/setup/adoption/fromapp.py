@@ -57,6 +57,12 @@ def name_of(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:60] or "migration"
 
 
+def near(path: Path, folder: Path) -> str:
+    """A path as config.yaml in `folder` names it: relative, unless it is far away."""
+    relative = os.path.relpath(path, folder.resolve())
+    return relative if relative.count("..") <= 3 else str(path)
+
+
 def _functions(draft: Draft, app: App) -> list[str]:
     """The functions that move: those of the plan, else those that the range changed, else all."""
     draft.set(("migration", "name"), name_of(app.path.name), "the app's folder; it names the migration in messages")
@@ -115,10 +121,8 @@ def _files(app: App, slugs: Iterable[str]) -> str:
 
 
 def _repository(draft: Draft, app: App, folder: Path) -> None:
-    near = os.path.relpath(app.path, folder.resolve())
-    path = near if near.count("..") <= 3 else str(app.path)
     others = f"; others with supabase/functions: {', '.join(map(str, app.others[:3]))}" if app.others else ""
-    draft.set(("app", "path"), path, f"the folder that holds supabase/functions{others}")
+    draft.set(("app", "path"), near(app.path, folder), f"the folder that holds supabase/functions{others}")
     span = app.commits.range
     if span:
         draft.set(("app", "base"), span.base, span.origin)
@@ -150,14 +154,21 @@ def _environments(draft: Draft, app: App) -> None:
         ref, place = next(iter(app.named.items()))
         draft.set((*at, "project_ref"), ref, f"the one project that the app names: {place}")
     if draft.get(*at, "project_ref") is None:
-        draft.set((*at, "project_ref"), Variable("SUPABASE_PROJECT_REF"), "twenty letters, from the dashboard's URL")
         places = ", ".join(f"{ref} ({place})" for ref, place in list(app.named.items())[:_MANY])
-        several = f" The app names {places}" if places else ""
-        draft.ask(
-            (*at, "project_ref"),
-            f"which project is production? Put its ref here, or SUPABASE_PROJECT_REF in .env.{several}",
-        )
+        unknown_project(draft, f". The app names {places}" if places else "")
     surroundings(draft, "prod", confirm=True)
+    everywhere(draft)
+
+
+def unknown_project(draft: Draft, hint: str = "") -> None:
+    """Production has no ref yet: it is taken from .env, and asked for."""
+    at = ("environments", "prod", "project_ref")
+    draft.set(at, Variable("SUPABASE_PROJECT_REF"), "twenty letters, from the dashboard's URL")
+    draft.ask(at, f"which project is production? Put its ref here, or SUPABASE_PROJECT_REF in .env{hint}")
+
+
+def everywhere(draft: Draft) -> None:
+    """The environments that every app has beside its own, and the key of callers."""
     draft.set(("environments", "local", "url"), "http://localhost:54321", "supabase functions serve")
     draft.set(("environments", "sandbox", "embedded"), True, "inv sandbox: keys of its own, .env is not read")
     draft.set(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from migration.config.settings import Migration
 from migration.setup.adoption import fromapp, judged, kinds, lines, providers, requests, words
-from migration.setup.adoption.document import Block, Line
+from migration.setup.adoption.document import Block, Line, in_plan
 from migration.setup.adoption.draft import Draft, Value, Variable
 from migration.setup.adoption.requests import Request
 
@@ -36,7 +34,9 @@ def fill(draft: Draft, blocks: Sequence[Block], file: Path, folder: Path) -> Non
     words_ = re.sub(
         r"(?i)\b(?:migration|deployment|rollout|release|implementation)?\s*plan\b.*", "", title.text if title else ""
     )
-    draft.set(("migration", "name"), fromapp.name_of(words_ or file.stem), _from(title) if title else "the file's name")
+    draft.set(
+        ("migration", "name"), fromapp.name_of(words_ or file.stem), in_plan(title.line) if title else "the file's name"
+    )
     _functions(draft, blocks)
     providers.fill(draft, blocks)
     _secrets(draft, blocks)
@@ -44,17 +44,9 @@ def fill(draft: Draft, blocks: Sequence[Block], file: Path, folder: Path) -> Non
     _smoke(draft, blocks)
     judged.fill(draft, blocks)
     _tools(draft, blocks)
-    if "plan" in Migration.__struct_fields__:
-        near = os.path.relpath(file.resolve(), folder.resolve())
-        draft.set(
-            ("migration", "plan"), near if near.count("..") <= 3 else str(file.resolve()), "the report ticks its items"
-        )
-        items = judged.items(draft, blocks)
-        draft.set(("migration", "items"), items or None, "which verb or criterion answers which line")
-
-
-def _from(block: Block | Line) -> str:
-    return f"line {block.line} of the plan"
+    draft.set(("migration", "plan"), fromapp.near(file.resolve(), folder), "the report ticks its items")
+    items = judged.items(draft, blocks)
+    draft.set(("migration", "items"), items or None, "which verb or criterion answers which line")
 
 
 def commands(blocks: Sequence[Block]) -> Iterator[tuple[Block, Line]]:
@@ -85,21 +77,15 @@ def _functions(draft: Draft, blocks: Sequence[Block]) -> None:
         if deployed and slug not in deployed and slug not in unchanged:
             draft.notice(f"{slug}: line {modified[slug]} changes it, and no command deploys it; it is taken in")
     if wanted:
-        draft.set(("migration", "functions"), list(wanted), _lines("named in", wanted.values()))
+        draft.set(("migration", "functions"), list(wanted), f"named in {in_plan(*wanted.values())}")
     else:
         draft.ask(
             ("migration", "functions"), "which functions are deployed? The plan names none in a command or a path"
         )
     if unchanged:
-        draft.set(("migration", "unchanged"), list(unchanged), _lines("left alone by", unchanged.values()))
+        draft.set(("migration", "unchanged"), list(unchanged), f"left alone by {in_plan(*unchanged.values())}")
     else:
         draft.ask(("migration", "unchanged"), "which functions must stay as they are? The plan names none")
-
-
-def _lines(verb: str, numbers: Iterable[int]) -> str:
-    known = list(dict.fromkeys(numbers))
-    word = "line" if len(known) == 1 else "lines"
-    return f"{verb} {word} {', '.join(map(str, known))} of the plan"
 
 
 def _deployed(draft: Draft, blocks: Sequence[Block]) -> dict[str, int]:
@@ -216,7 +202,7 @@ def _secrets(draft: Draft, blocks: Sequence[Block]) -> None:
         known = kind and draft.get("providers", kind.name, "kind")
         at = ("secrets", name)
         if known and kind:
-            draft.set((*at, "provider"), kind.name, f"line {number} of the plan")
+            draft.set((*at, "provider"), kind.name, in_plan(number))
             draft.set(
                 ("providers", kind.name, "key"),
                 Variable(name),
@@ -226,7 +212,7 @@ def _secrets(draft: Draft, blocks: Sequence[Block]) -> None:
         if form:
             draft.set((*at, "format"), f"^{lines.escaped(form)}", "how the plan's examples begin")
         if not known and not form:
-            draft.set(at, {}, f"line {number} of the plan")
+            draft.set(at, {}, in_plan(number))
     if not found:
         draft.ask(("secrets",), "which secrets do the functions need? The plan names none")
 
@@ -268,22 +254,12 @@ def _projects(draft: Draft, blocks: Sequence[Block]) -> None:
     ordered = sorted(named, key=lambda place: place != "prod")
     for place in ordered:
         at = ("environments", place)
-        draft.set((*at, "project_ref"), named[place][0], f"line {named[place][1]} of the plan")
+        draft.set((*at, "project_ref"), named[place][0], in_plan(named[place][1]))
         fromapp.surroundings(draft, place, confirm=place == "prod")
     if "prod" not in named:
-        draft.set(
-            ("environments", "prod", "project_ref"),
-            Variable("SUPABASE_PROJECT_REF"),
-            "twenty letters, from the dashboard's URL",
-        )
-        draft.ask(
-            ("environments", "prod", "project_ref"),
-            "which project is production? Put its ref here, or SUPABASE_PROJECT_REF in .env",
-        )
+        fromapp.unknown_project(draft)
         fromapp.surroundings(draft, "prod", confirm=True)
-    draft.set(("environments", "local", "url"), "http://localhost:54321", "supabase functions serve")
-    draft.set(("environments", "sandbox", "embedded"), True, "inv sandbox: keys of its own, .env is not read")
-    draft.set(("auth", "anon_key"), Variable("SUPABASE_ANON_KEY"), "the project's anon or publishable key")
+    fromapp.everywhere(draft)
 
 
 def _place(text: str, block: Block) -> str:
@@ -369,7 +345,7 @@ def _case(
     cases: Sequence[dict[str, Value]],
 ) -> dict[str, Value]:
     case: dict[str, Value] = {
-        "name": Value(_case_name(block, number, request, cases), f"line {line.line} of the plan"),
+        "name": Value(_case_name(block, number, request, cases), in_plan(line.line)),
         "function": Value(request.slug),
     }
     status, shape, origin = _expected(block, number, following)
@@ -458,7 +434,7 @@ def _read(text: str, line: int) -> tuple[int, dict[str, object], str]:
     head = text.split("{")[0] if shape is not None else text
     match = _STATUS.search(head)
     status = int(match[1] or match[2]) if match else 0
-    return status, requests.expectations(shape) if shape is not None else {}, f"line {line} of the plan"
+    return status, requests.expectations(shape) if shape is not None else {}, in_plan(line)
 
 
 # What today's tools do not do

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from migration.setup.adoption import lines, providers, words
-from migration.setup.adoption.document import Block, Line
+from migration.setup.adoption.document import Block, Line, in_plan
 from migration.setup.adoption.draft import Draft, Value
 
 _QUOTED = re.compile(r"[\"“”„«`]([^\"“”«»`\n]{4,120})[\"“”»`]")
@@ -36,10 +36,6 @@ def fill(draft: Draft, blocks: Sequence[Block]) -> None:
     advise(draft)
 
 
-def _origin(line: int) -> str:
-    return f"line {line} of the plan"
-
-
 # Signals
 
 
@@ -53,7 +49,7 @@ def _signals(draft: Draft, blocks: Sequence[Block]) -> None:
     usage = [(made, number) for block in blocks for made, number in _usages(block)]
     if usage:
         best = max(usage, key=lambda each: len(each[0]))
-        draft.set(("signals", "usage"), best[0], _origin(best[1]))
+        draft.set(("signals", "usage"), best[0], in_plan(best[1]))
     elif draft.has("providers"):
         draft.ask(("signals", "usage"), "which log line holds the tokens of a request? Without it there are no costs")
     plain = [(text, number) for text, number in new if not re.search(r"(?i)tokens?\b|usage|\bcost", text)]
@@ -66,7 +62,7 @@ def _signals(draft: Draft, blocks: Sequence[Block]) -> None:
 
 def _signal(draft: Draft, name: str, found: Sequence[tuple[str, int]], which: str) -> None:
     if found:
-        draft.set(("signals", name), lines.pattern(found[0][0]), _origin(found[0][1]))
+        draft.set(("signals", name), lines.pattern(found[0][0]), in_plan(found[0][1]))
     else:
         draft.ask(("signals", name), f"which log line does only the {which} code write? The plan names none")
 
@@ -220,7 +216,7 @@ def _criteria(draft: Draft, blocks: Sequence[Block]) -> None:
             found = True
             if name == "unchanged" and not draft.get("migration", "unchanged"):
                 continue
-            draft.set(("criteria", name), _settings(name, block.text, block.text), _origin(block.line))
+            draft.set(("criteria", name), _settings(name, block.text, block.text), in_plan(block.line))
         if not criteria_of(block.text) and _answer(block.text, set()) == PERSON:
             draft.ask(("criteria", f"line {block.line}"), f'how is "{block.text[:80]}" measured? No criterion fits')
     if not found and not any(block.cells for block in _judged(blocks)):
@@ -299,7 +295,7 @@ def _table(draft: Draft, blocks: Sequence[Block]) -> None:
         settings |= {"expected": {"before": before, "after": after}} if before else {}
         known = draft.values.get(("criteria", name))
         if known is None or known.value in ({}, _settings(name, "", "")):
-            draft.values[("criteria", name)] = Value(settings, _origin(block.line))
+            draft.values[("criteria", name)] = Value(settings, in_plan(block.line))
 
 
 def _column(block: Block, wanted: re.Pattern[str], start: int = 0) -> str:
@@ -337,12 +333,12 @@ def _budget(draft: Draft, blocks: Sequence[Block]) -> None:
             draft.set(
                 ("budget", key),
                 exact[0][0] if exact[0][0] % 1 else int(exact[0][0]),
-                f"{_origin(exact[0][1].line)}, USD",
+                f"{in_plan(exact[0][1].line)}, USD",
             )
     if alarms and _usable(draft, "budget"):
         draft.set(("criteria", "budget"), {}, "against the thresholds of budget")
     if volumes:
-        draft.set(("budget", "volumes"), volumes, f"{_origin(first)}: requests a day")
+        draft.set(("budget", "volumes"), volumes, f"{in_plan(first)}: requests a day")
     if draft.has("providers") and not alarms:
         draft.ask(("budget",), "at what spend a month should someone know? The plan has no threshold")
 

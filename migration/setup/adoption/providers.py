@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from migration.setup.adoption import kinds, lines, words
-from migration.setup.adoption.document import Block
+from migration.setup.adoption.document import Block, in_plan
 from migration.setup.adoption.draft import Draft
 from migration.setup.adoption.kinds import Kind
 
@@ -42,14 +42,14 @@ def fill(draft: Draft, blocks: Sequence[Block]) -> None:
     target = _first(after, before) or _of_secret(blocks)
     source = next((name for name, _ in before.most_common() if name != target), "")
     for name in dict.fromkeys(filter(None, (target, source))):
-        draft.set(("providers", name, "kind"), name, f"line {seen.get(name, 1)} of the plan")
+        draft.set(("providers", name, "kind"), name, in_plan(seen.get(name, 1)))
     models = _models(blocks)
     for name in filter(None, (target, source)):
         _model(draft, kinds.BY_NAME[name], models)
     if source:
-        draft.set(("migration", "from"), source, f"line {seen[source]} of the plan")
+        draft.set(("migration", "from"), source, in_plan(seen[source]))
     if target:
-        draft.set(("migration", "to"), target, f"line {seen.get(target, 1)} of the plan")
+        draft.set(("migration", "to"), target, in_plan(seen.get(target, 1)))
         _price(draft, target, blocks)
     elif seen:
         draft.ask(("migration", "to"), f"which provider does the migration move to: {', '.join(seen)}?")
@@ -162,7 +162,7 @@ def _model(draft: Draft, kind: Kind, models: Sequence[tuple[str, int, str]]) -> 
     fitting = [each for each in models if _OWN[kind.name].match(each[0])]
     names = list(dict.fromkeys(name for name, _, _ in fitting))
     if fitting:
-        draft.set(("providers", kind.name, "model"), fitting[0][0], f"line {fitting[0][1]} of the plan")
+        draft.set(("providers", kind.name, "model"), fitting[0][0], in_plan(fitting[0][1]))
     else:
         draft.ask(
             ("providers", kind.name, "model"),
@@ -195,13 +195,13 @@ def _price(draft: Draft, target: str, blocks: Sequence[Block]) -> None:
         )
         return
     cached = best.amounts.get("cached_input")
-    draft.set((*at, "input"), best.amounts["input"], f"line {best.line} of the plan, USD per million tokens")
+    draft.set((*at, "input"), best.amounts["input"], f"{in_plan(best.line)}, USD per million tokens")
     draft.set(
         (*at, "cached_input"),
         best.amounts["input"] if cached is None else cached,
         "" if cached is not None else "the plan names one input price",
     )
-    draft.set((*at, "output"), best.amounts["output"], f"line {best.line} of the plan")
+    draft.set((*at, "output"), best.amounts["output"], in_plan(best.line))
     if cached is None:
         draft.ask(
             at,
