@@ -17,6 +17,7 @@ from migration.base.gate import ANYWHERE
 from migration.base.secrets_type import mask
 
 KEPT = 50  # logs of former runs
+_OURS = f"{'[0-9]' * 8}-{'[0-9]' * 6}-*.log"  # the folder may be a link to one that holds logs of others
 _LONGEST = 500  # characters of a line
 
 
@@ -47,7 +48,7 @@ class RunLog:
 
     def _open(self) -> TextIO:
         self._folder.mkdir(parents=True, exist_ok=True)
-        former = sorted(self._folder.glob("*.log"))
+        former = sorted(self._folder.glob(_OURS))
         for path in former[: max(len(former) - KEPT + 1, 0)]:
             path.unlink(missing_ok=True)
         self.path = self._folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{self._verb}.log"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from migration.config.browser import E2e, PageStep
     from migration.context import Context
 
+_OURS = f"{'[0-9]' * 8}-{'[0-9]' * 6}-*"
 KEPT = 10  # runs whose folder stays under .cutover/e2e
 
 
@@ -135,7 +136,7 @@ def _folder(context: Context, top: Path) -> Path:
     """A folder of this run; the oldest ones go."""
     folder = top / f"{context.clock.now():%Y%m%d-%H%M%S}-{context.environment.name}-{secrets.token_hex(2)}"
     folder.mkdir(parents=True)
-    for old in sorted(path for path in top.iterdir() if path.is_dir())[:-KEPT]:
+    for old in sorted(path for path in top.glob(_OURS) if path.is_dir())[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,6 +20,7 @@ FILES, INDEX = "files", "index.plain"
 PLAIN = [*endings.PLAIN, "-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "core.trustCTime=true",
          "-c", "core.checkStat=default"]  # fmt: skip
 _KEPT = 12
+_OURS = re.compile(r"[0-9a-f]{40,64}(\.\w+)?")  # the parent may be a link to a folder of others
 _IN_USE = 3600.0  # seconds: no verb reads a folder for longer without using it again
 _FULL = 40  # digits of a commit that is named in full
 _proven: set[tuple[Path, Path]] = set()
@@ -165,7 +167,7 @@ def _settle(repository: Repository, draft: Path, top: Path) -> None:
 
 def _prune(parent: Path) -> None:
     """Removes the folders that were used longest ago, but none that this process or a running one still reads."""
-    folders = [path for path in parent.iterdir() if not path.name.startswith("draft-")]
+    folders = [path for path in parent.iterdir() if _OURS.fullmatch(path.name)]
     used = {path: _used(path) for path in folders}
     mine = {top for _, top in _proven}
     for old in sorted(folders, key=lambda path: used[path], reverse=True)[_KEPT:]:

@@ -324,7 +324,7 @@ def _written(text: str, folder: Path, suffix: str) -> Path:
 @cache
 def _prune(folder: Path) -> None:
     """Once a process: looking through the folder takes longer than one graph does."""
-    found = list(folder.glob("*.json"))
+    found = list(folder.glob(f"{'[0-9a-f]' * 32}.json"))
     if len(found) > 2 * _CACHED:
         for old in sorted(found, key=lambda path: path.stat().st_mtime)[:-_CACHED]:
             old.unlink(missing_ok=True)

@@ -42,3 +42,13 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path, capsys: p
     log.write("GET x 200 1 ms")
     runlog.end()
     assert log.path is None and "GET x 200 1 ms" in capsys.readouterr().err
+
+
+def test_logs_of_others_stay(tmp_path: Path) -> None:
+    """A linked folder may hold files that are not ours: only what has our name is removed."""
+    for number in range(runlog.KEPT + 9):
+        (tmp_path / f"app{number:02}.log").touch()
+        (tmp_path / f"20261127-1200{number:02}-000000-status.log").touch()
+    runlog.RunLog(tmp_path, "status").write("x")
+    assert len(list(tmp_path.glob("app*.log"))) == runlog.KEPT + 9
+    assert len(list(tmp_path.glob("2*.log"))) == runlog.KEPT
