@@ -199,6 +199,7 @@ export function leads(url) {
 
 globalThis.fetch = function fetch(input, init) {
   const url = new URL(input instanceof Request ? input.url : String(input));
+  if (url.protocol === "file:") return fetchFile(url);
   const target = leads(url);
   if (target === undefined) return own.fetch(input, init);
   if (target === null) return refused(url.host);
@@ -206,6 +207,15 @@ globalThis.fetch = function fetch(input, init) {
   sent.headers.set("x-sandbox-caller", caller());
   return own.fetch(sent, init?.client && { client: init.client });
 };
+
+// The files that can be read can be fetched: vendor/deno_fetch/fs_fetch_handler.rs of edge-runtime.
+async function fetchFile(url) {
+  try {
+    return new Response(await Deno.readFile(url));
+  } catch {
+    throw new TypeError("NetworkError when attempting to fetch resource");
+  }
+}
 
 // Who asks, for the row of the request in the logs.
 export function caller() {
