@@ -148,10 +148,8 @@ class Http:
             pieces.append(piece)
             size += len(piece)
             if size > LARGEST:
-                text = (
-                    f"{self.name} answered {method} {_bare(url)} with more than {LARGEST // 2**20} MB: stopped reading"
-                )
-                raise Oversized(text, operation=method)
+                text = f"{self.name} answered {method} {_bare(url)} with more than {LARGEST // 2**20} MB"
+                raise Oversized(f"{text}: stopped reading", operation=method)
         return b"".join(pieces), first
 
     def _broken(self, sent: bool, method: str, url: str, why: str) -> ServiceFailed:
@@ -161,16 +159,10 @@ class Http:
         via = f"; {', '.join(hints)} is set" if len(hints) == 1 else f"; {' and '.join(hints)} are set" if hints else ""
         if sent:
             text = f"{self.name} did not answer {method} {_bare(url)} ({why}{via})"
-            return Unknown(
-                text,
-                *steps,
-                cause=f"{self.name} at {_bare(self.base_url)} does not answer ({why}{via})",
-                operation=method,
-            )
-        text, cause = (
-            f"cannot reach {self.name} at {_bare(url)} ({why}{via})",
-            f"cannot reach {self.name} at {_bare(self.base_url)} ({why}{via})",
-        )
+            cause = f"{self.name} at {_bare(self.base_url)} does not answer ({why}{via})"
+            return Unknown(text, *steps, cause=cause, operation=method)
+        text = f"cannot reach {self.name} at {_bare(url)} ({why}{via})"
+        cause = f"cannot reach {self.name} at {_bare(self.base_url)} ({why}{via})"
         return Unreachable(text, *steps, cause=cause, operation=method)
 
     def _compare_clocks(self, answer: Answer) -> None:

@@ -56,7 +56,7 @@ class Models:
     def has(self, model: str) -> bool:
         """Whether the vendor knows the model, under the name that requests use."""
         try:
-            self._get(f"looking up {model}", f"/models/{quote(model.removeprefix('models/'), safe='/:@')}")
+            self._model(model)
         except ApiError as error:
             if error.status == 404:
                 return False
@@ -65,13 +65,16 @@ class Models:
 
     def build(self, model: str) -> str:
         """What the vendor serves under the model's name: its own name and version, empty where it does not say."""
-        answer = self._get(f"looking up {model}", f"/models/{quote(model.removeprefix('models/'), safe='/:@')}")
+        answer = self._model(model)
         try:
             content = reading.decoded(answer)
         except ValueError:
             return ""
         parts = [content.get(name) for name in ("name", "id", "version")] if isinstance(content, dict) else []
         return " ".join(part for part in parts if isinstance(part, str) and part)
+
+    def _model(self, model: str) -> Answer:
+        return self._get(f"looking up {model}", f"/models/{quote(model.removeprefix('models/'), safe='/:@')}")
 
     def _get(self, operation: str, path: str) -> Answer:
         return self._retry(lambda: self._once(operation, path))
