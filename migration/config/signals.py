@@ -74,9 +74,9 @@ def plain(message: str) -> str:
 
 
 def request_id(message: str) -> str:
-    """The id with which a function's own line begins: `[3f6c…] text`; empty without one."""
+    """The id with which a function's own line begins: `[3f6c…] text`; empty without one. `[invoice] text` has none."""
     match = _REQUEST_ID.match(message)
-    return match[1] if match else ""
+    return match[1] if match and any(map(str.isdigit, match[1])) else ""
 
 
 def portable(pattern: str) -> str:

@@ -170,3 +170,11 @@ def test_slow_patterns_stay_fast(pattern: str) -> None:
     """A pattern that would hang a backtracking engine on one line is answered at once."""
     line = "a" * 30_000 + "!"
     assert isinstance(Pattern("failure", pattern, ("a",)).matches(line), bool)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [("[req-000001] routed", "req-000001"), ("[invoice] paid", ""), ("[12345] short", ""), ("routed [req-000001]", "")],
+)
+def test_request_id_is_told_from_a_word_in_brackets(message: str, expected: str) -> None:
+    assert signals.request_id(message) == expected
