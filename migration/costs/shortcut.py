@@ -7,7 +7,8 @@ greedy repetitions of those, unnamed groups, at most four optional ones. Without
 
 Nothing changes because only an unambiguous pattern is taken: at every repetition and optional group, the next character
 decides alone whether it goes on. Then a line can match in one way only, and a pattern that demands some of the optional
-groups matches a part of the lines, each in that same way. The other lines are left for the pattern itself.
+groups matches a part of the lines, each in that same way, unless it can end before a group that failed (`fixed`). The
+other lines are left for the pattern itself.
 """
 
 from __future__ import annotations
@@ -48,9 +49,12 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Group:
+    """`fixed`: inside an optional group after which the pattern may end. What is demanded there may also be skipped."""
+
     name: str
     items: Sequence[Item]
     optional: bool
+    fixed: bool = False
 
 
 Item = Piece | Group
@@ -79,7 +83,10 @@ def shortcut(pattern: str, names: Sequence[str]) -> Shortcut | None:
     if any(_can_hold(group, SEPARATOR) for group in captured):
         return None
     order = [group.name for group in captured]
-    demanded = _demanded([group for group in _groups(items) if group.optional])
+    optional = [group for group in _groups(items) if group.optional]
+    demanded = _demanded(optional)
+    if len(optional) - len(demanded) > MOST_OPTIONAL:
+        return None
     text = "".join(_text(item, order, demanded) for item in items)
     replacement = "".join(f"\\{order.index(name) + 1}{SEPARATOR}" for name in names)
     bare = not any(_can_hold(group, THOUSANDS) for group in captured)
@@ -157,7 +164,7 @@ def _members(text: str) -> frozenset[int]:
 
 
 def _unambiguous(
-    items: Sequence[Item], names: Container[str], after: frozenset[int]
+    items: Sequence[Item], names: Container[str], after: frozenset[int], fixed: bool = False
 ) -> tuple[list[Item], frozenset[int]]:
     """The items, and the characters with which they and what follows can begin.
 
@@ -168,8 +175,8 @@ def _unambiguous(
     for item in reversed(items):
         follows = after
         if isinstance(item, Group):
-            inner, begins = _unambiguous(item.items, names, after)
-            item, choice, skipped = replace(item, items=inner), item.optional, item.optional
+            inner, begins = _unambiguous(item.items, names, after, fixed or (item.optional and END in after))
+            item, choice, skipped = replace(item, items=inner, fixed=fixed), item.optional, item.optional
         else:
             begins, choice, skipped = item.characters, item.repeated, not item.least
         if choice and begins & after:
@@ -186,7 +193,7 @@ def _bare(group: Group, after: frozenset[int]) -> list[Item]:
     """
     piece = group.items[0] if len(group.items) == 1 and not group.optional else None
     separators = frozenset(map(ord, THOUSANDS))
-    if not isinstance(piece, Piece) or NOT_ASCII in piece.characters or END in after:
+    if not isinstance(piece, Piece) or NOT_ASCII in piece.characters or END in after or group.fixed:
         return [group]
     digits, rest = piece.characters - separators, piece.characters & separators
     if not (piece.text.endswith("]+") and digits and rest):
@@ -227,10 +234,10 @@ def _can_hold(group: Group, characters: str) -> bool:
     )
 
 
-def _demanded(optional: Sequence[Group]) -> Container[Group]:
+def _demanded(optional: Sequence[Group]) -> Sequence[Group]:
     """The optional groups that a line must have, so that no more are left than the engine's compiler takes."""
     surplus = max(0, len(optional) - MOST_OPTIONAL)
-    return sorted(optional, key=_unlikely)[:surplus]
+    return sorted((group for group in optional if not group.fixed), key=_unlikely)[:surplus]
 
 
 def _unlikely(group: Group) -> int:

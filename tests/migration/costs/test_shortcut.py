@@ -26,6 +26,8 @@ FORMS = (
     r'^"usage":\{"in":(?P<input>\d+),"out":(?P<output>\d{1,9}),?(?:"cost":(?P<cost>[\d.eE+-]+))?\}$',
     r"^a(?:b(?P<input>\d+)(?:c(?P<output>\d+))?)?;(?P<cost>[\d_]*)",
     r"^(?P<input>[\d_]+),(?P<output>\d+)",
+    r"^\[\S+ (?:in(?P<input>\d{1,6}) )?(?:reasoning=(?P<reasoning>[\d,_]+)\s+)?",
+    r"^x(?:a(?P<cached>\d))?(?:b(?P<cost>\d))?(?:c(?P<total>\d))?(?:d(?P<output>\d)(?:e(?P<input>\d)(?:f\d)?)?)?",
     r"^cost é\.\{ (?P<cost>[\d.]+) [^}]*\}",
 )
 AMBIGUOUS = {
@@ -61,12 +63,12 @@ def test_same_groups_as_the_pattern(pattern: str, store: LogStore) -> None:
 
 
 def test_same_groups_with_random_patterns(store: LogStore) -> None:
-    assert walked(store, range(60), 200) >= 8
+    assert walked(store, range(90), 200) >= 8
 
 
 @pytest.mark.long
 def test_same_groups_with_many_random_patterns(store: LogStore) -> None:
-    assert walked(store, range(100, 1_100), 400) >= 400
+    assert walked(store, range(100, 2_100), 400) >= 300
 
 
 @pytest.mark.usefixtures("emptied")
@@ -123,8 +125,8 @@ def differing(store: LogStore, chance: random.Random, pattern: str, count: int) 
             f"{bare('slow')} AS b) SETTINGS min_count_to_compile_regular_expression = {least} FORMAT TSVRaw"
         )
         by_shortcut, unmatched, differ = answer.split("\t")
-        assert int(by_shortcut) > count / 20, f"{pattern}: the shortcut reads {by_shortcut} of {len(texts)}"
-        assert int(unmatched) > count / 20
+        assert int(by_shortcut) > 0, f"{pattern}: the shortcut reads {by_shortcut} of {len(texts)}"
+        assert int(unmatched) > count / 20 or re.search(pattern, ""), f"{pattern}: reads every line"
         wrong += json.loads(differ)
     return wrong
 
@@ -176,6 +178,8 @@ def anything(chance: random.Random) -> str:
         names.append("cost")
     start = chance.choice((r"\[[^\]]+\] ", r"\w+: ", "", r"[^{]*\{", r"\[\S+ ", "💰 "))
     fields = [field(chance, name) for name in names]
+    if chance.random() < 0.4:
+        fields[-2:] = [f"(?:{''.join(fields[-2:])})?"]
     end = chance.choice(("", r"\}", "$", r"\s*;", "!"))
     return f"^{start}{''.join(fields)}{end}"
 
