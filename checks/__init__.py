@@ -2,7 +2,7 @@
 
 from checks.criteria import answers, latency, spend, unchanged
 from checks.criterion import REGISTRY, Criterion, criterion, failed, named, need, passed, unclear
-from checks.result import CriterionOptions, CriterionResult, Judgement, Verdict, overall, streak
+from checks.result import CriterionOptions, CriterionResult, Judgement, Verdict, overall
 
 __all__ = [
     "REGISTRY",
@@ -20,7 +20,6 @@ __all__ = [
     "overall",
     "passed",
     "spend",
-    "streak",
     "unchanged",
     "unclear",
 ]

@@ -1,9 +1,9 @@
-"""Verdicts: what one criterion says, what a list of them comes to, and what repeated readings come to."""
+"""Verdicts: what one criterion says, and what a list of them comes to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -32,9 +32,6 @@ class CriterionOptions:
     expected: Mapping[str, str] = field(default_factory=dict)
     advisory: bool = False
     gate: bool | None = None
-    failures: int = 0
-    in_a_row: int = 1
-    errors: int = 4
     monthly_warning: float = 10.0
     monthly_critical: float = 50.0
 
@@ -88,39 +85,3 @@ def overall(results: Iterable[CriterionResult]) -> Verdict:
     if not verdicts or Verdict.FAIL in verdicts:
         return Verdict.FAIL
     return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else Verdict.PASS
-
-
-def streak(readings: list[CriterionResult], options: CriterionOptions) -> CriterionResult:
-    """One verdict of repeated readings, oldest first; the newest is what is shown.
-
-    More than `failures` bad ones fail; the last `in_a_row` measured ones all good pass. Errors of measuring are
-    left out of both counts; more than `errors` of them at the end are named. ValueError without readings.
-    """
-    if not readings:
-        raise ValueError("no readings")
-    newest, measured = readings[-1], [reading for reading in readings if not reading.error]
-    bad = sum(reading.verdict is Verdict.FAIL for reading in measured)
-    good = _run(measured)
-    counts = _counts(options, bad, good)
-    if bad > options.failures:
-        return replace(newest, verdict=Verdict.FAIL, evidence=(*newest.evidence, *counts))
-    if good >= options.in_a_row and not newest.error:
-        return replace(newest, verdict=Verdict.PASS)
-    silent = next((n for n, reading in enumerate(reversed(readings)) if not reading.error), len(readings))
-    if silent > options.errors:
-        counts = (*counts, f"could not be measured {silent} times in a row; {options.errors} are tolerated")
-    return replace(newest, verdict=Verdict.INCONCLUSIVE, evidence=(*newest.evidence, *counts))
-
-
-def _run(measured: list[CriterionResult]) -> int:
-    good = 0
-    while good < len(measured) and measured[-1 - good].verdict is Verdict.PASS:
-        good += 1
-    return good
-
-
-def _counts(options: CriterionOptions, bad: int, good: int) -> tuple[str, ...]:
-    """How many readings were bad and good, where the criterion counts them."""
-    failures = (f"{bad} bad readings, {options.failures} tolerated",) if bad and options.failures else ()
-    in_a_row = (f"{good} of {options.in_a_row} good readings in a row",) if options.in_a_row > 1 else ()
-    return failures + in_a_row

@@ -254,8 +254,13 @@ class Gate(Section):
     e2e: bool = False
 
 
+_ONE_LOOK = "is no longer read: `inv checks` judges one look, and `inv watch` judges many of them"
+
+
 class CriterionSettings(Section):
     """The options of all criteria; each criterion's docstring says which of them it reads."""
+
+    moved = dict.fromkeys(("failures", "in_a_row", "errors"), _ONE_LOOK)
 
     label: str = ""
     at_least: float | None = None
@@ -272,9 +277,6 @@ class CriterionSettings(Section):
     expected: dict[Literal["before", "after"], str] = {}
     gate: bool | None = None
     advisory: bool = False
-    failures: Count = 0
-    in_a_row: Positive = 1
-    errors: Count = 4
 
 
 CRITERIA = (

@@ -14,7 +14,7 @@ from msgspec import structs
 import checks
 from checks.criterion import Criterion
 from checks.evidence import Evidence, Missing
-from checks.result import CriterionOptions, CriterionResult, Verdict, overall, streak
+from checks.result import CriterionOptions, CriterionResult, Verdict, overall
 from checks.table import TableRow, table
 from migration.base.command import AGAIN, Command, Do, inv
 from migration.base.errors import ConfigError, Refused
@@ -82,13 +82,11 @@ def run(
     since: datetime | None = None,
     deployment: str | Deployment | None = None,
     gate: InGate | None = None,
-    readings: Mapping[str, Sequence[CriterionResult]] | None = None,
 ) -> ChecksResult:
     """Judge the criteria of config.yaml over a window, or over the rows of one deployment. Sends functions nothing.
 
     `since` defaults to criteria.window; `deployment` (an id, or the record) keeps the evidence to what that one made
-    live. `gate`: only what a deploy can have broken decides. `readings` are earlier results by criterion, oldest first,
-    for criteria that tolerate bad or require several good ones. Refused for an unknown deployment or criterion, for
+    live. `gate`: only what a deploy can have broken decides. Refused for an unknown deployment or criterion, for
     one that cannot be measured, and outside of a gate without any: nothing measured is nothing passed.
     """
     chosen = criteria(context.config)
@@ -110,11 +108,10 @@ def run(
         )  # fmt: skip
         context.observer.step("checks", detail="gathering evidence")
         evidence = measure.gather(context, about, reader)
-        fresh = [one.judge(evidence, options[name]) for name, one in chosen.items()]
-        if gate is None or context.clock.monotonic() >= end or _settled(fresh, evidence, gate.rows, usage):
+        results = [one.judge(evidence, options[name]) for name, one in chosen.items()]
+        if gate is None or context.clock.monotonic() >= end or _settled(results, evidence, gate.rows, usage):
             break
         context.clock.sleep(_POLL if context.environment.log_queries else _POLL_QUICK)
-    results = [streak([*(readings or {}).get(one.name, ()), one], options[one.name]) for one in fresh]
     if about.over:  # requests would reach other code now
         results = [replace(one, settle=()) for one in results]
     results = [replace(one, evidence=(*one.evidence, *_steps(one, context.environment.name))) for one in results]

@@ -1,4 +1,4 @@
-"""What a list of results and a row of readings come to."""
+"""What a result and a list of them come to."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 import checks
 from checks.criterion import Criterion, criterion, failed, need, passed
 from checks.evidence import Evidence, Missing, Traffic, Window
-from checks.result import CriterionOptions, CriterionResult, Judgement, Verdict, overall, streak
+from checks.result import CriterionOptions, CriterionResult, Judgement, Verdict, overall
 
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 GOOD = CriterionResult("no_503", PASS, "none", "none")
@@ -21,9 +21,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EVIDENCE = Evidence(Window(NOW, NOW), (Traffic("generate-artifact", {200: 9, 503: 1}),))
 
 
-class ReadingOptions(TypedDict, total=False):
-    failures: int
-    in_a_row: int
+class GateOptions(TypedDict, total=False):
     gate: bool
 
 
@@ -45,42 +43,6 @@ def test_a_list_passes_only_when_something_decided_and_all_that_decided_passed(
     assert overall(results) is verdict
 
 
-@pytest.mark.parametrize(
-    ("readings", "options", "verdict"),
-    [
-        ([GOOD], {}, PASS),
-        ([BAD], {}, FAIL),
-        ([OPENED], {}, OPEN),
-        ([BAD], {"failures": 1}, OPEN),
-        ([BAD, GOOD], {"failures": 1}, PASS),
-        ([BAD, GOOD, BAD], {"failures": 1}, FAIL),
-        ([GOOD, GOOD], {"in_a_row": 3}, OPEN),
-        ([GOOD, GOOD, GOOD], {"in_a_row": 3}, PASS),
-        ([GOOD, ERROR, GOOD, GOOD], {"in_a_row": 3}, PASS),
-        ([GOOD, OPENED, GOOD, GOOD], {"in_a_row": 3}, OPEN),
-        ([BAD, GOOD, GOOD, GOOD], {"in_a_row": 3, "failures": 1}, PASS),
-        ([BAD, GOOD, GOOD, GOOD], {"in_a_row": 3}, FAIL),
-        ([GOOD, ERROR], {}, OPEN),
-        ([ERROR, ERROR, ERROR, ERROR, ERROR, GOOD], {}, PASS),
-    ],
-)
-def test_readings_tolerate_what_they_are_told_to_and_ask_for_as_many_good_ones_in_a_row(
-    readings: list[CriterionResult], options: ReadingOptions, verdict: Verdict
-) -> None:
-    assert streak(readings, CriterionOptions(**options)).verdict is verdict
-
-
-def test_errors_of_measuring_have_a_limit_of_their_own_and_never_fail() -> None:
-    found = streak([GOOD, ERROR, ERROR, ERROR], CriterionOptions(errors=2, failures=0))
-    assert found.verdict is OPEN
-    assert found.evidence[-1] == "could not be measured 3 times in a row; 2 are tolerated"
-
-
-def test_no_reading_is_no_verdict() -> None:
-    with pytest.raises(ValueError, match="no readings"):
-        streak([], CriterionOptions())
-
-
 def test_an_advisory_criterion_reports_its_verdict_and_does_not_decide() -> None:
     found = checks.REGISTRY["no_503"].judge(EVIDENCE, CriterionOptions(advisory=True))
     assert (found.verdict, found.advisory) == (FAIL, True)
@@ -97,7 +59,7 @@ def test_an_advisory_criterion_reports_its_verdict_and_does_not_decide() -> None
     ],
 )
 def test_in_a_gate_what_so_few_requests_cannot_settle_does_not_hold_the_deploy_back(
-    name: str, options: ReadingOptions, advisory: bool
+    name: str, options: GateOptions, advisory: bool
 ) -> None:
     assert checks.REGISTRY[name].judge(replace(EVIDENCE, gate=True), CriterionOptions(**options)).advisory is advisory
 

@@ -151,6 +151,7 @@ TURNS = [
     Turn("price without output", "plan", "config.yaml:9:46: providers.openai.price.output: is missing", "fix this and run it again", setup=config(", output: 2}", "}")),
     Turn("day that is none", "plan", "config.yaml:9:46: providers.openai.ends: should be a day such as 2026-12-01, got soon", "fix this and run it again", setup=config("model: gpt-4o-mini", "model: gpt-4o-mini, ends: soon")),
     Turn("criterion mistyped", "checks", "config.yaml:15:12: criteria.no_504: there is no criterion of this name; did you mean no_503?", "fix this and run it again", setup=config("no_503", "no_504")),
+    Turn("criterion of many looks", "plan", "config.yaml:15:21: criteria.no_503.in_a_row: is no longer read: `inv checks` judges one look, and `inv watch` judges many of them", "fix this and run it again", setup=config("no_503: {}", "no_503: {in_a_row: 3}")),
     Turn("criterion renamed", "plan", "config.yaml:15:12: criteria.artifacts_work: is now answers_work", "fix this and run it again", setup=config("no_503", "artifacts_work")),
     Turn("criterion without a source", "plan", "config.yaml:15:12: criteria.provider_sees_requests: cannot be measured: it needs the provider's own usage, and migration.to is of kind openai", "fix this and run it again", setup=config("no_503", "provider_sees_requests")),
     Turn("pattern broken", "plan", "config.yaml:12:11: signals.new_route.pattern: is not a regular expression: missing ), unterminated subpattern at position 0", "fix this and run it again", setup=config("Routing to", '"(Routing"')),

@@ -105,7 +105,10 @@ class Typist:
             assert ended == (code if number == len(typed) - 1 else 0), f"{shlex.join(words)}: {ended}\n{self.said}"
 
     def type(self, words: list[str]) -> int:
-        """One command line; its exit code."""
+        """One command line; its exit code. What it sets first, this shell has."""
+        while "=" in words[0]:
+            name, _, value = words.pop(0).partition("=")
+            assert os.environ[name] == value
         program, *rest = words
         if program == "inv":
             return self.inv(*rest)

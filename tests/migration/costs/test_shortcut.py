@@ -51,6 +51,7 @@ def test_shipped_pattern_is_shortened() -> None:
     assert found.pattern.count(")?") == shortcut.MOST_OPTIONAL
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set")  # Python's word on a class by name
 @pytest.mark.parametrize("pattern", AMBIGUOUS.values(), ids=AMBIGUOUS)
 def test_unproven_pattern_is_left_alone(pattern: str) -> None:
     assert shortcut.shortcut(pattern, signals.order(pattern, *NAMES)) is None

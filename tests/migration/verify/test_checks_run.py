@@ -179,12 +179,6 @@ def test_a_config_that_names_no_criterion_never_passes(stage: Moved) -> None:
     assert checks_run.run(context, deployment=Moved.deployment, gate=InGate()).verdict is OPEN
 
 
-def test_earlier_readings_count_where_several_are_asked_for(stage: Moved) -> None:
-    found = result(judge(stage), "answers_work")
-    bad = replace(found, verdict=FAIL)
-    assert result(judge(stage, readings={"answers_work": [bad]}), "answers_work").verdict is FAIL
-
-
 def test_an_unknown_deployment_is_refused(stage: Moved) -> None:
     with pytest.raises(Refused, match="The ledger has no deployment nonsense"):
         checks_run.run(stage.fresh(), deployment="nonsense")
