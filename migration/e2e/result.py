@@ -121,9 +121,11 @@ class E2eResult:
     def why(self) -> str:
         """One line: the first problems, or what is not proven."""
         if self.problems:
-            return "; ".join(f"{_place(self.steps, one)}{one}" for one in self.problems[:3])
+            return "; ".join(self.told(one) for one in self.problems[:3])
         return "; ".join(dict.fromkeys(call.unproven for call in self.unproven))
 
-
-def _place(steps: Sequence[StepResult], problem: Problem) -> str:
-    return f"step {problem.step} ({steps[problem.step - 1].name}): " if 0 < problem.step <= len(steps) else ""
+    def told(self, problem: Problem) -> str:
+        """A problem after the number and name of its step."""
+        if not 0 < problem.step <= len(self.steps):
+            return str(problem)
+        return f"step {problem.step} ({self.steps[problem.step - 1].name}): {problem}"

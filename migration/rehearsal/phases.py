@@ -77,8 +77,8 @@ def before(stage: RehearsalStage) -> str:
     result = stage.drive()
     stage.results["before"] = result
     wanted = stage.config.rehearsal.baseline.e2e
-    first = result.problems[0] if result.problems else None
-    words = f"in the browser: {result.verdict}, {f'step {first.step}: {first}' if first else _done(result)}"
+    seen = result.told(result.problems[0]) if result.problems else _done(result)
+    words = f"in the browser: {result.verdict}, {seen}"
     return shown(wanted in (None, result.verdict), words, f"{words}; rehearsal.baseline.e2e expects {wanted}")
 
 
