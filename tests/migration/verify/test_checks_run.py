@@ -304,7 +304,7 @@ def the_provider_is_slow(stage: Moved) -> ChecksResult:
     stage.misbehave(openrouter={"latency": 1.0})
     stage.ask(4)
     found = judged()
-    assert float(re.search(r"p95 ([\d.]+) s", result(found, "response_time").got)[1]) >= 1.0  # type: ignore[index]
+    assert float(re.search(r"p95 ([\d.]+)s", result(found, "response_time").got)[1]) >= 1.0  # type: ignore[index]
     return found
 
 
