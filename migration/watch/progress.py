@@ -61,7 +61,7 @@ def advance(
     why = ""
     for number in range(first, last):
         look = reading.look(wanted, number, migrated)
-        why = reading.lost(number, migrated) if wanted.usage else ""
+        why = reading.lost(wanted, number, migrated)
         state = judge.take(state, look, migrated)
         state = _remember(state, look)
         if why:

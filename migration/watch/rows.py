@@ -44,13 +44,15 @@ _COUNTS = {
 class RowQuery:
     """What is read: `functions` by slug as (function id, live version); `began` and `every` cut time into looks.
 
-    `usage` None: costs are not measured. `slow` in seconds; `dearest` in USD a request, None without a limit.
+    `usage` None: costs are not measured. `promised`: every served request must log its usage, as `cost_logged` demands.
+    `slow` in seconds; `dearest` in USD a request, None without a limit.
     """
 
     functions: Mapping[str, tuple[str, int]]
     began: datetime
     every: timedelta
     usage: Pattern | None = None
+    promised: bool = True
     price: Price | None = None
     slow: float = 8.0
     dearest: float | None = None
@@ -103,17 +105,23 @@ class Reading:
         p95 = stats.quantile(seconds, 0.95) if seconds else None
         burst = max((one.burst for slug, one in mine.items() if slug in migrated), default=0)
         why = f"{burst} log events in 10 s: the platform drops what is above {BURST}" if burst >= BURST else ""
-        lost = self.lost(number, migrated) if wanted.usage else ""
+        lost = self.lost(wanted, number, migrated)
         return Look(wanted.end(number), {slug: one.counts for slug, one in mine.items()}, p95, lost or why)
 
-    def lost(self, number: int, migrated: Sequence[str]) -> str:
-        """Why log rows of a look must be missing: served requests without one line, executions without an answer."""
-        own = [one for (n, slug), one in self.cells.items() if n == number and slug in migrated]
-        served, silent = sum(one.counts.successes for one in own), sum(one.silent for one in own)
-        orphans = sum(one.orphans for one in own)
+    def lost(self, wanted: RowQuery, number: int, migrated: Sequence[str]) -> str:
+        """Why log rows of a look must be missing: served requests without one line, executions without an answer.
+
+        A function need not log: only where each request promises its usage, one without a line tells of a lost row.
+        """
+        if not wanted.usage:
+            return ""
+        own = {slug: one for (n, slug), one in self.cells.items() if n == number and slug in migrated}
+        log = [one for slug, one in own.items() if wanted.promised and slug in wanted.usage.functions]
+        silent, orphans = sum(one.silent for one in log), sum(one.orphans for one in own.values())
+        served = sum(one.counts.successes for one in log)
         if served >= _FEW and silent >= _LOST * served:
             return f"{silent} of {served} served requests have no line of the function: log rows are missing"
-        if orphans >= _FEW and orphans > served:
+        if orphans >= _FEW and orphans > sum(one.counts.successes for one in own.values()):
             return f"{orphans} executions have no row of the gateway: log rows are missing"
         return ""
 

@@ -96,7 +96,7 @@ def wanted(config: Config, subject: WatchSubject, state: WatchState) -> RowQuery
     slow = (time.p95 if time else None) or _SLOW
     return RowQuery(
         subject.live, state.started, timedelta(seconds=state.every), usage_of(config),
-        target.price if target else None, slow, dearest(config),
+        "cost_logged" in config.criteria.named, target.price if target else None, slow, dearest(config),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from migration.config import signals
@@ -18,11 +19,12 @@ EVERY = timedelta(minutes=5)
 FUNCTIONS = {"artifact": ("f-a", 8), "chat": ("f-c", 3)}
 
 
-def read(store: LogStore, since: float, minutes: float, **more: float) -> Reading:
+def read(store: LogStore, since: float, minutes: float, dearest: float | None = None) -> Reading:
     """The requests that started in so many minutes from `since` (minutes after noon)."""
     clock = VirtualClock(NOON + timedelta(days=1, hours=1))
     begin = NOON + timedelta(minutes=since)
-    wanted = RowQuery(FUNCTIONS, begin, EVERY, signals.usage(config()), config().providers["openrouter"].price, **more)
+    price = config().providers["openrouter"].price
+    wanted = RowQuery(FUNCTIONS, begin, EVERY, signals.usage(config()), price=price, dearest=dearest)
     return rows.read(LogReader(Direct(store, clock), clock), wanted, begin, begin + timedelta(minutes=minutes))
 
 
@@ -87,9 +89,15 @@ def test_bursts_of_lines(store: LogStore) -> None:
 
 
 def test_missing_lines(store: LogStore) -> None:
-    """Served requests without one line of the function are lost rows, not missing usage lines."""
+    """Served requests without one line of the function are lost rows where each must log its usage; else a function
+    may be silent."""
     store.append([one for n in range(12) for one in request(21_600 + n, usage=False, lines=False)])
-    assert read(store, 360, 5).lost(0, ["artifact"]).startswith("12 of 12 served requests have no line")
+    found, wanted = read(store, 360, 5), _wanted(360)
+    assert found.lost(wanted, 0, ["artifact"]).startswith("12 of 12 served requests have no line")
+    assert found.look(wanted, 0, ["artifact"]).incomplete
+    free = replace(wanted, promised=False)
+    assert not found.lost(free, 0, ["artifact"]) and not found.look(free, 0, ["artifact"]).incomplete
+    assert not found.lost(replace(wanted, usage=None), 0, ["artifact"])
 
 
 def test_own_requests_marked(store: LogStore) -> None:
