@@ -103,7 +103,7 @@ def _dry(verb: str, json: bool) -> Exit:
 def _checked(parse: Callable[[Program], None]) -> Callable[[Program], None]:
     def run(program: Program) -> None:
         words = [*program.core.unparsed]
-        if words[:1] == ["version"]:
+        if words == ["version"]:
             sys.stdout.write(
                 f"Cutover {VERSION} (Invoke {INVOKE}, Python {'.'.join(map(str, sys.version_info[:3]))})\n"
             )

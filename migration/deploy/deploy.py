@@ -106,7 +106,7 @@ def _plan(context: Context, options: DeployOptions, asks: bool) -> Plan:
         plan.check_hash(options.plan_hash)
     context.project()  # refused before anything is begun
     write_access = begin([context.ledger.refs.check if asks else lambda: context.repository.empty_tree])  # for the lock
-    first = plan.make(context, options.only)
+    first = plan.make(context, options.only, gated=options.gate)
     write_access()
     if isinstance(context.ledger.outage, Denied):  # a plan may rest on an older copy of the ledger, a deploy not
         raise context.ledger.outage
@@ -233,7 +233,7 @@ def _plan_again(
     """The plan under the lock, and beside it the settings of each function to change: the list may lack some."""
     changing = [] if resumed else [item.snapshot.function for item in first.changes if item.snapshot]
     tasks: list[Callable[[], Any]] = [
-        lambda: plan.make(context, options.only, locked=True),
+        lambda: plan.make(context, options.only, locked=True, gated=options.gate),
         lambda: snapshot.details(context, changing),
     ]
     again, details = every(tasks, lambda task: task())

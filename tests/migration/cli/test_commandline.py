@@ -64,6 +64,7 @@ def test_version_is_named(typed: Typed, capsys: pytest.CaptureFixture[str]) -> N
     """Invoke answers --version before it reads tasks.py."""
     assert typed("version") == 0
     assert capsys.readouterr().out.startswith(f"Cutover {VERSION} (Invoke ")
+    assert typed("version", "status") == 2 and not RAN, "no verb behind it is passed over in silence"
 
 
 @pytest.mark.parametrize("words", [[], ["--list"], ["--help", "deploy"]])

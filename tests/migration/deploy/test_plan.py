@@ -52,6 +52,12 @@ def _actions(made: plan.Plan) -> dict[str, str]:
     return {item.slug: item.action for item in made.functions}
 
 
+def test_a_plan_says_what_a_gate_comes_to_only_where_there_is_one(stage: Scene) -> None:
+    stage.change(1)
+    said = {gated: " ".join(plan.make(stage.context(), gated=gated).notes) for gated in (True, False)}
+    assert "The gate sends at most" in said[True] and "The gate sends" not in said[False]
+
+
 def test_a_function_that_is_not_on_the_platform_is_created(stage: Scene) -> None:
     made = plan.make(stage.context())
     assert _actions(made) == {"alpha": "create", "beta": "create"}
