@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 
 CHANGES = ("create", "update", "drifted")
-UNREAD = "The ledger is as this clone last read it"
 SHORTEST_HASH = 8  # hex digits of a plan's hash that confirm it
 
 
@@ -113,7 +112,8 @@ class Plan:
     """What a deploy made now would do. `hash` is SHA-256 in hex, the same as long as nothing of it has moved.
 
     `pending`: the deployment without an outcome, if there is one; `busy`: someone holds the lock. `origin`: the
-    revision before the migration, with which the functions that it must leave alone are compared.
+    revision before the migration, with which the functions that it must leave alone are compared. `left_out` and
+    `unread` are those of the notes that tell which functions are not looked at, and how old the ledger is.
     """
 
     environment: str
@@ -134,6 +134,8 @@ class Plan:
     busy: bool = False
     sql: tuple[SqlFile, ...] = ()
     origin: str = ""
+    left_out: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     ways: Callable[[], tuple[Step, ...]] = field(default=tuple, repr=False, compare=False)
 
     @property
@@ -201,7 +203,7 @@ def make(
     `locked`: the lock is ours, so its holder is not looked up. `gated`: what its gate comes to is said.
     """
     context.observer.step("plan", detail="reading git, the platform and the ledger")
-    slugs, notes = choose(context, only)
+    slugs, left_out = choose(context, only)
     watched = context.config.migration.unchanged
     now = _read(context, slugs, locked)
     sources = reader.whole(_present(context, now))
@@ -230,8 +232,8 @@ def make(
         hold=_hold(context, now.history, now.head, [item for item in items if item.changes]),
         lock=holder.facts() if holder else None,
         notes=(
-            *notes,
-            *_ledger_notes(context),
+            *left_out,
+            *(unread := _ledger_notes(context)),
             *_ageing(context),
             *_pending(pending, holder),
             *sql.notes(files, unknown),
@@ -244,6 +246,8 @@ def make(
         pending=pending,
         busy=holder is not None,
         sql=tuple(files),
+        left_out=tuple(left_out),
+        unread=tuple(unread),
     )
     return replace(plan, ways=lambda: forward.steps(context, plan.situation))
 
@@ -400,7 +404,7 @@ def _ageing(context: Context) -> Iterator[str]:
 
 def _ledger_notes(context: Context) -> list[str]:
     offline = context.ledger.offline
-    return [f"{UNREAD}: {offline}"] if offline else []
+    return [f"The ledger is as this clone last read it: {offline}"] if offline else []
 
 
 def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[str, str] | None:

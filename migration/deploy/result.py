@@ -12,7 +12,7 @@ from migration.base.command import AGAIN, Command, Step, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted
 from migration.deploy import forward, recovery
-from migration.deploy.plan import UNREAD, Plan
+from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
 from migration.deploy.recovery import Recovery
 from migration.deploy.release import ReleaseResult, TimedStep
@@ -106,10 +106,9 @@ def nothing_to_deploy(plan: Plan, closed: Recovery | None, now: datetime) -> Dep
         live.id if live else "", "same", plan.revision, plan.base_revision, (), now, now, plan.hash
     )
     text = "Nothing to deploy: every function is live with this source." if plan.functions else "Nothing to deploy."
-    text = " ".join([text, *(note for note in plan.notes if "is not deployed" in note)])
-    unread = tuple(note for note in plan.notes if note.startswith(UNREAD))
+    text = " ".join([text, *plan.left_out])
     if closed is None:
-        return DeployResult(summary, message=text, notes=unread)
+        return DeployResult(summary, message=text, notes=plan.unread)
     kind, name = closed.deployment.kind, closed.deployment.id
     text = f"{text} Closed the interrupted {kind} {name}: nothing of it had gone live. {closed.waits}".rstrip()
     return DeployResult(summary, message=text, next=closed.next if kind == "rollback" else ())
