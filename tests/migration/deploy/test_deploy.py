@@ -13,7 +13,7 @@ from migration.cli.progress import Lines
 from migration.clients.supabase_types import Upload
 from migration.context import Context
 from migration.deploy import deploy, plan
-from migration.deploy.result import DeployResult
+from migration.deploy.result import DeployResult, nothing_to_deploy
 from migration.deploy.staging import Pace
 from migration.rehearsal.server import Running, start
 from tests.support import drawn, repos, scene
@@ -373,3 +373,12 @@ def test_functions_that_are_switched_off_are_not_called_equal(stage: Scene) -> N
     stage.commit({"supabase/config.toml": f'project_id = "test"\n{off}'})
     message = _deploy(stage.context()).message
     assert "very source" not in message and "alpha is not deployed" in message
+
+
+def test_nothing_to_deploy_says_what_was_not_read(live: Scene) -> None:
+    """What the ledger holds by now is not known where its remote is away; a function left out is named."""
+    (live.app.parent / "remote.git").rename(live.app.parent / "gone.git")
+    made = plan.make(live.context())
+    assert made.unread and set(made.unread) <= set(made.notes) and not made.left_out
+    told = nothing_to_deploy(made, None, live.context().clock.now())
+    assert told.notes == made.unread and told.message == "Nothing to deploy: every function is live with this source."
