@@ -200,7 +200,8 @@ def make(
 ) -> Plan:
     """Reads git, the platform and the ledger, and changes none of them. Refused for a source that cannot run.
 
-    `locked`: the lock is ours, so its holder is not looked up. `gated`: what its gate comes to is said.
+    `locked`: the lock is ours, so its holder is not looked up.
+    `gated`: a gate follows, so its requests and their cost are listed.
     """
     context.observer.step("plan", detail="reading git, the platform and the ledger")
     slugs, left_out = choose(context, only)
