@@ -17,6 +17,7 @@ import h11
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
+from migration.rehearsal import nested
 from migration.rehearsal.types import LiveFunction
 
 PREFIX = "/functions/v1"
@@ -57,8 +58,10 @@ class Exchange:
 
     def sent(self) -> list[tuple[bytes, bytes]]:
         """The headers for the worker: the caller's, where it stands, and the request's id, which none may choose."""
-        own = [pair for pair in self.scope["headers"] if pair[0] != EXECUTION]
-        return [*own, *self._forwarded(), (EXECUTION, self.execution.encode())]
+        traced = nested.trace(self.headers)
+        without = {EXECUTION, nested.CHAIN, *(name for name, _ in traced)}
+        own = [pair for pair in self.scope["headers"] if pair[0] not in without]
+        return [*own, *self._forwarded(), *traced, (EXECUTION, self.execution.encode())]
 
     def _forwarded(self) -> list[tuple[bytes, bytes]]:
         client = (self.scope.get("client") or ("127.0.0.1", 0))[0]

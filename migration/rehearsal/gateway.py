@@ -8,13 +8,15 @@ import re
 import time
 
 from starlette.datastructures import Headers, QueryParams
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from migration.rehearsal import identity, rows
+from migration.rehearsal import identity, nested, rows
 from migration.rehearsal.exchange import PREFIX, Caller, Exchange, Upstream, WorkerLost, forward
 from migration.rehearsal.identity import Refusal
 from migration.rehearsal.isolate import Isolate
+from migration.rehearsal.nested import NestedCalls
 from migration.rehearsal.options import Limits
 from migration.rehearsal.rows import SERVED_BY
 from migration.rehearsal.serving import Protocol
@@ -51,16 +53,21 @@ class Gateway:
         self.sandbox = sandbox
         self.limits = Limits.of(sandbox.settings)
         self.pool = Pool(sandbox, self.limits)
+        self.nested = NestedCalls(self.limits.nested_calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, self._region(scope))
         caller = Caller(receive, send)
+        chain = nested.chain(exchange.headers)
+        if chain and (wait := self.nested.wait(chain)) is not None:  # one that never left the function that sent it
+            return await Response(status_code=429, headers={nested.LIMITED.decode(): str(wait)})(scope, receive, send)
         try:
             await caller.unless_gone(self._serve(exchange, caller))
         except asyncio.CancelledError:  # the server ends: an answer is of more use than a traceback
             await self._refuse(exchange, caller, WORKER_ERROR)
         finally:
             rows.write(self.sandbox, exchange, time.monotonic() - exchange.began)
+        return None
 
     async def _serve(self, exchange: Exchange, caller: Caller) -> None:
         slug = exchange.slug

@@ -4,8 +4,8 @@ import fs from "node:fs";
 export * from "node:fs";
 export default fs;
 export const {
-  access, accessSync, appendFile, appendFileSync, chmod, chmodSync, copyFile, copyFileSync, createReadStream,
-  createWriteStream, existsSync, lstat, lstatSync, mkdir, mkdirSync, open, openSync, promises, readdir, readdirSync,
+  WriteStream, access, accessSync, appendFile, appendFileSync, chmod, chmodSync, copyFile, copyFileSync, createReadStream,
+  createWriteStream, existsSync, lstat, lstatSync, mkdir, mkdirSync, mkdtemp, mkdtempSync, open, openSync, promises, readdir, readdirSync,
   readFile, readFileSync, realpath, realpathSync, rename, renameSync, rm, rmSync, rmdir, rmdirSync, stat, statSync, symlink,
-  symlinkSync, truncate, truncateSync, unlink, unlinkSync, writeFile, writeFileSync,
+  symlinkSync, truncate, truncateSync, unlink, unlinkSync, write, writeFile, writeFileSync, writev,
 } = fs;

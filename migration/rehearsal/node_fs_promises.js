@@ -4,6 +4,6 @@ import { promises } from "node:fs";
 export * from "node:fs/promises";
 export default promises;
 export const {
-  access, appendFile, chmod, copyFile, lstat, mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, stat, symlink,
+  access, appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, open, readdir, readFile, realpath, rename, rm, rmdir, stat, symlink,
   truncate, unlink, writeFile,
 } = promises;

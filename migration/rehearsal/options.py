@@ -78,7 +78,8 @@ class Limits:
     unused worker stays;
     `new_keys`: whether publishable and secret keys pass as tokens; `warm_secrets`: whether running workers keep the
     values that they started with, as hosted ones do for minutes; `sync_reads`: whether `readFileSync` in a handler is
-    warned about alone, as by `supabase functions serve` (useReadSyncFileAPI).
+    warned about alone, as by `supabase functions serve` (useReadSyncFileAPI); `nested_calls`: how often functions
+    may call functions in a minute of one chain of requests (0 for no limit).
     """
 
     idle_timeout: float = 150.0
@@ -92,6 +93,7 @@ class Limits:
     log_events: int = 100
     tmp: int = 512
     sync_reads: bool = False
+    nested_calls: int = 5000
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Limits:

@@ -179,6 +179,22 @@ Deno.open = async (...args) => {
 };
 Deno.create = (path) => Deno.open(path, { read: true, write: true, truncate: true, create: true });
 
+// https://github.com/supabase/edge-runtime/blob/main/ext/runtime/js/errors.js
+for (const name of ["FilesystemLoop", "IsADirectory", "NetworkUnreachable", "NotADirectory", "NotCapable"]) {
+  delete Deno.errors[name];
+}
+for (const name of ["InvalidWorkerCreation", "InvalidWorkerResponse", "RateLimitError", "WorkerAlreadyRetired",
+  "WorkerRequestCancelled", "WorkerRequestIdleTimeout"]) {
+  Deno.errors[name] = class extends Error {
+    constructor(message, retryAfterMs) {
+      super(message);
+      this.name = name;
+      if (name === "RateLimitError") this.retryAfterMs = retryAfterMs ?? null;
+    }
+  };
+  Object.defineProperty(Deno.errors[name], "name", { value: name });
+}
+
 const BLOCKED = ["chdir", "chmod", "chown", "copyFile", "link", "readLink", "rename", "symlink", "truncate", "utime"];
 for (const name of [...BLOCKED.flatMap((each) => [each, `${each}Sync`]), "createSync", "openSync", "FsFile"]) {
   if (own[name] !== undefined) Deno[name] = () => refused(name);

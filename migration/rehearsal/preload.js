@@ -117,7 +117,7 @@ function answer(raw, info, handler, onError) {
   headers.delete("x-sandbox-execution-id");
   const { promise: broken, resolve } = Promise.withResolvers();
   const fail = () => resolve(new Response(null, { status: 500, headers: { "x-sandbox-fate": "uncaught" } }));
-  const store = { id, fail };
+  const store = { id, fail, trace: traced(headers.get("traceparent")) };
   begin(store, info.completed);
   const shown = new Request(raw, { headers });
   upgraded.set(shown, raw);
@@ -201,12 +201,41 @@ globalThis.fetch = function fetch(input, init) {
   const url = new URL(input instanceof Request ? input.url : String(input));
   if (url.protocol === "file:") return fetchFile(url);
   const target = leads(url);
-  if (target === undefined) return own.fetch(input, init);
   if (target === null) return refused(url.host);
-  const sent = new Request(input instanceof Request ? new Request(target, input) : target, init);
-  sent.headers.set("x-sandbox-caller", caller());
-  return own.fetch(sent, init?.client && { client: init.client });
+  const chain = nested(target ?? url);
+  if (target === undefined && !chain) return own.fetch(input, init);
+  const sent = new Request(target && input instanceof Request ? new Request(target, input) : target ?? input, init);
+  for (const [name, value] of Object.entries(chain ?? { "x-sandbox-caller": caller() })) sent.headers.set(name, value);
+  const answer = own.fetch(sent, init?.client && { client: init.client });
+  return chain ? answer.then(unlimited) : answer;
 };
+
+// A function's call of a function belongs to the chain of the request that it serves, and the chain has a limit:
+// https://supabase.com/docs/guides/functions/recursive-functions
+export function nested(address) {
+  const url = new URL(address);
+  if (url.origin !== setup.url || !url.pathname.startsWith("/functions/v1/")) return undefined;
+  const trace = current()?.trace;
+  const parent = trace && `00-${trace}-${crypto.randomUUID().replaceAll("-", "").slice(16)}-01`;
+  return { "x-sandbox-chain": trace ?? setup.caller, ...(parent && { traceparent: parent }) };
+}
+
+export function traced(parent) {
+  const parts = parent?.split("-") ?? [];
+  return parts.length >= 4 && parts[1].length === 32 ? parts[1] : undefined;
+}
+
+function unlimited(answer) {
+  const wait = answer.headers.get("x-sandbox-limited");
+  if (wait !== null) throw limited(wait);
+  return answer;
+}
+
+export function limited(wait) {
+  const trace = current()?.trace;
+  const text = `Rate limit exceeded for ${trace ? `trace ${trace}` : "function"}. Retry after ${wait}ms.`;
+  return new Deno.errors.RateLimitError(text, Number(wait));
+}
 
 // The files that can be read can be fetched: vendor/deno_fetch/fs_fetch_handler.rs of edge-runtime.
 async function fetchFile(url) {

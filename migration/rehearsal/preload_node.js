@@ -9,8 +9,12 @@ import os from "node:os";
 import process from "node:process";
 import { Writable } from "node:stream";
 import threads from "node:worker_threads";
+import "./node_crypto.js";
+import "./node_zlib.js";
 import "./preload_roads.js";
-import { begin, blocked, boot, caller, inTime, leads, listening, NO_PROCESS, place, refusal, request, spend } from "./preload.js";
+import {
+  begin, blocked, boot, caller, inTime, leads, limited, listening, nested, NO_PROCESS, place, refusal, request, spend, traced,
+} from "./preload.js";
 
 const HEADER = "x-sandbox-execution-id";
 const { listen, emit } = http.Server.prototype;
@@ -28,7 +32,7 @@ http.Server.prototype.listen = function (...args) {
 http.Server.prototype.emit = function (event, ...args) {
   if (event !== "request") return emit.call(this, event, ...args);
   const [req, res] = args;
-  const store = { id: req.headers[HEADER], fail: () => fail(res) };
+  const store = { id: req.headers[HEADER], fail: () => fail(res), trace: traced(req.headers.traceparent) };
   delete req.headers[HEADER];
   begin(store, new Promise((resolve) => res.once("close", resolve)));
   return request.run(store, () => emit.call(this, event, ...args));
@@ -46,12 +50,14 @@ for (const [module, protocol] of [[http, "http:"], [https, "https:"]]) {
   module.request = function (...args) {
     const [url, options, done] = asked(args, protocol);
     const target = leads(url);
-    if (target === undefined) return own.apply(this, args);
     if (target === null) return unreachable(refusal(url.host));
+    const chain = nested(target ?? url);
+    if (target === undefined) return chain ? within(own.apply(this, args), chain) : own.apply(this, args);
     const { hostname, port, pathname, search } = new URL(target);
     const { agent: _agent, agents: _agents, host: _host, href: _href, ...rest } = options;
     const sent = { ...rest, protocol: "http:", hostname, port, path: pathname + search };
     const asking = client.call(http, sent, done);
+    if (chain) return within(asking, chain);
     asking.setHeader("x-sandbox-caller", caller());
     return asking;
   };
@@ -60,6 +66,19 @@ for (const [module, protocol] of [[http, "http:"], [https, "https:"]]) {
     sent.end();
     return sent;
   };
+}
+
+// A call of a function, whose chain may have come to its limit.
+function within(asking, chain) {
+  for (const [name, value] of Object.entries(chain)) asking.setHeader(name, value);
+  const own = asking.emit;
+  asking.emit = function (event, ...args) {
+    const wait = event === "response" && args[0].headers["x-sandbox-limited"];
+    if (!wait) return own.call(this, event, ...args);
+    args[0].resume();
+    return own.call(this, "error", limited(wait));
+  };
+  return asking;
 }
 
 function asked(args, protocol) {
@@ -130,6 +149,50 @@ for (const name of ["chmod", "copyFile", "rename", "symlink", "truncate"]) {
   fs[`${name}Sync`] = () => blocked(`${name}Sync`);
   fs.promises[name] = async () => blocked(name);
 }
+// What is written through an open file counts too: https://github.com/supabase/edge-runtime/blob/main/crates/fs/impl/tmp_fs.rs
+const { _write, _writev } = fs.WriteStream.prototype;
+fs.WriteStream.prototype._write = function (data, encoding, done) {
+  counted([data], done, () => _write.call(this, data, encoding, done));
+};
+fs.WriteStream.prototype._writev = function (chunks, done) {
+  counted(chunks.map(({ chunk }) => chunk), done, () => _writev.call(this, chunks, done));
+};
+for (const name of ["write", "writev"]) {
+  const own = fs[name];
+  fs[name] = (file, data, ...rest) => counted([data].flat(), rest.at(-1), () => own(file, data, ...rest));
+}
+function counted(pieces, done, write) {
+  try {
+    for (const piece of pieces) spend(piece);
+  } catch (error) {
+    return queueMicrotask(() => done(error));
+  }
+  return write();
+}
+const { open } = fs.promises;
+fs.promises.open = async (...args) => {
+  const file = await open(...args);
+  for (const name of ["write", "writeFile", "appendFile"]) {
+    const own = file[name];
+    if (own) file[name] = async (data, ...rest) => (spend(data), await own.call(file, data, ...rest));
+  }
+  return file;
+};
+const named = (prefix) => prefix + Math.random().toString(36).slice(2, 8).padEnd(6, "0");
+fs.mkdtempSync = (prefix) => {
+  const path = named(prefix);
+  fs.mkdirSync(path, { mode: 0o700 });
+  return path;
+};
+fs.mkdtemp = (prefix, ...rest) => {
+  const path = named(prefix);
+  fs.mkdir(path, { mode: 0o700 }, (error) => rest.at(-1)(error ?? null, error ? undefined : path));
+};
+fs.promises.mkdtemp = async (prefix) => {
+  const path = named(prefix);
+  await fs.promises.mkdir(path, { mode: 0o700 });
+  return path;
+};
 // It asks for the file's dates, which the static files of a function do not have.
 const exists = fs.existsSync;
 fs.existsSync = (path) => {
@@ -140,6 +203,7 @@ fs.existsSync = (path) => {
   }
 };
 process.cwd = Deno.cwd;
+process.env = process.env; // its own, which many packages need: https://github.com/supabase/edge-runtime/pull/485
 
 // No threads, no processes: ext/node/polyfills/worker_threads.ts, cluster.ts and ext/os/os.js of edge-runtime.
 function unimplemented(what) {

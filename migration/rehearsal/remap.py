@@ -14,10 +14,12 @@ STD_SERVER = (HERE / "std_server.js").as_uri()
 _OURS = f"{HERE.as_uri()}/"
 _NODE_OWN = {
     "node:cluster": f"{_OURS}node_cluster.js",
+    "node:crypto": f"{_OURS}node_crypto.js",
     "node:fs": f"{_OURS}node_fs.js",
     "node:fs/promises": f"{_OURS}node_fs_promises.js",
     "node:os": f"{_OURS}node_os.js",
     "node:worker_threads": f"{_OURS}node_threads.js",
+    "node:zlib": f"{_OURS}node_zlib.js",
 }
 _STD = r"https://deno\.land/std(?:@[\w.-]+)?/"
 _STD_FOLDER = re.compile(_STD)
@@ -31,7 +33,7 @@ _NODE = re.compile(
 )
 
 _REQUIRE = re.compile(r"\bcreateRequire\b")
-_REPLACED = re.compile(r"""["']node:(?:fs(?:/promises)?|os|worker_threads|cluster)["']""")
+_REPLACED = re.compile(r"""["']node:(?:fs(?:/promises)?|os|worker_threads|cluster|crypto|zlib)["']""")
 
 Entries = dict[str, str]
 

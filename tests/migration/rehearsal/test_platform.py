@@ -24,13 +24,13 @@ def source() -> str:
     for number, probe in enumerate(PROBES):
         early = probe.get("early")
         call = f"const early{number} = probe{number}();" if early else ""
-        parts.append(f"const probe{number} = async (info) => {{ {early or probe['code']} }}; {call}")
-        parts.append(f"probes.push((info) => {f'early{number}' if early else f'probe{number}(info)'});")
+        parts.append(f"const probe{number} = async (info, req) => {{ {early or probe['code']} }}; {call}")
+        parts.append(f"probes.push((info, req) => {f'early{number}' if early else f'probe{number}(info, req)'});")
     return (
         "const probes = []; const said = (error) => `${error.name}: ${error.message}`;\n"
         + "\n".join(parts)
-        + "\nDeno.serve(async (_, info) => { const answers = [];"
-        " for (const probe of probes) answers.push(String(await probe(info).catch(said)));"
+        + "\nDeno.serve(async (req, info) => { const answers = [];"
+        " for (const probe of probes) answers.push(String(await probe(info, req).catch(said)));"
         " return Response.json(answers); });"
     )
 

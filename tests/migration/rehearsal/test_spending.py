@@ -55,16 +55,19 @@ def test_limits_end_a_worker(tmp_path: Path) -> None:
             Deno.serve(() => new Promise(() => {}));""",
         "talks": """Deno.serve(() => { for (let n = 0; n < 150; n++) console.log(n); return new Response() });""",
     }
-    with edge(tmp_path, tmp_path / "deno", cpu_limit=1, wall_clock=4) as place:
-        for slug, source in sources.items():
-            place.functions.deploy(slug, source)
-        for slug, reason in (("pieces", "CPUTime"), ("waits", "WallClockTime")):
+    for slug, limit, reason in (("pieces", {"cpu_limit": 1}, "CPUTime"), ("waits", {"wall_clock": 4}, "WallClockTime")):
+        with edge(
+            tmp_path / slug, tmp_path / "deno", **limit
+        ) as place:  # apart: a busy machine is slow to spend a second
+            place.functions.deploy(slug, sources[slug])
             answer = place.function(slug)
             assert (answer.status, answer.json()["code"]) == (546, "WORKER_RESOURCE_LIMIT")
-            ended = until(lambda: place.logs.of("Shutdown"))[-1]
+            ended = until(lambda logs=place.logs: logs.of("Shutdown"))[-1]
             assert ended.log_attributes["reason"] == reason
-            place.logs.rows[:] = [row for row in place.logs.rows if row.log_attributes.get("event_type") == "Log"]
-        assert "leaves: wall_clock" in "".join(row.event_message for row in place.logs.of("Log"))
+            if slug == "waits":
+                assert "leaves: wall_clock" in "".join(row.event_message for row in place.logs.of("Log"))
+    with edge(tmp_path, tmp_path / "deno") as place:
+        place.functions.deploy("talks", sources["talks"])
         assert place.function("talks").status == 200
         assert until(lambda: [row for row in place.logs.of("Log") if row.event_message == "98\n"])  # one is Listening
         assert not [row for row in place.logs.of("Log") if row.event_message == "99\n"]

@@ -603,7 +603,9 @@ def test_half_of_the_memory_retires(tmp_path: Path, deno_dir: Path) -> None:
 def test_tmp_has_a_quota(tmp_path: Path, deno_dir: Path) -> None:
     """Whatever writes: the platform's words; what was removed counts no more."""
     source = """
-        import { writeFile } from "node:fs/promises";
+        import { createWriteStream, open as opened, write } from "node:fs";
+        import { open, writeFile } from "node:fs/promises";
+        import { Readable } from "node:stream"; import { pipeline } from "node:stream/promises";
         const half = new Uint8Array(2 ** 19), whole = new Uint8Array(2 ** 20 + 1);
         const writes = [
           () => Deno.writeFile("/tmp/a", whole), () => Deno.writeTextFile("/tmp/a", "x".repeat(2 ** 20 + 1)),
@@ -611,6 +613,13 @@ def test_tmp_has_a_quota(tmp_path: Path, deno_dir: Path) -> None:
           async () => await (await Deno.open("/tmp/a", { write: true, create: true })).write(whole),
           async () => await new Blob([whole]).stream().pipeTo(
             (await Deno.open("/tmp/a", { write: true, create: true })).writable),
+          () => pipeline(Readable.from([whole]), createWriteStream("/tmp/a")),
+          async () => {
+            const file = await open("/tmp/a", "w");
+            try { await file.write(whole); } finally { await file.close(); }
+          },
+          () => new Promise((done, failed) => opened("/tmp/a", "w", (_, file) =>
+            write(file, whole, 0, whole.length, 0, (error) => error ? failed(error) : done()))),
         ];
         Deno.serve(async () => {
           const said = [];
@@ -623,7 +632,25 @@ def test_tmp_has_a_quota(tmp_path: Path, deno_dir: Path) -> None:
         });"""
     with edge(tmp_path, deno_dir, tmp=1) as place:
         place.functions.deploy("a", source)
-        assert place.function("a").json() == ["filesystem quota exceeded"] * 6
+        assert place.function("a").json() == ["filesystem quota exceeded"] * 9
+
+
+def test_a_chain_has_its_calls(tmp_path: Path, deno_dir: Path) -> None:
+    """Beyond them a call of a function throws the platform's error, by fetch and by Node's client; others go on."""
+    source = """
+        import http from "node:http"; const url = Deno.env.get("SUPABASE_URL") + "/functions/v1/a";
+        const ask = { fetch: (url) => fetch(url), node: (url) => new Promise((done, failed) =>
+          http.get(url, (answer) => (answer.resume(), done())).on("error", failed)) };
+        Deno.serve(async (req) => {
+          const by = new URL(req.url).searchParams.get("by"); const said = [];
+          for (let n = 0; by && n < 3; n++) await ask[by](url).then(() => said.push("called"), (error) => said.push(
+            error instanceof Deno.errors.RateLimitError && error.retryAfterMs > 0 && error.message.split(" for ")[0]));
+          return Response.json(said);
+        });"""
+    with edge(tmp_path, deno_dir, nested_calls=2) as place:
+        place.functions.deploy("a", source)
+        for by in ("fetch", "node", "fetch"):
+            assert place.call(f"/functions/v1/a?by={by}").json() == ["called", "called", "Rate limit exceeded"]
 
 
 def test_synchronous_reads_can_be_allowed(tmp_path: Path, deno_dir: Path) -> None:
