@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,14 +56,13 @@ def test_limits_end_a_worker(tmp_path: Path) -> None:
             Deno.serve(() => new Promise(() => {}));""",
         "talks": """Deno.serve(() => { for (let n = 0; n < 150; n++) console.log(n); return new Response() });""",
     }
-    for slug, limit, reason in (("pieces", {"cpu_limit": 1}, "CPUTime"), ("waits", {"wall_clock": 4}, "WallClockTime")):
-        with edge(
-            tmp_path / slug, tmp_path / "deno", **limit
-        ) as place:  # apart: a busy machine is slow to spend a second
+    limits: dict[str, dict[str, Any]] = {"pieces": {"cpu_limit": 1}, "waits": {"wall_clock": 4}}
+    for slug, reason in (("pieces", "CPUTime"), ("waits", "WallClockTime")):
+        with edge(tmp_path / slug, tmp_path / "deno", **limits[slug]) as place:  # a busy machine is slow to spend 1 s
             place.functions.deploy(slug, sources[slug])
             answer = place.function(slug)
             assert (answer.status, answer.json()["code"]) == (546, "WORKER_RESOURCE_LIMIT")
-            ended = until(lambda logs=place.logs: logs.of("Shutdown"))[-1]
+            ended = until(lambda: place.logs.of("Shutdown"))[-1]
             assert ended.log_attributes["reason"] == reason
             if slug == "waits":
                 assert "leaves: wall_clock" in "".join(row.event_message for row in place.logs.of("Log"))
