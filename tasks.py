@@ -76,6 +76,7 @@ def plan(_: Context, only: str = "", diff: bool = False, env: str = "prod", json
     no_gate="skip smoke cases and criteria afterwards",
     wait=WAIT,
     lift_hold="deploy a rolled-back change again, for this reason",
+    dry_run="check and show everything that comes before the lock; change nothing",
     **YES,
     **ENV,
 )
@@ -87,11 +88,12 @@ def deploy(
     no_gate: bool = False,
     wait: str = "",
     lift_hold: str = "",
+    dry_run: bool = False,
     env: str = "prod",
     json: bool = False,
 ) -> None:
     """Deploy the change, prove it, and restore the previous code if the proof fails."""
-    flags = verbs.DeployFlags(yes, plan, only, no_gate, wait, lift_hold)
+    flags = verbs.DeployFlags(yes, plan, only, no_gate, wait, lift_hold, dry_run)
     dispatch.run(verbs.deploy, json, flags, env=env)
 
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from migration.base.files import keep_newest
 from migration.base.gate import ANYWHERE
 from migration.base.secrets_type import mask
 
 KEPT = 50  # logs of former runs
-_OURS = f"{'[0-9]' * 8}-{'[0-9]' * 6}-*.log"  # the folder may be a link to one that holds logs of others
+_OURS = re.compile(r"\d{8}-\d{6}-.+\.log")  # the folder may be a link to one that holds logs of others
 _LONGEST = 500  # characters of a line
 
 
@@ -48,9 +50,7 @@ class RunLog:
 
     def _open(self) -> TextIO:
         self._folder.mkdir(parents=True, exist_ok=True)
-        former = sorted(self._folder.glob(_OURS))
-        for path in former[: max(len(former) - KEPT + 1, 0)]:
-            path.unlink(missing_ok=True)
+        keep_newest(self._folder, _OURS, KEPT - 1)
         self.path = self._folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{self._verb}.log"
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return os.fdopen(handle, "w", buffering=1, encoding="utf-8", errors="backslashreplace")

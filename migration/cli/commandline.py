@@ -72,7 +72,7 @@ def verb(*positional: str, changes: bool | str = False, **help: str) -> Callable
             dispatch.DEBUG = debug
             changing = changes if isinstance(changes, bool) else flags.get(changes) not in (None, False)
             if changing and context.config.run.dry:
-                raise _dry(body.__name__, bool(flags.get("json")))
+                raise _dry(body.__name__, **flags)
             body(context, *args, **flags)
 
         flag = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False)
@@ -93,10 +93,10 @@ def refuse(words: Sequence[str], mistake: _Mistake) -> Exit:
     return Exit(code=2)
 
 
-def _dry(verb: str, json: bool) -> Exit:
+def _dry(verb: str, json: bool = False, **flags: Any) -> Exit:
     """`--dry` promises that nothing runs: a verb that changes something cannot keep that, so it does not begin."""
     text = f"--dry (or INVOKE_RUN_DRY) does not work with {verb}, which changes something. Nothing was changed."
-    steps = (inv("plan"),) if verb in ("deploy", "rollback") else ()
+    steps = (inv(verb, **flags | {"dry_run": True}),) if "dry_run" in flags else ()
     return refuse(["--json"] if json else [], _Mistake(text, steps))
 
 

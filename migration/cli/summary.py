@@ -96,7 +96,7 @@ def _checks(data: Data) -> str:
 def _deploy(data: Data) -> str:
     record = data.get("deployment") or {}
     outcome = record.get("outcome") or "unfinished"
-    mark = {"live": "✅", "same": "✅", "unproven": "❔", "ungated": "❔"}.get(outcome, "❌")
+    mark = {"live": "✅", "same": "✅", "dry_run": "✅", "unproven": "❔", "ungated": "❔"}.get(outcome, "❌")
     rows = [[row["slug"], row["action"], _version(row["before"]), _version(row["after"])]
             for row in record.get("functions") or ()]  # fmt: skip
     title = f"{mark} Deployment {record.get('id') or ''}: {outcome}"

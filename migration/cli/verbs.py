@@ -63,6 +63,7 @@ class DeployFlags(NamedTuple):
     no_gate: bool
     wait: str
     lift_hold: str
+    dry_run: bool
 
 
 class SoakFlags(NamedTuple):
@@ -219,6 +220,8 @@ def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
 
     def confirm(plan: Plan) -> bool:
         out.show("deploy_plan", plan)
+        if flags.dry_run:
+            return False
         again = inv("deploy", only=flags.only, no_gate=flags.no_gate, wait=flags.wait, lift_hold=flags.lift_hold)
         return agree(out, context, "Deploy this", flags.yes, again, again.plus(plan=plan.hash[:12]))
 
@@ -231,6 +234,7 @@ def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
         lift_hold=flags.lift_hold or None,
         confirm=confirm,
         extra={} if flags.no_gate else _extra(context),
+        dry_run=flags.dry_run,
     )
     result = phase.run(context, options)
     summary.write("deploy", result)

@@ -55,11 +55,11 @@ class WatchView:
             self._live.start()
             self._live.refresh()
 
-    def _new(self, data: dict[str, Any]) -> list[str]:
+    def _new(self, data: dict[str, Any]) -> list[dict[str, Any]]:
         """What happened since the round before."""
         events = [one for one in data["events"] if str(one["at"]) > self._last]
         self._last = max([self._last, *(str(one["at"]) for one in events)])
-        return [one["text"] for one in events]
+        return events
 
     def _render(self) -> Any:
         """The newest round, drawn again each second: the time that is left passes."""

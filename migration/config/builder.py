@@ -9,12 +9,13 @@ import difflib
 import ipaddress
 import re
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, dataclass_transform, get_args, get_origin
 
 import msgspec
+from msgspec import NODEFAULT, structs
 
 from migration.base import durations
 from migration.base.errors import Refused
@@ -27,6 +28,7 @@ Rule = Callable[[Any], Any]
 # A ${NAME} without a value stays in the text between these two signs (private use) until a verb needs it.
 OPEN, CLOSE = "\ue000", "\ue001"
 NOT_TEXT = "should be text, got "
+VOID: Any = object()  # in place of a value that a mistake leaves nothing of
 _SHOWN = 60  # characters of a value
 _NAME = 60  # characters of an environment's name
 _ADDRESS = re.compile(r"https?://([\w.{}-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
@@ -214,8 +216,17 @@ ProjectRef = Annotated[str, _project]
 
 
 def build(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
-    """The value of a kind, from the data at `path`. Mistakes are added to `problems`; the value is void then."""
+    """The value of a kind, from the data at `path`. Mistakes are added to `problems`; VOID where they leave no value,
+    as an unknown key does not."""
     return _BY_ORIGIN.get(get_origin(kind), _simple)(kind, data, path, problems)
+
+
+def sections(kind: type[Section], data: dict[str, Any], problems: Problems) -> dict[str, Any]:
+    """The fields of the whole file's kind that have a value, defaults included."""
+    defaults = {field.name: field.default_factory() if field.default is NODEFAULT else field.default
+                for field in structs.fields(kind) if not field.required}  # fmt: skip
+    values = defaults | _fields(kind, data, (), problems)
+    return {name: value for name, value in values.items() if value is not VOID}
 
 
 @cache
@@ -246,42 +257,52 @@ def _section(kind: type[Section], data: Any, path: KeyPath, problems: Problems) 
         data = {kind.short: data}
     if not isinstance(data, dict):
         return _refuse(kind, data, path, problems)
-    before = len(problems)
     values = _fields(kind, data, path, problems)
     try:
-        return kind(**values) if len(problems) == before else None
+        return VOID if _void(values.values()) else kind(**values)
     except ValueError as error:
         problems.append((path, str(error)))
-        return None
+        return VOID
 
 
 def _fields(kind: type[Section], data: dict[str, Any], path: KeyPath, problems: Problems) -> dict[str, Any]:
     """The fields that the keys fill; an unknown or missing key is a problem."""
     known = keys(kind)
-    values: dict[str, Any] = {"named": {}} if kind.further else {}
+    values: dict[str, Any] = {}
+    further: dict[str, Any] = {}
     for key, value in data.items():
         if key in known:
             name, inner, _ = known[key]
             values[name] = build(inner, value, (*path, key), problems)
         elif kind.further and key not in kind.moved:
-            values["named"][key] = build(kind.further, value, (*path, key), problems)
+            further[key] = build(kind.further, value, (*path, key), problems)
         else:
             problems.append(((*path, key), kind.moved.get(key) or f"unknown key{guess(key, known)}"))
-    problems += [((*path, key), "is missing") for key, (*_, needed) in known.items() if needed and key not in data]
-    return values
+    missing = {key: name for key, (name, _, needed) in known.items() if needed and key not in data}
+    problems += [((*path, key), "is missing") for key in missing]
+    named = {"named": _whole(further)} if kind.further else {}
+    return {**values, **named, **dict.fromkeys(missing.values(), VOID)}
+
+
+def _void(values: Iterable[Any]) -> bool:
+    return any(value is VOID for value in values)
+
+
+def _whole(values: Any) -> Any:
+    """A list or mapping, VOID where any of its values is."""
+    return VOID if _void(values.values() if isinstance(values, dict) else values) else values
 
 
 def _marked(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
     """A kind's functions in turn, once its type is right."""
     inner, *rules = get_args(kind)
-    before = len(problems)
     try:
         value = rules.pop(0).read(data) if isinstance(rules[0], Raw) else build(inner, data, path, problems)
-        for rule in rules if len(problems) == before else ():
+        for rule in rules if value is not VOID else ():
             value = rule(value)
     except ValueError as error:
         problems.append((path, str(error)))
-        return None
+        return VOID
     return value
 
 
@@ -298,7 +319,7 @@ def _union(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
             return found
     if len(fitting) == 1:
         problems += tried
-        return None
+        return found
     return _refuse(kind, data, path, problems)
 
 
@@ -306,25 +327,25 @@ def _list(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
     if not isinstance(data, list):
         return _refuse(kind, data, path, problems)
     (inner,) = get_args(kind)
-    return [build(inner, value, (*path, index), problems) for index, value in enumerate(data)]
+    return _whole([build(inner, value, (*path, index), problems) for index, value in enumerate(data)])
 
 
 def _dict(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
     if not isinstance(data, dict):
         return _refuse(kind, data, path, problems)
     name, inner = get_args(kind)
-    return {
-        build(name, key, (*path, key), problems): build(inner, value, (*path, key), problems)
-        for key, value in data.items()
-    }
+    names = [build(name, key, (*path, key), problems) for key in data]
+    values = _whole([build(inner, value, (*path, key), problems) for key, value in data.items()])
+    return VOID if _void([values, *names]) else dict(zip(names, values, strict=True))
 
 
 def _literal(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
     return data if isinstance(data, str) and data in get_args(kind) else _refuse(kind, data, path, problems)
 
 
-def _refuse(kind: Any, data: Any, path: KeyPath, problems: Problems) -> None:
+def _refuse(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
     problems.append((path, f"should be {_words(kind)}, got {shown(data)}"))
+    return VOID
 
 
 def _words(kind: Any) -> str:

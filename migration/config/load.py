@@ -8,14 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
-
 from migration.base.command import Do, inv
 from migration.base.errors import ConfigError
 from migration.base.secrets_type import Secret
-from migration.config import builder, envfile, signals, yamlfile
-from migration.config.builder import build
-from migration.config.settings import CRITERIA, Config
+from migration.config import builder, crosscheck, envfile, yamlfile
+from migration.config.settings import Config
 from migration.config.yamlfile import Document, KeyPath
 
 _TEMPLATE = re.compile(r"\$\$|\$\{([^}]*)\}")
@@ -37,11 +34,11 @@ def read(file: Path, values: Mapping[str, str]) -> tuple[Config, Document]:
     """The configuration, and the document with the place of each value. ConfigError lists every mistake."""
     document = yamlfile.read(file, lambda text: fill(text, values))
     problems = list(document.problems)
-    config: Config | None = build(Config, document.data, (), problems)
-    problems += _own(config) if config else []
-    if problems or config is None:
+    sections = builder.sections(Config, document.data, problems)
+    problems += crosscheck.mistakes(sections, document.data)
+    if problems:
         raise _error(file, document, problems)
-    return replace(config, folder=file.parent.resolve(), file=file), document
+    return Config(**sections | {"folder": file.parent.resolve(), "file": file}), document
 
 
 def mistaken(file: Path, problems: list[tuple[KeyPath, str]]) -> ConfigError:
@@ -92,17 +89,6 @@ def need(value: Any, key: str, why: str) -> Any:
     if value is None or value == "":
         raise ConfigError(f"{key} is not set, and {why} needs it.", Do("add it to config.yaml"))
     return value
-
-
-def _own(config: Config) -> list[tuple[KeyPath, str]]:
-    """Mistakes that no section can see alone: names that nothing has, patterns that the log engine refuses."""
-    problems = config.mistakes()
-    for name in config.criteria.named:
-        if name not in CRITERIA and not config.criteria.files:
-            problems.append((("criteria", name), f"there is no criterion of this name{builder.guess(name, CRITERIA)}"))
-    for name, why in signals.problems({name: found.pattern for name, found in config.signals.items()}).items():
-        problems.append((("signals", name), why))
-    return problems
 
 
 def _quoted(document: Document, path: KeyPath, why: str) -> str:

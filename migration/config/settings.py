@@ -32,11 +32,9 @@ from migration.config.builder import (
     at_most,
     below,
     filled,
-    guess,
     loopback,
 )
 from migration.config.cases import SmokeCase, UserCredentials
-from migration.config.yamlfile import KeyPath
 
 
 def _ledger(value: str) -> str:
@@ -455,56 +453,3 @@ class Config(Section):
     def target(self) -> ProviderSettings | None:
         """The provider that the migration moves to."""
         return self.providers.get(self.migration.to or "")
-
-    def mistakes(self) -> list[tuple[KeyPath, str]]:
-        """What no single section can see: names that nothing has, and criteria that nothing can measure."""
-        used: dict[KeyPath, str | None] = {
-            ("migration", "from"): self.migration.from_,
-            ("migration", "to"): self.migration.to,
-            **{("secrets", name, "provider"): secret.provider for name, secret in self.secrets.items()},
-        }
-        names = [
-            (path, f"there is no provider {name}{guess(name, self.providers) or '; add it to providers'}")
-            for path, name in used.items()
-            if name is not None and name not in self.providers
-        ]
-        tested = [
-            (("watch", "tolerate", name), f"a watch tests no criterion of this name{guess(name, TOLERATED)}")
-            for name in self.watch.tolerate
-            if name not in TOLERATED
-        ]
-        return [*names, *self._unmeasurable(), *tested, *self._unanswered(), *self._undriven()]
-
-    def _unanswered(self) -> list[tuple[KeyPath, str]]:
-        """Items of the plan document that name what answers them wrongly."""
-        known = {
-            "criteria": self.criteria.named, "smoke": [case.name for case in self.smoke], "signals": self.signals,
-            "secrets": self.secrets,
-        }  # fmt: skip
-        names = [*ANSWERS, *(f"{section}.{name}" for section, some in known.items() for name in some)]
-        return [
-            (("migration", "items", place, "by"), f"nothing is named {answer}{guess(answer, names)}")
-            for place, item in enumerate(self.migration.items)
-            for answer in item.answers
-            if answer not in names and not (self.criteria.files and answer.startswith("criteria."))
-        ]
-
-    def _undriven(self) -> list[tuple[KeyPath, str]]:
-        """What a gate in the browser lacks, and pages of environments that there are not."""
-        if self.e2e is None:
-            return [(("gate", "e2e"), "needs steps: add the section e2e")] if self.gate.e2e else []
-        pages = self.e2e.url if isinstance(self.e2e.url, dict) else {}
-        return [
-            (("e2e", "url", name), f"there is no environment {name}{guess(name, self.environments)}")
-            for name in pages
-            if name not in self.environments
-        ]
-
-    def _unmeasurable(self) -> list[tuple[KeyPath, str]]:
-        kind = self.target.kind if self.target else ""
-        where = f"migration.to is of kind {kind}" if kind else "migration.to names no provider"
-        return [
-            (("criteria", name), f"cannot be measured: it needs the provider's own {need}, and {where}")
-            for name, need in NEEDS.items()
-            if name in self.criteria.named and need not in PROOFS.get(kind, ())
-        ]

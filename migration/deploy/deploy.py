@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
-from migration.base.command import inv
+from migration.base.command import Command, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.base.failpoint import failpoint
@@ -20,7 +20,14 @@ from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
 from migration.deploy.recovery import Recovery
 from migration.deploy.release import NEW_CODE_IS_LIVE, Release, ReleaseResult, TimedStep
-from migration.deploy.result import DeployResult, Outcome, OutcomeWriter, nothing_to_deploy, settled_versions
+from migration.deploy.result import (
+    DeployResult,
+    Outcome,
+    OutcomeWriter,
+    nothing_to_deploy,
+    settled_versions,
+    would_deploy,
+)
 from migration.deploy.snapshot import Snapshot
 from migration.deploy.staging import FunctionSpec, Pace
 from migration.git.giterrors import Denied
@@ -41,7 +48,7 @@ class DeployOptions:
     yes: do not ask. plan_hash: confirms the plan with this hash, at least 8 hex digits of it. only: these functions.
     gate: prove the new code. wait: for the lock, in seconds. lift_hold: why a rolled-back change may go live again.
     confirm: shows the plan and returns whether the person agrees; no lock is held meanwhile. extra: further checks
-    of the gate.
+    of the gate. dry_run: check and show all that can be before the lock, and change nothing.
     """
 
     yes: bool = False
@@ -53,6 +60,7 @@ class DeployOptions:
     confirm: Callable[[Plan], bool] = lambda _: True
     pace: Pace = field(default_factory=Pace)
     extra: ExtraChecks = field(default_factory=dict)
+    dry_run: bool = False
 
 
 def run(context: Context, options: DeployOptions | None = None) -> DeployResult:
@@ -62,7 +70,7 @@ def run(context: Context, options: DeployOptions | None = None) -> DeployResult:
     undone first.
     """
     options = options or DeployOptions()
-    asks = context.environment.confirm and not options.yes and not options.plan_hash
+    asks = options.dry_run or (context.environment.confirm and not options.yes and not options.plan_hash)
     first = _plan(context, options, asks)
     resumed = _resumable(first, options)
     if first.pending is None or _closable(first.pending, options):
@@ -80,6 +88,9 @@ def run(context: Context, options: DeployOptions | None = None) -> DeployResult:
             context.observer.step("type check")
             check.wait(TYPE_CHECK_PATIENCE)
             check.report()
+        if options.dry_run:
+            options.confirm(first)
+            return would_deploy(first, resumed, _same_again(first, options), context.clock.now())
         shown = _confirmed(first, resumed, options, asks)
         context.observer.step("lock")
         name = resumed.deployment.id if resumed else records.new_id(context.clock.now())
@@ -142,12 +153,13 @@ def _refuse_blocked(context: Context, first: Plan, resumed: Recovery | None, opt
     """Everything that can be refused before a person is asked."""
     pending = first.pending
     if pending and not resumed and not _closable(pending, options):
-        _refuse_if_locked(context)
+        _refuse_if_locked(context, options)
         raise pending.unfinished()
     if first.hold and not options.lift_hold:
         stands = hold.Hold(**first.hold)
         if pending and pending.deployment.id == stands.id:
-            raise _held_by_rollback(context, pending, first.only)
+            _refuse_if_locked(context, options)
+            raise _held_by_rollback(pending, first.only)
         raise hold.refuse(stands, first.next)
     if options.gate:
         from migration.verify import checks_run
@@ -156,15 +168,15 @@ def _refuse_blocked(context: Context, first: Plan, resumed: Recovery | None, opt
     preflight.check(context, first)
 
 
-def _refuse_if_locked(context: Context) -> None:
+def _refuse_if_locked(context: Context, options: DeployOptions) -> None:
     """A deployment without an outcome may simply be running: then the lock is held, and the refusal names its owner."""
-    with context.lock.held("looking at an interrupted deployment"):
-        pass
+    if not options.dry_run:
+        with context.lock.held("looking at an interrupted deployment"):
+            pass
 
 
-def _held_by_rollback(context: Context, pending: Recovery, only: str) -> Unfinished:
+def _held_by_rollback(pending: Recovery, only: str) -> Unfinished:
     """A rollback that was interrupted before it moved anything holds the change all the same."""
-    _refuse_if_locked(context)
     text = f"Not deployed: {pending.message} What it takes back is on hold. Finish it, or deploy all the same."
     return Unfinished(text, pending.next[0], hold.lift_command(only))
 
@@ -189,9 +201,17 @@ def _confirmed(first: Plan, resumed: Recovery | None, options: DeployOptions, as
     return _done
 
 
+def _same_again(first: Plan, options: DeployOptions) -> Command:
+    """The command of a dry run without `--dry-run`; the plan's hash confirms what was shown."""
+    flags = {"only": first.only, "no_gate": not options.gate, "lift_hold": options.lift_hold}
+    return inv("deploy", env=first.environment, plan=first.hash[:12], **flags)
+
+
 def _nothing(context: Context, first: Plan, options: DeployOptions) -> DeployResult:
     """Nothing to change; an interrupted deployment of which nothing went live gets its outcome recorded."""
     pending = first.pending
+    if options.dry_run:
+        return nothing_to_deploy(first, None, context.clock.now())
     if pending:
         recovery.close_abandoned(context, pending, options.wait)
     return nothing_to_deploy(first, pending, context.clock.now())
@@ -365,8 +385,8 @@ class DeployRun:
         activated = {slug: (live[slug].id, live[slug].version) for slug in slugs if slug in live}
         versions = {slug: version for slug, (_, version) in activated.items()}
         if not self.options.gate:
-            self.context.observer.warn("NOT PROVEN: --no-gate skips proof of life, smoke cases and criteria.")
-            return self.writer.close(Outcome("ungated", "Live, not proven (--no-gate).", 0, versions))
+            why = "--no-gate skipped proof of life, smoke cases and criteria"
+            return self.writer.close(Outcome("ungated", f"Live, NOT PROVEN: {why}.", 0, versions))
         judged = self._gate(activated)
         if judged.verdict == "pass":
             return self.writer.close(Outcome("live", "Live and proven.", 0, versions, gate=judged))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from migration.base.command import inv
 from migration.base.errors import Unfinished, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.filename import filename
+from migration.base.files import keep_newest
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -28,6 +30,7 @@ Record = dict[str, Any]
 CONFIRMED = 10.0  # the oldest confirmed renewal with which a changing request is sent
 MARGIN = 1.0  # seconds between the end of a request and the moment from which others may take the lock over
 KEPT = 20  # journals on this machine, of the newest deployments
+_JOURNALS = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}\.jsonl")  # named by `new_id`
 
 
 class Journal:
@@ -66,7 +69,7 @@ class Journal:
         with self._guard:
             if self._handle is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._prune()
+                keep_newest(self.path.parent, _JOURNALS, KEPT)
                 self._handle = self.path.open("ab", buffering=0)
             self._handle.write(data)
             self._written += 1
@@ -84,10 +87,6 @@ class Journal:
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in text.split("\n")[:-1] if _whole(line)]
-
-    def _prune(self) -> None:
-        for old in sorted(self.path.parent.glob("*.jsonl"))[:-KEPT]:
-            old.unlink(missing_ok=True)
 
 
 def _whole(line: str) -> bool:

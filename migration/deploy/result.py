@@ -43,7 +43,8 @@ class FunctionResult:
 
 @dataclass(frozen=True)
 class DeploymentSummary:
-    """One deployment. `outcome`: live, unproven, ungated, restored, abandoned, unfinished; same when nothing differed.
+    """One deployment. `outcome`: live, unproven, ungated, restored, abandoned, unfinished; same when nothing differed,
+    dry_run when nothing was to be changed.
 
     `new_code_seconds`: how long the new code was live before the restore. `restored_seconds`: how long that took.
     """
@@ -114,6 +115,17 @@ def nothing_to_deploy(plan: Plan, closed: Recovery | None, now: datetime) -> Dep
     return DeployResult(summary, message=text, next=closed.next if kind == "rollback" else ())
 
 
+def would_deploy(plan: Plan, resumed: Recovery | None, command: Command, now: datetime) -> DeployResult:
+    """The result of a dry run: what is live, and the command that deploys this very plan."""
+    live = {item.slug: FunctionVersion(item.live.version if item.live else None, None) for item in plan.changes}
+    functions = tuple(FunctionResult(item.slug, item.action, live[item.slug], live[item.slug]) for item in plan.changes)
+    summary = DeploymentSummary("", "dry_run", plan.revision, plan.base_revision, functions, now, now, plan.hash)
+    text = "Dry run: nothing stands in the way of this deploy. Nothing was changed."
+    if resumed:
+        text = f"{text} {resumed.message} A deploy goes on with it."
+    return DeployResult(summary, message=text, next=(command,))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a deployment. `versions` are live now (None: not there); `seen`: whether the rest is as before,
@@ -181,7 +193,7 @@ class OutcomeWriter:
 
     def _following(self, outcome: Outcome) -> tuple[Step, ...]:
         """The way forward from what is on record and live now; where that cannot be read, by the outcome alone."""
-        if outcome.outcome == "unproven":
+        if outcome.outcome in ("unproven", "ungated"):
             return inv("checks"), inv("rollback")
         by_outcome: dict[str, tuple[Step, ...]] = {
             "abandoned": (inv("deploy"),),

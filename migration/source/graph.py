@@ -14,6 +14,7 @@ from typing import Any
 
 from migration.base import durable
 from migration.base.errors import Refused
+from migration.base.files import by_use, keep_newest
 from migration.git import lfs
 from migration.source import commonjs, deno
 from migration.source.deno import shown
@@ -22,6 +23,7 @@ from migration.source.importmap import DENO_CONFIG, ImportMap, load, parse
 
 _LOCAL = ("./", "../", "/", "file:")
 _CACHED = 400
+_GRAPHS = re.compile(r"[0-9a-f]{32}\.json")
 # The Deno of the hosted runtime: https://github.com/supabase/edge-runtime/blob/main/Cargo.lock
 PLATFORM = "2.1.4"
 _PHASES = re.compile(rb"\bimport\s+defer\s+\*|\bimport\s+source\s+[\w$]+\s+from\b|\bimport\.(?:defer|source)\s*\(")
@@ -324,7 +326,4 @@ def _written(text: str, folder: Path, suffix: str) -> Path:
 @cache
 def _prune(folder: Path) -> None:
     """Once a process: looking through the folder takes longer than one graph does."""
-    found = list(folder.glob(f"{'[0-9a-f]' * 32}.json"))
-    if len(found) > 2 * _CACHED:
-        for old in sorted(found, key=lambda path: path.stat().st_mtime)[:-_CACHED]:
-            old.unlink(missing_ok=True)
+    keep_newest(folder, _GRAPHS, _CACHED, by_use)

@@ -8,6 +8,7 @@ import contextlib
 import glob
 import json
 import posixpath
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -19,6 +20,7 @@ from migration.base import durable
 from migration.base.command import inv
 from migration.base.errors import Refused
 from migration.base.filename import filename
+from migration.base.files import by_use, keep_newest
 from migration.clients.supabase_types import Body, Function
 from migration.git.refs import Move
 from migration.source import graph, importmap, source
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from migration.git.repository import Repository
 
 _DOWNLOADS = 100
+_BODIES = re.compile(r".+-.+-\d+-\d+\.json")  # function, its id, version, and when it was updated
 
 
 # Downloads
@@ -81,8 +84,7 @@ def _body(cached: Mapping[str, Any]) -> Body:
 @cache
 def _prune(folder: Path) -> None:
     """Once a process."""
-    for old in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)[:-_DOWNLOADS]:
-        old.unlink(missing_ok=True)
+    keep_newest(folder, _BODIES, _DOWNLOADS, by_use)
 
 
 # A download as a source

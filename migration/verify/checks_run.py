@@ -80,20 +80,19 @@ class InGate:
 def run(
     context: Context,
     since: datetime | None = None,
-    deployment: str | Deployment | None = None,
+    deployment: Deployment | None = None,
     gate: InGate | None = None,
 ) -> ChecksResult:
     """Judge the criteria of config.yaml over a window, or over the rows of one deployment. Sends functions nothing.
 
-    `since` defaults to criteria.window; `deployment` (an id, or the record) keeps the evidence to what that one made
-    live. `gate`: only what a deploy can have broken decides. Refused for an unknown deployment or criterion, for
-    one that cannot be measured, and outside of a gate without any: nothing measured is nothing passed.
+    `since` defaults to criteria.window; `deployment` keeps the evidence to what that one made live. `gate`: only what
+    a deploy can have broken decides. Refused for an unknown criterion, for one that cannot be measured, and outside of
+    a gate without any: nothing measured is nothing passed.
     """
     chosen = criteria(context.config)
     if not chosen and gate is None:
         raise Refused(f"{context.config.file.name} names no criterion, so there is nothing to prove.", *_ADD)
     options = {name: option(context.config, name) for name in chosen}
-    found = _deployment(context, deployment)
     start = since or context.clock.now() - timedelta(seconds=context.config.criteria.window)
     if local_lines.configured(context):
         seen = local.gather(context, start)
@@ -103,7 +102,7 @@ def run(
     usage = "usage" in signals.named(context.config)
     while True:
         about = subject.subject(
-            context, start, found, gate=gate is not None, given=gate.smoke if gate else None,
+            context, start, deployment, gate=gate is not None, given=gate.smoke if gate else None,
             listed=gate.before if gate else None,
         )  # fmt: skip
         context.observer.step("checks", detail="gathering evidence")
@@ -163,15 +162,6 @@ def _load(file: Path) -> list[str]:
         text = f"cannot load {file.name}: {type(error).__name__}: {error}"
         raise ConfigError(text, Do(f"correct {file.name}"), AGAIN) from error
     return [name for name, one in checks.REGISTRY.items() if Path(one.function.__code__.co_filename) == file]
-
-
-def _deployment(context: Context, wanted: str | Deployment | None) -> Deployment | None:
-    if wanted is None or not isinstance(wanted, str):
-        return wanted
-    found = context.ledger.history().find(wanted)
-    if found is None:
-        raise Refused(f"The ledger has no deployment {wanted}.", inv("history"))
-    return found
 
 
 def _settled(results: Sequence[CriterionResult], evidence: Evidence, rows: Mapping[str, int], usage: bool) -> bool:

@@ -49,7 +49,7 @@ def act(
     if decision.verdict == "wait":
         return replace(state, refused=""), alarms
     if state.refused != why:
-        state = progress.event(replace(state, refused=why), now, f"not rolled back: {why}")
+        state = progress.event(replace(state, refused=why), now, f"not rolled back: {why}", "bad")
     return state, (*alarms, _action(state, now, f"not rolled back automatically: {why}", (), "warning"))
 
 
@@ -170,13 +170,13 @@ def _roll_back(
     except CutoverError as error:
         words = f"not rolled back automatically: {error.message}"
         if state.refused != words:
-            state = progress.event(replace(state, refused=words), now, words)
+            state = progress.event(replace(state, refused=words), now, words, "bad")
         if error.exit_code == 5:
             state = replace(state, acted=words, needs_person=words)
         return state, (*alarms, _action(state, now, words, _typed(error.steps), "critical"))
     name = result.deployment.id if result.deployment else "nothing was left to do"
     words = f"rolled back automatically ({name}): {result.message}".rstrip(": ")
-    state = progress.event(replace(state, acted=words), now, f"{words} Why: {why}.")
+    state = progress.event(replace(state, acted=words), now, f"{words} Why: {why}.", "bad")
     if result.exit_code == 5:
         state = replace(state, needs_person=result.message)
     found = _action(state, now, words, _typed(result.next), "critical")

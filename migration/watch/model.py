@@ -13,6 +13,8 @@ AlarmSeverity = Literal["critical", "warning"]
 # it did nothing.
 AlarmKind = Literal["test", "blackout", "threshold", "fact", "no_data", "no_traffic", "action"]
 
+EventMood = Literal["", "bad", "good"]
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -180,10 +182,11 @@ class Leader:
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """One line for the live view and the record."""
+    """One line for the live view and the record; `mood`: whether it is bad or good news, empty for neither."""
 
     at: datetime
     text: str
+    mood: EventMood = ""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def send(context: Context, state: WatchState) -> WatchState:
         return progress.event(replace(state, probed_at=now), now, f"could not send the probes: {error.message}")
     bad = [case.name for case in found.cases if not case.ok]
     if bad:
-        state = progress.event(state, now, f"{count(len(bad), 'probe')} failed: {', '.join(bad)}")
+        state = progress.event(state, now, f"{count(len(bad), 'probe')} failed: {', '.join(bad)}", "bad")
     return replace(
         state, probed_at=now, probe_cost=state.probe_cost + cost,
         probe_requests=state.probe_requests + len(found.cases),

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from checks import stats
 from migration.base.durations import show
 from migration.watch import judge
-from migration.watch.model import NoData, Point, Slice, WatchEvent, WatchState
+from migration.watch.model import EventMood, NoData, Point, Slice, WatchEvent, WatchState
 from migration.watch.rows import Reading, RowQuery
 
 LEAST_RIPE, MOST_RIPE = timedelta(minutes=10), timedelta(minutes=60)
@@ -91,9 +91,9 @@ def settle(state: WatchState) -> WatchState:
     return state
 
 
-def event(state: WatchState, at: datetime, text: str) -> WatchState:
+def event(state: WatchState, at: datetime, text: str, mood: EventMood = "") -> WatchState:
     """One more line; the oldest are dropped."""
-    return replace(state, events=(*state.events, WatchEvent(at, text))[-_EVENTS:])
+    return replace(state, events=(*state.events, WatchEvent(at, text, mood))[-_EVENTS:])
 
 
 def _late(state: WatchState, reading: Reading, first: int) -> int:

@@ -86,10 +86,11 @@ def stand(state: WatchState, alarms: Sequence[Alarm], now: datetime) -> WatchSta
     before, after = state.standing, {one.key: one.since for one in alarms}
     for one in alarms:
         if one.key not in before:
-            state = progress.event(state, now, f"alarm: {one.summary}")
+            state = progress.event(state, now, f"alarm: {one.summary}", "bad")
     for key in before:
         if key not in after:
-            state = progress.event(state, now, f"resolved: {' '.join(filter(None, key.split(':')[1:]))}")
+            words = " ".join(filter(None, key.split(":")[1:]))
+            state = progress.event(state, now, f"resolved: {words}", "good")
     critical = {one.key: one.summary for one in alarms if one.severity == "critical"}
     return replace(state, standing=after, alarmed={**state.alarmed, **critical})
 

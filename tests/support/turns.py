@@ -117,7 +117,7 @@ TURNS = [
     Turn("level unknown", "logs --level fatal", "--level fatal is not a level.", "use one of: debug, info, warn, error"),
     Turn("case unknown", "smoke --case helo", "There is no smoke case helo.", "use one of: hello"),
     Turn("lock without an id", "unlock", "unlock needs a value: id.", "→ inv --help unlock"),
-    Turn("dry deploy", "--dry deploy", "--dry (or INVOKE_RUN_DRY) does not work with deploy, which changes something. Nothing was changed.", "→ inv plan"),
+    Turn("dry deploy", "--dry deploy", "--dry (or INVOKE_RUN_DRY) does not work with deploy, which changes something. Nothing was changed.", "→ inv deploy --dry-run"),
     Turn("scope unknown", "rollback --scope everything", "--scope everything is not known; it is functions or commit.", "→ inv rollback --scope functions → inv rollback --scope commit"),
     Turn("no reason to go without the lock", "rollback --yes --without-lock=", "--without-lock needs a reason.", "→ inv rollback --without-lock reason"),
     Turn("round too short", "watch --every 5s", "--every 5s is too often.", "use at least 30s"),

@@ -12,7 +12,7 @@ from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, short,
 _FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
 _OUTCOMES = {
     "live": ("is live and proven", GOOD),
-    "ungated": ("is live, NOT PROVEN (--no-gate)", UNSURE),
+    "ungated": ("is live, NOT PROVEN: --no-gate skipped proof of life, smoke cases and criteria", UNSURE),
     "unproven": ("is live, not proven: not enough evidence", UNSURE),
     "restored": ("failed its gate; the previous code is live again", BAD),
     "rolled_back": ("is done", GOOD),
@@ -93,7 +93,7 @@ def _around(data: Data, canvas: Canvas) -> None:
 
 def deployment(data: Data, canvas: Canvas) -> None:
     record = data.get("deployment")
-    if not record or record["outcome"] == "same":
+    if not record or record["outcome"] in ("same", "dry_run"):
         canvas.say(data.get("message") or "Nothing to change: the code of this checkout is live.", GOOD)
         canvas.then(data)
         return
@@ -132,7 +132,7 @@ def _rolled_back(data: Data) -> tuple[str, str]:
 def _details(data: Data) -> list[str]:
     """What the first line does not say: why the gate decided so, or the message; then the notes."""
     notes = list(data.get("notes") or ())
-    if data["deployment"]["outcome"] == "live":
+    if data["deployment"]["outcome"] in ("live", "ungated"):
         return notes  # the first line holds the message
     if why := _judged(data):
         return [*why, *notes]

@@ -13,6 +13,7 @@ from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60  # characters of a sparkline
 _STYLES = {"pass": GOOD, "fail": BAD}
+_MOODS = {"": "", "bad": BAD, "good": GOOD}
 
 
 def line(data: Data, canvas: Canvas) -> None:
@@ -22,8 +23,8 @@ def line(data: Data, canvas: Canvas) -> None:
         parts.append(f"p95 {data['figures']['p95']:.1f}s")
     parts += [spend(data), left(data)]
     canvas.say(f"{clock(data['at'])} {', '.join(filter(None, parts))}", _STYLES.get(data["verdict"], UNSURE))
-    for text in data.get("new") or ():
-        canvas.say(f"  {text}", BAD if text.startswith("alarm") else "")
+    for one in data.get("new") or ():
+        canvas.say(f"  {one['text']}", _MOODS[one["mood"]])
     _asides(data, canvas)
 
 

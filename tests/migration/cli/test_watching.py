@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 
 from migration.base.command import CURRENT
+from migration.base.plain import plain
 from migration.cli.output import Output
+from migration.cli.results import watch
+from migration.cli.results.canvas import Canvas
 from migration.cli.watching import WatchView
 from migration.watch import judge, progress, report
 from migration.watch.judge import Look
@@ -25,7 +30,7 @@ def alarmed() -> WatchRound:
         state = progress._remember(judge.take(state, look, ["artifact"]), look)
     found = tuple(judge.alarms(state))
     state = replace(state, standing={one.key: one.since for one in found}, alarmed={found[0].key: found[0].summary})
-    state = progress.event(state, days.BEGIN, f"alarm: {found[0].summary}")
+    state = progress.event(state, days.BEGIN, f"alarm: {found[0].summary}", "bad")
     return report.shown(state, found, warning=10.0, critical=50.0)
 
 
@@ -46,6 +51,17 @@ def test_line_a_round_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert "round 0: fail, 60 of 240 answers failed (25.00%), 24 probes among them, p95 3.2s, spend $4.10" in first[0]
     assert len(first) == 2 and "alarm: success_rate" in first[1]
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("mood", "colour"), [("bad", "31"), ("good", "32"), ("", "")])
+def test_mood_chooses_the_colour(mood: str, colour: str) -> None:
+    """The words of an event decide nothing."""
+    found = {"at": days.BEGIN.isoformat(), "text": "alarm: words", "mood": mood}
+    stream = io.StringIO()
+    data = {**plain(alarmed()), "new": [found]}
+    watch.line(data, Canvas(Console(file=stream, force_terminal=True, color_system="standard", width=200)))
+    drawn = next(one for one in stream.getvalue().splitlines() if "alarm: words" in one)
+    assert (f"{colour}m" in drawn) if colour else ("\x1b" not in drawn)
 
 
 def test_once_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:

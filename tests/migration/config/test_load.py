@@ -71,6 +71,21 @@ def test_all_mistakes_come_at_once_each_with_file_line_and_path(tmp_path: Path) 
     assert any("gates: unknown key; did you mean gate?" in row for row in found)
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        "gates: {}", "soak: {max_requests: NO}", "soak: {accept: 0.9}", "budget: {monthly: 3}",
+        "providers: {p: {kind: opnai}}", "smoke: [{name: x}]", "environment: {}",
+    ],
+)  # fmt: skip
+def test_no_mistake_hides_another(tmp_path: Path, first: str) -> None:
+    """Of another section, whose names nothing has; and a mistake has no consequences that are none."""
+    names = "criteria: {no_505: {}, no_503: {at_least: many}}\nwatch: {tolerate: {no_such: 0.1}}\n"
+    found = [line.split(": ", 2)[1] for line in _mistakes(tmp_path, f"{SMALL}{first}\n{names}")]
+    others = ["criteria.no_505", "criteria.no_503.at_least", "watch.tolerate.no_such"]
+    assert found[-3:] == others and len(found) in (4, 5) and all(one.startswith(first[:4]) for one in found[:-3])
+
+
 def test_a_doubled_key_is_a_mistake_and_names_the_first(tmp_path: Path) -> None:
     assert _mistakes(tmp_path, SMALL + "soak: {accept: 0.99, accept: 0.98}\n") == [
         "config.yaml:11:22: soak.accept: is written twice (first in line 11)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,31 @@ def test_all_changed_functions_go_live_with_one_activation(stage: Scene) -> None
     assert _versions(stage) == {"alpha": 1, "beta": 1}
     assert _sent(stage, "stage", "activate") == ["stage", "stage", "activate"]
     assert stage.context().lock.holder() is None
+
+
+def test_dry_run_changes_nothing(stage: Scene) -> None:
+    """All that comes before the lock is checked and shown; the platform, the ledger and the lock stay as they are, and
+    what is named next deploys this very plan."""
+    context = stage.context()
+    context.environment = replace(context.environment, confirm=True)
+    shown: list[plan.Plan] = []
+
+    def show(first: plan.Plan) -> bool:
+        shown.append(first)
+        return False
+
+    result = _deploy(context, dry_run=True, yes=False, confirm=show)
+    assert (result.deployment.outcome, result.exit_code, _versions(stage)) == ("dry_run", 0, {})
+    assert not list(context.ledger.records()) and not _sent(stage, "stage", "activate")
+    assert list(map(str, result.next)) == [f"inv deploy --plan {shown[0].hash[:12]} --no-gate"]
+    assert "Dry run: nothing stands in the way" in drawn.drawn("deploy", result)
+
+
+def test_dry_run_is_refused_as_a_deploy_is(stage: Scene) -> None:
+    """What stops a deploy stops its dry run."""
+    (stage.app / index("alpha")).write_text("// not committed")
+    with pytest.raises(Refused, match="function files are not committed"):
+        _deploy(stage.context(), dry_run=True)
 
 
 def test_a_second_deploy_of_the_same_changes_nothing_and_takes_no_lock(stage: Scene) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from migration.deploy import records
 from migration.deploy.records import KEPT, Journal
 
 
@@ -33,8 +35,12 @@ def test_the_newest_answer_of_a_function_counts(tmp_path: Path) -> None:
 
 
 def test_old_journals_are_cleared_away(tmp_path: Path) -> None:
-    for number in range(KEPT + 5):
-        Journal(tmp_path, "prod", f"d{number:03}").sending(["alpha"])
-    found = sorted(path.stem for path in (tmp_path / "journal/prod").iterdir())
-    assert len(found) <= KEPT + 1
-    assert found[-1] == f"d{KEPT + 4:03}"
+    """Those of the oldest deployments, and no file of another name."""
+    folder = tmp_path / "journal/prod"
+    folder.mkdir(parents=True)
+    (folder / "mine.jsonl").touch()
+    for second in range(KEPT + 5):
+        Journal(tmp_path, "prod", records.new_id(datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC))).sending(["alpha"])
+    found = sorted(path.name for path in folder.iterdir())
+    assert len(found) == KEPT + 2 and found[-1] == "mine.jsonl"
+    assert found[-2].startswith(f"20260101-0000{KEPT + 4:02}-")
