@@ -47,11 +47,13 @@ def no_type_check(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(autouse=True)
 def own_process_state() -> Iterator[None]:
-    """What a process keeps for one run, the words to mask and how commands are printed, does not reach another test."""
-    from migration.base import secrets_type
+    """What a process keeps for one run does not reach another test: words to mask, how commands are printed, what an
+    interruption would leave."""
+    from migration.base import interrupts, secrets_type
     from migration.base.command import CURRENT
 
     CURRENT.prefix, CURRENT.env = "inv", ""
+    interrupts._state.left = interrupts.Left()
     known, words = dict(secrets_type._known), dict(secrets_type._words)
     yield
     for value in [value for value in secrets_type._known if value not in known]:

@@ -39,7 +39,8 @@ _state = _State()
 
 
 def install() -> None:
-    """Take the three signals over; call it once, from the main thread."""
+    """Take the three signals over, from the main thread, for a verb that has left nothing behind yet."""
+    _state.left = Left()
     for number in SIGNALS:
         signal.signal(number, _receive)
 
