@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from migration.base.plain import plain
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from migration.cli.output import Output
     from migration.watch.report import WatchRound
 
@@ -62,14 +66,40 @@ class WatchView:
         return events
 
     def _render(self) -> Any:
-        """The newest round, drawn again each second: the time that is left passes."""
-        from rich.console import Group
+        """The newest round, drawn again each second: the time that is left passes. Where it is higher than the screen,
+        what would settle the criteria gives way, then those that are furthest from an alarm."""
+        from rich.text import Text
+
+        if not self._shown:
+            return Text("")
+        screen = self.out.console
+        found = Text("")
+        for data in self._shorter():
+            found = self._drawn(data)
+            if len(found.wrap(screen, screen.width)) <= screen.height:
+                break
+        return found
+
+    def _shorter(self) -> Iterator[dict[str, Any]]:
+        """The newest round, and then with less and less of what can be read with `--once` too."""
+        yield self._shown
+        brief = [{**one, "settles": ""} for one in self._shown["criteria"]]
+        for most in range(len(brief), -1, -1):
+            yield {**self._shown, "criteria": brief, "most": most}
+
+    def _drawn(self, data: dict[str, Any]) -> Text:
+        """On a console of its own: what is printed on the one that is live goes through the live view again."""
+        from rich.console import Console
         from rich.text import Text
 
         from migration.cli.results.draw import draw
 
-        console = self.out.console
-        with console.capture() as captured:
-            if self._shown:
-                draw("watch", self._shown, console)
-        return Group(Text.from_ansi(captured.get().rstrip("\n")))
+        screen = self.out.console
+        colors: Any = screen.color_system
+        paper = Console(
+            file=io.StringIO(), width=screen.width, force_terminal=True, color_system=colors, no_color=screen.no_color,
+            highlight=False, markup=False, emoji=False,
+        )  # fmt: skip
+        with paper.capture() as captured:
+            draw("watch", data, paper)
+        return Text.from_ansi(captured.get().rstrip("\n"))

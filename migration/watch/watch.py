@@ -128,6 +128,8 @@ class _Watch:
         """A round from the newest state, begun again where another run wrote first."""
         for attempt in range(RACES):
             history = self._history(fresh=attempt > 0 or not lead)
+            if attempt and lead and (other := self._follow()):
+                return other
             stored = self._stored()
             state = self._current(stored, history)
             if (attempt or not lead) and not state.ended and not self._still_due(state, lead):

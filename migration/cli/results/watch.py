@@ -33,6 +33,9 @@ def whole(data: Data, canvas: Canvas) -> None:
     style = _STYLES.get(data["verdict"], UNSURE)
     canvas.say(f"Watch {data['watch']} of {data['deployment']}: {data['verdict']}, {left(data)}", style)
     canvas.table(criteria(data), "verdict", "criterion", "to alarm", "failed", "of", "settled by")
+    if left_out := len(data["criteria"]) - len(nearest(data)):
+        words = "1 criterion" if left_out == 1 else f"{left_out} criteria"
+        canvas.say(f"{words} further from an alarm: no room on this screen", "dim")
     success, seconds = sparks(data)
     if success:
         canvas.say(f"success {success}  {answers(data)}")
@@ -55,8 +58,16 @@ def criteria(data: Data) -> list[list[str]]:
     return [
         [one["verdict"], f"{one['name']} {one['function']}".strip(), f"{one['score']}/100", str(one["bad"]),
          str(one["answers"]), one["settles"]]
-        for one in data["criteria"]
+        for one in nearest(data)
     ]  # fmt: skip
+
+
+def nearest(data: Data) -> Sequence[Data]:
+    """The criteria; on a screen that has room for `most` of them, those nearest to an alarm."""
+    rows: Sequence[Data] = data["criteria"]
+    most = data.get("most", len(rows))
+    chosen = sorted(rows, key=lambda one: (one["verdict"] != "fail", -one["score"]))[:most]
+    return [one for one in rows if one in chosen]
 
 
 def sparks(data: Data) -> tuple[str, str]:

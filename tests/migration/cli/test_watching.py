@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -72,3 +73,61 @@ def test_once_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
         "100/100" in text and "success ▁" in text and "spend $4.10 this month (warning at $10, critical at $50)" in text
     )
     assert "✗ success_rate: " in text
+
+
+class Screen(io.StringIO):
+    """What a terminal of this height would show of the cursor movements and erasures that rich writes."""
+
+    def __init__(self, height: int) -> None:
+        super().__init__()
+        self.height = height
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        rows, row, column = [""], 0, 0
+        for code, text in re.findall(r"\x1b\[([0-9;?]*[A-Za-z])|(.)", self.getvalue(), re.DOTALL):
+            if code.endswith("A"):
+                row = max(row - int(code[:-1]), len(rows) - self.height, 0)
+            elif code == "2K":
+                rows[row] = ""
+            elif text == "\r":
+                column = 0
+            elif text == "\n":
+                row, column = row + 1, 0
+                rows += [""] * (row + 1 - len(rows))
+            elif text:
+                rows[row] = f"{rows[row][:column]:{column}}{text}{rows[row][column + 1 :]}"
+                column += 1
+        return rows
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, width: int, height: int, rounds: int = 3) -> list[str]:
+    """The screen while a live view stands, after some rounds."""
+    for name, value in {"COLUMNS": width, "LINES": height}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    screen = Screen(height)
+    monkeypatch.setattr("sys.stdout", screen)
+    with WatchView(Output("watch"), once=False) as view:
+        for _ in range(rounds):
+            view.show(alarmed())
+        return screen.lines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_view_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """However often it is drawn, the screen holds the newest round once and nothing above it."""
+    lines = drawn(monkeypatch, width, 50)
+    assert lines[0].startswith("Watch w of") and sum("Watch w of" in line for line in lines) == 1
+    assert sum("spend $4.10" in line for line in lines) == 1 and "..." not in "".join(lines)
+
+
+def test_low_screen_keeps_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the view is higher than the screen, criteria give way: those that are furthest from an alarm."""
+    lines = drawn(monkeypatch, 60, 16)
+    text = "\n".join(lines)
+    assert len(lines) <= 16 and sum("Watch w of" in line for line in lines) == 1
+    assert "✗ success_rate" in text and "further from an alarm: no room on this screen" in text
+    assert "..." not in text
