@@ -5,6 +5,7 @@ Phases are imported when their verb runs: listing the verbs loads nothing heavy.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -398,7 +399,20 @@ def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
         overwrites=context.environment.confirm and not flags.yes,
         confirm=confirm,
     )
-    return phase.run(context, options)
+    result = phase.run(context, options)
+    if not flags.without_lock:
+        _end_watch(context)
+    return result
+
+
+def _end_watch(context: Context) -> None:
+    """The service is restored: what was watched is not live any more. Best effort, and over at the first signal."""
+    from migration.base.errors import Interrupted
+    from migration.watch import watch as phase
+
+    with contextlib.suppress(Interrupted):
+        if found := phase.close(context):
+            context.observer.note(f"Watch {found.state.id} ended: {found.state.ended}.")
 
 
 def status(out: Output, env: str, limit: str) -> StatusResult:

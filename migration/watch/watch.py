@@ -59,6 +59,22 @@ def run(context: Context, options: WatchOptions | None = None) -> Iterator[Watch
     return iter([watch.once()]) if watch.options.once else watch.rounds()
 
 
+def close(context: Context) -> WatchRound | None:
+    """End the watch of a deployment that was just rolled back, with its record and its last message, as its next round
+    would. None where there is none, or it cannot be done now: then that round does it."""
+    watch = _Watch(context, WatchOptions(once=True))
+    try:
+        history = context.ledger.history()
+        if context.ledger.outage is not None or watch.ref.ref not in (context.ledger.remote_refs or {}):
+            return None
+        state = watch.ref.read(fresh=False).state
+        if state is None or state.ended or not rounds.standing(context, history, state).over:
+            return None
+        return watch.once()
+    except CutoverError:
+        return None
+
+
 class _Watch:
     """One run of the verb."""
 
@@ -71,6 +87,7 @@ class _Watch:
         self.written = StoredWatch()  # the last one that it wrote
         self.seen: tuple[str | None, float] = (None, 0.0)  # the commit that another leader wrote last, and when
         self.unsent: AlertBook | None = None
+        self.part = ""  # the watch in which this run took part last
 
     @cached_property
     def notifiers(self) -> notify.Notifiers:
@@ -89,7 +106,8 @@ class _Watch:
         stored = self.ref.read(fresh=False)
         if self.options.resume and stored.state is None:
             raise Refused("There is no watch to resume: none was ever begun here.", inv("watch"))
-        if not self.options.resume and (stored.state is None or stored.state.ended):
+        over = stored.state is not None and stored.state.ended and self.options.once
+        if not self.options.resume and not over and (stored.state is None or stored.state.ended):
             subject.live_deployment(self.context, history)
         if words := probes.announced(self.context.config):
             self.context.observer.note(words)
@@ -115,24 +133,29 @@ class _Watch:
         """One round, for schedulers: where nothing is due, or the watch is over, nothing is written."""
         history = self._history()
         state = self.ref.read(fresh=False).state
-        if state is not None and state.ended and self._same(history, state):
+        if state is not None and state.ended and state.recorded and not _newer(history, state):
             return self._shown(state, notes=(f"the watch has ended: {state.ended}",))
-        if state is not None and not state.ended and not rounds.due(state, self.clock.now(), self._least):
+        if state is not None and not state.ended and not self._due(state, history):
             return self._shown(state, notes=("nothing is due yet",))
+        if state is not None and not state.ended:
+            self.part = state.id
         return self._round(lead=False)
 
-    def _same(self, history: History, state: WatchState) -> bool:
-        return history.live is not None and history.live.id == state.deployment
+    def _due(self, state: WatchState, history: History) -> bool:
+        """Whether a round has anything to do; the end of the watch is due at once."""
+        over = rounds.standing(self.context, history, state).over
+        return bool(over) or rounds.due(state, self.clock.now(), self._least)
 
     def _round(self, lead: bool) -> WatchRound:
         """A round from the newest state, begun again where another run wrote first."""
         for attempt in range(RACES):
             history = self._history(fresh=attempt > 0 or not lead)
-            if attempt and lead and (other := self._follow()):
-                return other
+            if found := ((self._follow() if attempt and lead else None) or self._finished()):
+                return found
             stored = self._stored()
             state = self._current(stored, history)
-            if (attempt or not lead) and not state.ended and not self._still_due(state, lead):
+            self.part = state.id
+            if (attempt or not lead) and not state.ended and not self._still_due(state, history, lead):
                 return self._shown(state, notes=("another run took this round",))
             found = self._judge(state, history)
             state = replace(found.state, leader=self._leader() if lead else found.state.leader)
@@ -145,10 +168,10 @@ class _Watch:
             return replace(found, state=self.memory.state or state, messages=_titles(state))
         raise Unfinished("Other runs of the watch were first in every try.", inv("watch", resume=True))
 
-    def _still_due(self, state: WatchState, lead: bool) -> bool:
+    def _still_due(self, state: WatchState, history: History, lead: bool) -> bool:
         """Whether a round that was begun again has anything left to do; a leader stores at least that it leads."""
         leads = not lead or (state.leader is not None and state.leader.id == self.id)
-        return not leads or rounds.due(state, self.clock.now(), self._least)
+        return not leads or self._due(state, history)
 
     def _judge(self, state: WatchState, history: History) -> WatchRound:
         """The state after a round, the end of the watch included."""
@@ -296,11 +319,11 @@ class _Watch:
         while True:
             try:
                 self._history()
-                found = self._follow() or self._round(lead=True)
+                found = self._follow() or self._finished() or self._round(lead=True)
             except _UNREACHED as error:
                 found = self._cut_off(error, last)
             yield found
-            last = found
+            last, self.part = found, found.state.id
             if found.state.ended and not found.following and not self._begins_again(found.state):
                 return
             self._wait(found)
@@ -311,9 +334,7 @@ class _Watch:
             history = self._history()
         except _UNREACHED:
             return False
-        live = history.live
-        newer = live is not None and history.place(live.id) > history.place(state.deployment)
-        return state.ended != COMPLETE and newer and live is not None and not live.interrupted
+        return state.ended != COMPLETE and _newer(history, state)
 
     def _wait(self, found: WatchRound) -> None:
         now, state = self.clock.now(), found.state
@@ -351,6 +372,13 @@ class _Watch:
         name = f"{state.leader.who} on {state.leader.host}"
         return self._shown(state, following=name, notes=(f"{name} leads this watch; this run waits to take over",))
 
+    def _finished(self) -> WatchRound | None:
+        """How the watch of this run ended, where another run ended it; None where a new one is to begin."""
+        state = self._stored().state
+        if state is None or not state.ended or not state.recorded or state.id != self.part or self._begins_again(state):
+            return None
+        return self._shown(state, notes=("another run ended the watch",))
+
     def _gone(self, state: WatchState, leader: Leader, silent: float) -> bool:
         """Whether the leader's process has ended on this machine, or it missed its rounds."""
         if leader.pid and leader.host == socket.gethostname() and not actor.alive(leader.pid, ""):
@@ -387,6 +415,13 @@ class _Watch:
             state, found, next=_next(state, found), warning=budget.monthly_warning, critical=budget.monthly_critical,
             ripe=ripe, **more,
         )  # fmt: skip
+
+
+def _newer(history: History, state: WatchState) -> bool:
+    """Whether a newer deployment than the watched one is live. After a rollback older code is, and is not watched."""
+    live = history.live
+    newer = live is not None and history.place(live.id) > history.place(state.deployment)
+    return newer and live is not None and not live.interrupted
 
 
 def _titles(state: WatchState) -> tuple[str, ...]:

@@ -278,6 +278,67 @@ def test_rollback_ends_watch(night: Night) -> None:
     assert "watch ended: inconclusive (d1 was rolled back by r1)" in found[0].state.alerts.sent[-1].title
 
 
+def test_waiting_run_ends_with_the_watch(tmp_path: Path, store: LogStore) -> None:
+    """Of two runs the second one ends as the first did, and begins no watch of its own: not after the planned time,
+    and not after a rollback, which puts back code that was known to fail."""
+    for end, why in ((lambda _: None, "the planned time is over"), (_take_back, "d2 was rolled back by r1")):
+        night = Night(tmp_path / why[:2], store, clones=2)
+        night.deploy("d2", {"artifact": (8, 9), "fix": (4, 5)})
+        night.traffic(2, lambda *_: {}, every=HALF, a_look=60)
+        leading = start(night, span=HALF)
+        first = next(leading)
+        waiting = start(night, 1, span=HALF)
+        assert next(waiting).following
+        end(night)
+        assert [one.state.ended for one in leading][-1] == why
+        found = next(waiting)
+        assert (found.state.id, found.state.ended, found.notes) == (
+            first.state.id,
+            why,
+            ("another run ended the watch",),
+        )
+        assert next(waiting, None) is None and once(night, 1).state.id == first.state.id
+
+
+def _take_back(night: Night) -> None:
+    night.rollback("r1", "d2")
+
+
+def test_lost_lead_is_seen_at_once(tmp_path: Path, store: LogStore) -> None:
+    """Of runs that begin at once the first to write leads; the others wait, and take no round after it."""
+    night = Night(tmp_path, store, clones=2)
+    first, second = (watch._Watch(night.context(clone), WatchOptions(6 * 3600.0, HALF)) for clone in (0, 1))
+    write = first.ref.write
+    lost: list[WatchRound] = []
+
+    def late(*given: Any) -> str | None:
+        if not lost:
+            lost.append(second._round(lead=True))
+        return write(*given)
+
+    first.ref.write = late  # type: ignore[method-assign, assignment]
+    second._history()
+    first._history()
+    assert first._round(lead=True).following
+    assert state(night).leader.id == second.id and state(night).rounds == 1
+
+
+def test_rollback_closes_the_watch(night: Night) -> None:
+    """What `inv rollback` does at its end: the watch of what is gone ends with its record and its message, though no
+    round is due; a scheduler's next run finds it over, and does not begin to watch the code from before."""
+    night.traffic(2, healthy, every=HALF)
+    once(night)
+    assert watch.close(night.context()) is None
+    night.rollback("r1", "d1")
+    found = watch.close(night.context())
+    assert found and found.state.ended == "d1 was rolled back by r1" and state(night).recorded
+    assert night.context().ledger.history().find("d1").watches[0]["ended"] == found.state.ended  # type: ignore[union-attr]
+    night.clock.sleep(HALF)
+    again = once(night)
+    assert again.notes == ("the watch has ended: d1 was rolled back by r1",) and again.exit_code == 4
+    assert watch.close(night.context()) is None
+
+
 def test_interrupted_deployment_needs_a_person(night: Night) -> None:
     """An intent without an outcome, and its lock free: exit 5."""
     night.traffic(2, healthy, every=HALF)
