@@ -225,7 +225,8 @@ def make(root: Path, name: str, observer: Observer | None = None, clock: Clock |
     settings = config.environments.get(name)
     if settings is None:
         known = ", ".join(config.environments)
-        raise Refused(f"config.yaml has no environment {name}.", Do(f"use --env with one of: {known}"))
+        text = f"config.yaml has no environment {name}." if name.strip() else "--env is empty: it needs a name."
+        raise Refused(text, Do(f"use --env with one of: {known}"))
     extra: dict[str, Any] = {"observer": observer or Observer(), "clock": clock or Clock()}
     if settings.embedded:
         return attach(root, config, root / ".cutover" / "sandbox", name=name, **extra)

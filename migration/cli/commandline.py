@@ -14,6 +14,7 @@ import inspect
 import itertools
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -103,6 +104,8 @@ def _dry(verb: str, json: bool = False, **flags: Any) -> Exit:
 def _checked(parse: Callable[[Program], None]) -> Callable[[Program], None]:
     def run(program: Program) -> None:
         words = [*program.core.unparsed]
+        if ignored := _ignored(program):
+            raise refuse(words, ignored)
         if words == ["version"]:
             sys.stdout.write(
                 f"Cutover {VERSION} (Invoke {INVOKE}, Python {'.'.join(map(str, sys.version_info[:3]))})\n"
@@ -137,6 +140,18 @@ def _named(listing: Callable[[Program], None]) -> Callable[[Program], None]:
 def _list(program: Program) -> None:
     program.list_tasks()
     raise Exit
+
+
+def _ignored(program: Program) -> _Mistake | None:
+    """What stands on the line and would change nothing: words behind `--`, and a config file of Invoke's."""
+    if program.core.remainder and not program.args.complete.value:
+        text = f"What follows -- is read by no verb: {program.core.remainder}. Nothing was run. Leave -- out."
+        return _Mistake(text)
+    if file := program.args.config.value:
+        text = f"-f names a config file of Invoke; no verb reads {file}. Nothing was run. Use:"
+        line = f"{CURRENT.prefix} {shlex.join(program.core.unparsed)}"
+        return _Mistake(text, (Shell(f"CUTOVER_CONFIG={shlex.quote(file)} {line}"),))
+    return None
 
 
 def _misread(words: Sequence[str], verbs: Sequence[str]) -> _Mistake | None:

@@ -31,7 +31,7 @@ def agree(
     try:
         typed = out.ask(f"{what}? Type {ref} to go on:")
     except Refused as error:
-        text = f"{what}? {error.message[:1].upper()}{error.message[1:]}. Nothing was changed."
+        text = f"{what}? {error.message} Nothing was changed."
         raise Refused(text, unattended or command.plus(yes=True)) from None
     if typed != ref:
         raise NotConfirmed(f"Not confirmed: {typed or 'nothing'} was typed, not {ref}. Nothing was changed.", command)

@@ -161,7 +161,7 @@ class Output:
             name = question.partition(" ")[0]
             if hidden:
                 raise Refused(f"Not a terminal: cannot ask for {name}.", Do("set it in .env"))
-            raise Refused("Not a terminal: cannot ask.", Do("run it in a terminal"))
+            raise Refused("Not a terminal: nothing can be asked.", Do("run it in a terminal"))
         if hidden:
             with contextlib.suppress(EOFError):
                 return getpass.getpass(f"{question} ", sys.stderr).strip()

@@ -32,9 +32,13 @@ def executable() -> str:
 
 
 def environment(cache: Path) -> dict[str, str]:
-    """The variables of a deno child: its own cache folder, no look-up of newer versions, no package.json."""
+    """The variables of a deno child: its own cache folder, no look-up of newer versions, no package.json.
+
+    Nor what this machine switches on by DENO_UNSTABLE_…: the platform has only what a deno.json says.
+    """
     fixed = {"DENO_DIR": str(cache), "DENO_NO_PACKAGE_JSON": "1", "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
-    return {**spare(os.environ), **authorities(), **fixed}
+    own = {name: value for name, value in spare(os.environ).items() if not name.startswith("DENO_UNSTABLE_")}
+    return {**own, **authorities(), **fixed}
 
 
 def authorities() -> dict[str, str]:

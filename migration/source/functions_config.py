@@ -35,7 +35,7 @@ _BOOLEANS = {**dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
 _FIX = Do("fix that line"), AGAIN
 _SETS, _ESCAPED = re.compile(r"([\[&|~^])"), r"\\\1"  # what Python's sets mean and a glob's do not
 _MAGIC = re.compile(r"[*?\[]")
-_TOKENS = re.compile(r"\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
+_TOKENS = re.compile(r"\*\*|\*|\?|\[[!^]?[^\]]+\]|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ def _part(token: str) -> str:
     if token in ("**", "*", "?"):
         return {"**": ".*", "*": "[^/]*", "?": "[^/]"}[token]
     if token.startswith("[") and len(token) > 1:
-        negated = token.startswith("[!")
+        negated = token[1] in "!^"  # both: what the CLI uploads for [!a].html and [^a].html
         inner = token[2 if negated else 1 : -1].replace("\\", "\\\\").replace("--", r"\--")
-        return f"[{'^' if negated else ''}{_SETS.sub(_ESCAPED, inner)}]"
+        return f"[{'^' if negated else ''}{_SETS.sub(_ESCAPED, inner)}]" if inner else "."
     return re.escape(token)

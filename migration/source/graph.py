@@ -27,6 +27,11 @@ _GRAPHS = re.compile(r"[0-9a-f]{32}\.json")
 # The Deno of the hosted runtime: https://github.com/supabase/edge-runtime/blob/main/Cargo.lock
 PLATFORM = "2.1.4"
 _PHASES = re.compile(rb"\bimport\s+defer\s+\*|\bimport\s+source\s+[\w$]+\s+from\b|\bimport\.(?:defer|source)\s*\(")
+_BUILTIN = re.compile(  # https://docs.deno.com/api/node/
+    r"(?:assert|async_hooks|buffer|child_process|cluster|console|constants|crypto|dgram|diagnostics_channel|dns|domain"
+    r"|events|fs|https?|http2|module|net|os|path|perf_hooks|process|punycode|querystring|readline|repl|stream"
+    r"|string_decoder|sys|timers|tls|tty|url|util|v8|vm|wasi|worker_threads|zlib)(?:/.*)?"
+)
 _DYNAMIC = re.compile(rb"\bimport\s*(?:/\*.*?\*/\s*)?\(", re.DOTALL)
 
 
@@ -194,6 +199,8 @@ def _elsewhere(written: str, entry: Entrypoint) -> str:
             if path.is_file() and any(_matches(written, key) for key in load(path).imports):
                 fix = f"name it as import_map in {CONFIG}, or copy the entry into the function's own deno.json"
                 return f" ({path.relative_to(entry.app).as_posix()} has it, and is not: {fix})"
+    if _BUILTIN.fullmatch(written):
+        return f" (a module of Node's own: write node:{written})"
     node = entry.path.parent / "package.json"
     if node.is_file():
         return f" ({shown(str(node), entry.app)} is not, either: write npm:{written}, or map it in a deno.json)"

@@ -68,7 +68,7 @@ def load(path: Path, fallback: bool = False) -> ImportMap:
     while True:
         document = _read(chain[-1])
         if chain[-1] == path and path.name in DENO_CONFIG:
-            options = {name: document[name] for name in _OPTIONS if name in document}
+            options = _options(document)
         onward = document.get("importMap")
         if not isinstance(onward, str) or "imports" in document or "scopes" in document:
             break
@@ -82,6 +82,17 @@ def load(path: Path, fallback: bool = False) -> ImportMap:
     values = [*imports.values(), *(value for entries in scopes.values() for value in entries.values())]
     targets = dict.fromkeys(_normal(base / value) for value in values if value and not _URL.match(value))
     return ImportMap(tuple(chain), imports, scopes, tuple(targets), fallback, options)
+
+
+def _options(document: dict[str, Any]) -> dict[str, Any]:
+    """Without what the platform's bundler switches off, whatever is written: `import "fs"` is refused there.
+
+    https://github.com/supabase/edge-runtime/blob/main/crates/deno_facade/emitter.rs (bare_node_builtins_enabled).
+    """
+    found = {name: document[name] for name in _OPTIONS if name in document}
+    if isinstance(found.get("unstable"), list):
+        found["unstable"] = [name for name in found["unstable"] if name != "bare-node-builtins"]
+    return found
 
 
 def parse(text: str) -> Any:

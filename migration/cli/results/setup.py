@@ -37,6 +37,8 @@ def secret(data: Data, canvas: Canvas) -> None:
     keys = ("present", "matches", "format_ok", "provider_ok")
     rows = [[row["name"], *(yes(row[key]) for key in keys), row["detail"]] for row in data["secrets"]]
     canvas.table(rows, "secret", "present", "equals yours", "format", "provider", "detail")
+    if not rows:
+        canvas.say("config.yaml names no secrets.")
     for note in data.get("notes") or ():
         canvas.say(note, "dim")
     if data.get("message"):

@@ -98,6 +98,11 @@ def test_verbs_run_in_order_until_one_fails(typed: Typed) -> None:
         (["--help", "chekcs"], ["→ inv checks"]),
         (["status", "--env"], ["--env needs a value"]),
         (["rollback", "--without-lock"], ["--without-lock needs a value."]),
+        (["plan", "--", "--env", "sandbox"], ["What follows -- is read by no verb: --env sandbox."]),
+        (["deploy", "--yes", "--", "checks"], ["What follows -- is read by no verb: checks."]),
+        (["-f", "my own.yaml", "deploy", "--yes"], ["CUTOVER_CONFIG='my own.yaml' ", "inv deploy --yes"]),
+        (["--config=/dev/null", "plan"], ["CUTOVER_CONFIG=/dev/null"]),
+        (["deploy", "--dry", "--env", "sandbox"], ["→ inv plan --env sandbox"]),
         (["unlock"], ["unlock needs a value: id.", "→ inv --help unlock"]),
     ],
 )

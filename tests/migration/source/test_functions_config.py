@@ -151,3 +151,17 @@ def test_an_unknown_key_is_a_warning(text: str, key: str, tmp_path: Path) -> Non
     assert found.verify_jwt is None
     assert key in found.warnings[0]
     assert _settings(tmp_path, "[functions.hello.env]\nA = 'b'\n").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("[!a].html", "!-^bc"), ("[^a].html", "!-^bc"), ("[^a-b].html", "!-^c"), ("[a^].html", "^a"),
+        ("[a!].html", "!a"), ("[!^a].html", "!-bc"), ("[^^].html", "!-abc"), ("[!].html", "!-^abc"),
+    ],
+)  # fmt: skip
+def test_sets_of_a_static_pattern(pattern: str, expected: str, tmp_path: Path) -> None:
+    """What the real CLI 3.1.0 uploads of the same files."""
+    for name in "!-^abc":
+        (tmp_path / f"{name}.html").touch()
+    assert "".join(path.stem for path in functions_config.match(tmp_path, pattern)) == expected

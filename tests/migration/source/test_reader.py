@@ -237,6 +237,30 @@ def test_refuses_what_is_found_only_here(files: dict[str, str], message: str, tm
     assert message in caught.value.message
 
 
+@pytest.mark.parametrize("switch", ["", "deno.json", "environment"])
+def test_a_module_of_node_needs_its_prefix(
+    switch: str, tmp_path: Path, deno_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform's bundler has bare_node_builtins_enabled off (edge-runtime, crates/deno_facade/emitter.rs)."""
+    _write(tmp_path, **{"index.ts": 'import "node:path"; import "fs/promises";'})
+    if switch == "deno.json":
+        _write(tmp_path, **{"deno.json": '{"unstable":["bare-node-builtins","sloppy-imports"]}'})
+    if switch == "environment":
+        monkeypatch.setenv("DENO_UNSTABLE_BARE_NODE_BUILTINS", "1")
+    with pytest.raises(Refused, match=r'index\.ts:1:28: "fs/promises" is .* write node:fs/promises'):
+        reader.read(tmp_path, "hello", deno_state)
+
+
+def test_sloppy_imports_as_deno_json_says(tmp_path: Path, deno_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundler reads them from the deno.json that is sent (unstable_sloppy_imports), and from nowhere else."""
+    _write(tmp_path, **{"index.ts": 'import "./a";', "a.ts": "", "deno.json": '{"unstable":["sloppy-imports"]}'})
+    assert "supabase/functions/hello/a.ts" in reader.read(tmp_path, "hello", deno_state).files
+    _write(tmp_path, **{"deno.json": "{}"})
+    monkeypatch.setenv("DENO_UNSTABLE_SLOPPY_IMPORTS", "1")
+    with pytest.raises(Refused, match=r"hello/a does not exist"):
+        reader.read(tmp_path, "hello", deno_state)
+
+
 def test_a_workspace_above_changes_nothing(tmp_path: Path, deno_state: Path) -> None:
     """A root deno.json of which the function is a member, or is not: its own deno.json is what counts."""
     for members in ('"./supabase/functions/hello"', '"./packages/tidy"'):
