@@ -33,12 +33,14 @@ class FunctionVersion:
 
 @dataclass(frozen=True)
 class FunctionResult:
-    """One function of a deployment; `after` None: what is live of it now could not be read."""
+    """One function of a deployment; `after` None: what is live of it now could not be read. `code_of`: the earlier
+    version whose code a rollback has made live again."""
 
     slug: str
     action: str
     before: FunctionVersion
     after: FunctionVersion | None
+    code_of: int | None = None
 
 
 @dataclass(frozen=True)

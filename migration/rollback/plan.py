@@ -115,7 +115,8 @@ class FunctionRestore:
         version = versions[self.slug]
         restored = version is not None and self.source and (version != self.live_version or self.action == "same")
         digest = self.source.digest if restored and self.source else None
-        return FunctionResult(self.slug, self.action, before, FunctionVersion(version, digest))
+        code_of = self.version if restored and self.action == "restore" and version != self.version else None
+        return FunctionResult(self.slug, self.action, before, FunctionVersion(version, digest), code_of)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migration.base.numbers import count
+from migration.base.numbers import count, listed
 
 if TYPE_CHECKING:
     from migration.config.settings import Config
@@ -31,9 +31,16 @@ class GateForecast:
         yield f"The gate sends at most {count(self.requests, 'request')}, ${self.cost:.2f}."
         if self.steps:
             yield f"Then it drives the {count(self.steps, 'step')} of e2e in a browser, at most ${self.steps_cost:.2f}."
-        for slug in self.unproven:
-            yield f"{slug} has no smoke case: the gate cannot prove that it answers, and ends inconclusive."
+        if self.unproven:
+            have, they = ("has", "it answers") if len(self.unproven) == 1 else ("have", "they answer")
+            names = _some(self.unproven)
+            yield f"{names} {have} no smoke case: the gate cannot prove that {they}, and ends inconclusive."
         yield from self.unmeasurable
+
+
+def _some(names: Sequence[str]) -> str:
+    """Five of them by name, and how many more."""
+    return listed([*names[:5], f"{len(names) - 5} more"] if len(names) > 6 else names)
 
 
 def forecast(config: Config, slugs: Collection[str]) -> GateForecast:

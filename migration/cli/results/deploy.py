@@ -170,6 +170,8 @@ def _now(row: Data, restored: bool) -> str:
     """What is live afterwards; unknown where the platform could not be read. A restore has a number of its own."""
     if not row["after"]:
         return "?"
+    if row.get("code_of"):
+        return f"{side(row['after'])} (code of v{row['code_of']})"
     former = row["before"]
     again = (
         restored and former and former.get("version") and row["after"].get("version") not in (None, former["version"])

@@ -27,7 +27,7 @@ from migration.rollback import rollback
 from migration.rollback.result import RollbackResult
 from migration.rollback.rollback import RollbackOptions
 from migration.source import reader, snapshots
-from tests.support import crash, git_http, repos, scene
+from tests.support import crash, drawn, git_http, repos, scene
 from tests.support.scene import Scene, index, text
 
 QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
@@ -106,7 +106,8 @@ def test_the_former_code_is_live_again_and_git_agrees(stage: Scene) -> None:
     assert "inv deploy --lift-hold" in _next(result)[-1]
     told = json.loads(one_line(result))
     assert told["revert"]["pushed"] and told["revert"]["commit"] and told["restored_seconds"] > 0
-    assert [row["after"]["version"] for row in told["deployment"]["functions"]] == [3, 3]
+    assert [(row["after"]["version"], row["code_of"]) for row in told["deployment"]["functions"]] == [(3, 1), (3, 1)]
+    assert drawn.drawn("rollback", result).count("v3 (code of v1)") == 2
     assert stage.context().lock.holder() is None
     repos.git(stage.app, "pull", "--quiet", "--ff-only")
     assert {item.action for item in plan.make(stage.context()).functions} == {"same"}

@@ -25,7 +25,7 @@ from migration.logs.reader import LogReader
 from migration.rehearsal.server import Running
 from migration.setup import secret
 from migration.verify import checks_run, gate, rounds, smoke
-from migration.verify.forecast import MOST, forecast
+from migration.verify.forecast import MOST, GateForecast, forecast
 from tests.support import scene
 from tests.support.scene import Scene, index
 
@@ -214,3 +214,17 @@ def test_smoke_counts_its_own(stage: Scene) -> None:
     context = stage.context()
     smoke.run(context)
     assert context.edge.sent == {Purpose.SMOKE: 2}
+
+
+@pytest.mark.parametrize(
+    ("many", "said"),
+    [
+        (1, "f0 has no smoke case: the gate cannot prove that it answers,"),
+        (2, "f0 and f1 have no smoke case: the gate cannot prove that they answer,"),
+        (30, "f0, f1, f2, f3, f4 and 25 more have no smoke case: the gate cannot prove that they answer,"),
+    ],
+)
+def test_functions_without_a_case_are_one_line(many: int, said: str) -> None:
+    """Thirty of them filled a screen before the plan's own last line."""
+    lines = list(GateForecast(0, 0.0, tuple(f"f{number}" for number in range(many))).lines())
+    assert len(lines) == 2 and lines[1].startswith(said)
