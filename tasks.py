@@ -194,8 +194,8 @@ def checks(_: Context, since: str = "", junit: str = "", env: str = "prod", json
 @verb(
     changes=True,
     once="one round, for cron and the like; does nothing where none is due",
-    resume="carry on with the watch that is running; begin none",
-    auto_rollback="roll back without asking where it fails and every guard holds; confirmed at the start",
+    resume="resume the watch that is running; begin none",
+    auto_rollback="roll back automatically if it fails and every guard holds; confirmed once, at the start",
     every="time between two rounds, for example 5m (default: watch.every)",
     **{"for": "how long, for example 24h (default: watch.for)"},
     **YES,

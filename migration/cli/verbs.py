@@ -224,7 +224,8 @@ def deploy(out: Output, flags: DeployFlags, env: str) -> DeployResult:
         if flags.dry_run:
             return False
         again = inv("deploy", only=flags.only, no_gate=flags.no_gate, wait=flags.wait, lift_hold=flags.lift_hold)
-        return agree(out, context, "Deploy this", flags.yes, again, again.plus(plan=plan.hash[:12]))
+        what = f"Deploy to {env.upper()}, plan {plan.hash[:12]}"
+        return agree(out, context, what, flags.yes, again, again.plus(plan=plan.hash[:12]))
 
     options = phase.DeployOptions(
         yes=flags.yes,
@@ -351,7 +352,7 @@ def watch(out: Output, flags: WatchFlags, env: str) -> int:
 
     context = _context(out, env)
     if flags.once and flags.resume:
-        raise Refused("--once already carries on a running watch.", inv("watch", once=True))
+        raise Refused("--once already resumes a running watch.", inv("watch", once=True))
     again = inv("watch", for_=flags.span, every=flags.every, once=flags.once, auto_rollback=True)
     options = phase.WatchOptions(
         span=_seconds(flags.span) or None,
@@ -387,7 +388,7 @@ def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
 
     def confirm(plan: phase.RollbackPlan) -> bool:
         out.show("rollback_plan", plan)
-        return agree(out, context, "Roll back", flags.yes, again)
+        return agree(out, context, f"Roll back in {env.upper()}", flags.yes, again)
 
     options = phase.RollbackOptions(
         to=flags.to or None,

@@ -177,7 +177,7 @@ def _refuse_if_locked(context: Context, options: DeployOptions) -> None:
 
 def _held_by_rollback(pending: Recovery, only: str) -> Unfinished:
     """A rollback that was interrupted before it moved anything holds the change all the same."""
-    text = f"Not deployed: {pending.message} What it takes back is on hold. Finish it, or deploy all the same."
+    text = f"Not deployed: {pending.message} What it takes back is on hold. Finish it, or deploy anyway."
     return Unfinished(text, pending.next[0], hold.lift_command(only))
 
 
@@ -231,7 +231,7 @@ def _locked(
     if resumed:
         same = pending is not None and pending.deployment.id == recording.deployment and _same_change(pending, again)
         if not same:
-            raise Refused("Not deployed: someone else went on with it meanwhile.", inv("status"))
+            raise Refused("Not deployed: someone else resumed it meanwhile.", inv("status"))
         return replace(work, resumed=pending)
     if pending and not _closable(pending, options):
         raise pending.unfinished()
@@ -306,7 +306,7 @@ class DeployRun:
 
     def _resumed(self, pending: Recovery) -> tuple[Release, Sequence[str]]:
         """Go on where a process died: stage what is not staged, activate what is, prove all of it."""
-        self.context.observer.note(f"{pending.message} Going on with it.")
+        self.context.observer.note(f"{pending.message} Resuming it.")
         items = {item.slug: item for item in self.plan.functions}
         missing = [one.slug for one in pending.functions if one.state in ("before", "staged", "settled")]
         previous = recovery.previous(self.context, pending.deployment)

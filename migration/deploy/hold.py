@@ -22,7 +22,7 @@ from migration.ledger.ledger import Ledger
 from migration.source import scope
 from migration.source.reader import Reader
 
-REASON = "why it is good now"  # what the printed command says in place of the person's own words
+REASON = "why it is safe now"  # what the printed command says in place of the person's own words
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def undoing(record: Record) -> str:
 def lift(ledger: Ledger, history: History, reason: str, only: str = "") -> list[str]:
     """Lift every hold for good, recording who and why; returns their ids."""
     if not reason.strip():
-        raise Refused("A hold is lifted with a reason.", lift_command(only))
+        raise Refused("--lift-hold needs a reason.", lift_command(only))
     ids = [str(record["id"]) for record in history.holds]
     for name in ids:
         failpoint("record.lift")

@@ -278,7 +278,7 @@ def choose(context: Context, only: Sequence[str]) -> tuple[list[str], list[str]]
         raise Refused(f"{strangers[0]} is not one of {names} ({', '.join(known)}).", inv("plan"))
     untouched = [slug for slug in alone if slug in only]
     if untouched and len(set(only)) > 1:
-        text = f"{untouched[0]} is in migration.unchanged: it is deployed alone, to restore it."
+        text = f"{untouched[0]} is in migration.unchanged: it can only be deployed on its own, which restores it."
         raise Refused(text, inv("plan", only=untouched[0]))
     wanted = untouched or [slug for slug in carried if not only or slug in only]
     enabled = [slug for slug, settings in reader.reader(context).settings(wanted).items() if settings.enabled]

@@ -153,7 +153,7 @@ class Release:
             text = (
                 f"{count(todo, 'upload')} and {back} for a restore are more than the {limit} of one rate-limit window"
             )
-            self.context.observer.note(f"{text}: this waits for further windows on the way.")
+            self.context.observer.note(f"{text}: the deploy takes several windows.")
             needed = todo - limit * (math.ceil(todo / limit) - 1)
         self._await_window(needed, self.meanwhile or "nothing is staged yet")
 
@@ -163,7 +163,7 @@ class Release:
     def _await_window(self, uploads: int, meanwhile: str) -> None:
         clock, end = self.context.clock, self.context.clock.monotonic() + self.pace.limited
         while (wait := self.stager.budget.lacking(uploads)) and clock.monotonic() + wait <= end:
-            detail = f"rate-limited, on in {until(clock, wait)}: {count(uploads, 'upload')} needed; {meanwhile}"
+            detail = f"rate-limited, continuing in {until(clock, wait)}: {count(uploads, 'upload')} needed; {meanwhile}"
             self.context.observer.step("rate limit", detail=detail)
             clock.sleep(wait)
 
@@ -184,7 +184,7 @@ class Release:
         """Exactly one function: one request stages and activates it, and nothing can be stranded between the two."""
         with self._timed("deploy") as details:
             self.recorder.confirm()
-            interrupts.between(f"{only.slug} may be deployed or not.", self.status)
+            interrupts.between(f"{only.slug} may have been deployed.", self.status)
             self.recorder.journal.sending([only.slug])
             self.put_at = self.context.clock.monotonic()
             failpoint("deploy.send")
@@ -202,7 +202,7 @@ class Release:
         todo = [one for one in self.sources if one.slug not in self.answers]
         with self._timed("stage") as details:
             self.recorder.confirm()
-            interrupts.between("Uploads had begun and nothing of them is live yet.", *self.next)
+            interrupts.between("Uploads had begun; none of them is live yet.", *self.next)
             self.recorder.journal.sending([one.slug for one in todo])
             failed: list[Exception] = []
             try:
@@ -226,7 +226,7 @@ class Release:
 
     def _activate(self) -> None:
         if back := self._restorable():
-            self._await_window(back, "all is staged, the former code is live")
+            self._await_window(back, "everything is staged; the previous code is still live")
         with self._timed("activate") as details:
             interrupts.between("The activation may have been sent.", *self.next)
             self.put_at = self.context.clock.monotonic()
@@ -252,7 +252,7 @@ class Release:
     def _delete(self) -> None:
         """Undo creations: only what the caller has seen to be exactly the version that we left."""
         with self._timed("delete") as details:
-            interrupts.between("A function may be deleted or not.", self.status)
+            interrupts.between("A function may have been deleted.", self.status)
             for one in self.deletions:
                 self.recorder.confirm()
                 failpoint("delete.send")
@@ -375,7 +375,7 @@ def activate(
         patience = pace.limited if limited(error) else pace.activate
         if state.complete or state.foreign or pause is None or clock.monotonic() + pause > began + patience:
             return state
-        detail = f"again in {until(clock, pause)} for {', '.join(state.unmoved)}; the former code is live there"
+        detail = f"retrying in {until(clock, pause)} for {', '.join(state.unmoved)}, where the previous code is live"
         context.observer.step("activate", detail=detail)
         clock.sleep(pause)
 

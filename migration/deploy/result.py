@@ -124,7 +124,7 @@ def would_deploy(plan: Plan, resumed: Recovery | None, command: Command, now: da
     summary = DeploymentSummary("", "dry_run", plan.revision, plan.base_revision, functions, now, now, plan.hash)
     text = "Dry run: nothing stands in the way of this deploy. Nothing was changed."
     if resumed:
-        text = f"{text} {resumed.message} A deploy goes on with it."
+        text = f"{text} {resumed.message} A deploy resumes it."
     return DeployResult(summary, message=text, next=(command,))
 
 

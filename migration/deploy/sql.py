@@ -59,7 +59,7 @@ def notes(files: Sequence[SqlFile], why: str) -> list[str]:
         found.append(f"{text} live works with it too: a rollback leaves the database as it is.")
     if edited := _names(one for one in files if one.applied and one.edited):
         found.append(
-            f"SQL edited after it was applied: {edited}. The database has the former text; add a new file instead."
+            f"SQL edited after it was applied: {edited}. The database has the earlier text; add a new file instead."
         )
     if unknown := _names(one for one in files if one.applied is None):
         found.append(f"SQL in this change: {unknown}. Whether it is applied is unknown: {why}")

@@ -152,9 +152,9 @@ class Stager:
     def _show(self, slug: str, seconds: float, cause: str = "") -> None:
         """What is waited for, until when, and what is live meanwhile."""
         why = (
-            f"again in {show(seconds)}: {cause}"
+            f"retrying in {show(seconds)}: {cause}"
             if cause
-            else f"rate-limited, again in {until(self.context.clock, seconds)}"
+            else f"rate-limited, retrying in {until(self.context.clock, seconds)}"
         )
         self.context.observer.step(self.verb, slug, "; ".join(part for part in (why, self.meanwhile) if part))
 
@@ -216,7 +216,7 @@ class Stager:
         self._keep(wanted, dict(answer.raw))
         if answer.version != wanted.expected:
             self.lost.add(wanted.slug)
-            text = f"{wanted.slug}: this upload became v{answer.version}, v{wanted.expected} was due"
+            text = f"{wanted.slug}: this upload became v{answer.version}, v{wanted.expected} was expected"
             raise UnexpectedVersion(f"{text}: someone else deployed {wanted.slug} meanwhile.", inv("status"))
         return dict(answer.raw)
 

@@ -271,7 +271,7 @@ def _lacks(page: Page, expect: PageExpect) -> tuple[ProblemKind, str] | None:
     elif count > 1 and expect.nth is None and expect.count is None:
         return "expectation", f"{count} elements fit: nth says which one is meant"
     if not one.is_visible():
-        return "not_found", "there, and hidden"
+        return "not_found", "it is there, but hidden"
     return _content(page, expect, one)
 
 

@@ -155,7 +155,7 @@ class Publication:
     def _already(self, start: str) -> RevertResult:
         """The branch has the former files, by a commit that can be found or otherwise."""
         wanted = self.wanted
-        text = f"Git needs no revert: {self.branch.branch} already holds the former files."
+        text = f"Git needs no revert: {self.branch.branch} already holds the previous files."
         files = () if wanted.whole else wanted.files
         commit = revert.find_revert(self.repository, wanted.base, wanted.revision, start, files)
         return RevertResult("already", text, commit or start, self.branch.branch, wanted.commits, revert=commit)

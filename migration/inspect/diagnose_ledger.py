@@ -38,7 +38,7 @@ def find(exam: Examination) -> Iterator[Finding]:
 
 def _reach(exam: Examination) -> Steps:
     fetch = sh("git", "-C", str(exam.context.app), "fetch", exam.context.config.app.remote)
-    return steps(Do(f"make {exam.context.ledger.refs.place} answer"), fetch, inv("status"))
+    return steps(Do(f"check the network and your access to {exam.context.ledger.refs.place}:"), fetch, inv("status"))
 
 
 def takes_refs(exam: Examination) -> Iterator[Finding]:

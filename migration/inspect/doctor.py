@@ -89,7 +89,10 @@ def _summary(fixed: tuple[dict[str, Any], ...], left: list[Finding]) -> str:
         return did
     declined = {each["problem"] for each in fixed if not each["ok"]}
     parts = [
-        (sum(each.problem not in declined for each in left), "not safe to do unasked: follow the commands above"),
+        (
+            sum(each.problem not in declined for each in left),
+            "not safe to apply automatically: follow the commands above",
+        ),
         (sum(each.problem in declined for each in left), "not done (see above)"),
     ]
     rest = "; ".join(f"{number} {why}" for number, why in parts if number)

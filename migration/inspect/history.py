@@ -104,7 +104,7 @@ def find(history: History, name: str) -> Deployment:
         return found[0]
     if found:
         names = ", ".join(one.id for one in found[-3:])
-        raise Refused(f"{name} is the beginning of {len(found)} deployments ({names}): give more of the id.",
+        raise Refused(f"{name} is the beginning of {len(found)} deployments ({names}): type more of the id.",
                       inv("history"))  # fmt: skip
     raise Refused(f"The ledger has no deployment {name}.", inv("history"))
 

@@ -264,7 +264,7 @@ class Lock:
                 before, refs = refs, self.ledger.refs.read()
                 if refs == before:
                     raise
-        raise ServiceFailed("Could not read the lock: it moves all the time.", inv("status"))
+        raise ServiceFailed("Could not read the lock: it keeps changing.", inv("status"))
 
     def _other_locks(self, refs: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         """Ref, commit and environment of the other locks below the prefixes that hold a ledger."""

@@ -252,7 +252,7 @@ def _watched(_: ReportFacts, data: Data) -> ItemAnswer:
 def _rolled_back(_: ReportFacts, data: Data) -> ItemAnswer:
     rows = [row for row in data["deployments"].get("all", ()) if row["kind"] == "rollback" and row["good"]]
     if rows:
-        return DONE, f"{rows[0]['id']} restored the former code", inv("history")
+        return DONE, f"{rows[0]['id']} restored the previous code", inv("history")
     return OPEN, "no rollback is recorded here; a rehearsal shows one", inv("rehearse")
 
 

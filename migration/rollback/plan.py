@@ -203,7 +203,7 @@ def _sentence(history: History, target: Target, functions: Sequence[FunctionRest
         return target.message
     taken = ", ".join(one.id for one in target.undone) or "nothing"
     if target.work == "git":
-        return f"The service is restored already; git has still to revert {taken}."
+        return f"The service is already restored; git still has to revert {taken}."
     code = f"the code of {target.to.id}" if target.to else "the code from before the first deployment"
     foreign = _restored_foreign(history, functions)
     if foreign:

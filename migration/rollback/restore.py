@@ -72,7 +72,7 @@ class Restore:
     def message(self, seconds: float) -> str:
         """What was done, for a person."""
         if all(one.action == "same" for one in self.plan.functions):
-            return "The previous code was live already."
+            return "The previous code was already live."
         return f"The previous code is live again, after {show(seconds)}."
 
     def results(self, untouched: bool = False) -> tuple[FunctionResult, ...]:

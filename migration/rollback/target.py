@@ -87,7 +87,7 @@ def _newest(history: History, newest: Deployment, pending: Recovery | None, live
         waits = pending.waits if pending else recovery.waiting_note(recovery.waiting_slugs(history, live))
         return replace(target, work="none", message=f"{text} {waits}".rstrip(), steps=_further_back(history))
     if newest.outcome == "restored":
-        return _git_half(target, newest, f"{newest.id} is rolled back already, and git agrees.")
+        return _git_half(target, newest, f"{newest.id} is already rolled back, and git agrees.")
     return target
 
 
@@ -101,9 +101,9 @@ def _again(history: History, newest: Deployment) -> Target:
         return target
     _, foreign = drift.put_back(history)
     if foreign:
-        text = f"The rollback {newest.id} is done already. It restored {drift.named(foreign)}, deployed outside Cutover"
+        text = f"The rollback {newest.id} is already done. It restored {drift.named(foreign)}, deployed outside Cutover"
         return _git_half(target, newest, f"{text} and not in git then.", inv("plan", diff=True))
-    text = f"The rollback {newest.id} is done already, and git agrees."
+    text = f"The rollback {newest.id} is already done, and git agrees."
     return _git_half(target, newest, text, *_further_back(history))
 
 
@@ -141,7 +141,7 @@ def _named(history: History, to: str) -> Deployment | None:
         return found[0]
     known = ", ".join(one.id for one in history.deployments if one.stayed) or "none"
     if len(found) > 1:
-        raise Refused(f"{to} matches {' and '.join(one.id for one in found)}: give more of the id.", inv("history"))
+        raise Refused(f"{to} matches {' and '.join(one.id for one in found)}: type more of the id.", inv("history"))
     raise Refused(f"There is no deployment {to} whose code was live. Known: {known}, and {BASE}.", inv("history"))
 
 
@@ -184,5 +184,5 @@ def _origin(history: History, rollback: Deployment, slug: str) -> Deployment:
     change = rollback.change(slug)
     found = history.find(str(change.wanted.get("of"))) if change else None
     if found is None:
-        raise Refused(f"The record of {rollback.id} does not name the former code of {slug}.", inv("history"))
+        raise Refused(f"The record of {rollback.id} does not name the previous code of {slug}.", inv("history"))
     return found

@@ -50,7 +50,7 @@ def _notes(left: Sequence[str], codes: Mapping[str, str], why: str) -> list[str]
     lives = {"before": "the code before the migration is live", "after": "the code after it is live"}
     known = " and ".join(lives[code] for code in dict.fromkeys(codes.values()) if code in lives)
     text = why or known
-    return [f"Not sent, because {text}: {count(len(left), 'case')} ({listed(left)}). --case sends one all the same."]
+    return [f"Not sent, because {text}: {count(len(left), 'case')} ({listed(left)}). --case sends one anyway."]
 
 
 def _codes(context: Context, slugs: Iterable[str]) -> tuple[dict[str, str], str]:

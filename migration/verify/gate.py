@@ -78,7 +78,7 @@ def untouched(context: Context, changing: Collection[str] = ()) -> dict[str, boo
         return {}
     for case in found.cases:
         if not case.ok:
-            context.observer.note(f"smoke case {case.name} of {case.function} fails already, before this deployment")
+            context.observer.note(f"smoke case {case.name} of {case.function} already fails before this deployment")
     return {case.name: case.ok for case in found.cases}
 
 

@@ -61,7 +61,7 @@ def body(
 ) -> list[MessageBlock]:
     """The lines of a message about alarms: those that stand, the worst first, and those that are over."""
     blocks = [block for place, alarm in enumerate(firing) for block in _alarm(alarm, now, place < _DETAILED)]
-    blocks += [MessageBlock(f"Of the same cause: {', '.join(sorted(_name(one) for one in muted))}")] if muted else []
+    blocks += [MessageBlock(f"Same cause: {', '.join(sorted(_name(one) for one in muted))}")] if muted else []
     blocks += [MessageBlock(f"Resolved: {one.summary} (since {clock(one.since, now)})", "strong") for one in over]
     typed = [step for alarm in firing for step in (*alarm.commands, *steps(alarm, around.environment))]
     return [*blocks, *ending(around, typed)]

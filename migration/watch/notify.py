@@ -141,7 +141,7 @@ def of(settings: WatchSettings, embedded: bool = False, python: str = sys.execut
     order = json.dumps({"check": [url.reveal() for _, url in urls]})
     found = _lines(_run(python, [order], time.monotonic() + 2 * DEADLINE)[0] or "")
     if len(found) != len(urls):
-        raise Refused("Apprise did not answer what it knows of watch.notify.", _INSTALL)
+        raise Refused("Apprise did not say whether it accepts the URLs of watch.notify.", _INSTALL)
     usable, notes, mistakes = [], [], []
     for (place, url), answer in zip(urls, found, strict=True):
         if embedded and not _here(answer):

@@ -21,7 +21,7 @@ def draw(kind: str, data: Any, console: Console) -> None:
 
 def _rehearse(data: Data, canvas: Canvas) -> None:
     good = all(row["ok"] for row in data["phases"])
-    words = "The migration went through and back" if good else "The rehearsal failed"
+    words = "The migration was deployed and rolled back" if good else "The rehearsal failed"
     skipped = sum(row["skipped"] for row in data["phases"])
     rest = f"; {count(skipped, 'phase')} skipped" if skipped else ""
     canvas.say(f"{words}, in {show(data['seconds'])}{rest}.", GOOD if good else BAD)

@@ -151,7 +151,7 @@ def doctor(data: Data, canvas: Canvas) -> None:
         canvas.say(f"  evidence: {row['evidence']}")
         canvas.hint(row["fix"], "  ")
     for row in data["fixed"]:
-        style = GOOD if row["ok"] else BAD if row["did"].startswith("failed:") else UNSURE
+        style = GOOD if row["ok"] else BAD if row["failed"] else UNSURE
         canvas.say(f"{row['problem']}: {row['did']}", style)
     if data.get("message"):
         canvas.say(data["message"])

@@ -132,7 +132,7 @@ def _head(options: Options) -> list[str]:
     return [
         "yaml-language-server: $schema=config.schema.json",
         f"Written by inv init {' '.join(words)}. It is yours: init never writes to it again.",
-        "A comment says where a value came from, # ? is a question that nothing answered, # ! is to look at.",
+        "A comment says where a value came from, # ? is an open question, # ! is something to check.",
         "${NAME} takes a value from the environment, else from .env beside tasks.py; $$ is a dollar sign.",
     ]
 

@@ -70,12 +70,12 @@ def _functions(draft: Draft, app: App) -> list[str]:
     for slug in known:
         if slug not in app.now:
             why = app.broken.get(slug) or "the app has no such function"
-            draft.notice(f"{slug} is to be deployed by the plan, and cannot be: {why}")
+            draft.notice(f"{slug} is deployed by the plan, and cannot be: {why}")
     span = app.commits.range
     where = (
         f"changed in {span.base[:9]}..{span.tip[:9]}"
         if span
-        else "every function: no commit changed one since they exist"
+        else "every function: no commit has changed one since it was added"
     )
     if known and app.changed and set(known) != set(app.changed):
         further = sorted(set(app.changed) - set(known))
@@ -434,11 +434,11 @@ def _fillers(draft: Draft, found: Variables) -> None:
             plain.append(name)
     for kind_name, names in keys.items():
         seen = found.others[names[0]]
-        draft.set(("rehearsal", "keys", kind_name), names, f"read in {seen}; no secret of the migration")
+        draft.set(("rehearsal", "keys", kind_name), names, f"read in {seen}; not a secret of the migration")
     if plain:
         variables = dict.fromkeys(plain, _FILLER)
         draft.set(
-            ("rehearsal", "variables"), variables, f"read in {found.others[plain[0]]}; no secret of the migration"
+            ("rehearsal", "variables"), variables, f"read in {found.others[plain[0]]}; not a secret of the migration"
         )
 
 

@@ -72,7 +72,7 @@ def test_the_restore_has_its_window(tmp_path: Path) -> None:
         result = deploy.run(context, DeployOptions(yes=True, gate=False, pace=PACE))
         assert result.exit_code == 0, result.message
         shown = [" ".join(event) for event in context.observer.events]  # type: ignore[attr-defined]
-        assert any("all is staged, the former code is live" in one for one in shown), shown
+        assert any("everything is staged; the previous code is still live" in one for one in shown), shown
 
 
 def test_a_kill_while_waiting(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_the_refusal_says_who_rolled_back_and_how_to_go_on(ground: Ground, monke
     assert found is not None
     error = hold.refuse(found, (hold.lift_command(),))
     assert error.exit_code == 2 and "rolled back by ada" in error.message
-    assert error.hint == "inv deploy --env staging --lift-hold 'why it is good now'"
+    assert error.hint == "inv deploy --env staging --lift-hold 'why it is safe now'"
 
 
 @pytest.mark.parametrize("state", ["pushed", "review", "already"])

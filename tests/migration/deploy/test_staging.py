@@ -68,7 +68,7 @@ def test_another_version_than_due(tmp_path: Path, sandbox: Running, slugs: tuple
     stage.change(2, *slugs)
     result = _deploy(stage, Rival(sandbox, "alpha"))
     assert (result.exit_code, result.deployment.outcome) == (5, "unfinished"), result.message
-    assert "this upload became v3, v2 was due: someone else deployed alpha meanwhile" in result.message
+    assert "this upload became v3, v2 was expected: someone else deployed alpha meanwhile" in result.message
     assert [str(step) for step in result.next] == ["inv status"]
     if len(slugs) > 1:
         assert _live(stage, "beta") == text(1)

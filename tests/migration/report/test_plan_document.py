@@ -138,7 +138,7 @@ def test_a_plan_that_is_gone_is_not_measured(tmp_path: Path) -> None:
         ("smoke.chat", "open", "case chat was not sent"),
         ("signals.retry", "open", "signal retry was not counted"),
         ("secrets.OPENROUTER_K2T_KEY", "open", "no deployment recorded OPENROUTER_K2T_KEY"),
-        ("rollback", "done", "20261126-080000-0004 restored the former code"),
+        ("rollback", "done", "20261126-080000-0004 restored the previous code"),
         ("soak", "open", "soak leaves no record"),
         ("watch", "done", "pass, 288 rounds"),
         ("history", "done", "2 ratings, mean 4.0 of 5"),

@@ -311,12 +311,12 @@ def test_the_line_for_rolling_forward_works_as_it_is_printed(stage: Scene) -> No
     assert label == "to roll forward:"
     command, _, lift = line.rpartition(" && ")
     subprocess.run(command, shell=True, check=True, cwd=stage.folder, env={**os.environ, **repos.QUIET})
-    assert lift == "inv deploy --lift-hold 'why it is good now'"
+    assert lift == "inv deploy --lift-hold 'why it is safe now'"
     assert _file(stage, index("alpha")) == text(2)
     context = stage.context(app, root="elsewhere")
     with pytest.raises(Refused, match="the source of alpha"):
         _deploy(context)
-    assert _deploy(stage.context(app, root="elsewhere"), lift_hold="why it is good now").exit_code == 0
+    assert _deploy(stage.context(app, root="elsewhere"), lift_hold="why it is safe now").exit_code == 0
 
 
 def _protect(stage: Scene) -> Path:

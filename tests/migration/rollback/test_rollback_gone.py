@@ -204,7 +204,7 @@ def test_hold_and_revert_gone(stage: Scene) -> None:
     _rollback(stage)
     _gone(stage, _anew(stage))
     assert "alpha" in str(plan.make(stage.context()).hold)
-    assert _followed(stage) == ["inv deploy --lift-hold 'why it is good now'"]
+    assert _followed(stage) == ["inv deploy --lift-hold 'why it is safe now'"]
     assert _live(stage) == text(2)
 
 

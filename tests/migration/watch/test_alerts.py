@@ -103,7 +103,7 @@ def test_lesser_of_same_cause_is_inhibited() -> None:
     first, second, third, fourth = told([[trickle], [trickle, storm], [storm, trickle], [trickle]])
     assert [one.title for one in first] == ["PROD: response_time is bad"]
     assert [one.title for one in second] == ["PROD: no_503 is bad"]
-    assert "Of the same cause: response_time" in second[0].text and "Resolved" not in second[0].text
+    assert "Same cause: response_time" in second[0].text and "Resolved" not in second[0].text
     assert third == []
     assert [one.kind for one in fourth] == ["firing"]
     assert "Resolved: no_503 is bad" in fourth[0].text and "Warning: response_time is bad" in fourth[0].text
