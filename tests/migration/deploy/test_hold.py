@@ -95,7 +95,7 @@ def test_lifting_ends_every_hold_and_records_who_and_why(ground: Ground) -> None
     assert hold.lift(own, own.history(), "the provider mended it") == ["r"]
     record = own.records()[-1]
     assert record["reason"] == "the provider mended it" and record["who"] and not own.history().holds
-    with pytest.raises(Refused, match="lifted with a reason"):
+    with pytest.raises(Refused, match="--lift-hold needs a reason"):
         hold.lift(own, own.history(), " ")
 
 

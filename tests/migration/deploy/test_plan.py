@@ -241,7 +241,7 @@ def test_untouched_function_is_planned_alone(stage: Scene) -> None:
     """It is deployed by its name and by itself; the revision that was rolled back does not hold it up."""
     made = plan.make(stage.context(), only=["other"])
     assert (_actions(made), made.only, str(made.command).count("--only other")) == ({"other": "create"}, "other", 1)
-    with pytest.raises(Refused, match=r"other is in migration\.unchanged: it is deployed alone"):
+    with pytest.raises(Refused, match=r"other is in migration\.unchanged: it can only be deployed on its own"):
         plan.make(stage.context(), only=["alpha", "other"])
 
 
