@@ -91,7 +91,8 @@ def together(parts: tuple[Traffic, ...] | Missing) -> Traffic:
 class Spend:
     """Usage lines of the successful requests; costs in USD. `late` are missing lines that may still be on their way.
 
-    `ripe` counts the successful requests that are old enough for nothing of them to be late.
+    `ripe` counts the successful requests that are old enough for nothing of them to be late. `priced`: false where the
+    lines name no cost and the provider has no price, so that their costs of zero are none.
     """
 
     successes: int
@@ -104,6 +105,7 @@ class Spend:
     deviation: float = 0.0
     offenders: tuple[Offender, ...] = ()
     ripe: int = 0
+    priced: bool = True
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def _cost(evidence: Evidence) -> tuple[str, str, str]:
 
 def cost_per_request(found: Spend | Missing) -> stats.Interval | None:
     """USD of one success, on average; None where none was measured."""
-    if isinstance(found, Missing) or not found.successes:
+    if isinstance(found, Missing) or not found.successes or not found.priced:
         return None
     return stats.mean(found.mean, found.deviation, found.lines) if found.lines else stats.Interval(0, 0, 0)
 

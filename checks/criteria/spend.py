@@ -71,6 +71,8 @@ def cost_per_request(evidence: Evidence, options: CriterionOptions) -> Judgement
     expected = f"mean at most ${limit:g}"
     if not spend.lines:
         return unclear(expected, "no usage line")
+    if not spend.priced:
+        return unclear(expected, f"{spend.lines} requests without a cost", "no line names one, and there is no price")
     mean = stats.mean(spend.mean, spend.deviation, spend.lines)
     got = f"mean ${mean.estimate:.5f} over {spend.lines} requests"
     if spend.lines < 2:

@@ -453,3 +453,8 @@ class Config(Section):
     def target(self) -> ProviderSettings | None:
         """The provider that the migration moves to."""
         return self.providers.get(self.migration.to or "")
+
+    @property
+    def source(self) -> ProviderSettings | None:
+        """The provider that the code before calls; where the migration keeps it or names none, the one it moves to."""
+        return self.providers.get(self.migration.from_ or self.migration.to or "")

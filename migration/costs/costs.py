@@ -61,8 +61,11 @@ def run(context: Context, since: datetime, by: str = "day") -> CostReport:
     """The costs from `since` until now, by `day`, `function`, `hour` or `model`. ServiceFailed when the logs cannot be
     read."""
     target = context.config.target
-    if target is None or target.price is None:
-        raise ConfigError("No price is configured.", Do("add price to the provider that migration.to names"))
+    if target is None:
+        raise ConfigError("migration.to names no provider, so there is no price.",
+                          Do("set migration.to in config.yaml to one of providers, with its price"))  # fmt: skip
+    if target.price is None:
+        raise ConfigError(f"providers.{context.config.migration.to} has no price.", Do("add it to config.yaml"))
     now, price = context.clock.now(), target.price
     reader = UsageReader(context, since, now, price)
     past = daily.known(context)

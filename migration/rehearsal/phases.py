@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from migration.base.command import Do
 from migration.base.durations import show
 from migration.base.numbers import count, dollars
 from migration.context import Context
@@ -16,7 +17,7 @@ from migration.deploy import plan as planning
 from migration.e2e.result import E2eResult
 from migration.inspect import status as telling
 from migration.logs import logs as logging
-from migration.rehearsal.stage import EvidenceMissing, PhaseSkipped, RehearsalStage, failed_cases, shown
+from migration.rehearsal.stage import EvidenceMissing, PhaseSkipped, RehearsalStage, failed_cases, first_line, shown
 from migration.rollback import rollback as undoing
 from migration.setup import secret as secrets
 from migration.source import reader
@@ -123,7 +124,8 @@ def plan(stage: RehearsalStage) -> str:
     shown(not fixed, words, f"cannot be restored: {', '.join(fixed)}")
     work = any(row.action != "same" for row in made.functions)
     base = stage.clone.base[:9]
-    return shown(work, words, f"nothing to deploy: at {stage.clone.branch} the functions are as at app.base, {base}")
+    lacks = f"nothing to deploy: at {stage.clone.branch} the functions are as at app.base, {base}"
+    return shown(work, words, f"{lacks}; app.base is the revision before the migration, which is committed after it")
 
 
 def deploy(stage: RehearsalStage) -> str:
@@ -164,8 +166,10 @@ def costs(stage: RehearsalStage) -> str:
     """Every request has its cost; the provider's bill stands beside it where the provider has one."""
     if "usage" not in stage.config.signals:
         raise PhaseSkipped("no signal usage in the config")
-    if stage.config.target is None or stage.config.target.price is None:
-        raise PhaseSkipped("no price at the provider that migration.to names")
+    if stage.config.target is None:
+        raise PhaseSkipped("migration.to names no provider")
+    if stage.config.target.price is None:
+        raise PhaseSkipped(f"providers.{stage.config.migration.to} has no price")
     result = spending.run(stage.fresh(), since=_deployed_at(stage), by="function")
     stage.results["costs"] = result
     words = f"{dollars(result.cost)} for {count(result.requests, 'request')} by tokens"
@@ -181,8 +185,7 @@ def checks(stage: RehearsalStage) -> str:
     if any(map(stage.cases, stage.config.migration.functions)):
         soaked = soaking.run(stage.fresh(), concurrency=8)
         stage.results["soak"] = soaked
-        reasons = (*soaked.reasons, *soaked.failures[:1])
-        shown(soaked.verdict == "pass", "", "; ".join([f"soak: {soaked.decision}", *reasons]))
+        shown(soaked.verdict == "pass", "", _unsettled(stage, soaked))
     after = f" after a soak of {count(soaked.requests, 'request')}" if soaked else ""
     if not stage.config.smoke:
         raise PhaseSkipped("no smoke cases in the config, so there is nothing to judge")
@@ -194,6 +197,14 @@ def checks(stage: RehearsalStage) -> str:
            if str(row.verdict) != "pass" and not row.advisory]  # fmt: skip
     words = f"{len(result.criteria)} criteria pass{after}"
     return shown(str(result.verdict) == "pass", words, "; ".join(bad))
+
+
+def _unsettled(stage: RehearsalStage, soaked: soaking.SoakResult) -> str:
+    """What a soak decided and why, with the first log line of one request that failed, and what to change."""
+    parts = [f"soak: {soaked.decision}", *soaked.reasons, *soaked.failures[:1]]
+    if soaked.failed is not None:
+        parts += [first_line(stage.context, soaked.failed)]
+    return "; ".join([*parts, *(str(step) for step in soaked.next if isinstance(step, Do))])
 
 
 def watch(stage: RehearsalStage) -> str:

@@ -27,6 +27,7 @@ from migration.rehearsal.mistake import located
 from migration.rehearsal.running import Running, start
 from migration.rehearsal.sandbox import settings
 from migration.verify import smoke
+from migration.verify.samples import Sample
 
 _AT_ONCE = 4
 
@@ -155,9 +156,18 @@ def failed_cases(context: Context, cases: Iterable[smoke.CaseResult]) -> str:
 
 def _failed(case: smoke.CaseResult) -> str:
     why = str(case.failures[0]) if case.failures else case.skipped or "no answer"
+    return f"case {case.name}: {why}; {_line(case)}" + (f"; request: {case.curl}" if case.curl else "")
+
+
+def _line(case: smoke.CaseResult) -> str:
     first = next(iter(case.log_lines[0].strip().splitlines()), "") if case.log_lines else ""
-    line = f"first log line: {first}" if first else "no log line"
-    return f"case {case.name}: {why}; {line}" + (f"; request: {case.curl}" if case.curl else "")
+    return f"first log line: {first}" if first else "no log line"
+
+
+def first_line(context: Context, sample: Sample) -> str:
+    """The first log line of the request that a soak sent."""
+    sent = smoke.CaseResult(sample.case, sample.function, ok=False, execution_id=sample.execution)
+    return _line(smoke.lines_of(context, [sent])[0])
 
 
 def _repeatable(case: SmokeCase) -> bool:

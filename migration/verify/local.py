@@ -55,7 +55,8 @@ def _spend(context: Context, lines: Sequence[LocalLine], own: Sequence[Sample]) 
     costs = [_cost(groups, price) for groups in found]
     total, tokens = sum(costs), round(sum(_number(groups, "total") for groups in found))
     absent = max(len(good) - len(found), 0)
-    return Spend(len(good), len(found), absent, 0, tokens, total, total / len(found) if found else 0.0, ripe=len(good))
+    mean, priced = total / len(found) if found else 0.0, price is not None or total > 0 or not found
+    return Spend(len(good), len(found), absent, 0, tokens, total, mean, ripe=len(good), priced=priced)
 
 
 def _cost(groups: Mapping[str, str], price: Price | None) -> float:

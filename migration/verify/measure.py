@@ -80,9 +80,12 @@ def _scope(about: Subject, slugs: Sequence[str]) -> LiveVersions:
     return LiveVersions({slug: (one.id, one.version) for slug, one in found.items()}, about.since, about.until)
 
 
-def spend(context: Context, reader: LogReader, scope: LiveVersions) -> Spend:
-    """Usage lines and costs of the functions in `scope` that write usage lines: those that signals.usage names."""
-    target = context.config.target
+def spend(context: Context, reader: LogReader, scope: LiveVersions, before: bool = False) -> Spend:
+    """Usage lines and costs of the functions in `scope` that write usage lines: those that signals.usage names.
+
+    `before`: at the price of the provider that the code before calls.
+    """
+    target = context.config.source if before else context.config.target
     pattern = signals.usage(context.config)
     billed = {slug: one for slug, one in scope.functions.items() if slug in pattern.functions}
     grace = timedelta(seconds=5) if context.environment.embedded else readings.GRACE
@@ -100,7 +103,7 @@ def _baseline(
     if not found:
         return Missing("no earlier version is recorded"), Missing("no earlier version is recorded")
     scope = LiveVersions(found, about.changed - BASELINE, about.changed + timedelta(minutes=10))
-    return tried(lambda: readings.traffic(reader, scope)), tried(lambda: spend(context, reader, scope))
+    return tried(lambda: readings.traffic(reader, scope)), tried(lambda: spend(context, reader, scope, before=True))
 
 
 def _artifacts_before(context: Context, about: Subject, cases: Collection[str]) -> Artifacts | Missing:
@@ -166,7 +169,7 @@ def keep_baseline(context: Context, history: History, live: Mapping[str, Functio
     if isinstance(traffic, Missing):
         context.observer.warn(f"cannot measure the code before the change: {traffic.why}")
         return
-    spent = tried(lambda: spend(context, reader, scope))
+    spent = tried(lambda: spend(context, reader, scope, before=True))
     counted = samples.artifacts(samples.recent(context, now - samples.LONGEST, now + timedelta(seconds=1)))
     record = {
         "record": baseline.RECORD,

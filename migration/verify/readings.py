@@ -9,7 +9,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,8 +108,8 @@ def spend(
     """Usage lines against successful requests, joined by execution, and what they cost by their own figure.
 
     After `settled` a missing line may still come: log lines are delivered late.
-    A line without a cost is priced by its tokens, at zero without a price. What failed requests cost is part of the
-    total, so the mean is the price of one success, waste included.
+    A line without a cost is priced by its tokens; without a price nothing is known of it. What failed requests cost is
+    part of the total, so the mean is the price of one success, waste included.
     """
     total: Counter[str] = Counter()
     without: list[Offender] = []
@@ -120,7 +120,8 @@ def spend(
             total.update({name: float(row[name] or 0) for name in row if name != "without"})
             parts = (str(text).split(" ", 1) for text in row["without"])
             without += [Offender(execution, scope.slug(fid), "served without a usage line") for fid, execution in parts]
-    return _spend(total, tuple(without))
+    priced = price is not None or total["total"] > 0 or not total["lined"]
+    return replace(_spend(total, tuple(without)), priced=priced)
 
 
 def _stories(scope: LiveVersions, cost: str, usage: Pattern, start: datetime, end: datetime, settled: datetime) -> str:

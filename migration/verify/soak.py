@@ -11,7 +11,7 @@ from msgspec import structs
 
 from checks import stats
 from checks.criteria.answers import percent, share
-from migration.base.command import Step, inv
+from migration.base.command import Do, Step, inv
 from migration.base.errors import Refused
 from migration.base.numbers import count
 from migration.config.builder import Problems, build
@@ -24,6 +24,7 @@ from migration.verify.soak_requests import SpendMeter, StopReason
 if TYPE_CHECKING:
     from migration.context import Context
 
+_LIMITED = Do("if the function limits its callers, let fewer requests decide: a lower soak.reject in config.yaml")
 _DRAIN = 15.0  # seconds given to requests that are under way when the verdict stands
 _VERDICTS: dict[SprtDecision | None, str] = {"accept": "pass", "reject": "fail", None: "inconclusive"}
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 4}
@@ -40,6 +41,7 @@ class SoakResult:
     """What was decided, and on what. Times in seconds, cost in USD, `interval` the exact 95% one of the share.
 
     `stopped`: boundary, requests, cost, time, or abandoned. `sent` also counts requests under way when it was settled.
+    `failed`: the last answer of the most frequent kind of failure.
     """
 
     verdict: str
@@ -59,6 +61,7 @@ class SoakResult:
     failures: tuple[str, ...] = ()
     test: Sprt = field(default_factory=Sprt)
     next: tuple[Step, ...] = ()
+    failed: Sample | None = field(default=None, repr=False, compare=False)
 
     @property
     def exit_code(self) -> int:
@@ -221,7 +224,8 @@ def _result(context: Context, so_far: _Run, meter: SpendMeter, seconds: float, s
         reasons=(reason,) if reason else (),
         failures=_failures(so_far.seen),
         test=so_far.test,
-        next=(inv("doctor"),) if reason else (),
+        next=(inv("doctor"),) if reason else (_LIMITED,) if decision == "reject" and _limited(so_far.seen) else (),
+        failed=_example(so_far.seen),
     )
     context.observer.settled(result.verdict, "soak", count(sent, "request"), seconds)
     return result
@@ -244,9 +248,24 @@ def _latency(seen: Sequence[Sample]) -> dict[str, Any]:
     return {f"p{n}": stats.quantile(counts, n / 100) if counts else None for n in (50, 95, 99)}
 
 
+def _kind(sample: Sample) -> str:
+    return f"{sample.case}: {sample.detail or sample.status}"
+
+
 def _failures(seen: Sequence[Sample]) -> tuple[str, ...]:
-    """What went wrong, by kind, the most frequent first, each with one request to look at."""
-    kinds = Counter(sample.detail or str(sample.status) for sample in seen if not sample.ok)
-    example = {sample.detail or str(sample.status): sample.execution for sample in seen if not sample.ok}
+    """What went wrong, by case and kind, the most frequent first, each with one request to look at."""
+    counts = Counter(_kind(sample) for sample in seen if not sample.ok)
+    example = {_kind(sample): sample.execution for sample in seen if not sample.ok}
     return tuple(f"{n} × {kind}" + (f" (for example {example[kind]})" if example[kind] else "")
-                 for kind, n in kinds.most_common(5))  # fmt: skip
+                 for kind, n in counts.most_common(5))  # fmt: skip
+
+
+def _example(seen: Sequence[Sample]) -> Sample | None:
+    bad = [sample for sample in seen if not sample.ok]
+    most = Counter(map(_kind, bad)).most_common(1)
+    return next((sample for sample in reversed(bad) if most and _kind(sample) == most[0][0]), None)
+
+
+def _limited(seen: Sequence[Sample]) -> bool:
+    """Whether all that failed was refused for coming too often."""
+    return {sample.status for sample in seen if not sample.ok} == {429}

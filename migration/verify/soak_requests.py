@@ -95,9 +95,16 @@ def _why(result: CaseResult) -> str:
         text = result.answer.json()
     except (ValueError, RecursionError):
         text = result.answer.text
-    if isinstance(text, dict):
-        text = next((text[key] for key in ("code", "error", "message", "msg") if isinstance(text.get(key), str)), "")
-    return f"{result.status} {' '.join(mask(str(text)).split())[:120]}".strip()
+    return f"{result.status} {' '.join(mask(_error(text)).split())[:120]}".strip()
+
+
+def _error(answer: object) -> str:
+    """The error that an answer names, also one level down: `{"error": {"code": …}}`."""
+    if not isinstance(answer, dict):
+        return str(answer)
+    named = [answer.get(key) for key in ("code", "error", "message", "msg", "detail")]
+    inner = [_error(each) for each in named if isinstance(each, dict)]
+    return next(filter(None, (*(each for each in named if isinstance(each, str)), *inner)), "")
 
 
 class StopReason:

@@ -134,6 +134,7 @@ CASES: list[tuple[str, Evidence, CaseOptions, Verdict]] = [
     ("cost_per_request", replace(BLANK, spend=replace(SPEND, mean=0.0049)), {"mean": 0.006}, PASS),
     ("cost_per_request", replace(BLANK, spend=Spend(1, 1, mean=0.001)), {}, OPEN),
     ("cost_per_request", replace(BLANK, spend=Spend(0, 0)), {}, OPEN),
+    ("cost_per_request", replace(BLANK, spend=Spend(20, 20, priced=False)), {}, OPEN),
     ("budget", replace(BLANK, month=Month(4.0, 8.0, "the key's month")), {}, PASS),
     ("budget", replace(BLANK, month=Month(4.0, 60.0, "the key's month")), {}, FAIL),
     ("budget", replace(BLANK, month=Month(51.0, None, "the key's month")), {}, FAIL),

@@ -43,6 +43,11 @@ def test_what_was_not_measured_is_said_and_has_no_improvement() -> None:
     assert (empty.before, empty.improvement) == (NONE, "")
 
 
+def test_no_cost_without_a_price() -> None:
+    """Lines that name no cost, of a provider without a price, cost nobody knows what: not $0."""
+    assert rows(replace(EVIDENCE, spend=Spend(60, 60, priced=False)))["cost per request"].after == NONE
+
+
 def test_code_quality_only_where_code_was_asked_for() -> None:
     """An app whose cases expect no code has no such row, unless its config names the criterion."""
     plain = replace(EVIDENCE, artifacts=Artifacts(0, 0, 0, 0))

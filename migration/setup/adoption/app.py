@@ -20,7 +20,7 @@ _DEPTH = 5  # folders below the path that was named
 _FUNCTIONS = Path("supabase") / "functions"
 _LOOKED = 400  # commits of the branch
 _OUTSIDE = 500  # shared files outside of supabase/functions that are looked for in them
-# Beside the code: a commit that changes these alone changes no function, unless one takes the file along.
+# Beside the code: where no function can be read, a commit that changes these alone changes none.
 _ASIDE = re.compile(
     r"(?i)\.(?:md|mdx|txt|log)$|[._]tests?\.\w+$|(?:^|/)(?:\.[^/]*|__tests__/.*|tests?/.*|license|readme)$"
 )
@@ -196,7 +196,8 @@ def _guessed(repository: Repository, head: str, main: str, current: str, sources
             parent = next(iter(repository.parents(commit)), "")
             if not parent or not repository.blobs(parent, [str(_FUNCTIONS)]):
                 continue
-            if any(path in sources or not _ASIDE.search(path) for path in repository.changed(parent, commit, paths)):
+            touched = repository.changed(parent, commit, paths)
+            if any(path in sources for path in touched) if sources else not all(map(_ASIDE.search, touched)):
                 last = f"{commit[:9]}, the newest commit that changed a function: {_short(repository.subject(commit))}"
                 return Range(parent, commit, f"the revision before {last}")
     return None

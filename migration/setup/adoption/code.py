@@ -16,7 +16,8 @@ _TOKEN = re.compile(
 )
 _VARIABLE = re.compile(
     r"""(?:Deno\.env\.get\(\s*["'`](?P<call>\w+)["'`]\s*\)|process\.env\.(?P<dot>\w+)|process\.env\[["'`](?P<item>\w+)["'`]\])"""
-    r"(?P<other>\s*(?:\?\?|\|\|)(?!\s*(?:\"\"|''|``)))?"
+    # another value, also behind the bracket of a helper; or a comparison with a text, which nothing fails
+    r"(?P<other>\)*(?:\?\.[^\n;]*?)?\s*(?:(?:\?\?|\|\|)(?!\s*(?:\"\"|''|``))|[=!]==?\s*[\"'`]))?"
 )
 _NUMBERED = re.compile(r"`([A-Z][A-Z0-9_]*KEY_)\$\{[^}]*\}`")
 _SEVERAL = 10  # keys of one provider that an app is taken to have
@@ -26,6 +27,9 @@ _BACKEND = re.compile(
     r"""|rpc\(\s*["'`](?P<rpc>[A-Za-z_]\w*)["'`])"""
 )
 _URL = re.compile(r"https?://(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?P<path>[^\s\"'`<>)]*)")
+_LINK = re.compile(
+    r"""(?i)(?:\b(?:href|src)\s*=\s*|\b(?:referer|origin)["']?\s*[:,]\s*)\\?["'`]?$"""
+)  # sent along, shown
 _IMPORT = re.compile(
     r"""(?:^|[;\s])(?:import|export)\s+(?P<what>type\s+[^"';]*?from\s*|[^"';()]*?from\s*)?["'](?P<from>[^"']+)["']""",
     re.MULTILINE,
@@ -33,17 +37,19 @@ _IMPORT = re.compile(
 _DYNAMIC = re.compile(r"""\bimport\s*\(\s*["'](?P<from>[^"']+)["']""")
 _REMOTE = re.compile(r"(?:npm|jsr|https?):")
 _LOG = re.compile(r"\bconsole\s*\.\s*(?P<level>log|info|warn|error|debug)\s*\(")
+_UNSET = r"(?:Deno\.env\.get\([^()]*\)\s*(?:\?\?|\|\|)\s*)?"  # `Deno.env.get("MODEL") ?? ` before what else is taken
 _MODEL = re.compile(
-    r"""(?i)\bmodel(?:_?(?:id|name))?["']?\s*[:=]\s*["'`](?P<name>[\w.-]+(?:/[\w.-]+)?(?::[\w.-]+)?)["'`]"""
+    rf"""(?i)\bmodel(?:_?(?:id|name))?["']?\s*[:=]\s*{_UNSET}["'`](?P<name>[\w.-]+(?:/[\w.-]+)?(?::[\w.-]+)?)["'`]"""
+)
+_MODEL_CALL = re.compile(  # https://ai-sdk.dev/providers: openai("gpt-4o"), openrouter.chat("vendor/model")
+    r"""\b(?:openai|anthropic|google|gemini|openrouter|groq|mistral|deepseek|xai|gateway)(?:\.\w+)?"""
+    r"""\(\s*["'`](?P<name>[\w.-]+(?:/[\w.-]+)?(?::[\w.-]+)?)["'`]"""
 )
 _MODEL_PATH = re.compile(r"/models/(?P<name>[\w.-]+):\w+")
 _NAMED = re.compile(
-    r"""(?i)\b(?:const|let|var)\s+\w*model\w*\s*(?::\s*string\s*)?=\s*["'`](?P<name>[\w.-]+(?:/[\w.-]+)?(?::[\w.-]+)?)["'`]"""
+    r"""(?i)\b(?:const|let|var)\s+\w*model\w*\s*(?::\s*string\s*)?=\s*"""
+    rf"""{_UNSET}["'`](?P<name>[\w.-]+(?:/[\w.-]+)?(?::[\w.-]+)?)["'`]"""
 )
-_JSON = r"\(?\s*(?:await\s+)?(?:\w+\.)?_?[rR]eq\w*\.json\(\)"  # not `response.json()`
-_BODY = re.compile(rf"\b(?:const|let|var)\s*\{{(?P<names>[^{{}}]*)\}}\s*(?::[^=]*)?=\s*{_JSON}")
-_WHOLE = re.compile(rf"\b(?:const|let|var)\s+(?P<name>\w+)\s*(?::[^=]*)?=\s*{_JSON}")
-_QUERY = re.compile(r"\bsearchParams\s*\.\s*get\(\s*[\"'`](\w+)[\"'`]\s*\)")
 # The platform's own names: https://supabase.com/docs/guides/functions/secrets
 _PLATFORM = re.compile(r"SUPABASE_\w+|SB_\w+|DENO_\w+|HOME|PATH|PORT|NODE_ENV")
 # Hosts that stand in texts and are not called.
@@ -107,13 +113,13 @@ def variables(file: str, text: str) -> Iterator[EnvVariable]:
     for match in _VARIABLE.finditer(text):
         name = match["call"] or match["dot"] or match["item"]
         if not _PLATFORM.fullmatch(name):
-            yield EnvVariable(name, file, _line(text, match.start()), bool(match["other"]))
+            yield EnvVariable(name, file, line_of(text, match.start()), bool(match["other"]))
 
 
 def numbered(text: str) -> Iterator[tuple[str, int]]:
     """Names that the text computes, such as KEY_${n}, as KEY_1 to KEY_10, with their line."""
     for match in _NUMBERED.finditer(text):
-        yield from ((f"{match[1]}{number}", _line(text, match.start())) for number in range(1, _SEVERAL + 1))
+        yield from ((f"{match[1]}{number}", line_of(text, match.start())) for number in range(1, _SEVERAL + 1))
 
 
 def hosts(file: str, text: str) -> Iterator[tuple[str, str, int]]:
@@ -122,24 +128,25 @@ def hosts(file: str, text: str) -> Iterator[tuple[str, str, int]]:
     for match in _URL.finditer(text):
         host = match["host"].lower()
         known = any(match[0].startswith(each) or each.startswith(match[0]) for each in imported)
-        if not known and not host.endswith(_NAMESPACES) and not re.fullmatch(r"[\d.]+", host):
-            yield host, file, _line(text, match.start())
+        named = known or _LINK.search(text, max(0, match.start() - 40), match.start())
+        if not named and not host.endswith(_NAMESPACES) and not re.fullmatch(r"[\d.]+", host):
+            yield host, file, line_of(text, match.start())
 
 
 def backend(text: str) -> Iterator[tuple[str, str, int]]:
     """What supabase-js is asked for: tables, functions of the database (rpc) and buckets, with name and line."""
     for match in _BACKEND.finditer(text):
         kind = "rpc" if match["rpc"] else "bucket" if match["storage"] else "table"
-        yield kind, match["rpc"] or match["from"], _line(text, match.start())
+        yield kind, match["rpc"] or match["from"], line_of(text, match.start())
 
 
 def imports(file: str, text: str) -> Iterator[RemoteImport]:
     for match in _IMPORT.finditer(text):
         what = (match["what"] or "").strip()
         typed = what.startswith("type ")
-        yield RemoteImport(match["from"], _names(what), file, _line(text, match.start("from")), typed)
+        yield RemoteImport(match["from"], _names(what), file, line_of(text, match.start("from")), typed)
     for match in _DYNAMIC.finditer(text):
-        yield RemoteImport(match["from"], ("default",), file, _line(text, match.start()))
+        yield RemoteImport(match["from"], ("default",), file, line_of(text, match.start()))
 
 
 def remote(address: str) -> bool:
@@ -147,38 +154,17 @@ def remote(address: str) -> bool:
 
 
 def models(text: str) -> list[str]:
-    """Names of models, as values of something that is called model, and in paths such as /models/NAME:generate."""
-    found = [match["name"] for pattern in (_MODEL, _NAMED, _MODEL_PATH) for match in pattern.finditer(text)]
+    """Names of models: values of something that is called model, in calls of an SDK, in paths (/models/NAME:do)."""
+    found = [
+        match["name"] for pattern in (_MODEL, _NAMED, _MODEL_CALL, _MODEL_PATH) for match in pattern.finditer(text)
+    ]
     return [name for name in dict.fromkeys(found) if re.search(r"[\d/]|-", name)]
-
-
-def body_names(text: str) -> list[str]:
-    """The names that a function takes out of the request's JSON, at once or by way of a variable.
-
-    Those without a value of their own in the text, where there are such: a request needs them.
-    """
-    match, whole = _BODY.search(text), _WHOLE.search(text)
-    if match is None and whole:
-        name = re.escape(whole["name"])
-        match = re.search(rf"\{{(?P<names>[^{{}}]*)\}}\s*(?::[^=]*)?=\s*{name}\b(?!\s*[.(\[])", text[whole.end() :])
-        if match is None:
-            members = re.findall(rf"(?<![\w.]){name}\??\.(\w+)\b(?!\s*\()", text[whole.end() :])
-            return list(dict.fromkeys(members))
-    parts = [part.strip() for part in split(match["names"] + ")", 0)] if match else []
-    named = [(part.split("=")[0].split(":")[0].strip(), "=" in part) for part in parts]
-    known = [(name, optional) for name, optional in named if re.fullmatch(r"\w+", name)]
-    return [name for name, optional in known if not optional] or [name for name, _ in known]
-
-
-def query_names(text: str) -> list[str]:
-    """The names that a function looks up in the query of the request's address."""
-    return list(dict.fromkeys(_QUERY.findall(text)))
 
 
 def logs(file: str, text: str) -> Iterator[LogCall]:
     for match in _LOG.finditer(text):
         parts = tuple(_arguments(text, match.end()))
-        yield LogCall(match["level"], parts, file, _line(text, match.start()))
+        yield LogCall(match["level"], parts, file, line_of(text, match.start()))
 
 
 def _names(what: str) -> tuple[str, ...]:
@@ -200,16 +186,27 @@ def _names(what: str) -> tuple[str, ...]:
 def _arguments(text: str, at: int) -> Iterator[Argument]:
     for part in split(text, at):
         stripped = part.strip()
-        if literal := re.fullmatch(r"""(["'`])(.*)\1""", stripped, re.DOTALL):
-            yield Argument("text", _computed(literal[2]) if literal[1] == "`" else literal[2])
+        if (literal := _literal(stripped)) is not None:
+            yield Argument("text", literal)
         elif stripped.startswith("{"):
             yield Argument("object", keys=tuple(_keys(stripped[1:-1])))
         elif stripped:
             yield Argument("other", stripped)
 
 
-def split(text: str, at: int) -> list[str]:
-    """The arguments of a call whose bracket opens just before `at`: cut at its own commas."""
+def _literal(text: str) -> str | None:
+    """The text of a string, or of strings and values that `+` joins; None for anything else."""
+    pieces = [piece.strip() for piece in split(f"{text})", 0, "+")]
+    if not any(piece[:1] in ("'", '"', "`") for piece in pieces) or not all(pieces):
+        return None
+    return "".join(
+        _computed(piece[1:-1]) if piece[0] == "`" else piece[1:-1] if piece[0] in "\"'" else _computed(f"${{{piece}}}")
+        for piece in pieces
+    )
+
+
+def split(text: str, at: int, separator: str = ",") -> list[str]:
+    """The arguments of a call whose bracket opens just before `at`: cut at its own commas, or at another separator."""
     parts: list[str] = []
     depth, begin, place = 0, at, at
     while place < len(text):
@@ -223,7 +220,7 @@ def split(text: str, at: int) -> list[str]:
             if depth == 0:
                 return [*parts, text[begin:place]]
             depth -= 1
-        elif text[place] == "," and depth == 0:
+        elif text[place] == separator and depth == 0:
             parts.append(text[begin:place])
             begin = place + 1
         place += 1
@@ -267,5 +264,5 @@ def _keys(inner: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), value.strip()
 
 
-def _line(text: str, at: int) -> int:
+def line_of(text: str, at: int) -> int:
     return text.count("\n", 0, at) + 1

@@ -12,24 +12,13 @@ from typing import Any
 
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Refused
-from migration.setup.adoption import code, imports, judged, kinds, lines, pages
+from migration.setup.adoption import called, code, imports, judged, kinds, lines, pages, wanted
 from migration.setup.adoption.app import App
+from migration.setup.adoption.called import Called, Seen
 from migration.setup.adoption.draft import Draft, Template, Value, Variable
-from migration.setup.adoption.kinds import Kind
 
 _MANY = 8  # names shown in a comment
 _FILLER = "stand-in"  # the value of a variable in a rehearsal, where nothing better is known
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Where something was seen first."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 def fill(draft: Draft, app: App, folder: Path) -> None:
@@ -38,12 +27,14 @@ def fill(draft: Draft, app: App, folder: Path) -> None:
     _repository(draft, app, folder)
     _environments(draft, app)
     found = _variables(app, moved)
-    _providers(draft, app, moved, found)
-    _secrets(draft, found)
+    new, old = called.by(app, moved), called.by(app, moved, before=True)
+    called.fill(draft, app, moved, new, old, [*found.needed, *found.optional, *found.others])
+    everyone = {**old, **called.by(app, app.now)}
+    _secrets(draft, found, everyone)
     _signals(draft, app, moved)
     _smoke(draft, app, moved)
     _criteria(draft)
-    _sandbox(draft, app, moved, found)
+    _sandbox(draft, app, moved, found, everyone)
     pages.fill(draft, app.path)
     _notices(draft, app)
     answered = {path for path in draft.values if path[0] in ("migration", "providers")}
@@ -216,78 +207,17 @@ def _variables(app: App, moved: Sequence[str]) -> Variables:
     return Variables(needed, {name: seen for name, seen in optional.items() if name not in needed}, rest)
 
 
-def _calls(app: App, slugs: Iterable[str], before: bool) -> dict[str, Seen]:
-    """Kinds of providers that the functions call, by host and by package."""
-    found: dict[str, Seen] = {}
-    for slug in slugs:
-        texts = list(app.files(slug, before))
-        named = {kind.name: Seen(file, line) for path, text in texts for host, file, line in code.hosts(path, text)
-                 if (kind := kinds.of_host(host))}  # fmt: skip
-        if not named:  # a package's own host, unless the text names another
-            named = {kind.name: Seen(each.file, each.line) for path, text in texts for each in code.imports(path, text)
-                     if (kind := kinds.of_package(imports.package(each.address)))}  # fmt: skip
-        found = named | found
-    return found
-
-
-def _providers(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> None:
-    new, old = _calls(app, moved, before=False), _calls(app, moved, before=True)
-    added, gone = [name for name in new if name not in old], [name for name in old if name not in new]
-    target = added[0] if len(added) == 1 else next(iter(new)) if len(new) == 1 else ""
-    source = gone[0] if len(gone) == 1 else target if target in old else ""
-    names = [*found.needed, *found.optional, *found.others]
-    said = draft.get("migration", "to")
-    if said and new and said not in new:
-        draft.notice(f"the plan moves to {said}, but the functions call {', '.join(new)}")
-    for name, seen in {**old, **new}.items():
-        kind = kinds.BY_NAME[name]
-        _provider(draft, app, kind, seen, moved, names, before=name not in new)
-    if source:
-        draft.set(("migration", "from"), source, f"what the code before calls: {old[source]}")
-    if target:
-        draft.set(("migration", "to"), target, f"what the code calls now: {new[target]}")
-    elif len(new) > 1 and not said:
-        draft.ask(("migration", "to"), f"which provider does the migration move to: {', '.join(new)}?")
-
-
-def _provider(
-    draft: Draft, app: App, kind: Kind, seen: Seen, moved: Sequence[str], names: Sequence[str], before: bool
-) -> None:
-    at = ("providers", kind.name)
-    draft.set((*at, "kind"), kind.name, f"called in {seen}")
-    texts = [text for slug in moved for file, text in app.files(slug, before)]
-    models = list(dict.fromkeys(name for text in texts for name in code.models(text)))
-    known = draft.get(*at, "model")
-    if known and models and known not in models:
-        draft.notice(f"the plan names the model {known}, the code of the app {', '.join(models[:3])}")
-    if models:
-        draft.set(
-            (*at, "model"), models[0], f"named in the code{'; others: ' + ', '.join(models[1:4]) if models[1:] else ''}"
-        )
-    elif draft.get(*at, "model") is None:
-        draft.ask((*at, "model"), "which model do the functions ask for?")
-    key = kinds.key_of(kind, names)
-    if key:
-        draft.set((*at, "key"), Variable(key), "optional: proves before a deploy that it accepts the key")
-    if not before and draft.get(*at, "price", "input") is None:
-        draft.ask(
-            (*at, "price"),
-            "USD per million tokens, as {input: …, cached_input: …, output: …}? Without it there are no costs",
-        )
-
-
-def _secrets(draft: Draft, found: Variables) -> None:
+def _secrets(draft: Draft, found: Variables, everyone: Mapping[str, Called]) -> None:
     for name, seen in found.needed.items():
         kind = kinds.of_variable(name)
-        if kind and draft.get("providers", kind.name, "kind"):
-            draft.set(("secrets", name, "provider"), kind.name)
+        provider = called.of_key(name, everyone) or (kind.name if kind else "")
+        if provider and draft.get("providers", provider, "kind"):
+            draft.set(("secrets", name, "provider"), provider)
         if not any(path[:2] == ("secrets", name) for path in draft.values):
             draft.set(("secrets", name), {}, f"read in {seen}; its value goes nowhere but into the project")
     known = {path[1] for path in draft.values if path[0] == "secrets"}
     for name in (name for name in found.optional if name not in known):
-        draft.sketch(
-            ("secrets",), [f"{name}: {{}} # read in {found.optional[name]}, which has a value of its own for it"]
-        )
+        draft.sketch(("secrets",), [f"{name}: {{}} # read in {found.optional[name]}, which goes on without it"])
 
 
 def _signals(draft: Draft, app: App, moved: Sequence[str]) -> None:
@@ -328,15 +258,26 @@ def _smoke(draft: Draft, app: App, moved: Sequence[str]) -> None:
     if not covered:
         draft.sketches[("smoke",)] = ["smoke:"]
     for slug in bare[:_MANY]:
-        texts = [text for _, text in app.files(slug)]
-        takes = {
-            "query": next(filter(None, map(code.query_names, texts)), []),
-            "body": next(filter(None, map(code.body_names, texts)), []),
-        }
-        given = "".join(
-            f", {key}: {{{', '.join(f'{name}: …' for name in names)}}}" for key, names in takes.items() if names
+        draft.sketch(
+            ("smoke",), [f"  - {{name: {slug}, function: {slug}{_request(app, slug)}, expect: {{status: 200}}}}"]
         )
-        draft.sketch(("smoke",), [f"  - {{name: {slug}, function: {slug}{given}, expect: {{status: 200}}}}"])
+    if any(wanted.signed_in(text for _, text in app.files(slug)) for slug in app.now):
+        person = 'user: {email: "${SMOKE_USER_EMAIL}", password: "${SMOKE_USER_PASSWORD}"}'
+        draft.sketch(("auth",), [f"{person} # who signs in where a case says `auth: user`; the sandbox has its own"])
+
+
+def _request(app: App, slug: str) -> str:
+    """What the code of a function says of its requests, as keys of a smoke case."""
+    texts = [text for _, text in app.files(slug)]
+    takes = {
+        "query": next(filter(None, map(wanted.query_names, texts)), []),
+        "body": next(filter(None, map(wanted.body_names, texts)), []),
+    }
+    method = "" if takes["body"] else wanted.method(texts)
+    parts = [f"method: {method}"] if method else []
+    parts += ["auth: user"] if wanted.signed_in(texts) else []
+    parts += [f"{key}: {{{', '.join(f'{name}: …' for name in names)}}}" for key, names in takes.items() if names]
+    return "".join(f", {part}" for part in parts)
 
 
 def _criteria(draft: Draft) -> None:
@@ -363,34 +304,28 @@ def _criteria(draft: Draft) -> None:
     draft.sketch(("criteria",), further)
 
 
-def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables) -> None:
+def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables, everyone: Mapping[str, Called]) -> None:
     """Hosts of the code as it is, and of what the moved functions were: a rehearsal runs both."""
     hosts: dict[str, Seen] = {}
     texts = [each for slug in app.now for each in app.files(slug)]
     texts += [each for slug in moved for each in app.files(slug, before=True)]
+    answered = {each.host for each in everyone.values()}
     for path, text in texts:
         for host, file, line in code.hosts(path, text):
-            kind = kinds.of_host(host)
-            if not (kind and kind.own) and not host.endswith((".supabase.co", "deno.land", "esm.sh")):
+            if host not in answered and not host.endswith((".supabase.co", "deno.land", "esm.sh")):
                 hosts.setdefault(host, Seen(file, line))
     for path, text in texts:
         for each in code.imports(path, text):
-            if (called := kinds.HOSTS.get(imports.package(each.address))) is not None:
-                hosts.setdefault(called, Seen(each.file, each.line))
-    calls = {**_calls(app, moved, before=True), **_calls(app, app.now, before=False)}
-    for name, seen in calls.items():  # a package calls its provider's host
-        if not kinds.BY_NAME[name].own:
-            hosts.setdefault(kinds.BY_NAME[name].host, seen)
+            if (host_of := kinds.HOSTS.get(imports.package(each.address), "")) and host_of not in answered:
+                hosts.setdefault(host_of, Seen(each.file, each.line))
     _hosts(draft, hosts)
     _backend(draft, texts)
-    _fillers(draft, found)
+    _fillers(draft, found, everyone)
     further = ['baseline: {statuses: {"503": [0.2, 0.8]}} # the share that each status must have in the code before']
-    for name in calls:
-        if kinds.BY_NAME[name].own:
-            program = '{error_rate: {"503": 0.5}, seed: 7}'
-            program = f"{{pro: {program}}}" if name == "gemini" else program
-            further.append(f"providers: {{{name}: {program}}} # a fault program; rehearsal.hosts takes the same keys")
-            break
+    for kind in list(dict.fromkeys(each.kind for each in everyone.values()))[:1]:
+        program = '{error_rate: {"503": 0.5}, seed: 7}'
+        program = f"{{pro: {program}}}" if kind == "gemini" else program
+        further.append(f"providers: {{{kind}: {program}}} # a fault program; rehearsal.hosts takes the same keys")
     draft.sketch(("rehearsal",), further)
 
 
@@ -422,14 +357,15 @@ def _backend(draft: Draft, texts: Iterable[tuple[str, str]]) -> None:
         draft.ask(("rehearsal", "database"), f"which rows has {names}? Empty ones answer no row; see docs/sandbox.md")
 
 
-def _fillers(draft: Draft, found: Variables) -> None:
+def _fillers(draft: Draft, found: Variables, everyone: Mapping[str, Called]) -> None:
     """Values for what only the sandbox must set: keys of providers by kind, anything else as a word."""
     keys: dict[str, list[str]] = {}
     plain: list[str] = []
     for name in found.others:
+        provider = everyone.get(called.of_key(name, everyone))
         kind = kinds.of_variable(name)
-        if kind:
-            keys.setdefault(kind.name, []).append(name)
+        if provider or kind:
+            keys.setdefault(provider.kind if provider else kind.name if kind else "", []).append(name)
         else:
             plain.append(name)
     for kind_name, names in keys.items():

@@ -9,49 +9,51 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of provider is recognized; `own` kinds have a stand-in of their own in the sandbox."""
+    """How one kind of provider is recognized, and the names of its models."""
 
     name: str
     host: str
     words: re.Pattern[str]
     keys: re.Pattern[str]
+    models: re.Pattern[str]
     packages: tuple[str, ...] = ()
-    own: bool = False
 
 
-def _kind(name: str, host: str, words: str, keys: str, *packages: str, own: bool = False) -> Kind:
-    return Kind(name, host, re.compile(rf"(?i)\b(?:{words})"), re.compile(rf"(?i)(?:{keys})"), packages, own)
+def _kind(name: str, host: str, words: str, keys: str, models: str, *packages: str) -> Kind:
+    found = re.compile(rf"(?i)\b(?:{words})"), re.compile(rf"(?i)(?:{keys})"), re.compile(rf"^(?:{models})")
+    return Kind(name, host, *found, packages)
 
 
+_VENDOR = r"[a-z][\w.-]*[a-z]/[a-z][\w.:-]*[\d-][\w.:-]*$"  # vendor/model
 KINDS = (
-    _kind("openrouter", "openrouter.ai", r"open\s?router\b", "OPENROUTER", "@openrouter/ai-sdk-provider", own=True),
+    _kind("openrouter", "openrouter.ai", r"open\s?router\b", "OPENROUTER", _VENDOR, "@openrouter/ai-sdk-provider"),
     _kind(
         "anthropic",
         "api.anthropic.com",
         r"anthropic\b|claude\b",
         "ANTHROPIC|CLAUDE",
+        "claude-",
         "@anthropic-ai/sdk",
         "@ai-sdk/anthropic",
-        own=True,
     ),
     _kind(
         "gemini",
         "generativelanguage.googleapis.com",
         r"gemini\b|google ai\b",
         "GEMINI|GOOGLE",
+        "gemini-|gemma-|imagen-",
         "@google/generative-ai",
         "@google/genai",
         "@ai-sdk/google",
-        own=True,
     ),
     _kind(
         "openai",
         "api.openai.com",
         r"open\s?ai\b|gpt-\w+|chatgpt\b",
         "OPENAI|OPEN_AI",
+        "gpt-|o[134](?:-|$)|text-embedding|chatgpt|whisper|dall-e|tts-|ft:gpt",
         "openai",
         "@ai-sdk/openai",
-        own=True,
     ),
 )
 # Packages that call one host of their own, which the functions' text does not name.
@@ -61,7 +63,6 @@ HOSTS = {
     "replicate": "api.replicate.com",
     "@sendgrid/mail": "api.sendgrid.com",
     "@slack/web-api": "slack.com",
-    "groq-sdk": "api.groq.com",
     "@mistralai/mistralai": "api.mistral.ai",
     "cohere-ai": "api.cohere.com",
 }

@@ -150,16 +150,8 @@ def _plausible(name: str) -> bool:
     )
 
 
-_OWN = {
-    "openai": re.compile(r"^(?:gpt-|o[134]|text-embedding|chatgpt)"),
-    "anthropic": re.compile(r"^claude-"),
-    "gemini": re.compile(r"^gemini-"),
-    "openrouter": re.compile(r"^[a-z][\w.-]*[a-z]/[a-z][\w.:-]*[\d-][\w.:-]*$"),
-}
-
-
 def _model(draft: Draft, kind: Kind, models: Sequence[tuple[str, int, str]]) -> None:
-    fitting = [each for each in models if _OWN[kind.name].match(each[0])]
+    fitting = [each for each in models if kind.models.match(each[0])]
     names = list(dict.fromkeys(name for name, _, _ in fitting))
     if fitting:
         draft.set(("providers", kind.name, "model"), fitting[0][0], in_plan(fitting[0][1]))

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from checks.evidence import Missing
+from checks.evidence import Missing, Spend
 from migration.config.settings import Signal
 from migration.context import Context
 from migration.ledger.deployments import History
 from migration.rehearsal.logstore import LogStore
-from migration.verify import baseline, measure
+from migration.verify import baseline, measure, readings
 from migration.verify.readings import LiveVersions
 from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, context, row
@@ -119,3 +119,29 @@ def test_costs_are_counted_where_they_are_logged(own: Context) -> None:
     found = measure.spend(own, LogReader.of(own), scope)
     assert not isinstance(found, Missing)
     assert (found.successes, found.missing) == (0, 0)
+
+
+def test_costs_before_are_those_of_the_old_provider(own: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens of the code before have the price of the provider that it calls, not of the one the migration moves to."""
+    from migration.config.settings import Price, ProviderSettings
+    from migration.logs.reader import LogReader
+
+    old, new = (
+        ProviderSettings(kind="openai", price=Price(input=price, cached_input=price, output=price))
+        for price in (1.0, 3.0)
+    )
+    named = structs.replace(own.config.migration, from_="old", to="new")
+    own.config = structs.replace(own.config, migration=named, providers={"old": old, "new": new})
+    seen: list[Price | None] = []
+
+    def spend(*given: Any) -> Spend:
+        seen.append(given[-1])
+        return Spend(0, 0)
+
+    monkeypatch.setattr(readings, "spend", spend)
+    scope = LiveVersions({"make": ("f-make", 7)}, NOON - timedelta(hours=1), NOON + timedelta(hours=1))
+    for before in (True, False):
+        measure.spend(own, LogReader.of(own), scope, before=before)
+    own.config = structs.replace(own.config, migration=structs.replace(named, from_=None))
+    measure.spend(own, LogReader.of(own), scope, before=True)
+    assert seen == [old.price, new.price, new.price]

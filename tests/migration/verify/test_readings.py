@@ -13,6 +13,7 @@ import pytest
 from checks.criteria.latency import average, spread
 from checks.evidence import together
 from migration.base.limiter import RateLimiter
+from migration.config.settings import Price
 from migration.config.signals import Pattern
 from migration.logs.reader import LogReader
 from migration.rehearsal.logstore import LogStore
@@ -106,6 +107,15 @@ def test_a_known_cost_distribution_is_recovered(fill: Fill) -> None:
     assert spend.total == pytest.approx(sum(costs))
     assert spend.mean == pytest.approx(statistics.fmean(costs))
     assert spend.deviation == pytest.approx(statistics.stdev(costs))
+
+
+def test_cost_unknown_without_a_price(fill: Fill) -> None:
+    """Tokens without a price and a line without a cost are no cost of zero; a price of zero is one."""
+    bare = Pattern("usage", r"total: (?P<total>\d+)", PATTERN.functions)
+    rows = [part for n in range(3) for part in (answer(n), usage(n))]
+    assert not readings.spend(fill(*rows), SCOPE, bare, LATER).priced
+    assert readings.spend(fill(*rows), SCOPE, bare, LATER, Price(input=0, cached_input=0, output=0)).priced
+    assert readings.spend(fill(*rows), SCOPE, PATTERN, LATER).priced
 
 
 def test_a_served_request_without_a_usage_line_is_missing_and_a_young_one_only_late(fill: Fill) -> None:

@@ -153,9 +153,22 @@ def test_even_when_it_would_settle_the_question_a_dead_key_decides_nothing(conte
     )
 
 
+def test_callers_who_are_limited(context: Context) -> None:
+    """Where all that failed was a 429, fewer requests are what helps; the answer to look at is kept."""
+
+    def ask(number: int) -> Sample:
+        return Sample(context.clock.now(), "make", "counter", number < 30, 200 if number < 30 else 429, 1.0,
+                      execution=f"e{number}", detail="" if number < 30 else "429 slow down")  # fmt: skip
+
+    found = soak.pursue(context, settings(concurrency=1), ask, meter(context), no_hope)
+    assert (found.verdict, found.failures) == ("fail", ("3 × counter: 429 slow down (for example e32)",))
+    assert "a lower soak.reject" in str(found.next[0]) and found.failed and found.failed.execution == "e32"
+    assert pursue(context, [False] * 300).next == ()
+
+
 def test_failures_are_named_by_kind_with_a_request_to_look_at(context: Context) -> None:
     found = pursue(context, [False] * 300)
-    assert found.failures == ("2 × 503 PROVIDER_OVERLOADED (for example e1)",)
+    assert found.failures == ("2 × counter: 503 PROVIDER_OVERLOADED (for example e1)",)
 
 
 def test_every_answer_is_kept_for_the_criteria(context: Context) -> None:

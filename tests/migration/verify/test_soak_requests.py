@@ -209,10 +209,26 @@ def test_without_a_case_to_send_it_is_refused(tmp_path: Path) -> None:
 
 def test_failures_of_one_kind_are_counted_together(tmp_path: Path) -> None:
     found = over_http(tmp_path, lambda _: FAILURE)
-    assert found.failures == ("2 × 503 PROVIDER_OVERLOADED (for example e1)",)
+    assert found.failures == ("2 × counter: 503 PROVIDER_OVERLOADED (for example e1)",)
 
 
 def test_a_passing_trouble_is_no_reason_to_give_up(tmp_path: Path) -> None:
     own = context("http://127.0.0.1:9", tmp_path)
     sample = Sample(own.clock.now(), "make", "counter", False, 503, 1.0, None, "e1", "503 PROVIDER_OVERLOADED")
     assert soak_requests.StopReason(own)(sample) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"error": {"code": "RATE_LIMITED", "message": "30 a minute"}}, "RATE_LIMITED"),
+        ({"error": {"details": {}, "message": "30 a minute"}}, "30 a minute"),
+        ({"error": "busy", "detail": {"code": "x"}}, "busy"),
+        ({"detail": {"msg": "no"}}, "no"),
+        ({"errors": []}, ""),
+        ("plain", "plain"),
+    ],
+)
+def test_error_of_an_answer(body: object, error: str) -> None:
+    """Also where an answer holds it one level down."""
+    assert soak_requests._error(body) == error

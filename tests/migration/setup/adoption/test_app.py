@@ -11,7 +11,7 @@ import yaml
 
 from migration.base.errors import Refused
 from migration.setup.adoption import app as apps
-from migration.setup.adoption import code, imports, lines
+from migration.setup.adoption import code, imports, lines, wanted
 from tests.support import adopted, project, repos
 from tests.support.adopted import AFTER, BEFORE, GREET, PAY, SHARED, WHERE
 from tests.support.runtime import shared
@@ -80,7 +80,7 @@ def test_names_of_a_query() -> None:
     """Each once, in the order of the code."""
     text = """const at = new URL(req.url).searchParams; at.get("x");
     const about = url.searchParams.get("about") ?? url.searchParams.get('about'), n = q.searchParams . get(`page`);"""
-    assert code.query_names(text) == ["about", "page"]
+    assert wanted.query_names(text) == ["about", "page"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_names_of_a_query() -> None:
 )
 def test_names_of_a_body(text: str, names: list[str]) -> None:
     """What a request must hold, taken out at once or by way of a variable; not what a provider answered."""
-    assert code.body_names(text) == names
+    assert wanted.body_names(text) == names
 
 
 def test_packages_of_specifiers() -> None:
