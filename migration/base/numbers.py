@@ -21,6 +21,11 @@ def size(many: int) -> str:
     return f"{many} B" if many < 1000 else f"{many / 1000:.0f} kB"
 
 
+def at_most(amount: float) -> str:
+    """The most that something costs, in whole cents and never less than it: `$0.01` for $0.004."""
+    return dollars(math.ceil(round(amount * 100, 6)) / 100, 2)
+
+
 def dollars(amount: float, places: int = 4) -> str:
     """`$0.0018`; an amount that would be shown as nothing keeps two digits, as in `$0.000026`."""
     if amount and abs(amount) < 0.5 * 10**-places:

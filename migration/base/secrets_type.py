@@ -12,10 +12,13 @@ from urllib.parse import quote, quote_plus
 
 MASK = "[REDACTED]"
 _MIN = 8
+_SHORT = 4
+_BEGINS = r"(?:{}|(?<=\\[nrtbf]))"  # also after a line's end as JSON writes it
 _WEAK = 20  # from so many letters on, words are a passphrase
 _ORDINARY = re.compile(r"[A-Z]?[a-z]+([-_. ][A-Z]?[a-z]+)*|[A-Z]+([-_. ][A-Z]+)*|\d{1,9}")
 _known: dict[str, None] = {}
 _words: dict[str, re.Pattern[str]] = {}
+_typed: dict[str, re.Pattern[str]] = {}
 _PATTERNS = (
     re.compile(r"sbp_(?:oauth_|v0_)?[a-f0-9]{40}"),
     re.compile(r"sb_secret_[A-Za-z0-9_-]{16,}"),
@@ -38,7 +41,7 @@ def register(value: str) -> None:
     if len(value) < _MIN or value in _known:
         return
     if len(value) < _WEAK and _ORDINARY.fullmatch(value):
-        _words[value] = re.compile(rf"(?<=[\"'=]){re.escape(value)}(?=[\"'&\s]|\Z)")
+        _words[value] = re.compile(rf"(?<=[\"'=]){re.escape(value)}(?=[\"'&\\\s]|\Z)")
         return
     raw = value.encode()
     forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]}
@@ -64,10 +67,32 @@ def mask(text: str) -> str:
     return text
 
 
+def typed(value: str) -> None:
+    """Remember what is typed into a page as a secret, also a short one and an ordinary word: `mask_typed` finds it."""
+    for form in {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value)} - {""}:
+        if len(form) < _SHORT:  # nothing but a whole value, in quotes or after `=`
+            around = r"(?<=[\"'=]){}(?=[\"'&\\\s]|\Z)"
+        elif form.isdigit():  # no number of JSON
+            around = _BEGINS.format(r"(?<![A-Za-z0-9.:,\[-])") + "{}(?![A-Za-z0-9.])"
+        else:
+            around = _BEGINS.format("(?<![A-Za-z0-9])") + "{}(?![A-Za-z0-9])"
+        _typed[form] = re.compile(around.format(re.escape(form)))
+
+
+def mask_typed(text: str) -> str:
+    """As `mask`, and without what was typed as a secret: for what a browser's run keeps and says."""
+    text = mask(text)
+    for form, pattern in _typed.items():
+        if form in text:
+            text = pattern.sub(MASK, text)
+    return text
+
+
 def found(text: str) -> list[str]:
-    """What `mask` would replace in the text, the longest first."""
+    """What `mask_typed` would replace in the text, the longest first."""
     known = [form for form in _known if form in text]
-    looks = [match.group() for pattern in _PATTERNS for match in pattern.finditer(text)]
+    patterns = [*_PATTERNS, *(pattern for form, pattern in _typed.items() if form in text)]
+    looks = [match.group() for pattern in patterns for match in pattern.finditer(text)]
     return sorted({*known, *looks}, key=len, reverse=True)
 
 

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import ConfigError, Failed, Unreachable
-from migration.base.secrets_type import Secret, mask
+from migration.base.secrets_type import Secret, mask_typed, typed
 from migration.config.browser import (
     Evaluate,
     Fill,
@@ -101,6 +101,7 @@ def _sign_in(stage: Stage, form: SignIn, timeout: float) -> None:
     if form.open:
         _click(stage, form.open, timeout)
     _typed(stage, form.email, email.reveal(), timeout)
+    typed(password.reveal())
     _typed(stage, form.password, password.reveal(), timeout)
     _click(stage, form.submit, timeout)
     if form.until:
@@ -108,6 +109,8 @@ def _sign_in(stage: Stage, form: SignIn, timeout: float) -> None:
 
 
 def _fill(stage: Stage, field: Fill, timeout: float) -> None:
+    if field.secret:
+        typed(field.secret.reveal())
     text = field.secret.reveal() if field.secret else (field.value or "").replace("{{unique}}", stage.unique)
     _typed(stage, field, text, timeout)
 
@@ -154,20 +157,24 @@ def _expect(stage: Stage, expect: PageExpect, timeout: float) -> None:
 def _evaluate(stage: Stage, evaluate: Evaluate, timeout: float) -> None:
     from playwright.sync_api import Error
 
-    script = f"""async () => {{ const it = ({evaluate.script});
-      return {{ value: (typeof it === "function" ? await it() : await it) ?? null }}; }}"""
+    script = f"""async () => {{ try {{ const it = ({evaluate.script});
+      return {{ value: (typeof it === "function" ? await it() : await it) ?? null }}; }}
+      catch (error) {{ return {{ thrown: `${{error}}` }}; }} }}"""
     try:
         frame: Any = stage.page
         if evaluate.frame is not None:
             frame = (
                 locate.frame_element(stage.page, evaluate.frame).element_handle(timeout=timeout * 1000).content_frame()
             )
-        found = frame.wait_for_function(script, timeout=timeout * 1000).json_value()["value"]
+        answer = frame.wait_for_function(script, timeout=timeout * 1000).json_value()
     except Error as error:
         raise StepFailure("expectation", f"the script did not run: {_first(error)}", evaluate.script) from None
-    wanted = True if evaluate.equals is UNSET else evaluate.equals
+    if "thrown" in answer:
+        thrown = mask_typed(_short(answer["thrown"]))
+        raise StepFailure("expectation", f"the script threw an error: {thrown}", evaluate.script)
+    found, wanted = answer["value"], True if evaluate.equals is UNSET else evaluate.equals
     if (not found) if evaluate.equals is UNSET else (found != wanted):
-        got, words = (mask(json.dumps(each, ensure_ascii=False))[:200] for each in (found, wanted))
+        got, words = (mask_typed(json.dumps(each, ensure_ascii=False))[:200] for each in (found, wanted))
         raise StepFailure("expectation", f"the script gave {got}, expected {words}", evaluate.script)
 
 
@@ -284,11 +291,11 @@ def _content(page: Page, expect: PageExpect, one: Any) -> tuple[ProblemKind, str
     text = str(one.inner_text()) if expect.texts or expect.matches else ""
     missing = [wanted for wanted in expect.texts if wanted not in text]
     if missing:
-        return "expectation", f'does not contain "{missing[0]}": "{mask(_short(text))}"'
+        return "expectation", f'does not contain "{missing[0]}": "{mask_typed(_short(text))}"'
     if expect.matches and not re.search(expect.matches, text):
-        return "expectation", f'does not match {expect.matches}: "{mask(_short(text))}"'
+        return "expectation", f'does not match {expect.matches}: "{mask_typed(_short(text))}"'
     if expect.value is not None and one.input_value() != expect.value:
-        return "expectation", f'holds "{mask(_short(one.input_value()))}", not "{expect.value}"'
+        return "expectation", f'holds "{mask_typed(_short(one.input_value()))}", not "{expect.value}"'
     if expect.rendered:
         whole = _frame_blank(page, expect.frame) if expect.frame and not expect.finders else None
         if pictures.blank(bytes(one.screenshot(animations="disabled"))) if whole is None else whole:
@@ -343,7 +350,7 @@ def _finder(locator: Locator) -> dict[str, Any]:
 def _first(error: Exception) -> str:
     """The first line of Playwright's words, without the name of its method."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return mask(re.sub(r"^[A-Za-z]+\.[a-z_]+: ", "", line))[:200]
+    return mask_typed(re.sub(r"^[A-Za-z]+\.[a-z_]+: ", "", line))[:200]
 
 
 def _short(text: str) -> str:

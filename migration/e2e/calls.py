@@ -80,10 +80,13 @@ def tied(context: Context, calls: Sequence[CallResult], settings: Calls, since: 
     wanted = _Wanted.of(context, settings)
     if log is None or not any(wanted.asks(call) for call in asked):
         return list(calls)
-    context.observer.step("logs", detail="the rows of each function call")
+    detail = "the rows of each function call"
+    context.observer.step("logs", detail=detail)
     try:
         judged = {call.execution_id + call.request_id: call for call in _read(context, log, asked, wanted)}
+        context.observer.done("logs", detail=detail)
     except CutoverError as error:
+        context.observer.unsure("logs", detail=detail)
         return [replace(call, unproven=f"cannot read the logs: {error.message}") for call in calls]
     return [judged.get(call.execution_id + call.request_id, call) for call in calls]
 

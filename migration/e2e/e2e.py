@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import ConfigError, CutoverError, Refused
-from migration.base.numbers import count
+from migration.base.numbers import at_most, count
 from migration.config import load as configuration
 from migration.context import writable
 from migration.e2e import axe, calls, privacy
@@ -91,8 +91,7 @@ def run(context: Context, options: E2eOptions | None = None) -> E2eResult:
     options = options or E2eOptions()
     ready(context)
     own, cost = settings(context), forecast.steps_cost(context.config)
-    paid = sum(bool(step.costs) for step in own.steps)
-    offer = f"{count(len(own.steps), 'step')}, of which {paid} cost money: at most ${cost:.2f}"
+    offer = _offer(len(own.steps), sum(bool(step.costs) for step in own.steps), cost)
     context.observer.note(f"{offer}.")
     if not options.confirm(f"{offer}. Drive {address(context)} on {context.environment.name}"):
         raise Refused("Not confirmed: nothing was sent.", inv("e2e", yes=True))
@@ -116,6 +115,13 @@ def record(context: Context, result: E2eResult) -> None:
         context.ledger.append({"record": "note", "text": f"{text}; {result.why}" if result.why else text, **about})
     except CutoverError as error:
         context.observer.warn(f"The result is not in the ledger: {error.message}")
+
+
+def _offer(steps: int, paid: int, cost: float) -> str:
+    """What a run does and may cost."""
+    if not paid:
+        return f"{count(steps, 'step')}; none costs money"
+    return f"{count(steps, 'step')}, of which {paid} {'costs' if paid == 1 else 'cost'} money: at most {at_most(cost)}"
 
 
 @contextmanager
@@ -262,12 +268,15 @@ class _Run:
         if not self.problems:
             inside.tracing.stop()
             return "", ""
+        self.context.observer.step("trace", detail="masking secrets")
         with tempfile.TemporaryDirectory() as scratch:
             raw = Path(scratch) / "trace.zip"
             inside.tracing.stop(path=raw)
             privacy.clean(raw, self.folder / "trace.zip")
         video = self.folder / "video.webp"
-        return str(self.folder / "trace.zip"), str(video) if film.save(video) else ""
+        kept = str(self.folder / "trace.zip"), str(video) if film.save(video) else ""
+        self.context.observer.done("trace", detail="without secrets")
+        return kept
 
     def _write(self, name: str, data: bytes) -> str:
         path = self.folder / name

@@ -17,6 +17,8 @@ from migration.e2e.result import Problem, ProblemKind
 from migration.e2e.watching import ConsoleError, NetworkRequest, PageException, PageLog
 
 _LOADING = re.compile(r"^Failed to load resource|blocked by CORS policy|net::ERR_")
+# What a page says of a request that came to nothing: https://fetch.spec.whatwg.org/#fetch-method
+_FETCH = re.compile(r"\bFailed to fetch\b")
 # What makes a step wait in vain, the gravest first.
 _GRAVE: tuple[ProblemKind, ...] = ("unavailable", "session", "failed_requests", "slow", "not_fixed", "exceptions")
 _SETTLES = 1.5  # seconds that a page is given to recover by itself
@@ -122,7 +124,7 @@ class Judge:
         for one in log.exceptions:
             if _matches(self.allowed(one.step).exceptions, one.text):
                 provoked.setdefault(_alike(one.text), self.acted(one.step))
-            elif not _matches(self.watched.exceptions.ignore, one.text):
+            elif not _matches(self.watched.exceptions.ignore, one.text) and not _unanswered(one, log.requests):
                 yield self._thrown(one, provoked)
 
     def _thrown(self, one: PageException, provoked: Mapping[str, int]) -> Problem:
@@ -146,15 +148,22 @@ class Judge:
         return _matches(ignore, request.url) or _matches(self.allowed(request.step).failed_requests, request.url)
 
 
-def _follows(line: ConsoleError, requests: Iterable[NetworkRequest], thrown: set[str]) -> bool:
+def _follows(line: ConsoleError, requests: Sequence[NetworkRequest], thrown: set[str]) -> bool:
     """Whether a console line only repeats what a request or an exception says."""
-    if any(text and text in line.text for text in thrown):
+    if any(text and text in line.text for text in thrown) or _unanswered(line, requests):
         return True
     if not _LOADING.search(line.text):
         return False
     if line.url.endswith("/favicon.ico"):  # the browser's own question; no page asked for it
         return True
     return any(one.url and (one.url == line.url or one.url in line.text) for one in requests if _bad(one))
+
+
+def _unanswered(line: ConsoleError | PageException, requests: Iterable[NetworkRequest]) -> bool:
+    """Whether it only repeats that a request came to nothing, which is reported itself."""
+    return bool(_FETCH.search(line.text)) and any(
+        one.failure and not one.given_up and one.step <= line.step for one in requests
+    )
 
 
 def _bad(request: NetworkRequest) -> bool:

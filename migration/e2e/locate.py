@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from migration.base.secrets_type import mask
+from migration.base.secrets_type import mask_typed
 from migration.e2e import pictures
 
 if TYPE_CHECKING:
@@ -42,14 +43,19 @@ def frame_element(page: Page, name: str) -> Any:
 def responds(page: Page, frame: str | None = None) -> bool:
     """Whether the page, or its frame, runs anything at all: a script without a pause stops every question to it.
 
-    Playwright's quick questions (how many, is it visible) have no time limit, so this is asked before them.
+    Playwright's quick questions (how many, is it visible) have no time limit, so this is asked before them. A
+    frame that is not there stops nothing.
     """
+    return _answers(page, None) and (frame is None or not _framed(page, frame) or _answers(page, frame))
+
+
+def _answers(page: Page, frame: str | None) -> bool:
     from playwright.sync_api import Error
 
     try:
         _scope(page, frame).locator(":root").wait_for(state="attached", timeout=_SOON)
     except Error:
-        return frame is not None and responds(page) and not _framed(page, frame)
+        return frame is not None and not _framed(page, frame)  # gone meanwhile
     return True
 
 
@@ -63,32 +69,56 @@ def inside(page: Page, frame: str, picture: bytes) -> bytes:
 
 def around(page: Page, locator: Locator) -> tuple[str, ...]:
     """The accessible tree around the place where the element was looked for: the lines most like it, and their
-    surroundings. Masked; empty where the page cannot be read."""
+    surroundings. Where its frame is missing: the frames that are there, and the page. Masked; empty where the page
+    cannot be read."""
     from playwright.sync_api import Error
 
     try:
-        tree = str(_scope(page, locator.frame).locator("body").aria_snapshot(timeout=_SOON))
+        missing = locator.frame is not None and not _framed(page, locator.frame)
+        tree = _tree(page, None if missing else locator.frame)
+        frames = _quoted(page.locator("iframe").evaluate_all(_FRAMES)) if missing else ""
     except Error:
-        return (f'there is no frame "{locator.frame}"',) if locator.frame and not _framed(page, locator.frame) else ()
-    lines = [mask(line) for line in tree.splitlines()]
+        return ()
+    lines = [mask_typed(line) for line in tree.splitlines()]
     middle = _closest(lines, locator)
     start = max(0, min(middle - _AROUND // 2, len(lines) - _AROUND))
     cut = lines[start : start + _AROUND]
-    return (*(["…"] if start else []), *cut, *(["…"] if start + _AROUND < len(lines) else []))
+    which = f"; there is {frames}" if frames else ""
+    return (*([f'there is no frame "{locator.frame}"{which}'] if missing else []), *(["…"] if start else []), *cut,
+            *(["…"] if start + _AROUND < len(lines) else []))  # fmt: skip
 
 
 def alike(page: Page, locator: Locator) -> str:
-    """The names of the elements of the same role, for a button that was renamed: `"Repair", "Send"`."""
+    """The names of the elements of the same kind, for one that was renamed: `"Repair", "Send"`."""
     from playwright.sync_api import Error
 
-    if locator.role is None:
-        return ""
+    kind = next(iter(locator.finders), "")
     try:
-        tree = str(_scope(page, locator.frame).locator("body").aria_snapshot(timeout=_SOON))
+        if locator.frame is not None and not _framed(page, locator.frame):
+            return ""
+        if kind == "test_id":
+            return _quoted(_scope(page, locator.frame).locator("[data-testid]").evaluate_all(_TEST_IDS))
+        pattern = {
+            "role": rf'^\s*- {locator.role} "((?:[^"\\]|\\.)*)"',
+            "label": rf'^\s*- (?:{"|".join(_FIELDS)}) "((?:[^"\\]|\\.)*)"',
+            "placeholder": r"^\s*- /placeholder: (.*)",
+        }.get(kind)
+        return _quoted(re.findall(pattern, _tree(page, locator.frame), re.MULTILINE)) if pattern else ""
     except Error:
         return ""
-    names = re.findall(rf'^\s*- {locator.role} "((?:[^"\\]|\\.)*)"', tree, re.MULTILINE)
-    return ", ".join(f'"{mask(name)}"' for name in dict.fromkeys(names[:8]))
+
+
+_FIELDS = ("textbox", "searchbox", "combobox", "checkbox", "radio", "switch", "slider", "spinbutton", "listbox")
+_FRAMES = "(all) => all.map((each) => each.title || each.name).filter(Boolean)"
+_TEST_IDS = '(all) => all.map((each) => each.getAttribute("data-testid"))'
+
+
+def _tree(page: Page, frame: str | None) -> str:
+    return str(_scope(page, frame).locator("body").aria_snapshot(timeout=_SOON))
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{mask_typed(name)}"' for name in list(dict.fromkeys(names))[:8])
 
 
 def _scope(page: Page, frame: str | None) -> Any:

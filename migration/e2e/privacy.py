@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migration.base import secrets_type
-from migration.base.secrets_type import mask
+from migration.base.secrets_type import mask_typed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -36,20 +36,23 @@ def screenshot(page: Page, **options: Any) -> bytes:
 
 
 def clean(source: Path, target: Path) -> None:
-    """Rewrite a trace with known secrets masked in every entry; an entry that is not text and holds one is left out."""
+    """Rewrite a trace with secrets masked in every entry, known ones and typed ones.
+
+    An entry that is not text and holds one is left out.
+    """
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             data = _cleaned(old.read(entry))
             if data is not None:
-                new.writestr(mask(entry.filename), data)
+                new.writestr(mask_typed(entry.filename), data)
 
 
 def _cleaned(data: bytes) -> bytes | None:
     try:
-        return mask(data.decode()).encode()
+        return mask_typed(data.decode()).encode()
     except UnicodeDecodeError:
         text = data.decode("latin-1")
-        return None if mask(text) != text else data
+        return None if mask_typed(text) != text else data
 
 
 def _texts(page: Page) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from migration.base.secrets_type import Secret, mask
+from migration.base.secrets_type import Secret, mask_typed
 from migration.clients.edge import called
 
 if TYPE_CHECKING:
@@ -120,13 +120,13 @@ class PageLog:
 
     def _console(self, message: Any) -> None:
         if self.ended is None and message.type == "error":
-            self.console.append(ConsoleError(self.step, mask(message.text), str(message.location.get("url", ""))))
+            self.console.append(ConsoleError(self.step, mask_typed(message.text), str(message.location.get("url", ""))))
 
     def _exception(self, raised: Any) -> None:
         if self.ended is None:
             error = raised.error
             framed = "about:srcdoc" in str(getattr(error, "stack", "") or "")
-            self.exceptions.append(PageException(self.step, mask(str(getattr(error, "message", error))), framed))
+            self.exceptions.append(PageException(self.step, mask_typed(str(getattr(error, "message", error))), framed))
 
     def _request(self, request: Any) -> None:
         if self.ended is None and not request.url.startswith(("data:", "blob:", "about:")):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migration.base.numbers import count, listed
+from migration.base.numbers import at_most, count, listed
 
 if TYPE_CHECKING:
     from migration.config.settings import Config
@@ -28,9 +28,10 @@ class GateForecast:
 
     def lines(self) -> Iterator[str]:
         """For `plan`: sentences for a person."""
-        yield f"The gate sends at most {count(self.requests, 'request')}, ${self.cost:.2f}."
+        yield f"The gate sends at most {count(self.requests, 'request')}, {at_most(self.cost)}."
         if self.steps:
-            yield f"Then it drives the {count(self.steps, 'step')} of e2e in a browser, at most ${self.steps_cost:.2f}."
+            cost = at_most(self.steps_cost)
+            yield f"Then it drives the {count(self.steps, 'step')} of e2e in a browser, at most {cost}."
         if self.unproven:
             have, they = ("has", "it answers") if len(self.unproven) == 1 else ("have", "they answer")
             names = _some(self.unproven)

@@ -13,7 +13,7 @@ from checks import stats
 from checks.criteria.answers import percent, share
 from migration.base.command import Do, Step, inv
 from migration.base.errors import Refused
-from migration.base.numbers import count
+from migration.base.numbers import at_most, count
 from migration.config.builder import Problems, build
 from migration.config.settings import Soak
 from migration.verify import samples, sequential, soak_requests
@@ -79,7 +79,7 @@ class Quote:
 
     def __str__(self) -> str:
         return (
-            f"At most {count(self.requests, 'request')} and ${self.cost:.2f}; about {self.expected_requests:.0f} "
+            f"At most {count(self.requests, 'request')} and {at_most(self.cost)}; about {self.expected_requests:.0f} "
             f"requests if {percent(self.test.accept)} of them succeed"
         )
 

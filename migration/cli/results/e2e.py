@@ -16,7 +16,10 @@ def e2e(data: Data, canvas: Canvas) -> None:
         canvas.say(f"✗ step {row['step']}: {row['label']}: {row['message']}", BAD)
     for row in data["steps"]:
         if row["ok"] is False:
-            canvas.say(f"Step {row['number']} failed: {row['problem']}" if row["cause"] else "There was:")
+            if row["cause"]:
+                canvas.say(f"Step {row['number']} failed: {row['problem']}")
+            elif row["there"]:
+                canvas.say("There was:")
             for line in row["there"]:
                 canvas.say(f"    {line}", "dim")
     _calls(data, canvas)

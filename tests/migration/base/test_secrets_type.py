@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from migration.base.secrets_type import MASK, Secret, mask, spare
+from migration.base import secrets_type
+from migration.base.secrets_type import MASK, Secret, mask, mask_typed, spare, typed
 
 VALUE = 'canary-"é/+%-value-2718'
 
@@ -60,3 +61,16 @@ def test_ordinary_words_stay_readable(word: str) -> None:
 def test_what_is_no_word_is_masked_everywhere(value: str) -> None:
     Secret(value)
     assert mask(f"x{value}y") == f"x{MASK}y"
+
+
+@pytest.mark.parametrize("word", ["correct-horse", "hunter2", "geheim", "2468", "ab"])
+def test_what_was_typed_is_masked(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short values and ordinary words too, in the forms in which a browser's trace holds them; numbers of JSON stay."""
+    monkeypatch.setattr(secrets_type, "_typed", {})
+    typed(word)
+    escaped = json.dumps({"message": f'fill("{word}")', "body": json.dumps({"password": word})})
+    shown = json.dumps({"text": f"Code\n{word}\non"}) if len(word) > 3 else ""
+    for text in (escaped, shown, f'{{"value": "{word}"}}', f"?password={word}&x=1"):
+        assert word not in mask_typed(text)
+    assert mask_typed('{"time":2468.5,"at":2468,"box":[2468,1]}') == '{"time":2468.5,"at":2468,"box":[2468,1]}'
+    assert mask_typed("about hunter24") == "about hunter24"

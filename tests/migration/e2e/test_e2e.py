@@ -75,20 +75,22 @@ def test_streaming_chat_passes(chromium: Browser, make: Make, pages: PageServer)
 
 
 @pytest.mark.slow
-def test_secrets_in_no_kept_file(chromium: Browser, make: Make, pages: PageServer) -> None:
-    """Trace, video and pictures of a run that fails after secrets were typed, sent and shown."""
+@pytest.mark.parametrize(("password", "invite"), [(SECRET, INVITE), ("hunter2", "correct-horse")])
+def test_secrets_in_no_kept_file(password: str, invite: str, chromium: Browser, make: Make, pages: PageServer) -> None:
+    """Trace, video and pictures of a run that fails after secrets, strong and weak, were typed, sent and shown."""
     pages.pages["/"], pages.answers["/functions/v1/join"] = FORM, lambda given: (
         200, "application/json", f'{{"email": "{given["code"]}", "echo": "{given["password"]}"}}'.encode()
     )  # fmt: skip
     steps = JOIN.replace("timeout: 30s", "timeout: 3s")  # the answer is never the one that is expected
-    result = e2e.run(make(steps, auth=USER), e2e.E2eOptions(browser=chromium))
+    steps, user = (text.replace(SECRET, password).replace(INVITE, invite) for text in (steps, USER))
+    result = e2e.run(make(steps, auth=user), e2e.E2eOptions(browser=chromium))
     assert result.exit_code == 1 and kinds(result) == ["expectation"]
     assert Path(result.trace).exists() and Path(result.video).exists()
     kept = dict(kept_files(result))
     assert any(b"[REDACTED]" in data for data in kept.values())
     for name, data in kept.items():
-        assert not [one for one in (SECRET, INVITE) if one.encode() in data], name
-    assert SECRET not in str(result) and INVITE not in str(result)
+        assert not [one for one in (password, invite) if one.encode() in data], name
+    assert password not in str(result) and invite not in str(result)
 
 
 @pytest.mark.long
@@ -124,6 +126,16 @@ def test_picture_masks_what_it_shows(chromium: Browser, make: Make, pages: PageS
     with Image.open(io.BytesIO(Path(result.screenshots[0]).read_bytes())) as picture:
         colours = {colour for count, colour in picture.convert("RGB").getcolors(2**24) or [] if count > 200}
     assert (0, 255, 0) not in colours
+
+
+@pytest.mark.parametrize(
+    ("paid", "cost", "words"),
+    [(0, 0.0, "3 steps; none costs money"), (1, 0.004, "3 steps, of which 1 costs money: at most $0.01"),
+     (2, 0.0701, "3 steps, of which 2 cost money: at most $0.08")],
+)  # fmt: skip
+def test_cost_is_announced(paid: int, cost: float, words: str) -> None:
+    """Never less than it may be."""
+    assert e2e._offer(3, paid, cost) == words
 
 
 def test_browser_missing_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,12 @@ FAULTS = {
     "a value that is another": (f"{HEAD}<body><main><h1>Made</h1></main>",
                                 "- goto: /\n- evaluate: {script: 1 + 1, equals: 3}",
                                 "expectation", "the script gave 2, expected 3"),
+    "a field renamed": (f"{HEAD}<body><main><label>Message <input></label></main>",
+                        "- goto: /\n- fill: {label: Mesage, value: hi}", "not_found",
+                        'the field "Mesage": not there; there is "Message"'),
+    "a script that throws": (f"{HEAD}<body><main><h1>Made</h1></main>",
+                             "- goto: /\n- evaluate: \"() => { throw new Error('boom') }\"",
+                             "expectation", "the script threw an error: Error: boom"),
     "a page that is not there": (None, "- goto: /", "failed_requests", "answered 404"),
 }  # fmt: skip
 
@@ -71,6 +77,15 @@ def test_fault_is_named(name: str, chromium: Browser, make: Make, pages: PageSer
     assert kinds(result) == [kind], result.problems
     assert re.search(words, result.problems[0].message)
     assert result.exit_code == 1 and result.trace
+
+
+def test_missing_frame_shows_the_others(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """In the step's own time: which frames there are, and the page around them."""
+    pages.pages["/"] = framed("<h1>Made</h1>")
+    steps = "- goto: /\n- expect: {role: heading, name: Made, frame: Artefact}"
+    failed = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False)).steps[1]
+    assert failed.there[0] == 'there is no frame "Artefact"; there is "Artifact"'
+    assert any("iframe" in line for line in failed.there)
 
 
 @pytest.mark.long

@@ -76,6 +76,13 @@ def test_exception_in_the_console_is_said_once() -> None:
     assert judged(found) == ["exceptions"]
 
 
+def test_request_that_failed_is_said_once() -> None:
+    """The page's complaints repeat it: an uncaught one, and one that it writes. Without a request they count."""
+    words = [PageException(3, "Failed to fetch", False), ConsoleError(3, "Error: TypeError: Failed to fetch", "")]
+    assert judged(log(call(None, failure="net::ERR_FAILED"), *words)) == ["failed_requests"]
+    assert judged(log(call(None, failure="net::ERR_ABORTED"), words[0])) == ["exceptions"]
+
+
 def test_limits_and_patterns_of_what_does_not_count() -> None:
     found = log(ConsoleError(1, "legacy widget", ""), ConsoleError(1, "new", ""), PageException(1, "x", False))
     assert judged(found, console_errors=Limit(ignore=["legacy"]), exceptions=Limit(at_most=1)) == ["console_errors"]
