@@ -8,6 +8,7 @@ import time
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 from starlette.requests import Request
@@ -22,6 +23,7 @@ from migration.rehearsal.identity import Identity
 from migration.rehearsal.types import Sandbox
 
 LIFETIME = 3600  # seconds
+CODE = "000000"  # of every mail that would be sent
 SHORTEST = 6  # characters of a password, as hosted by default
 _NEWER = "2024-01-01"  # the API version that puts the code's name in place of its number
 _VERSION = "x-supabase-api-version"
@@ -31,10 +33,15 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """SettingError when `rehearsal.users` has a mistake."""
     users = Users(sandbox.identity, sandbox.settings.get("users") or {}, Path(sandbox.folder) / "users.json")
     sandbox.resetting.append(users.reset)
-    auth, admin = AuthRoutes(sandbox, users), AdminRoutes(sandbox, users)
+    auth = AuthRoutes(sandbox, users)
+    admin = AdminRoutes(sandbox, users, auth.mails)
     return [
         Route("/auth/v1/token", auth.token, methods=["POST"]),
         Route("/auth/v1/signup", auth.signup, methods=["POST"]),
+        Route("/auth/v1/otp", auth.otp, methods=["POST"]),
+        Route("/auth/v1/recover", auth.recover, methods=["POST"]),
+        Route("/auth/v1/resend", auth.recover, methods=["POST"]),
+        Route("/auth/v1/verify", auth.verify, methods=["GET", "POST"]),
         Route("/auth/v1/user", auth.user, methods=["GET", "PUT"]),
         Route("/auth/v1/logout", auth.logout, methods=["POST"]),
         Route("/auth/v1/health", auth.health, methods=["GET"]),
@@ -47,6 +54,34 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     ]
 
 
+class Mails:
+    """What mails would hold: a link's token and a code for each, good once. No mail is sent; every code is the same."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, str] = {}
+        self._codes: set[str] = set()
+
+    def written(self, user: User) -> str:
+        """The token of a new mail to the user."""
+        token = secrets.token_hex(28)
+        self._tokens[token] = user.id
+        self._codes.add(user.id)
+        return token
+
+    def opened(self, token: str) -> str:
+        """The id of the user to whom a link's token went; empty for one that is used up or was never sent."""
+        owner = self._tokens.pop(token, "")
+        self._codes.discard(owner)
+        return owner
+
+    def typed(self, user: User | None, code: str) -> str:
+        """The id of the user who was sent this code."""
+        if user is None or code != CODE or user.id not in self._codes:
+            return ""
+        self._codes.discard(user.id)
+        return user.id
+
+
 class AuthRoutes:
     """Sessions live as long as the process; a refresh token is good for one use, as hosted."""
 
@@ -55,6 +90,7 @@ class AuthRoutes:
         self.known = users
         self._sessions: dict[str, tuple[str, str]] = {}  # refresh token -> session id, user id
         self._ended: set[str] = set()
+        self.mails = Mails()
 
     @property
     def identity(self) -> Identity:
@@ -84,6 +120,61 @@ class AuthRoutes:
         user.anonymous = anonymous
         self.known.save()
         return JSONResponse(self._session(str(uuid.uuid4()), user))
+
+    async def otp(self, request: Request) -> Response:
+        """A mail with a code and a link, which is not sent. A new address becomes a user where that is allowed."""
+        given = await _given(self.identity, request)
+        if isinstance(given, Response):
+            return given
+        user = self.known.by_email(str(given.get("email") or ""))
+        if user is None and not given.get("email"):
+            return error(request, 400, "phone_provider_disabled", "Unsupported phone provider")
+        if user is None and given.get("create_user") is False:
+            return error(request, 422, "otp_disabled", "Signups not allowed for otp")
+        about = {"email": given.get("email"), "user_metadata": given.get("data"), "email_confirm": False}
+        self.mails.written(user or self.known.add(about))
+        return JSONResponse({})
+
+    async def recover(self, request: Request) -> Response:
+        """A mail that is not sent; the answer does not say whether anyone has the address."""
+        given = await _given(self.identity, request)
+        if isinstance(given, Response):
+            return given
+        if user := self.known.by_email(str(given.get("email") or "")):
+            self.mails.written(user)
+        return JSONResponse({})
+
+    async def verify(self, request: Request) -> Response:
+        """A session for a link's token or a mail's code; GET is the link itself and leads back to the app with it."""
+        if request.method == "GET":
+            return self._followed(request)
+        given = await _given(self.identity, request)
+        if isinstance(given, Response):
+            return given
+        token = str(given.get("token_hash") or "")
+        by_code = self.known.by_email(str(given.get("email") or ""))
+        owner = self.mails.opened(token) if token else self.mails.typed(by_code, str(given.get("token") or ""))
+        if not owner:
+            text = "Email link is invalid or has expired" if token else "Token has expired or is invalid"
+            return error(request, 403, "otp_expired", text)
+        return JSONResponse(self._confirmed(owner))
+
+    def _followed(self, request: Request) -> Response:
+        target = request.query_params.get("redirect_to") or self.sandbox.url
+        owner = self.mails.opened(str(request.query_params.get("token")))
+        if not owner:
+            text = "Email link is invalid or has expired"
+            about = {"error": "access_denied", "error_code": "otp_expired", "error_description": text}
+        else:
+            session = {name: value for name, value in self._confirmed(owner).items() if name != "user"}
+            about = {**session, "type": str(request.query_params.get("type"))}
+        return Response(status_code=303, headers={"location": f"{target}#{urlencode(about)}"})
+
+    def _confirmed(self, owner: str) -> dict[str, Any]:
+        user = self.known.known[owner]
+        user.confirmed = True
+        self.known.save()
+        return self._session(str(uuid.uuid4()), user)
 
     async def user(self, request: Request) -> Response:
         """The bare user object of the bearer token; PUT changes it."""
@@ -179,9 +270,10 @@ class AuthRoutes:
 class AdminRoutes:
     """What the service role may do with users."""
 
-    def __init__(self, sandbox: Sandbox, users: Users) -> None:
+    def __init__(self, sandbox: Sandbox, users: Users, mails: Mails) -> None:
         self.sandbox = sandbox
         self.known = users
+        self.mails = mails
 
     async def users(self, request: Request) -> Response:
         """A page of all users, or a new one."""
@@ -225,7 +317,7 @@ class AdminRoutes:
         return JSONResponse(self.known.add(about).shown())
 
     async def link(self, request: Request) -> Response:
-        """The link that a mail would hold. It leads nowhere here."""
+        """The link that a mail would hold."""
         if refusal := self._admin(request):
             return refusal
         given = _object(await request.body()) or {}
@@ -233,10 +325,11 @@ class AdminRoutes:
         if user is None and given.get("type") not in ("signup", "invite"):
             return error(request, 404, "user_not_found", "User with this email not found")
         user = user or self.known.add({"email": given.get("email"), "password": given.get("password")})
-        kind, token = str(given.get("type")), secrets.token_hex(28)
-        target = f"{self.sandbox.url}/auth/v1/verify?token={token}&type={kind}&redirect_to={given.get('redirect_to')}"
-        about = {"action_link": target, "email_otp": "000000", "hashed_token": token, "verification_type": kind}
-        return JSONResponse({**user.shown(), **about, "redirect_to": given.get("redirect_to") or self.sandbox.url})
+        kind, token = str(given.get("type")), self.mails.written(user)
+        back = given.get("redirect_to") or request.query_params.get("redirect_to") or self.sandbox.url
+        target = f"{self.sandbox.url}/auth/v1/verify?{urlencode({'token': token, 'type': kind, 'redirect_to': back})}"
+        about = {"action_link": target, "email_otp": CODE, "hashed_token": token, "verification_type": kind}
+        return JSONResponse({**user.shown(), **about, "redirect_to": back})
 
     async def _create(self, request: Request) -> Response:
         given = _object(await request.body())

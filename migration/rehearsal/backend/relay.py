@@ -24,7 +24,7 @@ from migration.rehearsal.identity import Identity
 from migration.rehearsal.mistake import SettingError
 from migration.rehearsal.types import Sandbox
 
-SERVICES = ("auth", "rest", "storage", "graphql")
+SERVICES = ("auth", "rest", "storage", "graphql", "realtime")
 # What `supabase start` signs with unless config.toml says otherwise, and the claims of its two keys:
 # https://github.com/supabase/cli/blob/develop/pkg/config/apikeys.go
 SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"

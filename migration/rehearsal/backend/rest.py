@@ -58,6 +58,13 @@ class Wish:
         """Whether a change answers with the rows."""
         return self.prefer.get("return") == "representation"
 
+    def allows(self, changed: int) -> None:
+        """RestError where a change is for more rows than it may be for: `maxAffected` of supabase-js."""
+        most = self.prefer.get("max-affected", "")
+        if self.prefer.get("handling") == "strict" and most.isdigit() and changed > int(most):
+            text = "Query result exceeds max-affected preference constraint"
+            raise RestError(400, "PGRST124", text, f"The query affects {changed} rows")
+
 
 class Rest:
     """The tables over HTTP. `status` in the settings makes every call fail so."""
@@ -128,7 +135,9 @@ class Rest:
             status = 201 if created or request.method == "POST" else 200
         else:
             rows = self._meant(table, query, request.method)
+            wish.allows(len(rows))
         if request.method == "PATCH":
+            _fits(table, _given(body))
             for row in rows:
                 row.update(_one(_given(body)))
         shown = self.tables.shown(table.name, rows, query) if wish.rows else []
@@ -155,6 +164,7 @@ class Rest:
         key = [name.strip('"') for name in columns if name] or list(table.key)
         if not merges:
             self._unique(table, given, key)
+        _fits(table, given)
         rows, created = [], False
         for each in given:
             found = table.same(each, key) if merges else None
@@ -233,6 +243,15 @@ def _given(body: bytes) -> list[dict[str, Any]]:
     if not all(isinstance(row, dict) for row in rows):
         raise RestError(400, "PGRST102", "All rows must be JSON objects")
     return rows
+
+
+def _fits(table: Table, given: Sequence[Mapping[str, Any]]) -> None:
+    """RestError for a column that the table does not have, where the settings name any."""
+    known = {*table.columns, *table.key}
+    for name in (name for row in given for name in row if table.declared and name not in known):
+        text = f"Could not find the '{name}' column of '{table.name}' in the schema cache"
+        hint = f"Add it to rehearsal.database.tables.{table.name}.columns in config.yaml"
+        raise RestError(400, "PGRST204", text, hint=hint)
 
 
 def _one(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -212,7 +212,13 @@ class Storage:
         if first != "object" or not rest:
             raise self._missing(request)
         kind, place = rest[0], rest[1:]
-        named = {"list": self._list, "move": self._move, "copy": self._copy, "sign": self._sign}
+        named = {
+            "list": self._list,
+            "list-v2": self._list_all,
+            "move": self._move,
+            "copy": self._copy,
+            "sign": self._sign,
+        }
         if kind == "public" or (kind == "sign" and request.method in ("GET", "HEAD")):
             return self._open(request, kind, place)
         if kind == "upload" and place[:1] == ["sign"] and request.method == "PUT":
@@ -341,6 +347,25 @@ class Storage:
         found = sorted(entries.values(), key=lambda one: str(one.get(column)), reverse=order.get("order") == "desc")
         first = int(given.get("offset") or 0)
         return JSONResponse(found[first:][: int(given.get("limit") or _SHOWN)])
+
+    async def _list_all(self, request: Request, place: list[str]) -> Response:
+        """A page of paths, in their order; with `with_delimiter` what lies deeper is shown as a folder."""
+        given = await _json(request)
+        prefix, after = str(given.get("prefix") or ""), str(given.get("cursor") or "")
+        folders, objects = {}, []
+        for path, stored in sorted(self.buckets.bucket(place[0]).objects.items()):
+            if not path.startswith(prefix) or path <= after:
+                continue
+            head, deeper, _ = path.removeprefix(prefix).partition("/")
+            if given.get("with_delimiter") and deeper:
+                key = f"{prefix}{head}/"
+                folders[key] = {"key": key, "name": key}
+            else:
+                objects.append({"key": path, **stored.shown(path)})
+        most = int(given.get("limit") or 1000)
+        more = {"nextCursor": objects[most - 1]["name"]} if len(objects) > most else {}
+        page = {"folders": list(folders.values()), "objects": objects[:most]}
+        return JSONResponse({"hasNext": bool(more), **more, **page})
 
     async def _move(self, request: Request, _: list[str]) -> Response:
         return await self._copied(request, move=True)

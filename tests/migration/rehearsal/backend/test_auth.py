@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 import pytest
@@ -45,6 +46,19 @@ def test_the_seeded_user_signs_in_with_a_token_that_verifies(place: Edge) -> Non
     assert session["expires_at"] == claims["exp"]
     assert (claims["sub"], claims["role"], claims["email"]) == (USER, "authenticated", IDENTITY.user_email)
     assert session["user"]["id"] == USER
+
+
+def test_a_link_leads_back_with_a_session(place: Edge) -> None:
+    """The link of a mail, opened in a browser: once, and what is wrong with it stands in the address."""
+    given = {"type": "magiclink", "email": IDENTITY.user_email, "redirect_to": "https://app.example/in"}
+    admin = {"apikey": IDENTITY.secret_key, "authorization": f"Bearer {IDENTITY.service_role_key}"}
+    link = place.call("/auth/v1/admin/generate_link", body=json.dumps(given), headers=admin).json()["action_link"]
+    path = link[link.index("/auth/") :]
+    followed, again = place.call(path, "GET"), place.call(path, "GET")
+    where, _, session = followed.headers["location"].partition("#")
+    assert (followed.status, where) == (303, "https://app.example/in")
+    assert user(place, dict(parse_qsl(session))["access_token"]).json()["id"] == USER
+    assert "error_code=otp_expired" in again.headers["location"]
 
 
 @pytest.mark.parametrize("given", [{**GOOD, "password": "wrong"}, {**GOOD, "email": "nobody@example.com"}, {}])

@@ -68,6 +68,14 @@ def test_what_is_missing_names_the_key(client: TestClient, path: str, key: str) 
     assert answer.status_code >= 400 and key in str(answer.json())
 
 
+@pytest.mark.parametrize("more", ["", "/room/events/moved"])
+def test_a_broadcast_is_accepted(client: TestClient, more: str) -> None:
+    """By both of the client's ways to send one; with a key."""
+    path = f"/realtime/v1/api/broadcast{more}"
+    assert client.post(path, json={}).status_code == 202
+    assert TestClient(client.app).post(path, json={}).status_code == 401
+
+
 def test_no_key_opens_nothing(client: TestClient) -> None:
     """The hosted gateway's words for a missing and for a wrong key."""
     bare = TestClient(client.app)
