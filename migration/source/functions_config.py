@@ -263,6 +263,11 @@ def match(app: Path, pattern: str) -> list[Path]:
     return [path for path in found if path not in folders]
 
 
+def covers(pattern: str, name: str) -> bool:
+    """Whether a pattern of `patterns` names this file, whether or not it is there."""
+    return _regex(pattern).fullmatch(name) is not None if _MAGIC.search(pattern) else pattern == name
+
+
 def _inside(app: Path, pattern: str) -> str:
     path = normpath(app / "supabase" / pattern)
     if not path.startswith(f"{app}{os.sep}"):

@@ -47,12 +47,14 @@ class Entrypoint:
 @dataclass(frozen=True)
 class Graph:
     """`files`: every local module, entrypoint first. `problems`: what stops a deploy. `warnings`: what may fail when
-    the function runs. `local`: nothing comes from the network or from npm."""
+    the function runs. `local`: nothing comes from the network or from npm. `absent`: files of the app that are not
+    there, by their path from it."""
 
     files: tuple[Path, ...]
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     local: bool = True
+    absent: tuple[str, ...] = ()
 
 
 def resolve(entry: Entrypoint, state: Path) -> Graph:
@@ -114,7 +116,10 @@ def read(modules: Mapping[str, Any], entry: Entrypoint) -> Graph:
     static = needed(entry.path.as_uri(), modules)
     problems = list(_faults(modules, static, entry, dynamic=False))
     late = [f"{fault} The import fails when it runs." for fault in _faults(modules, static, entry, dynamic=True)]
-    return Graph(tuple(ordered), tuple(problems), (*late, *_fails_late(modules, entry.app)), local)
+    absent = tuple(
+        shown(name, entry.app) for name, each in modules.items() if "Module not found" in str(each.get("error"))
+    )
+    return Graph(tuple(ordered), tuple(problems), (*late, *_fails_late(modules, entry.app)), local, absent)
 
 
 def needed(start: str, modules: Mapping[str, Any]) -> set[str]:
@@ -297,8 +302,8 @@ def _known(entry: Entrypoint, state: Path) -> Graph | None:
 
 
 def _remember(entry: Entrypoint, state: Path, graph: Graph) -> None:
-    """Cache a graph, unless it has problems or `import(…)`, which may mean whole folders."""
-    if graph.problems or any(not path.is_relative_to(entry.app) or _dynamic(path) for path in graph.files):
+    """Cache a graph, unless something is absent that may be there next time, or `import(…)` may mean whole folders."""
+    if graph.problems or graph.absent or any(not path.is_relative_to(entry.app) or _dynamic(path) for path in graph.files):
         return
     files = {path.relative_to(entry.app).as_posix(): _digest(path) for path in graph.files}
     target = _cache_file(entry, state)

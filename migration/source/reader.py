@@ -16,7 +16,7 @@ from migration.base.command import AGAIN, Do, inv, sh
 from migration.base.errors import Refused
 from migration.git import checkout, endings, lfs
 from migration.git.repository import Repository
-from migration.source import functions_config, graph, importmap, past
+from migration.source import functions_config, graph, importmap, past, sparse
 from migration.source.functions_config import NO_PROJECT, Project, Settings
 from migration.source.graph import Entrypoint, Graph
 from migration.source.importmap import ImportMap
@@ -78,7 +78,19 @@ class Reader:
     def tried(self, slugs: Iterable[str]) -> dict[str, Attempt]:
         """The same, each with its own source or refusal."""
         tree = Tree(self.repository.path, self.state, self.project, tracked=cache(self._tracked))
-        return {slug: self._as_git_has_it(result) for slug, result in _attempts(tree, slugs).items()}
+        found = {slug: self._as_git_has_it(result) for slug, result in _attempts(tree, slugs).items()}
+        out = sparse.left_out(self.repository)
+        return {slug: self._complete(slug, result, out) for slug, result in found.items()} if out else found
+
+    def _complete(self, slug: str, result: Attempt, out: Collection[str]) -> Attempt:
+        """The same, or a refusal where it lacks what a sparse checkout leaves out."""
+        try:
+            settings = functions_config.load(self.repository.path, slug, self.project)
+        except Refused:
+            return result
+        absent = result.data.get("absent", ()) if isinstance(result, Refused) else result.absent
+        lacking = sparse.needed(self.repository, settings, absent, out)
+        return sparse.refused(self.repository, slug, lacking) if lacking else result
 
     def at(self, revision: str, slugs: Iterable[str]) -> dict[str, Source]:
         """What git holds for these functions at a revision, without those that are absent or broken there."""
@@ -195,7 +207,7 @@ def _source(tree: Tree, slug: str, graphs: Mapping[Path, Graph]) -> Source:
     entry = _entrypoint(app, slug, settings)
     imports = entry.imports
     modules = graphs.get(entry.path) or graph.resolve(entry, tree.state)
-    _refuse(slug, modules.problems)
+    _refuse(slug, modules)
     patterns = functions_config.patterns(app, settings.static_files)
     assets = {pattern: functions_config.match(app, pattern) for pattern in patterns}
     own = [*(imports.files if imports else ()), *(path for matched in assets.values() for path in matched)]
@@ -223,6 +235,7 @@ def _source(tree: Tree, slug: str, graphs: Mapping[Path, Graph]) -> Source:
         frozenset(mapped) - frozenset(files),
         links,
         real,
+        modules.absent,
     )
 
 
@@ -252,7 +265,8 @@ def _loose(tree: Tree, entry: Entrypoint, modules: Graph, own: Collection[str]) 
         if not target.exists():
             shown = imports.files[-1].relative_to(app) if imports else ""
             text = f"{shown}: it names {target.name}, which does not exist."
-            raise Refused(text, Do("remove that entry, or add the file"), AGAIN)
+            absent = [target.relative_to(app).as_posix()] if target.is_relative_to(app) else []
+            raise Refused(text, Do("remove that entry, or add the file"), AGAIN, absent=absent)
         for path in _below(target, entry, modules, tree.state):
             name = _inside(path, app, target)
             if name not in own and _counts(tree, path, name) and path.stat().st_size <= LARGE:
@@ -354,10 +368,10 @@ def _utf8(name: str) -> bool:
         return False
 
 
-def _refuse(slug: str, problems: Sequence[str]) -> None:
-    if problems:
-        lines = "\n  ".join(dict.fromkeys(problems))
-        raise Refused(f"{slug} cannot be deployed:\n  {lines}", Do("fix the source, then"), inv("plan"))
+def _refuse(slug: str, modules: Graph) -> None:
+    if modules.problems:
+        lines, fix = "\n  ".join(dict.fromkeys(modules.problems)), Do("fix the source, then")
+        raise Refused(f"{slug} cannot be deployed:\n  {lines}", fix, inv("plan"), absent=modules.absent)
 
 
 def _weight(files: Mapping[str, bytes]) -> list[str]:

@@ -24,7 +24,8 @@ class Source:
     `verify_jwt` is None where nothing is written: the platform then keeps what it has. `local`: every import is a
     file of the app. `loose`: files that are sent only because an import map names their folder, as the CLI sends
     them; nothing that runs can reach them, so they count for nothing else. `links`: the symlinks on the way to the
-    files, with their targets; `real`: where a file behind such a link is.
+    files, with their targets; `real`: where a file behind such a link is. `absent`: files that only types or a dynamic
+    import name, and that are not there.
     """
 
     slug: str
@@ -38,6 +39,7 @@ class Source:
     loose: frozenset[str] = frozenset()
     links: Mapping[str, str] = field(default_factory=dict)
     real: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def hashes(self) -> dict[str, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from migration.base.errors import Refused
 from migration.git import checkout
 from migration.git.repository import Repository
 from migration.source import past
@@ -197,3 +201,53 @@ def test_a_broken_function_of_the_past_is_read_from_a_whole_checkout(tmp_path: P
     revision = repos.commit(app, {**files, C: config, "j/jsx-runtime": "export const jsx = 1"})
     found = Reader(Repository(app, repos.QUIET), tmp_path / "state").at(revision, ["f"])
     assert set(found["f"].files) == {"supabase/functions/f/i.tsx", "j/jsx-runtime"}
+
+
+LEFT_OUT = {
+    "config.toml": ({}, "supabase/config.toml is left out"),
+    "shared module": ({"supabase/functions/f/index.ts": 'import "../_shared/a.ts";'}, "_shared/a.ts is left out"),
+    "types alone": ({"supabase/functions/f/index.ts": 'import type { A } from "../_shared/a.ts";'}, "_shared/a.ts is"),
+    "dynamic import": (
+        {"supabase/functions/f/index.ts": 'try { await import("../_shared/a.ts"); } catch {}'}, "_shared/a.ts is"),
+    "static files": (
+        {"supabase/config.toml": '[functions.f]\nstatic_files = ["../web/*.html"]\n'}, "a.html and 1 more are left"),
+    "its own map": ({"supabase/functions/f/deno.json": '{"imports":{"x":"npm:x@1"}}'}, "f/deno.json is left out"),
+    "the map that config.toml names": (
+        {"supabase/config.toml": '[functions.f]\nimport_map = "../web/map.json"\n', "web/map.json": "{}"},
+        "web/map.json is"),
+    "the function": ({}, "supabase/functions/f/index.ts is left out"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_a_sparse_checkout_leaves_out_is_named(name: str, tmp_path: Path, deno_state: Path) -> None:
+    """Without config.toml a function would be live with another verify_jwt, silently; what is printed mends it."""
+    more, said = LEFT_OUT[name]
+    app = tmp_path / "app"
+    repos.alone(app)
+    files = {"supabase/config.toml": "[functions.f]\nverify_jwt = false\n", "supabase/functions/f/index.ts": "",
+             "supabase/functions/_shared/a.ts": "export type A = 1;", "supabase/functions/g/index.ts": "",
+             "web/a.html": "", "web/b.html": ""}  # fmt: skip
+    repos.commit(app, files | more)
+    own = Reader(Repository(app, repos.QUIET), deno_state)
+    whole = own.working(["f"])["f"]
+    kept = {"config.toml": ["/supabase/functions/"], "its own map": ["/supabase/*", "!/supabase/functions/f/deno.json"]}
+    if name in kept:  # a cone holds every file beside a folder of it
+        repos.git(app, "sparse-checkout", "set", "--no-cone", *kept[name])
+    else:
+        repos.git(app, "sparse-checkout", "set", f"supabase/functions/{'g' if name == 'the function' else 'f'}")
+    own = Reader(Repository(app, repos.QUIET), deno_state)
+    with pytest.raises(Refused, match=re.escape(said)) as caught:
+        own.working(["f"])
+    typed = str(caught.value.steps[0])
+    subprocess.run(typed, shell=True, check=True, capture_output=True, env={**os.environ, **repos.QUIET})
+    assert Reader(Repository(app, repos.QUIET), deno_state).working(["f"])["f"].digest == whole.digest
+
+
+def test_a_sparse_checkout_with_all_that_is_needed(tmp_path: Path, deno_state: Path) -> None:
+    """What other functions need is no concern of this one."""
+    app = tmp_path / "app"
+    repos.alone(app)
+    repos.commit(app, {"supabase/functions/f/index.ts": "", "supabase/functions/g/index.ts": "", "web/a.html": ""})
+    repos.git(app, "sparse-checkout", "set", "supabase/functions/f")
+    assert Reader(Repository(app, repos.QUIET), deno_state).working(["f"])
