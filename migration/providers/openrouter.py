@@ -171,12 +171,11 @@ def _covers(config: Config, left: float, kind: str, what: str, shown: str, fix: 
     """Whether the money lasts for a soak and for a day at each configured volume."""
     soak, each = config.soak.max_cost, usual_cost(config)
     days = {name: soak + count * each for name, count in config.budget.volumes.items()}
-    short = [f"a day at {name} ({config.budget.volumes[name]} requests)" for name, need in days.items() if left < need]
-    if left < soak:
-        short = ["the soak alone"]
-    if short:
+    short = [f"a day at {name} ({config.budget.volumes[name]} requests)" for name, cost in days.items() if left < cost]
+    need = "even a soak" if left < soak else f"a soak and {listed(short, 'or')}"
+    if left < soak or short:
         why = f"{shown}; a soak may cost ${soak:.2f}, a request ${each:.4f}"
-        yield Finding(kind, f"{what} does not cover the soak and {listed(short, 'or')}", why, fix, "warning")
+        yield Finding(kind, f"{what} does not cover {need}", why, fix, "warning")
 
 
 def usual_cost(config: Config) -> float:

@@ -303,7 +303,9 @@ def _known(entry: Entrypoint, state: Path) -> Graph | None:
 
 def _remember(entry: Entrypoint, state: Path, graph: Graph) -> None:
     """Cache a graph, unless something is absent that may be there next time, or `import(…)` may mean whole folders."""
-    if graph.problems or graph.absent or any(not path.is_relative_to(entry.app) or _dynamic(path) for path in graph.files):
+    if graph.problems or graph.absent:
+        return
+    if any(not path.is_relative_to(entry.app) or _dynamic(path) for path in graph.files):
         return
     files = {path.relative_to(entry.app).as_posix(): _digest(path) for path in graph.files}
     target = _cache_file(entry, state)

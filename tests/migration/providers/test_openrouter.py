@@ -96,7 +96,7 @@ def test_spent_credit_is_an_error_and_little_of_it_a_warning(sick: Clinic) -> No
     assert (low.severity, "a day at medium (500 requests)" in low.problem) == ("warning", True)
     assert "light" not in low.problem
     sick.programs({"credit": 1})
-    assert "the soak alone" in preflight(sick)["low_credit"].problem
+    assert "does not cover even a soak" in preflight(sick)["low_credit"].problem
 
 
 def test_a_keys_limit_is_watched_like_credit(sick: Clinic) -> None:
