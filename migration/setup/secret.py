@@ -262,13 +262,13 @@ def _await_functions(context: Context, values: Mapping[str, Secret]) -> str:
         functions = [each for each in context.supabase.functions() if each.slug in wanted]
         since = changed_at(context, values)
     except ServiceFailed as error:
-        return f"Whether functions see it could not be checked ({error.message})."
+        return f"Could not check whether functions already use it ({error.message})."
     if not functions or since is None:
-        return "Functions deployed from now on will see it."
+        return "Functions deployed from now on will use it."
     try:
         left = [each.slug for each in workers(context, functions, since) if each.state != "new"]
     except ServiceFailed as error:
-        return f"Whether functions see it could not be checked ({error.message})."
+        return f"Could not check whether functions already use it ({error.message})."
     if not left:
         return "The functions answer from workers that started after the change."
     warm = f"Warm workers of {', '.join(left)} may keep the old value for some minutes"

@@ -13,7 +13,7 @@ from markdown_it.tree import SyntaxTreeNode
 from migration.base.command import Do
 from migration.base.errors import Refused
 from migration.base.files import contents
-from migration.setup.mojibake import repaired
+from migration.setup.adoption.mojibake import repaired
 
 _LARGEST = 2_000_000  # bytes
 _LABEL = 160  # characters of a paragraph that names what follows

@@ -160,7 +160,7 @@ def test_read_again(tmp_path: Path) -> None:
 
 def test_double_encoding_repaired() -> None:
     """Characters come back, what was never doubled stays, and lines keep their numbers."""
-    from migration.setup.mojibake import repaired
+    from migration.setup.adoption.mojibake import repaired
 
     for text in ("✅ Größe → 5 €", "🛠️ naïve “quotes” — dash", "日本語\nÆther\n", "plain"):
         doubled = "".join(bytes([n]).decode("cp1252", "ignore") or chr(n) if n > 127 else chr(n) for n in text.encode())
