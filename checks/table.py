@@ -49,8 +49,8 @@ def table(evidence: Evidence, options: Mapping[str, CriterionOptions] | None = N
     ]
 
 
-def _tried(found: Artifacts | Missing) -> int:
-    return 0 if isinstance(found, Missing) else found.tried
+def _tried(artifacts: Artifacts | Missing) -> int:
+    return 0 if isinstance(artifacts, Missing) else artifacts.tried
 
 
 def _row(name: str, figures: tuple[str, str, str], options: CriterionOptions) -> TableRow:
@@ -69,9 +69,9 @@ def _quality(evidence: Evidence) -> tuple[str, str, str]:
     return _UNTRIED if before == NONE else before, after, improvement
 
 
-def valid_of_delivered(found: Artifacts | Missing) -> tuple[int, int]:
+def valid_of_delivered(artifacts: Artifacts | Missing) -> tuple[int, int]:
     """How many artifacts were valid, of how many; none where it was not measured."""
-    return (0, 0) if isinstance(found, Missing) else (found.valid, found.delivered)
+    return (0, 0) if isinstance(artifacts, Missing) else (artifacts.valid, artifacts.delivered)
 
 
 def _shares(before: tuple[int, int], after: tuple[int, int]) -> tuple[str, str, str]:
@@ -110,21 +110,21 @@ def _p95(seconds: Mapping[float, int]) -> str:
 
 def _cost(evidence: Evidence) -> tuple[str, str, str]:
     before, after = cost_per_request(evidence.spend_before), cost_per_request(evidence.spend)
-    shown = [NONE if found is None else _dollars(found) for found in (before, after)]
+    shown = [NONE if mean is None else _dollars(mean) for mean in (before, after)]
     if before is None or after is None:
         return shown[0], shown[1], ""
     change = after.estimate - before.estimate
     return shown[0], shown[1], f"${abs(change):.5f} {'more' if change > 0 else 'less'}"
 
 
-def cost_per_request(found: Spend | Missing) -> stats.Interval | None:
+def cost_per_request(spend: Spend | Missing) -> stats.Interval | None:
     """USD of one success, on average; None where none was measured."""
-    if isinstance(found, Missing) or not found.successes or not found.priced:
+    if isinstance(spend, Missing) or not spend.successes or not spend.priced:
         return None
-    return stats.mean(found.mean, found.deviation, found.lines) if found.lines else stats.Interval(0, 0, 0)
+    return stats.mean(spend.mean, spend.deviation, spend.lines) if spend.lines else stats.Interval(0, 0, 0)
 
 
-def _dollars(found: stats.Interval) -> str:
-    if found.high == float("inf"):
-        return f"${found.estimate:.5f} (one request)"
-    return f"${found.estimate:.5f} (${max(found.low, 0):.5f} to ${found.high:.5f})" if found.high else "$0"
+def _dollars(mean: stats.Interval) -> str:
+    if mean.high == float("inf"):
+        return f"${mean.estimate:.5f} (one request)"
+    return f"${mean.estimate:.5f} (${max(mean.low, 0):.5f} to ${mean.high:.5f})" if mean.high else "$0"

@@ -9,10 +9,10 @@ from migration.verify.checks_run import ChecksResult
 
 
 def test_criterion(name: str, judged: ChecksResult) -> None:
-    found = judged.result(name)
-    assert found is not None
-    words = "\n  ".join([f"{found.verdict.value}: expected {found.expected}, got {found.got}", *found.evidence])
-    if found.advisory and found.verdict is not Verdict.PASS:
+    result = judged.result(name)
+    assert result is not None
+    words = "\n  ".join([f"{result.verdict.value}: expected {result.expected}, got {result.got}", *result.evidence])
+    if result.advisory and result.verdict is not Verdict.PASS:
         pytest.skip(f"advisory, {words}")
-    if found.verdict is not Verdict.PASS:
-        pytest.fail(f"{found.measures}\n  {words}\n  ({found.window})", pytrace=False)
+    if result.verdict is not Verdict.PASS:
+        pytest.fail(f"{result.measures}\n  {words}\n  ({result.window})", pytrace=False)

@@ -69,8 +69,8 @@ def temporary(folder: Path) -> Path:
     instead = Path(tempfile.gettempdir()) / f"cutover-{os.getuid()}-{name}"
     with contextlib.suppress(OSError):
         instead.mkdir(mode=0o700, exist_ok=True)
-        found = instead.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        status = instead.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022:
             return instead
     return Path(tempfile.mkdtemp(prefix="cutover-"))  # another user has taken the name
 

@@ -171,6 +171,6 @@ def _program(program: Path) -> str:
         return "uv run inv"
     if program.name not in _PROGRAMS:
         return "inv"
-    found = shutil.which(program.name)
-    here = len(program.parts) > 1 and not (found and os.path.realpath(found) == os.path.realpath(program))
+    path = shutil.which(program.name)
+    here = len(program.parts) > 1 and not (path and os.path.realpath(path) == os.path.realpath(program))
     return shlex.quote(str(program)) if here else program.name

@@ -57,11 +57,11 @@ def moment(text: str, now: datetime) -> datetime:
     if _PART.match(plain) and not re.match(r"\d{4}-", plain):
         return now - timedelta(seconds=parse(plain))
     try:
-        found = datetime.fromisoformat(plain[: _MOST + 1])
-        found = found if found.tzinfo else found.replace(tzinfo=UTC)
-        if len(plain) > _MOST or found.year < 1971 or found > now + timedelta(days=366):
+        at = datetime.fromisoformat(plain[: _MOST + 1])
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        if len(plain) > _MOST or at.year < 1971 or at > now + timedelta(days=366):
             raise ValueError(plain)
     except (ValueError, OverflowError):
         use = Do("use for example 2h or 2026-11-22T18:30Z")
         raise Refused(f"{_cut(text)!r} is neither a duration nor a time.", use) from None
-    return found.astimezone(UTC)
+    return at.astimezone(UTC)

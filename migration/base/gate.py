@@ -33,5 +33,5 @@ def _long_words(text: str) -> str:
     return "".join(word.replace("::", ": :") if len(word) >= _LONG else word for word in words)
 
 
-def _written(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _written(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

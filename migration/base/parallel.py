@@ -34,8 +34,8 @@ def each(items: Sequence[T], call: Callable[[T], R], limit: int = 32) -> Iterato
 
 def every(items: Sequence[T], call: Callable[[T], R], limit: int = 32) -> list[R]:
     """All results in the order of the items; the first exception in that order is raised."""
-    found = {id(item): result for item, result in each(items, call, limit)}
-    results = [found[id(item)] for item in items]
+    by_item = {id(item): result for item, result in each(items, call, limit)}
+    results = [by_item[id(item)] for item in items]
     for result in results:
         if isinstance(result, Exception):
             raise result

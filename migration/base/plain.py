@@ -28,8 +28,8 @@ class Lazily(Sequence[Any]):
         return map(self._make, self._parts)
 
     def __getitem__(self, place: Any) -> Any:
-        found = self._parts[place]
-        return Lazily(found, self._make) if isinstance(place, slice) else self._make(found)
+        part = self._parts[place]
+        return Lazily(part, self._make) if isinstance(place, slice) else self._make(part)
 
 
 def plain(value: Any) -> Any:

@@ -168,15 +168,15 @@ def _misread(words: Sequence[str], verbs: Sequence[str]) -> _Mistake | None:
 
 def _translated(program: Program, error: ParseError) -> _Mistake:
     verb = getattr(error.context, "name", None)
-    if found := _UNKNOWN.search(str(error)):
-        word = found[2]
+    if match := _UNKNOWN.search(str(error)):
+        word = match[2]
         if word.startswith("-"):
             return _flag(program, verb, word)
         return _word(program, verb, word)
-    if found := _VALUELESS.match(str(error)):
-        return _Mistake(f"--{found[1].strip('_').replace('_', '-')} needs a value.", (_help(verb),))
-    if found := _LACKING.search(str(error)):
-        return _Mistake(f"{verb} needs a value: {found[1]}.", (_help(verb),))
+    if match := _VALUELESS.match(str(error)):
+        return _Mistake(f"--{match[1].strip('_').replace('_', '-')} needs a value.", (_help(verb),))
+    if match := _LACKING.search(str(error)):
+        return _Mistake(f"{verb} needs a value: {match[1]}.", (_help(verb),))
     return _Mistake(f"{str(error).rstrip('!')}", (_help(verb),))
 
 

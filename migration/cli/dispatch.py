@@ -139,7 +139,7 @@ def _full() -> Path:
     import tempfile
 
     places = [path for path in (ROOT / ".cutover", ROOT, Path(tempfile.gettempdir())) if path.exists()]
-    return min(places, key=lambda path: (found := os.statvfs(path)).f_bavail * found.f_frsize)
+    return min(places, key=lambda path: (disk := os.statvfs(path)).f_bavail * disk.f_frsize)
 
 
 def _bug(out: Output, error: Exception) -> int:

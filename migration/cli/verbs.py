@@ -412,8 +412,8 @@ def _end_watch(context: Context) -> None:
     from migration.watch import watch as phase
 
     with contextlib.suppress(Interrupted):
-        if found := phase.close(context):
-            context.observer.note(f"Watch {found.state.id} ended: {found.state.ended}.")
+        if ended := phase.close(context):
+            context.observer.note(f"Watch {ended.state.id} ended: {ended.state.ended}.")
 
 
 def status(out: Output, env: str, limit: str) -> StatusResult:
@@ -456,15 +456,15 @@ def doctor(out: Output, env: str, fix: bool, yes: bool) -> DoctorResult:
         except NotConfirmed:
             return False
 
-    asked = confirm if fix else None
+    ask = confirm if fix else None
     offers = list(live.offers(context.config, context.environment)) if fix else []
     if not context.config.watch.notify:
-        return phase.run(context, asked, offers=offers)
+        return phase.run(context, ask, offers=offers)
     from migration.watch.diagnose import NotifierCheck
 
     check = NotifierCheck(context)
     offers += check.offers() if fix else ()
-    return phase.run(context, asked, {"the notifiers": lambda _: check.find()}, offers)
+    return phase.run(context, ask, {"the notifiers": lambda _: check.find()}, offers)
 
 
 def report(out: Output, env: str, since: str, to: str, markdown: bool) -> ReportResult:

@@ -43,12 +43,12 @@ class WatchView:
             if self._shown:
                 self.out.show("watch", self._shown)
 
-    def show(self, found: WatchRound) -> None:
+    def show(self, watched: WatchRound) -> None:
         """One round."""
         if self.out.json:
-            self.out.line(found, found.exit_code)
+            self.out.line(watched, watched.exit_code)
             return
-        data = plain(found)
+        data = plain(watched)
         if self.once:
             self.out.show("watch", data)
         elif self._live is None:
@@ -73,12 +73,12 @@ class WatchView:
         if not self._shown:
             return Text("")
         screen = self.out.console
-        found = Text("")
+        drawn = Text("")
         for data in self._shorter():
-            found = self._drawn(data)
-            if len(found.wrap(screen, screen.width)) <= screen.height:
+            drawn = self._drawn(data)
+            if len(drawn.wrap(screen, screen.width)) <= screen.height:
                 break
-        return found
+        return drawn
 
     def _shorter(self) -> Iterator[dict[str, Any]]:
         """The newest round, and then with less and less of what can be read with `--once` too."""

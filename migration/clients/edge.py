@@ -102,8 +102,8 @@ def route(function: str, path: str = "") -> str:
 
 def called(url: str) -> str:
     """The slug of the function that an address belongs to, on whatever host; empty for any other address."""
-    found = _FUNCTION.match(urlsplit(url).path)
-    return found[1] if found else ""
+    match = _FUNCTION.match(urlsplit(url).path)
+    return match[1] if match else ""
 
 
 class Edge:

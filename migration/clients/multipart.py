@@ -35,12 +35,12 @@ def split(content_type: str, body: bytes) -> list[tuple[dict[str, str], bytes]]:
     pieces = marked.split(delimiter)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise ValueError("the multipart answer is cut off")
-    found = []
+    parsed = []
     for piece in pieces[1:-1]:
         head, _, data = piece.lstrip(b" \t").removeprefix(b"\r\n").partition(b"\r\n\r\n")
         rows = (row.partition(":") for row in head.decode("utf-8", "replace").split("\r\n"))
-        found.append(({name.strip().lower(): value.strip() for name, _, value in rows}, data))
-    return found
+        parsed.append(({name.strip().lower(): value.strip() for name, _, value in rows}, data))
+    return parsed
 
 
 def file_path(head: Mapping[str, str]) -> str:
@@ -60,9 +60,9 @@ def file_path(head: Mapping[str, str]) -> str:
 
 def _metadata(data: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(data)
+        metadata = json.loads(data)
     except ValueError:
         raise ValueError("its metadata is not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(metadata, dict):
         raise ValueError("its metadata is not an object")
-    return found
+    return metadata

@@ -269,7 +269,7 @@ def _activity(data: Any) -> list[Activity]:
 
 def _million(value: Any) -> float:
     """Listed prices are strings for one token."""
-    found = Decimal(str(value)) * MILLION
-    if not found.is_finite():
+    price = Decimal(str(value)) * MILLION
+    if not price.is_finite():
         raise ValueError(f"not a price: {value}")
-    return float(found)
+    return float(price)

@@ -128,10 +128,10 @@ def _choice(body: Mapping[str, Any]) -> Trouble | None:
 
 
 def _error(body: Any) -> Mapping[str, Any]:
-    found = body.get("error") if isinstance(body, Mapping) else None
-    if isinstance(found, Mapping):
-        return found
-    return {"message": found if isinstance(found, str) else ""}
+    error = body.get("error") if isinstance(body, Mapping) else None
+    if isinstance(error, Mapping):
+        return error
+    return {"message": error if isinstance(error, str) else ""}
 
 
 def _code(error: Mapping[str, Any], otherwise: int) -> int:

@@ -216,11 +216,11 @@ def _rows(answer: Answer) -> LogRows:
     rows = data.get("result") or []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError(f"expected a list of rows, got {reading.short(answer)}")
-    found = LogRows(LogRow(row) for row in rows)
+    log_rows = LogRows(LogRow(row) for row in rows)
     statistics = data.get("statistics")
     read = statistics.get("bytes_read") if isinstance(statistics, dict) else None
-    found.bytes_read = int(read) if isinstance(read, int | float) else None
-    return found
+    log_rows.bytes_read = int(read) if isinstance(read, int | float) else None
+    return log_rows
 
 
 def _body(answer: Answer) -> Body:

@@ -22,10 +22,10 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
 def proxy(url: str) -> str | None:
     """The proxy for an address, None for a direct connection. Refused for one that cannot be used."""
-    found = _proxy(url)
-    if found is None:
+    configured = _proxy(url)
+    if configured is None:
         return None
-    name, value = found
+    name, value = configured
     address = value if "://" in value else f"http://{value}"
     scheme = address.partition("://")[0].lower()
     if scheme.startswith("socks"):
@@ -48,8 +48,8 @@ def _complete(address: str) -> bool:
 
 def suspects(url: str, why: str) -> list[str]:
     """The variables that may be the cause of a failure to reach an address."""
-    found = _proxy(url)
-    names = [found[0]] if found else []
+    address = _proxy(url)
+    names = [address[0]] if address else []
     if "certificate" in why.lower():
         names += [name for name in _CERTIFICATES[:2] if os.environ.get(name)]
     return names

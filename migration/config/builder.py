@@ -314,12 +314,12 @@ def _union(kind: Any, data: Any, path: KeyPath, problems: Problems) -> Any:
     fitting = [member for member in members if _fits(member, data)] if len(members) > 1 else members
     for member in fitting:
         tried: Problems = []
-        found = build(member, data, path, tried)
+        built = build(member, data, path, tried)
         if not tried:
-            return found
+            return built
     if len(fitting) == 1:
         problems += tried
-        return found
+        return built
     return _refuse(kind, data, path, problems)
 
 

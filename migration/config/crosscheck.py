@@ -31,11 +31,11 @@ Providers = Mapping[str, ProviderSettings]
 
 def mistakes(sections: Mapping[str, Any], written: Mapping[str, Any]) -> Problems:
     """Those between the sections that are sound by themselves; `written` is the file as it stands."""
-    found = list(_unknown_criteria(written.get("criteria")))
+    problems = list(_unknown_criteria(written.get("criteria")))
     for check, *names in _CHECKS:
         if all(name in sections for name in names):
-            found += check(*(sections[name] for name in names))
-    return found
+            problems += check(*(sections[name] for name in names))
+    return problems
 
 
 def _unknown_criteria(section: Any) -> Mistakes:

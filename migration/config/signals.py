@@ -45,9 +45,9 @@ class Pattern:
 
     def groups(self, message: str) -> dict[str, str] | None:
         """The named groups of the first match, "" for one that is absent; None without a match."""
-        found = self.regex.search(plain(message))
+        match = self.regex.search(plain(message))
         index = self.regex.groupindex  # google-re2's own `groupdict` pairs names with the wrong groups
-        return {name: (found[at] or "").rstrip(",") for name, at in index.items()} if found else None
+        return {name: (match[at] or "").rstrip(",") for name, at in index.items()} if match else None
 
     @property
     def sql(self) -> str:
@@ -135,8 +135,8 @@ def named(config: Config) -> dict[str, Pattern]:
     """Every signal by its name; one without functions of its own is about the migration's."""
     migrated = config.migration.functions
     return {
-        name: Pattern(name, found.pattern, tuple(found.functions if found.functions is not None else migrated))
-        for name, found in config.signals.items()
+        name: Pattern(name, signal.pattern, tuple(signal.functions if signal.functions is not None else migrated))
+        for name, signal in config.signals.items()
     }
 
 
@@ -155,17 +155,17 @@ def usage(config: Config) -> Pattern:
     """The signal `usage`. ConfigError when it is missing or lacks a group that costs are computed from."""
     if "usage" not in config.signals:
         raise ConfigError("config.yaml has no signal usage, so the logs give no costs.", Do("add signals.usage"))
-    found = named(config)["usage"]
-    problem = usage_problem(found.pattern)
+    pattern = named(config)["usage"]
+    problem = usage_problem(pattern.pattern)
     if problem:
         raise ConfigError(f"signals.usage {problem}.", Do("see the comment at signals.usage in config.yaml"))
-    return found
+    return pattern
 
 
 def problems(patterns: Mapping[str, str]) -> dict[str, str]:
     """What is wrong with the patterns, by signal; empty when all can be used."""
-    found = {name: usage_problem(text) if name == "usage" else unsupported(text) for name, text in patterns.items()}
-    return {name: problem for name, problem in found.items() if problem}
+    mistakes = {name: usage_problem(text) if name == "usage" else unsupported(text) for name, text in patterns.items()}
+    return {name: problem for name, problem in mistakes.items() if problem}
 
 
 def unsupported(pattern: str) -> str:

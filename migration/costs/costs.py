@@ -74,9 +74,9 @@ def run(context: Context, since: datetime, by: str = "day") -> CostReport:
     kept = _ledger_cells(past, cells, since, now, context.config.migration.functions)
     over = _completed(cells, past, logged, now)
     cut = {now.date() - kept for kept in RETENTION}
-    daily.keep(context, {day: found for day, found in over.items() if day not in cut or reader.older(midnight(day))})
-    found = _bill(context, target, since.astimezone(UTC).date(), now.date())
-    return _report(context, by, since, now, [*cells, *kept], found, (*_parts("logs", logged), *_kept_parts(kept)))
+    daily.keep(context, {day: totals for day, totals in over.items() if day not in cut or reader.older(midnight(day))})
+    totals = _bill(context, target, since.astimezone(UTC).date(), now.date())
+    return _report(context, by, since, now, [*cells, *kept], totals, (*_parts("logs", logged), *_kept_parts(kept)))
 
 
 def _bill(context: Context, target: ProviderSettings, since: date, today: date) -> Bill:
@@ -101,14 +101,14 @@ class UsageReader:
         The first day is read in any case when it is wanted in part.
         """
         known = {day for day in past if midnight(day) >= self.since and midnight(day) + DAY <= self.until}
-        day, found = midnight(self.since.astimezone(UTC).date()), list[tuple[datetime, datetime]]()
+        day, spans = midnight(self.since.astimezone(UTC).date()), list[tuple[datetime, datetime]]()
         while day < self.until:
             end = min(day + DAY, self.until + timedelta(minutes=1))
             if day.date() not in known:
-                joined = found and found[-1][1] == day
-                found[-1:] = [(found[-1][0], end)] if joined else [*found[-1:], (day, end)]
+                joined = spans and spans[-1][1] == day
+                spans[-1:] = [(spans[-1][0], end)] if joined else [*spans[-1:], (day, end)]
             day += DAY
-        return found
+        return spans
 
     def read(self, start: datetime, end: datetime) -> list[HourlyUsage]:
         """The cells of a stretch; one query a window."""
@@ -155,9 +155,9 @@ def _ledger_cells(
     first, last = since.astimezone(UTC).date(), until.date()
     return [
         HourlyUsage(midnight(day), slug, True, totals, whole_day=True)
-        for day, found in sorted(past.items())
+        for day, recorded in sorted(past.items())
         if first <= day < last and day not in read
-        for slug, totals in found.items()
+        for slug, totals in recorded.items()
         if slug in functions
     ]
 
@@ -169,47 +169,47 @@ def _completed(
     now: datetime,
 ) -> dict[date, dict[str, Totals]]:
     """Days that are over, were read whole, hold anything and are not in the ledger yet."""
-    found: dict[date, dict[str, Totals]] = defaultdict(dict)
+    days: dict[date, dict[str, Totals]] = defaultdict(dict)
     for cell in cells:
         day = cell.at.date()
         begin, end = midnight(day), midnight(day) + DAY
         whole = any(start <= begin and end <= stop for start, stop in read)
         if whole and day not in past and end + SETTLED <= now:
-            found[day][cell.slug] = found[day].get(cell.slug, Totals()) + cell.totals
-    return found
+            days[day][cell.slug] = days[day].get(cell.slug, Totals()) + cell.totals
+    return days
 
 
-def _report(context: Context, by: str, since: datetime, now: datetime, cells: Sequence[HourlyUsage], found: Bill,
+def _report(context: Context, by: str, since: datetime, now: datetime, cells: Sequence[HourlyUsage], charged: Bill,
             sources: tuple[SourceSpan, ...]) -> CostReport:  # fmt: skip
     target = context.config.target
     assert target is not None and target.price is not None
     price, budget, prices = target.price, context.config.budget, Prices(context.config, target.price)
     inside = [cell for cell in cells if cell.inside]
-    asked, whole = total(cell.totals for cell in inside), total(cell.totals for cell in cells)
+    window, whole = total(cell.totals for cell in inside), total(cell.totals for cell in cells)
     cost = sum(cell.totals.cost(prices.of(cell.model)) for cell in inside)
-    factor = reconcile.billed_price(whole, price, found)
-    paid = min(asked.succeeded, asked.lines) if asked.succeeded else asked.lines  # a free route logs no usage
+    factor = reconcile.billed_price(whole, price, charged)
+    paid = min(window.succeeded, window.lines) if window.succeeded else window.lines  # a free route logs no usage
     mean = factor * cost / paid if paid else None
     days, (rest, hours) = _history(inside, since, now, prices)
     projection = project(budget, mean, [factor * day for day in days], (factor * rest, hours))
     return CostReport(
         since, now, by,
-        requests=asked.requests, succeeded=asked.succeeded, lines=asked.lines, retries=asked.retries,
-        retry_share=asked.retries / asked.requests if asked.requests else None,
-        tokens=_tokens(asked), cost=cost, logged_cost=asked.logged_cost if asked.lines > asked.unpriced else None,
-        provider_cost=found.cost, provider_since=found.since, provider_basis=found.basis,
-        per_request=RequestCost(mean, *(_times(factor, asked.quantile(share)) for share in (0.5, 0.95))),
+        requests=window.requests, succeeded=window.succeeded, lines=window.lines, retries=window.retries,
+        retry_share=window.retries / window.requests if window.requests else None,
+        tokens=_tokens(window), cost=cost, logged_cost=window.logged_cost if window.lines > window.unpriced else None,
+        provider_cost=charged.cost, provider_since=charged.since, provider_basis=charged.basis,
+        per_request=RequestCost(mean, *(_times(factor, window.quantile(share)) for share in (0.5, 0.95))),
         rows=_rows(inside, by, prices),
         differences=tuple(
-            each for each in reconcile.differences(asked, whole, price, found)
-            if each.between != "logged" or asked.lines > asked.unpriced or not asked.lines
+            each for each in reconcile.differences(window, whole, price, charged)
+            if each.between != "logged" or window.lines > window.unpriced or not window.lines
         ),
-        projection=projection, budget=gauge(budget, found.month, projection),
-        sources=sources, notes=_notes(asked, found, factor, context.environment.name == "sandbox"),
-        distribution=tuple(SizeClass(factor * low, factor * high, many) for low, high, many in asked.classes(CLASSES)),
+        projection=projection, budget=gauge(budget, charged.month, projection),
+        sources=sources, notes=_notes(window, charged, factor, context.environment.name == "sandbox"),
+        distribution=tuple(SizeClass(factor * low, factor * high, many) for low, high, many in window.classes(CLASSES)),
         unsourced=unsourced(
-            (context.config.migration.to or "", target), signals.usage(context.config), found.cost is not None,
-            asked.lines > asked.unpriced, {cell.model for cell in inside if cell.totals.lines}, prices,
+            (context.config.migration.to or "", target), signals.usage(context.config), charged.cost is not None,
+            window.lines > window.unpriced, {cell.model for cell in inside if cell.totals.lines}, prices,
         ),
     )  # fmt: skip
 
@@ -239,14 +239,14 @@ def _key(cell: HourlyUsage, by: str, only: str) -> str:
 
 
 def _line(key: str, cells: Sequence[HourlyUsage], by: str, prices: Prices) -> CostLine:
-    found = total(cell.totals for cell in cells)
+    totals = total(cell.totals for cell in cells)
     cost = sum(cell.totals.cost(prices.of(cell.model)) for cell in cells)
-    requests = found.lines if by == "model" else found.requests
-    return CostLine(key, requests, found.retries, _tokens(found), cost, found.logged_cost)
+    requests = totals.lines if by == "model" else totals.requests
+    return CostLine(key, requests, totals.retries, _tokens(totals), cost, totals.logged_cost)
 
 
-def _tokens(found: Totals) -> TokenCounts:
-    return TokenCounts(found.input, found.cached, found.output, found.reasoning)
+def _tokens(totals: Totals) -> TokenCounts:
+    return TokenCounts(totals.input, totals.cached, totals.output, totals.reasoning)
 
 
 def _history(
@@ -264,7 +264,7 @@ def _history(
     return [spent.get(day, 0.0) for day in days], (partial, hours)
 
 
-def _notes(found: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[str, ...]:
+def _notes(totals: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[str, ...]:
     notes = list(billed.notes)
     if sandbox and billed.cost is not None:
         notes.append("The sandbox bills by the price in config.yaml, so it cannot show whether that price is right.")
@@ -273,12 +273,12 @@ def _notes(found: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[s
         notes.append(f"The provider bills {factor:.2f} times the price in config.yaml: {taken}.")
     if billed.others > 0:
         notes.append(f"The account also spent ${billed.others:.2f} on other models in these days.")
-    if found.implausible:
+    if totals.implausible:
         most = f"more than {MOST_TOKENS:,} tokens or ${MOST_DOLLARS:,}"
-        notes.append(f"{count(found.implausible, 'usage line')} left out: {most} in one request cannot be right.")
-    if found.tokenless:
-        notes.append(f"{count(found.tokenless, 'usage line')} without token counts: taken at the cost they log.")
-    if not found.requests and not found.lines:
+        notes.append(f"{count(totals.implausible, 'usage line')} left out: {most} in one request cannot be right.")
+    if totals.tokenless:
+        notes.append(f"{count(totals.tokenless, 'usage line')} without token counts: taken at the cost they log.")
+    if not totals.requests and not totals.lines:
         notes.append("No requests of the migrated functions in this time.")
     return tuple(notes)
 

@@ -24,11 +24,11 @@ def known(context: Context) -> dict[date, Day]:
         records = context.ledger.records()
     except (CutoverError, OSError):
         return {}
-    found: dict[date, Day] = {}
+    days: dict[date, Day] = {}
     for record in records:
         if record.get("record") == "costs":
-            found[date.fromisoformat(str(record["day"])[:10])] = _functions(record)
-    return found
+            days[date.fromisoformat(str(record["day"])[:10])] = _functions(record)
+    return days
 
 
 def _functions(record: Mapping[str, Any]) -> Day:

@@ -32,8 +32,8 @@ class Prices:
 
     def of(self, model: str) -> Price:
         """The price of a model; that of `target` for one without a price, and for a line that names none."""
-        found = self._named(model)
-        return self.known[found] if found else self.target
+        price = self._named(model)
+        return self.known[price] if price else self.target
 
     def priced(self, model: str) -> bool:
         return bool(self._named(model))
@@ -50,20 +50,20 @@ def unsourced(
 ) -> tuple[Unsourced, ...]:  # fmt: skip
     """The figures of a report that nothing reports. `models`: those that usage lines name, "" where one names none."""
     name, settings = provider
-    found = []
+    figures = []
     if "usage" not in PROOFS[settings.kind]:
-        found.append(Unsourced("billed", f"{name} is of kind {settings.kind}, which reports no spend of a key"))
+        figures.append(Unsourced("billed", f"{name} is of kind {settings.kind}, which reports no spend of a key"))
     elif not billed:
-        found.append(Unsourced("billed", f"{name} did not say what it charged in these days"))
+        figures.append(Unsourced("billed", f"{name} did not say what it charged in these days"))
     groups = usage.regex.groupindex
     if not logged:
         why = "no usage line has one" if "cost" in groups else "signals.usage has no group cost"
-        found.append(Unsourced("as logged", why))
+        figures.append(Unsourced("as logged", why))
     if "model" not in groups:
         words = f"signals.usage has no group model, so every line counts as {prices.model or name}"
-        found.append(Unsourced("model", words))
+        figures.append(Unsourced("model", words))
     bare = sorted({each for each in models if each and not prices.priced(each)})
     if bare:
         words = f"no provider of config.yaml with this model has a price: counted at that of {prices.model or name}"
-        found += [Unsourced(f"price of {each}", words) for each in bare]
-    return tuple(found)
+        figures += [Unsourced(f"price of {each}", words) for each in bare]
+    return tuple(figures)

@@ -114,9 +114,9 @@ class PatternReader:
             yield item
 
     def _take(self, token: re.Pattern[str]) -> re.Match[str] | None:
-        found = token.match(self.text, self.at)
-        self.at = found.end() if found else self.at
-        return found
+        match = token.match(self.text, self.at)
+        self.at = match.end() if match else self.at
+        return match
 
     def _group(self) -> Group | None:
         opened = self._take(_OPEN)
@@ -129,28 +129,28 @@ class PatternReader:
         return Group(opened["name"] or "", items, bool(closed["optional"]))
 
     def _set(self) -> Piece | None:
-        found = self._take(_SET)
-        if not found:
+        match = self._take(_SET)
+        if not match:
             return None
-        text = r"[^\n]" if found["set"] == "." else found["set"]
-        return _piece(text, _members(text), found)
+        text = r"[^\n]" if match["set"] == "." else match["set"]
+        return _piece(text, _members(text), match)
 
     def _literal(self) -> Piece | None:
         if self.text[self.at : self.at + 1] in _BARE and not self.text.startswith("\\", self.at):
             return None
-        found = self._take(_LITERAL)
-        if not found:
+        match = self._take(_LITERAL)
+        if not match:
             return None
-        if found["control"]:
-            return _piece(f"\\{found['control']}", _members(f"\\{found['control']}"), found)
-        mark = found["mark"] or found["plain"]
+        if match["control"]:
+            return _piece(f"\\{match['control']}", _members(f"\\{match['control']}"), match)
+        mark = match["mark"] or match["plain"]
         code = ord(mark) if mark.isascii() else NOT_ASCII
-        return _piece(_literal(mark), frozenset({code}), found)
+        return _piece(_literal(mark), frozenset({code}), match)
 
 
-def _piece(text: str, characters: frozenset[int], found: re.Match[str]) -> Piece:
-    repeated = found["repeated"] or ""
-    least = {"": 1, "+": 1, "*": 0, "?": 0}.get(repeated) if not found["least"] else int(found["least"])
+def _piece(text: str, characters: frozenset[int], match: re.Match[str]) -> Piece:
+    repeated = match["repeated"] or ""
+    least = {"": 1, "+": 1, "*": 0, "?": 0}.get(repeated) if not match["least"] else int(match["least"])
     return Piece(text + repeated, characters, least or 0, bool(repeated))
 
 
@@ -171,7 +171,7 @@ def _unambiguous(
     The texts of the groups in `names` are left without separators of thousands at their end. ValueError where
     the next character leaves a choice.
     """
-    found: list[Item] = []
+    flat: list[Item] = []
     for item in reversed(items):
         follows = after
         if isinstance(item, Group):
@@ -182,8 +182,8 @@ def _unambiguous(
         if choice and begins & after:
             raise ValueError("ambiguous")
         after = begins | after if skipped else begins
-        found[:0] = _bare(item, follows) if isinstance(item, Group) and item.name in names else [item]
-    return found, after
+        flat[:0] = _bare(item, follows) if isinstance(item, Group) and item.name in names else [item]
+    return flat, after
 
 
 def _bare(group: Group, after: frozenset[int]) -> list[Item]:

@@ -97,7 +97,7 @@ class Totals:
 
 
 def total(parts: Iterable[Totals]) -> Totals:
-    found = Totals()
+    whole = Totals()
     for part in parts:
-        found += part
-    return found
+        whole += part
+    return whole

@@ -66,7 +66,7 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
     """A row a line: what it is, the texts of the pattern's groups (`g`), and those as numbers (`n`)."""
     own, edge = logsql.source(logsql.FUNCTION), logsql.source(logsql.EDGE)
     first, second = (signals.order(usage.pattern, *names) for names in (FIRST, SECOND))
-    names, found = _quickest(usage, [*first, *second])
+    names, fast = _quickest(usage, [*first, *second])
     anchor = logsql.literal(signals.anchor(usage.pattern))
     columns = [
         "intDiv(toUnixTimestamp(timestamp), 3600) as hour",
@@ -76,12 +76,12 @@ def _texts(functions: Sequence[str], usage: Pattern, retry: Pattern | None, sinc
         f"if({edge}, {logsql.attribute('method')} != 'OPTIONS', 0) as request",
         f"if(request, {_STATUS} < 400, 0) as good",
         f"{logsql.PLAIN} as message",
-        f"{_short(found)} as short",
+        f"{_short(fast)} as short",
         "counted * (length(short) != length(message)) > 0 as quick",
         f"if(counted and not quick, {_groups(usage, first)}, []) as g1",
         f"{f'if({_needed(usage, first)}, {_groups(usage, second)}, [])' if second else '[]'} as g2",
         "quick + notEmpty(g1) > 0 as matched",
-        f"{_captured(found, names, second)} as g",
+        f"{_captured(fast, names, second)} as g",
         "arrayMap(x -> toFloat64OrZero(x), g) as n",
         f"if(counted and not matched, {anchor} != '' and position(event_message, {anchor}) > 0, 0) as alike",
         f"if(counted and not matched, {_matches(retry)}, 0) as retry",
@@ -107,30 +107,30 @@ def _quickest(usage: Pattern, names: Sequence[str]) -> tuple[Sequence[str], Shor
 
     The total is left out where each line that the shortcut reads has both counts: it would say nothing new.
     """
-    found = shortcut(usage.pattern, names)
-    if found and "total" in names and {"input", "output"} <= found.always:
+    fast = shortcut(usage.pattern, names)
+    if fast and "total" in names and {"input", "output"} <= fast.always:
         names = [name for name in names if name != "total"]
-        found = shortcut(usage.pattern, names)
-    return names, found
+        fast = shortcut(usage.pattern, names)
+    return names, fast
 
 
-def _short(found: Shortcut | None) -> str:
+def _short(fast: Shortcut | None) -> str:
     """What the shortcut leaves of a line. A line whose length it does not change is read with the pattern itself."""
-    if not found:
+    if not fast:
         return "message"
-    return f"replaceRegexpOne(message, {logsql.literal(found.pattern)}, {logsql.literal(found.replacement)})"
+    return f"replaceRegexpOne(message, {logsql.literal(fast.pattern)}, {logsql.literal(fast.replacement)})"
 
 
-def _captured(found: Shortcut | None, names: Sequence[str], second: Sequence[str]) -> str:
+def _captured(fast: Shortcut | None, names: Sequence[str], second: Sequence[str]) -> str:
     """The texts of a line in the order of `names`, from the shortcut or from the pattern itself.
 
     `multiIf`, not `if`: of that, the engine would evaluate all that the arguments rest on once more.
     """
     rest = ", ".join(_element("g2", name, second) for name in names if name in second)
     slow = f"arrayConcat(g1, [{rest}])"
-    if not found:
+    if not fast:
         return f"arrayMap(x -> {_BARE.format('x')}, {slow})"
-    quick = "short" if found.bare else _BARE.format("short")
+    quick = "short" if fast.bare else _BARE.format("short")
     joined = _BARE.format(f"arrayStringConcat(arrayMap(x -> replaceAll(x, {_TAB}, ' '), {slow}), {_TAB})")
     return f"splitByChar({_TAB}, multiIf(quick, {quick}, matched, {joined}, ''), {len(names)})"
 

@@ -38,14 +38,14 @@ def _staged(history: History, live: Function) -> bool:
     return False
 
 
-def named(found: Mapping[str, int]) -> str:
+def named(functions: Mapping[str, int]) -> str:
     """`alpha v3 and beta v4`, and so on."""
-    return listed([f"{slug} v{version}" for slug, version in found.items()])
+    return listed([f"{slug} v{version}" for slug, version in functions.items()])
 
 
-def outside(found: Mapping[str, int]) -> str:
+def outside(functions: Mapping[str, int]) -> str:
     """`alpha v3 was deployed outside Cutover`, and so on."""
-    return f"{named(found)} {'was' if len(found) == 1 else 'were'} deployed outside Cutover"
+    return f"{named(functions)} {'was' if len(functions) == 1 else 'were'} deployed outside Cutover"
 
 
 def stranger(history: History, origin: Deployment, slug: str, digest: str | None) -> int | None:
@@ -67,12 +67,12 @@ def stranger(history: History, origin: Deployment, slug: str, digest: str | None
 
 def _restored_from(history: History, left: KnownVersion, later: Deployment) -> Deployment | None:
     """The deployment whose `before` was made live again as this version; None where it was deployed."""
-    made = history.find(left.deployment)
-    if made is None or made.outcome not in (*UNDONE, "restored"):
+    maker = history.find(left.deployment)
+    if maker is None or maker.outcome not in (*UNDONE, "restored"):
         return None
-    change = made.change(left.slug)
-    found = history.find(change.wanted.get("of")) if change and made.kind == "rollback" else made
-    return found if found and history.place(found.id) < history.place(later.id) else None
+    change = maker.change(left.slug)
+    origin = history.find(change.wanted.get("of")) if change and maker.kind == "rollback" else maker
+    return origin if origin and history.place(origin.id) < history.place(later.id) else None
 
 
 def put_back(history: History) -> tuple[Deployment | None, Mapping[str, int]]:
@@ -80,10 +80,10 @@ def put_back(history: History) -> tuple[Deployment | None, Mapping[str, int]]:
     last = next((one for one in reversed(history.deployments) if one.stayed or one.outcome in UNDONE), None)
     if last is None or last.kind != "rollback":
         return None, {}
-    found: dict[str, int] = {}
+    restored: dict[str, int] = {}
     for change in last.functions:
         origin = history.find(change.wanted.get("of"))
         digest = (change.after or {}).get("source_digest")
         version = stranger(history, origin, change.slug, digest) if origin and digest else None
-        found |= {change.slug: version} if version is not None else {}
-    return last, found
+        restored |= {change.slug: version} if version is not None else {}
+    return last, restored

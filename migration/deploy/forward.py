@@ -78,10 +78,10 @@ def situation(
 def checked_out(context: Context, slugs: Sequence[str]) -> Mapping[str, str] | None:
     """Digest by function of the checked-out commit; None where git cannot be read."""
     try:
-        found = reader.reader(context).at(context.repository.head(), slugs)
+        sources = reader.reader(context).at(context.repository.head(), slugs)
     except CutoverError:
         return None
-    return {slug: one.digest for slug, one in found.items()}
+    return {slug: one.digest for slug, one in sources.items()}
 
 
 def _moved(history: History, live: Function | None, slug: str, digest: str) -> bool:
@@ -233,11 +233,11 @@ def _agreed(context: Context, history: History, there: Mapping[str, str]) -> boo
     return bool(commit) and _at(context, commit, there) == dict(there)
 
 
-def _held(context: Context, found: Hold, now: Checkout, only: str) -> tuple[Step, ...]:
+def _held(context: Context, standing: Hold, now: Checkout, only: str) -> tuple[Step, ...]:
     """What is on hold goes live again by reverting its revert; where that is done already, or there is none, by
     lifting the hold."""
-    if not _contains(context, found.revert, now.head) and _contains(context, found.revert, now.tip):
-        return roll_forward(context, found.revert, only)
+    if not _contains(context, standing.revert, now.head) and _contains(context, standing.revert, now.tip):
+        return roll_forward(context, standing.revert, only)
     first: list[Command | Shell] = []
     if now.relation == "behind":
         first = _some(_pull(context))

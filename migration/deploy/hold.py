@@ -72,16 +72,16 @@ def check(
     return None
 
 
-def refuse(found: Hold, steps: Sequence[Step]) -> Refused:
+def refuse(standing: Hold, steps: Sequence[Step]) -> Refused:
     """The error for a hold, with what to type."""
-    return Refused(f"Not deployed, on hold: {found}.", *steps, hold=found.as_json())
+    return Refused(f"Not deployed, on hold: {standing}.", *steps, hold=standing.as_json())
 
 
 def undoing(record: Record) -> str:
     """The commit to revert in order to roll forward, as a hold's record knows it; empty when it does not."""
     known = record.get("revert") or {}
-    made = known.get("commit") if known.get("state", "pushed") != "already" else ""  # then it is the branch's tip
-    return str(known.get("revert") or made or "")
+    commit = known.get("commit") if known.get("state", "pushed") != "already" else ""  # then it is the branch's tip
+    return str(known.get("revert") or commit or "")
 
 
 def lift(ledger: Ledger, history: History, reason: str, only: str = "") -> list[str]:
@@ -98,8 +98,8 @@ def lift(ledger: Ledger, history: History, reason: str, only: str = "") -> list[
 
 def _source(record: Record, digests: Mapping[str, str]) -> str:
     held = {digest: slug for slug, digest in (record.get("digests") or {}).items()}
-    found = next((slug for slug, digest in digests.items() if digest in held), "")
-    return f"the source of {found}" if found else ""
+    held_slug = next((slug for slug, digest in digests.items() if digest in held), "")
+    return f"the source of {held_slug}" if held_slug else ""
 
 
 def _revision(repository: Repository, record: Record, revision: str, remote: str, reader: Reader | None) -> str:

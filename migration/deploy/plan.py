@@ -324,7 +324,7 @@ def _read(context: Context, slugs: list[str], locked: bool) -> _Reading:
 def _fresh(sources: Mapping[str, Source], history: History) -> list[str]:
     """The functions whose source is not what was last left live."""
     left = {slug: history.left(slug) for slug in sources}
-    return [slug for slug, found in sources.items() if not (one := left[slug]) or one.source_digest != found.digest]
+    return [slug for slug, source in sources.items() if not (one := left[slug]) or one.source_digest != source.digest]
 
 
 def _origin(context: Context, history: History, base: str) -> str:
@@ -350,18 +350,18 @@ def _past(context: Context, base: str, slugs: list[str]) -> dict[str, Source] | 
 def _base(context: Context, history: History, slugs: Sequence[str]) -> str:
     """The base revision; app.base counts where the ledger has none. Refused where neither can be had."""
     named = context.config.app.base
-    found = (named and context.repository.revision(named)) or ""
-    base = history.base(found, slugs)
+    revision = (named and context.repository.revision(named)) or ""
+    base = history.base(revision, slugs)
     if base or not named:
         return base
     reader.reader(context).bring(named)
-    found = context.repository.revision(named) or ""
-    if not found:
+    revision = context.repository.revision(named) or ""
+    if not revision:
         text = f"app.base {named} is not a commit of {context.app}."
         raise Refused(
             text, Do("correct app.base in config.yaml, or fetch it:"), *revert.how_to_fetch(context.repository)
         )
-    return history.base(found, slugs)
+    return history.base(revision, slugs)
 
 
 def _items(
@@ -373,26 +373,26 @@ def _items(
     pending: Recovery | None,
 ) -> list[PlannedFunction]:
     live, history = reading.live, reading.history
-    judged = [(found, live.get(found.slug), history.left(found.slug)) for found in sources]
+    judged = [(source, live.get(source.slug), history.left(source.slug)) for source in sources]
     actions = {
-        found.slug: _ours(pending, found.slug, now)
-        or _action(found, now, left, _rotated(context, history, left, reading.secrets))
-        for found, now, left in judged
+        source.slug: _ours(pending, source.slug, now)
+        or _action(source, now, left, _rotated(context, history, left, reading.secrets))
+        for source, now, left in judged
     }
-    replaced = [now for found, now, _ in judged if now is not None and actions[found.slug][0] in CHANGES]
+    replaced = [now for source, now, _ in judged if now is not None and actions[source.slug][0] in CHANGES]
     snapshots = snapshot.take(context, replaced, lambda: past()[0] or {})
     return [
         PlannedFunction(
-            found.slug,
-            *actions[found.slug],
-            found,
+            source.slug,
+            *actions[source.slug],
+            source,
             now,
-            snapshots.get(found.slug),
-            tuple(differences.settings(found, now, _jwt(history, left))),
-            differences.text(found, snapshots[found.slug].body) if diff and found.slug in snapshots else "",
+            snapshots.get(source.slug),
+            tuple(differences.settings(source, now, _jwt(history, left))),
+            differences.text(source, snapshots[source.slug].body) if diff and source.slug in snapshots else "",
             left.version if left else None,
         )
-        for found, now, left in judged
+        for source, now, left in judged
     ]
 
 
@@ -410,11 +410,11 @@ def _ledger_notes(context: Context) -> list[str]:
 
 def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[str, str] | None:
     """A version that no finished deployment left, because the unfinished one did."""
-    found = next((one for one in pending.functions if one.slug == slug), None) if pending else None
-    if pending is None or found is None or live is None or found.state not in ("live", "restored"):
+    own = next((one for one in pending.functions if one.slug == slug), None) if pending else None
+    if pending is None or own is None or live is None or own.state not in ("live", "restored"):
         return None
     kind = "deployment" if pending.deployment.kind == "deploy" else "rollback"
-    did = "made" if found.state == "live" else "restored, as"
+    did = "made" if own.state == "live" else "restored, as"
     return "update", f"v{live.version} is what the unfinished {kind} {pending.deployment.id} {did}"
 
 
@@ -431,8 +431,8 @@ def _pending(pending: Recovery | None, holder: LockHolder | None) -> list[str]:
 def _jwt(history: History, left: KnownVersion | None) -> bool | None:
     """What `verify_jwt` was when a function was last left live from here."""
     change = deployed.change(left.slug) if left and (deployed := history.find(left.deployment)) else None
-    found = change.wanted.get("verify_jwt") if change else None
-    return found if isinstance(found, bool) else None
+    recorded = change.wanted.get("verify_jwt") if change else None
+    return recorded if isinstance(recorded, bool) else None
 
 
 def _rotated(
@@ -447,7 +447,7 @@ def _rotated(
 
 
 def _action(
-    found: Source, live: Function | None, left: KnownVersion | None, rotated: Sequence[str] = ()
+    source: Source, live: Function | None, left: KnownVersion | None, rotated: Sequence[str] = ()
 ) -> tuple[str, str]:
     if live is None:
         gone = left is not None and left.version is not None
@@ -459,9 +459,9 @@ def _action(
         return "drifted", f"v{live.version} was deployed outside Cutover; {left.deployment} {was}"
     if live.status not in ("ACTIVE", "THROTTLED"):
         return "update", f"v{live.version} is {live.status}, not ACTIVE"
-    if left.source_digest != found.digest:
+    if left.source_digest != source.digest:
         return "update", f"its source differs from v{live.version}"
-    if found.verify_jwt is not None and found.verify_jwt != live.verify_jwt:
+    if source.verify_jwt is not None and source.verify_jwt != live.verify_jwt:
         return "update", "its settings differ from what is deployed"
     if rotated:
         return "update", f"{', '.join(rotated)} was set after v{live.version} was deployed"
@@ -471,11 +471,11 @@ def _action(
 def _secrets(context: Context, digests: Sequence[SecretDigest]) -> list[dict[str, Any]]:
     """Presence and equality, by digest alone; `matches` is None where there is nothing to compare."""
     there = {secret.name: secret for secret in digests}
-    found = []
+    rows = []
     for name, settings in context.config.secrets.items():
         matches = same(there.get(name), context.environment.secrets.get(name), settings.sha256)
-        found.append({"name": name, "present": name in there, "matches": matches})
-    return found
+        rows.append({"name": name, "present": name in there, "matches": matches})
+    return rows
 
 
 def _hold(context: Context, history: History, head: str, changing: Sequence[PlannedFunction]) -> dict[str, Any] | None:
@@ -485,8 +485,8 @@ def _hold(context: Context, history: History, head: str, changing: Sequence[Plan
         return None
     if not set(digests) & set(context.config.migration.functions):
         head = ""  # its own source may be on hold, the revision is the migration's
-    found = hold.check(context.repository, history, head, digests, context.remote, reader.reader(context))
-    return found.as_json() if found else None
+    standing = hold.check(context.repository, history, head, digests, context.remote, reader.reader(context))
+    return standing.as_json() if standing else None
 
 
 def _notes(context: Context, items: Sequence[PlannedFunction], base: str, known: bool) -> list[str]:

@@ -24,7 +24,7 @@ def check(context: Context, plan: Plan) -> None:
         lambda: list(_secrets(plan)),
         lambda: _provider(context),
     ]
-    findings = [finding for found in every(tasks, lambda task: task()) for finding in found]
+    findings = [finding for results in every(tasks, lambda task: task()) for finding in results]
     for finding in findings:
         if finding.severity == "warning":
             context.observer.warn(f"{finding.problem}: {finding.evidence}")

@@ -148,10 +148,10 @@ class Recording:
 
     def begun(self) -> Deployment:
         """The deployment as its intent describes it."""
-        found = self.history.plus(self._written).find(self.deployment)
-        if found is None:
+        deployment = self.history.plus(self._written).find(self.deployment)
+        if deployment is None:
             raise Unfinished("The ledger has lost the record of this deployment.", inv("status"))
-        return found
+        return deployment
 
     def outcome(self, record: Record) -> None:
         """What has already happened: it is kept in a file where the ledger cannot be written. Releases the lock."""

@@ -237,12 +237,12 @@ def close_abandoned(context: Context, pending: Recovery, wait: float) -> None:
     """Close what went nowhere, after another look under the lock; Unfinished when it went somewhere meanwhile."""
     with context.lock.held("closing an interrupted deployment", wait, pending.deployment.id):
         live = {function.slug: function for function in context.supabase.functions()}
-        found = look(context, context.ledger.history(), live)
+        now = look(context, context.ledger.history(), live)
         records.require_ledger(context)
-        if found is not None and found.verdict != "abandoned":
-            raise found.unfinished()
-        if found is not None:
-            close(context, found, "abandoned", "nothing of it had gone live")
+        if now is not None and now.verdict != "abandoned":
+            raise now.unfinished()
+        if now is not None:
+            close(context, now, "abandoned", "nothing of it had gone live")
 
 
 def close(context: Context, pending: Recovery, outcome: str, message: str) -> None:

@@ -64,8 +64,8 @@ def take(
 
 def details(context: Context, functions: Iterable[Function]) -> list[Function]:
     """Each function as the platform describes it alone: the list may leave settings out."""
-    found = every(list(functions), lambda function: context.supabase.function(function.slug))
-    return [function for function in found if function is not None]
+    described = every(list(functions), lambda function: context.supabase.function(function.slug))
+    return [function for function in described if function is not None]
 
 
 def keep(context: Context, taken: Iterable[Snapshot]) -> None:
@@ -83,12 +83,12 @@ def restorer(context: Context, deployment: Deployment, slugs: Iterable[str]) -> 
     wanted = [slug for slug in slugs if (change := deployment.change(slug)) and change.before]
     kinds = {slug: deployment.snapshots.get(slug, {}).get("restorable", "no") for slug in wanted}
     from_git = [slug for slug in wanted if kinds[slug] == "git"]
-    found = _from_git(context, deployment.base_revision, from_git) if from_git else {}
+    sources = _from_git(context, deployment.base_revision, from_git) if from_git else {}
     for slug in wanted:
-        if kinds[slug] == "snapshot" or slug not in found:
-            found |= _kept(context, deployment, slug, strict=kinds[slug] == "snapshot")
-        _refuse_other(context, deployment, slug, found.get(slug))
-    return found
+        if kinds[slug] == "snapshot" or slug not in sources:
+            sources |= _kept(context, deployment, slug, strict=kinds[slug] == "snapshot")
+        _refuse_other(context, deployment, slug, sources.get(slug))
+    return sources
 
 
 def _from_git(context: Context, base: str, slugs: list[str]) -> dict[str, Source]:
@@ -118,16 +118,16 @@ def _kept(context: Context, deployment: Deployment, slug: str, strict: bool) -> 
         return {}
 
 
-def _refuse_other(context: Context, deployment: Deployment, slug: str, found: Source | None) -> None:
+def _refuse_other(context: Context, deployment: Deployment, slug: str, source: Source | None) -> None:
     """Refused unless this is the source that the record names."""
     change = deployment.change(slug)
     before = (change.before if change else None) or {}
     recorded = before.get("source_digest")
-    downloaded = found is not None and found.digest == before.get("snapshot_digest")
-    if found is None and deployment.kind == "rollback":
+    downloaded = source is not None and source.digest == before.get("snapshot_digest")
+    if source is None and deployment.kind == "rollback":
         text = f"{slug}: the rollback {deployment.id} took that code back. Only git has it: deploy a commit with it."
         raise Refused(text, hold.lift_command())
-    if found is None and context.repository.revision(deployment.base_revision) is None:
+    if source is None and context.repository.revision(deployment.base_revision) is None:
         text = f"{slug}: the source that was live before {deployment.id} cannot be found: commit "
         text += (
             f"{deployment.base_revision[:9]}, which had it, is no longer in git, and no snapshot of it was kept here."
@@ -135,8 +135,8 @@ def _refuse_other(context: Context, deployment: Deployment, slug: str, found: So
         raise Refused(
             text, Do("check out a commit with the code that is wanted, and deploy it:"), inv("plan", diff=True)
         )
-    if found is None or (recorded and found.digest != recorded and not downloaded):
-        what = "cannot be found" if found is None else "differs from the recorded digest"
+    if source is None or (recorded and source.digest != recorded and not downloaded):
+        what = "cannot be found" if source is None else "differs from the recorded digest"
         raise Refused(f"{slug}: the source that was live before {deployment.id} {what}.", inv("status"))
 
 

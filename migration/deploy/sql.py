@@ -52,18 +52,18 @@ def read(context: Context, base: str, head: str) -> tuple[list[SqlFile], str]:
 
 def notes(files: Sequence[SqlFile], why: str) -> list[str]:
     """What a person must do about them, and in which order."""
-    found = []
+    lines = []
     if missing := _names(one for one in files if one.applied is False):
         push = sh("supabase", "db", "push")
         text = f"SQL not applied yet: {missing}. Apply it before the deploy ({push}), written so that what is"
-        found.append(f"{text} live works with it too: a rollback leaves the database as it is.")
+        lines.append(f"{text} live works with it too: a rollback leaves the database as it is.")
     if edited := _names(one for one in files if one.applied and one.edited):
-        found.append(
+        lines.append(
             f"SQL edited after it was applied: {edited}. The database has the earlier text; add a new file instead."
         )
     if unknown := _names(one for one in files if one.applied is None):
-        found.append(f"SQL in this change: {unknown}. Whether it is applied is unknown: {why}")
-    return found
+        lines.append(f"SQL in this change: {unknown}. Whether it is applied is unknown: {why}")
+    return lines
 
 
 def _named(paths: Iterable[str]) -> dict[str, str]:

@@ -45,12 +45,12 @@ def violations(page: Page, frame: str | None = None) -> list[Violation]:
             target = locate.frame_element(page, frame).element_handle(timeout=1000).content_frame()
         target.wait_for_function("() => true", timeout=1000)  # unlike the next line, it has a time limit
         target.evaluate(_script())
-        found = target.wait_for_function(_RUN, timeout=_LONGEST).json_value()["value"]
+        rows = target.wait_for_function(_RUN, timeout=_LONGEST).json_value()["value"]
     except Error:
         return []
     return [
         Violation(str(one["id"]), str(one["impact"] or "minor"), str(one["help"]), tuple(map(str, one["at"])))
-        for one in found
+        for one in rows
     ]
 
 

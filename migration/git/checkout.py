@@ -47,12 +47,12 @@ class Listing:
         blobs = [self.entries[path][1] for path in wanted]
         self.fetch(blobs)
         out = self.repository.git("cat-file", "--batch", stdin="\n".join([*blobs, ""]).encode(), timeout=300).out
-        found: dict[str, bytes] = {}
+        contents: dict[str, bytes] = {}
         for path in wanted:
             head, _, rest = out.partition(b"\n")
             size = int(head.split(b" ")[2])
-            found[path], out = rest[:size], rest[size + 1 :]
-        return found
+            contents[path], out = rest[:size], rest[size + 1 :]
+        return contents
 
     def fetch(self, blobs: Collection[str]) -> None:
         """A blobless clone would else fetch file by file (https://git-scm.com/docs/partial-clone)."""
@@ -70,23 +70,23 @@ def tree(repository: Repository, revision: str, state: Path, select: Select | No
 
     `select` chooses the files to write, all of the app's without it. Refused for an unknown revision.
     """
-    found = _trees.get((repository.path, revision)) or _named(repository, revision)
-    top = state.resolve() / "trees" / (f"{found}.part" if select else found)
+    known = _trees.get((repository.path, revision)) or _named(repository, revision)
+    top = state.resolve() / "trees" / (f"{known}.part" if select else known)
     if not _whole(repository, top):
-        _make(repository, found, top, select)
+        _make(repository, known, top, select)
     return top / FILES / repository.prefix
 
 
 def _named(repository: Repository, revision: str) -> str:
     """The id of a revision's tree; of a commit named in full it is kept, since it cannot change."""
-    found = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
-    if not found.ok:
+    answer = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
+    if not answer.ok:
         fetch = repository.typed("fetch", *(["--unshallow"] if repository.shallow() else []))
         steps = (fetch, AGAIN) if repository.remotes() else ()
         raise Refused(f"Commit {revision} is not in this clone.", *steps)
     if len(revision) >= _FULL:
-        _trees[repository.path, revision] = found.text
-    return found.text
+        _trees[repository.path, revision] = answer.text
+    return answer.text
 
 
 def _whole(repository: Repository, top: Path) -> bool:

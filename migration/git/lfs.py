@@ -16,8 +16,8 @@ _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*
 
 def pointer(data: bytes) -> str:
     """The id of the file that these bytes point to; empty where they are no pointer."""
-    found = _POINTER.match(data) if len(data) < _LONGEST else None
-    return found[1].decode() if found else ""
+    match = _POINTER.match(data) if len(data) < _LONGEST else None
+    return match[1].decode() if match else ""
 
 
 def is_pointer(path: Path) -> bool:

@@ -88,16 +88,16 @@ class RevertResult:
 def tip(repository: Repository, branch: RevertBranch) -> str:
     """The commit that the branch is at now, brought here. Refused when there is no such branch."""
     if branch.remote is None:
-        found = repository.revision(branch.ref)
+        revision = repository.revision(branch.ref)
         text = f"There is no local branch {branch.branch}. Nothing was reverted."
     else:
-        found = repository.tracked(branch.remote, branch.branch)
+        revision = repository.tracked(branch.remote, branch.branch)
         text = f"The remote {branch.remote} has no branch {branch.branch}. Nothing was reverted."
-    if found is None:
+    if revision is None:
         look = repository.typed("ls-remote", "--heads", branch.remote) if branch.remote else None
         fix = Do("set app.branch in config.yaml to the branch that is deployed")
         raise NoBranch(text, look or repository.typed("branch", "--all"), fix)
-    return found
+    return revision
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,13 @@ _BLOCKING = ("unmeasured", "ledger_offline", "refs", "interrupted", "stale_lock"
 
 def first_things_first(findings: Iterable[Finding]) -> list[Finding]:
     """One finding a cause: symptoms join what explains them, and one problem of several functions is one finding."""
-    found = _together(findings)
-    kinds = {each.kind for each in found}
+    grouped = _together(findings)
+    kinds = {each.kind for each in grouped}
     symptoms: dict[str, list[Finding]] = {kind: [] for kind in kinds}
-    for each in found:
+    for each in grouped:
         if (cause := _root(each.kind, kinds)) != each.kind:
             symptoms[cause].append(each)
-    causes = [each for each in found if _root(each.kind, kinds) == each.kind]
+    causes = [each for each in grouped if _root(each.kind, kinds) == each.kind]
     joined = [_with(each, symptoms.pop(each.kind, [])) for each in causes]
     return sorted(worst_first(joined), key=lambda each: _BLOCKING.index(each.kind) if each.kind in _BLOCKING else 99)
 

@@ -98,7 +98,7 @@ def _forward(exam: Examination, slug: str, older: bool) -> Steps:
 
 def _wanted(exam: Examination, pattern: re.Pattern[str]) -> bool:
     sources = [item.source for item in exam.plan.functions]
-    return any(pattern.search(data.decode("utf-8", "replace")) for found in sources for data in found.files.values())
+    return any(pattern.search(data.decode("utf-8", "replace")) for source in sources for data in source.files.values())
 
 
 def _before(row: Row, updated_at: int | None) -> bool:
@@ -113,9 +113,9 @@ def _refused(exam: Examination) -> Iterator[Finding]:
     bad = f"{logsql.level()} in ('warn', 'error')"
     provider = f"positionCaseInsensitiveUTF8(event_message, {logsql.literal(_name(exam))}) > 0"
     condition = logsql.both(logsql.either(bad, *loud), provider, f"match(event_message, {logsql.literal(STATUS)})")
-    found = _rows(exam, condition, f"extract(event_message, {logsql.literal(STATUS)})", group="detail")
+    refusals = _rows(exam, condition, f"extract(event_message, {logsql.literal(STATUS)})", group="detail")
     by_status: dict[str, list[Row]] = {}
-    for row in found:
+    for row in refusals:
         if not _past(exam, row):
             by_status.setdefault(str(row["detail"]), []).append(row)
     for status, rows in sorted(by_status.items()):
@@ -128,13 +128,13 @@ def _refused(exam: Examination) -> Iterator[Finding]:
 def _failing(exam: Examination) -> Iterator[Finding]:
     """What callers feel: calls answered with 5xx, those that ran into a time limit apart."""
     answers = exam.answers
-    failed = {slug: sum(n for status, n in found.items() if _broken(status)) for slug, found in answers.items()}
+    failed = {slug: sum(n for status, n in counts.items() if _broken(status)) for slug, counts in answers.items()}
     bad, requests = sum(failed.values()), exam.requests
     if bad < FEW or bad <= NEAR * requests:
         return
     by_status: Counter[int] = Counter()
-    for found in answers.values():
-        by_status.update({status: n for status, n in found.items() if _broken(status)})
+    for counts in answers.values():
+        by_status.update({status: n for status, n in counts.items() if _broken(status)})
     parts = [f"{slug} {n} of {sum(answers[slug].values())}" for slug, n in failed.items() if n]
     statuses = ", ".join(f"{n} × {status}" for status, n in by_status.most_common(3))
     failure = signals.named(exam.context.config).get("failure")
@@ -172,7 +172,7 @@ def _troubled(exam: Examination) -> Iterator[Finding]:
 
 def _timeouts(exam: Examination, rows: list[Row]) -> Iterator[Finding]:
     """Calls that ended at a limit of the platform, and lines that name one of the provider's or the function's own."""
-    idle = {slug: sum(n for code, n in found.items() if code in IDLE) for slug, found in exam.answers.items()}
+    idle = {slug: sum(n for code, n in counts.items() if code in IDLE) for slug, counts in exam.answers.items()}
     cut, logged = sum(idle.values()), sum(int(row["n"]) for row in rows)
     if cut < FEW and (logged < FEW or logged <= NEAR * exam.requests):
         return

@@ -70,11 +70,11 @@ def run(
             context.ledger.glance()
     else:
         probes["the refs"] = diagnose_ledger.takes_refs
-    found = examine(context, probes)
+    findings = examine(context, probes)
     if fix is None:
-        return DoctorResult(tuple(found), tuple(probes))
-    fixed = tuple(_apply(found, fix))
-    left = examine(context, probes) if any(each["ok"] for each in fixed) else found
+        return DoctorResult(tuple(findings), tuple(probes))
+    fixed = tuple(_apply(findings, fix))
+    left = examine(context, probes) if any(each["ok"] for each in fixed) else findings
     done = tuple(_apply(offers, fix, context.observer.note))
     return DoctorResult(tuple(left), tuple(probes), (*fixed, *done), _summary(fixed, left))
 
@@ -106,23 +106,23 @@ def examine(context: Context, probes: dict[str, FindingProbe]) -> list[Finding]:
             f"{context.environment.name} has no project_ref: there is nothing to examine.", inv("doctor", env="prod")
         )
     exam = Examination(context)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     failed: dict[str, tuple[list[str], CutoverError]] = {}
     for name, probe in probes.items():
         context.observer.step("doctor", detail=name)
         try:
-            found += probe(exam)
+            findings += probe(exam)
         except CutoverError as error:
             failed.setdefault(error.cause, ([], error))[0].append(name)
-    found += [unmeasured(names, error) for names, error in failed.values() if not _known(found, error)]
-    found = causes.first_things_first(found)
-    context.observer.done("doctor", detail=count(len(found), "finding"))
-    return found
+    findings += [unmeasured(names, error) for names, error in failed.values() if not _known(findings, error)]
+    findings = causes.first_things_first(findings)
+    context.observer.done("doctor", detail=count(len(findings), "finding"))
+    return findings
 
 
-def _known(found: Iterable[Finding], error: CutoverError) -> bool:
+def _known(findings: Iterable[Finding], error: CutoverError) -> bool:
     """Whether a finding reports this very failure already."""
-    return any(each.evidence == error.message for each in found)
+    return any(each.evidence == error.message for each in findings)
 
 
 def _apply(

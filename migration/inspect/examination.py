@@ -66,7 +66,7 @@ class Examination:
     @property
     def requests(self) -> int:
         """Calls of the migrated functions lately."""
-        return sum(sum(found.values()) for found in self.answers.values())
+        return sum(sum(counts.values()) for counts in self.answers.values())
 
     def item(self, slug: str) -> PlannedFunction | None:
         return next((each for each in self.plan.functions if each.slug == slug), None)

@@ -99,12 +99,12 @@ def code(context: Context, slug: str, name: str = "") -> FunctionCode:
 def find(history: History, name: str) -> Deployment:
     """The deployment with this id, or the only one whose id begins so. Refused otherwise."""
     exact = history.find(name)
-    found = [exact] if exact else [one for one in history.deployments if one.id.startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(one.id for one in found[-3:])
-        raise Refused(f"{name} is the beginning of {len(found)} deployments ({names}): type more of the id.",
+    matching = [exact] if exact else [one for one in history.deployments if one.id.startswith(name)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        names = ", ".join(one.id for one in matching[-3:])
+        raise Refused(f"{name} is the beginning of {len(matching)} deployments ({names}): type more of the id.",
                       inv("history"))  # fmt: skip
     raise Refused(f"The ledger has no deployment {name}.", inv("history"))
 
@@ -184,8 +184,8 @@ def _note(record: Record) -> dict[str, Any]:
         "lift": f"lifted the hold of {record.get('hold')}: {record.get('reason') or 'no reason given'}",
         "unlock": f"broke the lock {record.get('lock') or 'unknown'} of {robbed}",
     }
-    found = {"at": record.get("at"), "who": record.get("who") or "unknown", "text": texts[record["record"]]}
-    return {**found, "rating": record["rating"]} if record.get("rating") else found
+    note = {"at": record.get("at"), "who": record.get("who") or "unknown", "text": texts[record["record"]]}
+    return {**note, "rating": record["rating"]} if record.get("rating") else note
 
 
 def _message(context: Context, history: History) -> str:

@@ -82,13 +82,13 @@ def _wanted(history: History, slug: str, shown: Deployment | None) -> _Wanted:
     end = history.place(shown.id) + bool(change) if shown else len(history.deployments)
     left = history.left(slug, before=history.deployments[end].id if end < len(history.deployments) else "")
     by = history.find(left.deployment) if left else None
-    if left is None or by is None or (found := by.change(slug)) is None:
+    if left is None or by is None or (taken := by.change(slug)) is None:
         known = ", ".join(history.slugs) or "none"
         until = f" up to {shown.id}" if shown else ""
         raise Refused(f"No deployment{until} left {slug} live. Functions in the ledger: {known}.", inv("history"))
     if left.version is None:
         raise Refused(f"{slug} did not exist after {by.id}.", inv("history", show=by.id))
-    return _Wanted(found, by, left.version, left.source_digest, sent=False)
+    return _Wanted(taken, by, left.version, left.source_digest, sent=False)
 
 
 def _read(context: Context, history: History, wanted: _Wanted) -> tuple[Source, str, str]:

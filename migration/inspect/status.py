@@ -109,10 +109,10 @@ def _look(context: Context) -> tuple[list[Function], History]:
     silent.daemon = True
     silent.start()
     try:
-        functions, found = every(tasks, lambda task: task())
+        functions, history = every(tasks, lambda task: task())
     finally:
         silent.cancel()
-    return functions, found
+    return functions, history
 
 
 class _Waiting:
@@ -126,17 +126,17 @@ class _Waiting:
         self._turn = threading.Lock()
 
     def functions(self) -> list[Function]:
-        found = self.context.supabase.functions()
+        listed = self.context.supabase.functions()
         self._answered = True
-        return found
+        return listed
 
     def history(self) -> History:
-        found = self.context.ledger.history()
+        read = self.context.ledger.history()
         with self._turn:
-            self._history = found
+            self._history = read
             if self._silent and not self._answered:
                 self._note()
-        return found
+        return read
 
     def show(self) -> None:
         with self._turn:
@@ -238,28 +238,28 @@ def _leftover(holder: LockHolder | None) -> list[str]:
 
 
 def _notes(context: Context, history: History, live: Mapping[str, Function], rows: Sequence[Row]) -> list[str]:
-    ledger, found = context.ledger, []
+    ledger, notes = context.ledger, []
     if ledger.offline:
-        found.append(f"The ledger is as this clone last read it: {ledger.offline}")
+        notes.append(f"The ledger is as this clone last read it: {ledger.offline}")
     if not ledger.shared:
-        found.append("The app has no git remote: ledger and lock exist on this machine only.")
+        notes.append("The app has no git remote: ledger and lock exist on this machine only.")
     if unsent := ledger.emergency.waiting():
         place = ledger.emergency.folder
         queued = count(len(unsent), "queued record")
-        found.append(f"{queued} in {place}: the next command that reaches the remote pushes them.")
+        notes.append(f"{queued} in {place}: the next command that reaches the remote pushes them.")
     if words := watching.running(context, live=history.live.id if history.live else "none"):
-        found.append(words)
+        notes.append(words)
     elif history.live and history.live.watches:
         last = history.live.watches[-1]
-        found.append(f"Watched: {last.get('verdict') or 'unknown'} ({last.get('ended') or 'no reason on record'}).")
+        notes.append(f"Watched: {last.get('verdict') or 'unknown'} ({last.get('ended') or 'no reason on record'}).")
     if left := recovery.waiting_slugs(history, live):
-        found.append(recovery.waiting_note(left))
+        notes.append(recovery.waiting_note(left))
     if history.holds:
-        found.append(_held([str(one.get("tip") or "")[:9] for one in history.holds]))
+        notes.append(_held([str(one.get("tip") or "")[:9] for one in history.holds]))
     differing = [row.slug for row in rows if row.git == "differs" and not row.drifted]
     if differing:
-        found.append(f"Your checkout differs from the live {' and '.join(differing)}.")
-    return found
+        notes.append(f"Your checkout differs from the live {' and '.join(differing)}.")
+    return notes
 
 
 def _held(tips: Sequence[str]) -> str:
@@ -277,14 +277,14 @@ def standing(history: History) -> str:
     """What is live according to the ledger, unless something was deployed outside Cutover since."""
     if not history.deployments:
         return "Nothing was deployed with Cutover yet."
-    live, (rollback, found) = history.live, drift.put_back(history)
-    whole = live is not None and set(live.slugs) <= set(found)
-    if found and rollback and whole:
-        verb = "is" if len(found) == 1 else "are"
-        return f"{drift.named(found)}, deployed outside Cutover, {verb} live again: restored by {rollback.id}."
+    live, (rollback, restored) = history.live, drift.put_back(history)
+    whole = live is not None and set(live.slugs) <= set(restored)
+    if restored and rollback and whole:
+        verb = "is" if len(restored) == 1 else "are"
+        return f"{drift.named(restored)}, deployed outside Cutover, {verb} live again: restored by {rollback.id}."
     name = f"{live.id} is live{_PROOF.get(live.outcome or '', '')}" if live else f"{_FIRST} is live"
-    if found and rollback:
-        return f"{name}, except {drift.named(found)}, deployed outside Cutover: restored by {rollback.id}."
+    if restored and rollback:
+        return f"{name}, except {drift.named(restored)}, deployed outside Cutover: restored by {rollback.id}."
     return f"{name}."
 
 

@@ -297,12 +297,12 @@ class History:
         It is the live deployment's revision; where that was made with `--only` and changed none of them, the revision
         that it was based on.
         """
-        wanted, current, found = set(slugs), self.live, default
+        wanted, current, revision = set(slugs), self.live, default
         while current is not None:
             if not wanted or not current.partial or wanted & set(current.slugs):
                 return current.revision
-            found, current = current.base_revision or default, self.live_before(current.id)
-        return found or (self.live.revision if self.live else "")
+            revision, current = current.base_revision or default, self.live_before(current.id)
+        return revision or (self.live.revision if self.live else "")
 
     def undone(self, deployment: str) -> Deployment | None:
         """The rollback that took this deployment back, if one did."""
@@ -341,15 +341,15 @@ class History:
         A rollback makes an earlier one live; one that names a later one, or itself, makes none live that we know of.
         """
         live: int | None = None
-        found = []
+        standing = []
         for place, brief in enumerate(self._briefs):
-            found.append(live)
+            standing.append(live)
             if brief.undid:
                 live = self._places.get(brief.to or "")
                 live = live if live is not None and live < place else None
             elif brief.outcome in LIVE:
                 live = place
-        return [*found, live]
+        return [*standing, live]
 
     @cached_property
     def _undone(self) -> dict[str, int]:

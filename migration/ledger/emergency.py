@@ -51,13 +51,13 @@ class Emergency:
         return list(self._read().values())
 
     def _read(self) -> dict[Path, Record]:
-        found = {}
+        queued = {}
         for path in self.waiting():
             with contextlib.suppress(OSError):
                 record = parse(path.read_bytes(), "")
                 if record["record"] != "unreadable" and record["id"]:
-                    found[path] = record
-        return found
+                    queued[path] = record
+        return queued
 
     def deliver(self, known: Callable[[], Sequence[Mapping[str, Any]]], write: Callable[[Sequence[Record]], None],
                 patience: float = PATIENCE) -> int:  # fmt: skip

@@ -135,8 +135,8 @@ class Ledger:
     def _last_read(self) -> dict[str, Any]:
         """When the remote was last read, and how many seconds it took."""
         with contextlib.suppress(OSError, ValueError):
-            found = json.loads(self._reads.read_text())
-            return found if isinstance(found, dict) else {}
+            reads = json.loads(self._reads.read_text())
+            return reads if isinstance(reads, dict) else {}
         return {}
 
     def _note_read(self, began: float) -> None:

@@ -66,26 +66,26 @@ class Follower:
 
     def step(self) -> list[Row]:
         """One round: a sweep when it is due, then one page. An outage is reported once, and so is its end."""
-        found: list[Row] = []
+        rows: list[Row] = []
         self._slept()
         try:
             if self.reader.clock.monotonic() - self._swept >= SWEEP_EVERY:
-                self.sweep(found)
-            self.poll(found)
+                self.sweep(rows)
+            self.poll(rows)
         except ServiceFailed as error:
             self._lost(error)
         else:
             self._back()
-        return sorted(found, key=lambda row: (row["us"], row["id"]))
+        return sorted(rows, key=lambda row: (row["us"], row["id"]))
 
-    def poll(self, found: list[Row]) -> None:
+    def poll(self, rows: list[Row]) -> None:
         """Reads one page after the cursor."""
         now = self.reader.clock.now()
         start = max(logsql.at_micros(self.cursor[0]), self.begin)
         until = min(start + WINDOW, now + AHEAD)
         beyond = logsql.both(logsql.span(start, until), self.where, logsql.beyond(*self.cursor))
         page = self.reader.query(logsql.rows(beyond, self.columns), start, until)
-        found += self._new(page)
+        rows += self._new(page)
         before = self.cursor
         self.backlog = len(page) == logsql.PAGE or until < now
         if page:
@@ -95,14 +95,14 @@ class Follower:
         if before[0] // MILLION <= self.settled:
             self._settle(now)
 
-    def sweep(self, found: list[Row]) -> None:
+    def sweep(self, rows: list[Row]) -> None:
         """Reads again what has grown since it was read."""
         now = self.reader.clock.now()
         first, last = self.settled, min(self.cursor[0] // MILLION, self.settled + SWEPT_SECONDS)
         if first <= last:
             grown = self._grown(first, last)
             if grown:
-                found += self._new(self._again(grown))
+                rows += self._new(self._again(grown))
             self._settle(now, last)
         self._swept = self.reader.clock.monotonic()
 

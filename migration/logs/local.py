@@ -74,7 +74,7 @@ def read(context: Context) -> list[LocalLine]:
 
 def parse(text: str) -> list[LocalLine]:
     """Messages of several lines are one; a function's line is the one that was served last, or its request's."""
-    found: list[LocalLine] = []
+    lines_read: list[LocalLine] = []
     current, owners = "", dict[str, str]()
     for line in text.splitlines():
         at, bare = _stamped(line)
@@ -86,13 +86,13 @@ def parse(text: str) -> list[LocalLine]:
             if not message.startswith(_BOOTED):
                 request = signals.request_id(message)
                 owner = owners.setdefault(request, current) if request else current
-                found.append(LocalLine(len(found) + 1, at, owner, _LEVELS.get(level, level), message))
+                lines_read.append(LocalLine(len(lines_read) + 1, at, owner, _LEVELS.get(level, level), message))
         elif _RUNTIME.match(bare):
             level = "error" if _BROKEN.search(bare) else "info"
-            found.append(LocalLine(len(found) + 1, at, current, level, bare))
-        elif found:
-            found[-1] = replace(found[-1], message=f"{found[-1].message}\n{bare}")
-    return [replace(one, message=one.message.rstrip()) for one in found]
+            lines_read.append(LocalLine(len(lines_read) + 1, at, current, level, bare))
+        elif lines_read:
+            lines_read[-1] = replace(lines_read[-1], message=f"{lines_read[-1].message}\n{bare}")
+    return [replace(one, message=one.message.rstrip()) for one in lines_read]
 
 
 def of_request(lines: list[LocalLine], request: str) -> Iterator[str]:

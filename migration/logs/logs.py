@@ -242,14 +242,14 @@ class LogSearch:
     def _signal(self, name: str | None, functions: Sequence[str]) -> str:
         if not name:
             return ""
-        found = self.patterns[name]
-        own = "" if functions else logsql.equal("function_id", *self.names.ids(self.names.known(found.functions)))
-        return logsql.both(logsql.source(logsql.FUNCTION), own, found.sql)
+        pattern = self.patterns[name]
+        own = "" if functions else logsql.equal("function_id", *self.names.ids(self.names.known(pattern.functions)))
+        return logsql.both(logsql.source(logsql.FUNCTION), own, pattern.sql)
 
     def _seen(self, function: str, message: str) -> tuple[str, ...]:
-        own = [found for found in self.patterns.values() if function in found.functions]
+        own = [pattern for pattern in self.patterns.values() if function in pattern.functions]
         text = signals.plain(message) if own else ""
-        return tuple(found.name for found in own if found.regex.search(text))
+        return tuple(pattern.name for pattern in own if pattern.regex.search(text))
 
 
 def iso(at: datetime) -> str:
@@ -277,8 +277,8 @@ def _number(text: str) -> int | None:
 
 
 def _slug(path: str) -> str:
-    found = _SLUG.match(path)
-    return found[1] if found else ""
+    match = _SLUG.match(path)
+    return match[1] if match else ""
 
 
 # One request across function and gateway logs, as a condition on rows.

@@ -46,7 +46,7 @@ class Names:
         file = context.state / "names" / f"{context.environment.project_ref}.json"
         known = _remembered(file) | _recorded(context)
         try:
-            known |= {found.id: found.slug for found in context.supabase.functions()}
+            known |= {function.id: function.slug for function in context.supabase.functions()}
         except ServiceFailed as error:
             context.observer.warn(f"could not list the functions ({error.message}): unknown ones are shown by id")
         _remember(file, known)
@@ -72,10 +72,10 @@ def _pairs(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _remembered(file: Path) -> dict[str, str]:
     try:
-        found = json.loads(file.read_text())
+        names = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
-    return {str(id_): str(slug) for id_, slug in found.items()} if isinstance(found, dict) else {}
+    return {str(id_): str(slug) for id_, slug in names.items()} if isinstance(names, dict) else {}
 
 
 def _remember(file: Path, slugs: Mapping[str, str]) -> None:

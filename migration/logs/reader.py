@@ -86,8 +86,8 @@ class LogReader:
         Oldest first unless `newest_first`; at most `limit` of them. Holds one page at a time.
         """
         pieces = windows(since, until, newest_first)
-        found = (row for piece in pieces for row in self._window(where, *piece, columns, newest_first))
-        return islice(found, limit)
+        rows = (row for piece in pieces for row in self._window(where, *piece, columns, newest_first))
+        return islice(rows, limit)
 
     def aggregate(self, select: str, where: str, since: datetime, until: datetime, group: str = "") -> list[Row]:
         """One query a window of a day: `select` (aggregates, and the group's columns) over the rows that meet `where`.
@@ -95,16 +95,16 @@ class LogReader:
         The rows of all windows come one after another: over more than a day the caller adds up. 1,000 groups at most.
         """
         grouped = f" group by {group}" if group else ""
-        found: list[Row] = []
+        rows: list[Row] = []
         for start, end in windows(since, until):
             condition = logsql.both(logsql.span(start, end), where)
-            found += self.query(f"select {select} from logs where {condition}{grouped}", start, end)
-        return found
+            rows += self.query(f"select {select} from logs where {condition}{grouped}", start, end)
+        return rows
 
     def scalar(self, select: str, where: str, since: datetime, until: datetime) -> float:
         """The sum over all windows of one aggregate such as `count()`; 0.0 without rows."""
-        found = self.aggregate(f"{select} as value", where, since, until)
-        return sum(float(row["value"] or 0) for row in found)
+        rows = self.aggregate(f"{select} as value", where, since, until)
+        return sum(float(row["value"] or 0) for row in rows)
 
     def query(self, sql: str, since: datetime, until: datetime) -> list[Row]:
         """One request for a range of at most WINDOW, repeated while the endpoint fails in a way that may pass."""

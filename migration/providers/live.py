@@ -109,10 +109,10 @@ def means(model: str, name: str) -> bool:
 
 def _content(answer: Answer) -> dict[str, Any]:
     try:
-        found = reading.decoded(answer)
+        body = reading.decoded(answer)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
 def _message(content: Mapping[str, Any], answer: Answer) -> str:

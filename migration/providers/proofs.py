@@ -54,11 +54,11 @@ def preflight(config: Config, environment: Environment, now: datetime, retry: Re
     """
     target = environment.providers.get(config.migration.to or "")
     origin = environment.providers.get(config.migration.from_ or "")
-    found = [] if environment.embedded else ageing(config, now)
-    found += list(_check(target, config, now, retry)) if target else []
+    findings = [] if environment.embedded else ageing(config, now)
+    findings += list(_check(target, config, now, retry)) if target else []
     if origin and origin != target:
-        found += [each.of_rollback(origin.name) for each in _check(origin, config, now, retry)]
-    return found
+        findings += [each.of_rollback(origin.name) for each in _check(origin, config, now, retry)]
+    return findings
 
 
 def ageing(config: Config, now: datetime) -> list[Finding]:
@@ -67,11 +67,11 @@ def ageing(config: Config, now: datetime) -> list[Finding]:
     No list of models proves this: a provider may go on listing a name and answer it with another model.
     """
     target, origin = config.migration.to or "", config.migration.from_ or ""
-    found = []
+    findings = []
     for name in dict.fromkeys(filter(None, (target, origin))):
         if finding := _age(name, config, now):
-            found.append(finding if name == target else finding.of_rollback(name))
-    return found
+            findings.append(finding if name == target else finding.of_rollback(name))
+    return findings
 
 
 def _age(name: str, config: Config, now: datetime) -> Finding | None:

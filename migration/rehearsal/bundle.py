@@ -51,8 +51,8 @@ class Bundler:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
             modules, missing = await self._graph(root / "source", entrypoint, import_map)
-            found = missing or await self._parse(root, modules)
-            return re.sub(r"file://" + re.escape(f"{root}/source/"), "file:///tmp/source/", found) if found else None
+            reason = missing or await self._parse(root, modules)
+            return re.sub(r"file://" + re.escape(f"{root}/source/"), "file:///tmp/source/", reason) if reason else None
 
     async def _graph(self, root: Path, entrypoint: str, import_map: str) -> tuple[list[Path], str | None]:
         """Local modules that Deno reaches from the entrypoint, and what it cannot load."""
@@ -115,11 +115,11 @@ def _mapped(root: Path, import_map: str) -> list[str]:
 
 def _unresolved(module: Mapping[str, Any]) -> list[str]:
     """Imports that lead nowhere, in the platform's words; a dynamic one fails only when it is reached."""
-    found = []
+    reasons = []
     for each in module.get("dependencies", ()):
         if each.get("code", {}).get("error") and not each.get("isDynamic"):
-            found.append(f'Relative import path "{each["specifier"]}" not prefixed with / or ./ or ../')
-    return found
+            reasons.append(f'Relative import path "{each["specifier"]}" not prefixed with / or ./ or ../')
+    return reasons
 
 
 def _reason(err: str) -> str:

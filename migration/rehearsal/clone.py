@@ -302,12 +302,12 @@ def _finish(folder: Path, app_path: Path, prefix: str, branch: str, base: str | 
 def _base(repository: Repository, head: str, base: str | None) -> str:
     if base is None:
         return next(iter(repository.parents(head)), head)
-    found = repository.revision(base)
-    if found is None:
+    revision = repository.revision(base)
+    if revision is None:
         raise Refused(
             f"app.base names {base}, which the app's history does not hold.", sh("git", "fetch", "--unshallow")
         )
-    return found
+    return revision
 
 
 def _put(path: Path, text: str | None) -> None:

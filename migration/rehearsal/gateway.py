@@ -88,8 +88,8 @@ class Gateway:
     def _region(self, scope: Scope) -> str:
         """The header pins it; today's client library says the same in the query."""
         query = QueryParams(scope["query_string"])
-        asked = Headers(scope=scope).get("x-region") or query.get("forceFunctionRegion")
-        return asked if asked in REGIONS else self.sandbox.region
+        region = Headers(scope=scope).get("x-region") or query.get("forceFunctionRegion")
+        return region if region in REGIONS else self.sandbox.region
 
     async def _refusal(self, exchange: Exchange, live: LiveFunction) -> Refusal | None:
         if exchange.scope["method"] == "OPTIONS" or not live.verify_jwt:

@@ -61,10 +61,10 @@ class Guard:
         return self._project(scope["path"]) or self._permitted(self.tokens[token], name)
 
     def _project(self, path: str) -> JSONResponse | None:
-        found = _PROJECT.fullmatch(path)
-        if found is None or found[1] == self.ref:
+        match = _PROJECT.fullmatch(path)
+        if match is None or match[1] == self.ref:
             return None
-        if not _REF.fullmatch(found[1]):
+        if not _REF.fullmatch(match[1]):
             return problem(400, "ref: must be 20 lower-case letters")
         return problem(404, "Project not found")
 

@@ -63,14 +63,14 @@ class Host:
         await asyncio.sleep(turn.seconds)
         if turn.status is not None and turn.status != 200:
             return JSONResponse({"message": f"{self.name} fails by its fault program"}, turn.status)
-        found = next((each for each in self.answers if each.fits(request.method, path)), None)
-        if found is None:
+        fitting = next((each for each in self.answers if each.fits(request.method, path)), None)
+        if fitting is None:
             text = (
                 f"no answer for {request.method} {path}: add one to rehearsal.hosts.{self.name}.answers in config.yaml"
             )
             return JSONResponse({"message": text}, 404)
-        body = found.body if turn.outcome == OK else found.body[: len(found.body) // 2]
-        return Response(body, found.status, dict(found.headers))
+        body = fitting.body if turn.outcome == OK else fitting.body[: len(fitting.body) // 2]
+        return Response(body, fitting.status, dict(fitting.headers))
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:

@@ -63,9 +63,9 @@ def load(folder: Path) -> Identity:
     path = folder / _FILE
     if path.exists():
         return _read(path)
-    made = create()
-    durable.write(path, (json.dumps(asdict(made), indent=1) + "\n").encode())
-    return made
+    identity = create()
+    durable.write(path, (json.dumps(asdict(identity), indent=1) + "\n").encode())
+    return identity
 
 
 def create() -> Identity:
@@ -90,12 +90,12 @@ def create() -> Identity:
 
 def keys(identity: Identity, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Values for secrets that are keys of a provider's stand-in; the same name gets the same value at every start."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for provider, secrets_ in names.items():
         for number, name in enumerate(secrets_):
             pool = identity.keys(provider) if provider in KINDS else identity.keys(name)
-            found[name] = pool[number % len(pool)]
-    return found
+            digests[name] = pool[number % len(pool)]
+    return digests
 
 
 def sign(claims: Mapping[str, Any], secret: str) -> str:
@@ -108,9 +108,9 @@ def sign(claims: Mapping[str, Any], secret: str) -> str:
 
 def _read(path: Path) -> Identity:
     try:
-        found = json.loads(path.read_text())
-        found["google_keys"] = tuple(found["google_keys"])
-        return Identity(**{each.name: found[each.name] for each in fields(Identity)})
+        saved = json.loads(path.read_text())
+        saved["google_keys"] = tuple(saved["google_keys"])
+        return Identity(**{each.name: saved[each.name] for each in fields(Identity)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refused(f"{path} is damaged: {error}", inv("sandbox", fresh=True)) from None
 

@@ -235,6 +235,6 @@ def _inside(tree: Path, name: str) -> Path:
     """The uploaded file that a path of the metadata means: its longest tail that was uploaded."""
     parts = [part for part in PurePosixPath(unquote(name.removeprefix("file://"))).parts if part not in ("/", "..")]
     for start in range(len(parts)):
-        if (found := tree.joinpath(*parts[start:])).is_file():
-            return found
+        if (file := tree.joinpath(*parts[start:])).is_file():
+            return file
     raise NotBootable(f"failed to bootstrap runtime: could not find {name} in the bundle")

@@ -72,12 +72,12 @@ def _no_folder(paths: Iterable[str]) -> None:
 
 def _object(data: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(data)
+        value = json.loads(data)
     except ValueError:
         raise MalformedUpload("metadata: Expected a JSON object") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise MalformedUpload("metadata: Expected a JSON object")
-    return found
+    return value
 
 
 def write_body(files: Mapping[str, bytes], entrypoint: str, layout: str, name: str) -> tuple[str, bytes]:

@@ -42,12 +42,12 @@ class PlatformOptions:
             if name not in known:
                 raise unknown(("management", name), known)
             _typed(("management", name), value, _usual(cls(), name))
-        found = cls(**settings)
-        if found.body_layout not in LAYOUTS:
+        options = cls(**settings)
+        if options.body_layout not in LAYOUTS:
             raise SettingError(("management", "body_layout"), f"should be one of {', '.join(LAYOUTS)}")
-        _operations("latency", found.latency, OPERATIONS)
-        _operations("rate_limit", found.rate_limit, (*OPERATIONS, "default"))
-        return found
+        _operations("latency", options.latency, OPERATIONS)
+        _operations("rate_limit", options.rate_limit, (*OPERATIONS, "default"))
+        return options
 
 
 def _usual(options: PlatformOptions, name: str) -> Any:

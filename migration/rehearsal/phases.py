@@ -53,14 +53,14 @@ def baseline(stage: RehearsalStage) -> str:
     existing = tuple(reader.reader(stage.fresh()).at(stage.clone.base, wanted))
     if not existing:
         raise PhaseSkipped(f"none of {', '.join(wanted)} exists at {stage.clone.base[:9]}, the revision before")
-    found = _deploy(stage, "baseline", gate=False, only=() if len(existing) == len(wanted) else existing)
+    deployment = _deploy(stage, "baseline", gate=False, only=() if len(existing) == len(wanted) else existing)
     settings = stage.config.rehearsal.baseline
     try:
         statuses = stage.ask(settings.calls)
     except PhaseSkipped as none:
-        return f"deployment {found.id}, not measured: {none}"
+        return f"deployment {deployment.id}, not measured: {none}"
     counted = ", ".join(f"{status or 'no answer'}: {seen}" for status, seen in sorted(statuses.items()))
-    words = f"{count(settings.calls, 'call')} ({counted}), deployment {found.id}"
+    words = f"{count(settings.calls, 'call')} ({counted}), deployment {deployment.id}"
     if not settings.statuses and not any(200 <= status < 300 for status in statuses):
         words += f"; none succeeded: {failed_cases(stage.context, stage.asked[:1])}"
     outside = [
@@ -115,14 +115,14 @@ def secret(stage: RehearsalStage) -> str:
 def plan(stage: RehearsalStage) -> str:
     """Something is to be created or updated, and each update can be restored."""
     stage.clone.checkout(stage.clone.branch)
-    made = planning.make(stage.fresh())
-    stage.results["plan"] = made
-    words = ", ".join(f"{row.action} {row.slug}" for row in made.functions) + f"; plan {made.hash[:12]}"
-    changed = [row.slug for row in made.unchanged if row.changed]
+    planned = planning.make(stage.fresh())
+    stage.results["plan"] = planned
+    words = ", ".join(f"{row.action} {row.slug}" for row in planned.functions) + f"; plan {planned.hash[:12]}"
+    changed = [row.slug for row in planned.unchanged if row.changed]
     words += f"; listed as unchanged, but changed: {', '.join(changed)}" if changed else ""
-    fixed = [row.slug for row in made.functions if row.action == "update" and row.restorable == "no"]
+    fixed = [row.slug for row in planned.functions if row.action == "update" and row.restorable == "no"]
     shown(not fixed, words, f"cannot be restored: {', '.join(fixed)}")
-    work = any(row.action != "same" for row in made.functions)
+    work = any(row.action != "same" for row in planned.functions)
     base = stage.clone.base[:9]
     lacks = f"nothing to deploy: at {stage.clone.branch} the functions are as at app.base, {base}"
     return shown(work, words, f"{lacks}; app.base is the revision before the migration, which is committed after it")
@@ -130,13 +130,15 @@ def plan(stage: RehearsalStage) -> str:
 
 def deploy(stage: RehearsalStage) -> str:
     """The change goes live and the gate proves it, as far as the smoke cases reach."""
-    found = _deploy(stage, "deploy", gate=True)
-    versions = ", ".join(f"{row.slug} {row.before.version or 'new'}→{row.after.version}" for row in found.functions)
+    deployment = _deploy(stage, "deploy", gate=True)
+    versions = ", ".join(
+        f"{row.slug} {row.before.version or 'new'}→{row.after.version}" for row in deployment.functions
+    )
     cases = {case.function for case in stage.config.smoke}
     unseen = [slug for slug in stage.config.migration.functions if slug not in cases]
-    if found.outcome == "unproven" and unseen:
+    if deployment.outcome == "unproven" and unseen:
         return f"live, not proven ({', '.join(unseen)} without a smoke case): {versions}"
-    return shown(found.outcome == "live", f"live: {versions}", f"{found.outcome}: {_gate(stage, 'deploy')}")
+    return shown(deployment.outcome == "live", f"live: {versions}", f"{deployment.outcome}: {_gate(stage, 'deploy')}")
 
 
 def smoke(stage: RehearsalStage) -> str:
@@ -209,24 +211,24 @@ def _unsettled(stage: RehearsalStage, soaked: soaking.SoakResult) -> str:
 
 def watch(stage: RehearsalStage) -> str:
     """A round of `inv watch` over all since the deployment: no alarm, and any run finds its state."""
-    found = _round(stage)
+    watched = _round(stage)
     sent = "soak" in stage.results or "smoke" in stage.results
     until = stage.context.clock.monotonic() + _RIPE
-    while sent and not found.alarms and not _answers(found) and stage.context.clock.monotonic() < until:
+    while sent and not watched.alarms and not _answers(watched) and stage.context.clock.monotonic() < until:
         stage.context.clock.sleep(_LOOK / 2)  # the rows of a look are waited for
-        found = _round(stage)
-    many, failed = _answers(found), sum(one.failed for one in found.state.functions.values())
-    stage.results["watch"] = {"watch": found.state.id, "verdict": found.verdict, "answers": many, "failed": failed}
-    alarms = "; ".join(one.summary for one in found.alarms)
+        watched = _round(stage)
+    many, failed = _answers(watched), sum(one.failed for one in watched.state.functions.values())
+    stage.results["watch"] = {"watch": watched.state.id, "verdict": watched.verdict, "answers": many, "failed": failed}
+    alarms = "; ".join(one.summary for one in watched.alarms)
     kept = WatchRef(stage.fresh().ledger).read().state
-    shown(kept is not None and kept.id == found.state.id, "", "the state of the watch is not in the app's remote")
+    shown(kept is not None and kept.id == watched.state.id, "", "the state of the watch is not in the app's remote")
     seen = f"a round over {count(many, 'answer')}, {failed} failed" if many else "a round without an answer to judge"
     words = f"{seen}, no alarm; any run may do the next one"
-    return shown(not found.alarms, words, f"alarms: {alarms}")
+    return shown(not watched.alarms, words, f"alarms: {alarms}")
 
 
-def _answers(found: WatchRound) -> int:
-    return sum(one.answers for one in found.state.functions.values())
+def _answers(watched: WatchRound) -> int:
+    return sum(one.answers for one in watched.state.functions.values())
 
 
 def _round(stage: RehearsalStage) -> WatchRound:
@@ -242,14 +244,14 @@ def drill(stage: RehearsalStage) -> str:
     before = _live(stage)
     text = (stage.clone.app / path).read_text(encoding="utf-8")
     stage.clone.commit({path: BROKEN + text}, f"Break {function}, as a drill")
-    found = _deploy(stage, "drill", gate=True)
-    shown(found.outcome == "restored", "", f"the broken revision ended as {found.outcome}")
+    deployment = _deploy(stage, "drill", gate=True)
+    shown(deployment.outcome == "restored", "", f"the broken revision ended as {deployment.outcome}")
     shown(before == _live(stage), "", "what is live after the restore differs from before the drill")
     result = undoing.run(stage.fresh())
     stage.clone.sync()
-    stage.results["drill"] = {"deployment": found, "rollback": result}
+    stage.results["drill"] = {"deployment": deployment, "rollback": result}
     commit = _reverted(result)
-    words = f"gate failed it, restored in {show(found.restored_seconds)}, reverted by {commit[:9]}"
+    words = f"gate failed it, restored in {show(deployment.restored_seconds)}, reverted by {commit[:9]}"
     return shown(commit, words, "the revert of the broken revision was not pushed")
 
 

@@ -184,15 +184,15 @@ def _snaked(value: Any) -> Any:
 
 async def _object(request: Request) -> dict[str, Any] | None:
     try:
-        found = json.loads(await request.body() or b"{}")
+        value = json.loads(await request.body() or b"{}")
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _saved(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        saved = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return saved if isinstance(saved, dict) else {}

@@ -118,8 +118,8 @@ def _one(name: str, phase: Callable[[RehearsalStage], str], stage: RehearsalStag
 
 def _write(target: Path, result: RehearsalResult, stage: RehearsalStage) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {**plain(result), "results": plain(stage.results)}
-    target.write_text(json.dumps(found, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
+    report: dict[str, Any] = {**plain(result), "results": plain(stage.results)}
+    target.write_text(json.dumps(report, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def _shown(target: Path, root: Path) -> str:

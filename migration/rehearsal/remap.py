@@ -89,11 +89,11 @@ def _mentions(pattern: re.Pattern[str], tree: Path, config: Mapping[str, Any]) -
 
 def _listeners(tree: Path, addresses: Iterable[str]) -> Entries:
     """Every spelling of the old std listener in the function's files, and those its import map leads to."""
-    found = {match[0] for text in _texts(tree) for match in _STD_MODULE.finditer(text)}
+    modules = {match[0] for text in _texts(tree) for match in _STD_MODULE.finditer(text)}
     for address in addresses:
         folder, module = _STD_FOLDER.fullmatch(address), _STD_MODULE.fullmatch(address)
-        found |= {f"{address}http/server.ts"} if folder else {address} if module else set()
-    return dict.fromkeys(sorted(found), STD_SERVER)
+        modules |= {f"{address}http/server.ts"} if folder else {address} if module else set()
+    return dict.fromkeys(sorted(modules), STD_SERVER)
 
 
 def _texts(tree: Path) -> Iterable[str]:

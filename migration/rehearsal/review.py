@@ -38,7 +38,7 @@ def mistakes(config: Config) -> list[Mistake]:
     if config.rehearsal == Rehearsal():
         return []
     with tempfile.TemporaryDirectory(prefix="cutover-review-") as scratch:
-        return [found for check in _checks(config, Path(scratch)) if (found := _tried(check))]
+        return [mistake for check in _checks(config, Path(scratch)) if (mistake := _tried(check))]
 
 
 def _tried(check: Check) -> Mistake | None:

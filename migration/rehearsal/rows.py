@@ -133,13 +133,13 @@ def _token(headers: Headers) -> dict[str, str]:
     """What the platform writes down of the caller's keys: how they are signed or how they begin, never more."""
     token, key = bearer(headers.get("authorization", "")) or "", headers.get("apikey", "")
     signed = algorithm(token) if token and not token.startswith("sb_") else None
-    found = {
+    claims = {
         "request.sb.jwt.authorization.payload.algorithm": signed or "",
         "request.sb.jwt.authorization.invalid": "true" if token and not signed and token[:3] != "sb_" else "",
         "request.sb.apikey.authorization.prefix": _prefix(token),
         "request.sb.apikey.apikey.prefix": _prefix(key),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in claims.items() if value}
 
 
 def _prefix(key: str) -> str:

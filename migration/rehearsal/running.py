@@ -194,28 +194,28 @@ def _taken(folder: Path) -> str:
 def read(folder: Path) -> dict[str, Any] | None:
     """What a running sandbox wrote; None when none has."""
     try:
-        found = json.loads((folder / INFO).read_text())
+        info_read = json.loads((folder / INFO).read_text())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return info_read if isinstance(info_read, dict) else None
 
 
 def write(sandbox: Sandbox) -> None:
     """`sandbox.json`, the CLI's profile and what points a shell at it, all for their owner alone."""
     profile = {"name": "sandbox", "api_url": sandbox.url, "dashboard_url": sandbox.url, "project_host": _host(sandbox)}
     durable.write(sandbox.folder / PROFILE, yaml.safe_dump(profile, sort_keys=False).encode())
-    found = info(sandbox)
+    about = info(sandbox)
     exports = {
-        "SUPABASE_PROFILE": found["profile"],
-        "SUPABASE_ACCESS_TOKEN": found["access_token"],
-        "SUPABASE_PROJECT_ID": found["project_ref"],
-        "SUPABASE_ANON_KEY": found["anon_key"],
-        "SMOKE_USER_EMAIL": found["user_email"],
-        "SMOKE_USER_PASSWORD": found["user_password"],
+        "SUPABASE_PROFILE": about["profile"],
+        "SUPABASE_ACCESS_TOKEN": about["access_token"],
+        "SUPABASE_PROJECT_ID": about["project_ref"],
+        "SUPABASE_ANON_KEY": about["anon_key"],
+        "SMOKE_USER_EMAIL": about["user_email"],
+        "SMOKE_USER_PASSWORD": about["user_password"],
     }
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()]
     durable.write(sandbox.folder / EXPORTS, "".join(lines).encode())
-    write_json(sandbox.folder / INFO, found)
+    write_json(sandbox.folder / INFO, about)
 
 
 def info(sandbox: Sandbox) -> dict[str, Any]:
@@ -249,10 +249,10 @@ def settings(config: Path | None) -> Mapping[str, Any]:
     if config is None:
         return {}
     try:
-        found = yaml.safe_load(config.read_text())
+        values = yaml.safe_load(config.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise Refused(f"Cannot read {config}: {error}", Do("correct it"), AGAIN) from None
-    section = (found.get("rehearsal") or {}) if isinstance(found, dict) else {}
+    section = (values.get("rehearsal") or {}) if isinstance(values, dict) else {}
     if section.get("import_map"):
         section["import_map"] = str((config.parent / section["import_map"]).absolute())
     return dict(section)

@@ -39,18 +39,18 @@ def choose(wanted: str | None, root: Path, observer: Observer) -> Path | None:
     The observer gets what differs where functions run on another version than the platform's.
     """
     wanted = OURS if wanted == OWN_DENO else wanted or PLATFORM
-    found = None if wanted == OURS else _found(wanted, root, observer)
-    if found is None and wanted == OURS:
+    program = None if wanted == OURS else _found(wanted, root, observer)
+    if program is None and wanted == OURS:
         observer.note(f"Functions run on Deno {OURS}, the platform has {PLATFORM}: {_DIFFERS}.")
-    elif found and wanted != PLATFORM:
+    elif program and wanted != PLATFORM:
         observer.note(f"Functions run on Deno {wanted}, the platform has {PLATFORM}.")
-    return found
+    return program
 
 
 def _found(wanted: str, root: Path, observer: Observer) -> Path | None:
     folder = root / ".cutover" / "runtime" / f"deno-{wanted}"
-    if (found := installed(folder)) is not None:
-        return found
+    if (program := installed(folder)) is not None:
+        return program
     observer.step("deno", detail=f"fetching Deno {wanted}, once")
     try:
         _fetch(folder, wanted, root)
@@ -71,8 +71,8 @@ def _fetch(folder: Path, wanted: str, root: Path) -> None:
     """By npm where it is installed, else by Deno; whole or not there. Unfetched when it cannot."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-            place = Path(made) / "new"
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            place = Path(scratch) / "new"
             place.mkdir()
             if npm := shutil.which("npm"):
                 _run([npm, "install", *_OPTIONS, "--prefix", str(place), f"deno@{wanted}"], place)
@@ -94,10 +94,10 @@ def _without_npm(folder: Path, wanted: str, root: Path) -> None:
         shutil.copy(root / ".npmrc", folder)
     _run([deno.executable(), "cache", "--quiet", "--no-lock", f"npm:{name}@{wanted}"],
          folder, {**deno.authorities(), **_connection(root), **os.environ, **cache})  # fmt: skip
-    for found in folder.glob(f"cache/npm/**/{name}/{wanted}/deno"):
+    for program in folder.glob(f"cache/npm/**/{name}/{wanted}/deno"):
         target = folder / "node_modules" / name / "deno"
         target.parent.mkdir(parents=True, exist_ok=True)
-        found.rename(target)
+        program.rename(target)
         target.chmod(0o755)
     shutil.rmtree(folder / "cache")
     (folder / ".npmrc").unlink(missing_ok=True)
@@ -135,8 +135,8 @@ def _connection(root: Path) -> dict[str, str]:
     """The proxy and the certificates that npm or pip is configured with, as variables of Deno; it reads the rest."""
     given = _pip() | _npmrc(Path("~/.npmrc").expanduser()) | _npmrc(root / ".npmrc")
     proxy, certificates = given.get("https-proxy") or given.get("proxy"), given.get("cafile") or given.get("cert")
-    found = {"HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "DENO_CERT": certificates}
-    return {"DENO_TLS_CA_STORE": "mozilla,system"} | {name: value for name, value in found.items() if value}
+    variables = {"HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "DENO_CERT": certificates}
+    return {"DENO_TLS_CA_STORE": "mozilla,system"} | {name: value for name, value in variables.items() if value}
 
 
 def _npmrc(file: Path) -> dict[str, str]:

@@ -76,21 +76,21 @@ def boot(
 def settings(config: Config, root: Path, observer: Observer) -> dict[str, Any]:
     """The section `rehearsal` with paths made whole; workers share one cache of Deno's between sandboxes."""
     whole: dict[str, Any] = msgspec.to_builtins(config.rehearsal)
-    found = {key: value for key, value in whole.items() if value is not None and key != "baseline"}
+    kept = {key: value for key, value in whole.items() if value is not None and key != "baseline"}
     if config.rehearsal.import_map:
-        found["import_map"] = str((config.folder / config.rehearsal.import_map).resolve())
-    if (executable := runtime.choose(found.pop("deno", None), root, observer)) is not None:
-        found["deno_path"] = str(executable)
-    found["hosts"] = hosts.found(config.rehearsal.hosts, config.folder)
-    found["storage"] = storage.found(config.rehearsal.storage, config.folder)
-    return {"deno_dir": str(root / ".cutover" / "deno"), **_offered(config), **found}
+        kept["import_map"] = str((config.folder / config.rehearsal.import_map).resolve())
+    if (executable := runtime.choose(kept.pop("deno", None), root, observer)) is not None:
+        kept["deno_path"] = str(executable)
+    kept["hosts"] = hosts.found(config.rehearsal.hosts, config.folder)
+    kept["storage"] = storage.found(config.rehearsal.storage, config.folder)
+    return {"deno_dir": str(root / ".cutover" / "deno"), **_offered(config), **kept}
 
 
 def migrations(clone: Clone) -> list[tuple[str, str]]:
     """Version and name of the SQL files that production's database had before the migration."""
     listed = clone.repository.git("ls-tree", "-r", "--name-only", clone.base or clone.head, "supabase/migrations").text
-    found = (_SQL.fullmatch(line) for line in listed.splitlines())
-    return sorted((match[1], match[2]) for match in found if match)
+    matches = (_SQL.fullmatch(line) for line in listed.splitlines())
+    return sorted((match[1], match[2]) for match in matches if match)
 
 
 def _offered(config: Config) -> dict[str, Any]:
@@ -139,8 +139,8 @@ def described(running: Running) -> dict[str, Any]:
     """What `inv sandbox` says, with the line that points a shell, and the real CLI in it, at the sandbox."""
     keys = ("api_url", "url", "site", "access_token", "project_ref", "profile", "anon_key", "user_email",
             "user_password")  # fmt: skip
-    found = {key: running.info[key] for key in keys}
-    return {**found, "app": noted(running.folder)["app"], "exports": [running.exports]}
+    about = {key: running.info[key] for key in keys}
+    return {**about, "app": noted(running.folder)["app"], "exports": [running.exports]}
 
 
 def _wait(running: Running, seen: Callable[[Mapping[str, Any]], None] | None) -> None:
@@ -186,10 +186,10 @@ def slugs(config: Config) -> list[str]:
 
 def functions(context: Context, clone: Clone, wanted: Iterable[str]) -> list[str]:
     """Deploy these functions as they are before the migration; one that it creates is not there yet."""
-    found = reader.reader(context).at(clone.base, wanted)
-    for each in found.values():
+    sources = reader.reader(context).at(clone.base, wanted)
+    for each in sources.values():
         context.supabase.deploy(each.upload())
-    return list(found)
+    return list(sources)
 
 
 def secrets(context: Context, names: Collection[str] | None = None) -> None:
@@ -201,6 +201,6 @@ def secrets(context: Context, names: Collection[str] | None = None) -> None:
 
 def read_before(context: Context, clone: Clone, config: Config) -> set[str]:
     """The secrets that the functions read before the migration: production has them already."""
-    found = reader.reader(context).at(clone.base, slugs(config)) if config.secrets else {}
-    texts = [data.decode("utf-8", "replace") for source in found.values() for data in source.files.values()]
+    sources = reader.reader(context).at(clone.base, slugs(config)) if config.secrets else {}
+    texts = [data.decode("utf-8", "replace") for source in sources.values() for data in source.files.values()]
     return {name for name in config.secrets if any(re.search(rf"\b{name}\b", text) for text in texts)}

@@ -143,8 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(serve(given.dir.absolute(), given.port, settings, given.watch_stdin))
     except Refused as refusal:
         steps = [{"do": isinstance(step, Do), "text": str(step)} for step in refusal.steps]
-        told = {"refused": refusal.message, "steps": steps, "mistake": mistake.written(refusal)}
-        sys.stderr.write(json.dumps(told) + "\n")
+        refused = {"refused": refusal.message, "steps": steps, "mistake": mistake.written(refusal)}
+        sys.stderr.write(json.dumps(refused) + "\n")
         return refusal.exit_code
     return 0
 

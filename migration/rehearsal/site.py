@@ -42,12 +42,12 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
 
 def read(value: Any) -> dict[str, Any]:
     """The section as a mapping; empty without one."""
-    found = {"folder": value} if isinstance(value, str) else value
-    if found is None:
+    settings = {"folder": value} if isinstance(value, str) else value
+    if settings is None:
         return {}
-    if not isinstance(found, Mapping) or set(found) - _KEYS or not isinstance(found.get("folder"), str):
+    if not isinstance(settings, Mapping) or set(settings) - _KEYS or not isinstance(settings.get("folder"), str):
         raise SettingError(("site",), f"should be a folder of the app, or a mapping of {', '.join(sorted(_KEYS))}")
-    return dict(found)
+    return dict(settings)
 
 
 class Site:
@@ -63,12 +63,12 @@ class Site:
         if path in self._answers:
             return JSONResponse(self._filled(self._answers[path]), headers=_HEADERS)
         folder = self._place()
-        found = _inside(folder, path)
-        if found is None and "text/html" in request.headers.get("accept", "") and "." not in path.rpartition("/")[2]:
-            found = _inside(folder, "/")
-        if found is None:
+        file = _inside(folder, path)
+        if file is None and "text/html" in request.headers.get("accept", "") and "." not in path.rpartition("/")[2]:
+            file = _inside(folder, "/")
+        if file is None:
             raise HTTPException(404)
-        return Response(found.read_bytes(), media_type=_kind(found), headers=_HEADERS)
+        return Response(file.read_bytes(), media_type=_kind(file), headers=_HEADERS)
 
     def _place(self) -> Path:
         try:
@@ -104,9 +104,9 @@ class OpenServices:
 def _inside(folder: Path, path: str) -> Path | None:
     """The file of the folder at a request's path, never one outside of it."""
     try:
-        found = (folder / path.lstrip("/")).resolve()
-        found = found / "index.html" if found.is_dir() else found
-        return found if found.is_file() and found.is_relative_to(folder) else None
+        file = (folder / path.lstrip("/")).resolve()
+        file = file / "index.html" if file.is_dir() else file
+        return file if file.is_file() and file.is_relative_to(folder) else None
     except (OSError, ValueError):
         return None
 

@@ -208,10 +208,10 @@ class ProjectState:
         if not self._path.exists():
             return self._take_variables()
         try:
-            found = json.loads(self._path.read_text())
-            self.functions = {slug: _record(raw) for slug, raw in found["functions"].items()}
-            self.vault = {name: StoredSecret(**raw) for name, raw in found["secrets"].items()}
-            self._given = dict(found.get("variables", {}))
+            saved = json.loads(self._path.read_text())
+            self.functions = {slug: _record(raw) for slug, raw in saved["functions"].items()}
+            self.vault = {name: StoredSecret(**raw) for name, raw in saved["secrets"].items()}
+            self._given = dict(saved.get("variables", {}))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Refused(f"{self._path} is damaged: {error}", inv("sandbox", fresh=True)) from None
         return self._take_variables()
@@ -245,7 +245,7 @@ class ProjectState:
 
 def _raw(record: FunctionRecord) -> dict[str, Any]:
     versions = {
-        name: vars(found) if found else None for name, found in (("live", record.live), ("staged", record.staged))
+        name: vars(version) if version else None for name, version in (("live", record.live), ("staged", record.staged))
     }
     return {**vars(record), **versions, "past": [vars(old) for old in record.past]}
 

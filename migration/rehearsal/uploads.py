@@ -149,10 +149,10 @@ class Deploys:
 
 
 def _rows(body: bytes) -> list[dict[str, Any]]:
-    found = _json(body)
-    if not isinstance(found, list) or not all(map(_complete, found)):
+    rows = _json(body)
+    if not isinstance(rows, list) or not all(map(_complete, rows)):
         raise InvalidRequest("Expected an array of functions with id, slug, name, status and version")
-    return found
+    return rows
 
 
 def _complete(row: Any) -> bool:

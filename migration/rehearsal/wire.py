@@ -305,8 +305,8 @@ class Call:
 
     @property
     def transport(self) -> asyncio.Transport:
-        found: asyncio.Transport = self.scope["state"]["transport"]
-        return found
+        transport: asyncio.Transport = self.scope["state"]["transport"]
+        return transport
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -88,22 +88,22 @@ def _lines(points: Sequence[tuple[float, float]], frame: Frame, step: float, kin
         if not runs or at - runs[-1][-1][0] > 3 * step:
             runs.append([])
         runs[-1].append((at, value))
-    found = []
+    parts = []
     for run in runs:
         if len(run) == 1:
-            found.append(tag("circle", cx=frame.x(run[0][0]), cy=frame.y(run[0][1]), r="2.5", class_=f"dot {kind}"))
+            parts.append(tag("circle", cx=frame.x(run[0][0]), cy=frame.y(run[0][1]), r="2.5", class_=f"dot {kind}"))
             continue
         path = " ".join(f"{frame.x(at):g},{frame.y(value):g}" for at, value in run)
-        found.append(tag("polyline", points=path, class_=f"line {kind}"))
-    return found
+        parts.append(tag("polyline", points=path, class_=f"line {kind}"))
+    return parts
 
 
 def _bands(marks: Sequence[Mapping[str, Any]], frame: Frame) -> list[Html]:
-    found = []
+    parts = []
     for one in marks:
         if one["kind"] == "watch":
             start, end = frame.x(seconds(one["at"])), frame.x(seconds(one["to"]))
-            found.append(
+            parts.append(
                 tag(
                     "rect",
                     x=start,
@@ -113,18 +113,18 @@ def _bands(marks: Sequence[Mapping[str, Any]], frame: Frame) -> list[Html]:
                     class_="band",
                 )
             )
-    return found
+    return parts
 
 
 def _marks(marks: Sequence[Mapping[str, Any]], frame: Frame) -> list[Html]:
-    found = []
+    parts = []
     for one in marks:
         if glyph := GLYPHS.get(one["kind"]):
             x = frame.x(seconds(one["at"]))
             line = tag("line", x1=x, x2=x, y1=TOP, y2=frame.height - BOTTOM)
             label = tag("text", glyph, x=x, y=TOP - 6, text_anchor="middle")
-            found.append(tag("g", tag("title", one["text"]), line, label, class_=f"mark {one['kind']}"))
-    return found
+            parts.append(tag("g", tag("title", one["text"]), line, label, class_=f"mark {one['kind']}"))
+    return parts
 
 
 def bars(
@@ -133,11 +133,11 @@ def bars(
     """Upright bars from zero, with every few labels below."""
     frame = Frame(width, height, 0, max(len(values), 1), 0, top(max(values, default=0)))
     slot = (width - LEFT - RIGHT) / max(len(values), 1)
-    found = grid(frame, form)
+    parts = grid(frame, form)
     every = max(1, math.ceil(len(values) * 58 / (width - LEFT - RIGHT)))
     for n, value in enumerate(values):
         head = frame.y(value)
-        found.append(
+        parts.append(
             tag(
                 "rect",
                 x=round(frame.x(n) + slot * 0.1, 1),
@@ -148,10 +148,10 @@ def bars(
             )
         )
         if n % every == 0:
-            found.append(
+            parts.append(
                 tag("text", labels[n], x=round(frame.x(n + 0.5), 1), y=height - 8, text_anchor="middle", class_="tick")
             )
-    return found
+    return parts
 
 
 def cumulative(values: Sequence[float], frame: Frame) -> list[Html]:
@@ -170,11 +170,11 @@ def gauges(
     left = 8
     most = ceiling(max([*(value for _, value, _ in rows), *(limit for _, limit in limits)], default=1))
     scale = (width - left - 70) / most
-    found: list[Html] = []
+    parts: list[Html] = []
     bottom = 30 + len(rows) * 40 - 8
     for n, (label, limit) in enumerate(limits):
         x = round(left + limit * scale, 1)
-        found += [
+        parts += [
             tag("line", x1=x, x2=x, y1=14, y2=bottom, class_=f"limit l{n}"),
             tag(
                 "text",
@@ -187,12 +187,12 @@ def gauges(
         ]
     for n, (label, value, words) in enumerate(rows):
         y = 30 + n * 40
-        found += [
+        parts += [
             tag("text", label, x=left, y=y, class_="label"),
             tag("rect", x=left, y=y + 6, width=max(round(value * scale, 1), 1), height=14, class_="bar"),
             tag("text", words, x=round(left + value * scale + 6, 1), y=y + 18, class_="value"),
         ]
-    return found
+    return parts
 
 
 def intervals(
@@ -201,31 +201,31 @@ def intervals(
     """A point with its interval a row: (label, value, low, high)."""
     frame = Frame(width, 0, 0, high, 0, 1)
     bottom = 18 + len(rows) * 40
-    found = []
+    parts = []
     for tick in steps(0, high, 4 if width > 500 else 2):
-        found += [
+        parts += [
             tag("line", x1=frame.x(tick), x2=frame.x(tick), y1=8, y2=bottom, class_="grid"),
             tag("text", form(tick), x=frame.x(tick), y=bottom + 14, text_anchor="middle", class_="tick"),
         ]
     for n, (label, value, low, up) in enumerate(rows):
         y = 28 + n * 40
-        found += [
+        parts += [
             tag("text", label, x=4, y=y + 4, class_="label"),
             tag("line", x1=frame.x(low), x2=frame.x(up), y1=y, y2=y, class_=f"whisker w{n}"),
             tag("circle", cx=frame.x(value), cy=y, r=6, class_=f"dot w{n}"),
         ]
-    return found
+    return parts
 
 
 def timeline(parts: Sequence[tuple[str, float, float]], width: int) -> list[Html]:
     """Steps one after the other: (name, seconds of work, seconds of waiting)."""
     whole = sum(work + wait for _, work, wait in parts) or 1
-    scale, x, found = (width - 8) / whole, 4.0, list[Html]()
+    scale, x, drawn = (width - 8) / whole, 4.0, list[Html]()
     for n, (name, work, wait) in enumerate(parts):
         for seconds_, kind in ((work, f"work s{n % 2}"), (wait, "wait")):
             if seconds_ > 0:
                 long = max(round(seconds_ * scale, 1), 0.6)
-                found.append(
+                drawn.append(
                     tag(
                         "rect",
                         tag("title", f"{name}{', waiting' * (kind == 'wait')}"),
@@ -239,20 +239,20 @@ def timeline(parts: Sequence[tuple[str, float, float]], width: int) -> list[Html
                 x += seconds_ * scale
         start = x - (work + wait) * scale
         if (work + wait) * scale > 7 * len(name):
-            found.append(tag("text", name, x=round(start + 2, 1), y=14, class_="tick"))
-    return found
+            drawn.append(tag("text", name, x=round(start + 2, 1), y=14, class_="tick"))
+    return drawn
 
 
 def grid(frame: Frame, form: Callable[[float], str]) -> list[Html]:
     """Lines and labels of the upright axis."""
-    found = []
+    parts = []
     for value in steps(frame.low, frame.high, 4):
         y = frame.y(value)
-        found += [
+        parts += [
             tag("line", x1=LEFT, x2=frame.width - RIGHT, y1=y, y2=y, class_="grid"),
             tag("text", form(value), x=LEFT - 6, y=y + 4, text_anchor="end", class_="tick"),
         ]
-    return found
+    return parts
 
 
 def _times(frame: Frame) -> list[Html]:
@@ -260,13 +260,13 @@ def _times(frame: Frame) -> list[Html]:
     span, room = frame.until - frame.since, (frame.width - LEFT - RIGHT) // 62
     widths = [300, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, *(86400 * n for n in (1, 2, 5, 10, 30, 90, 365))]
     step = next((one for one in widths if span / one <= room), widths[-1])
-    found, at = [], math.ceil(frame.since / step) * step
+    parts, at = [], math.ceil(frame.since / step) * step
     while at <= frame.until:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=at)
         text = f"{moment:%d %b}" if step >= 86400 or (moment.hour == 0 and moment.minute == 0) else f"{moment:%H:%M}"
-        found.append(tag("text", text, x=frame.x(at), y=frame.height - 8, text_anchor="middle", class_="tick"))
+        parts.append(tag("text", text, x=frame.x(at), y=frame.height - 8, text_anchor="middle", class_="tick"))
         at += step
-    return found
+    return parts
 
 
 def steps(low: float, high: float, many: int) -> list[float]:

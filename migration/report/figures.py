@@ -72,9 +72,9 @@ def figures(facts: ReportFacts) -> Figures:
     return data
 
 
-def records(found: Sequence[Mapping[str, Any]]) -> list[Any]:
+def records(watches: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Records of the ledger as data, secrets masked."""
-    return [_texts(timed(plain(one))) for one in found]
+    return [_texts(timed(plain(one))) for one in watches]
 
 
 def _texts(value: Any) -> Any:
@@ -98,48 +98,48 @@ def _since(facts: ReportFacts) -> str:
 
 
 def _live(facts: ReportFacts) -> Figures:
-    found = facts.status
-    if isinstance(found, UnmeasuredPart):
-        return _unmeasured(found)
+    status = facts.status
+    if isinstance(status, UnmeasuredPart):
+        return _unmeasured(status)
     newest = facts.history.deployments if not isinstance(facts.history, UnmeasuredPart) else ()
     live = next((row for row in newest if row["live"]), None)
     undone = next((row for row in newest if row["outcome"] in UNDONE), None) if live is None else None
     about = live or undone or {}
     return {
-        "message": found.message,
-        "functions": found.functions,
+        "message": status.message,
+        "functions": status.functions,
         "deployment": live["id"] if live else None,
         "by": about.get("id"),
         "kind": about.get("kind"),
         "who": about.get("who"),
         "since": about.get("ended") or about.get("at"),
         "revision": about.get("revision"),
-        "interrupted": found.exit_code == 5,
-        "lock": found.lock,
-        "holds": len(found.holds),
-        "notes": found.notes,
-        "next": list(found.next),
+        "interrupted": status.exit_code == 5,
+        "lock": status.lock,
+        "holds": len(status.holds),
+        "notes": status.notes,
+        "next": list(status.next),
         "command": inv("status"),
     }
 
 
 def _checks(facts: ReportFacts) -> Figures:
-    found = facts.checks
-    if isinstance(found, UnmeasuredPart):
-        return _unmeasured(found)
+    judged = facts.checks
+    if isinstance(judged, UnmeasuredPart):
+        return _unmeasured(judged)
     criteria = [
         {**plain(one), "evidence": [*one.evidence], "command": _shows(facts, one.name), "settle": list(one.settle)}
-        for one in found.criteria
+        for one in judged.criteria
     ]
     counts = {name: sum(one["verdict"] == name for one in criteria) for name in ("pass", "fail", "inconclusive")}
     return {
-        "verdict": found.verdict,
-        "window": found.window,
+        "verdict": judged.verdict,
+        "window": judged.window,
         "criteria": criteria,
         "counts": counts,
         "deciding": sum(not one["advisory"] for one in criteria),
-        "provider": found.provider,
-        "table": found.table,
+        "provider": judged.provider,
+        "table": judged.table,
         "command": inv("checks", since=_since(facts)),
     }
 
@@ -178,11 +178,11 @@ def _share(pair: tuple[int, int]) -> Figures | None:
 
 def _shares(before: tuple[int, int], after: tuple[int, int]) -> Figures:
     """Two shares with their exact intervals, and the difference in points with Newcombe's."""
-    found: Figures = {"before": _share(before), "after": _share(after), "points": None}
+    shares: Figures = {"before": _share(before), "after": _share(after), "points": None}
     if before[1] and after[1]:
         low, middle, high = difference(before, after)
-        found["points"] = {"low": low * 100, "middle": middle * 100, "high": high * 100}
-    return found
+        shares["points"] = {"low": low * 100, "middle": middle * 100, "high": high * 100}
+    return shares
 
 
 def _times(traffic: Traffic) -> Figures | None:
@@ -193,14 +193,14 @@ def _times(traffic: Traffic) -> Figures | None:
 
 def _mean(spend: Spend | Missing) -> Figures | None:
     """USD of one success with its interval; None where nothing was measured."""
-    found = cost_per_request(spend)
-    if isinstance(spend, Missing) or found is None:
+    cost = cost_per_request(spend)
+    if isinstance(spend, Missing) or cost is None:
         return None
-    bounded = abs(found.high) < float("inf")
+    bounded = abs(cost.high) < float("inf")
     return {
-        "mean": found.estimate,
-        "low": max(found.low, 0.0) if bounded else None,
-        "high": found.high if bounded else None,
+        "mean": cost.estimate,
+        "low": max(cost.low, 0.0) if bounded else None,
+        "high": cost.high if bounded else None,
         "requests": spend.lines,
     }
 
@@ -219,10 +219,10 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
 
 
 def _traffic(facts: ReportFacts) -> Figures:
-    found = facts.traffic
-    if isinstance(found, UnmeasuredPart):
-        return {**_unmeasured(found), "marks": list(_marks(facts))}
-    points = [[one.at, one.answers, one.failed, one.p95] for one in found.points]
+    traffic = facts.traffic
+    if isinstance(traffic, UnmeasuredPart):
+        return {**_unmeasured(traffic), "marks": list(_marks(facts))}
+    points = [[one.at, one.answers, one.failed, one.p95] for one in traffic.points]
     missing = (
         {}
         if points
@@ -232,9 +232,9 @@ def _traffic(facts: ReportFacts) -> Figures:
         }
     )
     return {
-        "step": found.step,
-        "answers": found.answers,
-        "failed": found.failed,
+        "step": traffic.step,
+        "answers": traffic.answers,
+        "failed": traffic.failed,
         "points": points,
         "columns": ["at", "answers", "failed", "p95"],
         "marks": list(_marks(facts)),
@@ -274,20 +274,20 @@ def _inside(facts: ReportFacts, at: str) -> bool:
 
 
 def _costs(facts: ReportFacts) -> Figures:
-    found = facts.costs
-    if isinstance(found, UnmeasuredPart):
-        return _unmeasured(found)
-    data: Figures = plain(found)
-    data["cumulative"] = [round(each, 9) for each in accumulate(row.cost for row in found.rows)]
-    data["tokens_per_request"] = found.tokens.total / found.lines if found.lines else None
+    costs = facts.costs
+    if isinstance(costs, UnmeasuredPart):
+        return _unmeasured(costs)
+    data: Figures = plain(costs)
+    data["cumulative"] = [round(each, 9) for each in accumulate(row.cost for row in costs.rows)]
+    data["tokens_per_request"] = costs.tokens.total / costs.lines if costs.lines else None
     price = facts.config.target.price if facts.config.target else None
     data["price"] = structs.asdict(price) if price else None
     data["volumes"] = [
         {"name": name, "per_day": volume.per_day, "month": volume.cost}
-        for name, volume in found.projection.volumes.items()
+        for name, volume in costs.projection.volumes.items()
     ]
-    data["command"] = inv("costs", since=_since(facts), by=found.by)
-    if not found.lines:
+    data["command"] = inv("costs", since=_since(facts), by=costs.by)
+    if not costs.lines:
         data |= {"missing": "no usage line was logged in this time", "how": [inv("smoke", env=facts.environment)]}
     return data
 
@@ -328,16 +328,16 @@ def _volume(name: str, per_day: int, gain: float, extra: float) -> Figures:
 
 
 def _prompts(facts: ReportFacts) -> Figures:
-    found: PromptCounts | UnmeasuredPart = facts.prompts
-    if isinstance(found, UnmeasuredPart):
-        return _unmeasured(found)
+    prompts: PromptCounts | UnmeasuredPart = facts.prompts
+    if isinstance(prompts, UnmeasuredPart):
+        return _unmeasured(prompts)
     mean = facts.costs.per_request.mean if isinstance(facts.costs, CostReport) else None
     return {
-        "prompts": found.prompts,
-        "different": found.different,
-        "repeated": found.repeated,
-        "share": found.repeated / found.prompts if found.prompts else None,
-        "saved": found.repeated * mean if mean is not None else None,
+        "prompts": prompts.prompts,
+        "different": prompts.different,
+        "repeated": prompts.repeated,
+        "share": prompts.repeated / prompts.prompts if prompts.prompts else None,
+        "saved": prompts.repeated * mean if mean is not None else None,
         "command": inv("logs", signal="prompt", since=_since(facts)),
     }
 
@@ -388,12 +388,12 @@ def _feedback(facts: ReportFacts) -> Figures:
     rows: Sequence[Mapping[str, Any]] = facts.history.notes if not isinstance(facts.history, UnmeasuredPart) else ()
     ratings = [int(one["rating"]) for one in rows if one.get("rating")]
     how = [inv("history", note="what users say", rating="4")]
-    found: Figures = {
+    figures_: Figures = {
         "notes": [dict(one) for one in rows],
         "ratings": len(ratings),
         "mean": sum(ratings) / len(ratings) if ratings else None,
     }
-    return found if ratings else {**found, "missing": "no note in the ledger has a rating", "how": how}
+    return figures_ if ratings else {**figures_, "missing": "no note in the ledger has a rating", "how": how}
 
 
 def _verdict(data: Mapping[str, Any]) -> Figures:

@@ -115,11 +115,11 @@ def _prompts(context: Context, since: datetime, until: datetime) -> PromptCounts
 def _signals(context: Context, since: datetime, until: datetime) -> dict[str, int]:
     """Lines of each signal that an item of the plan document names; those that cannot be read are left out."""
     answers = (name.split(".", 1) for item in context.config.migration.items for name in item.answers if "." in name)
-    known, found = signals.named(context.config), dict[str, int]()
+    known, counts = signals.named(context.config), dict[str, int]()
     for name in sorted({name for section, name in answers if section == "signals"}):
         with suppress(CutoverError):
-            found[name] = _lines(context, known[name], since, until)
-    return found
+            counts[name] = _lines(context, known[name], since, until)
+    return counts
 
 
 def _lines(context: Context, signal: Pattern, since: datetime, until: datetime) -> int:
@@ -141,5 +141,5 @@ def _watch(context: Context) -> Mapping[str, Any] | None:
         for one in (*book.sent, *book.outbox)
     ]  # fmt: skip
     budget = context.config.budget
-    found = watching.shown(state, warning=budget.monthly_warning, critical=budget.monthly_critical)
-    return {**found.as_json(), "sent": messages, "ended_at": state.ended_at, "lines": watching.lines(state)}
+    watched = watching.shown(state, warning=budget.monthly_warning, critical=budget.monthly_critical)
+    return {**watched.as_json(), "sent": messages, "ended_at": state.ended_at, "lines": watching.lines(state)}

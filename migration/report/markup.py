@@ -96,15 +96,15 @@ class View:
 
     def get(self, path: str) -> Any:
         """The value at `a.b.0.c`; None where there is none."""
-        found: Any = self.data
+        value: Any = self.data
         for part in path.split("."):
-            if isinstance(found, list):
-                found = found[int(part)] if int(part) < len(found) else None
-            elif isinstance(found, Mapping):
-                found = found.get(part)
+            if isinstance(value, list):
+                value = value[int(part)] if int(part) < len(value) else None
+            elif isinstance(value, Mapping):
+                value = value.get(part)
             else:
                 return None
-        return found
+        return value
 
     def show(self, path: str, form: str = "text") -> Html:
         """One figure, or that it was not measured."""

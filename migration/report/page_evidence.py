@@ -105,8 +105,8 @@ def _deployment(view: View, n: int, row: Mapping[str, Any]) -> Html:
 
 
 def _version(view: View, path: str) -> Html:
-    found = view.get(path)
-    return join(["v", view.show(f"{path}.version", "int")]) if found and found.get("version") else Html("absent")
+    version = view.get(path)
+    return join(["v", view.show(f"{path}.version", "int")]) if version and version.get("version") else Html("absent")
 
 
 def _steps(view: View, at: str, row: Mapping[str, Any]) -> Html:

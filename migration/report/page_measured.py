@@ -19,10 +19,10 @@ _AXIS = {
 
 def lacking(view: View, path: str) -> Html:
     """That a part was not measured, why, and how to measure it."""
-    found = view.get(path)
-    if not found or not found.get("missing"):
+    part = view.get(path)
+    if not part or not part.get("missing"):
         return join(())
-    how = [tag("code", view.show(f"{path}.how.{n}")) for n in range(len(found.get("how") or ()))]
+    how = [tag("code", view.show(f"{path}.how.{n}")) for n in range(len(part.get("how") or ()))]
     words = [tag("strong", "Not measured: "), view.show(f"{path}.missing"), "."]
     return tag("div", tag("p", words), [tag("p", "To measure it:"), listed(how)] if how else None, class_="lacking")
 
@@ -63,8 +63,8 @@ def _shares(view: View, name: str, title: str) -> Html:
     there = [side for side in ("before", "after") if view.get(f"{at}.{side}")]
     if not there:
         return join(())
-    found = [view.get(f"{at}.{side}") for side in there]
-    drawn = [(side, one["share"], one["low"], one["high"]) for side, one in zip(there, found, strict=True)]
+    shares = [view.get(f"{at}.{side}") for side in there]
+    drawn = [(side, one["share"], one["low"], one["high"]) for side, one in zip(there, shares, strict=True)]
     words = "; ".join(
         f"{side} {_PERCENT(value)}, between {_PERCENT(low)} and {_PERCENT(high)}" for side, value, low, high in drawn
     )

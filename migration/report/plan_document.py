@@ -67,9 +67,9 @@ def ticked(text: bytes, rows: Sequence[Data], written_at: str) -> bytes:
     return copy + _appendix(below, written_at, copy) if below else copy
 
 
-def _marked(found: re.Match[bytes], state: str) -> bytes:
-    mark = {DONE: found[2].replace(b" ", b"x"), FAILED: b" ", OPEN: b" "}.get(state, found[2])
-    return found[1] + mark + found[3]
+def _marked(match: re.Match[bytes], state: str) -> bytes:
+    mark = {DONE: match[2].replace(b" ", b"x"), FAILED: b" ", OPEN: b" "}.get(state, match[2])
+    return match[1] + mark + match[3]
 
 
 def _appendix(rows: Sequence[Data], written_at: str, copy: bytes) -> bytes:
@@ -108,8 +108,8 @@ def locate(line: int, words: str, text: bytes) -> int:
     wanted = _letters(words)
     if 0 < line <= len(lines) and _alike(wanted, _letters(lines[line - 1])):
         return line
-    found = [n for n, each in enumerate(lines, 1) if wanted and wanted in _letters(each)]
-    return found[0] if len(found) == 1 else 0
+    places = [n for n, each in enumerate(lines, 1) if wanted and wanted in _letters(each)]
+    return places[0] if len(places) == 1 else 0
 
 
 def _alike(one: str, other: str) -> bool:
@@ -169,11 +169,11 @@ def _criterion(name: str, _: ReportFacts, data: Data) -> ItemAnswer:
 
 
 def _case(name: str, facts: ReportFacts, _: Data) -> ItemAnswer:
-    found = facts.cases.get(name)
-    if found is None:
+    sample = facts.cases.get(name)
+    if sample is None:
         return OPEN, f"case {name} was not sent", inv("smoke", case=name, env=facts.environment)
-    text = f"case {name} {'passed' if found.ok else f'failed: {found.detail or found.status}'} at {_when(found.at)}"
-    return DONE if found.ok else FAILED, text, inv("smoke", case=name, env=facts.environment)
+    text = f"case {name} {'passed' if sample.ok else f'failed: {sample.detail or sample.status}'} at {_when(sample.at)}"
+    return DONE if sample.ok else FAILED, text, inv("smoke", case=name, env=facts.environment)
 
 
 def _signal(name: str, facts: ReportFacts, _: Data) -> ItemAnswer:

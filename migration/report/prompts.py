@@ -33,8 +33,8 @@ class PromptCounts:
 
 def pattern(config: Config) -> Pattern | None:
     """The signal `prompt`, where it has a group `hash`."""
-    found = signals.named(config).get(SIGNAL)
-    return found if found and GROUP in re.compile(found.pattern).groupindex else None
+    signal = signals.named(config).get(SIGNAL)
+    return signal if signal and GROUP in re.compile(signal.pattern).groupindex else None
 
 
 def read(context: Context, since: datetime, until: datetime) -> PromptCounts:

@@ -68,11 +68,11 @@ def write(facts: ReportFacts, target: Path, bundle: bool = False, as_markdown: b
 def _bundle(facts: ReportFacts, data: Mapping[str, Any], target: Path, as_markdown: bool) -> dict[Path, bytes]:
     """What an auditor needs beside the page: the figures, and the ledger's records, one a line."""
     records = figures.records(facts.records)
-    found = {
+    files = {
         target.with_name("figures.json"): _json(data, indent=1),
         target.with_name("ledger.jsonl"): b"".join(map(_json, records)),
     }
-    return found | ({target.with_name("report.md"): markdown(data).encode()} if as_markdown else {})
+    return files | ({target.with_name("report.md"): markdown(data).encode()} if as_markdown else {})
 
 
 def _json(value: Any, indent: int | None = None) -> bytes:

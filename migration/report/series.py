@@ -56,12 +56,12 @@ def read(context: Context, since: datetime, until: datetime) -> Series:
     step = width(until - since)
     names = Names.of(context)
     ids = names.ids(names.known(context.config.migration.functions))
-    found: dict[int, Moment] = {}
+    moments: dict[int, Moment] = {}
     for start, end in windows(since, until) if ids else ():
         for row in LogReader.of(context).query(_query(ids, step, start, end), start, end):
             one = _moment(row, step)
-            found[int(row["place"])] = _joined(found.get(int(row["place"])), one)
-    return Series(step, tuple(one for _, one in sorted(found.items()) if one.answers))
+            moments[int(row["place"])] = _joined(moments.get(int(row["place"])), one)
+    return Series(step, tuple(one for _, one in sorted(moments.items()) if one.answers))
 
 
 def width(span: timedelta) -> int:

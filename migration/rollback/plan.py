@@ -216,12 +216,12 @@ def _sentence(history: History, target: Target, functions: Sequence[FunctionRest
 
 def _restored_foreign(history: History, functions: Iterable[FunctionRestore]) -> dict[str, int]:
     """What a rollback would restore that was deployed outside Cutover, with its version."""
-    found: dict[str, int] = {}
+    versions: dict[str, int] = {}
     for one in functions:
         origin = history.find(one.of)
         version = drift.stranger(history, origin, one.slug, one.source.digest) if origin and one.source else None
-        found |= {one.slug: version} if version is not None else {}
-    return found
+        versions |= {one.slug: version} if version is not None else {}
+    return versions
 
 
 # The functions
@@ -356,9 +356,9 @@ def _left(everything: Sequence[str], taken: Sequence[str], whole: bool) -> Itera
 
 
 def _overwritten(functions: Sequence[FunctionRestore]) -> list[str]:
-    found = {one.slug: one.live.version for one in functions if one.foreign and one.live}
-    text = f"{drift.outside(found)} since: overwritten by this rollback, its code is kept in git."
-    return [text] if found else []
+    versions = {one.slug: one.live.version for one in functions if one.foreign and one.live}
+    text = f"{drift.outside(versions)} since: overwritten by this rollback, its code is kept in git."
+    return [text] if versions else []
 
 
 def _around(context: Context, history: History, live: Mapping[str, Function], target: Target) -> list[str]:

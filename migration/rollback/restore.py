@@ -108,11 +108,11 @@ class Restore:
 
     def _settled_on_the_way(self, released: ReleaseResult) -> list[SettledVersions]:
         """Versions that answered callers on the way, without ever having been proven."""
-        found, pending = settled_versions(released.settled, self.recording.left_by), self.target.pending
+        settled, pending = settled_versions(released.settled, self.recording.left_by), self.target.pending
         if self.settled is None or pending is None:
-            return found
+            return settled
         seconds = self.context.clock.monotonic() - self.settled
-        return [SettledVersions(pending.deployment.id, tuple(pending.answers), seconds), *found]
+        return [SettledVersions(pending.deployment.id, tuple(pending.answers), seconds), *settled]
 
     def _release(self) -> ReleaseResult:
         """Settle what an interrupted run left staged, then send the former sources."""

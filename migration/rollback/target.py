@@ -55,12 +55,12 @@ def choose(context: Context, history: History, live: Mapping[str, Function], to:
         raise pending.unfinished()
     if newest.kind == "rollback" and newest.interrupted and pending and pending.verdict != "abandoned":
         return _resumed(history, newest, pending)
-    found = _further(history, to, pending) if to else _newest(history, newest, pending, live)
-    foreign = drift.versions(history, live, found.slugs) if found.work == "none" and pending is None else {}
+    target = _further(history, to, pending) if to else _newest(history, newest, pending, live)
+    foreign = drift.versions(history, live, target.slugs) if target.work == "none" and pending is None else {}
     if foreign:
-        text = f"{found.message} But {drift.outside(foreign)} since. Nothing was changed."
+        text = f"{target.message} But {drift.outside(foreign)} since. Nothing was changed."
         raise Refused(text, inv("plan", diff=True))
-    return found if found.base else replace(found, base=_first(context))
+    return target if target.base else replace(target, base=_first(context))
 
 
 def _empty(context: Context) -> Refused:
@@ -136,12 +136,12 @@ def _named(history: History, to: str) -> Deployment | None:
     if to == BASE:
         return None
     exact = [one for one in history.deployments if one.id == to]
-    found = exact or [one for one in history.deployments if one.id.startswith(to) and one.stayed]
-    if len(found) == 1 and found[0].outcome in LIVE:
-        return found[0]
+    matching = exact or [one for one in history.deployments if one.id.startswith(to) and one.stayed]
+    if len(matching) == 1 and matching[0].outcome in LIVE:
+        return matching[0]
     known = ", ".join(one.id for one in history.deployments if one.stayed) or "none"
-    if len(found) > 1:
-        raise Refused(f"{to} matches {' and '.join(one.id for one in found)}: type more of the id.", inv("history"))
+    if len(matching) > 1:
+        raise Refused(f"{to} matches {' and '.join(one.id for one in matching)}: type more of the id.", inv("history"))
     raise Refused(f"There is no deployment {to} whose code was live. Known: {known}, and {BASE}.", inv("history"))
 
 
@@ -182,7 +182,7 @@ def _undone(history: History, rollback: Deployment) -> list[Deployment]:
 
 def _origin(history: History, rollback: Deployment, slug: str) -> Deployment:
     change = rollback.change(slug)
-    found = history.find(str(change.wanted.get("of"))) if change else None
-    if found is None:
+    origin = history.find(str(change.wanted.get("of"))) if change else None
+    if origin is None:
         raise Refused(f"The record of {rollback.id} does not name the previous code of {slug}.", inv("history"))
-    return found
+    return origin

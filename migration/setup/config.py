@@ -66,13 +66,13 @@ def run(root: Path, review: Callable[[Config], Sequence[tuple[KeyPath, str]]] = 
 
 def _problems(error: ConfigError) -> list[dict[str, str]]:
     """Each line of the error, its place apart where it names one, else with what to do."""
-    found = [(_PLACE.fullmatch(line), line) for line in error.message.splitlines()]
+    matches = [(_PLACE.fullmatch(line), line) for line in error.message.splitlines()]
     return [
         {
             "where": match["where"] if match else "",
             "problem": match["problem"] if match else f"{line.rstrip('.')}; {error.hint}",
         }
-        for match, line in found
+        for match, line in matches
     ]
 
 

@@ -74,18 +74,18 @@ def names(config: Config) -> list[str]:
     """The variables that config.yaml uses, in the order of the file, then the secrets by their own name."""
     text = config.file.read_text(encoding="utf-8-sig")
     stripped = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    found = re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", stripped)
-    return list(dict.fromkeys([*found, *config.secrets]))
+    variables = re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", stripped)
+    return list(dict.fromkeys([*variables, *config.secrets]))
 
 
 def _needs(config: Config) -> dict[str, Need]:
     """What the variables without a value are for, by name; what is needed anywhere is not optional."""
-    found: dict[str, Need] = {}
+    needs: dict[str, Need] = {}
     for value, need in (*_accounts(config), *_providers(config)):
         for name in configuration.missing(value):
-            known = found.get(name)
-            found[name] = need if known is None or known.optional else known
-    return {name: Need(need.where, need.optional and name not in config.secrets) for name, need in found.items()}
+            known = needs.get(name)
+            needs[name] = need if known is None or known.optional else known
+    return {name: Need(need.where, need.optional and name not in config.secrets) for name, need in needs.items()}
 
 
 def _accounts(config: Config) -> Iterator[tuple[Secret | None, Need]]:

@@ -51,7 +51,7 @@ def _rows(reader: LogReader, now: datetime, functions: Sequence[Function]) -> di
         f"argMaxIf({logsql.attribute('execution_id')}, {moment}, {answers}) as execution, "
         f"argMaxIf({logsql.attribute('version')}, {moment}, {answers}) as version"
     )
-    where = logsql.equal("function_id", *(found.id for found in functions))
+    where = logsql.equal("function_id", *(one.id for one in functions))
     rows = reader.aggregate(select, where, now - DAY, now + AHEAD, group="function")
     return {str(row["function"]): row for row in rows}
 

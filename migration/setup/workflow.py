@@ -114,14 +114,14 @@ def _under(path: Path, top: Path) -> str:
 
 
 def _top(folder: Path) -> Path | None:
-    found = process.run(["rev-parse", "--show-toplevel"], folder, env={}) if folder.is_dir() else None
-    return Path(found.text).resolve() if found is not None and found.ok else None
+    answer = process.run(["rev-parse", "--show-toplevel"], folder, env={}) if folder.is_dir() else None
+    return Path(answer.text).resolve() if answer is not None and answer.ok else None
 
 
 def _github(top: Path) -> str:
     """OWNER/NAME of a repository's origin on GitHub; empty where it is elsewhere."""
-    found = _GITHUB.search(process.run(["remote", "get-url", "origin"], top, env={}).text)
-    return found[1] if found else ""
+    match = _GITHUB.search(process.run(["remote", "get-url", "origin"], top, env={}).text)
+    return match[1] if match else ""
 
 
 def _text(config: Config, root: Path, places: Places, name: str, environment: str, secrets: Sequence[str]) -> str:

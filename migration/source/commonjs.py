@@ -36,11 +36,11 @@ def warnings(name: str, module: Mapping[str, Any], path: Path) -> Iterator[str]:
 
 def required(module: Mapping[str, Any], path: Path) -> Iterator[dict[str, Any]]:
     """The dependencies of a module that it names in a call of `require`."""
-    found = [
+    calls = [
         each for each in module.get("dependencies", ()) if each.get("isDynamic") and "span" in each.get("code", {})
     ]
-    lines = path.read_text("utf-8", "replace").splitlines() if found else []
-    for each in found:
+    lines = path.read_text("utf-8", "replace").splitlines() if calls else []
+    for each in calls:
         start = each["code"]["span"]["start"]
         if start["line"] < len(lines) and _CALL.search(lines[start["line"]][: start["character"]]):
             yield each

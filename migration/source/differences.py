@@ -122,8 +122,8 @@ def _each(path: str, old: bytes | None, new: bytes | None) -> str:
         first, second = ((data or b"").decode().splitlines(keepends=True) for data in (old, new))
     except UnicodeDecodeError:
         return f"Binary files {before} and {after} differ\n"
-    found = difflib.unified_diff(first, second, before, after)
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found)
+    diff = difflib.unified_diff(first, second, before, after)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff)
 
 
 def _word(value: bool) -> str:

@@ -89,10 +89,10 @@ def _options(document: dict[str, Any]) -> dict[str, Any]:
 
     https://github.com/supabase/edge-runtime/blob/main/crates/deno_facade/emitter.rs (bare_node_builtins_enabled).
     """
-    found = {name: document[name] for name in _OPTIONS if name in document}
-    if isinstance(found.get("unstable"), list):
-        found["unstable"] = [name for name in found["unstable"] if name != "bare-node-builtins"]
-    return found
+    options = {name: document[name] for name in _OPTIONS if name in document}
+    if isinstance(options.get("unstable"), list):
+        options["unstable"] = [name for name in options["unstable"] if name != "bare-node-builtins"]
+    return options
 
 
 def parse(text: str) -> Any:

@@ -69,12 +69,12 @@ def _shared(
     others = [slug for slug in live if slug not in slugs]
     if not changed or not others:
         return {}
-    found: dict[str, str] = {}
+    holders: dict[str, str] = {}
     for slug, theirs in reader(context).at(revision, others).items():
         shared = changed & set(theirs.tracked)
         held = _hashes(context, live[slug]) if shared else set()
-        found |= {path: slug for path in shared if theirs.tracked[path] in held}
-    return found
+        holders |= {path: slug for path in shared if theirs.tracked[path] in held}
+    return holders
 
 
 def _hashes(context: Context, function: Function) -> set[str]:

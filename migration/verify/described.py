@@ -67,7 +67,7 @@ def _codes(context: Context, slugs: Iterable[str]) -> tuple[dict[str, str], str]
     except CutoverError as error:
         return dict.fromkeys(slugs, ""), f"which code is live is unknown ({error.message.rstrip('. ')})"
     own = {slug: code(history, slug, live.get(slug), context.config.app.base or "") for slug in carried}
-    unknown = [slug for slug, found in own.items() if not found]
+    unknown = [slug for slug, live_code in own.items() if not live_code]
     whole = next(iter(own.values())) if len(set(own.values())) == 1 else ""
     why = f"which code of {listed(unknown)} is live is unknown" if unknown else ""
     return {slug: own.get(slug, whole) for slug in slugs}, why

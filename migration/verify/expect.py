@@ -65,8 +65,8 @@ class Checker:
             text = brief(answer.text)
             return (Failure("status", wanted, f"{answer.status}: {text}" if text else str(answer.status)),)
         return tuple(
-            Failure(found.what, found.expected, cut(found.got))
-            for found in (
+            Failure(failures.what, failures.expected, cut(failures.got))
+            for failures in (
                 *_headers(expect.headers, answer.headers),
                 *_json(expect.json_, answer.body),
                 *_text(expect.text, answer.text),
@@ -89,8 +89,8 @@ class Checker:
 
 def delivers(expect: Expect, answer: AnswerLike) -> bool:
     """Whether the answer holds the expected code, valid or not."""
-    found = [code_at(answer.body, at) for _, _, at, _ in _codes(expect)]
-    return answer.status in expect.statuses and bool(found) and all(found)
+    codes = [code_at(answer.body, at) for _, _, at, _ in _codes(expect)]
+    return answer.status in expect.statuses and bool(codes) and all(codes)
 
 
 def find(body: bytes, path: str) -> list[Any]:
@@ -106,8 +106,8 @@ def find(body: bytes, path: str) -> list[Any]:
 
 def code_at(body: bytes, path: str) -> str | None:
     """The text at a path, None when there is none or it is empty."""
-    found = next(iter(find(body, path)), None)
-    return found if isinstance(found, str) and found.strip() else None
+    value = next(iter(find(body, path)), None)
+    return value if isinstance(value, str) and value.strip() else None
 
 
 @cache
@@ -144,15 +144,15 @@ def events(answer: AnswerLike) -> list[str]:
     text = answer.text.removeprefix("\ufeff")
     if not answer.headers.get("content-type", "").lower().startswith("text/event-stream"):
         return [line for line in text.splitlines() if line.strip()]
-    found, data = list[str](), list[str]()
+    events_, data = list[str](), list[str]()
     for line in re.split(r"\r\n|\n|\r", text)[:-1]:
         name, _, value = line.partition(":")
         if name == "data":
             data.append(value.removeprefix(" "))
         elif not line and data:
-            found.append("\n".join(data))
+            events_.append("\n".join(data))
             data = []
-    return found
+    return events_
 
 
 def brief(text: str) -> str:
@@ -206,14 +206,14 @@ def _stream(wanted: Stream | None, answer: AnswerLike) -> Iterator[Failure]:
         return
     if wanted.first_byte is not None and answer.first > wanted.first_byte:
         yield Failure("stream first_byte", f"at most {wanted.first_byte:g}s", f"{answer.first:.4g}s")
-    found = events(answer)
-    if wanted.events is not None and not _fits(wanted.events, found):
+    events_ = events(answer)
+    if wanted.events is not None and not _fits(wanted.events, events_):
         words = _length(wanted.events).replace("a length of ", "")
-        yield Failure("stream events", words, f"{len(found)} (the last: {found[-1]})" if found else "none")
-    if wanted.last is not None and not found:
+        yield Failure("stream events", words, f"{len(events_)} (the last: {events_[-1]})" if events_ else "none")
+    if wanted.last is not None and not events_:
         yield Failure("stream last", "an event", answer.text or "an empty body")
     elif wanted.last is not None:
-        yield from _text(wanted.last, found[-1], "stream last")
+        yield from _text(wanted.last, events_[-1], "stream last")
 
 
 def _seconds(most: float | None, got: float) -> Iterator[Failure]:
@@ -226,13 +226,13 @@ def _json(wanted: Mapping[str, Match], body: bytes) -> Iterator[Failure]:
         yield Failure("json", "a JSON body", body.decode("utf-8", "replace") or "an empty body")
         return
     for path, match in wanted.items():
-        found = find(body, path)
+        values = find(body, path)
         if match.absent:
-            if found:
-                yield Failure(f"json {path}", "nothing there", _json_of(found[0]))
-        elif not found:
+            if values:
+                yield Failure(f"json {path}", "nothing there", _json_of(values[0]))
+        elif not values:
             yield Failure(f"json {path}", _wish(match), "nothing there")
-        for value in [] if match.absent else found:
+        for value in [] if match.absent else values:
             yield from (Failure(f"json {path}", wish, got) for wish, got in _unmet(match, value))
 
 

@@ -72,14 +72,14 @@ def untouched(context: Context, changing: Collection[str] = ()) -> dict[str, boo
         return {}
     context.observer.step("untouched", detail="smoke cases before the change")
     try:
-        found = smoke.run(context, names, lines=False, purpose=Purpose.BEFORE)
+        result = smoke.run(context, names, lines=False, purpose=Purpose.BEFORE)
     except CutoverError as error:
         context.observer.warn(f"cannot run the smoke cases of the untouched functions: {error.message}")
         return {}
-    for case in found.cases:
+    for case in result.cases:
         if not case.ok:
             context.observer.note(f"smoke case {case.name} of {case.function} already fails before this deployment")
-    return {case.name: case.ok for case in found.cases}
+    return {case.name: case.ok for case in result.cases}
 
 
 def run(
@@ -133,9 +133,9 @@ class _Gate:
         if failed:
             return GateResult("fail", self._failures(failed), False, self.details, self.records)
         further = self._further()
-        for name, found in further.items():
-            if found.verdict == "fail":
-                return GateResult("fail", f"{name}: {found.why}", False, self.details, self.records)
+        for name, outcome in further.items():
+            if outcome.verdict == "fail":
+                return GateResult("fail", f"{name}: {outcome.why}", False, self.details, self.records)
         return self._sum(alive, "pass", "", sent.smoke, further)
 
     def _further(self) -> dict[str, ExtraResult]:
@@ -194,7 +194,7 @@ class _Gate:
         judged, why = self._criteria(answers or SmokeResult(()))
         parts = {"proof of life": (alive.verdict, alive.why), "criteria": (judged, why)}
         parts["smoke cases"] = (smoked, unsent)
-        parts |= {name: (found.verdict, found.why) for name, found in (further or {}).items()}
+        parts |= {name: (part.verdict, part.why) for name, part in (further or {}).items()}
         for verdict in ("fail", "inconclusive"):
             reasons = [f"{name}: {reason}" for name, (each, reason) in parts.items() if each == verdict]
             if reasons:
@@ -215,7 +215,7 @@ class _Gate:
         self.context.observer.step("gate", detail=f"criteria, until {until:%H:%M:%SZ}")
         own = [case.sample for case in answers.cases if case.sample and case.name not in self.tolerated]
         try:
-            found = checks_run.run(
+            result = checks_run.run(
                 self.context,
                 deployment=self.deployment,
                 gate=checks_run.InGate(own, list(self.before), patience, self._rows(answers)),
@@ -223,9 +223,9 @@ class _Gate:
         except CutoverError as error:
             self.details["checks"] = {"error": error.message}
             return "inconclusive", error.message
-        self.details["checks"] = found
-        open_ = [one for one in found.criteria if not one.advisory and one.verdict.value != "pass"]
-        return found.verdict.value, "; ".join(f"{one.name}: {one.got} (expected: {one.expected})" for one in open_)
+        self.details["checks"] = result
+        open_ = [one for one in result.criteria if not one.advisory and one.verdict.value != "pass"]
+        return result.verdict.value, "; ".join(f"{one.name}: {one.got} (expected: {one.expected})" for one in open_)
 
     def _rows(self, answers: SmokeResult) -> dict[str, int]:
         """How many gateway rows of each new version the criteria can expect: they leave OPTIONS out. Where no case was

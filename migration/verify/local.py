@@ -50,13 +50,13 @@ def _spend(context: Context, lines: Sequence[LocalLine], own: Sequence[Sample]) 
     if usage is None:
         return Missing("no signal usage in config.yaml")
     price = context.config.target.price if context.config.target else None
-    found = [groups for line in lines if line.function in usage.functions and (groups := usage.groups(line.message))]
+    usages = [groups for line in lines if line.function in usage.functions and (groups := usage.groups(line.message))]
     good = [one for one in own if one.function in usage.functions and one.ok and 200 <= one.status < 300]
-    costs = [_cost(groups, price) for groups in found]
-    total, tokens = sum(costs), round(sum(_number(groups, "total") for groups in found))
-    absent = max(len(good) - len(found), 0)
-    mean, priced = total / len(found) if found else 0.0, price is not None or total > 0 or not found
-    return Spend(len(good), len(found), absent, 0, tokens, total, mean, ripe=len(good), priced=priced)
+    costs = [_cost(groups, price) for groups in usages]
+    total, tokens = sum(costs), round(sum(_number(groups, "total") for groups in usages))
+    absent = max(len(good) - len(usages), 0)
+    mean, priced = total / len(usages) if usages else 0.0, price is not None or total > 0 or not usages
+    return Spend(len(good), len(usages), absent, 0, tokens, total, mean, ripe=len(good), priced=priced)
 
 
 def _cost(groups: Mapping[str, str], price: Price | None) -> float:
@@ -86,7 +86,7 @@ def _unchanged(
     """Whether each answers, and its own route's lines; its source is git's, so nothing is compared."""
     slugs = context.config.migration.unchanged
     routes = readings.routes(signals.named(context.config), slugs)
-    found: dict[str, UnchangedEvidence | Missing] = {}
+    evidence: dict[str, UnchangedEvidence | Missing] = {}
     for slug in slugs:
         answers = [one for one in sent if one.function == slug]
         route = routes[slug]
@@ -94,8 +94,8 @@ def _unchanged(
         if answers:
             good = [one for one in answers if one.ok]
             part = replace(part, answers=bool(good), status=(good or answers)[-1].status)
-        found[slug] = part
-    return found
+        evidence[slug] = part
+    return evidence
 
 
 def _count(lines: Sequence[LocalLine], slug: str, route: Pattern | None) -> int | None:

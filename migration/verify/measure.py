@@ -76,8 +76,8 @@ def tried(measure: Callable[[], T]) -> T | Missing:
 
 
 def _scope(about: Subject, slugs: Sequence[str]) -> LiveVersions:
-    found = {slug: about.live[slug] for slug in slugs if slug in about.live}
-    return LiveVersions({slug: (one.id, one.version) for slug, one in found.items()}, about.since, about.until)
+    functions = {slug: about.live[slug] for slug in slugs if slug in about.live}
+    return LiveVersions({slug: (one.id, one.version) for slug, one in functions.items()}, about.since, about.until)
 
 
 def spend(context: Context, reader: LogReader, scope: LiveVersions, before: bool = False) -> Spend:
@@ -99,10 +99,10 @@ def _baseline(
     """The same queries over the code at app.base, in the day before it was replaced; the ledger's figures first."""
     if about.baseline is not None:
         return about.baseline.traffic, about.baseline.spend
-    found = {slug: (about.live[slug].id, version) for slug, version in about.before.items() if slug in about.live}
-    if not found:
+    versions = {slug: (about.live[slug].id, version) for slug, version in about.before.items() if slug in about.live}
+    if not versions:
         return Missing("no earlier version is recorded"), Missing("no earlier version is recorded")
-    scope = LiveVersions(found, about.changed - BASELINE, about.changed + timedelta(minutes=10))
+    scope = LiveVersions(versions, about.changed - BASELINE, about.changed + timedelta(minutes=10))
     return tried(lambda: readings.traffic(reader, scope)), tried(lambda: spend(context, reader, scope, before=True))
 
 
@@ -113,8 +113,8 @@ def _artifacts_before(context: Context, about: Subject, cases: Collection[str]) 
 
 def _samples(context: Context, about: Subject) -> list[Sample]:
     """What was recorded of the live versions."""
-    found = samples.recent(context, about.since, about.until)
-    return [one for one in found if one.at >= activated(about.live.get(one.function))]
+    sent = samples.recent(context, about.since, about.until)
+    return [one for one in sent if one.at >= activated(about.live.get(one.function))]
 
 
 def activated(function: Function | None) -> datetime:

@@ -69,13 +69,13 @@ def traffic(reader: LogReader, scope: LiveVersions) -> tuple[Traffic, ...]:
         "fid, status, count() as n, sumMapIf(map(step, toUInt64(1)), served) as steps, "
         f"groupArrayIf({_SHOWN})(concat(execution, ' ', toString(round(took, 1))), status >= 400) as bad"
     )
-    found = {slug: _Tally(slug) for slug in scope.functions}
+    tallies = {slug: _Tally(slug) for slug in scope.functions}
     for start, end in _days(scope):
         rows = _once(columns, logsql.both(where, logsql.span(start, end)))
         sql = f"select {figures} from {rows} group by fid, status order by fid, status"
         for row in reader.query(sql, start, end):
-            found[scope.slug(row["fid"])].add(row)
-    return tuple(tally.traffic() for tally in found.values())
+            tallies[scope.slug(row["fid"])].add(row)
+    return tuple(tally.traffic() for tally in tallies.values())
 
 
 class _Tally:
@@ -231,8 +231,8 @@ def cost_of(usage: Pattern, price: Price | None) -> str:
 
 def _map(value: Any) -> Mapping[str, Any]:
     """A map column: an object, or on some versions its text."""
-    found = json.loads(value) if isinstance(value, str) else value
-    return dict(found) if isinstance(found, list) else found or {}
+    pairs = json.loads(value) if isinstance(value, str) else value
+    return dict(pairs) if isinstance(pairs, list) else pairs or {}
 
 
 def routes(known: Mapping[str, Pattern], unchanged: Sequence[str]) -> dict[str, Pattern | None]:

@@ -95,8 +95,8 @@ class _Rounds:
         def one(region: str) -> SmokeResult:
             return smoke.run(self.context, due[region], lines=False, purpose=self.purpose, region=region)
 
-        for region, found in zip(due, parallel.every(list(due), one), strict=True):
-            for result in found.cases:
+        for region, results in zip(due, parallel.every(list(due), one), strict=True):
+            for result in results.cases:
                 key = region, result.name
                 version = proof.marked(result.answer, self.header) if result.answer else None
                 self.results[key] = replace(result, version=version)
@@ -211,16 +211,16 @@ class _Rounds:
         for probe in probes:
             if probe.proven:
                 self.context.observer.done("proof", probe.place, f"v{probe.version}", probe.seconds)
-        found = proof.judge(probes, self.outage)
+        alive = proof.judge(probes, self.outage)
         alone = [slug for slug in self.activated if not any(r.function == slug for r in self.results.values())]
-        if found.verdict != "inconclusive" or not alone:
-            return found
-        return replace(found, why=f"{', '.join(alone)}: no smoke case, so nothing was sent there")
+        if alive.verdict != "inconclusive" or not alone:
+            return alive
+        return replace(alive, why=f"{', '.join(alone)}: no smoke case, so nothing was sent there")
 
     def _probe(self, slug: str, region: str) -> Probe:
         """What the answers of one function in one region show: an answer from another version outweighs the rest."""
         probe = Probe(slug, region, *self.activated[slug])
-        own = [found for (place, _), found in self.results.items() if place == region and found.function == slug]
+        own = [sent for (place, _), sent in self.results.items() if place == region and sent.function == slug]
         for result in sorted(own, key=self._from_another):
             missing = result.version is None and self._from_another(result)
             if result.version is None and not missing:

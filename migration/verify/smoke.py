@@ -317,8 +317,8 @@ def _rows(context: Context, executions: Sequence[str], patience: float) -> list[
     since = context.clock.now() - _SPAN
     end = context.clock.monotonic() + patience
     while True:
-        found = reader.rows(where, since, context.clock.now() + timedelta(minutes=1), columns=columns)
-        rows = [(str(row["execution_id"]), str(row["event_message"]).strip()) for row in found]
+        log_rows = reader.rows(where, since, context.clock.now() + timedelta(minutes=1), columns=columns)
+        rows = [(str(row["execution_id"]), str(row["event_message"]).strip()) for row in log_rows]
         if {execution for execution, _ in rows} >= set(executions) or context.clock.monotonic() >= end:
             return rows
         context.clock.sleep(4 * _POLL if context.environment.log_queries else _POLL)

@@ -80,10 +80,10 @@ def _cause(result: CaseResult) -> str:
     if result.unreachable:
         return "unreachable"
     try:
-        found = result.answer.json() if result.answer is not None else None
+        body = result.answer.json() if result.answer is not None else None
     except (ValueError, RecursionError):
         return ""
-    code = found.get("code") if isinstance(found, dict) else None
+    code = body.get("code") if isinstance(body, dict) else None
     return code[:80].lower() if isinstance(code, str) else ""
 
 

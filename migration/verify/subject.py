@@ -60,10 +60,10 @@ def subject(
     undone = rolled_back(history, context.config.app.base or "", own) if history and not gate else None
     if history is not None and undone is not None and deployment is None:
         return _past_subject(context, history, undone, live, since)
-    found = deployment or (_first(history) if history else None)
+    judged = deployment or (_first(history) if history else None)
     code = base_code(history, context.config.app.base or "", own) if history else None
     replaced = code.replaced if code else None
-    base = context.config.app.base or (found.base_revision if found else "") or ""
+    base = context.config.app.base or (judged.base_revision if judged else "") or ""
     now = context.clock.now()
     start = datetime.fromisoformat(deployment.at) if deployment else since
     return Subject(
@@ -102,9 +102,9 @@ def rolled_back(history: History, base: str, functions: Sequence[str]) -> Undone
         return None
     carried = set(functions)
     newest = (one for one in reversed(history.deployments) if one.kind == "deploy" and one.stayed)
-    found = next((one for one in newest if carried & set(one.slugs)), None)
-    by = history.undone(found.id) if found else None
-    return UndoneDeployment(found, by) if found and by else None
+    rollback = next((one for one in newest if carried & set(one.slugs)), None)
+    by = history.undone(rollback.id) if rollback else None
+    return UndoneDeployment(rollback, by) if rollback and by else None
 
 
 def _past_subject(
@@ -139,10 +139,10 @@ def _past_subject(
 def _as_left(history: History, rollback: Deployment, function: Function) -> Function:
     """A function as it was live when a rollback began."""
     left = history.left(function.slug, rollback.id)
-    made = history.find(left.deployment) if left else None
-    if left is None or left.version is None or made is None:
+    maker = history.find(left.deployment) if left else None
+    if left is None or left.version is None or maker is None:
         return function
-    activated = datetime.fromisoformat(made.at).timestamp() * 1000
+    activated = datetime.fromisoformat(maker.at).timestamp() * 1000
     return replace(function, version=left.version, updated_at=round(activated))
 
 

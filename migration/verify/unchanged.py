@@ -31,17 +31,17 @@ def all_of(
         base = {} if about.gate else _base(context, about.base, slugs)
     except CutoverError as error:
         return dict.fromkeys(slugs, Missing(error.message))
-    found: dict[str, UnchangedEvidence | Missing] = {}
+    evidence: dict[str, UnchangedEvidence | Missing] = {}
     for slug in slugs:
         own = [answer for answer in answers if answer.function == slug]
         count = None if isinstance(lines, Missing) else lines.get(slug)
         routed = isinstance(lines, Missing) or slug in lines
         try:
             known = (slug, *_answers(own, traffic.get(slug)), count)
-            found[slug] = replace(_one(context, about, base.get(slug), known), routed=routed)
+            evidence[slug] = replace(_one(context, about, base.get(slug), known), routed=routed)
         except CutoverError as error:
-            found[slug] = Missing(error.message)
-    return found
+            evidence[slug] = Missing(error.message)
+    return evidence
 
 
 def _one(
@@ -65,10 +65,10 @@ def _compare(context: Context, live: Function, base: Source | None) -> tuple[boo
     """Whether what is deployed is file for file what git held before the migration; None without a base."""
     if base is None:
         return None, ()
-    found = snapshots.from_body(context.supabase.body(live.slug), live)
-    if snapshots.same_files(found, base):
+    source = snapshots.from_body(context.supabase.body(live.slug), live)
+    if snapshots.same_files(source, base):
         return True, ()
-    live_files, base_files = found.from_entrypoint, base.from_entrypoint
+    live_files, base_files = source.from_entrypoint, base.from_entrypoint
     paths = sorted({*live_files, *base_files} - base.loose_from_entrypoint)
     return False, tuple(path for path in paths if live_files.get(path) != base_files.get(path))
 

@@ -49,9 +49,9 @@ def observe(
     words = f"resolved: {lead}" if not firing else f"still: {lead}" if kind == "repeat" else lead
     blocks = message.body([*fresh, *(one for one in firing if one not in fresh)], muted, over, around, now)
     severity = firing[0].severity if firing else "good"
-    found = _add(book, kind, severity, message.title(around, words, others), blocks, around, now)
+    message_ = _add(book, kind, severity, message.title(around, words, others), blocks, around, now)
     notified = tuple(Notified(one.key, one.severity, one.since, one.summary) for one in firing)
-    return replace(found, notified=notified, notified_at=now)
+    return replace(message_, notified=notified, notified_at=now)
 
 
 def end(
@@ -67,8 +67,8 @@ def end(
     ]
     figures = [MessageBlock(text, "item") for text in lines]
     blocks = [MessageBlock(f"The watch has ended: {words}", "strong"), *figures, *standing, *message.ending(around)]
-    found = _add(book, "end", severity, message.title(around, f"watch ended: {words}"), blocks, around, now)
-    return replace(found, ended=True)
+    message_ = _add(book, "end", severity, message.title(around, f"watch ended: {words}"), blocks, around, now)
+    return replace(message_, ended=True)
 
 
 def claim(book: AlertBook, run: str) -> AlertBook:
@@ -137,10 +137,10 @@ def _add(
 ) -> AlertBook:  # fmt: skip
     """The book with one more message, numbered; one that waits to repeat itself makes room for it."""
     number = book.number + 1
-    made = AlertMessage(f"{around.deployment}-{number}", now, kind, severity, title, message.plain(blocks),
+    added = AlertMessage(f"{around.deployment}-{number}", now, kind, severity, title, message.plain(blocks),
                    message.markdown(blocks))  # fmt: skip
     kept = [one for one in book.outbox if one.kind != "repeat" or one.opened]
-    return replace(book, number=number, outbox=tuple(_folded([*kept, made])))
+    return replace(book, number=number, outbox=tuple(_folded([*kept, added])))
 
 
 def _folded(outbox: list[AlertMessage]) -> list[AlertMessage]:

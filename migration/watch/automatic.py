@@ -41,8 +41,8 @@ def act(
     since = [one.since for one in alarms if one.kind in ("test", "blackout") and _about(one, context, deployment)]
     if not since or state.acted:
         return state, alarms
-    found = evidence(context, state, alarms, history, deployment)
-    decision = guards.decide(found)
+    proof = evidence(context, state, alarms, history, deployment)
+    decision = guards.decide(proof)
     now, why = context.clock.now(), decision.reason
     if decision.acts:
         return _roll_back(context, replace(state, refused=""), alarms, deployment, why)
@@ -97,8 +97,8 @@ def _past(context: Context, history: History, deployment: Deployment, changed: S
     """(failed, answers) of the code that would be live again: of its own watches, else of the baseline."""
     before = history.live_before(deployment.id)
     if before is not None:
-        found = [one for record in before.watches if (one := _counts(record, changed))]
-        return (sum(bad for bad, _ in found), sum(all_ for _, all_ in found)) if found else None
+        counts = [one for record in before.watches if (one := _counts(record, changed))]
+        return (sum(bad for bad, _ in counts), sum(all_ for _, all_ in counts)) if counts else None
     known = baseline.known(history, context.config.app.base or deployment.base_revision)
     if known is None:
         return None
@@ -179,14 +179,14 @@ def _roll_back(
     state = progress.event(replace(state, acted=words), now, f"{words} Why: {why}.", "bad")
     if result.exit_code == 5:
         state = replace(state, needs_person=result.message)
-    found = _action(state, now, words, _typed(result.next), "critical")
-    return state, (*alarms, replace(found, evidence=(why,)))
+    alarm = _action(state, now, words, _typed(result.next), "critical")
+    return state, (*alarms, replace(alarm, evidence=(why,)))
 
 
 def _action(state: WatchState, now: datetime, words: str, commands: tuple[str, ...], severity: AlarmSeverity) -> Alarm:
     """What a watch did, or why it did nothing; it stands since it was first so."""
-    found = Alarm("rollback", severity, now, words, "", "action", "rollback", commands=commands)
-    return replace(found, since=state.standing.get(found.key, now))
+    alarm = Alarm("rollback", severity, now, words, "", "action", "rollback", commands=commands)
+    return replace(alarm, since=state.standing.get(alarm.key, now))
 
 
 def _typed(steps: Sequence[Step | str]) -> tuple[str, ...]:

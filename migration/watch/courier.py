@@ -29,51 +29,51 @@ def check(urls: list[str]) -> Iterator[dict[str, Any]]:
     """Of each URL: whether Apprise can use it, the service, and whether it leaves this machine in clear."""
     for url in urls:
         with _Complaints() as complaints:
-            found = _notifier(url)
-        if found is None:
+            notifier = _notifier(url)
+        if notifier is None:
             yield {"ok": False, "why": complaints.last}
             continue
-        scheme = str(found.url(privacy=True)).partition("://")[0]
-        secure = scheme in _names(found.secure_protocol)
-        shown = str(found.url(privacy=True)).partition("?")[0]
+        scheme = str(notifier.url(privacy=True)).partition("://")[0]
+        secure = scheme in _names(notifier.secure_protocol)
+        shown = str(notifier.url(privacy=True)).partition("?")[0]
         yield {
             "ok": True,
-            "service": str(found.service_name),
+            "service": str(notifier.service_name),
             "scheme": scheme,
-            "host": str(found.host or ""),
+            "host": str(notifier.host or ""),
             "shown": shown,  # Apprise masks what it takes for a token; paths of JSON and XML it does not
             "clear": not secure,
-            "tls": [one for one in _names(found.secure_protocol) if one not in _names(found.protocol)],
-            "verified": bool(found.verify_certificate),
+            "tls": [one for one in _names(notifier.secure_protocol) if one not in _names(notifier.protocol)],
+            "verified": bool(notifier.verify_certificate),
         }
 
 
 def send(url: str, messages: list[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
     """Each message in turn, until one fails: the next ones would too."""
-    found = _notifier(url)
-    if found is None:
+    notifier = _notifier(url)
+    if notifier is None:
         yield {"id": messages[0]["id"], "ok": False, "why": "Apprise does not accept its URL"}
         return
-    found.socket_connect_timeout = min(float(found.socket_connect_timeout), READ_TIMEOUT)
-    found.socket_read_timeout = min(float(found.socket_read_timeout), READ_TIMEOUT)
+    notifier.socket_connect_timeout = min(float(notifier.socket_connect_timeout), READ_TIMEOUT)
+    notifier.socket_read_timeout = min(float(notifier.socket_read_timeout), READ_TIMEOUT)
     for one in messages:
         yield {"id": one["id"], "begun": True}
         with _Complaints() as complaints:
-            done = _sent(found, one)
+            done = _sent(notifier, one)
         yield {"id": one["id"], "ok": done, "why": "" if done else complaints.last or "it was not accepted"}
         if not done:
             return
 
 
-def _sent(found: Any, one: Mapping[str, str]) -> bool:
+def _sent(answer: Any, one: Mapping[str, str]) -> bool:
     """Markdown where the service draws it and has no HTML: of plain text Apprise makes HTML with everything escaped."""
     from apprise import Apprise
 
-    formats = found.notify_format if isinstance(found.notify_format, tuple) else (found.notify_format,)
+    formats = answer.notify_format if isinstance(answer.notify_format, tuple) else (answer.notify_format,)
     names = {str(getattr(each, "value", each)) for each in formats}
     form = "markdown" if "markdown" in names and "html" not in names else "text"
     group = Apprise(asset=_asset())
-    group.add(found)
+    group.add(answer)
     kind = _KINDS[one["severity"]]
     return bool(group.notify(title=one["title"], body=one[form], body_format=form, notify_type=kind))
 

@@ -85,16 +85,16 @@ def listed(live: Mapping[str, int], expected: Mapping[str, int]) -> Iterator[Fac
 
 def remember(state: WatchState, facts: Facts, now: datetime) -> WatchState:
     """The facts after these readings. What is not among them is as it should be, unless it could not be read."""
-    found = {(one.name, one.function): one for one in facts.readings}
+    readings = {(one.name, one.function): one for one in facts.readings}
     kept = []
     for known in state.facts:
-        reading = found.pop((known.name, known.function), None)
+        reading = readings.pop((known.name, known.function), None)
         if reading is None and known.name.startswith("provider:") and not _silent(known.name, facts.unread):
             reading = Fact(known.name, "", True, known.function, severity=known.severity)
         kept.append(_next(known, reading, now) if reading else known)
     kept += [
         FactState(one.name, one.value, one.good, 1, one.function, one.summary, one.severity, None, one.value)
-        for one in found.values()
+        for one in readings.values()
     ]
     return replace(state, facts=tuple(one for one in kept if one.alarmed or not _over(one)))
 
@@ -144,11 +144,11 @@ def _silent(name: str, unread: Iterable[str]) -> bool:
 def _findings(context: Context) -> tuple[list[Finding], tuple[str, ...]]:
     """What the providers' checks found, and which facts could not be read."""
     try:
-        found = context.check_provider()
+        findings = context.check_provider()
     except CutoverError:
         return [], ("provider:",)
-    unread = [one for one in found if one.kind in UNREAD]
-    return found, tuple({f"provider:{_end(one)}:" for one in unread})
+    unread = [one for one in findings if one.kind in UNREAD]
+    return findings, tuple({f"provider:{_end(one)}:" for one in unread})
 
 
 def _end(one: Finding) -> str:
@@ -185,11 +185,11 @@ def _build(context: Context, state: WatchState, role: str, notes: list[str]) -> 
 def _spend(context: Context, notes: list[str]) -> tuple[Month | None, float | None]:
     if not context.reports_usage:
         return None, None
-    found = _tried(lambda: measure.month(context))
-    if isinstance(found, str):
-        notes.append(f"could not read the spend: {found}")
+    spend = _tried(lambda: measure.month(context))
+    if isinstance(spend, str):
+        notes.append(f"could not read the spend: {spend}")
         return None, None
-    return found
+    return spend
 
 
 def _tried(ask: Callable[[], tuple[Month | Missing, float]]) -> tuple[Month | None, float] | str:

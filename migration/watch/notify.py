@@ -90,9 +90,9 @@ class Notifiers:
         """Sends a test message to every notifier."""
         words = "Test message: notifications of inv watch arrive here."
         blocks = [MessageBlock(words), MessageBlock(f"Sent by {around.who or 'Cutover'} with inv doctor --fix", "item")]
-        made = AlertMessage(f"test-{now:%Y%m%dT%H%M%S}", now, "test", "good", message.title(around, "test message"),
+        alert = AlertMessage(f"test-{now:%Y%m%dT%H%M%S}", now, "test", "good", message.title(around, "test message"),
                        message.plain(blocks), message.markdown(blocks))  # fmt: skip
-        return tuple(self._send({one: [made] for one in self.all}))
+        return tuple(self._send({one: [alert] for one in self.all}))
 
     @staticmethod
     def _wants(notifier: Notifier, one: AlertMessage) -> bool:
@@ -139,11 +139,11 @@ def of(settings: WatchSettings, embedded: bool = False, python: str = sys.execut
         text = f"watch.notify has {count(len(urls), 'notifier')}, and Apprise is not installed."
         raise Refused(text, _INSTALL, Do("or remove them from watch.notify"))
     order = json.dumps({"check": [url.reveal() for _, url in urls]})
-    found = _lines(_run(python, [order], time.monotonic() + 2 * DEADLINE)[0] or "")
-    if len(found) != len(urls):
+    answers = _lines(_run(python, [order], time.monotonic() + 2 * DEADLINE)[0] or "")
+    if len(answers) != len(urls):
         raise Refused("Apprise did not say whether it accepts the URLs of watch.notify.", _INSTALL)
     usable, notes, mistakes = [], [], []
-    for (place, url), answer in zip(urls, found, strict=True):
+    for (place, url), answer in zip(urls, answers, strict=True):
         if embedded and not _here(answer):
             notes.append(f"{_name(answer, place)} is left out: the sandbox notifies only this machine.")
         elif why := _mistake(answer):
@@ -278,8 +278,8 @@ def _lines(text: str) -> list[dict[str, Any]]:
 
 def _parsed(line: str) -> dict[str, Any] | None:
     with contextlib.suppress(ValueError):
-        found = json.loads(line)
-        return found if isinstance(found, dict) else None
+        value = json.loads(line)
+        return value if isinstance(value, dict) else None
     return None
 
 

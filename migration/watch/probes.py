@@ -53,13 +53,13 @@ def send(context: Context, state: WatchState) -> WatchState:
         known = any(one.text == words for one in state.events)
         return state if known else progress.event(state, now, words)
     try:
-        found = smoke.run(context, [case.name for case in chosen], lines=False, purpose=Purpose.WATCH)
+        result = smoke.run(context, [case.name for case in chosen], lines=False, purpose=Purpose.WATCH)
     except CutoverError as error:
         return progress.event(replace(state, probed_at=now), now, f"could not send the probes: {error.message}")
-    bad = [case.name for case in found.cases if not case.ok]
+    bad = [case.name for case in result.cases if not case.ok]
     if bad:
         state = progress.event(state, now, f"{count(len(bad), 'probe')} failed: {', '.join(bad)}", "bad")
     return replace(
         state, probed_at=now, probe_cost=state.probe_cost + cost,
-        probe_requests=state.probe_requests + len(found.cases),
+        probe_requests=state.probe_requests + len(result.cases),
     )  # fmt: skip

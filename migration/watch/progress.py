@@ -137,10 +137,10 @@ def _remember(state: WatchState, look: judge.Look) -> WatchState:
 
 def since(state: WatchState, at: datetime) -> Mapping[str, tuple[int, int]]:
     """(failed, answers) by function in the looks that ended after a moment."""
-    found: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
     for one in state.slices:
         if one.until > at:
             for slug, (bad, answers) in one.functions.items():
-                before = found.get(slug, (0, 0))
-                found[slug] = (before[0] + bad, before[1] + answers)
-    return found
+                before = counts.get(slug, (0, 0))
+                counts[slug] = (before[0] + bad, before[1] + answers)
+    return counts

@@ -99,8 +99,8 @@ def exit_code(state: WatchState) -> int:
     """5 where a person must act, 1 alarmed, 4 inconclusive or ended before its time, 0 healthy."""
     if state.needs_person:
         return 5
-    found = _CODES[verdict(state)]
-    return 4 if found == 0 and state.ended and state.ended != COMPLETE else found
+    code = _CODES[verdict(state)]
+    return 4 if code == 0 and state.ended and state.ended != COMPLETE else code
 
 
 COMPLETE = "the planned time is over"
@@ -113,11 +113,11 @@ def shown(state: WatchState, alarms: tuple[Alarm, ...] = (), **more: Any) -> Wat
 
 def closing(state: WatchState) -> tuple[str, Literal["critical", "warning", "good"]]:
     """How a watch ended, in a few words, and how grave that is."""
-    found = verdict(state)
+    verdict_ = verdict(state)
     why = "" if state.ended == COMPLETE else f" ({state.ended})"
-    if found == FAIL:
+    if verdict_ == FAIL:
         return f"alarmed{why}", "critical"
-    if found == OPEN or why:
+    if verdict_ == OPEN or why:
         return f"inconclusive{why}", "warning"
     return "healthy to the end", "good"
 
@@ -127,12 +127,12 @@ def lines(state: WatchState) -> list[str]:
     whole = total(state.functions)
     probes = f", {whole.probes} of them probes" if whole.probes else ""
     share = f" ({whole.failed / whole.answers:.2%})" if whole.answers else ""
-    found = [f"{whole.failed} of {whole.answers} answers failed{share}{probes}"]
+    lines_ = [f"{whole.failed} of {whole.answers} answers failed{share}{probes}"]
     if state.spend is not None:
-        found.append(f"this month's spend: ${state.spend:.2f}")
+        lines_.append(f"this month's spend: ${state.spend:.2f}")
     if state.late:
-        found.append(f"{state.late} answers came too late to be tested")
-    return [*found, *state.alarmed.values()]
+        lines_.append(f"{state.late} answers came too late to be tested")
+    return [*lines_, *state.alarmed.values()]
 
 
 def record(state: WatchState) -> dict[str, Any]:

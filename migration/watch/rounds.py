@@ -63,10 +63,10 @@ def run(context: Context, state: WatchState, history: History, deployment: Deplo
     state = _read(context, state, own, now)
     state = _learn(context, state, own, now, notes)
     state = replace(progress.settle(state), rounds=state.rounds + 1, round_at=now, versions=dict(own.expected))
-    found = tuple(_alarms(context, state, ready, now))
+    alarms = tuple(_alarms(context, state, ready, now))
     if silent := judge.quiet(state):
         notes.append(silent)
-    return RoundResult(stand(state, found, now), found, tuple(notes))
+    return RoundResult(stand(state, alarms, now), alarms, tuple(notes))
 
 
 def due(state: WatchState, now: datetime, ripe: timedelta) -> bool:
@@ -116,13 +116,13 @@ def _read(context: Context, state: WatchState, own: WatchSubject, now: datetime)
 
 def _learn(context: Context, state: WatchState, own: WatchSubject, now: datetime, notes: list[str]) -> WatchState:
     """The facts beside the logs, and whether money was spent of which the logs know nothing."""
-    found = facts.gather(context, state)
-    notes += found.notes
-    found = replace(found, readings=(*found.readings, *facts.listed(own.listed, own.expected)))
-    state = facts.remember(state, found, now)
-    if found.month is not None:
-        state = replace(state, spend=found.month.spent, projected=found.month.projected)
-    return _unseen(state, found.usage, now)
+    learned = facts.gather(context, state)
+    notes += learned.notes
+    learned = replace(learned, readings=(*learned.readings, *facts.listed(own.listed, own.expected)))
+    state = facts.remember(state, learned, now)
+    if learned.month is not None:
+        state = replace(state, spend=learned.month.spent, projected=learned.month.projected)
+    return _unseen(state, learned.usage, now)
 
 
 def _unseen(state: WatchState, usage: float | None, now: datetime) -> WatchState:
@@ -148,13 +148,13 @@ def _recent(state: WatchState, now: datetime) -> bool:
 def _alarms(context: Context, state: WatchState, ready: Standing, now: datetime) -> Iterator[Alarm]:
     """Everything that stands now, each with the time since when it does."""
     labels = {name: one.label for name, one in context.config.criteria.named.items()}
-    found = [
+    alarms = [
         *judge.alarms(state, labels), *facts.alarms(state), *facts.spend_alarms(state, context.config.budget, now)
     ]  # fmt: skip
     if state.no_data:
         since, why = state.no_data.since, state.no_data.why
-        found.append(Alarm("logs", "warning", since, f"log rows are late or lost: {why}", "", "no_data", "logs"))
+        alarms.append(Alarm("logs", "warning", since, f"log rows are late or lost: {why}", "", "no_data", "logs"))
     if ready.stuck:
-        found.append(Alarm("deployment", "critical", now, ready.stuck, "", "fact", "version"))
-    for one in found:
+        alarms.append(Alarm("deployment", "critical", now, ready.stuck, "", "fact", "version"))
+    for one in alarms:
         yield replace(one, since=state.standing.get(one.key, one.since))

@@ -128,40 +128,42 @@ class Reading:
 
 def read(reader: LogReader, wanted: RowQuery, since: datetime, until: datetime) -> Reading:
     """Rows of requests that started in a span. One query for each four hours of it; more where there is too much."""
-    found = Reading()
+    reading = Reading()
     start = since
     while start < until and wanted.functions:
         end = min(start + LONGEST, until)
-        _window(reader, wanted, start, end, found)
+        _window(reader, wanted, start, end, reading)
         start = end
-    return found
+    return reading
 
 
-def _window(reader: LogReader, wanted: RowQuery, start: datetime, end: datetime, found: Reading) -> None:
+def _window(reader: LogReader, wanted: RowQuery, start: datetime, end: datetime, reading: Reading) -> None:
     last = min(end + SLACK, reader.clock.now() + MINUTE)
     rows = reader.query(_sql(wanted, start, end), start, max(last, start + MINUTE))
     read_ = getattr(rows, "bytes_read", None)
-    found.measured = found.measured and read_ is not None
-    found.bytes_read += read_ if read_ is not None else sum(int(row["bytes"]) for row in rows)
+    reading.measured = reading.measured and read_ is not None
+    reading.bytes_read += read_ if read_ is not None else sum(int(row["bytes"]) for row in rows)
     if len(rows) >= logsql.PAGE and end - start > wanted.every:
         middle = start + (end - start) / 2
-        _window(reader, wanted, start, middle, found)
-        _window(reader, wanted, middle, end, found)
+        _window(reader, wanted, start, middle, reading)
+        _window(reader, wanted, middle, end, reading)
         return
     for row in rows:
-        _add(wanted, row, found)
+        _add(wanted, row, reading)
 
 
-def _add(wanted: RowQuery, row: Row, found: Reading) -> None:
+def _add(wanted: RowQuery, row: Row, reading: Reading) -> None:
     slug, version, number = wanted.slug(row["fid"]), str(row["version"]), int(row["look"])
     live = wanted.functions[slug][1] if slug in wanted.functions else 0
     if version.isdigit() and int(row["answers"]):
         for region in row["regions"]:
-            if found.versions.get((number, slug, region), live) == live:  # another one beside the live one is the news
-                found.versions[number, slug, region] = int(version)
+            if (
+                reading.versions.get((number, slug, region), live) == live
+            ):  # another one beside the live one is the news
+                reading.versions[number, slug, region] = int(version)
     if version != str(live):
         return
-    cell = found.cells.setdefault((number, slug), Cell())
+    cell = reading.cells.setdefault((number, slug), Cell())
     counts = LookCounts(**{name: int(row[column]) for name, column in _COUNTS.items()})
     cell.counts = together([cell.counts, counts])
     cell.silent += int(row["silent"])
@@ -173,8 +175,8 @@ def _add(wanted: RowQuery, row: Row, found: Reading) -> None:
 
 def _pairs(value: object) -> Iterator[tuple[int, int]]:
     """A map column: an object, on some versions its text, or a list of pairs."""
-    found = json.loads(value) if isinstance(value, str) else value
-    items = found.items() if isinstance(found, Mapping) else found if isinstance(found, list) else ()
+    pairs = json.loads(value) if isinstance(value, str) else value
+    items = pairs.items() if isinstance(pairs, Mapping) else pairs if isinstance(pairs, list) else ()
     return ((int(key), int(many)) for key, many in items)
 
 

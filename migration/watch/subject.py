@@ -85,8 +85,8 @@ def usage_of(config: Config) -> signals.Pattern | None:
 
 def dearest(config: Config) -> float | None:
     """What one request may cost in USD, where config.yaml says so."""
-    found = config.criteria.named.get("cost_per_request")
-    return found.max if found else None
+    criterion = config.criteria.named.get("cost_per_request")
+    return criterion.max if criterion else None
 
 
 def wanted(config: Config, subject: WatchSubject, state: WatchState) -> RowQuery:

@@ -150,22 +150,22 @@ class _Watch:
         """A round from the newest state, begun again where another run wrote first."""
         for attempt in range(RACES):
             history = self._history(fresh=attempt > 0 or not lead)
-            if found := ((self._follow() if attempt and lead else None) or self._finished()):
-                return found
+            if shown := ((self._follow() if attempt and lead else None) or self._finished()):
+                return shown
             stored = self._stored()
             state = self._current(stored, history)
             self.part = state.id
             if (attempt or not lead) and not state.ended and not self._still_due(state, history, lead):
                 return self._shown(state, notes=("another run took this round",))
-            found = self._judge(state, history)
-            state = replace(found.state, leader=self._leader() if lead else found.state.leader)
-            state = self._notified(state, found.alarms, history)
+            shown = self._judge(state, history)
+            state = replace(shown.state, leader=self._leader() if lead else shown.state.leader)
+            state = self._notified(state, shown.alarms, history)
             written = self._write(state, stored)
             if written is None:
                 continue
             state = self._deliver(state, written)
             self._recorded(state, written)
-            return replace(found, state=self.memory.state or state, messages=_titles(state))
+            return replace(shown, state=self.memory.state or state, messages=_titles(state))
         raise Unfinished("Other runs of the watch were first in every try.", inv("watch", resume=True))
 
     def _still_due(self, state: WatchState, history: History, lead: bool) -> bool:
@@ -184,15 +184,15 @@ class _Watch:
         deployment = history.find(state.deployment)
         assert deployment is not None
         notes = (standing.busy,) if standing.busy else ()
-        found = rounds.run(self.context, state, history, deployment, standing)
-        state, alarms = found.state, found.alarms
+        judged = rounds.run(self.context, state, history, deployment, standing)
+        state, alarms = judged.state, judged.alarms
         state = replace(state, needs_person=standing.stuck)
         if self.options.automatic and not standing.busy and not standing.stuck:
             state, alarms = automatic.act(self.context, state, alarms, history, deployment)
         if self._complete(state):
             state = replace(state, ended=COMPLETE, ended_at=self.clock.now())
             state = progress.event(state, self.clock.now(), f"ended: {COMPLETE}")
-        return self._shown(state, alarms, notes=(*notes, *found.notes))
+        return self._shown(state, alarms, notes=(*notes, *judged.notes))
 
     def _complete(self, state: WatchState) -> bool:
         """Whether every look of the planned time was taken, or its rows have had their time."""
@@ -319,14 +319,14 @@ class _Watch:
         while True:
             try:
                 self._history()
-                found = self._follow() or self._finished() or self._round(lead=True)
+                shown = self._follow() or self._finished() or self._round(lead=True)
             except _UNREACHED as error:
-                found = self._cut_off(error, last)
-            yield found
-            last, self.part = found, found.state.id
-            if found.state.ended and not found.following and not self._begins_again(found.state):
+                shown = self._cut_off(error, last)
+            yield shown
+            last, self.part = shown, shown.state.id
+            if shown.state.ended and not shown.following and not self._begins_again(shown.state):
                 return
-            self._wait(found)
+            self._wait(shown)
 
     def _begins_again(self, state: WatchState) -> bool:
         """Whether a newer deployment ended this watch, so that a new one begins for it. After a rollback none does."""
@@ -336,11 +336,11 @@ class _Watch:
             return False
         return state.ended != COMPLETE and _newer(history, state)
 
-    def _wait(self, found: WatchRound) -> None:
-        now, state = self.clock.now(), found.state
+    def _wait(self, shown: WatchRound) -> None:
+        now, state = self.clock.now(), shown.state
         if state.ended:
             return
-        if found.following:
+        if shown.following:
             self.clock.sleep(min(GLANCE, state.every / 2))
             return
         every = timedelta(seconds=self.options.every or state.every)
@@ -408,11 +408,12 @@ class _Watch:
     def _least(self) -> timedelta:
         return rounds.least_ripe(self.context)
 
-    def _shown(self, state: WatchState, found: tuple[Alarm, ...] = (), **more: object) -> WatchRound:
+    def _shown(self, state: WatchState, standing: tuple[Alarm, ...] = (), **more: object) -> WatchRound:
         budget = self.context.config.budget
         ripe = progress.ripe_after(state, self._least).total_seconds()
         return report.shown(
-            state, found, next=_next(state, found), warning=budget.monthly_warning, critical=budget.monthly_critical,
+            state, standing, next=_next(state, standing), warning=budget.monthly_warning,
+            critical=budget.monthly_critical,
             ripe=ripe, **more,
         )  # fmt: skip
 
@@ -428,11 +429,11 @@ def _titles(state: WatchState) -> tuple[str, ...]:
     return tuple(one.title for one in state.alerts.outbox)
 
 
-def _next(state: WatchState, found: tuple[Alarm, ...]) -> tuple[Step, ...]:
+def _next(state: WatchState, standing: tuple[Alarm, ...]) -> tuple[Step, ...]:
     """What to type where something is wrong, or the watch is over."""
     if state.needs_person:
         return (inv("status"),)
-    critical = [one for one in found if one.severity == "critical"]
+    critical = [one for one in standing if one.severity == "critical"]
     if any(one.kind in ("test", "blackout") for one in critical):
         return (inv("logs", level="error", since="1h"), inv("checks"), inv("rollback"))
     if critical:

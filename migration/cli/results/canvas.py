@@ -106,14 +106,14 @@ class Canvas:
 
 def folded(text: str, width: int) -> str:
     """Each line of the text in lines of whole words, indented as it was; a longer word is not cut."""
-    found = []
+    folds = []
     for line in text.split("\n"):
         indent = line[: len(line) - len(line.lstrip(" "))]
         parts = textwrap.wrap(
             line, max(width, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )
-        found += parts if cell_len(line) > width else [line]
-    return "\n".join(found)
+        folds += parts if cell_len(line) > width else [line]
+    return "\n".join(folds)
 
 
 def _wrapped(text: str, room: int) -> list[str]:

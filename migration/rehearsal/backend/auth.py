@@ -180,16 +180,16 @@ class AuthRoutes:
         """The bare user object of the bearer token; PUT changes it."""
         if refusal := keyless(self.identity, request):
             return refusal
-        found = self._caller(request)
-        if isinstance(found, Response) or request.method == "GET":
-            return found if isinstance(found, Response) else JSONResponse(found.shown())
+        caller = self._caller(request)
+        if isinstance(caller, Response) or request.method == "GET":
+            return caller if isinstance(caller, Response) else JSONResponse(caller.shown())
         given = _object(await request.body())
         if given is None:
             return error(request, 400, "bad_json", "Could not parse request body as JSON")
-        if refusal := _unfit(request, self.known, given, but=found):
+        if refusal := _unfit(request, self.known, given, but=caller):
             return refusal
         changed = self.known.change(
-            found, {**given, "user_metadata": given.get("data"), "app_metadata": None, "role": None}
+            caller, {**given, "user_metadata": given.get("data"), "app_metadata": None, "role": None}
         )
         return JSONResponse(changed.shown())
 
@@ -281,11 +281,11 @@ class AdminRoutes:
             return refusal
         if request.method == "POST":
             return await self._create(request)
-        found = list(self.known.known.values())
+        known = list(self.known.known.values())
         size = _number(request, "per_page", 50)
-        page = found[(_number(request, "page", 1) - 1) * size :][:size]
-        last = -(-len(found) // size) or 1
-        headers = {"x-total-count": str(len(found)), "link": f'</admin/users?page={last}&per_page={size}>; rel="last"'}
+        page = known[(_number(request, "page", 1) - 1) * size :][:size]
+        last = -(-len(known) // size) or 1
+        headers = {"x-total-count": str(len(known)), "link": f'</admin/users?page={last}&per_page={size}>; rel="last"'}
         return JSONResponse({"users": [user.shown() for user in page], "aud": "authenticated"}, headers=headers)
 
     async def one_user(self, request: Request) -> Response:
@@ -372,10 +372,10 @@ def _unfit(
 async def _given(own: Identity, request: Request) -> dict[str, Any] | Response:
     if refusal := keyless(own, request):
         return refusal
-    found = _object(await request.body())
-    if found is None:
+    body = _object(await request.body())
+    if body is None:
         return error(request, 400, "bad_json", "Could not parse request body as JSON")
-    return found
+    return body
 
 
 def _number(request: Request, name: str, usual: int) -> int:
@@ -399,7 +399,7 @@ def _why(problem: jwt.PyJWTError) -> str:
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None

@@ -209,8 +209,8 @@ def _embed(text: str, spread: bool) -> Embed:
 
 def _aliased(text: str) -> tuple[str, str]:
     """Alias and the rest; a cast (`::`) is not an alias."""
-    found = re.match(r'\s*("(?:[^"\\]|\\.)*"|[^:()"]+?)\s*:(?!:)\s*(.+)', text, re.S)
-    return (unquoted(found[1]), found[2]) if found else ("", text)
+    match = re.match(r'\s*("(?:[^"\\]|\\.)*"|[^:()"]+?)\s*:(?!:)\s*(.+)', text, re.S)
+    return (unquoted(match[1]), match[2]) if match else ("", text)
 
 
 def _order(text: str) -> Order:
@@ -226,12 +226,12 @@ def _order(text: str) -> Order:
 
 
 def _filter(name: str, value: str) -> Filter:
-    found = _FILTER.fullmatch(value)
-    if found is None or found[2] not in OPERATORS | _RANGES:
+    match = _FILTER.fullmatch(value)
+    if match is None or match[2] not in OPERATORS | _RANGES:
         raise _unparsed(value)
-    if found[2] in _RANGES:
-        raise RestError(501, "SANDBOX", f"The sandbox has no range operator {found[2]}", hint=LOCAL)
-    return Filter(column(name), found[2], found[4], bool(found[1]), found[3] or "")
+    if match[2] in _RANGES:
+        raise RestError(501, "SANDBOX", f"The sandbox has no range operator {match[2]}", hint=LOCAL)
+    return Filter(column(name), match[2], match[4], bool(match[1]), match[3] or "")
 
 
 def _terms(value: str) -> Iterator[Term]:
@@ -242,10 +242,10 @@ def _terms(value: str) -> Iterator[Term]:
         if nested:
             yield Logic(nested[2], tuple(_terms(nested[3])), bool(nested[1]))
             continue
-        found = _TERM.fullmatch(each)
-        if found is None:
+        match = _TERM.fullmatch(each)
+        if match is None:
             raise _unparsed(each)
-        term = _filter(found[1], found[2])
+        term = _filter(match[1], match[2])
         yield replace(term, value=unquoted(term.value))
 
 

@@ -153,11 +153,11 @@ def _headers(identity: Identity, request: Request) -> list[tuple[bytes, bytes]]:
         identity.publishable_key.encode(): identity.anon_key.encode(),
         identity.secret_key.encode(): identity.service_role_key.encode(),
     }
-    found = []
+    headers = []
     for name, value in request.headers.raw:
         if name in (b"host", b"content-length"):
             continue
         for own, theirs in keys.items():
             value = value.replace(own, theirs)
-        found.append((name, value))
-    return found
+        headers.append((name, value))
+    return headers

@@ -41,10 +41,10 @@ class Table:
 
     def add(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The row as it is stored, with the table's defaults for what is not given."""
-        made = {name: self._default(value, name) for name, value in self.defaults.items() if name not in given}
-        if self.key == ("id",) and "id" not in given and "id" not in made:
-            made = {"id": self._identity("id")} | made
-        whole: dict[str, Any] = {**dict.fromkeys(self.columns), **made, **given}
+        defaults = {name: self._default(value, name) for name, value in self.defaults.items() if name not in given}
+        if self.key == ("id",) and "id" not in given and "id" not in defaults:
+            defaults = {"id": self._identity("id")} | defaults
+        whole: dict[str, Any] = {**dict.fromkeys(self.columns), **defaults, **given}
         self.rows.append(whole)
         return whole
 
@@ -121,9 +121,9 @@ class Tables:
 
     def read(self, name: str, query: Query) -> tuple[list[dict[str, Any]], int]:
         """The page of rows as they are shown, and how many rows there are in all."""
-        found = self.matching(name, query)
-        page = found[query.offset :] if query.limit is None else found[query.offset :][: query.limit]
-        return self.shown(name, page, query, whole=found), len(found)
+        rows = self.matching(name, query)
+        page = rows[query.offset :] if query.limit is None else rows[query.offset :][: query.limit]
+        return self.shown(name, page, query, whole=rows), len(rows)
 
     def matching(self, name: str, query: Query) -> list[dict[str, Any]]:
         """The rows that the filters let through, in order."""
@@ -131,17 +131,17 @@ class Tables:
         self._known(table, query)
         embeds = {each.shown: each for each in query.select if isinstance(each, Embed)}
         own = [term for term in query.terms if not (isinstance(term, Filter) and term.column.path[0] in embeds)]
-        found = [row for row in table.rows if all(holds(term, row) for term in own)]
+        rows = [row for row in table.rows if all(holds(term, row) for term in own)]
         for term in set(query.terms) - set(own):  # rel=is.null, rel=not.is.null
             assert isinstance(term, Filter)
             embed = embeds[term.column.path[0]]
-            found = [row for row in found if bool(self._related(name, row, embed, query)) is term.negated]
+            rows = [row for row in rows if bool(self._related(name, row, embed, query)) is term.negated]
         for embed in embeds.values():
             if embed.inner:
-                found = [row for row in found if self._related(name, row, embed, query)]
+                rows = [row for row in rows if self._related(name, row, embed, query)]
         for order in reversed(query.order):
-            found = self._ordered(name, found, order)
-        return found
+            rows = self._ordered(name, rows, order)
+        return rows
 
     def shown(
         self, name: str, rows: Sequence[Row], query: Query, whole: Sequence[Row] | None = None
@@ -168,11 +168,11 @@ class Tables:
 
     def _embedded(self, name: str, row: Row, embed: Embed, query: Query) -> Any:
         inner = self._inner(embed, query)
-        found = self._related(name, row, embed, query)
+        related = self._related(name, row, embed, query)
         target, single = self.relation(name, embed)[1:]
-        page = found[inner.offset :] if inner.limit is None else found[inner.offset :][: inner.limit]
-        shown = self.shown(target, page, inner, whole=found)
-        return next(iter(shown), None) if single and found else None if single else shown
+        page = related[inner.offset :] if inner.limit is None else related[inner.offset :][: inner.limit]
+        shown = self.shown(target, page, inner, whole=related)
+        return next(iter(shown), None) if single and related else None if single else shown
 
     def _related(self, name: str, row: Row, embed: Embed, query: Query) -> list[dict[str, Any]]:
         steps, target, _ = self.relation(name, embed)
@@ -192,8 +192,8 @@ class Tables:
             if not order.relation:
                 return at(row, order.column)
             embed = Embed(order.relation, "", "", False, False, ())
-            found = self._related(name, row, embed, Query())
-            return at(found[0], order.column) if found else None
+            related = self._related(name, row, embed, Query())
+            return at(related[0], order.column) if related else None
 
         return ordered(rows, key, order.descending, order.nulls_first)
 
@@ -201,9 +201,9 @@ class Tables:
         """RestError for a column that the table does not have; a table without any row or column has all."""
         known = set(table.columns)
         embeds = {each.shown for each in query.select if isinstance(each, Embed)}
-        asked = [*names(query.select), *(order.column.path[0] for order in query.order if not order.relation)]
-        asked += [term.column.path[0] for term in _leaves(query.terms) if term.column.path[0] not in embeds]
-        for name in asked if known else ():
+        names_used = [*names(query.select), *(order.column.path[0] for order in query.order if not order.relation)]
+        names_used += [term.column.path[0] for term in _leaves(query.terms) if term.column.path[0] not in embeds]
+        for name in names_used if known else ():
             if name not in known:
                 hint = f"Add it to a row of rehearsal.database.tables.{table.name} in config.yaml"
                 raise RestError(400, "42703", f"column {table.name}.{name} does not exist", hint=hint)
@@ -215,23 +215,23 @@ class Tables:
 
         RestError where there is none, or more than one and no hint.
         """
-        wanted, found = embed.relation, []
+        wanted, relations = embed.relation, []
         for each in self._relations():
             if each.table == name and wanted in (each.other, each.column) and each.called(embed.hint):
-                found.append(([(each.other, each.column, each.other_column)], each.other, True))
+                relations.append(([(each.other, each.column, each.other_column)], each.other, True))
             if each.other == name and each.table == wanted and each.called(embed.hint) and each.table != name:
                 single = self.tables[each.table].key == (each.column,)
-                found.append(([(each.table, each.other_column, each.column)], each.table, single))
-        found += self._through(name, wanted, embed.hint, sure=True)
-        found = found or list(self._through(name, wanted, embed.hint, sure=False))
-        if len(found) > 1:
+                relations.append(([(each.table, each.other_column, each.column)], each.table, single))
+        relations += self._through(name, wanted, embed.hint, sure=True)
+        relations = relations or list(self._through(name, wanted, embed.hint, sure=False))
+        if len(relations) > 1:
             text = f"Could not embed because more than one relationship was found for '{name}' and '{wanted}'"
             raise RestError(300, "PGRST201", text, hint=f"Try changing '{wanted}' to '{wanted}!COLUMN'")
-        if not found:
+        if not relations:
             hint = f"Name it in config.yaml: rehearsal.database.relations: {{{name}.COLUMN: {wanted}.id}}"
             text = f"Could not find a relationship between '{name}' and '{wanted}' in the schema cache"
             raise RestError(400, "PGRST200", text, hint=hint)
-        return found[0]
+        return relations[0]
 
     def _through(
         self, name: str, wanted: str, hint: str, *, sure: bool
@@ -285,16 +285,16 @@ def _table(name: str, seed: Any) -> Table:
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise SettingError(where, "should be a list of rows, each a mapping of columns to values")
     key = about.get("key") or "id"
-    made = Table(
+    table = Table(
         name, [], (key,) if isinstance(key, str) else tuple(key), dict(about.get("defaults") or {}),
         tuple(about.get("columns") or ()),
     )  # fmt: skip
-    made.declared = tuple(dict.fromkeys([*made.declared, *(column for row in rows for column in row)]))
-    if made.key == ("id",) and made.declared and "id" not in made.declared:
-        made.key = ()
+    table.declared = tuple(dict.fromkeys([*table.declared, *(column for row in rows for column in row)]))
+    if table.key == ("id",) and table.declared and "id" not in table.declared:
+        table.key = ()
     for row in _plain(rows):
-        made.add(row)
-    return made
+        table.add(row)
+    return table
 
 
 def _plain(value: Any) -> Any:
@@ -304,7 +304,7 @@ def _plain(value: Any) -> Any:
 
 def _saved(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        saved = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return saved if isinstance(saved, dict) else {}

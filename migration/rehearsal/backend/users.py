@@ -159,7 +159,7 @@ def _seed(name: str, about: Any, user: User) -> User:
 
 def _saved(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-        return {key: {"seed": each["seed"], "user": each["user"]} for key, each in found.items()}
+        saved = json.loads(path.read_text())
+        return {key: {"seed": each["seed"], "user": each["user"]} for key, each in saved.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

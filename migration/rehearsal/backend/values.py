@@ -37,9 +37,9 @@ def at(row: Row, column: Column) -> Any:
 def holds(term: Term, row: Row) -> bool | None:
     """Whether a condition is true of a row; None where it is unknown."""
     if isinstance(term, Logic):
-        found = [holds(each, row) for each in term.terms]
+        answers = [holds(each, row) for each in term.terms]
         decisive = term.operator == "or"
-        answer = decisive if decisive in found else None if None in found else not decisive
+        answer = decisive if decisive in answers else None if None in answers else not decisive
     else:
         answer = _holds(term, at(row, term.column))
     return answer if answer is None else answer is not term.negated
@@ -96,8 +96,8 @@ def _moments(one: str, other: str) -> tuple[Any, Any]:
 
 
 def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _like(value: Any, pattern: str, flags: str = "(?s)") -> bool:

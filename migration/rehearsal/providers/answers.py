@@ -109,8 +109,8 @@ def answer(system: str, prompt: str, schema: Mapping[str, Any] | None = None) ->
     if code:
         return _delivered(wanted, "Fixed code", repair(code) if _SCRIPT.search(code) or "<" in code else code)
     if wanted.wrapper or (wanted.format and (wanted.bare or _MAKE.search(prompt) or _named(prompt))):
-        title, made = _made(wanted.format or "jsx", prompt, system)
-        return _delivered(wanted, title, made)
+        title, artifact = _made(wanted.format or "jsx", prompt, system)
+        return _delivered(wanted, title, artifact)
     return wanted.sentence.format(_title(prompt))
 
 
@@ -119,14 +119,14 @@ def instructions(system: str, prompt: str) -> Instructions:
     both = f"{system}\n{prompt}"
     wrapper = _wrapper(system) or _wrapper(prompt)
     typed = _formats(wrapper[1]) if wrapper else []
-    asked = _formats(prompt)
-    among = [name for name in asked if name in typed] if len(typed) > 1 else typed
-    found = next(iter([*among, *typed[:1], *asked, *_formats(system)]), "")
+    wanted = _formats(prompt)
+    among = [name for name in wanted if name in typed] if len(typed) > 1 else typed
+    form = next(iter([*among, *typed[:1], *wanted, *_formats(system)]), "")
     sentence = next(
         (line for names, line in LANGUAGES.items() if re.search(rf"\b(?:in|auf|en) (?:{names})", both, re.I)),
         "Here is a short answer to: {}",
     )
-    return Instructions(found, wrapper, bool(_BARE.search(both)), sentence)
+    return Instructions(form, wrapper, bool(_BARE.search(both)), sentence)
 
 
 def torn(answer: str) -> str:
@@ -141,9 +141,9 @@ def torn(answer: str) -> str:
 def source(prompt: str) -> str:
     """The code that a request carries: after its heading, in a fence, or as it stands; empty without any."""
     for pattern in (_HEADED, _FENCE, _SOURCE):
-        found = pattern.search(prompt)
-        if found:
-            code = (found[1] if found.re.groups else found[0]).strip()
+        match = pattern.search(prompt)
+        if match:
+            code = (match[1] if match.re.groups else match[0]).strip()
             wrapped = _WRAPPED.fullmatch(code)
             return wrapped[2].strip() if wrapped and wrapped[1].lower() not in _MARKUP else code
     return ""
@@ -151,8 +151,8 @@ def source(prompt: str) -> str:
 
 def _formats(words: str) -> list[str]:
     """The formats that a text names, in the order of its words."""
-    found = {name: match.start() for name, pattern in FORMATS.items() if (match := re.search(pattern, words, re.I))}
-    return sorted(found, key=found.__getitem__)
+    places = {name: match.start() for name, pattern in FORMATS.items() if (match := re.search(pattern, words, re.I))}
+    return sorted(places, key=places.__getitem__)
 
 
 def _named(prompt: str) -> bool:
@@ -162,8 +162,8 @@ def _named(prompt: str) -> bool:
 def _wrapper(words: str) -> tuple[str, str] | None:
     """The element that an instruction wants around its answer: an example of it, after words that ask for one."""
     for match in _TAGS.finditer(words):
-        asked = _ASKED.search(words[max(0, match.start() - 160) : match.start()])
-        if match[1].lower() not in _MARKUP and (asked or match[2]):
+        request = _ASKED.search(words[max(0, match.start() - 160) : match.start()])
+        if match[1].lower() not in _MARKUP and (request or match[2]):
             return match[1], match[2]
     return None
 
@@ -227,11 +227,11 @@ def _example(system: str, prompt: str) -> Any:
     for words in (prompt, system):
         for start in (match.start() for match in re.finditer(r"[{\[]", words)):
             try:
-                found, _ = json.JSONDecoder().raw_decode(words[start:])
+                example, _ = json.JSONDecoder().raw_decode(words[start:])
             except ValueError:
                 continue
-            if found:
-                return found
+            if example:
+                return example
     return {"answer": _title(prompt)}
 
 

@@ -79,13 +79,13 @@ class Anthropic:
         fate, refusal = await asked.turn(self.providers, "anthropic", wanted, refuse)
         if refusal is not None:
             return refusal
-        made = Message(wanted, reply(_conversation(wanted), fate.outcome), *self._cached(wanted))
+        message = Message(wanted, reply(_conversation(wanted), fate.outcome), *self._cached(wanted))
         headers = {"request-id": f"req_{uuid.uuid4().hex[:24]}"}
         if wanted.get("stream"):
-            return StreamingResponse(made.events(fate), media_type="text/event-stream", headers=headers)
+            return StreamingResponse(message.events(fate), media_type="text/event-stream", headers=headers)
         if fate.outcome == "inside-b":
             return JSONResponse({"type": "error", "error": _error(529)}, headers=headers)
-        body = made.body()
+        body = message.body()
         if fate.outcome.startswith("inside-"):
             body |= {"content": [], "stop_reason": "refusal" if fate.outcome == "inside-a" else "end_turn"}
         return asked.whole(body, fate.outcome, headers)
@@ -116,16 +116,16 @@ class Anthropic:
     async def _wanted(self, request: Request) -> tuple[dict[str, Any], Response | None]:
         if refusal := self._key(request):
             return {}, refusal
-        found = await asked.body(request)
-        if found is None:
+        body = await asked.body(request)
+        if body is None:
             return {}, refuse(400, "The request body is not valid JSON")
         for name in ("model", "messages"):
-            if not found.get(name):
+            if not body.get(name):
                 return {}, refuse(400, f"{name}: Field required")
-        first = found["messages"][0]
+        first = body["messages"][0]
         if not isinstance(first, Mapping) or first.get("role") not in ("user", "assistant"):
             return {}, refuse(400, "messages.0.role: Input should be 'user' or 'assistant'")
-        return found, None
+        return body, None
 
     def _cached(self, wanted: Mapping[str, Any]) -> tuple[int, int]:
         """Tokens written to and read from the cache: of all up to the last mark that the request sets.
@@ -165,15 +165,15 @@ class Message:
 
     def content(self) -> list[dict[str, Any]]:
         """Thinking only where the request asks for it; then text or the call of a tool."""
-        found: list[dict[str, Any]] = []
+        blocks: list[dict[str, Any]] = []
         if self.made.thoughts:
             signature = hashlib.sha256(self.made.thoughts.encode()).hexdigest()
-            found.append({"type": "thinking", "thinking": self.made.thoughts, "signature": signature})
+            blocks.append({"type": "thinking", "thinking": self.made.thoughts, "signature": signature})
         for number, call in enumerate(self.made.calls):
             name = f"toolu_{self.id[4:]}{number}"
-            found.append({"type": "tool_use", "id": name, "name": call.name, "input": dict(call.arguments)})
+            blocks.append({"type": "tool_use", "id": name, "name": call.name, "input": dict(call.arguments)})
         text = self.made.text.partition(self.sequence)[0] if self.sequence else self.made.text
-        return found if self.made.calls or not text else [*found, {"type": "text", "text": text}]
+        return blocks if self.made.calls or not text else [*blocks, {"type": "text", "text": text}]
 
     def usage(self, output: int) -> dict[str, Any]:
         kept = {"ephemeral_5m_input_tokens": self.written, "ephemeral_1h_input_tokens": 0}
@@ -215,9 +215,9 @@ class Message:
         return {"id": self.id, "type": "message", "role": "assistant", "model": self.wanted["model"]}
 
     def _stopped(self) -> tuple[str, str | None]:
-        found = [each for each in self.wanted.get("stop_sequences") or () if each and each in self.made.text]
-        if found and not self.made.calls:
-            return "stop_sequence", min(found, key=self.made.text.index)
+        stops = [each for each in self.wanted.get("stop_sequences") or () if each and each in self.made.text]
+        if stops and not self.made.calls:
+            return "stop_sequence", min(stops, key=self.made.text.index)
         return ("max_tokens" if self.made.cut else "tool_use" if self.made.calls else "end_turn"), None
 
 

@@ -19,10 +19,10 @@ Refuse = Callable[..., Response]
 async def body(request: Request) -> dict[str, Any] | None:
     """The JSON object of a request; None for anything else."""
     try:
-        found = json.loads(await request.body())
+        value = json.loads(await request.body())
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 async def turn(
@@ -30,8 +30,8 @@ async def turn(
 ) -> tuple[Turn, Response | None]:
     """The request's fate by the program of this provider, after its latency; the refusal where that is it."""
     dice = providers.dice[name]
-    asked = {key: wanted.get(key) for key in ("model", "messages", "input", "contents", "prompt")}
-    fate = dice.turn(shared.fingerprint(asked))
+    question = {key: wanted.get(key) for key in ("model", "messages", "input", "contents", "prompt")}
+    fate = dice.turn(shared.fingerprint(question))
     await asyncio.sleep(fate.seconds)
     wait = dice.program.retry_after
     headers = {"retry-after": f"{wait:g}"} if wait is not None and fate.status in (429, 503, 529) else {}

@@ -66,8 +66,8 @@ def served(providers: Providers, model: str) -> bool:
 
 def most(wanted: Mapping[str, Any]) -> int:
     """The most tokens a request may be answered with; its own limit, else the model's."""
-    asked = wanted.get("max_completion_tokens") or wanted.get("max_tokens")
-    return min(int(asked), CONTEXT) if isinstance(asked, int) and asked > 0 else CONTEXT
+    limit = wanted.get("max_completion_tokens") or wanted.get("max_tokens")
+    return min(int(limit), CONTEXT) if isinstance(limit, int) and limit > 0 else CONTEXT
 
 
 def moment(seconds: int) -> datetime:

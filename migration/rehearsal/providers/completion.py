@@ -124,19 +124,19 @@ def complete(
     wanted: Mapping[str, Any], price: TokenPrice, turn: Turn, prefixes: MutableMapping[str, int]
 ) -> Completion:
     """Generate the answer to a request."""
-    asked = conversation(wanted, catalogue.most(wanted), thinks(wanted))
-    made = reply(asked, turn.outcome)
+    talk = conversation(wanted, catalogue.most(wanted), thinks(wanted))
+    answer = reply(talk, turn.outcome)
     hidden = _reasoning(wanted).get("exclude") is True
-    finish = "length" if made.cut else "tool_calls" if made.calls else "stop"
+    finish = "length" if answer.cut else "tool_calls" if answer.calls else "stop"
     return Completion(
         id=f"gen-{int(time.time())}-{uuid.uuid4().hex[:20]}",
         created=int(time.time()),
         model=str(wanted["model"]),
-        text=made.text,
-        calls=made.calls,
-        thoughts="" if hidden else made.thoughts,
+        text=answer.text,
+        calls=answer.calls,
+        thoughts="" if hidden else answer.thoughts,
         finish=finish,
-        usage=Usage(size(wanted), cached(asked.system, prefixes), made.thinking + made.written, made.thinking),
+        usage=Usage(size(wanted), cached(talk.system, prefixes), answer.thinking + answer.written, answer.thinking),
         price=price,
         priced=turn.outcome != "null-cost",
         seconds=turn.seconds,
@@ -152,8 +152,8 @@ def thinks(wanted: Mapping[str, Any]) -> bool:
     reasoning = _reasoning(wanted)
     if reasoning.get("enabled") is False or reasoning.get("effort") == "none":
         return False
-    asked = any(reasoning.get(name) for name in ("enabled", "effort", "max_tokens"))
-    return asked or bool(wanted.get("include_reasoning")) or bool(THINKERS.search(str(wanted.get("model"))))
+    wants = any(reasoning.get(name) for name in ("enabled", "effort", "max_tokens"))
+    return wants or bool(wanted.get("include_reasoning")) or bool(THINKERS.search(str(wanted.get("model"))))
 
 
 def schema(form: Any) -> Mapping[str, Any] | None:
@@ -164,8 +164,8 @@ def schema(form: Any) -> Mapping[str, Any] | None:
 
 
 def _reasoning(wanted: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = wanted.get("reasoning")
-    return found if isinstance(found, Mapping) else {}
+    options = wanted.get("reasoning")
+    return options if isinstance(options, Mapping) else {}
 
 
 def conversation(wanted: Mapping[str, Any], limit: int, thinking: bool) -> Conversation:

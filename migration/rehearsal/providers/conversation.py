@@ -69,20 +69,20 @@ class Reply:
     cut: bool
 
 
-def reply(asked: Conversation, outcome: str) -> Reply:
+def reply(conversation: Conversation, outcome: str) -> Reply:
     """Thinking is spent from the limit before the text is. `outcome` is that of the fault program."""
-    call = None if outcome == "length" else _call(asked)
-    text = "" if call else _text(asked)
+    call = None if outcome == "length" else _call(conversation)
+    text = "" if call else _text(conversation)
     text = answers.torn(text) if outcome == "torn" else text
-    thoughts = _thoughts(asked.prompt) if asked.thinks else ""
+    thoughts = _thoughts(conversation.prompt) if conversation.thinks else ""
     if outcome == "length":
-        thoughts, text = THOUGHT * (asked.limit * 4 // len(THOUGHT) + 1), ""
-    thinking = min(tokens(thoughts), asked.limit)
+        thoughts, text = THOUGHT * (conversation.limit * 4 // len(THOUGHT) + 1), ""
+    thinking = min(tokens(thoughts), conversation.limit)
     wanted = tokens(text) + (tokens(call.name + call.text) if call else 0)
-    written = min(wanted, asked.limit - thinking)
+    written = min(wanted, conversation.limit - thinking)
     cut = outcome == "length" or written < wanted
     calls = (call,) if call and not cut else ()
-    thoughts = thoughts if asked.thinks else ""  # what ran out unasked is counted, not shown
+    thoughts = thoughts if conversation.thinks else ""  # what ran out unasked is counted, not shown
     return Reply(text[: written * 4], calls, thoughts[: thinking * 4], thinking, written, cut)
 
 
@@ -106,28 +106,32 @@ def pieces(text: str, count: int = 8) -> list[str]:
     return [text[at : at + size] for at in range(0, len(text), size)] or [""]
 
 
-def _text(asked: Conversation) -> str:
-    if asked.start.lstrip().startswith(("{", "[")) and asked.schema is None:
-        made = answers.answer(asked.system, asked.prompt, {})
+def _text(conversation: Conversation) -> str:
+    if conversation.start.lstrip().startswith(("{", "[")) and conversation.schema is None:
+        answer = answers.answer(conversation.system, conversation.prompt, {})
     else:
-        made = answers.answer(asked.system, asked.prompt, asked.schema)
-    made = made.removeprefix(asked.start.rstrip())
-    return made if asked.result is None or asked.schema is not None else f"{made.rstrip()}\n\n{asked.result}"
+        answer = answers.answer(conversation.system, conversation.prompt, conversation.schema)
+    answer = answer.removeprefix(conversation.start.rstrip())
+    return (
+        answer
+        if conversation.result is None or conversation.schema is not None
+        else f"{answer.rstrip()}\n\n{conversation.result}"
+    )
 
 
-def _call(asked: Conversation) -> ToolCall | None:
+def _call(conversation: Conversation) -> ToolCall | None:
     """The call that the request demands, or, before any result, that of the tool whose words the prompt has."""
-    if asked.choice == "none" or not asked.tools:
+    if conversation.choice == "none" or not conversation.tools:
         return None
-    named = [tool for tool in asked.tools if tool.name == asked.choice]
-    fitting = sorted(asked.tools, key=lambda tool: -_shared(tool, asked.prompt))
-    if named or asked.choice == "any":
+    named = [tool for tool in conversation.tools if tool.name == conversation.choice]
+    fitting = sorted(conversation.tools, key=lambda tool: -_shared(tool, conversation.prompt))
+    if named or conversation.choice == "any":
         tool = (named or fitting)[0]
-    elif asked.result is None and _shared(fitting[0], asked.prompt):
+    elif conversation.result is None and _shared(fitting[0], conversation.prompt):
         tool = fitting[0]
     else:
         return None
-    return ToolCall(tool.name, _arguments(tool.schema, asked.prompt))
+    return ToolCall(tool.name, _arguments(tool.schema, conversation.prompt))
 
 
 def _shared(tool: Tool, prompt: str) -> int:

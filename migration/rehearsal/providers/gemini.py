@@ -113,13 +113,13 @@ class Gemini:
         await asyncio.sleep(turn.seconds)
         if turn.status is not None and turn.status != 200:
             return refuse(turn.status, details=_delay() if turn.status == 429 else None, listed=streaming and not sse)
-        made = _answer(model, wanted, turn.outcome)
+        answer = _answer(model, wanted, turn.outcome)
         if turn.outcome == "malformed":
-            return Response(json.dumps(made)[:40], media_type="application/json")
+            return Response(json.dumps(answer)[:40], media_type="application/json")
         if not streaming:
-            return JSONResponse(made)
+            return JSONResponse(answer)
         media = "text/event-stream" if sse else "application/json"
-        return StreamingResponse(_stream(made, sse), media_type=media)
+        return StreamingResponse(_stream(answer, sse), media_type=media)
 
 
 def _entry(name: str) -> dict[str, Any]:
@@ -181,9 +181,9 @@ def _answer(model: str, wanted: Mapping[str, Any], outcome: str) -> dict[str, An
     limit = config.get("maxOutputTokens") or 65_536
     if outcome == "length" or thinking >= limit:
         return _body(model, [], "MAX_TOKENS", tokens(prompt + system), 0, limit)
-    made = reply(_conversation(wanted, system, prompt, limit - thinking), outcome)
-    finish = "MAX_TOKENS" if made.cut else "STOP"
-    return _body(model, _parts(made, config, thinking), finish, tokens(prompt + system), made.written, thinking)
+    answer = reply(_conversation(wanted, system, prompt, limit - thinking), outcome)
+    finish = "MAX_TOKENS" if answer.cut else "STOP"
+    return _body(model, _parts(answer, config, thinking), finish, tokens(prompt + system), answer.written, thinking)
 
 
 def _conversation(wanted: Mapping[str, Any], system: str, prompt: str, limit: int) -> Conversation:
@@ -192,7 +192,9 @@ def _conversation(wanted: Mapping[str, Any], system: str, prompt: str, limit: in
     calling = _either(_either(wanted, "toolConfig") or {}, "functionCallingConfig") or {}
     allowed = _either(calling, "allowedFunctionNames") or [each.get("name") for each in declared]
     last = [each for each in wanted["contents"] if isinstance(each, Mapping)][-1].get("parts") or []
-    results = [found for part in last if isinstance(part, Mapping) and (found := _either(part, "functionResponse"))]
+    results = [
+        response for part in last if isinstance(part, Mapping) and (response := _either(part, "functionResponse"))
+    ]
     tools = [
         Tool(str(each.get("name")), str(each.get("description") or ""),
              _lower(_either(each, "parametersJsonSchema") or each.get("parameters") or {}))
@@ -214,16 +216,16 @@ def _either(about: Mapping[str, Any], name: str) -> Any:
     return about.get(name, about.get(re.sub(r"(?=[A-Z])", "_", name).lower()))
 
 
-def _parts(made: Reply, config: Mapping[str, Any], thinking: int) -> list[dict[str, Any]]:
+def _parts(answer: Reply, config: Mapping[str, Any], thinking: int) -> list[dict[str, Any]]:
     """Thoughts only where the request asks to see them, then text or calls."""
     shown = thinking and (config.get("thinkingConfig") or {}).get("includeThoughts")
     thoughts = [{"text": THOUGHT, "thought": True}] if shown else []
-    if made.calls:
+    if answer.calls:
         return [
             *thoughts,
-            *({"functionCall": {"name": each.name, "args": dict(each.arguments)}} for each in made.calls),
+            *({"functionCall": {"name": each.name, "args": dict(each.arguments)}} for each in answer.calls),
         ]
-    return [*thoughts, {"text": made.text}]
+    return [*thoughts, {"text": answer.text}]
 
 
 def _embedding(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,9 +291,9 @@ def _body(
     }
 
 
-async def _stream(made: Mapping[str, Any], sse: bool) -> AsyncIterator[str]:
+async def _stream(answer: Mapping[str, Any], sse: bool) -> AsyncIterator[str]:
     """Events without an end mark, or one JSON array in pieces."""
-    chunks = list(_chunks(made))
+    chunks = list(_chunks(answer))
     for number, chunk in enumerate(chunks):
         text = json.dumps(chunk, ensure_ascii=False)
         if sse:
@@ -300,15 +302,15 @@ async def _stream(made: Mapping[str, Any], sse: bool) -> AsyncIterator[str]:
             yield ("[" if number == 0 else ",\n") + text + ("]" if number == len(chunks) - 1 else "")
 
 
-def _chunks(made: Mapping[str, Any]) -> list[dict[str, Any]]:
-    candidate = (made.get("candidates") or [{}])[0]
+def _chunks(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    candidate = (answer.get("candidates") or [{}])[0]
     parts = (candidate.get("content") or {}).get("parts") or []
     if len(parts) != 1 or "text" not in parts[0]:
-        return [dict(made)]
+        return [dict(answer)]
     text = parts[0]["text"]
     size = max(1, len(text) // 4 + 1)
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
-    return [dict(made) | {"candidates": [_piece(candidate, piece, piece is pieces[-1])]} for piece in pieces]
+    return [dict(answer) | {"candidates": [_piece(candidate, piece, piece is pieces[-1])]} for piece in pieces]
 
 
 def _piece(candidate: Mapping[str, Any], text: str, last: bool) -> dict[str, Any]:

@@ -126,9 +126,9 @@ class Meter:
 
     def create(self, name: str, **given: Any) -> Key:
         """A new key, alive at once."""
-        made = key(PREFIX + secrets.token_hex(32), name, created_at=stamp(self.clock()), **given)
-        self.keys.append(made)
-        return made
+        record = key(PREFIX + secrets.token_hex(32), name, created_at=stamp(self.clock()), **given)
+        self.keys.append(record)
+        return record
 
     def charge(self, key: Key, model: str, usage: Usage, cost: Decimal) -> None:
         """One generation, for the row of today and this key once the delay is over."""
@@ -185,9 +185,9 @@ class Meter:
 
     def put(self, changed: Key, **values: Any) -> Key:
         """Replace a key by a changed copy of itself."""
-        made = replace(changed, **values, updated_at=stamp(self.clock()))
-        self.keys = [made if each.hash == changed.hash else each for each in self.keys]
-        return made
+        record = replace(changed, **values, updated_at=stamp(self.clock()))
+        self.keys = [record if each.hash == changed.hash else each for each in self.keys]
+        return record
 
 
 def stamp(moment: datetime) -> str:

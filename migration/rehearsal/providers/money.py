@@ -37,16 +37,16 @@ def caller(providers: Providers, request: Request) -> tuple[Key | None, Response
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not value.strip():
         return None, refuse(401, "Missing Authentication header")
-    found = providers.find(value.strip())
-    return found, None if found else refuse(401)
+    record = providers.find(value.strip())
+    return record, None if record else refuse(401)
 
 
 def inference(providers: Providers, request: Request) -> tuple[Key | None, Response | None]:
     """A key for completions; a management key is refused on this side."""
-    found, refusal = caller(providers, request)
-    if found is not None and found.management:
+    record, refusal = caller(providers, request)
+    if record is not None and record.management:
         return None, refuse(403, "Management keys cannot be used for this operation")
-    return found, refusal
+    return record, refusal
 
 
 def broke(providers: Providers, key: Key, most: int) -> Response | None:
@@ -74,12 +74,12 @@ class Money:
 
     async def key(self, request: Request) -> Response:
         """What a key may know of itself; its hash is not part of it."""
-        found, refusal = caller(self.providers, request)
-        if found is None:
+        record, refusal = caller(self.providers, request)
+        if record is None:
             return refusal or refuse(401)
-        shown = self._item(found)
+        shown = self._item(record)
         own = {name: shown[name] for name in shown if name in _OF_ITSELF or "usage" in name}
-        more = {"is_free_tier": found.free_tier, "is_management_key": found.management}
+        more = {"is_free_tier": record.free_tier, "is_management_key": record.management}
         return JSONResponse({"data": own | more | {"rate_limit": {"requests": -1, "interval": "10s"}}})
 
     async def keys(self, request: Request) -> Response:
@@ -98,26 +98,26 @@ class Money:
         wanted = await _body(request)
         if not wanted.get("name") or set(wanted) - CHANGEABLE - {"expires_at"} or _bad_limit(wanted):
             return refuse(400)
-        made = self.meter.create(**wanted)
+        record = self.meter.create(**wanted)
         self.providers.save()
-        return JSONResponse({"data": self._item(made), "key": made.value}, 201)
+        return JSONResponse({"data": self._item(record), "key": record.value}, 201)
 
     async def one(self, request: Request) -> Response:
         refusal = self._manager(request)
-        found = self.meter.by_hash(request.path_params["hash"])
-        if refusal is not None or found is None:
+        record = self.meter.by_hash(request.path_params["hash"])
+        if refusal is not None or record is None:
             return refusal or refuse(404)
         if request.method == "DELETE":
-            self.meter.keys.remove(found)
+            self.meter.keys.remove(record)
             self.providers.save()
             return JSONResponse({"deleted": True})
         if request.method == "PATCH":
             wanted = await _body(request)
             if set(wanted) - CHANGEABLE or _bad_limit(wanted):
                 return refuse(400)
-            found = self.meter.put(found, **wanted)
+            record = self.meter.put(record, **wanted)
             self.providers.save()
-        return JSONResponse({"data": self._item(found)})
+        return JSONResponse({"data": self._item(record)})
 
     async def credits(self, request: Request) -> Response:
         refusal = self._manager(request)
@@ -156,8 +156,8 @@ class Money:
         return {wanted}
 
     def _manager(self, request: Request) -> Response | None:
-        found, refusal = caller(self.providers, request)
-        if found is not None and not found.management:
+        record, refusal = caller(self.providers, request)
+        if record is not None and not record.management:
             return refuse(403, ONLY_MANAGEMENT)
         return refusal
 

@@ -86,8 +86,8 @@ class OpenAI:
         if refusal is not None:
             return refusal
         limit = int(wanted.get("max_completion_tokens") or wanted.get("max_tokens") or MOST)
-        made = reply(conversation(wanted, limit, thinks(wanted, wanted.get("reasoning_effort"))), fate.outcome)
-        answer = _Chat(wanted, made, self.prefixes)
+        spoken = reply(conversation(wanted, limit, thinks(wanted, wanted.get("reasoning_effort"))), fate.outcome)
+        answer = _Chat(wanted, spoken, self.prefixes)
         if wanted.get("stream"):
             return StreamingResponse(answer.events(fate), media_type="text/event-stream", headers=_headers())
         return asked.whole(answer.body(fate.outcome), fate.outcome, _headers())
@@ -150,13 +150,13 @@ class OpenAI:
         """The request's JSON, or the refusal of its key or body."""
         if refusal := self.key(request):
             return {}, refusal
-        found = await asked.body(request)
-        if found is None:
+        body = await asked.body(request)
+        if body is None:
             text = "We could not parse the JSON body of your request."
             return {}, refuse(400, text)
-        if not found.get("model") and not request.url.path.endswith(("moderations", "generations")):
+        if not body.get("model") and not request.url.path.endswith(("moderations", "generations")):
             return {}, refuse(400, "you must provide a model parameter")
-        return found, None
+        return body, None
 
     def key(self, request: Request) -> Response | None:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
@@ -176,19 +176,19 @@ def thinks(wanted: Mapping[str, Any], effort: Any) -> bool:
 
 def prompt_details(system: str, prefixes: MutableMapping[str, int]) -> int:
     """Cached tokens: of 1,024 and more, in steps of 128. https://platform.openai.com/docs/guides/prompt-caching"""
-    found = cached(system, prefixes)
-    return found // 128 * 128 if found >= 1024 else 0
+    read = cached(system, prefixes)
+    return read // 128 * 128 if read >= 1024 else 0
 
 
 class _Chat:
     """One completion in its two shapes."""
 
-    def __init__(self, wanted: Mapping[str, Any], made: Reply, prefixes: MutableMapping[str, int]) -> None:
+    def __init__(self, wanted: Mapping[str, Any], answer: Reply, prefixes: MutableMapping[str, int]) -> None:
         self.wanted = wanted
-        self.made = made
+        self.made = answer
         self.id = f"chatcmpl-{uuid.uuid4().hex[:29]}"
         self.created = int(time.time())
-        self.finish = "length" if made.cut else "tool_calls" if made.calls else "stop"
+        self.finish = "length" if answer.cut else "tool_calls" if answer.calls else "stop"
         turns = [each for each in wanted["messages"] if each.get("role") in ("system", "developer")]
         system = "\n".join(answers.text(each.get("content")) for each in turns)
         self.cached = prompt_details(system, prefixes)

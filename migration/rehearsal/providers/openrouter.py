@@ -78,17 +78,17 @@ class Completions:
         if turn.outcome == "429-own":
             limits = {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}
             return refuse(429, "Rate limit exceeded", headers=limits | _wait(429, dice.program.retry_after))
-        made = complete(wanted, self.providers.terms.price, turn, self.prefixes)
+        completion = complete(wanted, self.providers.terms.price, turn, self.prefixes)
         if not turn.outcome.startswith("inside-"):
-            self._book(key, made, turn)
-        return _stream(made, turn) if wanted.get("stream") else _whole(made, turn)
+            self._book(key, completion, turn)
+        return _stream(completion, turn) if wanted.get("stream") else _whole(completion, turn)
 
-    def _book(self, key: Key, made: Completion, turn: Turn) -> None:
+    def _book(self, key: Key, completion: Completion, turn: Turn) -> None:
         """Charge what was generated; an error inside 200 costs nothing."""
-        self.providers.meter.charge(key, made.model, made.usage, made.cost)
+        self.providers.meter.charge(key, completion.model, completion.usage, completion.cost)
         self.providers.save()
         if turn.outcome != "malformed":
-            self.generations[made.id] = _Generation(made)
+            self.generations[completion.id] = _Generation(completion)
         while len(self.generations) > 1000:
             del self.generations[next(iter(self.generations))]
 
@@ -97,54 +97,60 @@ class Completions:
         key, refusal = money.inference(self.providers, request)
         if key is None or refusal is not None:
             return refusal or refuse(401)
-        found = self.generations.get(request.query_params.get("id", ""))
-        if found is None:
+        completion = self.generations.get(request.query_params.get("id", ""))
+        if completion is None:
             return refuse(404)
-        found.lookups += 1
-        if found.lookups <= self.providers.terms.generation_delay:
+        completion.lookups += 1
+        if completion.lookups <= self.providers.terms.generation_delay:
             return refuse(404)
-        return JSONResponse({"data": found.completion.record()})
+        return JSONResponse({"data": completion.completion.record()})
 
 
 def _wait(status: int, seconds: float | None) -> dict[str, str]:
     return {"Retry-After": f"{seconds:g}"} if seconds is not None and status in (429, 503) else {}
 
 
-def _whole(made: Completion, turn: Turn) -> Response:
+def _whole(completion: Completion, turn: Turn) -> Response:
     if turn.outcome == "inside-b":
         return JSONResponse(body(502))
     if turn.outcome == "inside-c":
-        return JSONResponse({"id": made.id, "object": "chat.completion", "model": made.model, "choices": []})
+        return JSONResponse(
+            {"id": completion.id, "object": "chat.completion", "model": completion.model, "choices": []}
+        )
     if turn.outcome == "inside-a":
-        return JSONResponse(made.failed(body(502)["error"]))
-    whole = json.dumps(made.body(), ensure_ascii=False)
+        return JSONResponse(completion.failed(body(502)["error"]))
+    whole = json.dumps(completion.body(), ensure_ascii=False)
     if turn.outcome == "malformed":
         whole = whole[: len(whole) // 2]
     return Response(whole, media_type="application/json")
 
 
-def _stream(made: Completion, turn: Turn) -> Response:
-    return StreamingResponse(_events(made, turn), media_type="text/event-stream")
+def _stream(completion: Completion, turn: Turn) -> Response:
+    return StreamingResponse(_events(completion, turn), media_type="text/event-stream")
 
 
-async def _events(made: Completion, turn: Turn) -> AsyncIterator[str]:
+async def _events(completion: Completion, turn: Turn) -> AsyncIterator[str]:
     """Comment lines, the text in pieces, the usage in a last chunk of its own; or an error in the middle."""
     yield ": OPENROUTER PROCESSING\n\n"
-    pieces = made.pieces()
+    pieces = completion.pieces()
     if turn.outcome not in (OK, "null-cost", "length", "torn"):
-        yield _event(made.chunk({"role": "assistant", "content": pieces[0]}))
+        yield _event(completion.chunk({"role": "assistant", "content": pieces[0]}))
         if turn.outcome == "malformed":
             yield 'data: {"id": "gen-'
             return
-        yield _event(made.chunk({"content": ""}, finish="error") | body(502))
+        yield _event(completion.chunk({"content": ""}, finish="error") | body(502))
         return
-    for piece in () if made.calls else pieces:
-        yield _event(made.chunk({"role": "assistant", "content": piece}))
+    for piece in () if completion.calls else pieces:
+        yield _event(completion.chunk({"role": "assistant", "content": piece}))
         yield ": OPENROUTER PROCESSING\n\n"
-    if made.calls:
-        yield _event(made.chunk({"role": "assistant", "content": None, "tool_calls": called(made.calls, made.id)}))
-    yield _event(made.chunk({"content": ""}, finish=made.finish))
-    yield _event(made.chunk(None) | {"usage": made.charges()})
+    if completion.calls:
+        yield _event(
+            completion.chunk(
+                {"role": "assistant", "content": None, "tool_calls": called(completion.calls, completion.id)}
+            )
+        )
+    yield _event(completion.chunk({"content": ""}, finish=completion.finish))
+    yield _event(completion.chunk(None) | {"usage": completion.charges()})
     yield "data: [DONE]\n\n"
 
 

@@ -45,14 +45,14 @@ class Responses:
         fate, refusal = await asked.turn(self.api.providers, self.api.name, wanted, refuse)
         if refusal is not None:
             return refusal
-        made = _Response(wanted, items, reply(_conversation(wanted, items), fate.outcome), self.api.prefixes)
-        body = made.body()
+        response = _Response(wanted, items, reply(_conversation(wanted, items), fate.outcome), self.api.prefixes)
+        body = response.body()
         if wanted.get("store") is not False:
-            self.known[made.id] = ([*items, *body["output"]], body)
+            self.known[response.id] = ([*items, *body["output"]], body)
             while len(self.known) > KEPT:
                 del self.known[next(iter(self.known))]
         if wanted.get("stream"):
-            return StreamingResponse(made.events(fate), media_type="text/event-stream")
+            return StreamingResponse(response.events(fate), media_type="text/event-stream")
         if fate.outcome.startswith("inside-"):
             error = {"code": "server_error", "message": ERRORS[500][0]}
             body |= {"status": "failed", "error": error, "output": []}
@@ -116,10 +116,10 @@ class _Response:
     """One response in its two shapes."""
 
     def __init__(
-        self, wanted: Mapping[str, Any], items: list[Any], made: Reply, prefixes: dict[str, int]
+        self, wanted: Mapping[str, Any], items: list[Any], answer: Reply, prefixes: dict[str, int]
     ) -> None:  # fmt: skip
         self.wanted = wanted
-        self.made = made
+        self.made = answer
         self.id = f"resp_{uuid.uuid4().hex}"
         self.created = int(time.time())
         asked_for = str(wanted.get("instructions") or "")
@@ -156,19 +156,19 @@ class _Response:
     def output(self) -> list[dict[str, Any]]:
         """Reasoning without its text, then a message or the calls."""
         tail = self.id[5:]
-        found: list[dict[str, Any]] = []
+        parts: list[dict[str, Any]] = []
         if self.made.thinking:
-            found.append({"id": f"rs_{tail}", "type": "reasoning", "summary": []})
+            parts.append({"id": f"rs_{tail}", "type": "reasoning", "summary": []})
         for number, call in enumerate(self.made.calls):
             about = {"call_id": f"call_{tail[:20]}{number}", "name": call.name, "arguments": call.text}
-            found.append({"id": f"fc_{tail}{number}", "type": "function_call", "status": "completed", **about})
+            parts.append({"id": f"fc_{tail}{number}", "type": "function_call", "status": "completed", **about})
         if not self.made.calls and (self.made.text or not self.made.cut):
             part = {"type": "output_text", "text": self.made.text, "annotations": [], "logprobs": []}
             state = "incomplete" if self.made.cut else "completed"
-            found.append(
+            parts.append(
                 {"id": f"msg_{tail}", "type": "message", "status": state, "role": "assistant", "content": [part]}
             )
-        return found
+        return parts
 
     async def events(self, fate: Turn) -> AsyncIterator[str]:
         for number, (name, content) in enumerate(self._events(fate.outcome)):
@@ -179,24 +179,24 @@ class _Response:
 
     def _events(self, outcome: str) -> list[tuple[str, dict[str, Any]]]:
         running = self.body("in_progress")
-        found: list[tuple[str, dict[str, Any]]] = [
+        events: list[tuple[str, dict[str, Any]]] = [
             ("response.created", {"response": running}),
             ("response.in_progress", {"response": running}),
         ]
         if outcome == "malformed":
-            return [*found, ("torn", {})]
+            return [*events, ("torn", {})]
         if outcome.startswith("inside-"):
             error = {"code": "server_error", "message": ERRORS[500][0]}
             failed = {**running, "status": "failed", "error": error}
-            return [*found, ("response.failed", {"response": failed})]
+            return [*events, ("response.failed", {"response": failed})]
         for place, item in enumerate(self.output()):
             blank: dict[str, Any] = {"status": "in_progress", "content": [], "arguments": ""}
             empty = item | {name: value for name, value in blank.items() if name in item}
-            found.append(("response.output_item.added", {"output_index": place, "item": empty}))
-            found += _parts(place, item)
-            found.append(("response.output_item.done", {"output_index": place, "item": item}))
+            events.append(("response.output_item.added", {"output_index": place, "item": empty}))
+            events += _parts(place, item)
+            events.append(("response.output_item.done", {"output_index": place, "item": item}))
         end = "response.incomplete" if self.made.cut else "response.completed"
-        return [*found, (end, {"response": self.body()})]
+        return [*events, (end, {"response": self.body()})]
 
 
 def _parts(place: int, item: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

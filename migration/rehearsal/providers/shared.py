@@ -105,11 +105,11 @@ class Providers:
 
     def find(self, value: str) -> Key | None:
         """The living key of this value: not revoked, not disabled, not expired."""
-        found = self.meter.find(value)
+        record = self.meter.find(value)
         dead = self.terms.dead_key and value == self.sandbox.identity.openrouter_key
-        if found is None or dead or found.disabled or found.expired(self.meter.clock()):
+        if record is None or dead or record.disabled or record.expired(self.meter.clock()):
             return None
-        return found
+        return record
 
     def keys(self, kind: str) -> tuple[str, ...]:
         """The keys that the stand-in of this kind takes."""
@@ -130,8 +130,8 @@ def of(sandbox: Sandbox) -> Providers:
 
 
 def _make(sandbox: Sandbox) -> Providers:
-    made = vars(sandbox)["_providers"] = Providers(sandbox)
-    return made
+    providers = vars(sandbox)["_providers"] = Providers(sandbox)
+    return providers
 
 
 def _keys(sandbox: Sandbox) -> list[Key]:

@@ -137,16 +137,16 @@ def _head(options: Options) -> list[str]:
     ]
 
 
-def _stubs(draft: Draft, found: Sequence[Replacement]) -> None:
-    if not found:
+def _stubs(draft: Draft, replacements: Sequence[Replacement]) -> None:
+    if not replacements:
         return
-    named = [each for each in found if each.file]
+    named = [each for each in replacements if each.file]
     draft.set(
         ("rehearsal", "import_map"),
         str(STUBS / "import_map.json"),
-        f"{count(len(found), 'import')} out of this network's reach",
+        f"{count(len(replacements), 'import')} out of this network's reach",
     )
-    for each in found:
+    for each in replacements:
         what = f"fill in {STUBS / each.file}" if each.file else f"{each.target} stands in"
         draft.sketch(("rehearsal", "import_map"), [f"{each.needed.address} ({each.needed.place}): {what}"])
     if named:
@@ -175,8 +175,8 @@ def _check(root: Path, file: Path, text: str) -> None:
 def _existing(file: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
-    found = yamlfile.read(file).data
-    return found if isinstance(found, dict) else {}
+    data = yamlfile.read(file).data
+    return data if isinstance(data, dict) else {}
 
 
 def _keep(file: Path, existing: Mapping[str, Any] | None) -> list[str]:
@@ -197,10 +197,10 @@ def _write(file: Path, text: str) -> list[str]:
     return [file.name]
 
 
-def _write_stubs(folder: Path, found: Sequence[Replacement]) -> list[str]:
+def _write_stubs(folder: Path, replacements: Sequence[Replacement]) -> list[str]:
     """A stub that is there may be filled in already, so it stays."""
-    wanted = {str(STUBS / "import_map.json"): imports.as_map(found)} if found else {}
-    wanted |= {str(STUBS / each.file): each.text for each in found if each.file}
+    wanted = {str(STUBS / "import_map.json"): imports.as_map(replacements)} if replacements else {}
+    wanted |= {str(STUBS / each.file): each.text for each in replacements if each.file}
     written = []
     for name, text in wanted.items():
         if not (folder / name).exists():

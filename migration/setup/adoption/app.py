@@ -82,23 +82,23 @@ class App:
 
 def read(path: Path, span: str, state: Path) -> App:
     """Refused where there is no app, no repository, or no such range; `state` is the folder for caches."""
-    found = locate(path)
-    repository = Repository(found[0])
+    located = locate(path)
+    repository = Repository(located[0])
     head = repository.head()
-    slugs, disabled = functions(found[0])
-    look = reader.Reader(repository, state, functions_config.Project("", found[0]))
+    slugs, disabled = functions(located[0])
+    look = reader.Reader(repository, state, functions_config.Project("", located[0]))
     attempts = look.tried(slugs)
     now = {slug: each for slug, each in attempts.items() if isinstance(each, Source)}
     commits = history(repository, head, span, {path for source in now.values() for path in source.tracked})
     before = look.at(commits.range.base, _past(repository, commits.range.base)) if commits.range else {}
     return App(
-        found[0], tuple(found[1:]), commits, now, before,
+        located[0], tuple(located[1:]), commits, now, before,
         {slug: each.message for slug, each in attempts.items() if not isinstance(each, Source)},
         tuple(disabled),
         _changed(repository, commits.range, now, before),
         tuple(sorted(set(before) - set(slugs) - set(disabled))),
         {slug: each.verify_jwt for slug, each in look.settings(now).items()},
-        _linked(found[0]),
+        _linked(located[0]),
         _named(repository),
         _sql(repository, commits.range),
     )  # fmt: skip
@@ -114,10 +114,10 @@ def locate(path: Path) -> list[Path]:
             top = folder.parent if folder.name == "supabase" else folder
             if (top / _FUNCTIONS).is_dir():
                 return [top]
-    found = sorted(_below(whole, _DEPTH), key=lambda each: (-len(functions(each)[0]), len(each.parts), str(each)))
-    if not found:
+    folders = sorted(_below(whole, _DEPTH), key=lambda each: (-len(functions(each)[0]), len(each.parts), str(each)))
+    if not folders:
         raise Refused(f"{path} has no supabase/functions, and no folder below it has.", Do("name the app's folder"))
-    return found
+    return folders
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
@@ -160,10 +160,10 @@ def history(repository: Repository, head: str, span: str, sources: Collection[st
     notes = []
     if current and main and current != main:
         notes.append(f"{current} is checked out; deploys come from {main}: merge first, or name another app.branch")
-    found = _given(repository, span) if span else _guessed(repository, head, main, current, sources)
-    if found and not repository.is_ancestor(found.tip, head):
-        notes.append(f"{found.tip[:9]} is not part of what is checked out")
-    return Commits(main or current or "main", remote, found, tuple(notes))
+    span_found = _given(repository, span) if span else _guessed(repository, head, main, current, sources)
+    if span_found and not repository.is_ancestor(span_found.tip, head):
+        notes.append(f"{span_found.tip[:9]} is not part of what is checked out")
+    return Commits(main or current or "main", remote, span_found, tuple(notes))
 
 
 def _given(repository: Repository, span: str) -> Range:
@@ -206,8 +206,8 @@ def _guessed(repository: Repository, head: str, main: str, current: str, sources
 def _past(repository: Repository, revision: str) -> list[str]:
     """Names of the functions at a revision."""
     paths = repository.blobs(revision, [str(_FUNCTIONS)])
-    found = (re.fullmatch(rf"{_FUNCTIONS.as_posix()}/([^/]+)/index\.ts", path) for path in paths)
-    return sorted({match[1] for match in found if match and functions_config.NAME.fullmatch(match[1])})
+    matches = (re.fullmatch(rf"{_FUNCTIONS.as_posix()}/([^/]+)/index\.ts", path) for path in paths)
+    return sorted({match[1] for match in matches if match and functions_config.NAME.fullmatch(match[1])})
 
 
 def _changed(
@@ -217,14 +217,14 @@ def _changed(
     if span is None:
         return {}
     files = set(repository.changed(span.base, span.tip))
-    found: dict[str, tuple[str, ...]] = {}
+    changed: dict[str, tuple[str, ...]] = {}
     for slug, source in now.items():
         own = {*source.tracked, *(before[slug].tracked if slug in before else ())}
         if slug not in before or own & files:
             touched = tuple(sorted(own & files))
             if touched:
-                found[slug] = touched
-    return found
+                changed[slug] = touched
+    return changed
 
 
 def _linked(app: Path) -> str:
@@ -236,14 +236,14 @@ def _linked(app: Path) -> str:
 
 def _named(repository: Repository) -> dict[str, str]:
     """Refs of hosted projects in the app's files, as addresses or as `project_id`, each with its first place."""
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     words = ["-e", r"[a-z]{20}\.supabase\.(co|in)", "-e", r"project_?(id|ref) *[=:] *[\"'][a-z]{20}[\"']"]
-    asked = repository.run("grep", "-I", "-n", "-o", "-i", "-E", *words, "--", ".", ":(exclude,glob)**/node_modules/**")
-    for path, line, text in (each.split(":", 2) for each in asked.text.splitlines() if each.count(":") >= 2):
+    grep = repository.run("grep", "-I", "-n", "-o", "-i", "-E", *words, "--", ".", ":(exclude,glob)**/node_modules/**")
+    for path, line, text in (each.split(":", 2) for each in grep.text.splitlines() if each.count(":") >= 2):
         match = re.search(r"(?<![a-z])[a-z]{20}(?![a-z])", text)
         if match and len(set(match[0])) >= _LETTERS and match[0] not in _ALPHABET:
-            found.setdefault(match[0], f"{path}:{line}")
-    return found
+            places.setdefault(match[0], f"{path}:{line}")
+    return places
 
 
 def _sql(repository: Repository, span: Range | None) -> tuple[str, ...]:
@@ -261,5 +261,5 @@ def map_entries(app: App, slug: str) -> dict[str, str]:
     """Name to address of the import map that applies to a function."""
     settings = functions_config.load(app.path, slug, functions_config.Project("", app.path))
     source = app.now[slug]
-    found = importmap.find(app.path, settings, app.path / source.entrypoint)
-    return dict(found.imports) if found else {}
+    path = importmap.find(app.path, settings, app.path / source.entrypoint)
+    return dict(path.imports) if path else {}

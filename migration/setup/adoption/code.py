@@ -155,10 +155,10 @@ def remote(address: str) -> bool:
 
 def models(text: str) -> list[str]:
     """Names of models: values of something that is called model, in calls of an SDK, in paths (/models/NAME:do)."""
-    found = [
+    names = [
         match["name"] for pattern in (_MODEL, _NAMED, _MODEL_CALL, _MODEL_PATH) for match in pattern.finditer(text)
     ]
-    return [name for name in dict.fromkeys(found) if re.search(r"[\d/]|-", name)]
+    return [name for name in dict.fromkeys(names) if re.search(r"[\d/]|-", name)]
 
 
 def logs(file: str, text: str) -> Iterator[LogCall]:
@@ -169,18 +169,18 @@ def logs(file: str, text: str) -> Iterator[LogCall]:
 
 def _names(what: str) -> tuple[str, ...]:
     what = re.sub(r"\bfrom\s*$", "", what.removeprefix("type ")).strip()
-    found: list[str] = []
+    names: list[str] = []
     braces = re.search(r"\{(.*?)\}", what, re.DOTALL)
     for part in braces[1].split(",") if braces else []:
         name = part.strip().split(" as ")[0].strip()
         if name and not name.startswith("type "):
-            found.append(name)
+            names.append(name)
     rest = re.sub(r"\{.*?\}", "", what, flags=re.DOTALL).strip(" ,\n")
     if rest.startswith("*"):
-        found.append("*")
+        names.append("*")
     elif rest:
-        found.append("default")
-    return tuple(found)
+        names.append("default")
+    return tuple(names)
 
 
 def _arguments(text: str, at: int) -> Iterator[Argument]:

@@ -64,8 +64,8 @@ class Draft:
             self.values.setdefault(path, Value(value, origin))
 
     def get(self, *path: str) -> Any:
-        found = self.values.get(path)
-        return found.value if found else None
+        value = self.values.get(path)
+        return value.value if value else None
 
     def has(self, section: str) -> bool:
         """Whether any key of a section is set."""
@@ -109,15 +109,15 @@ def render(draft: Draft, head: Sequence[str], sections: Sequence[DraftSection]) 
     tree, abouts = draft.tree(), {section.name: section.about for section in sections}
     names = [*abouts, *(name for name in tree if name not in abouts)]
     for name in names:
-        asked = [each for each in draft.questions if each.path[0] == name]
-        if name in tree or asked:
+        questions = [each for each in draft.questions if each.path[0] == name]
+        if name in tree or questions:
             lines += ["", *([f"# {abouts[name]}"] if abouts.get(name) else [])]
-            lines += _section(draft, name, tree.get(name), asked)
+            lines += _section(draft, name, tree.get(name), questions)
     return "\n".join(lines) + "\n"
 
 
-def _section(draft: Draft, name: str, node: Any, asked: Sequence[Question]) -> Iterator[str]:
-    yield from (f"# ? {each.key}: {each.text}" for each in asked)
+def _section(draft: Draft, name: str, node: Any, questions: Sequence[Question]) -> Iterator[str]:
+    yield from (f"# ? {each.key}: {each.text}" for each in questions)
     if node is not None:
         yield from _node(draft, (name,), node, 0)
     else:

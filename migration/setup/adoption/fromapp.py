@@ -26,15 +26,15 @@ def fill(draft: Draft, app: App, folder: Path) -> None:
     moved = _functions(draft, app)
     _repository(draft, app, folder)
     _environments(draft, app)
-    found = _variables(app, moved)
+    variables = _variables(app, moved)
     new, old = called.by(app, moved), called.by(app, moved, before=True)
-    called.fill(draft, app, moved, new, old, [*found.needed, *found.optional, *found.others])
+    called.fill(draft, app, moved, new, old, [*variables.needed, *variables.optional, *variables.others])
     everyone = {**old, **called.by(app, app.now)}
-    _secrets(draft, found, everyone)
+    _secrets(draft, variables, everyone)
     _signals(draft, app, moved)
     _smoke(draft, app, moved)
     _criteria(draft)
-    _sandbox(draft, app, moved, found, everyone)
+    _sandbox(draft, app, moved, variables, everyone)
     pages.fill(draft, app.path)
     _notices(draft, app)
     answered = {path for path in draft.values if path[0] in ("migration", "providers")}
@@ -207,8 +207,8 @@ def _variables(app: App, moved: Sequence[str]) -> Variables:
     return Variables(needed, {name: seen for name, seen in optional.items() if name not in needed}, rest)
 
 
-def _secrets(draft: Draft, found: Variables, everyone: Mapping[str, Called]) -> None:
-    for name, seen in found.needed.items():
+def _secrets(draft: Draft, variables: Variables, everyone: Mapping[str, Called]) -> None:
+    for name, seen in variables.needed.items():
         kind = kinds.of_variable(name)
         provider = called.of_key(name, everyone) or (kind.name if kind else "")
         if provider and draft.get("providers", provider, "kind"):
@@ -216,8 +216,8 @@ def _secrets(draft: Draft, found: Variables, everyone: Mapping[str, Called]) -> 
         if not any(path[:2] == ("secrets", name) for path in draft.values):
             draft.set(("secrets", name), {}, f"read in {seen}; its value goes nowhere but into the project")
     known = {path[1] for path in draft.values if path[0] == "secrets"}
-    for name in (name for name in found.optional if name not in known):
-        draft.sketch(("secrets",), [f"{name}: {{}} # read in {found.optional[name]}, which goes on without it"])
+    for name in (name for name in variables.optional if name not in known):
+        draft.sketch(("secrets",), [f"{name}: {{}} # read in {variables.optional[name]}, which goes on without it"])
 
 
 def _signals(draft: Draft, app: App, moved: Sequence[str]) -> None:
@@ -227,9 +227,9 @@ def _signals(draft: Draft, app: App, moved: Sequence[str]) -> None:
     for name, calls, others in (("new_route", new, texts[1]), ("old_route", old, texts[0])):
         if draft.get("signals", name) is None:
             ranked = [(lines.distinct(call.text, others), call) for call in lines.routes(calls)]
-            made = next(((pattern, call) for pattern, call in ranked if pattern), None)
-            if made:
-                draft.set(("signals", name), made[0], f"logged in {made[1].file}:{made[1].line}")
+            route = next(((pattern, call) for pattern, call in ranked if pattern), None)
+            if route:
+                draft.set(("signals", name), route[0], f"logged in {route[1].file}:{route[1].line}")
             else:
                 which = "new" if name == "new_route" else "old"
                 draft.ask(
@@ -237,9 +237,9 @@ def _signals(draft: Draft, app: App, moved: Sequence[str]) -> None:
                     f"which log line does only the {which} code write? None that looks like a route was found",
                 )
     if draft.get("signals", "usage") is None:
-        found = next((made for call in new if (made := lines.usage(call))), None)
-        if found:
-            draft.set(("signals", "usage"), found[0], f"logged in {found[1].file}:{found[1].line}")
+        usage = next((route for call in new if (route := lines.usage(call))), None)
+        if usage:
+            draft.set(("signals", "usage"), usage[0], f"logged in {usage[1].file}:{usage[1].line}")
         elif draft.get("migration", "to"):
             draft.ask(
                 ("signals", "usage"), "which log line holds the tokens of a request? Without it there are no costs"
@@ -304,7 +304,9 @@ def _criteria(draft: Draft) -> None:
     draft.sketch(("criteria",), further)
 
 
-def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables, everyone: Mapping[str, Called]) -> None:
+def _sandbox(
+    draft: Draft, app: App, moved: Sequence[str], variables: Variables, everyone: Mapping[str, Called]
+) -> None:
     """Hosts of the code as it is, and of what the moved functions were: a rehearsal runs both."""
     hosts: dict[str, Seen] = {}
     texts = [each for slug in app.now for each in app.files(slug)]
@@ -320,7 +322,7 @@ def _sandbox(draft: Draft, app: App, moved: Sequence[str], found: Variables, eve
                 hosts.setdefault(host_of, Seen(each.file, each.line))
     _hosts(draft, hosts)
     _backend(draft, texts)
-    _fillers(draft, found, everyone)
+    _fillers(draft, variables, everyone)
     further = ['baseline: {statuses: {"503": [0.2, 0.8]}} # the share that each status must have in the code before']
     for kind in list(dict.fromkeys(each.kind for each in everyone.values()))[:1]:
         program = '{error_rate: {"503": 0.5}, seed: 7}'
@@ -357,11 +359,11 @@ def _backend(draft: Draft, texts: Iterable[tuple[str, str]]) -> None:
         draft.ask(("rehearsal", "database"), f"which rows has {names}? Empty ones answer no row; see docs/sandbox.md")
 
 
-def _fillers(draft: Draft, found: Variables, everyone: Mapping[str, Called]) -> None:
+def _fillers(draft: Draft, needs: Variables, everyone: Mapping[str, Called]) -> None:
     """Values for what only the sandbox must set: keys of providers by kind, anything else as a word."""
     keys: dict[str, list[str]] = {}
     plain: list[str] = []
-    for name in found.others:
+    for name in needs.others:
         provider = everyone.get(called.of_key(name, everyone))
         kind = kinds.of_variable(name)
         if provider or kind:
@@ -369,12 +371,12 @@ def _fillers(draft: Draft, found: Variables, everyone: Mapping[str, Called]) -> 
         else:
             plain.append(name)
     for kind_name, names in keys.items():
-        seen = found.others[names[0]]
+        seen = needs.others[names[0]]
         draft.set(("rehearsal", "keys", kind_name), names, f"read in {seen}; not a secret of the migration")
     if plain:
         variables = dict.fromkeys(plain, _FILLER)
         draft.set(
-            ("rehearsal", "variables"), variables, f"read in {found.others[plain[0]]}; not a secret of the migration"
+            ("rehearsal", "variables"), variables, f"read in {needs.others[plain[0]]}; not a secret of the migration"
         )
 
 

@@ -89,7 +89,7 @@ def _functions(draft: Draft, blocks: Sequence[Block]) -> None:
 
 
 def _deployed(draft: Draft, blocks: Sequence[Block]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    deployed: dict[str, int] = {}
     for block, line in commands(blocks):
         for match in _DEPLOY.finditer(line.text):
             aside = words.TROUBLE.search(block.context) or words.ROLLBACK.search(block.context)
@@ -100,8 +100,8 @@ def _deployed(draft: Draft, blocks: Sequence[Block]) -> dict[str, int]:
                     f"line {line.line} deploys every function: which ones does the migration change?",
                 )
             for slug in slugs if not aside else ():
-                found.setdefault(slug, line.line)
-    return found
+                deployed.setdefault(slug, line.line)
+    return deployed
 
 
 def _arguments(text: str) -> list[str]:
@@ -121,7 +121,7 @@ def _arguments(text: str) -> list[str]:
 def _listed(blocks: Sequence[Block], wanted: re.Pattern[str]) -> dict[str, int]:
     """Functions of paths and lists in a part about what is modified, or what stays."""
     other = words.UNCHANGED if wanted is words.MODIFIED else words.MODIFIED
-    found: dict[str, int] = {}
+    listed: dict[str, int] = {}
     for block in blocks:
         if (
             block.kind not in ("item", "row", "text")
@@ -136,8 +136,8 @@ def _listed(blocks: Sequence[Block], wanted: re.Pattern[str]) -> dict[str, int]:
             continue
         if said or (here and not (wanted is words.MODIFIED and words.UNCHANGED.search(block.text))):
             for slug in _named(block, said):
-                found.setdefault(slug, block.line)
-    return found
+                listed.setdefault(slug, block.line)
+    return listed
 
 
 def _mostly(text: str, wanted: re.Pattern[str]) -> bool:
@@ -162,11 +162,11 @@ def _named(block: Block, strict: bool) -> list[str]:
 
 
 def _secrets(draft: Draft, blocks: Sequence[Block]) -> None:
-    found: dict[str, tuple[int, list[str]]] = {}
+    secrets: dict[str, tuple[int, list[str]]] = {}
 
     def add(name: str, line: int, value: str = "") -> None:
         if not name.startswith(("SUPABASE_", "SB_")):
-            known = found.setdefault(name, (line, []))
+            known = secrets.setdefault(name, (line, []))
             known[1].extend([value] if value else [])
 
     for _, line in commands(blocks):
@@ -197,7 +197,7 @@ def _secrets(draft: Draft, blocks: Sequence[Block]) -> None:
             shown = re.match(r"\s*([A-Z][A-Z0-9]*_[A-Z0-9_]+)\s*[:|]\s*(\S*)", line.text)
             if shown and line.kind == "output":
                 add(shown[1], line.line, shown[2])
-    for name, (number, values) in found.items():
+    for name, (number, values) in secrets.items():
         kind = kinds.of_variable(name)
         known = kind and draft.get("providers", kind.name, "kind")
         at = ("secrets", name)
@@ -213,7 +213,7 @@ def _secrets(draft: Draft, blocks: Sequence[Block]) -> None:
             draft.set((*at, "format"), f"^{lines.escaped(form)}", "how the plan's examples begin")
         if not known and not form:
             draft.set(at, {}, in_plan(number))
-    if not found:
+    if not secrets:
         draft.ask(("secrets",), "which secrets do the functions need? The plan names none")
 
 
@@ -234,17 +234,17 @@ def _common(texts: Sequence[str]) -> str:
 
 
 def _projects(draft: Draft, blocks: Sequence[Block]) -> None:
-    found: dict[str, tuple[str, int]] = {}
+    projects: dict[str, tuple[str, int]] = {}
     for block in blocks:
         pieces = [(line.text, line.line) for line in block.lines] or [(block.text, block.line)]
         for text, number in [*pieces, *((f"`{code}`", block.line) for code in block.codes)]:
             for match in _REF.finditer(text):
                 ref = next(part for part in match.groups() if part).lower()
                 place = _place(text, block)
-                if ref not in found or (place and not found[ref][0]):
-                    found[ref] = (place, number)
-    named = {place: (ref, line) for ref, (place, line) in reversed(found.items()) if place}
-    loose = [(ref, line) for ref, (place, line) in found.items() if not place]
+                if ref not in projects or (place and not projects[ref][0]):
+                    projects[ref] = (place, number)
+    named = {place: (ref, line) for ref, (place, line) in reversed(projects.items()) if place}
+    loose = [(ref, line) for ref, (place, line) in projects.items() if not place]
     if "prod" not in named and loose:
         named["prod"] = loose.pop(0)
     for ref, line in loose:
@@ -419,13 +419,13 @@ def _expected(block: Block, number: int, following: Sequence[Block]) -> tuple[in
         if each.kind == "heading" or (each.kind == "fence" and any(line.kind == "command" for line in each.lines)):
             break
         if each.kind == "fence" and (label or each.info in ("json", "jsonc", "json5", "http")):
-            found = _read(f"{label}\n{each.text}", each.line)
-            return found[0] or status, found[1], found[2]
+            expected = _read(f"{label}\n{each.text}", each.line)
+            return expected[0] or status, expected[1], expected[2]
         if each.kind in ("text", "item") and (words.EXPECTED.search(each.text) or _STATUS.search(each.text)):
-            found = _read("\n".join([each.text, *each.codes]), each.line)
-            if found[1]:
-                return found
-            status, label, origin = found[0], each.text, found[2] if found[0] else ""
+            expected = _read("\n".join([each.text, *each.codes]), each.line)
+            if expected[1]:
+                return expected
+            status, label, origin = expected[0], each.text, expected[2] if expected[0] else ""
     return status, {}, origin
 
 
@@ -441,16 +441,16 @@ def _read(text: str, line: int) -> tuple[int, dict[str, object], str]:
 
 
 def _tools(draft: Draft, blocks: Sequence[Block]) -> None:
-    found: dict[str, list[int]] = {}
+    tools: dict[str, list[int]] = {}
     for _, line in commands(blocks):
         for words_, text in _OUTDATED:
             if words_.search(line.text):
-                found.setdefault(text, []).append(line.line)
+                tools.setdefault(text, []).append(line.line)
                 break
     for block in blocks:
         if block.kind == "fence" and block.info == "sql" and block.lines:
-            found.setdefault(_SQL, []).append(block.line)
-    for text, numbers in found.items():
+            tools.setdefault(_SQL, []).append(block.line)
+    for text, numbers in tools.items():
         known = sorted(dict.fromkeys(numbers))
         draft.notice(f"{'line' if len(known) == 1 else 'lines'} {', '.join(map(str, known))}: {text}")
 

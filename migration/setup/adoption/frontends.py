@@ -96,9 +96,9 @@ class FrontEnd:
 
 def dynamic(folder: Path, depth: int) -> Iterator[FrontEnd]:
     """What has a server of its own."""
-    found = _packaged(folder) or _tasked(folder) or _flutter(folder)
-    if found:
-        yield found
+    servers = _packaged(folder) or _tasked(folder) or _flutter(folder)
+    if servers:
+        yield servers
     for each in inside(folder) if depth else ():
         if each.name != "supabase":
             yield from dynamic(each, depth - 1)
@@ -168,17 +168,17 @@ def parsed_file(file: Path) -> Mapping[str, Any]:
 
 def _parsed(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        data = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
-def _texts(found: Any) -> dict[str, str]:
+def _texts(data: Any) -> dict[str, str]:
     """Scripts and tasks by name; a task may be an object with its `command`."""
     commands = {
         name: each.get("command") if isinstance(each, dict) else each
-        for name, each in (found.items() if isinstance(found, dict) else ())
+        for name, each in (data.items() if isinstance(data, dict) else ())
     }
     return {name: text for name, text in commands.items() if isinstance(text, str)}
 

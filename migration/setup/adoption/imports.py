@@ -51,18 +51,18 @@ class Replacement:
 
 def needed(app: App, slugs: Iterable[str]) -> list[Needed]:
     """Every remote module that the functions import, resolved by their import maps."""
-    found: dict[str, Needed] = {}
+    imports: dict[str, Needed] = {}
     for slug in slugs:
         entries = map_entries(app, slug)
         for file, text in app.files(slug):
             for each in code.imports(file, text):
                 address = resolved(each.address, entries)
                 if code.remote(address) and not _STD_LISTENER.fullmatch(address):
-                    known = found.get(address)
+                    known = imports.get(address)
                     names = tuple(dict.fromkeys((*(known.names if known else ()), *each.names)))
                     typed = each.types_only and (known is None or known.types_only)
-                    found[address] = Needed(address, names, known.place if known else f"{file}:{each.line}", typed)
-    return list(found.values())
+                    imports[address] = Needed(address, names, known.place if known else f"{file}:{each.line}", typed)
+    return list(imports.values())
 
 
 def resolved(written: str, entries: Mapping[str, str]) -> str:
@@ -163,6 +163,6 @@ def skeleton(each: Needed) -> str:
     )
 
 
-def as_map(found: Iterable[Replacement]) -> str:
+def as_map(stand_ins: Iterable[Replacement]) -> str:
     """The import map as the file holds it."""
-    return json.dumps({"imports": {each.needed.address: each.target for each in found}}, indent=2) + "\n"
+    return json.dumps({"imports": {each.needed.address: each.target for each in stand_ins}}, indent=2) + "\n"

@@ -46,7 +46,7 @@ def _signals(draft: Draft, blocks: Sequence[Block]) -> None:
         back = bool(words.ROLLBACK.search(block.context))
         for text, number in _log_lines(block):
             (old if back else new).append((text, number))
-    usage = [(made, number) for block in blocks for made, number in _usages(block)]
+    usage = [(pattern, number) for block in blocks for pattern, number in _usages(block)]
     if usage:
         best = max(usage, key=lambda each: len(each[0]))
         draft.set(("signals", "usage"), best[0], in_plan(best[1]))
@@ -60,9 +60,9 @@ def _signals(draft: Draft, blocks: Sequence[Block]) -> None:
         _decorations(draft, ranked[0][0], plain)
 
 
-def _signal(draft: Draft, name: str, found: Sequence[tuple[str, int]], which: str) -> None:
-    if found:
-        draft.set(("signals", name), lines.pattern(found[0][0]), in_plan(found[0][1]))
+def _signal(draft: Draft, name: str, patterns: Sequence[tuple[str, int]], which: str) -> None:
+    if patterns:
+        draft.set(("signals", name), lines.pattern(patterns[0][0]), in_plan(patterns[0][1]))
     else:
         draft.ask(("signals", name), f"which log line does only the {which} code write? The plan names none")
 
@@ -123,17 +123,17 @@ def _usages(block: Block) -> Iterator[tuple[str, int]]:
             if len({each for _, each, _ in fields} & {"input", "output", "total"}) >= 2:
                 yield lines.of_object(match["label"], fields), line.line
         else:
-            made = _sentence(line.text)
-            if made:
-                yield made, line.line
+            pattern = _sentence(line.text)
+            if pattern:
+                yield pattern, line.line
     for quoted in _QUOTED.findall(block.text) if block.kind != "fence" else ():
-        made = _sentence(quoted)
-        if made:
-            yield made, block.line
+        pattern = _sentence(quoted)
+        if pattern:
+            yield pattern, block.line
     for code in block.codes:
-        made = _sentence(code)
-        if made:
-            yield made, block.line
+        pattern = _sentence(code)
+        if pattern:
+            yield pattern, block.line
 
 
 def _sentence(text: str) -> str:
@@ -149,8 +149,8 @@ def _sentence(text: str) -> str:
             return f"${inner}"
         return f"{match['word']}{match['sep']}{inner}" if match["word"] else f"{inner}{match['gap']}{match['unit']}"
 
-    made = _COUNTED.sub(hole, text)
-    return lines.of_text(made) if len(set(holes) & {"input", "output", "total"}) >= 2 else ""
+    pattern = _COUNTED.sub(hole, text)
+    return lines.of_text(pattern) if len(set(holes) & {"input", "output", "total"}) >= 2 else ""
 
 
 # Criteria
@@ -180,11 +180,11 @@ _NEEDS = {"provider_sees_requests": "openrouter", "budget": "openrouter"}
 
 def criteria_of(text: str) -> list[str]:
     """The criteria that a sentence names, in the order of the rules."""
-    found = [name for name, words_ in _RULES if words_.search(text)]
-    found = [name for name in found if name != "no_errors_in_logs" or "no_503" not in found]
-    if "unchanged" in found:
+    names = [name for name, words_ in _RULES if words_.search(text)]
+    names = [name for name in names if name != "no_errors_in_logs" or "no_503" not in names]
+    if "unchanged" in names:
         return ["unchanged"]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(names))
 
 
 def _judged(blocks: Sequence[Block]) -> Iterator[Block]:
@@ -202,7 +202,7 @@ def _usable(draft: Draft, name: str) -> bool:
 
 
 def _criteria(draft: Draft, blocks: Sequence[Block]) -> None:
-    found = False
+    any_ = False
     for block in _judged(blocks):
         if block.cells:
             continue
@@ -213,13 +213,13 @@ def _criteria(draft: Draft, blocks: Sequence[Block]) -> None:
                     f"cannot show (criteria.{name}): left out"
                 )
                 continue
-            found = True
+            any_ = True
             if name == "unchanged" and not draft.get("migration", "unchanged"):
                 continue
             draft.set(("criteria", name), _settings(name, block.text, block.text), in_plan(block.line))
         if not criteria_of(block.text) and _answer(block.text, set()) == PERSON:
             draft.ask(("criteria", f"line {block.line}"), f'how is "{block.text[:80]}" measured? No criterion fits')
-    if not found and not any(block.cells for block in _judged(blocks)):
+    if not any_ and not any(block.cells for block in _judged(blocks)):
         draft.ask(
             ("criteria",),
             (
@@ -368,7 +368,7 @@ _ANSWERS: tuple[tuple[str, re.Pattern[str]], ...] = (
 def items(draft: Draft, blocks: Sequence[Block]) -> list[dict[str, Any]]:
     """The boxes of the plan, and its success criteria, each with what answers it."""
     criteria = {path[1] for path in draft.values if path[0] == "criteria"}
-    found: list[dict[str, Any]] = []
+    items_: list[dict[str, Any]] = []
     judged = {block.line for block in _judged(blocks) if not block.cells}
     for block in blocks:
         text = " ".join(block.text.split())
@@ -378,12 +378,12 @@ def items(draft: Draft, blocks: Sequence[Block]) -> list[dict[str, Any]]:
         answer = _answer(text, criteria)
         found_by = own if own and (block.line in judged or answer == PERSON) else [answer]
         words_of = lines.stripped(text) or text
-        found.append({"line": block.line, "text": words_of, "by": found_by[0] if len(found_by) == 1 else found_by})
-    return found
+        items_.append({"line": block.line, "text": words_of, "by": found_by[0] if len(found_by) == 1 else found_by})
+    return items_
 
 
 def _answer(text: str, criteria: set[str]) -> str:
     """What answers a line; the report shows what no criterion of this config judges."""
-    found = next((verb for verb, words_ in _ANSWERS if words_.search(text)), PERSON)
-    kind, _, name = found.partition(".")
-    return found if kind != "criteria" or name in criteria else "costs" if name == "budget" else "report"
+    answer = next((verb for verb, words_ in _ANSWERS if words_.search(text)), PERSON)
+    kind, _, name = answer.partition(".")
+    return answer if kind != "criteria" or name in criteria else "costs" if name == "budget" else "report"

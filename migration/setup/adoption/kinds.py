@@ -84,8 +84,8 @@ def of_variable(name: str) -> Kind | None:
 
 def in_text(text: str) -> list[Kind]:
     """The kinds that a text names, in its order. `OpenRouter` alone is not OpenAI, nor is a model's vendor/name."""
-    found = [(match.start(), kind) for kind in KINDS for match in kind.words.finditer(text)]
-    return list(dict.fromkeys(kind for _, kind in sorted(found, key=lambda each: each[0])))
+    places = [(match.start(), kind) for kind in KINDS for match in kind.words.finditer(text)]
+    return list(dict.fromkeys(kind for _, kind in sorted(places, key=lambda each: each[0])))
 
 
 def key_of(kind: Kind, names: Iterable[str]) -> str:

@@ -49,9 +49,9 @@ def distinct(text: str, others: Iterable[str]) -> str:
     """A pattern for a route that matches none of the other texts: its longest piece, else all of its pieces in their
     order; empty where both match."""
     pieces = [escaped(piece) for piece in _HOLE.split(stripped(text))[::2] if piece.strip()]
-    for made in (pattern(text), ".*".join(pieces)):
-        if made and not any(re.search(made, other) for other in others):
-            return made
+    for regex in (pattern(text), ".*".join(pieces)):
+        if regex and not any(re.search(regex, other) for other in others):
+            return regex
     return ""
 
 
@@ -62,8 +62,10 @@ def routes(calls: Sequence[LogCall]) -> list[LogCall]:
     def words(call: LogCall) -> int:
         return len(_ROUTE.findall(call.text)) + len(kinds.in_text(call.text))
 
-    found = [call for call in calls if call.level in ("log", "info") and words(call) and len(pattern(call.text)) > 7]
-    return sorted(found, key=lambda call: (usage(call) is not None, -words(call)))
+    candidates = [
+        call for call in calls if call.level in ("log", "info") and words(call) and len(pattern(call.text)) > 7
+    ]
+    return sorted(candidates, key=lambda call: (usage(call) is not None, -words(call)))
 
 
 def route_words(text: str) -> list[str]:
@@ -132,12 +134,12 @@ def of_text(label: str) -> str:
     seen: set[str] = set()
     parts = _HOLE.split(_ID.sub("", label))
     start = r"^\[[^\]]+\] " if _ID.match(label) else "^"
-    made = start + _numbers(parts[0])
+    regex = start + _numbers(parts[0])
     for name, text in zip(parts[1::2], parts[2::2], strict=True):
         kind = group(name)
         fresh = kind in _GROUPS or kind in ("cached", "reasoning") or (kind == "model" and text)
         body = {"cost": _MONEY, "model": _MODEL}.get(kind, _COUNT)
-        made += f"(?P<{kind}>{body})" if fresh and kind not in seen else ".*?"
-        made += _numbers(text)
+        regex += f"(?P<{kind}>{body})" if fresh and kind not in seen else ".*?"
+        regex += _numbers(text)
         seen.add(kind)
-    return made + "".join(f"(?:\\b{each}: (?P<{each}>{_COUNT}))?" for each in _GROUPS if each not in seen)
+    return regex + "".join(f"(?:\\b{each}: (?P<{each}>{_COUNT}))?" for each in _GROUPS if each not in seen)

@@ -93,10 +93,10 @@ def _port(one: FrontEnd) -> tuple[int, str]:
         if match := frontends.PORT.search(script):
             return int(match[1]), one.file if ", " in one.file else f"package.json, script {name}"
     for file in sorted(path for name in _CONFIGS for path in one.folder.glob(f"{name}.*")):
-        if found := _configured(text_of(file)):
-            return found, file.name
-    if found := _angular(one.folder / "angular.json"):
-        return found, "angular.json"
+        if port := _configured(text_of(file)):
+            return port, file.name
+    if port := _angular(one.folder / "angular.json"):
+        return port, "angular.json"
     if one.server == "react-scripts" and (match := re.search(r"(?m)^PORT=(\d{2,5})\s*$", text_of(one.folder / ".env"))):
         return int(match[1]), ".env"
     usual = f": {one.server}, at its default port" if one.server and not one.how and ", " not in one.file else ""
@@ -113,8 +113,8 @@ def _configured(text: str) -> int | None:
             if depth == 0:
                 break
             own.append(char if depth == 1 else "")
-        if found := _OWN_PORT.search("".join(own)):
-            return int(found[1])
+        if port := _OWN_PORT.search("".join(own)):
+            return int(port[1])
     return None
 
 

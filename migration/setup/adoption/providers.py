@@ -113,9 +113,11 @@ def _moves(text: str, before: Counter[str], after: Counter[str]) -> None:
 
 
 def _count(text: str, where: Counter[str], weight: int = 1) -> None:
-    found = kinds.in_text(text)
-    routed = [kind for kind in found if kind.name == "openrouter"]  # a model by way of it is not its vendor's service
-    for kind in routed or found:
+    kinds_seen = kinds.in_text(text)
+    routed = [
+        kind for kind in kinds_seen if kind.name == "openrouter"
+    ]  # a model by way of it is not its vendor's service
+    for kind in routed or kinds_seen:
         where[kind.name] += weight
 
 
@@ -130,7 +132,7 @@ def _first(after: Counter[str], before: Counter[str]) -> str:
 
 def _models(blocks: Sequence[Block]) -> list[tuple[str, int, str]]:
     """Names of models with line and surroundings, in backticks first, since those are meant as they stand."""
-    found = [
+    models = [
         (code, block.line, f"{block.context} {block.text}")
         for block in blocks
         for code in block.codes
@@ -139,9 +141,9 @@ def _models(blocks: Sequence[Block]) -> list[tuple[str, int, str]]:
     for block in blocks:
         pieces = [(line.text, line.line) for line in block.lines] or [(block.text, block.line)]
         hit = re.compile(rf"(?<![\w./@-]){_MODEL.pattern}")
-        found += [(match[0].rstrip("."), number, f"{block.context} {text}") for text, number in pieces
+        models += [(match[0].rstrip("."), number, f"{block.context} {text}") for text, number in pieces
                   for match in hit.finditer(text) if _plausible(match[0])]  # fmt: skip
-    return [each for each in found if _plausible(each[0])]
+    return [each for each in models if _plausible(each[0])]
 
 
 def _plausible(name: str) -> bool:
@@ -173,9 +175,9 @@ def amounts(text: str) -> list[tuple[float, int, int]]:
 
 
 def _price(draft: Draft, target: str, blocks: Sequence[Block]) -> None:
-    found = [price for block in blocks if _concerns(block, target) and (price := _priced(block))]
+    prices = [price for block in blocks if _concerns(block, target) and (price := _priced(block))]
     samples = [sample for block in blocks if (sample := _sample(block))]
-    best = max(found, key=lambda each: len(each.amounts), default=None)
+    best = max(prices, key=lambda each: len(each.amounts), default=None)
     at = ("providers", target, "price")
     if best is None or not {"input", "output"} <= set(best.amounts):
         draft.ask(
@@ -205,7 +207,9 @@ def _price(draft: Draft, target: str, blocks: Sequence[Block]) -> None:
     for sample in samples:
         _compare(draft, best, sample, cached is None)
     others = [
-        price for price in found if any(price.amounts.get(name, value) != value for name, value in best.amounts.items())
+        price
+        for price in prices
+        if any(price.amounts.get(name, value) != value for name, value in best.amounts.items())
     ]
     for price in others:
         draft.notice(f"line {price.line} gives other prices than line {best.line}")
@@ -221,29 +225,29 @@ def _priced(block: Block) -> ModelPrice | None:
     text = " ".join([*block.header, block.text, *block.above[-1:]]) if block.cells else block.text
     if block.kind == "fence" or not _MILLION.search(text):
         return None
-    found: dict[str, float] = {}
+    usd: dict[str, float] = {}
     if block.cells:
         for head, cell in zip(block.header, block.cells, strict=False):
             _put(
-                found,
+                usd,
                 head
                 if re.search(r"(?i)in(?:put)?\b|out|cache|prompt|eingabe|ausgabe|entrada|salida", head)
                 else block.cells[0],
                 amounts(cell),
             )
-        return ModelPrice(found, block.line) if found else None
+        return ModelPrice(usd, block.line) if usd else None
     pieces = amounts(block.text)
     for number, (amount, start, end) in enumerate(pieces):
         after = block.text[end : pieces[number + 1][1] if number + 1 < len(pieces) else end + 40]
         before = block.text[pieces[number - 1][2] if number else 0 : start]
         _put(
-            found,
+            usd,
             after if _which(after) and not _which(before) else before if _which(before) else "",
             [(amount, start, end)],
         )
-    if not found and len(pieces) >= 2:  # "$0.15/$2.50 per 1M tokens"
-        found = {"input": pieces[0][0], "output": pieces[1][0]}
-    return ModelPrice(found, block.line) if found else None
+    if not usd and len(pieces) >= 2:  # "$0.15/$2.50 per 1M tokens"
+        usd = {"input": pieces[0][0], "output": pieces[1][0]}
+    return ModelPrice(usd, block.line) if usd else None
 
 
 def _which(text: str) -> str:
@@ -254,10 +258,10 @@ def _which(text: str) -> str:
     return "output" if re.search(r"(?i)\bout\b|output|completion|ausgabe|salida|sortie|saída", text) else ""
 
 
-def _put(found: dict[str, float], words_: str, some: Sequence[tuple[float, int, int]]) -> None:
+def _put(usd: dict[str, float], words_: str, some: Sequence[tuple[float, int, int]]) -> None:
     name = _which(words_)
     if name and some:
-        found.setdefault(name, some[0][0])
+        usd.setdefault(name, some[0][0])
 
 
 @dataclass(frozen=True)

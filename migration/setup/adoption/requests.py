@@ -86,8 +86,8 @@ def _powershell(command: str) -> Request | None:
 
 def _pairs(text: str) -> list[tuple[str, str]]:
     """Keys and values of @{ Key = "value"; … }."""
-    found = re.findall(r"[\"']?([\w-]+)[\"']?\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^;\n}]+))", text)
-    return [(key.lower(), (one or two or three).strip()) for key, one, two, three in found]
+    pairs = re.findall(r"[\"']?([\w-]+)[\"']?\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^;\n}]+))", text)
+    return [(key.lower(), (one or two or three).strip()) for key, one, two, three in pairs]
 
 
 def _body_text(text: str) -> str:
@@ -99,8 +99,8 @@ def _body_text(text: str) -> str:
 
 
 def _cased(text: str) -> list[tuple[str, Any]]:
-    found = re.findall(r"[\"']?([\w-]+)[\"']?\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^;\n})]+))", text)
-    return [(key, one or two or _value(three.strip().replace("$", ""))) for key, one, two, three in found]
+    pairs = re.findall(r"[\"']?([\w-]+)[\"']?\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^;\n})]+))", text)
+    return [(key, one or two or _value(three.strip().replace("$", ""))) for key, one, two, three in pairs]
 
 
 def _value(text: str) -> Any:
@@ -155,11 +155,11 @@ def answer(text: str) -> Any:
     piece = _balanced(text[start:])
     for read in (json.loads, plainly):
         try:
-            found = read(piece)
+            expected = read(piece)
         except (ValueError, RecursionError, yaml.YAMLError):
             continue
-        if isinstance(found, dict | list):
-            return found
+        if isinstance(expected, dict | list):
+            return expected
     return None
 
 
@@ -184,13 +184,13 @@ def _balanced(text: str) -> str:
 
 def expectations(value: Any, path: str = "$", depth: int = 0) -> dict[str, Any]:
     """What of an example of an answer holds for every answer: its shape, true and false; not its words and numbers."""
-    found: dict[str, Any] = {}
+    expect: dict[str, Any] = {}
     if isinstance(value, dict) and depth < 3:
         for key, inner in value.items():
             name = str(key)
             if re.fullmatch(r"[A-Za-z_]\w*", name):
-                found |= expectations(inner, f"{path}.{name}", depth + 1)
-        return found
+                expect |= expectations(inner, f"{path}.{name}", depth + 1)
+        return expect
     if path == "$":
         return {"$": {"type": "array"}} if isinstance(value, list) else {}
     if isinstance(value, bool):
