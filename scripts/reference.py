@@ -311,26 +311,59 @@ def json_page() -> str:
     """docs/reference/json.md."""
     lines = ["# JSON output", "", _HEAD]
     lines += [
-        "`--json` prints one object on stdout (`logs` and `watch`: one a line). Every object has `schema`, `env` and"
+        "`--json` prints one object on stdout (`logs` and `watch`: one a line). Every object has `schema`, `env` and",
+        "`exit_code`; times are RFC 3339 in UTC with milliseconds; money is USD; durations are seconds. What fails has",
+        "`error` with `message`, `hint` and `exit_code` in place of the keys below. The schemas are the files of",
+        "`docs/schema/`.",
     ]
-    lines += [
-        "`exit_code`; times are RFC 3339 in UTC with milliseconds. The schemas are the files of `docs/schema/`.",
-        "",
-    ]
-    lines += ["| verb | keys |", "|---|---|"]
     for file in sorted((ROOT / "docs/schema").glob("*.json")):
         found = json.loads(file.read_text(encoding="utf-8"))
-        shown = ", ".join(
-            f"`{key}`" for key in _properties(found) if key not in ("schema", "env", "exit_code", "error")
-        )
-        lines.append(f"| [`{file.stem}`](../schema/{file.name}) | {shown} |")
+        rows = [row for row in _json_keys(found) if row[0].split(".")[0] not in ("schema", "env", "exit_code", "error")]
+        lines += ["", f"## {file.stem}", "", f"{found['title']} ([schema](../schema/{file.name})).", ""]
+        if rows:
+            lines += ["| key | type | |", "|---|---|---|"]
+            lines += [f"| `{path}` | {kind} | {_cell(meaning)} |" for path, kind, meaning in rows]
     return "\n".join([*lines, ""])
 
 
-def _properties(found: Schema) -> list[str]:
-    """The keys of an object, whichever of its forms it takes."""
-    forms = [form for name in ("anyOf", "oneOf", "allOf") for form in found.get(name, ())]
-    return list(dict.fromkeys([*found.get("properties", {}), *(key for form in forms for key in _properties(form))]))
+def _json_keys(schema: Schema, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Each key of an object, whichever of its forms it takes: path, type, meaning."""
+    for key, inner in _json_properties(schema).items():
+        here = f"{path}.{key}" if path else key
+        yield here, _json_type(inner), str(inner.get("description", ""))
+        yield from _json_keys(inner, here)
+        for items in (form["items"] for form in _json_forms(inner) if "items" in form):
+            yield from _json_keys(items, f"{here}[]")
+
+
+def _json_forms(schema: Schema) -> Iterator[Schema]:
+    yield schema
+    for name in ("anyOf", "oneOf", "allOf"):
+        for form in schema.get(name, ()):
+            yield from _json_forms(form)
+
+
+def _json_properties(schema: Schema) -> dict[str, Schema]:
+    """The keys of all forms; the first form that has one describes it."""
+    found: dict[str, Schema] = {}
+    for form in _json_forms(schema):
+        for key, inner in form.get("properties", {}).items():
+            found.setdefault(key, inner)
+    return found
+
+
+def _json_type(schema: Schema) -> str:
+    """The type in words: `list of string`, `number or null`."""
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    types = schema.get("type", [])
+    names = [types] if isinstance(types, str) else list(types)
+    if not names:
+        return " or ".join(
+            dict.fromkeys(_json_type(form) for form in list(_json_forms(schema))[1:] if form.get("type"))
+        )
+    items = schema.get("items", {}).get("type")
+    return " or ".join(f"list of {items}" if name == "array" and isinstance(items, str) else name for name in names)
 
 
 def runtime_page() -> str:
