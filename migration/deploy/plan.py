@@ -376,7 +376,7 @@ def _items(
     judged = [(source, live.get(source.slug), history.left(source.slug)) for source in sources]
     actions = {
         source.slug: _ours(pending, source.slug, now)
-        or _action(source, now, left, _rotated(context, history, left, reading.secrets))
+        or _action(source, now, left, _rotated(context, history, left, reading.secrets), context.ledger.unread)
         for source, now, left in judged
     }
     replaced = [now for source, now, _ in judged if now is not None and actions[source.slug][0] in CHANGES]
@@ -405,7 +405,7 @@ def _ageing(context: Context) -> Iterator[str]:
 
 def _ledger_notes(context: Context) -> list[str]:
     offline = context.ledger.offline
-    return [f"The ledger is as this clone last read it: {offline}"] if offline else []
+    return [offline] if offline else []
 
 
 def _ours(pending: Recovery | None, slug: str, live: Function | None) -> tuple[str, str] | None:
@@ -447,13 +447,16 @@ def _rotated(
 
 
 def _action(
-    source: Source, live: Function | None, left: KnownVersion | None, rotated: Sequence[str] = ()
+    source: Source, live: Function | None, left: KnownVersion | None, rotated: Sequence[str] = (), unread: bool = False
 ) -> tuple[str, str]:
     if live is None:
         gone = left is not None and left.version is not None
         return "create", "it was deleted outside Cutover" if gone else "it is not on the platform yet"
     if left is None:
-        return "update", f"v{live.version} was not deployed with Cutover"
+        return (
+            "update",
+            f"who deployed v{live.version} is unknown" if unread else f"v{live.version} was not deployed with Cutover",
+        )
     if left.version != live.version:
         was = f"left v{left.version} live" if left.version else "deleted it"
         return "drifted", f"v{live.version} was deployed outside Cutover; {left.deployment} {was}"

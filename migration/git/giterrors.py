@@ -69,6 +69,13 @@ MEANINGS = (
         steps=(Do("make it writable, or set app.path in config.yaml to a clone of your own"), AGAIN),
     ),
     Meaning(
+        r"attempting to allocate \d+ over limit",
+        GitFailed,
+        "A ref of Cutover in the git remote {remote} leads to an object that is larger than any of ours: someone has "
+        "put something else there.",
+        ("ls-remote", "{remote}", "refs/cutover/*"),
+    ),
+    Meaning(
         r"No such remote|'[^']*' does not appear to be a git repository|repository .* (not found|does not exist)"
         r"|Repository not found|error: 404",
         Unreachable,

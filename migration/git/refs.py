@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from migration.base.command import AGAIN, Do, Step
 from migration.base.errors import CutoverError, Refused
 from migration.base.secrets_type import mask
+from migration.git import messages
 from migration.git.giterrors import GitFailed, HostRefuses, translate
 from migration.git.repository import Repository
 
 HEADS = "refs/heads/"
+LARGEST = 256  # megabytes of an object in one of these refs; a snapshot's files are the largest
 _RACE = re.compile(
     r"stale info|failed to update ref|fetch first|non-fast-forward|already exists|File exists"
     r"|nternal [Ss]erver [Ee]rror|unpacker error"
@@ -76,6 +78,7 @@ class Refs(Protocol):
     def read(self) -> dict[str, str]: ...
     def move(self, moves: Sequence[Move]) -> CutoverError | None: ...
     def bring(self, ref: str, commit: str) -> None: ...
+    def bring_all(self, wanted: Mapping[str, str]) -> None: ...
     def check(self) -> None: ...
 
 
@@ -100,6 +103,9 @@ class Local:
         return None if done.ok else _judge(done.err, self.repository, "")
 
     def bring(self, ref: str, commit: str) -> None:
+        """Nothing to bring."""
+
+    def bring_all(self, wanted: Mapping[str, str]) -> None:
         """Nothing to bring."""
 
     def check(self) -> None:
@@ -133,7 +139,18 @@ class Remote:
 
     def bring(self, ref: str, commit: str) -> None:
         """Have the commit's objects here."""
-        self.repository.bring(self.remote, ref, commit)
+        if self.repository.revision(commit) is None:
+            self._fetch([ref])
+
+    def bring_all(self, wanted: Mapping[str, str]) -> None:
+        """Have the commits of these refs here, in one fetch."""
+        absent = messages.missing(self.repository, wanted.values())
+        if names := [ref for ref, commit in wanted.items() if commit in absent]:
+            self._fetch(names)
+
+    def _fetch(self, names: Sequence[str]) -> None:
+        """GitFailed where an object is larger than any of ours."""
+        self.repository.fetch(self.remote, *names, largest=LARGEST)
 
     def check(self) -> None:
         """A dry-run push: the remote checks our credentials and changes nothing."""

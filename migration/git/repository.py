@@ -178,10 +178,16 @@ class Repository:
         answer = self._remote(remote, "ls-remote", "--refs", remote, *patterns).text
         return {line.split("\t")[1]: line.split("\t")[0] for line in answer.splitlines()}
 
-    def fetch(self, remote: str, *names: str, options: Sequence[str] = (), timeout: float = 0.0) -> None:
-        """Bring objects here; no ref, tag or FETCH_HEAD of the user's moves unless `names` says so."""
+    def fetch(self, remote: str, *names: str, options: Sequence[str] = (), timeout: float = 0.0, largest: int = 0
+              ) -> None:  # fmt: skip
+        """Bring objects here; no ref, tag or FETCH_HEAD of the user's moves unless `names` says so.
+
+        `largest`: megabytes that git may allocate at once; an object that needs more ends it with GitFailed.
+        """
         quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--refmap="]
-        self._remote(remote, "fetch", *quiet, *options, remote, *names, timeout=timeout)
+        bound = {"GIT_ALLOC_LIMIT": f"{largest}m"} if largest else {}
+        text = "".join(f"{name}\n" for name in names).encode()
+        self._remote(remote, "fetch", *quiet, *options, "--stdin", remote, stdin=text, timeout=timeout, env=bound)
 
     def fetch_heads(self, remote: str, options: Sequence[str] = ()) -> None:
         """Bring the history of every branch of the remote, without a ref of ours for any."""
@@ -214,14 +220,16 @@ class Repository:
         """Push and return how it ended. A failure proves nothing: ask the remote before deciding."""
         return self._talk(remote, "push", "--porcelain", "--no-verify", "--no-follow-tags", *options, remote, *refspecs)
 
-    def _remote(self, remote: str, *arguments: str, timeout: float = 0.0) -> Done:
+    def _remote(self, remote: str, *arguments: str, stdin: bytes = b"", timeout: float = 0.0,
+                env: Mapping[str, str] | None = None) -> Done:  # fmt: skip
         """A command that talks to the remote; an error becomes one of ours."""
-        done = self._talk(remote, *arguments, timeout=timeout)
+        done = self._talk(remote, *arguments, stdin=stdin, timeout=timeout, env=env)
         if not done.ok:
             raise translate(arguments[0], done.err, self.path, remote)
         return done
 
-    def _talk(self, remote: str, *arguments: str, timeout: float = 0.0) -> Done:
+    def _talk(self, remote: str, *arguments: str, stdin: bytes = b"", timeout: float = 0.0,
+              env: Mapping[str, str] | None = None) -> Done:  # fmt: skip
         """Run a command that talks to the remote. TimedOut names the remote and what it was asked.
 
         A remote that left a command of this kind without an answer gets less time for the next one, so that all tries
@@ -231,7 +239,7 @@ class Repository:
         limit = min(self.patience, SILENT) if kind in self._silent else self.patience
         limit = timeout or (limit * FETCH if kind == "fetch" else limit)
         try:
-            done = self.run(*arguments, timeout=limit, env=self._transport)
+            done = self.run(*arguments, stdin=stdin, timeout=limit, env={**self._transport, **(env or {})})
         except TimedOut as error:
             self._silent.add(kind)
             text = f"The git remote {remote} did not answer git {kind} within {show(limit)}."

@@ -191,7 +191,7 @@ def _note(record: Record) -> dict[str, Any]:
 def _message(context: Context, history: History) -> str:
     ledger = context.ledger
     if ledger.offline:
-        return f"As this clone last read it. {ledger.offline}"
+        return ledger.offline
     if not history.records:
         return "The ledger is empty: nothing was deployed with Cutover yet."
     return "" if ledger.shared else "The app has no git remote: the ledger exists on this machine only."

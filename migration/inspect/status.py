@@ -13,7 +13,7 @@ from migration.base.clock import minute
 from migration.base.command import Step, inv
 from migration.base.durations import show
 from migration.base.errors import ServiceFailed
-from migration.base.numbers import count
+from migration.base.numbers import count, listed
 from migration.base.parallel import every
 from migration.deploy import drift, forward, recovery
 from migration.deploy.recovery import Recovery
@@ -120,21 +120,24 @@ class _Waiting:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._answered = False  # the platform
+        self._functions: list[Function] | None = None
         self._history: History | None = None
         self._silent = False
         self._turn = threading.Lock()
 
     def functions(self) -> list[Function]:
-        listed = self.context.supabase.functions()
-        self._answered = True
-        return listed
+        functions = self.context.supabase.functions()
+        with self._turn:
+            self._functions = functions
+            if self._silent and self._history is None:
+                self._note()
+        return functions
 
     def history(self) -> History:
         read = self.context.ledger.history()
         with self._turn:
             self._history = read
-            if self._silent and not self._answered:
+            if self._silent and self._functions is None:
                 self._note()
         return read
 
@@ -144,14 +147,25 @@ class _Waiting:
             self._note()
 
     def _note(self) -> None:
-        if self._answered and self._history:
+        if self._functions is not None and self._history:
             return
-        who = [] if self._answered else ["the platform"]
+        who = [] if self._functions is not None else ["the platform"]
         who += [] if self._history else [f"the git remote {self.context.remote}"]
         named = " and ".join(who)
         known = f" The ledger: {_known_since(self._history)}" if self._history else ""
+        known += f" The platform: {self._live(self._functions)}" if self._functions is not None else ""
         have = "has" if len(who) == 1 else "have"
         self.context.observer.note(f"{named[0].upper()}{named[1:]} {have} not answered for {show(SILENT)}.{known}")
+
+    def _live(self, functions: Sequence[Function]) -> str:
+        """The versions that are live now, of the functions that are migrated."""
+        live = {one.slug: one.version for one in functions}
+        slugs = self.context.config.migration.functions
+        return f"{listed([f'{slug} {_version(live.get(slug))}' for slug in slugs])}."
+
+
+def _version(number: int | None) -> str:
+    return "is not there" if number is None else f"v{number}"
 
 
 def _known_since(history: History) -> str:
@@ -166,6 +180,8 @@ def _ledger_only(context: Context, error: ServiceFailed) -> ServiceFailed:
     source = "The ledger, as this clone last read it" if context.ledger.offline else "The ledger"
     open_ = history.interrupted
     state = f"{open_.kind} {open_.id} by {open_.who or 'unknown'} has no outcome." if open_ else standing(history)
+    if context.ledger.unread:
+        source, state = "The ledger", "this clone has never read it."
     steps = error.steps or (inv("status"),)
     return ServiceFailed(f"{error.message.rstrip('. ')}. {source}: {state}", *steps, **error.data)
 
@@ -205,6 +221,8 @@ def _words(
         return stopped.message, ()
     if pending:
         return f"{pending.deployment.kind.capitalize()} {pending.deployment.id} is under way.", ()
+    if context.ledger.unread:
+        return "What was deployed with Cutover is unknown.", ()
     newest = history.newest
     drifted = [row for row in rows if row.drifted]
     other = " ".join(_outside(drifted))
@@ -240,7 +258,7 @@ def _leftover(holder: LockHolder | None) -> list[str]:
 def _notes(context: Context, history: History, live: Mapping[str, Function], rows: Sequence[Row]) -> list[str]:
     ledger, notes = context.ledger, []
     if ledger.offline:
-        notes.append(f"The ledger is as this clone last read it: {ledger.offline}")
+        notes.append(ledger.offline)
     if not ledger.shared:
         notes.append("The app has no git remote: ledger and lock exist on this machine only.")
     if unsent := ledger.emergency.waiting():

@@ -12,6 +12,7 @@ from msgspec import Struct
 from migration.base.durations import show
 from migration.base.errors import CutoverError
 from migration.base.numbers import count
+from migration.git import messages
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -63,9 +64,9 @@ def running(context: Context, deployment: str = "", live: str = "") -> str:
         return ""
     try:
         ledger.refs.bring(ref, commit)
-        message = ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
+        message = messages.one(ledger.repository, commit).text or b""
         state = msgspec.json.decode(message.split(b"\n", 1)[0], type=_Envelope).state
-    except (CutoverError, msgspec.MsgspecError, ValueError):
+    except (CutoverError, msgspec.MsgspecError, ValueError, RecursionError):
         return ""
     if state.ended or deployment not in ("", state.deployment):
         return ""

@@ -22,9 +22,10 @@ from msgspec import Struct
 
 from migration.base import durable
 from migration.base.secrets_type import mask
+from migration.git import messages
 from migration.git.repository import Repository
 from migration.ledger.deployments import History, LazySequence, Summary
-from migration.ledger.records import Record, parse
+from migration.ledger.records import Record, oversized, parse
 
 PORTION = 2_000  # commits that git is asked for at once
 MANY = 500  # new records before the cache file is worth writing again
@@ -50,29 +51,16 @@ def write(repository: Repository, records: Sequence[Record], parent: str | None,
 def read(repository: Repository, tip: str, since: str | None = None) -> Iterator[Record]:
     """The records up to `tip`, oldest first, or those after `since`; in portions, so that memory stays flat."""
     above = [f"^{since}"] if since else []
-    commits = repository.git("rev-list", "--reverse", "--first-parent", tip, *above, "--", timeout=120.0).out.split()
-    for start in range(0, len(commits), PORTION):
-        names = b"\n".join(commits[start : start + PORTION]) + b"\n"
-        batch = repository.git("cat-file", "--batch", "--buffer", stdin=names, timeout=120.0).out
-        for commit, message in _messages(batch):
-            yield parse(message, commit)
+    listed = repository.git("rev-list", "--reverse", "--first-parent", tip, *above, "--", timeout=120.0).text.split()
+    for start in range(0, len(listed), PORTION):
+        for found in messages.read(repository, listed[start : start + PORTION]):
+            yield parse(found.text, found.commit) if found.text is not None else oversized(found.commit, found.size)
 
 
 def landed(repository: Repository, record: Record, since: str | None, tip: str) -> bool:
     """Whether the record stands in the chain up to `tip`; `since` is a commit from before it was written."""
     known = since if since and repository.is_ancestor(since, tip) else None
     return record["id"] in {one["id"] for one in read(repository, tip, since=known)}
-
-
-def _messages(batch: bytes) -> Iterator[tuple[str, bytes]]:
-    """(commit, message) of each object in the answer of `cat-file --batch`."""
-    position = 0
-    while position < len(batch):
-        end = batch.index(b"\n", position)
-        commit, _, size = batch[position:end].partition(b" commit ")
-        body = batch[end + 1 : end + 1 + int(size)]
-        yield commit.decode(), body.partition(b"\n\n")[2]
-        position = end + 2 + int(size)
 
 
 class Records(LazySequence[Mapping[str, Any]]):

@@ -110,11 +110,20 @@ class Ledger:
 
     @property
     def offline(self) -> str | None:
-        """How old what this clone knows is, `outage` in a sentence, and what to type."""
+        """`outage` in a sentence, with what to type, after how old what this clone knows is."""
         if self.outage is None:
             return None
         steps = ", ".join(map(str, self.outage.steps))
-        return f"{self._age()}{self.outage.message}{f' ({steps})' * bool(steps)}"
+        why = f"{self.outage.message}{f' ({steps})' * bool(steps)}"
+        if self.unread:
+            return f"This clone has never read the ledger: what was deployed is unknown. {why}"
+        age = self._age()
+        return f"The ledger is as this clone last read it{f': {age} ago' * bool(age)}. {why}"
+
+    @property
+    def unread(self) -> bool:
+        """Whether nothing is known of it: it cannot be read now, and never was."""
+        return self.outage is not None and self.mirror.tip is None
 
     def glance(self) -> None:
         """For a command that only reads: if the remote does not answer soon, show what this clone knows.
@@ -126,10 +135,10 @@ class Ledger:
         self._glancing = True
 
     def _age(self) -> str:
-        """When this clone last read the ledger, as the beginning of a sentence; empty where it is unknown."""
+        """How long ago this clone last read the ledger; empty where it is unknown."""
         with contextlib.suppress(KeyError, ValueError, TypeError):
             at = datetime.fromisoformat(self._last_read()["at"])
-            return f"{show(max((self.clock.now() - at).total_seconds(), 0.0))} ago. "
+            return show(max((self.clock.now() - at).total_seconds(), 0.0))
         return ""
 
     def _last_read(self) -> dict[str, Any]:

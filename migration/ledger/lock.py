@@ -30,8 +30,9 @@ from migration.base.command import Do, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unfinished
 from migration.base.failpoint import failpoint
-from migration.git import process
+from migration.git import messages, process
 from migration.git.giterrors import GitFailed, HostRefuses
+from migration.git.messages import CommitMessage
 from migration.git.refs import HEADS, Move, Raced
 from migration.ledger import actor
 from migration.ledger.records import LockCard
@@ -46,6 +47,7 @@ RENEWALS = 3  # tries of confirming the lock in time before a change
 RELEASE_TIME = 10.0  # seconds of trying to release, at most RELEASE_TRIES times; the last try may take longer
 RELEASE_TRIES = 12
 TRIES = 12  # of reading a lock that moves
+MANY = 200  # stale locks that are deleted in one push
 BREAKS = 40  # tries of breaking a lock that its owner renews meanwhile
 PREFIXES = ("refs/cutover", "refs/heads/cutover")  # where ledgers usually are
 PATIENCE = 60.0  # seconds of failing to acquire it, beside the wait that the user allows
@@ -268,29 +270,32 @@ class Lock:
 
     def _other_locks(self, refs: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         """Ref, commit and environment of the other locks below the prefixes that hold a ledger."""
+        ledgers = {ref.rpartition("/ledger/")[0] for ref in refs if "/ledger/" in ref}
         for ref, commit in refs.items():
             prefix, lock, name = ref.rpartition("/lock/")
-            if lock and ref != self.ref and (
-                prefix in (self.ledger.prefix, *PREFIXES) or any(one.startswith(f"{prefix}/ledger/") for one in refs)
-            ):  # fmt: skip
+            if lock and ref != self.ref and (prefix in (self.ledger.prefix, *PREFIXES) or prefix in ledgers):
                 yield ref, commit, name
 
     def _rivals(self, refs: Mapping[str, str]) -> Iterator[LockHolder]:
         """The locks on our project from elsewhere; for one of an earlier Cutover its environment tells the project."""
-        for ref, commit, name in self._other_locks(refs) if self.ledger.project_ref else ():
-            holder = self._describe(ref, commit)
-            ours = holder.project_ref == self.ledger.project_ref if holder.project_ref else name in self.ledger.siblings
-            if ours:
-                yield holder
+        others = list(self._other_locks(refs)) if self.ledger.project_ref else []
+        self.ledger.refs.bring_all({ref: commit for ref, commit, _ in others})
+        found = messages.read(self.ledger.repository, [commit for _, commit, _ in others])
+        for (ref, _, name), message in zip(others, found, strict=True):
+            project = LockCard.parse(message.text or b"").project_ref
+            if project == self.ledger.project_ref if project else name in self.ledger.siblings:
+                yield self._holder(ref, message)
 
     def _live_rival(self, hold: LockHold, refs: Mapping[str, str]) -> LockHolder | None:
         """A rival whose lock is in force. Stale ones are deleted, so that their owners notice should they come back."""
-        for rival in self._rivals(refs):
-            if rival.released:
-                continue
-            if not rival.stale or self.ledger.refs.move([Move(rival.ref, rival.commit, None)]) is not None:
-                return rival
-            hold.taken_from.append(rival)
+        rivals = [rival for rival in self._rivals(refs) if not rival.released]
+        if live := next((rival for rival in rivals if not rival.stale), None):
+            return live
+        for start in range(0, len(rivals), MANY):
+            some = rivals[start : start + MANY]
+            if self.ledger.refs.move([Move(rival.ref, rival.commit, None) for rival in some]) is not None:
+                return some[0]
+            hold.taken_from += some
         return None
 
     def _exclude(self, hold: LockHold, refs: Mapping[str, str]) -> None:
@@ -307,16 +312,11 @@ class Lock:
 
     def _describe(self, ref: str, commit: str) -> LockHolder:
         self.ledger.refs.bring(ref, commit)
-        return LockHolder.of(ref, commit, LockCard.parse(self._message(commit)), self._watch(ref, commit))
+        return self._holder(ref, messages.one(self.ledger.repository, commit))
 
-    def _message(self, commit: str) -> bytes:
-        """The message of a lock's commit; empty where anyone has put something else there, such as a file."""
-        try:
-            return self.ledger.repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
-        except GitFailed:
-            if not self.ledger.repository.run("cat-file", "-e", commit).ok:
-                raise
-            return b""
+    def _holder(self, ref: str, message: CommitMessage) -> LockHolder:
+        """Where anyone has put something else there, such as a file, a holder without a name."""
+        return LockHolder.of(ref, message.commit, LockCard.parse(message.text or b""), self._watch(ref, message.commit))
 
     def _watch(self, ref: str, commit: str) -> float:
         """Seconds for which this machine has seen the same commit, over all its commands since it started."""

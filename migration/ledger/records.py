@@ -256,6 +256,11 @@ def parse(message: bytes, commit: str) -> Record:
     return record
 
 
+def oversized(commit: str, size: int) -> Record:
+    """The record of a commit that is too large to be read."""
+    return _unreadable(b"", commit, f"it has {size} bytes")
+
+
 def _misfit(words: str) -> str:
     """What msgspec found, without its regular expressions."""
     place = re.search(r" - at (?:`key` in )?`\$\.?([^`]*)`", words)

@@ -365,7 +365,7 @@ def _around(context: Context, history: History, live: Mapping[str, Function], ta
     """An unread ledger, who holds the lock, and what is live that was deployed outside Cutover."""
     notes, ledger = [], context.ledger
     if ledger.offline:
-        notes.append(f"The ledger is as this clone last read it: {ledger.offline}")
+        notes.append(ledger.offline)
     elif (holder := context.lock.holder(fresh=False)) is not None and not holder.stale:
         notes.append(f"The lock is held by {holder}.")
     others = drift.versions(history, live, target.slugs) if target.work == "git" and target.pending is None else {}

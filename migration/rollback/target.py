@@ -65,8 +65,7 @@ def choose(context: Context, history: History, live: Mapping[str, Function], to:
 
 def _empty(context: Context) -> Refused:
     if context.ledger.offline:
-        text = "This clone has never read the ledger: what was live before is unknown."
-        return Refused(f"{text} {context.ledger.offline}", inv("status"))
+        return Refused(context.ledger.offline, inv("status"))
     return Refused("Nothing to roll back: nothing was ever deployed here with Cutover.", inv("status"))
 
 

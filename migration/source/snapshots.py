@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+from msgspec import Struct
+
 from migration.base import durable
 from migration.base.command import inv
 from migration.base.errors import Refused
 from migration.base.filename import filename
 from migration.base.files import by_use, keep_newest
 from migration.clients.supabase_types import Body, Function
+from migration.git import messages
+from migration.git.giterrors import GitFailed
 from migration.git.refs import Move
 from migration.source import graph, importmap, source
 from migration.source.source import Source
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from migration.git.repository import Repository
 
 _DOWNLOADS = 100
+_LARGEST = 64 * 1024 * 1024  # bytes of a snapshot's files
 _BODIES = re.compile(r".+-.+-\d+-\d+\.json")  # function, its id, version, and when it was updated
 
 
@@ -194,7 +200,7 @@ def keep(context: Context, digest: str, snapshot: Source) -> str:
 
 
 def _require_same(repository: Repository, commit: str, digest: str, slug: str) -> None:
-    if _load(repository, commit).digest != digest:
+    if _load(repository, commit, digest) is None:
         text = f"{slug}: its snapshot cannot be read back as it is live. Nothing was changed."
         raise Refused(text, inv("plan", diff=True))
 
@@ -207,23 +213,49 @@ def stored(context: Context, digest: str) -> Source:
     if commit is None:
         raise Refused(f"The snapshot {digest[:12]} is neither in git nor in {refs.place}.", inv("status"))
     refs.bring(ref, commit)
-    return _load(repository, commit)
+    found = _load(repository, commit, digest)
+    if found is None:
+        text = f"What {refs.place} holds as the snapshot {digest[:12]} is not that source: someone changed it."
+        raise Refused(text, repository.typed("log", "-1", commit))
+    return found
 
 
-def _load(repository: Repository, commit: str) -> Source:
-    header = repository.git("cat-file", "commit", commit).out.partition(b"\n\n")[2]
-    about = json.loads(header)
-    files = {path: repository.git("cat-file", "blob", blob).out for path, blob in _entries(repository, commit).items()}
-    if "paths" in about:
-        files = {path: files[name] for name, path in about["paths"].items()}
-    patterns = tuple(about["static_patterns"])
-    return Source(about["slug"], about["entrypoint"], files, about["import_map"], patterns, about["verify_jwt"])
+class _About(Struct):
+    """What a snapshot's message says beside its files."""
+
+    slug: str
+    entrypoint: str
+    import_map: str
+    static_patterns: list[str]
+    verify_jwt: bool | None
+    paths: dict[str, str] | None = None
 
 
-def _entries(repository: Repository, tree: str) -> dict[str, str]:
-    """Path to blob."""
-    entries = repository.git("ls-tree", "-r", "-z", "--full-tree", tree).names
-    return {entry.split("\t", 1)[1]: entry.split("\t", 1)[0].split(" ")[2] for entry in entries}
+def _load(repository: Repository, commit: str, digest: str) -> Source | None:
+    """The source with this digest; None where anyone has put something else there."""
+    with contextlib.suppress(GitFailed, msgspec.MsgspecError, KeyError, ValueError, RecursionError):
+        found = _read(repository, commit)
+        return found if found.digest == digest else None
+    return None
+
+
+def _read(repository: Repository, commit: str) -> Source:
+    about = msgspec.json.decode(messages.one(repository, commit).text or b"", type=_About)
+    blobs = _entries(repository, commit, _LARGEST)
+    files = {path: repository.git("cat-file", "blob", blob).out for path, blob in blobs.items()}
+    if about.paths is not None:
+        files = {path: files[name] for name, path in about.paths.items()}
+    patterns = tuple(about.static_patterns)
+    return Source(about.slug, about.entrypoint, files, about.import_map, patterns, about.verify_jwt)
+
+
+def _entries(repository: Repository, tree: str, largest: int = 0) -> dict[str, str]:
+    """Path to blob. ValueError where they have more than `largest` bytes, if there is such a bound."""
+    entries = repository.git("ls-tree", "-r", "-z", "-l", "--full-tree", tree).names
+    heads = {path: head.split() for head, _, path in (entry.partition("\t") for entry in entries)}
+    if largest and sum(int(head[3]) for head in heads.values() if head[3] != "-") > largest:
+        raise ValueError("its files are too large")
+    return {path: head[2] for path, head in heads.items()}
 
 
 def _ref(context: Context, digest: str) -> str:

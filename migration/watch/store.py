@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from migration.base.command import AGAIN, Do, sh
+from migration.base.command import AGAIN, Do
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.secrets_type import mask
+from migration.git import messages
+from migration.git.giterrors import GitFailed
+from migration.git.messages import CommitMessage
 from migration.git.refs import HEADS, Move, Raced
 from migration.ledger.ledger import Ledger
 from migration.watch.model import WatchState
 
-LARGEST = 4_000_000  # bytes of a state
 FORM = 1
 RACES = 6  # readings of a state that other runs replace meanwhile
 
@@ -57,10 +59,10 @@ class WatchRef:
             if commit is None:
                 return StoredWatch()
             self.ledger.refs.bring(self.ref, commit)
-            found = self.ledger.repository.run("cat-file", "commit", commit)
-            if found.ok:
-                return StoredWatch(self._parsed(found.out), commit)
-            known = None  # it was replaced before it was fetched: no ref leads to it any more
+            try:
+                return StoredWatch(self._parsed(messages.one(self.ledger.repository, commit)), commit)
+            except GitFailed:
+                known = None  # it was replaced before it was fetched: no ref leads to it any more
         raise ServiceFailed(f"The state of the watch in {self.ref} was replaced in each of {RACES} tries.", AGAIN)
 
     def write(self, state: WatchState, expected: str | None) -> str | None:
@@ -82,18 +84,18 @@ class WatchRef:
             return None
         raise error
 
-    def _parsed(self, commit: bytes) -> WatchState:
-        message = commit.partition(b"\n\n")[2]
-        line = message.split(b"\n", 1)[0]
+    def _parsed(self, message: CommitMessage) -> WatchState:
         try:
-            if len(line) > LARGEST:
-                raise ValueError(f"it has {len(line)} bytes")
+            if message.text is None:
+                raise ValueError(f"it has {message.size} bytes")
+            line = message.text.split(b"\n", 1)[0]
             found = msgspec.json.decode(line, type=_Envelope)
             if found.watch != FORM:
                 raise ValueError(f"it has the form {found.watch}")
         except (ValueError, RecursionError) as error:
             text = f"Cannot read the state of the watch in {self.ref} ({error}): another version of Cutover wrote it."
             remote = getattr(self.ledger.refs, "remote", "")
-            step = sh("git", "push", remote, f":{self.ref}") if remote else sh("git", "update-ref", "-d", self.ref)
+            words = ("push", remote, f":{self.ref}") if remote else ("update-ref", "-d", self.ref)
+            step = self.ledger.repository.typed(*words)
             raise Refused(text, Do("upgrade Cutover, or drop that state and begin a new watch:"), step) from None
         return found.state

@@ -266,6 +266,9 @@ class Refs:
     def bring(self, ref: str, commit: str) -> None:
         """Objects are everywhere at once."""
 
+    def bring_all(self, wanted: Mapping[str, str]) -> None:
+        """Objects are everywhere at once."""
+
     def check(self) -> None:
         """We may write."""
 
@@ -313,12 +316,12 @@ class Repository:
             tip = words[words.index("--first-parent") + 1]
             stop = next((word[1:] for word in words if word.startswith("^")), None)
             names = list(itertools.takewhile(lambda name: name != stop, self.chain(tip)))
-            return SimpleNamespace(out="\n".join(reversed(names)).encode())
-        if words[:2] == ("cat-file", "--batch"):
-            bodies = [(name, f"tree x\n\n{commits[name][0]}".encode()) for name in stdin.decode().split()]
-            parts = [f"{name} commit {len(body)}\n".encode() + body + b"\n" for name, body in bodies]
-            return SimpleNamespace(out=b"".join(parts))
-        return SimpleNamespace(out=f"tree x\n\n{commits[words[2]][0]}".encode())
+            return SimpleNamespace(text="\n".join(reversed(names)))
+        assert words[0] == "cat-file"
+        bodies = [(name, f"tree x\n\n{commits[name][0]}".encode()) for name in stdin.decode().split()]
+        if words[1] == "--batch-check":
+            return SimpleNamespace(text="\n".join(f"{name} commit {len(body)}" for name, body in bodies))
+        return SimpleNamespace(out=b"".join(f"{n} commit {len(body)}\n".encode() + body + b"\n" for n, body in bodies))
 
 
 class Queue:

@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from migration.base.errors import Refused
+from migration.base.errors import Refused, Unreachable
 from migration.cli.results.draw import draw
 from migration.cli.sink import one_line
-from migration.clients.supabase_types import Upload
+from migration.clients.supabase_types import Function, Upload
 from migration.context import Context
 from migration.deploy import deploy, plan
 from migration.deploy.staging import Pace
 from migration.inspect import history, status
 from migration.inspect.source import FunctionCode
+from migration.ledger.deployments import History
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
+from migration.source.source import Source
 from tests.support import crash, repos, scene
 from tests.support.collector import Collector
 from tests.support.scene import Scene, index, text
@@ -223,7 +225,7 @@ def test_the_ledger_is_read_offline_and_says_so(stage: Scene) -> None:
     _deploy(stage.context())
     (stage.folder / "remote.git").rename(stage.folder / "gone.git")
     found = history.run(stage.context())
-    assert len(found.deployments) == 1 and found.message.startswith("As this clone last read it")
+    assert len(found.deployments) == 1 and found.message.startswith("The ledger is as this clone last read it: ")
     assert any("as this clone last read it" in note for note in status.run(stage.context()).notes)
 
 
@@ -257,19 +259,33 @@ def test_a_silent_git_remote_is_not_waited_for(stage: Scene, monkeypatch: pytest
 
 
 def test_silent_one_is_named() -> None:
-    """The git remote where the platform has answered, and both where neither has."""
+    """The git remote where the platform has answered, with what the platform says; both where neither has."""
     observer, past = Collector(), SimpleNamespace(live=None, newest=None)
+    live = [Function("i", "alpha", "alpha", "ACTIVE", 7)]
     context: Any = SimpleNamespace(
-        remote="origin", observer=observer, supabase=SimpleNamespace(functions=list),
+        remote="origin", observer=observer, supabase=SimpleNamespace(functions=lambda: live),
         ledger=SimpleNamespace(history=lambda: past),
+        config=SimpleNamespace(migration=SimpleNamespace(functions=["alpha", "beta"])),
     )  # fmt: skip
     waiting = status._Waiting(context)
     waiting.show()
     waiting.functions()
-    waiting.show()
     waiting.history()
     waiting.show()
     assert [text for _, _, _, text in observer.events] == [
         "The platform and the git remote origin have not answered for 3s.",
-        "The git remote origin has not answered for 3s.",
+        "The git remote origin has not answered for 3s. The platform: alpha v7 and beta is not there.",
     ]
+
+
+def test_never_read_ledger_is_unknown(tmp_path: Path) -> None:
+    """A clone that never reached the remote does not say that nothing was deployed; its plan does not say by whom."""
+    ledger = repos.ledger(repos.pair(tmp_path)[1])
+    ledger.outage = Unreachable("Cannot reach the git remote origin.")
+    assert ledger.unread and ledger.offline == (
+        "This clone has never read the ledger: what was deployed is unknown. Cannot reach the git remote origin."
+    )
+    live = Function("i", "alpha", "alpha", "ACTIVE", 7)
+    assert plan._action(Source("alpha", "", {}), live, None, unread=True) == ("update", "who deployed v7 is unknown")
+    here: Any = SimpleNamespace(ledger=ledger, environment=SimpleNamespace(name="prod"))
+    assert status._words(here, History(), None, None, ()) == ("What was deployed with Cutover is unknown.", ())

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -522,3 +523,43 @@ def test_what_is_not_a_commit_is_no_lock_of_a_team(tmp_path: Path, ref: str) -> 
     ticks.now += 60
     with own.held("deploy"):
         assert git(remote, "cat-file", "-t", own.ref) == "commit"
+
+
+def test_thousands_of_locks_are_read_at_once(tmp_path: Path) -> None:
+    """Whoever may push can make any number of locks: all are brought and read by a handful of commands."""
+    remote, first = pair(tmp_path)
+    tree = git(remote, "hash-object", "-t", "tree", "-w", "--stdin")
+    commits = [git(remote, "commit-tree", tree, "-m", f'{{"project_ref": "other{n}"}}') for n in range(3)]
+    lines = [f"create refs/x{n}/{kind}/prod {commits[n % 3]}\n" for n in range(500) for kind in ("lock", "ledger")]
+    subprocess.run(["git", "update-ref", "--stdin"], cwd=remote, input="".join(lines), text=True, check=True)
+    own = Lock(ledger(first), first / ".cutover")
+    runs: list[str] = []
+    run = own.ledger.repository.run
+
+    def counted(*words: str, **how: Any) -> Any:
+        runs.append(words[0])
+        return run(*words, **how)
+
+    own.ledger.repository.run = counted  # type: ignore[method-assign]
+    assert own.holder() is None and runs.count("fetch") == 1 and len(runs) < 10
+    assert len(list(own._other_locks(own.ledger.refs.read()))) == 500
+    assert not list((first / ".cutover").glob("lock-*"))
+
+
+def test_stale_rivals_go_in_one_push(tmp_path: Path) -> None:
+    """Many stale locks on our project are deleted together, and each takeover is recorded."""
+    remote, first = pair(tmp_path)
+    own_ledger, ticks = ledger(first), Ticks()
+    tree = git(remote, "hash-object", "-t", "tree", "-w", "--stdin")
+    for n in range(3):
+        card = json.dumps({"project_ref": own_ledger.project_ref, "id": f"x{n}"})
+        git(remote, "update-ref", f"refs/cutover/lock/x{n}", git(remote, "commit-tree", tree, "-m", card))
+    own = Lock(own_ledger, first / ".cutover", monotonic=ticks)
+    with pytest.raises(Refused, match="is locked by"), own.held("deploy"):
+        pass
+    ticks.now += 60
+    pushes, push = [], own_ledger.repository.push
+    own_ledger.repository.push = lambda *words, **how: pushes.append(words) or push(*words, **how)  # type: ignore[method-assign, func-returns-value]
+    with own.held("deploy") as hold:
+        assert [one.id for one in hold.taken_from] == ["x0", "x1", "x2"]
+    assert sum("refs/cutover/lock/x0" in word for words in pushes for word in words) == 1

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from migration.base.errors import Refused
 from migration.clients.supabase_types import Body, Function
+from migration.git.refs import Move
 from migration.rehearsal.running import Running
 from migration.source import snapshots
 from migration.source.source import Source
-from tests.support import scene
+from tests.support import repos, scene
 
 INDEX = b'import { x } from "../_shared/x.ts"; Deno.serve(() => new Response(x));'
 FILES = {"supabase/functions/hello/index.ts": INDEX, "supabase/functions/_shared/x.ts": b'export const x = "";'}
@@ -119,3 +122,28 @@ def test_a_snapshot_is_read_back(tmp_path: Path, sandbox: Running, monkeypatch: 
     with pytest.raises(Refused, match="cannot be read back"):
         snapshots.keep(context, live.digest, live)
     assert not [ref for ref in context.ledger.refs.read() if "snapshots" in ref]
+
+
+HOSTILE = {
+    "other code": '{"slug": "a", "entrypoint": "i.ts", "import_map": "", "static_patterns": [], "verify_jwt": true}',
+    "no JSON": "hello",
+    "deep": "[" * 100_000,
+    "lacks a key": '{"slug": "alpha"}',
+    "paths that are not there": '{"slug": "a", "entrypoint": "i.ts", "import_map": "", "static_patterns": [], '
+    '"verify_jwt": true, "paths": {"7": "../../x"}}',
+    "other types": '{"slug": 1, "entrypoint": [], "import_map": {}, "static_patterns": 5, "verify_jwt": "no"}',
+}
+
+
+@pytest.mark.parametrize("name", list(HOSTILE))
+def test_changed_snapshot_is_not_restored(name: str, tmp_path: Path) -> None:
+    """Whoever may push can put anything on a snapshot's ref: code with another digest never goes live."""
+    own = repos.ledger(repos.pair(tmp_path)[1])
+    context: Any = SimpleNamespace(ledger=own, repository=own.repository, environment=SimpleNamespace(name="prod"))
+    digest = "d" * 64
+    commit = own.repository.commit(HOSTILE[name])
+    assert own.refs.move([Move(snapshots._ref(context, digest), None, commit)]) is None
+    with pytest.raises(Refused, match="is not that source: someone changed it"):
+        snapshots.stored(context, digest)
+    with pytest.raises(Refused, match="cannot be read back"):
+        snapshots.keep(context, digest, Source("alpha", "i.ts", {}))
