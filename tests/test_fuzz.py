@@ -28,6 +28,7 @@ from tests.support.long import report
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "100000"))
 MEGABYTES = 500
+BATCH = 5000  # hypothesis remembers what it has tried until a run of its own ends
 ODD = [
     "=",
     "export ",
@@ -111,7 +112,6 @@ def test_fuzzed_long(door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     folder.mkdir()
     sources._app(folder)
     began = time.monotonic()
-    rules = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
     def bounded(found: Any) -> None:
         """By the processor's clock: a long run has the lowest priority, and waits for seconds where others work."""
@@ -119,7 +119,9 @@ def test_fuzzed_long(door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         body(found, folder)
         assert time.process_time() - began < 5
 
-    rules(given(strategy)(bounded))()
+    for size in [BATCH] * (EXAMPLES // BATCH) + [EXAMPLES % BATCH] * bool(EXAMPLES % BATCH):
+        rules = settings(max_examples=size, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        rules(given(strategy)(bounded))()
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     report("Hostile input", door, EXAMPLES, time.monotonic() - began, {"errors": 0, "MB": f"{largest:.0f}"})
     assert largest < MEGABYTES

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from migration.base import runlog
+from migration.base import runlog, strictjson
 from migration.base.command import AGAIN, Do
 from migration.base.errors import Oversized, Refused, ServiceFailed, Unknown, Unreachable
 from migration.clients import surroundings
@@ -56,10 +56,7 @@ class Answer:
 
     def json(self) -> Any:
         """The parsed body; ValueError when it is not JSON."""
-        try:
-            return jsonlib.loads(self.body)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        return strictjson.loads(self.body)
 
 
 class Http:

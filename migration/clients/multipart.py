@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 from urllib.parse import unquote
+
+from migration.base import strictjson
 
 
 def parts(content_type: str, body: bytes) -> tuple[Mapping[str, Any], dict[str, bytes]]:
@@ -60,7 +61,7 @@ def file_path(head: Mapping[str, str]) -> str:
 
 def _metadata(data: bytes) -> Mapping[str, Any]:
     try:
-        metadata = json.loads(data)
+        metadata = strictjson.loads(data)
     except ValueError:
         raise ValueError("its metadata is not JSON") from None
     if not isinstance(metadata, dict):

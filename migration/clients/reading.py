@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from migration.base import strictjson
 from migration.base.secrets_type import mask
 from migration.clients.http import Answer
 
@@ -20,8 +21,8 @@ T = TypeVar("T")
 def decoded(answer: Answer) -> Any:
     """The parsed JSON; ValueError for anything else: NaN, half a surrogate pair, more depth than Python can hold."""
     try:
-        return msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return strictjson.loads(answer.body)
+    except ValueError:
         raise ValueError(f"not JSON: {short(answer)}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
+from migration.base import strictjson
 from migration.base.command import AGAIN, Do, sh
 from migration.base.errors import Refused
 from migration.git import lfs
@@ -97,7 +99,13 @@ def _options(document: dict[str, Any]) -> dict[str, Any]:
 
 def parse(text: str) -> Any:
     """JSON with comments and trailing commas; json.JSONDecodeError has the position in the text as it stands."""
-    return json.loads(_TOKENS.sub(_blank, text))
+    plain = _TOKENS.sub(_blank, text)
+    try:
+        return strictjson.loads(plain)
+    except ValueError:
+        with contextlib.suppress(RecursionError):
+            json.loads(plain)  # knows the place
+        raise
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -113,11 +121,11 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError:
         fix = Do("create it, or correct the path that names it"), AGAIN
         raise Refused(f"{path}: the import map cannot be read.", *fix) from None
-    except RecursionError:
-        raise Refused(f"{path}: nested too deeply.", Do("remove that nesting"), AGAIN) from None
-    except ValueError as error:  # bad JSON, bad UTF-8, or a number that Python does not read
+    except (json.JSONDecodeError, UnicodeError) as error:
         spot = f":{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise Refused(f"{path}{spot}: not valid JSON.", Do("fix that line"), AGAIN) from None
+    except ValueError as error:  # what Python alone would read
+        raise Refused(f"{path}: not valid JSON: {error}.", Do("correct it"), AGAIN) from None
     if not isinstance(document, dict):
         raise Refused(f"{path}: an import map must be a JSON object.", *_FIX)
     return document

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 from msgspec import UNSET
 
+from migration.base import strictjson
 from migration.base.secrets_type import mask
 from migration.config.cases import Code, Expect, Length, Match, Stream, Text
 from migration.verify.parser import Parser
@@ -98,7 +99,7 @@ def find(body: bytes, path: str) -> list[Any]:
     from jsonpath import findall
 
     try:
-        data = json.loads(body)
+        data = strictjson.loads(body)
     except ValueError:
         return []
     return findall(path, data) if isinstance(data, dict | list) else [data] if path == "$" else []
@@ -158,8 +159,8 @@ def events(answer: AnswerLike) -> list[str]:
 def brief(text: str) -> str:
     """The error that a body reports, without the JSON around it; a body of another form is cut."""
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        data = strictjson.loads(text)
+    except ValueError:
         return cut(text)
     while isinstance(data, dict):
         data = next((data[key] for key in ("error", "message", "msg", "detail", "code") if data.get(key)), "")
@@ -292,7 +293,7 @@ def _length(wanted: int | Length) -> str:
 
 def _is_json(body: bytes) -> bool:
     try:
-        json.loads(body)
+        strictjson.loads(body)
     except ValueError:
         return False
     return True

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from migration.base import strictjson
 from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import ConfigError, Refused
 from migration.base.files import contents
@@ -48,7 +49,7 @@ def body_of(case: SmokeCase, folder: Path) -> Any:
     file = folder / case.body_file
     try:
         text = contents(file).decode()
-        return json.loads(text) if file.suffix == ".json" else text
+        return strictjson.loads(text) if file.suffix == ".json" else text
     except OSError as error:
         text = f"smoke case {case.name}: cannot read {file}: {error.strerror}"
         raise ConfigError(text, Do("correct body_file in config.yaml"), AGAIN) from None

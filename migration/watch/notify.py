@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from migration.base import parallel, runlog
+from migration.base import parallel, runlog, strictjson
 from migration.base.command import Do, sh
 from migration.base.durations import show
 from migration.base.errors import ConfigError, Refused
@@ -278,7 +278,7 @@ def _lines(text: str) -> list[dict[str, Any]]:
 
 def _parsed(line: str) -> dict[str, Any] | None:
     with contextlib.suppress(ValueError):
-        value = json.loads(line)
+        value = strictjson.loads(line)
         return value if isinstance(value, dict) else None
     return None
 

@@ -15,13 +15,13 @@ docs.solidjs.com/solid-start, tanstack.com/start, remix.run/docs/en/main/other-a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from migration.base import strictjson
 from migration.setup.adoption import code
 from migration.setup.adoption.app import inside
 
@@ -168,7 +168,7 @@ def parsed_file(file: Path) -> Mapping[str, Any]:
 
 def _parsed(text: str) -> Mapping[str, Any]:
     try:
-        data = json.loads(text)
+        data = strictjson.loads(text)
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
+from migration.base import strictjson
 from migration.config.yamlfile import plainly
 
 _FUNCTION = re.compile(r"/functions/v1/(?P<slug>[A-Za-z][\w-]*)(?P<path>/[^?#\s]*)?")
@@ -125,7 +126,7 @@ def _request(url: str, method: str, headers: dict[str, str], text: str | None) -
 
 def _body(text: str) -> Any:
     try:
-        return json.loads(text)
+        return strictjson.loads(text)
     except ValueError:
         return text
 
@@ -153,7 +154,7 @@ def answer(text: str) -> Any:
     if start < 0:
         return None
     piece = _balanced(text[start:])
-    for read in (json.loads, plainly):
+    for read in (strictjson.loads, plainly):
         try:
             expected = read(piece)
         except (ValueError, RecursionError, yaml.YAMLError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from migration.base.errors import Refused
 from migration.source import deno, graph, importmap
 from migration.source.graph import Entrypoint, Graph
 
@@ -130,6 +131,15 @@ def test_each_import_map_is_a_run_of_its_own_and_what_is_known_is_not_asked_agai
     assert app / "c/it.js" in found[app / "f/index.ts"].files
     assert graph.resolve_all(entries, state) == found
     assert len(runs) == 2
+
+
+@pytest.mark.parametrize("entries", ['{"imports": {"\\ud800": "./a.ts"}}', '{"scopes": {"\\udfff": {}}}',
+                                     '{"imports": ' + '{"a":' * 100_000, '{"imports": {"a": NaN}}'])  # fmt: skip
+def test_a_map_that_deno_would_not_read_is_refused_by_name(tmp_path: Path, entries: str) -> None:
+    """Half a surrogate pair among it, which JSON can write and no path can hold."""
+    (tmp_path / "map.json").write_text(entries)
+    with pytest.raises(Refused, match=r"map\.json(:\d+:\d+)?: not valid JSON"):
+        importmap.load(tmp_path / "map.json")
 
 
 def test_types_and_dynamic_imports_never_stop(tmp_path: Path) -> None:

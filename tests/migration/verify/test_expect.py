@@ -168,6 +168,13 @@ def test_a_body_that_is_no_json_is_one_failure(checker: Checker) -> None:
     assert [str(failure) for failure in found] == ["json: expected a JSON body, got <html>"]
 
 
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a": NaN}', b'{"a": "\\ud800"}'])
+def test_what_no_caller_could_parse_is_no_json(checker: Checker, body: bytes) -> None:
+    """Python's own reader takes it, or dies of it."""
+    found = [str(failure) for failure in check(checker, {"json": {"$.a": 1}}, answer(body))]
+    assert len(found) == 1 and found[0].startswith("json: expected a JSON body, got ")
+
+
 def test_long_answers_are_cut_and_secrets_masked(checker: Checker) -> None:
     """A failure can be printed as it is."""
     secret = Secret("very-secret-value-123")
