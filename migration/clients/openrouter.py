@@ -191,12 +191,10 @@ class OpenRouter:
                 return []
             raise
 
-    def activity(self, day: date | None = None, key_hash: str | None = None) -> list[Activity]:
-        """Spend by completed UTC day and model, for the last 30 days or one of them. Needs the management key."""
-        given = {"date": day.isoformat() if day else None, "api_key_hash": key_hash}
-        params = {name: value for name, value in given.items() if value}
+    def activity(self) -> list[Activity]:
+        """Spend by completed UTC day and model, for the last 30 days. Needs the management key."""
         key = self._manager("reading the activity")
-        return self._read("reading the activity", "/activity", _activity, key=key, params=params)
+        return self._read("reading the activity", "/activity", _activity, key=key)
 
     def credits(self) -> Credits:
         """Bought and used credit of the account. Needs the management key."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from migration.base.command import Do, inv, steps
-from migration.base.errors import CutoverError, ServiceFailed
+from migration.base.errors import ServiceFailed
 from migration.base.finding import Finding
 from migration.clients.openrouter import MILLION
 from migration.config import logsql, signals
@@ -76,15 +76,6 @@ def find(exam: Examination) -> Iterator[Finding]:
     in_code = [Do("commit and push"), inv("deploy")] if set(worth) - {PRICE} else [inv("costs")]
     fix = steps(*map(Do, worth), *in_code)
     yield Finding("costs", "requests cost more than expected", evidence, fix, "warning")
-
-
-def measured(exam: Examination) -> Tokens:
-    """Tokens of one successful request lately; the sample where nothing was measured."""
-    try:
-        total = sums(exam) if exam.migrated else None
-    except CutoverError:
-        return SAMPLE
-    return total.tokens if total is not None and total.good >= FEW else SAMPLE
 
 
 def sums(exam: Examination) -> UsageSums | None:

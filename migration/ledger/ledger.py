@@ -40,6 +40,7 @@ PATIENCE = 120.0  # seconds of losing races before giving up
 GLANCE = 2.0  # seconds that a reading command waits for another one that pushes queued records
 READING = 3.0  # seconds that a reading command waits for the remote, before it shows what this clone knows
 SLOW = 20.0  # seconds that it waits at most, for a remote that is known to be slow or was never read
+HURRIED = 2.0  # seconds that a stopped run waits for the remote
 PREFIX = "refs/cutover"
 
 
@@ -265,9 +266,9 @@ class Ledger:
             self._busy = True
             return 0
 
-    def hurry(self, timeout: float = 2.0) -> None:
-        """From now on wait no longer than this for an answer, in seconds: we are being stopped."""
-        self.repository.patience = timeout
+    def hurry(self) -> None:
+        """From now on wait no longer than `HURRIED` for an answer: we are being stopped."""
+        self.repository.patience = HURRIED
 
     def brief(self, timeout: float) -> None:
         """Give the remote one try of this many seconds: a restore does not wait for git. Until `patient`."""

@@ -61,9 +61,7 @@ def check_key(
     return info, [*judge(info, now, subject), *_funds(config, info, subject), *_credit(config, account, info)]
 
 
-def check_model(
-    access: ProviderAccess, key: Secret, config: Config, now: datetime, retry: Retry, tokens: Tokens = SAMPLE
-) -> Iterator[Finding]:
+def check_model(access: ProviderAccess, key: Secret, config: Config, now: datetime, retry: Retry) -> Iterator[Finding]:
     """Whether the configured model is listed and served, until when, and at which price."""
     settings = access.settings
     if not settings.model:
@@ -79,7 +77,7 @@ def check_model(
         problem = f"no provider serves {model.id} now"
         yield Finding("no_endpoints", problem, "the list of its endpoints is empty", CHOOSE, subject=model.id)
     if settings.price is not None:
-        yield from drift(settings.price, model, tokens, config.budget.volumes, access.name)
+        yield from drift(settings.price, model, SAMPLE, config.budget.volumes, access.name)
 
 
 def refused(account: OpenRouter, error: ProviderError, key: Secret, now: datetime, subject: str) -> Finding:

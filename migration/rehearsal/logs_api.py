@@ -130,15 +130,6 @@ async def gone(_: Request) -> Response:
     return JSONResponse({"message": "This endpoint was removed: use analytics/endpoints/logs."}, 410)
 
 
-async def logs_endpoint(request: Request) -> Response:
-    """The endpoint for a router of one's own whose application keeps its sandbox in `app.state.sandbox`."""
-    state = request.app.state
-    if not hasattr(state, "logs_api"):
-        state.logs_api = LogsApi(state.sandbox)
-    api: LogsApi = state.logs_api
-    return await api.logs(request)
-
-
 def routes(sandbox: Sandbox) -> list[BaseRoute]:
     """The log endpoint, and the old one's farewell."""
     return [Route(f"{BASE}/logs", LogsApi(sandbox).logs), Route(f"{BASE}/logs.all", gone)]

@@ -98,11 +98,11 @@ class LogStore:
                 self._waiting += [(now + wait, row) for wait in self.ingest.waits(self._chance)]
             self._wake.notify()
 
-    def query(self, sql: str, start: datetime, end: datetime, limit: int = MAX_ROWS) -> list[dict[str, Any]]:
+    def query(self, sql: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """Rows of one SELECT that sees only `start <= timestamp < end`; SqlError for what is refused or fails."""
         check(sql, self._ask)
         self.flush()
-        answer = json.loads(self._run(_bounded(sql, start, end, limit, self.quote_counts), "JSON"))
+        answer = json.loads(self._run(_bounded(sql, start, end, MAX_ROWS, self.quote_counts), "JSON"))
         return [_hosted(row, answer["meta"]) for row in answer["data"]]
 
     def flush(self) -> None:

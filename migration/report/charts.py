@@ -15,6 +15,7 @@ from migration.report.markup import Html, View, join, tag
 
 WIDTHS = {"wide": 880, "narrow": 350}
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 22, 26
+_STEPS = 4  # of an axis, about
 GLYPHS = {"deploy": "▲", "rollback": "▼", "alert": "●"}
 
 
@@ -284,9 +285,9 @@ def ceiling(value: float) -> float:
     return next(round(power * one, 12) for one in (1, 2, 2.5, 5, 10) if power * one >= value * (1 - 1e-9))
 
 
-def top(value: float, many: int = 4) -> float:
+def top(value: float) -> float:
     """Where an axis from zero ends, so that a value of this size fills most of it."""
-    size = ceiling(value / many)
+    size = ceiling(value / _STEPS)
     return math.ceil(value / size - 1e-9) * size or size
 
 

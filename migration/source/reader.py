@@ -143,11 +143,6 @@ def _obtain(context: Context, revision: str) -> bool:
     return repository.obtain(remote, revision)
 
 
-def attempts(app: Path, slugs: Iterable[str], state: Path, project: Project = NO_PROJECT) -> dict[str, Attempt]:
-    """Several as they stand on the disk, each with its own source or refusal."""
-    return _attempts(Tree(app, state, project), slugs)
-
-
 def whole(found: Mapping[str, Attempt]) -> dict[str, Source]:
     """The sources, or all refusals as one."""
     refusals = [result for result in found.values() if isinstance(result, Refused)]
@@ -156,15 +151,6 @@ def whole(found: Mapping[str, Attempt]) -> dict[str, Source]:
     if refusals:
         raise Refused("\n".join(dict.fromkeys(each.message for each in refusals)), *refusals[0].steps)
     return {slug: result for slug, result in found.items() if isinstance(result, Source)}
-
-
-def read(app: Path, slug: str, state: Path, project: Project = NO_PROJECT) -> Source:
-    """Read one function from the files under `app`; `state` is the folder for caches.
-
-    Refused for what must not be deployed: broken settings, a syntax error, a local import that does not resolve, a
-    file outside the app, a Git LFS pointer, more than 20 MB.
-    """
-    return _read(Tree(app.resolve(), state, project), slug, {})
 
 
 def _attempts(tree: Tree, slugs: Iterable[str]) -> dict[str, Attempt]:

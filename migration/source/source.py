@@ -75,9 +75,9 @@ class Source:
         """Bytes of all files that are sent."""
         return sum(map(len, self.files.values()))
 
-    def metadata(self, live: bool | None = None) -> dict[str, Any]:
-        """The metadata part in sent order; `live` is the deployed `verify_jwt`, kept where none is written."""
-        known = self.verify_jwt if self.verify_jwt is not None else live
+    def metadata(self) -> dict[str, Any]:
+        """The metadata part in sent order."""
+        known = self.verify_jwt
         head = {"entrypoint_path": self.entrypoint, "import_map_path": self.import_map}
         body = {"static_patterns": list(self.static_patterns)} | ({} if known is None else {"verify_jwt": known})
         return {**head, **body, "name": self.slug}

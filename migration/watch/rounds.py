@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SANDBOX_RIPE = timedelta(seconds=5)  # its log rows are there at once
 _GAP = 2.5  # of `every`: a longer pause between two rounds is reported
-Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from migration.config.environment import ProviderAccess
 from migration.config.settings import LogSettings
 from migration.context import Context
 from migration.rehearsal.server import Running, start
-from migration.source import reader
 from tests.support import scene as scenes
+from tests.support import sources
 
 NAME = "OPENROUTER_K2T_KEY"
 MODEL = "moonshotai/kimi-k2-thinking"
@@ -120,7 +120,7 @@ class Clinic:
     def there(self, slug: str, verify_jwt: bool = False) -> None:
         """Deploy what the app holds by another road than ours, as the platform's own CLI would."""
         context = self.context()
-        context.supabase.deploy(reader.read(context.app, slug, context.state).upload(verify_jwt))
+        context.supabase.deploy(sources.read(context.app, slug, context.state).upload(verify_jwt))
 
     def programs(self, openrouter: Mapping[str, Any]) -> None:
         """What the provider does from now on."""

@@ -28,7 +28,6 @@ from migration.rehearsal.providers.program import Turn
 PREFIX = "/_openai"
 REASONERS = re.compile(r"^(o\d|gpt-[5-9])(?!.*chat)")
 MOST = 16_384  # tokens of an answer without a limit of its own
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _LISTED = ("gpt-5", "gpt-4o", "gpt-4o-mini", "text-embedding-3-small")
 _SIZES = {"text-embedding-3-large": 3072}  # dimensions; others have 1536
 # https://platform.openai.com/docs/guides/error-codes

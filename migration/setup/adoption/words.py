@@ -83,7 +83,6 @@ SPEND = _any(
     r"spend\w*", r"budget", r"cost\w*", r"billing", r"alerts?", r"kosten", r"ausgaben", r"gastos?", r"presupuesto",
     r"coûts?", r"custos?", r"cost[oi]", r"thresholds?", r"limit\w*",
 )  # fmt: skip
-PER_DAY = re.compile(r"(?i)(?:/|per |pro |al |por |par |a )\s*(?:day|tag|día|dia|jour|giorno|dag)\b|daily|täglich")
 PROD = _any(
     r"prod\w*", r"live", r"produktion\w*", r"producción", r"produção", r"produzione", r"productie",
 )  # fmt: skip

@@ -32,8 +32,7 @@ from migration.context import Context
 from migration.deploy import deploy
 from migration.inspect import doctor
 from migration.logs.reader import LogReader
-from migration.source import reader
-from tests.support import long, repos
+from tests.support import long, repos, sources
 from tests.support.clinic import ARTIFACT, KIMI, MODEL, NAME, SPEAKER, Clinic, clinic
 from tests.support.project import ROOT
 from tests.support.retries import repeating
@@ -497,7 +496,7 @@ def test_an_inactive_function_is_found(sick: Clinic, typist: Typist, status: str
 def strange(found: Clinic, slug: str) -> None:
     """Somebody deploys a change of their own by the dashboard."""
     context = found.context()
-    own = reader.read(context.app, slug, context.state)
+    own = sources.read(context.app, slug, context.state)
     changed = {path: data + b"// by hand\n" for path, data in own.files.items()}
     context.supabase.deploy(type(own)(**{**vars(own), "files": changed}).upload(False))
 

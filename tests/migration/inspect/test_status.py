@@ -25,7 +25,7 @@ from migration.ledger.deployments import History
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from migration.source.source import Source
-from tests.support import crash, repos, scene
+from tests.support import crash, repos, scene, sources
 from tests.support.collector import Collector
 from tests.support.scene import Scene, index, text
 
@@ -81,9 +81,8 @@ def test_what_is_live_by_whom_and_that_git_says_the_same(stage: Scene, monkeypat
 def test_somebody_else_s_deployment_is_named(stage: Scene) -> None:
     _deploy(stage.context())
     context = stage.context()
-    from migration.source import reader
 
-    context.supabase.deploy(reader.read(context.app, "alpha", context.state).upload())
+    context.supabase.deploy(sources.read(context.app, "alpha", context.state).upload())
     found = status.run(stage.context())
     assert (
         "alpha v2 was deployed outside Cutover" in found.message and found.functions[0].drifted and found.exit_code == 0

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from migration.rehearsal.logrules import SqlError
-from migration.rehearsal.logs_api import BACKEND, SpanError, Throttle, logs_endpoint, routes, span
+from migration.rehearsal.logs_api import BACKEND, SpanError, Throttle, routes, span
 from migration.rehearsal.logstore import LogStore
 from tests.support.logs import NOON, Planned, row, sandbox
 
@@ -131,9 +130,3 @@ def test_a_slow_query_holds_up_no_other_request(tmp_path: Path) -> None:
         assert endpoint.get(PATH, params={"sql": "quick"} | RANGE).json()["error"] == "done"
         leave.set()
         asker.join()
-
-
-def test_another_router_can_use_the_endpoint_by_itself(store: LogStore, tmp_path: Path) -> None:
-    app = Starlette(routes=[Route("/logs", logs_endpoint)])
-    app.state.sandbox = sandbox(store, tmp_path)
-    assert TestClient(app).get("/logs", params={"sql": "select 1 as n"} | RANGE).json()["result"] == [{"n": 1}]

@@ -27,7 +27,7 @@ from migration.rollback import rollback
 from migration.rollback.result import RollbackResult
 from migration.rollback.rollback import RollbackOptions
 from migration.source import reader, snapshots
-from tests.support import crash, drawn, git_http, repos, scene
+from tests.support import crash, drawn, git_http, repos, scene, sources
 from tests.support.scene import Scene, index, text
 
 QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
@@ -118,7 +118,7 @@ def test_the_first_deployment_goes_back_to_app_base(tmp_path: Path, sandbox: Run
     base = repos.git(stage.app, "rev-parse", "HEAD")
     stage.settings = {**stage.settings, "app": {"path": str(stage.app), "base": base}}
     context = stage.context()
-    for one in reader.whole(reader.attempts(context.app, stage.functions, context.state)).values():
+    for one in reader.whole(sources.attempts(context.app, stage.functions, context.state)).values():
         context.supabase.deploy(one.upload())
     stage.change(2)
     _deploy(stage.context())
@@ -132,7 +132,7 @@ def _first(stage: Scene) -> str:
     """A first deployment over code that the ledger knows nothing of, without app.base; the revision before it."""
     base = repos.git(stage.app, "rev-parse", "HEAD")
     context = stage.context()
-    for one in reader.whole(reader.attempts(context.app, stage.functions, context.state)).values():
+    for one in reader.whole(sources.attempts(context.app, stage.functions, context.state)).values():
         context.supabase.deploy(one.upload())
     stage.change(2)
     _deploy(stage.context())
@@ -466,7 +466,7 @@ def test_a_conflict_leaves_git_alone_and_the_service_restored(stage: Scene) -> N
     assert _live(stage) == {"alpha": text(1), "beta": text(1)} and _file(stage, index("alpha")) == text("2, later")
     assert any("checkout" in line for line in _next(result))
     context = stage.context()
-    context.supabase.deploy(reader.read(context.app, "alpha", context.state).upload())
+    context.supabase.deploy(sources.read(context.app, "alpha", context.state).upload())
     told = status.run(stage.context()).message
     assert "not reverted yet" in told and "alpha v4 was deployed outside Cutover" in told
 
@@ -706,7 +706,7 @@ def test_a_file_shared_with_a_function_that_is_live_with_the_new_text_stays_and_
     _deploy(stage.context(), only=["alpha"])
     stage.commit({shared: "export const x = 2;\n", index("alpha"): text(2, extra)}, "Change the shared file")
     context = stage.context()
-    context.supabase.deploy(reader.read(context.app, "other", context.state).upload())
+    context.supabase.deploy(sources.read(context.app, "other", context.state).upload())
     _deploy(stage.context(), only=["alpha"])
     result = _rollback(stage.context())
     assert _file(stage, shared) == "export const x = 2;\n" and _file(stage, index("alpha")) == text(1, extra)

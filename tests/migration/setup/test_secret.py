@@ -17,6 +17,7 @@ from migration.clients.http import Answer, Http
 from migration.deploy import plan
 from migration.setup import secret
 from migration.setup.secret import SecretResult, SecretState
+from tests.support import sources
 from tests.support.clinic import NAME, SPEAKER, Clinic, clinic
 from tests.support.retries import repeating
 from tests.support.scene import index
@@ -165,11 +166,10 @@ def test_any_value_reaches_the_function_unchanged(sick: Clinic) -> None:
 
 
 def deploy(found: Clinic, text: str, slug: str = "alpha") -> None:
-    from migration.source import reader
 
     found.scene.commit({index(slug): text}, f"Change {slug}")
     context = found.context()
-    context.supabase.deploy(reader.read(context.app, slug, context.state).upload(False))
+    context.supabase.deploy(sources.read(context.app, slug, context.state).upload(False))
 
 
 def test_a_hidden_prompt_stands_in_for_a_missing_value(sick: Clinic) -> None:

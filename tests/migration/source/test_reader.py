@@ -16,7 +16,7 @@ from migration.base.errors import Refused
 from migration.git.repository import Repository
 from migration.source import reader, source
 from migration.source.functions_config import Project
-from tests.support import repos
+from tests.support import repos, sources
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data/recorded/inputs.json").read_text())
 RECORDED.pop("_readme")
@@ -96,12 +96,13 @@ def _remote(case: dict[str, Any], slug: str) -> bool | None:
 def test_uploads_what_the_real_cli_uploads(name: str, tmp_path: Path, deno_state: Path) -> None:
     case = RECORDED[name]
     app = _app(tmp_path, case)
-    found = reader.whole(reader.attempts(app, _slugs(case), deno_state))
+    found = reader.whole(sources.attempts(app, _slugs(case), deno_state))
     for slug, sent in case["expect"]["uploads"].items():
         files = {path.replace('"', "%22").replace("\n", "%0A") for path in found[slug].files}
         expected = set(sent) - set(LESS.get(name, ())) | set(MORE.get(name, ()))
         assert files == expected
-        metadata = found[slug].metadata(_remote(case, slug))
+        written = found[slug].verify_jwt
+        metadata = found[slug].upload(_remote(case, slug) if written is None else written).metadata
         assert list(metadata.items()) == list(case["expect"]["metadata"][slug].items())
 
 
@@ -110,7 +111,7 @@ def test_refuses_what_could_not_run(name: str, tmp_path: Path, deno_state: Path)
     case = RECORDED[name]
     app = _app(tmp_path, case)
     with pytest.raises(Refused) as caught:
-        reader.whole(reader.attempts(app, ["alpha"] if name.startswith("multi") else _slugs(case), deno_state))
+        reader.whole(sources.attempts(app, ["alpha"] if name.startswith("multi") else _slugs(case), deno_state))
     assert REFUSED[name] in caught.value.message
 
 
@@ -132,20 +133,20 @@ def test_sends_what_the_regular_expression_of_the_cli_misses(tmp_path: Path, den
     index += 'await import(/* why */ "./d.ts");'
     app = _write(tmp_path, **{"index.ts": index, "e.ts": "export const e=1", "f.ts": "", "g.ts": "export const g=1"})
     _write(tmp_path, **{"t.ts": "", "d.ts": "", "unrelated.ts": ""})
-    found = reader.read(app, "hello", deno_state)
+    found = sources.read(app, "hello", deno_state)
     assert {Path(path).name for path in found.files} == {"index.ts", "e.ts", "f.ts", "g.ts", "t.ts", "d.ts"}
 
 
 def test_a_syntax_error_is_refused_with_file_and_line(tmp_path: Path, deno_state: Path) -> None:
     app = _write(tmp_path, **{"index.ts": 'import "./bad.ts";\n', "bad.ts": "\nimport ???\n"})
     with pytest.raises(Refused, match=r"supabase/functions/hello/bad\.ts:2:8: syntax error"):
-        reader.read(app, "hello", deno_state)
+        sources.read(app, "hello", deno_state)
 
 
 def test_a_missing_import_is_refused_with_the_line_that_names_it(tmp_path: Path, deno_state: Path) -> None:
     app = _write(tmp_path, **{"index.ts": '\nimport "./gone.ts";\n'})
     with pytest.raises(Refused, match=r"hello/index\.ts:2:8: supabase/functions/hello/gone\.ts does not exist"):
-        reader.read(app, "hello", deno_state)
+        sources.read(app, "hello", deno_state)
 
 
 def test_a_symlink_that_leaves_the_app_is_refused(tmp_path: Path, deno_state: Path) -> None:
@@ -154,14 +155,14 @@ def test_a_symlink_that_leaves_the_app_is_refused(tmp_path: Path, deno_state: Pa
     (app / "supabase/functions/hello/link.ts").symlink_to(tmp_path / "outside.ts")
     text = f"hello/link.ts is a symlink to {tmp_path}/outside.ts, which lies outside the app"
     with pytest.raises(Refused, match=text):
-        reader.read(app, "hello", deno_state)
+        sources.read(app, "hello", deno_state)
 
 
 def test_a_file_and_a_symlink_to_it_are_both_sent(tmp_path: Path, deno_state: Path) -> None:
     """The CLI sends only the first of the two, and the other import then fails on the platform."""
     app = _write(tmp_path, **{"index.ts": 'import "./a.ts"; import "./b.ts";', "a.ts": "export {}"})
     (app / "supabase/functions/hello/b.ts").symlink_to("a.ts")
-    assert len(reader.read(app, "hello", deno_state).files) == 3
+    assert len(sources.read(app, "hello", deno_state).files) == 3
 
 
 def test_more_than_20_mb_is_refused_and_more_than_5_mb_is_a_warning(tmp_path: Path, deno_state: Path) -> None:
@@ -169,28 +170,28 @@ def test_more_than_20_mb_is_refused_and_more_than_5_mb_is_a_warning(tmp_path: Pa
     (tmp_path / "supabase/config.toml").write_text('[functions.hello]\nstatic_files = ["./functions/hello/*.bin"]\n')
     heavy = app / "supabase/functions/hello/heavy.bin"
     heavy.write_bytes(b"\0" * 5_000_001)
-    assert "5.0 MB" in reader.read(app, "hello", deno_state).warnings[0]
+    assert "5.0 MB" in sources.read(app, "hello", deno_state).warnings[0]
     with heavy.open("wb") as file:
         file.truncate(20_000_001)
     with pytest.raises(Refused, match=r"at most 20 MB\. The largest is supabase/functions/hello/heavy\.bin"):
-        reader.read(app, "hello", deno_state)
+        sources.read(app, "hello", deno_state)
 
 
 def test_the_digest_moves_with_files_and_settings_and_nothing_else(tmp_path: Path, deno_state: Path) -> None:
     app = _write(tmp_path, **{"index.ts": "export {}", "unused.ts": "1"})
-    first = reader.read(app, "hello", deno_state).digest
+    first = sources.read(app, "hello", deno_state).digest
     _write(tmp_path, **{"unused.ts": "2"})
-    assert reader.read(app, "hello", deno_state).digest == first
+    assert sources.read(app, "hello", deno_state).digest == first
     (tmp_path / "supabase/config.toml").write_text("[functions.hello]\nverify_jwt = false\n")
-    second = reader.read(app, "hello", deno_state).digest
+    second = sources.read(app, "hello", deno_state).digest
     _write(tmp_path, **{"index.ts": "export {};"})
-    assert len({first, second, reader.read(app, "hello", deno_state).digest}) == 3
+    assert len({first, second, sources.read(app, "hello", deno_state).digest}) == 3
 
 
 def test_all_refusals_are_stated_at_once(tmp_path: Path, deno_state: Path) -> None:
     _write(tmp_path, **{"index.ts": 'import "./gone.ts"'})
     with pytest.raises(Refused) as caught:
-        reader.whole(reader.attempts(tmp_path, ["hello", "other"], deno_state))
+        reader.whole(sources.attempts(tmp_path, ["hello", "other"], deno_state))
     assert "gone.ts" in caught.value.message
     assert "other" in caught.value.message
 
@@ -233,7 +234,7 @@ def test_refuses_what_is_found_only_here(files: dict[str, str], message: str, tm
     _write(tmp_path, **{"index.ts": 'import "tidy/t.ts";'})
     _plant(tmp_path, {"packages/tidy/t.ts": "export {}", **files})
     with pytest.raises(Refused) as caught:
-        reader.read(tmp_path, "hello", deno_state)
+        sources.read(tmp_path, "hello", deno_state)
     assert message in caught.value.message
 
 
@@ -248,17 +249,17 @@ def test_a_module_of_node_needs_its_prefix(
     if switch == "environment":
         monkeypatch.setenv("DENO_UNSTABLE_BARE_NODE_BUILTINS", "1")
     with pytest.raises(Refused, match=r'index\.ts:1:28: "fs/promises" is .* write node:fs/promises'):
-        reader.read(tmp_path, "hello", deno_state)
+        sources.read(tmp_path, "hello", deno_state)
 
 
 def test_sloppy_imports_as_deno_json_says(tmp_path: Path, deno_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bundler reads them from the deno.json that is sent (unstable_sloppy_imports), and from nowhere else."""
     _write(tmp_path, **{"index.ts": 'import "./a";', "a.ts": "", "deno.json": '{"unstable":["sloppy-imports"]}'})
-    assert "supabase/functions/hello/a.ts" in reader.read(tmp_path, "hello", deno_state).files
+    assert "supabase/functions/hello/a.ts" in sources.read(tmp_path, "hello", deno_state).files
     _write(tmp_path, **{"deno.json": "{}"})
     monkeypatch.setenv("DENO_UNSTABLE_SLOPPY_IMPORTS", "1")
     with pytest.raises(Refused, match=r"hello/a does not exist"):
-        reader.read(tmp_path, "hello", deno_state)
+        sources.read(tmp_path, "hello", deno_state)
 
 
 def test_a_workspace_above_changes_nothing(tmp_path: Path, deno_state: Path) -> None:
@@ -267,7 +268,7 @@ def test_a_workspace_above_changes_nothing(tmp_path: Path, deno_state: Path) -> 
         root = f'{{"workspace":[{members}],"imports":{{"x":"./elsewhere.ts"}}}}'
         _write(tmp_path, **{"index.ts": 'import "x";', "x.ts": "", "deno.json": '{"imports":{"x":"./x.ts"}}'})
         _plant(tmp_path, {"deno.json": root, "elsewhere.ts": "", "packages/tidy/deno.json": "{}"})
-        files = reader.read(tmp_path, "hello", deno_state).files
+        files = sources.read(tmp_path, "hello", deno_state).files
         assert {Path(path).name for path in files} == {"index.ts", "x.ts", "deno.json"}
 
 
@@ -283,7 +284,7 @@ def test_keeps_what_a_deno_json_says_of_jsx_and_packages(tmp_path: Path, deno_st
     text = 'import "@std/x/y"; import "zod/v4"; export const a = <a />;'
     _write(tmp_path, **{"index.tsx": text, "deno.json": json.dumps(config), "jsx/jsx-runtime": "export const jsx = 1;"})
     _plant(tmp_path, {"supabase/config.toml": toml})
-    found = reader.read(tmp_path, "hello", deno_state)
+    found = sources.read(tmp_path, "hello", deno_state)
     assert found.warnings == ()
     assert "supabase/functions/hello/jsx/jsx-runtime" in found.files
 
@@ -301,8 +302,8 @@ def test_a_past_revision_has_its_remotes_too(tmp_path: Path, deno_state: Path) -
     )
     repos.commit(app, {"supabase/config.toml": OPEN})
     own = reader.Reader(Repository(app, repos.QUIET), deno_state, Project(REF, app))
-    assert own.at(first, ["hello"])["hello"].metadata(False)["verify_jwt"] is True
-    assert own.working(["hello"])["hello"].metadata(True)["verify_jwt"] is False
+    assert own.at(first, ["hello"])["hello"].metadata()["verify_jwt"] is True
+    assert own.working(["hello"])["hello"].metadata()["verify_jwt"] is False
 
 
 @pytest.mark.parametrize(
@@ -318,7 +319,7 @@ def test_a_wrong_setting_is_named_by_file_and_line(text: str, message: str, tmp_
     app = _write(tmp_path, **{"index.ts": ""})
     (tmp_path / "supabase/config.toml").write_text(text)
     with pytest.raises(Refused) as caught:
-        reader.read(app, "hello", deno_state)
+        sources.read(app, "hello", deno_state)
     assert message in caught.value.message
 
 
@@ -326,14 +327,14 @@ def test_comments_and_trailing_commas_are_allowed_in_any_import_map(tmp_path: Pa
     app = _write(tmp_path, **{"index.ts": 'import "lib/a.ts"', "a.ts": ""})
     (tmp_path / "supabase/functions/map.jsonc").write_text('{ // "x"\n "imports": {"lib/": "./hello/",}, /* , } */ }\n')
     (tmp_path / "supabase/config.toml").write_text('[functions.hello]\nimport_map = "./functions/map.jsonc"\n')
-    assert "supabase/functions/hello/a.ts" in reader.read(app, "hello", deno_state).files
+    assert "supabase/functions/hello/a.ts" in sources.read(app, "hello", deno_state).files
 
 
 def test_a_source_written_out_reads_back_the_same(tmp_path: Path, deno_state: Path) -> None:
     app = _write(tmp_path / "one", **{"index.ts": 'import "./a.ts"', "a.ts": "export {}"})
-    first = reader.read(app, "hello", deno_state)
+    first = sources.read(app, "hello", deno_state)
     source.write(first, tmp_path / "two")
-    assert reader.read(tmp_path / "two", "hello", deno_state).digest == first.digest
+    assert sources.read(tmp_path / "two", "hello", deno_state).digest == first.digest
 
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 12345\n"
@@ -353,7 +354,7 @@ import * as w from "./lib.wasm";"""
     globs = '["./functions/hello/*.png", "./functions/hello/*.woff2", "./functions/hello/*.wasm"]'
     _plant(tmp_path, {"supabase/config.toml": f"[functions.hello]\nstatic_files = {globs}\n"})
     with pytest.raises(Refused) as caught:
-        reader.read(app, "hello", deno_state)
+        sources.read(app, "hello", deno_state)
     assert f"supabase/functions/hello/{name} is a Git LFS pointer" in caught.value.message
 
 
@@ -408,7 +409,7 @@ def test_a_mapped_folder_that_is_too_large_is_left_out(tmp_path: Path, deno_stat
     for number in range(3):
         with (app / f"big/{number}.bin").open("wb") as file:
             file.truncate(4_000_000)
-    found = reader.read(app, "hello", deno_state)
+    found = sources.read(app, "hello", deno_state)
     assert found.loose == frozenset() and found.size < 1000
 
 
@@ -420,7 +421,7 @@ def test_a_static_pattern_that_matches_no_file_at_all(name: str, tmp_path: Path,
     (app / "supabase/functions/hello/gone").symlink_to("nowhere")
     _plant(tmp_path, {"supabase/config.toml": f'[functions.hello]\nstatic_files = ["./functions/hello/{name}*"]\n'})
     with pytest.raises(Refused, match=f"{name}, which is neither a file nor a folder"):
-        reader.read(app, "hello", deno_state)
+        sources.read(app, "hello", deno_state)
 
 
 @pytest.mark.parametrize("name", ["config.toml", "functions/hello/deno.json", "functions/map.json"])
@@ -431,7 +432,7 @@ def test_a_pipe_in_place_of_a_setting(name: str, tmp_path: Path, deno_state: Pat
         _plant(tmp_path, {"supabase/config.toml": '[functions.hello]\nimport_map = "./functions/map.json"\n'})
     os.mkfifo(app / "supabase" / name)
     with contextlib.suppress(Refused):
-        assert set(reader.read(app, "hello", deno_state).files) == {"supabase/functions/hello/index.ts"}
+        assert set(sources.read(app, "hello", deno_state).files) == {"supabase/functions/hello/index.ts"}
 
 
 def test_a_file_name_that_is_not_utf8(tmp_path: Path, deno_state: Path) -> None:
@@ -440,4 +441,4 @@ def test_a_file_name_that_is_not_utf8(tmp_path: Path, deno_state: Path) -> None:
     (app / os.fsdecode(b"supabase/functions/hello/\xff.txt")).write_text("")
     _plant(tmp_path, {"supabase/config.toml": '[functions.hello]\nstatic_files = ["./functions/hello/*.txt"]\n'})
     with pytest.raises(Refused, match="is not UTF-8"):
-        reader.read(app, "hello", deno_state)
+        sources.read(app, "hello", deno_state)

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from migration.base.errors import Refused
-from migration.source import functions_config, graph, reader
+from migration.source import functions_config, graph
 from migration.source.functions_config import Project
 from migration.source.graph import Entrypoint, Graph
 from migration.source.source import Source
+from tests.support import sources
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +97,7 @@ def _app(folder: Path) -> Path:
 
 def _read(app: Path, state: Path) -> Source | Refused:
     try:
-        return reader.read(app, "hello", state, Project(REF, app))
+        return sources.read(app, "hello", state, Project(REF, app))
     except Refused as error:
         assert error.message.strip() and "Traceback" not in error.message
         return error
