@@ -40,6 +40,7 @@ _STEPS = (
     ("before", "Generate artifacts with Gemini Pro", "2026-11-02T09:00:00+00:00"),
     ("after", "Generate artifacts with Kimi K2-Thinking through OpenRouter", "2026-11-16T09:00:00+00:00"),
 )
+_NAMED = 3  # uncommitted files named in a line
 _LOST = re.compile(r"(?:unable to read|could not fetch|missing (?:blob|tree|commit)|bad object) ([0-9a-f]{40})")
 
 
@@ -121,7 +122,7 @@ def update(clone: Clone, app_path: Path, *, branch: str, base: str | None = None
         changed = known.get("cutover.sample", _sample_digest()) != _sample_digest()
         return clone, [f"the sample app has changed: {inv('sandbox', fresh=True)} takes it over"] if changed else []
     source = _source(app_path)
-    tip, lines = source.revision(_branch_of(source, branch)) or "", []
+    tip, lines = _tip(source, branch), []
     if tip != known.get("cutover.tip", clone.head) or branch != clone.branch:
         lines += _advance(clone, source, branch, tip, known.get("cutover.tip", clone.head))
     before = clone.base if base is None else _base(clone.repository, tip, base)
@@ -131,6 +132,32 @@ def update(clone: Clone, app_path: Path, *, branch: str, base: str | None = None
     for name, value in {"branch": branch, "base": before, "tip": tip, "head": head}.items():
         clone.repository.git("config", "--local", f"cutover.{name}", value)
     return Clone(clone.app, clone.remote, before, head, branch), lines
+
+
+def taken(clone: Clone, app_path: Path) -> str:
+    """The commit of the app that the clone holds, in words: its branch's tip, whatever is checked out there."""
+    tip = clone.head if app_path.resolve() == SAMPLE.resolve() else _tip(_source(app_path), clone.branch)
+    return f"{clone.branch} at {tip[:9]}"
+
+
+def _tip(source: Repository, branch: str) -> str:
+    return source.revision(_branch_of(source, branch)) or ""
+
+
+def left_out(app_path: Path, branch: str) -> list[str]:
+    """What lies in the app's folder and is not in a clone: uncommitted changes, and another commit checked out."""
+    if app_path.resolve() == SAMPLE.resolve():
+        return []
+    source, found = _source(app_path), []
+    tip = _tip(source, branch)
+    if (head := source.head()) != tip:
+        found.append(f"The app is checked out at {head[:9]}; what runs here is {branch} (app.branch), {tip[:9]}.")
+    if files := [path for path in source.dirty() if ".cutover" not in Path(path).parts]:
+        files.sort(key=lambda path: not path.startswith("supabase/"))
+        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+        names = ", ".join(files[:_NAMED])
+        found.append(f"Not committed, so left out: {names}{more}.")
+    return found
 
 
 def _advance(clone: Clone, source: Repository, branch: str, tip: str, seen: str) -> list[str]:

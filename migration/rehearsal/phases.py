@@ -41,7 +41,7 @@ def start_sandbox(stage: RehearsalStage) -> str:
     live = sorted(function.slug for function in stage.context.supabase.functions())
     assert stage.running
     names = ", ".join(live) if len(live) <= _NAMED else count(len(live), "function")
-    words = f"{stage.running.url} with {names or 'no function'} live"
+    words = f"{stage.revision} of the app, {stage.running.url} with {names or 'no function'} live"
     missing = sorted(set(stage.config.migration.unchanged) - set(live))
     return shown(not missing, words, f"{', '.join(missing)}: not at {stage.clone.base[:9]}, the revision before")
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migration.base.command import lines
+from migration.base.command import Do, Step, inv, lines
 from migration.base.errors import CutoverError
 from migration.base.plain import plain
 from migration.base.progress import Observer
 from migration.config import load as configuration
 from migration.rehearsal import phases
+from migration.rehearsal.running import REHEARSING, held
 from migration.rehearsal.stage import EvidenceMissing, PhaseSkipped, RehearsalStage
 
 PHASES: tuple[tuple[str, Callable[[RehearsalStage], str]], ...] = (
@@ -36,6 +37,16 @@ PHASES: tuple[tuple[str, Callable[[RehearsalStage], str]], ...] = (
 )
 
 
+# What repeats a phase by hand on a sandbox, where it is more than the verb of its name.
+_BY_HAND: dict[str, tuple[str, ...]] = {
+    "baseline": ("smoke",), "before": ("e2e",), "secret": ("secret",), "plan": ("plan",), "deploy": ("deploy",),
+    "smoke": ("deploy", "smoke"), "e2e": ("deploy", "e2e"), "logs": ("deploy", "smoke", "logs"),
+    "costs": ("deploy", "smoke", "costs"), "checks": ("deploy", "soak", "checks"),
+    "watch": ("deploy", "smoke", "watch"),
+    "drill": ("deploy", "rollback"), "rollback": ("deploy", "rollback"),
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class PhaseResult:
     """One phase: whether it showed what it must (or was skipped), how long it took, and the line that shows it."""
@@ -52,6 +63,7 @@ class RehearsalResult:
     phases: tuple[PhaseResult, ...]
     seconds: float
     report: str
+    next: tuple[Step, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -67,18 +79,26 @@ def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | No
     began = time.monotonic()
     folder = root / ".cutover" / "rehearsal"
     config = configuration.load(root)
+    with held(folder.parent, REHEARSING):
+        return _run(RehearsalStage(root, folder, config, observer), began, keep, report)
+
+
+def _run(stage: RehearsalStage, began: float, keep: bool, report: Path | None) -> RehearsalResult:
+    folder, root = stage.folder, stage.root
     _clear(folder)
-    stage = RehearsalStage(root, folder, config, observer)
     try:
-        done = _carry_out(stage, observer)
+        done = _carry_out(stage, stage.observer)
     finally:
         stage.close()
     target = report or folder / "report.json"
     result = RehearsalResult(
-        (*done, PhaseResult("report", True, 0.0, _shown(target, root))), time.monotonic() - began, str(target)
+        (*done, PhaseResult("report", True, 0.0, _shown(target, root))),
+        time.monotonic() - began,
+        str(target),
+        following(done[-1]),
     )
     _write(target, result, stage)
-    observer.done("report", detail=_shown(target, root))
+    stage.observer.done("report", detail=_shown(target, root))
     if not keep:
         _clear(folder, target)
     return result
@@ -114,6 +134,16 @@ def _one(name: str, phase: Callable[[RehearsalStage], str], stage: RehearsalStag
     else:
         observer.failed(name, detail=evidence)
     return PhaseResult(name, ok, round(seconds, 3), evidence, skipped)
+
+
+def following(last: PhaseResult) -> tuple[Step, ...]:
+    """After a phase that failed: how to see it by hand, since its sandbox ends with the rehearsal, and again."""
+    if last.ok:
+        return ()
+    verbs = _BY_HAND.get(last.name, ())
+    by_hand = Do("to see it by hand, on a sandbox that stays, in a second terminal:"), inv("sandbox"), Do("and here:")
+    again = Do("after a fix, which is committed if it is in the app:"), inv("rehearse")
+    return (*(by_hand if verbs else ()), *(inv(verb, env="sandbox") for verb in verbs), *again)
 
 
 def _write(target: Path, result: RehearsalResult, stage: RehearsalStage) -> None:

@@ -166,14 +166,15 @@ def _failure(code: int, folder: Path) -> CutoverError:
 
 
 INFO, PROFILE, EXPORTS, LOCK = "sandbox.json", "profile.yaml", "cli.sh", "server.lock"
+REHEARSING = "rehearsal.lock"  # held for all of a rehearsal, which empties its folder before its server runs
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock while this process lives; the kernel releases it even after kill -9."""
+def held(folder: Path, lock: str = LOCK) -> Iterator[None]:
+    """Hold a lock of the folder while this process lives; the kernel releases it even after kill -9."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a+")
+        file = (folder / lock).open("a+")
     except OSError as error:
         why = error.strerror
         raise Refused(f"Cannot write the sandbox's folder {folder}: {why}.", Do("make it writable"), AGAIN) from None
@@ -181,7 +182,10 @@ def held(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused(_taken(folder), inv("status", env="sandbox")) from None
+            if lock != LOCK:
+                raise Refused(f"A rehearsal is already running in {folder}.", Do("wait until it ends")) from None
+            anew = Do("to take over new commits and settings, stop it with Ctrl-C and start it again")
+            raise Refused(_taken(folder), inv("status", env="sandbox"), anew) from None
         yield
 
 

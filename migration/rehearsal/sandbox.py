@@ -26,7 +26,7 @@ from migration.rehearsal import hosts, requests, review, runtime
 from migration.rehearsal.backend import storage
 from migration.rehearsal.clone import Clone
 from migration.rehearsal.mistake import located
-from migration.rehearsal.running import Running, start, write_json
+from migration.rehearsal.running import LOCK, Running, held, start, write_json
 from migration.source import reader
 
 
@@ -48,12 +48,15 @@ def boot(
     """A running sandbox with its clone of the app; an empty project is given what was live before the migration."""
     observer.step("clone", detail="the app, with a remote of its own")
     app = (config.folder / config.app.path).resolve()
-    if fresh:
-        _forget(folder)
-    clone = clones.make(folder, app, fresh=fresh, branch=config.app.branch, base=config.app.base)
-    clone, news = clones.update(clone, app, branch=config.app.branch, base=config.app.base)
-    note(folder, clone, app)
-    observer.done("clone", detail="; ".join([str(clone.app), *news]))
+    with held(folder):  # a sandbox that runs here keeps its clone as it is
+        if fresh:
+            _forget(folder)
+        clone = clones.make(folder, app, fresh=fresh, branch=config.app.branch, base=config.app.base)
+        clone, news = clones.update(clone, app, branch=config.app.branch, base=config.app.base)
+        note(folder, clone, app)
+    observer.done("clone", detail="; ".join([f"{clone.app}, {clones.taken(clone, app)}", *news]))
+    for text in clones.left_out(app, clone.branch):
+        observer.warn(text)
     observer.step("start", detail="Management API, gateway, log store, providers")
     if wrong := review.mistakes(config):
         raise configuration.mistaken(config.file, wrong)
@@ -156,12 +159,9 @@ def _wait(running: Running, seen: Callable[[Mapping[str, Any]], None] | None) ->
 
 
 def _forget(folder: Path) -> None:
-    from migration.rehearsal import running
-
-    with running.held(folder):
-        for entry in folder.iterdir():
-            if entry.name != running.LOCK:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    for entry in folder.iterdir():
+        if entry.name != LOCK:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 NOTE = "clone.json"

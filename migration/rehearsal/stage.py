@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +27,11 @@ from migration.rehearsal.clone import Clone
 from migration.rehearsal.mistake import located
 from migration.rehearsal.running import Running, start
 from migration.rehearsal.sandbox import settings
-from migration.verify import smoke
+from migration.verify import smoke, smoke_cases
 from migration.verify.samples import Sample
 
 _AT_ONCE = 4
+_BODY = 200  # characters of a request's body in a line of evidence
 
 
 class EvidenceMissing(Exception):
@@ -49,6 +51,7 @@ class RehearsalStage:
     results: dict[str, Any] = field(default_factory=dict)
     asked: list[smoke.CaseResult] = field(default_factory=list)
     running: Running | None = None
+    revision: str = ""  # what is rehearsed, in words
     _clone: Clone | None = None
     _context: Context | None = None
 
@@ -67,6 +70,9 @@ class RehearsalStage:
         app = (self.config.folder / self.config.app.path).resolve()
         self._clone = clones.make(self.folder, app, branch=self.config.app.branch, base=self.config.app.base)
         sandbox.note(self.folder, self._clone, app)
+        self.revision = clones.taken(self._clone, app)
+        for text in clones.left_out(app, self._clone.branch):
+            self.observer.warn(text)
         with located(self.config):
             self.running = start(self.folder, settings=settings(self.config, self.root, QuietObserver(self.observer)))
         self.fresh()
@@ -151,12 +157,22 @@ def failed_cases(context: Context, cases: Iterable[smoke.CaseResult]) -> str:
     failed = [case for case in cases if not case.ok]
     if not any(case.log_lines for case in failed):
         failed = smoke.lines_of(context, failed)
-    return "; ".join(map(_failed, failed))
+    sent = {case.name: _request(case) for case in context.config.smoke}
+    return "; ".join(_failed(case, sent.get(case.name, "")) for case in failed)
 
 
-def _failed(case: smoke.CaseResult) -> str:
+def _failed(case: smoke.CaseResult, request: str) -> str:
     why = str(case.failures[0]) if case.failures else case.skipped or "no answer"
-    return f"case {case.name}: {why}; {_line(case)}" + (f"; request: {case.curl}" if case.curl else "")
+    return f"case {case.name}: {why}; {_line(case)}" + (f"; request: {request}" if request and case.at else "")
+
+
+def _request(case: SmokeCase) -> str:
+    """Method, path and body; without the address, which ends with the rehearsal."""
+    body = case.body if isinstance(case.body, str) else json.dumps(case.body, ensure_ascii=False)
+    file = f"@{case.body_file}" if case.body_file else ""
+    short = file or ("" if case.body is None else body if len(body) <= _BODY else f"{body[:_BODY]}…")
+    where = smoke_cases.address("", case.function, case.path or "", case.query)
+    return " ".join(filter(None, (case.method, where, short)))
 
 
 def _line(case: smoke.CaseResult) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from migration.base.command import inv
+from migration.base.command import chain, inv, sh
 from migration.base.durations import show
 from migration.base.numbers import count
 from migration.cli.results import costs, deploy, e2e, inspect, logs, setup, verify, watch
@@ -25,6 +25,7 @@ def _rehearse(data: Data, canvas: Canvas) -> None:
     skipped = sum(row["skipped"] for row in data["phases"])
     rest = f"; {count(skipped, 'phase')} skipped" if skipped else ""
     canvas.say(f"{words}, in {show(data['seconds'])}{rest}.", GOOD if good else BAD)
+    canvas.then(data)
 
 
 def _report(data: Data, canvas: Canvas) -> None:
@@ -45,6 +46,10 @@ def _sandbox(data: Data, canvas: Canvas) -> None:
     canvas.say("In another terminal:")
     for verb in ("plan", "deploy", "smoke"):
         canvas.hint(inv(verb, env="sandbox"), "  ")
+    git = ("git", "-C", str(data["app"]))
+    canvas.say("To change code, edit the files of that app, which is a clone, then:")
+    canvas.hint(chain(sh(*git, "add", "-A"), sh(*git, "commit", "-m", "Try a change"), sh(*git, "push")), "  ")
+    canvas.hint(inv("plan", env="sandbox"), "  ")
     canvas.say("For the Supabase CLI, and for the curl lines of inv smoke, in your shell:")
     for line in data["exports"]:
         canvas.copy(f"  {line}")

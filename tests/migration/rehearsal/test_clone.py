@@ -121,6 +121,30 @@ def test_only_the_branch_is_copied(copy: Clone, theirs: Path) -> None:
     assert (copy.app / FUNCTION).exists() and not (copy.app / "notes.txt").exists()
 
 
+def test_what_a_clone_lacks_is_named(copy: Clone, theirs: Path) -> None:
+    """Uncommitted files, supabase/ first, and another commit that is checked out; else nothing."""
+    assert clone.taken(copy, theirs) == f"main at {copy.head[:9]}"
+    assert clone.left_out(theirs, "main") == ["Not committed, so left out: notes.txt."]
+    (theirs / FUNCTION).write_text("changed")
+    for name in ("a", "b"):
+        (theirs / name).write_text("new")
+    git(theirs, "checkout", "--quiet", "--detach", "main~1", "--merge")
+    left = clone.left_out(theirs, "main")
+    assert left == [
+        f"The app is checked out at {copy.base[:9]}; what runs here is main (app.branch), {copy.head[:9]}.",
+        f"Not committed, so left out: {FUNCTION}, a, b and 1 more.",
+    ]
+    git(theirs, "checkout", "--quiet", "--force", "main")
+    git(theirs, "clean", "--quiet", "--force", ".")
+    assert clone.left_out(theirs, "main") == []
+
+
+def test_the_sample_lacks_nothing(tmp_path: Path) -> None:
+    """Its two commits hold all of it, and its folder lies in a repository of another kind."""
+    assert clone.left_out(SAMPLE, "main") == []
+    assert clone.taken(clone.make(tmp_path, SAMPLE), SAMPLE) == "main at 85f1f6761"
+
+
 def test_a_named_base_is_taken_and_an_unknown_one_refused(theirs: Path, tmp_path: Path) -> None:
     """`app.base` may be any name of a commit in the branch."""
     assert clone.make(tmp_path / "a", theirs, base="main").base == git(theirs, "rev-parse", "main")

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from migration.base.command import Command
+from migration.base.errors import Refused
 from migration.base.progress import Observer
 from migration.git.repository import Repository
 from migration.rehearsal import rehearse
 from migration.rehearsal.clone import ISOLATED
+from migration.rehearsal.running import REHEARSING, held
 
 SMOKE = """
 smoke:
@@ -59,6 +62,31 @@ def test_another_app_is_rehearsed(tmp_path: Path) -> None:
     assert "update greet, create anew" in found["plan"].evidence
 
 
+def test_two_rehearsals_exclude_each_other(tmp_path: Path) -> None:
+    """The second one is refused before it empties the folder in which the first one works."""
+    project(tmp_path, "")
+    folder = tmp_path / ".cutover" / "rehearsal"
+    folder.mkdir(parents=True)
+    with held(folder.parent, REHEARSING):
+        (folder / "kept").write_text("of the first one")
+        with pytest.raises(Refused, match="A rehearsal is already running"):
+            rehearse.run(tmp_path, Observer())
+    assert (folder / "kept").exists()
+
+
+def test_a_failed_phase_has_a_next_step() -> None:
+    """Each of them: how to see it by hand, and the rehearsal again; a refusal of the sandbox just the latter."""
+    for name, _ in rehearse.PHASES:
+        typed = [
+            step.verb
+            for step in rehearse.following(rehearse.PhaseResult(name, False, 0.0, ""))
+            if isinstance(step, Command)
+        ]
+        assert typed[-1] == "rehearse"
+        assert name == "sandbox" or (typed[0] == "sandbox" and len(typed) > 2)
+    assert rehearse.following(rehearse.PhaseResult("rollback", True, 0.0, "")) == ()
+
+
 @pytest.mark.slow
 def test_a_failure_names_its_case(tmp_path: Path) -> None:
     """The case, what it expected, the first log line and the request; nothing after it is tried."""
@@ -67,6 +95,11 @@ def test_a_failure_names_its_case(tmp_path: Path) -> None:
     assert found["secret"].evidence == "USED: digest equal; NEW: missing, set, digest equal"  # the old code reads USED
     last = list(found.values())[-2]
     assert (last.name, last.ok) == ("deploy", False)
-    for part in ("restored: case greets-anew: text", "goodbye", "first log line: the cause", "request: curl "):
+    for part in (
+        "restored: case greets-anew: text",
+        "goodbye",
+        "first log line: the cause",
+        "request: POST /functions/v1/anew",
+    ):
         assert part in last.evidence
     assert "stack" not in last.evidence

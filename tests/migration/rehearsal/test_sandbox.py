@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.errors import ConfigError
+from migration.base.errors import ConfigError, Refused
 from migration.clients.http import Http
 from migration.config import load as configuration
 from migration.config.environment import embedded
 from migration.context import attach
 from migration.git.repository import Repository
-from migration.rehearsal import sandbox
+from migration.rehearsal import clone as clones
+from migration.rehearsal import running, sandbox
 from migration.rehearsal.clone import ISOLATED, Clone
 from tests.support.collector import Collector
 
@@ -90,6 +91,24 @@ def test_a_restart_takes_commits_and_settings_over(tmp_path: Path) -> None:
     assert repository.head()[:9] in details[0]
     assert "rehearsal.edge.memory, rehearsal.variables.GREETING" in details[1]
     assert (tmp_path / ".cutover" / "sandbox" / "app" / "notes.txt").read_text() == "two"
+
+
+def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
+    """A sandbox that runs keeps its clone and its settings, whatever the app and the config gained since."""
+    app = project(tmp_path, ["greet"])
+    config = configuration.load(tmp_path)
+    folder = tmp_path / "state"
+    clones.make(folder, app)
+    before = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (app / "notes.txt").write_text("two")
+    Repository(app, ISOLATED).git("add", "--all")
+    Repository(app, ISOLATED).git("commit", "--quiet", "--message", "two")
+    for fresh in (False, True):
+        with running.held(folder), pytest.raises(Refused, match="A sandbox is already running") as caught:
+            sandbox.boot(tmp_path, config, folder, Collector(), fresh=fresh)
+        assert "start it again" in str(caught.value.steps[-1])
+    found = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {path: data for path, data in found.items() if not path.endswith(running.LOCK)} == before
 
 
 @pytest.mark.parametrize("confirm", [True, False])
