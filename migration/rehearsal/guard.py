@@ -115,6 +115,8 @@ _ABSENT = {
     "/advisors/": "advisors",
     "/database/backups/": "backups that can be restored",
     "/network-bans": "bans that can be lifted",
+    "/notebooks": "notebooks",
+    "/snippets/": "saved SQL",
     "/v1/projects$": "further projects",
     "/v1/organizations$": "further organizations",
 }
