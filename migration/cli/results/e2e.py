@@ -9,8 +9,9 @@ from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, short,
 def e2e(data: Data, canvas: Canvas) -> None:
     """The steps, a failed one with what was there, then each problem once and what the logs show of each call."""
     marks = {True: "✓", False: "✗", None: ""}
-    rows = [[marks[row["ok"]], row["name"], f"{row['seconds']:.1f}" if row["ok"] is not None else "not run"]
-            for row in data["steps"]]  # fmt: skip
+    wide = len(str(len(data["steps"])))
+    rows = [[marks[row["ok"]], f"{row['number']:>{wide}} {row['name']}",
+             f"{row['seconds']:.1f}" if row["ok"] is not None else "not run"] for row in data["steps"]]  # fmt: skip
     canvas.table(rows, "", "step", "seconds")
     for row in data["problems"]:
         canvas.say(f"✗ step {row['step']}: {row['label']}: {row['message']}", BAD)
