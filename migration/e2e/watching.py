@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from migration.base.secrets_type import Secret, mask_typed
 from migration.clients.edge import called
@@ -114,9 +114,7 @@ class PageLog:
                 found = self._sessions.pop().json()
             except (Error, ValueError):
                 continue
-            for name in _TOKENS if isinstance(found, dict) else ():
-                if isinstance(found.get(name), str):
-                    Secret(found[name])
+            _remember(found if isinstance(found, dict) else {})
 
     def _console(self, message: Any) -> None:
         if self.ended is None and message.type == "error":
@@ -139,6 +137,7 @@ class PageLog:
             found.status, found.headers = response.status, dict(response.headers)
             if response.ok and "/auth/v1/" in response.url:
                 self._sessions.append(response)
+            _remember(dict(parse_qsl(urlsplit(found.headers.get("location", "")).fragment)))
 
     def _finished(self, request: Any) -> None:
         if (found := self._open.pop(request, None)) and self.ended is None:
@@ -148,3 +147,10 @@ class PageLog:
     def _failed(self, request: Any) -> None:
         if (found := self._open.pop(request, None)) and self.ended is None:
             found.failure = str(request.failure or "failed")
+
+
+def _remember(session: Mapping[str, Any]) -> None:
+    """The tokens of a session, from the answer that brings it or from the address that a link leads back to."""
+    for name in _TOKENS:
+        if isinstance(session.get(name), str):
+            Secret(session[name])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from migration.base.secrets_type import mask
 from migration.config.browser import Accessibility, Allow, Limit, Locator, PageExpect, PageStep, Slow, Watched
 from migration.e2e.actions import StepFailure
 from migration.e2e.axe import Violation
@@ -41,6 +43,16 @@ def judged(found: PageLog, **watched: Any) -> list[str]:
 def call(status: int | None, **more: Any) -> NetworkRequest:
     seconds = None if status is None else 0.2
     return NetworkRequest(2, "POST", CALL, 90.0, **{"status": status, "seconds": seconds, **more})
+
+
+def test_tokens_of_a_redirect_are_masked() -> None:
+    """A link of a mail leads back to the page with the session in its address."""
+    found = PageLog(FakeTime())
+    asked = Mock(url="https://x/auth/v1/verify?token=t", method="GET")
+    found._request(asked)
+    back = "https://app/#access_token=short-token-1&refresh_token=v1-Refresh_9&type=magiclink"
+    found._response(Mock(request=asked, status=303, headers={"location": back}, ok=False, url=asked.url))
+    assert mask(back) == "https://app/#access_token=[REDACTED]&refresh_token=[REDACTED]&type=magiclink"
 
 
 def test_503_is_said_once() -> None:
