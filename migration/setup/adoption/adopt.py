@@ -17,7 +17,7 @@ from migration.config import load as configuration
 from migration.config import yamlfile
 from migration.context import SAMPLE
 from migration.setup.adoption import app as apps
-from migration.setup.adoption import document, fromapp, fromplan, imports
+from migration.setup.adoption import document, fromapp, fromplan, imports, judged
 from migration.setup.adoption.draft import Draft, DraftSection, Question, Value, built, render
 from migration.setup.adoption.imports import Reach, Replacement
 
@@ -100,6 +100,7 @@ def run(
     else:
         draft.set(("app", "path"), ".", "")
         draft.ask(("app", "path"), "which folder holds supabase/functions? inv init --app PATH finds the rest in it")
+    judged.measurable(draft)
     if ask:
         _answers(draft, ask)
     text = render(draft, _head(options), SECTIONS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -47,7 +46,7 @@ def by(app: App, slugs: Iterable[str], before: bool = False) -> dict[str, Called
         named += [Called(gateways.name_of(base), "openai", Seen(file, line), base)
                   for path, text in texts for base, file, line in gateways.addresses(path, text)]  # fmt: skip
         if not named:  # a package's own host, unless the text names another
-            named = [Called(kind.name, kind.name, Seen(each.file, each.line)) for path, text in texts
+            named = [Called(kind.name, kind.speaks, Seen(each.file, each.line), kind.url) for path, text in texts
                      for each in code.imports(path, text)
                      if (kind := kinds.of_package(imports.package(each.address)))]  # fmt: skip
         for each in named:
@@ -57,8 +56,7 @@ def by(app: App, slugs: Iterable[str], before: bool = False) -> dict[str, Called
 
 def of_key(variable: str, everyone: Mapping[str, Called]) -> str:
     """The provider at an address of its own whose key a variable is likely to hold; empty for none."""
-    return next((each.name for each in everyone.values()
-                 if each.url and re.search(gateways.key_pattern(each.name), variable)), "")  # fmt: skip
+    return next((each.name for each in everyone.values() if each.url and gateways.holds_key(each.name, variable)), "")
 
 
 def fill(

@@ -19,12 +19,13 @@ _LARGEST = 2_000_000  # bytes
 _LABEL = 160  # characters of a paragraph that names what follows
 _BOX = re.compile(r"^\[([ xX])\]\s+")
 _FRONT = re.compile(r"\A---\n(?:[\w-]+:[^\n]*\n|\s[^\n]*\n)*---\n")  # as site generators have it
+_WIKI = re.compile(r"(?m)^[ \t]*\{(?:code|noformat)(?::[^}\n]*)?\}[ \t]*$")  # fences of Jira and Confluence
 _PROMPT = re.compile(r"^(?:\$|%|PS(?: [A-Z]:[^>]*)?>|>)\s+(?=\S)")
 _REMARK = re.compile(r"^\s*(?:#|//|::|REM\b|<#)\s?")
 _COMMAND = re.compile(
     r"(?:sudo |npx |bunx |pnpm (?:dlx |exec )?|yarn (?:dlx )?|[A-Z_]+=\S+ )*"
     r"(?:supabase|curl(?:\.exe)?|git|psql|deno|npm|npx|wget|http|https|echo|export|cd|cat|docker|stripe|"
-    r"Invoke-\w+|irm|iwr|\$env:\w+\s*=|\$\w+\s*=)(?=\s|=|$)"
+    r"Invoke-\w+|irm|iwr|\$env:\w+\s*=|\$\w+\s*=|for \w+ in\b[^;\n]*;\s*do|(?i:foreach) *\()(?=\s|=|\$|$)"
 )
 
 
@@ -89,8 +90,25 @@ def read(text: str) -> list[Block]:
     clean = _FRONT.sub(
         lambda match: "\n" * match[0].count("\n"), repaired(text).replace("\r\n", "\n").replace("\r", "\n")
     )
+    if _WIKI.search(clean) and "```" not in clean:
+        clean = _wiki(clean)
     tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").parse(clean))
     return list(_Walk().blocks(tree.children, ()))
+
+
+def _wiki(text: str) -> str:
+    """Jira's own marks as Markdown, line by line: fences, headings, numbered items.
+
+    https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all
+    """
+    inside, found = False, list[str]()
+    for line in text.split("\n"):
+        if _WIKI.fullmatch(line):
+            inside, line = not inside, "```"
+        elif not inside:
+            line = re.sub(r"^h([1-6])\. ", lambda match: "#" * int(match[1]) + " ", re.sub(r"^#(?= )", "1.", line))
+        found.append(line)
+    return "\n".join(found)
 
 
 class _Walk:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from migration.setup.adoption import fromapp, judged, kinds, lines, providers, requests, words
+from migration.setup.adoption import fromapp, judged, kinds, lines, providers, requests, shell, words
 from migration.setup.adoption.document import Block, Line, in_plan
 from migration.setup.adoption.draft import Draft, Value, Variable
 from migration.setup.adoption.requests import Request
@@ -14,6 +14,7 @@ from migration.setup.adoption.requests import Request
 _PATH = re.compile(r"supabase[/\\]functions[/\\]([A-Za-z][\w-]*)(?:[/\\]|\b)")
 _SLUG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _DEPLOY = re.compile(r"supabase(?:@\S+)? functions deploy\b(?P<rest>[^&|;\n`]*)")
+_SAID = re.compile(r"supabase(?:@\S+)? functions deploy +(?!-)[A-Za-z][\w-]*")
 _SET = re.compile(r"supabase(?:@\S+)? secrets set\b(?P<rest>[^&|;\n`]*)")
 _ASSIGNED = re.compile(r"(?<![\w$])(?P<name>[A-Z][A-Z0-9]*_[A-Z0-9_]+)\s*=\s*[\"']?(?P<value>[^\s\"'`]*)")
 _NAME = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
@@ -90,10 +91,11 @@ def _functions(draft: Draft, blocks: Sequence[Block]) -> None:
 
 def _deployed(draft: Draft, blocks: Sequence[Block]) -> dict[str, int]:
     deployed: dict[str, int] = {}
-    for block, line in commands(blocks):
+    known = shell.variables(blocks)
+    for block, line in (*commands(blocks), *_plain(blocks)):
         for match in _DEPLOY.finditer(line.text):
             aside = words.TROUBLE.search(block.context) or words.ROLLBACK.search(block.context)
-            slugs = _arguments(match["rest"])
+            slugs = _arguments(match["rest"], known)
             if not slugs and not aside and block.kind == "fence":
                 draft.ask(
                     ("migration", "functions"),
@@ -104,18 +106,27 @@ def _deployed(draft: Draft, blocks: Sequence[Block]) -> dict[str, int]:
     return deployed
 
 
-def _arguments(text: str) -> list[str]:
-    """The functions that a deploy command names."""
+def _plain(blocks: Sequence[Block]) -> Iterator[tuple[Block, Line]]:
+    """Deploys that stand in a sentence, without backticks: up to their first function, since words may follow."""
+    for block in blocks:
+        for match in _SAID.finditer(block.text) if block.kind != "fence" else ():
+            if not any(match[0] in code for code in block.codes):
+                yield block, Line("command", match[0], block.line + block.text.count("\n", 0, match.start()))
+
+
+def _arguments(text: str, known: Mapping[str, list[str]]) -> list[str]:
+    """The functions that a deploy command names; `known` holds the words of shell variables."""
     slugs: list[str] = []
     skip = False
-    for word in text.split("#")[0].split():
+    for part in text.split("#")[0].split():
         if skip:
             skip = False
-        elif word.startswith("-"):
-            skip = word in _TAKES
-        elif _SLUG.fullmatch(word.strip("\"'")) and not _PLACEHOLDERS.match(word):
-            slugs.append(word.strip("\"'"))
-    return slugs
+        elif part.startswith("-"):
+            skip = part in _TAKES
+        else:
+            named = [word.strip("\"'") for word in shell.filled(part, known)]
+            slugs += [word for word in named if _SLUG.fullmatch(word) and not _PLACEHOLDERS.match(word)]
+    return list(dict.fromkeys(slugs))
 
 
 def _listed(blocks: Sequence[Block], wanted: re.Pattern[str]) -> dict[str, int]:
@@ -129,6 +140,10 @@ def _listed(blocks: Sequence[Block], wanted: re.Pattern[str]) -> dict[str, int]:
             or words.ROLLBACK.search(block.context)
         ):
             continue
+        if _refused(block):
+            named = _named(block, strict=True) if wanted is words.UNCHANGED else []
+            listed |= {slug: block.line for slug in named if slug not in listed}
+            continue
         near = next((part for part in reversed(block.above) if wanted.search(part) or other.search(part)), "")
         here = bool(near) and bool(_mostly(near, wanted))
         said = wanted is words.UNCHANGED and bool(wanted.search(block.text))
@@ -138,6 +153,12 @@ def _listed(blocks: Sequence[Block], wanted: re.Pattern[str]) -> dict[str, int]:
             for slug in _named(block, said):
                 listed.setdefault(slug, block.line)
     return listed
+
+
+def _refused(block: Block) -> bool:
+    """A row whose cell below a heading such as `Deploy?` says no."""
+    return any(words.DEPLOYS.search(head) and words.NOT.search(cell)
+               for head, cell in zip(block.header[1:], block.cells[1:], strict=False))  # fmt: skip
 
 
 def _mostly(text: str, wanted: re.Pattern[str]) -> bool:
@@ -297,6 +318,12 @@ def _smoke(draft: Draft, blocks: Sequence[Block]) -> None:
             if request and not any(_same(request, other) for other in seen):
                 seen.append(request)
                 cases.append(_case(draft, request, line, block, number, blocks[place + 1 :], cases))
+        if block.kind == "fence" and block.info in _SCRIPTS and not words.TROUBLE.search(block.context):
+            for request, offset in requests.in_code(block.text):
+                if not any(_same(request, other) for other in seen):
+                    seen.append(request)
+                    line = Line("command", "", block.line + offset)
+                    cases.append(_case(draft, request, line, block, len(block.lines), blocks[place + 1 :], cases))
     if cases:
         draft.set(("smoke",), cases, "")
     else:
@@ -322,6 +349,9 @@ def _smoke(draft: Draft, blocks: Sequence[Block]) -> None:
             ("auth", "user"),
             "which user signs in? Create one for smoke tests: SMOKE_USER_EMAIL and SMOKE_USER_PASSWORD in .env",
         )
+
+
+_SCRIPTS = ("js", "javascript", "ts", "typescript", "jsx", "tsx", "mjs")
 
 
 def _same(one: Request, other: Request) -> bool:

@@ -15,42 +15,39 @@ _OPTION = re.compile(
     r"""\b(?i:base_?url)\s*:\s*(?:["'`](?P<base>https?://[\w./-]+)["'`]|(?P<name>[A-Za-z_]\w*)\s*(?=[,}\n]))"""
 )
 _SDKS = ("openai", "@ai-sdk/openai", "@ai-sdk/openai-compatible")
-_PACKAGES = {
-    "groq-sdk": "https://api.groq.com/openai/v1",
-    "@ai-sdk/groq": "https://api.groq.com/openai/v1",
-    "@ai-sdk/mistral": "https://api.mistral.ai/v1",
-    "@ai-sdk/deepseek": "https://api.deepseek.com/v1",
-    "@ai-sdk/xai": "https://api.x.ai/v1",
-}
 _SHORT = 3  # letters of a host's name that do not name a service by themselves: x.ai
 
 
 def addresses(file: str, text: str) -> Iterator[tuple[str, str, int]]:
     """Address, file and line of each service that is asked for chat completions and is none of the known kinds."""
-    packages = {imports.package(each.address): each.line for each in code.imports(file, text)}
+    packages = {imports.package(each.address) for each in code.imports(file, text)}
     found = [(match["base"], match.start()) for match in _ADDRESS.finditer(text)]
     found += [(base, match.start()) for match in _JOINED.finditer(text)
               if (base := _value(text, match["hole"] or match["name"]))]  # fmt: skip
-    if packages.keys() & set(_SDKS):
+    if packages & {*_SDKS}:
         found += [(base, match.start()) for match in _OPTION.finditer(text)
                   if (base := match["base"] or _value(text, match["name"]))]  # fmt: skip
     for base, at in found:
         if not kinds.of_host(urlsplit(base).hostname or ""):
             yield base.rstrip("/"), file, code.line_of(text, at)
-    if not found:
-        yield from ((_PACKAGES[name], file, line) for name, line in packages.items() if name in _PACKAGES)
 
 
 def name_of(address: str) -> str:
-    """A name for the provider at an address: groq of api.groq.com, x-ai of api.x.ai."""
-    labels = (urlsplit(address).hostname or "").split(".")
+    """A name for the provider at an address: that of a known service, else out of the host's."""
+    host = urlsplit(address).hostname or ""
+    known = next((kind.name for kind in kinds.SERVICES if kind.host == host), "")
+    if known:
+        return known
+    labels = host.split(".")
     name = labels[-2] if len(labels) > 1 else labels[0]
     return "-".join(labels[-2:]) if len(name) < _SHORT or name in kinds.BY_NAME else name
 
 
-def key_pattern(name: str) -> str:
-    """A pattern for the variable that holds its key: LOVABLE_API_KEY, XAI_API_KEY."""
-    return "_?".join(name.upper().replace("-", ""))
+def holds_key(name: str, variable: str) -> bool:
+    """Whether a variable is likely to hold the key of the provider of that name: LOVABLE_API_KEY, SHOP_LLM_KEY."""
+    known = kinds.BY_NAME.get(name)
+    pattern = known.keys if known else re.compile("_?".join(name.upper().replace("-", "")))
+    return bool(pattern.search(variable))
 
 
 def _value(text: str, name: str) -> str:

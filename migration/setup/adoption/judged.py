@@ -8,14 +8,15 @@ from typing import Any
 
 from migration.setup.adoption import lines, providers, words
 from migration.setup.adoption.document import Block, Line, in_plan
-from migration.setup.adoption.draft import Draft, Value
+from migration.setup.adoption.draft import Draft, Value, flow
 
 _QUOTED = re.compile(r"[\"“”„«`]([^\"“”«»`\n]{4,120})[\"“”»`]")
 PERSON = "person"  # answers what no verb and no criterion can know
 _MANY = 8  # names shown in a question
 _BETWEEN = 0.04  # between a rate that passes and one that fails, as in `soak`: fewer requests would settle nothing
 _SHARE = re.compile(r"(\d{1,3}(?:[.,]\d+)?)\s?%")
-_SECONDS = re.compile(r"(?i)(\d+(?:[.,]\d+)?)\s?(ms\b|s\b|sec\w*|sek\w*|seg\w*)")
+_ERRORS = re.compile(r"(?i)erro|fehler|erreur|falha|fallo|エラー|错误|失败")
+_SECONDS = re.compile(r"(?i)(\d+(?:[.,]\d+)?)\s?(ms\b|millis\w*|s\b|sec\w*|sek\w*|seg\w*|秒)")
 _VOLUME = re.compile(
     r"(?i)^\W*(?P<name>[a-zà-ÿ]+)\b[^\d(]{0,20}\(?\s*(?P<count>\d[\d.,]*)\s*(?P<what>[a-zà-ÿ]+)?\s*(?:/|"
     r"per |pro |al |por |par )\s*(?:day|tag|día|dia|jour)"
@@ -156,7 +157,7 @@ def _sentence(text: str) -> str:
 # Criteria
 
 _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("no_503", re.compile(r"\b503\b")),
+    ("no_503", re.compile(r"(?<!\d)503(?!\d)")),
     ("cost_logged", re.compile(r"(?i)(?:cost|token|usage|kosten|coût|costo)\w*\W+(?:\w+\W+){0,3}(?:log|"
         r"appear|protokoll|registr)|log\w*\W+(?:\w+\W+){0,3}cost")),
     ("provider_sees_requests", re.compile(r"(?i)dashboard\b.*\b(?:request|usage|activity|anfrag)|"
@@ -166,11 +167,13 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("unchanged", words.UNCHANGED),
     ("unchanged", re.compile(r"(?i)\bstill (?:works?|answers?|runs?)|funktioniert weiter|weiterhin|"
         r"sigue\w* funcionando|fonctionne\w* toujours")),
-    ("response_time", re.compile(r"(?i)\bp(?:50|95|99)\b|latency|response times?|antwortzeit|latenz|"
-        r"tiempo de respuesta|temps de réponse|latencia")),
-    ("success_rate", re.compile(r"(?i)success rate|error rate|erfolgsquote|fehlerquote|tasa de (?:éxito|"
-        r"error)|taux (?:de succès|d'erreur)")),
-    ("cost_per_request", re.compile(r"(?i)cost per|per request|kosten (?:pro|je)|costo por|coût par|"
+    ("response_time", re.compile(r"(?i)(?<![a-z0-9])p(?:50|95|99)(?!\d)|latency|response times?|antwortzeit|latenz|"
+        r"tiempo de respuesta|temps de réponse|latencia|latência|tempo (?:de resposta|di risposta)|"
+        r"応答時間|响应时间|延迟")),
+    ("success_rate", re.compile(r"(?i)success rate|error rate|erfolgsquote|fehlerquote|tasa de (?:éxito|error|fallos?)|"
+        r"taux (?:de succès|de réussite|d[’']erreur)|taxa de (?:sucesso|erros?|falhas?)|tasso di (?:successo|errore)|"
+        r"成功率|エラー率|错误率|失败率")),
+    ("cost_per_request", re.compile(r"(?i)cost per|per request|kosten (?:pro|je)|costo (?:por|per)|coût par|custo por|"
         r"\$[\d.]+\s*(?:/|per )\s*(?:request|call|artifact|message)")),
     ("answers_work", re.compile(r"(?i)\bworks?\b|\bsucceed|funktioniert|funciona|fonctionne|"
         r"\banswers?\b|returns? 200|\b200\b")),
@@ -245,19 +248,53 @@ def advise(draft: Draft) -> None:
         draft.ask(("criteria", "unchanged"), text)
 
 
+def measurable(draft: Draft) -> None:
+    """A criterion that nothing measures yet is left out, as a line to take in; nothing ticks its items meanwhile."""
+    for name, (source, verb, lacks) in _SOURCES.items():
+        value = draft.values.get(("criteria", name))
+        if value is None or draft.get(*source):
+            continue
+        del draft.values[("criteria", name)]
+        draft.sketch(("criteria",), [f"{name}: {flow(value.value)} # {value.origin}; it needs {'.'.join(source)}"])
+        draft.ask(("criteria", name), f"{lacks} Then take the line below in")
+        for item in draft.get("migration", "items") or ():
+            item["by"] = _instead(item["by"], f"criteria.{name}", verb)
+    left = draft.sketches.get(("criteria",))
+    if left and not draft.has("criteria"):
+        draft.sketches[("criteria",)] = ["criteria:", *(f"  {line}" for line in left)]
+
+
+_USAGE_LINE = "which log line holds tokens or cost of a request (signals.usage)?"
+_SOURCES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "cost_logged": (("signals", "usage"), PERSON, _USAGE_LINE),
+    "cost_per_request": (("signals", "usage"), PERSON, _USAGE_LINE),
+    "answers_work": (("smoke",), "smoke", "which request shows it (smoke)?"),
+}
+
+
+def _instead(by: str | list[str], name: str, verb: str) -> str | list[str]:
+    """What answers an item without the criterion of that name."""
+    left = [each for each in ([by] if isinstance(by, str) else by) if each != name] or [verb]
+    return left[0] if len(left) == 1 else left
+
+
 def _settings(name: str, wanted: str, whole: str) -> dict[str, Any]:
     """The options of a criterion that a text holds."""
     if name == "answers_work":
         return {"at_least": _share(wanted) or 0.99}
     if name == "success_rate":
         share = _share(wanted)
-        if share is not None and re.search(r"(?i)error|fehler|erreur", whole) and share < 0.5:
+        if (
+            share is not None
+            and re.search(r"(?i)erro|fehler|erreur|falha|fallo|エラー|错误|失败", whole)
+            and share < 0.5
+        ):
             share = 1 - share
         least = round(share, 6) if share else 0.99
         return {"at_least": least, "reject": round(max(least - _BETWEEN, 0), 6)}
     if name == "response_time":
         seconds = [_time(*match) for match in _SECONDS.findall(wanted)]
-        percentile = re.search(r"(?i)\bp(50|95|99)\b", whole)
+        percentile = re.search(r"(?i)(?<![a-z0-9])p(50|95|99)(?!\d)", whole)
         return {f"p{percentile[1] if percentile else 95}": max(seconds)} if seconds else {}
     if name == "cost_per_request":
         dollars = providers.amounts(wanted)
@@ -271,7 +308,7 @@ def _share(text: str) -> float | None:
 
 
 def _time(number: str, unit: str) -> float:
-    value = float(number.replace(",", ".")) / (1000 if unit.lower() == "ms" else 1)
+    value = float(number.replace(",", ".")) / (1000 if unit.lower().startswith("m") else 1)
     return int(value) if value == int(value) else value
 
 
@@ -311,7 +348,7 @@ def _column(block: Block, wanted: re.Pattern[str], start: int = 0) -> str:
 def _budget(draft: Draft, blocks: Sequence[Block]) -> None:
     volumes: dict[str, int] = {}
     first = 0
-    alarms: list[tuple[float, Block]] = []
+    alarms: list[tuple[float, Block, set[str]]] = []
     for block in blocks:
         text = block.text
         match = _VOLUME.match(text) if block.kind in ("text", "item", "row", "heading") else None
@@ -325,22 +362,30 @@ def _budget(draft: Draft, blocks: Sequence[Block]) -> None:
             and (words.WARNING.search(text) or words.CRITICAL.search(text))
             and len(text) < 200
         ):
-            alarms += [(amount, block) for amount, _, _ in providers.amounts(text) if amount >= 1]
-    for wanted, key in ((words.CRITICAL, "monthly_critical"), (words.WARNING, "monthly_warning")):
-        fitting = [(amount, block) for amount, block in alarms if wanted.search(block.text)]
-        exact = [each for each in fitting if not (key == "monthly_warning" and words.CRITICAL.search(each[1].text))]
+            found = [each for each in providers.amounts(text) if each[0] >= 1]
+            alarms += [(each[0], block, about) for each, about in zip(found, _alarms(text, found), strict=True)]
+    for key in ("critical", "warning"):
+        exact = next(((amount, block) for amount, block, about in alarms if key in about), None)
         if exact:
-            draft.set(
-                ("budget", key),
-                exact[0][0] if exact[0][0] % 1 else int(exact[0][0]),
-                f"{in_plan(exact[0][1].line)}, USD",
-            )
+            amount = exact[0] if exact[0] % 1 else int(exact[0])
+            draft.set(("budget", f"monthly_{key}"), amount, f"{in_plan(exact[1].line)}, USD")
     if alarms and _usable(draft, "budget"):
         draft.set(("criteria", "budget"), {}, "against the thresholds of budget")
     if volumes:
         draft.set(("budget", "volumes"), volumes, f"{in_plan(first)}: requests a day")
     if draft.has("providers") and not alarms:
         draft.ask(("budget",), "at what spend a month should someone know? The plan has no threshold")
+
+
+def _alarms(text: str, amounts: Sequence[tuple[float, int, int]]) -> list[set[str]]:
+    """Of each amount whether it is critical or a warning; by the words beside it, where the text has several."""
+    whole = _alarm(text)
+    parts = providers.beside(text, amounts, lambda part: bool(_alarm(part)))
+    return [(_alarm(part) or whole) if len(amounts) > 1 else whole for part in parts]
+
+
+def _alarm(text: str) -> set[str]:
+    return {"critical"} if words.CRITICAL.search(text) else {"warning"} if words.WARNING.search(text) else set()
 
 
 # Items of the plan, and what answers them
@@ -357,10 +402,13 @@ _ANSWERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("criteria.code_quality", re.compile(r"(?i)\bquality\b|qualität|calidad|qualité")),
     ("criteria.success_rate", re.compile(r"(?i)(?:error|success) rates?|fehlerquote|erfolgsquote|tasa de")),
     ("costs", re.compile(r"(?i)cost\w* (?:track|dash|per|metric)|track\w* cost|\bcosts?\b|kosten|costo|coût")),
-    ("secret", re.compile(r"(?i)secrets?\b|api[ -]?keys?\b|\bkeys?\b|schlüssel|geheimnis|clave|clé")),
+    ("secret", re.compile(r"(?i)secrets?\b|api[ -]?keys?\b|\bkeys?\b|schlüssel|geheimnis|clave|clé|segredo|chave|"
+        r"シークレット|密钥")),
     ("rehearse", re.compile(r"(?i)staging|dry run|rehears|probelauf")),
-    ("deploy", re.compile(r"(?i)\bdeploy|ausroll|bereitstell|despleg|déploy|implant|release")),
-    ("smoke", re.compile(r"(?i)\btests?\b|\bsmoke\b|\bverif(?:y|ied|ic)|\bcurl\b|prüf|testen|probar|tester|vérifi")),
+    ("deploy", re.compile(r"(?i)\bdeploy|ausroll|bereitstell|despleg|déploy|implant|release|"
+        r"\bpublicar|\bpublier|デプロイ|发布|部署")),
+    ("smoke", re.compile(r"(?i)\btests?\b|\bsmoke\b|\bverif(?:y|ied|ic)|\bcurl\b|prüf|testen|probar|tester|"
+        r"testar|vérifi|verific|テスト|動作確認|测试|验证")),
     ("logs", re.compile(r"(?i)\blogs?\b|protokoll|registro|journaux")),
 )  # fmt: skip
 

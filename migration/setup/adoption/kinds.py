@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,12 @@ class Kind:
     keys: re.Pattern[str]
     models: re.Pattern[str]
     packages: tuple[str, ...] = ()
+    url: str = ""
+
+    @property
+    def speaks(self) -> str:
+        """The kind in config.yaml: a service with an address speaks OpenAI's API."""
+        return "openai" if self.url else self.name
 
 
 def _kind(name: str, host: str, words: str, keys: str, models: str, *packages: str) -> Kind:
@@ -56,6 +63,26 @@ KINDS = (
         "@ai-sdk/openai",
     ),
 )
+# Services that speak OpenAI's API, by the address that each documents for it.
+SERVICES = tuple(
+    Kind(name, urlsplit(url).hostname or "", re.compile(rf"(?i)(?<![/\w])(?:{words})"), re.compile(rf"(?i)(?:{keys})"),
+         re.compile(rf"^(?:{models})"), packages, url)
+    for name, url, words, keys, models, packages in (
+        ("groq", "https://api.groq.com/openai/v1", r"groq\b", "GROQ", "llama|gemma|qwen|mixtral|openai/gpt-oss",
+         ("groq-sdk", "@ai-sdk/groq")),
+        ("mistral", "https://api.mistral.ai/v1", r"mistral\b(?! ?7b)", "MISTRAL",
+         "mistral-|magistral-|ministral-|codestral-|pixtral-|open-mi", ("@ai-sdk/mistral",)),
+        ("deepseek", "https://api.deepseek.com/v1", r"deep ?seek\b", "DEEPSEEK", "deepseek-", ("@ai-sdk/deepseek",)),
+        ("xai", "https://api.x.ai/v1", r"x\.?ai\b|grok\b", "XAI|GROK", "grok-", ("@ai-sdk/xai",)),
+        ("together", "https://api.together.xyz/v1", r"together\.?ai\b", "TOGETHER", _VENDOR, ("@ai-sdk/togetherai",)),
+        ("fireworks", "https://api.fireworks.ai/inference/v1", r"fireworks(?: ?ai)?\b", "FIREWORKS", "accounts/", ()),
+        ("cerebras", "https://api.cerebras.ai/v1", r"cerebras\b", "CEREBRAS", "llama|qwen|gpt-oss",
+         ("@ai-sdk/cerebras",)),
+        ("perplexity", "https://api.perplexity.ai", r"perplexity\b", "PERPLEXITY|PPLX", "sonar",
+         ("@ai-sdk/perplexity",)),
+        ("lovable", "https://ai.gateway.lovable.dev/v1", r"lovable(?: ai)?(?: gateway)?\b", "LOVABLE", _VENDOR, ()),
+    )
+)  # fmt: skip
 # Packages that call one host of their own, which the functions' text does not name.
 HOSTS = {
     "stripe": "api.stripe.com",
@@ -66,25 +93,27 @@ HOSTS = {
     "@mistralai/mistralai": "api.mistral.ai",
     "cohere-ai": "api.cohere.com",
 }
-BY_NAME = {kind.name: kind for kind in KINDS}
+ALL = (*KINDS, *SERVICES)
+BY_NAME = {kind.name: kind for kind in ALL}
 
 
 def of_host(host: str) -> Kind | None:
+    """The kind that has a host of its own; a service that speaks OpenAI's API is found by its address."""
     return next((kind for kind in KINDS if host == kind.host), None)
 
 
 def of_package(name: str) -> Kind | None:
-    return next((kind for kind in KINDS if name in kind.packages), None)
+    return next((kind for kind in ALL if name in kind.packages), None)
 
 
 def of_variable(name: str) -> Kind | None:
     """The kind whose key a variable of this name is likely to hold."""
-    return next((kind for kind in KINDS if kind.keys.search(name)), None)
+    return next((kind for kind in ALL if kind.keys.search(name)), None)
 
 
 def in_text(text: str) -> list[Kind]:
     """The kinds that a text names, in its order. `OpenRouter` alone is not OpenAI, nor is a model's vendor/name."""
-    places = [(match.start(), kind) for kind in KINDS for match in kind.words.finditer(text)]
+    places = [(match.start(), kind) for kind in ALL for match in kind.words.finditer(text)]
     return list(dict.fromkeys(kind for _, kind in sorted(places, key=lambda each: each[0])))
 
 

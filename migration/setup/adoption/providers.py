@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from migration.setup.adoption import kinds, lines, words
@@ -17,7 +17,8 @@ _MILLION = re.compile(
     r"(?i)(?:/|per |pro |por |par )\s*(?:1\s?|one |eine )?(?:M\b|Mio\b|MTok|million|millón|milli?one?)|\b1M\b|\bMTok\b"
 )
 _MODEL = re.compile(
-    r"(?:[a-z0-9][\w.-]*/)?(?:gpt-\d|gpt-[a-z]|o[134](?:-|\b)|claude-|gemini-|text-embedding|"
+    r"(?:[a-z0-9][\w.-]*/)?(?:gpt-\d|gpt-[a-z]|o[134](?:-|\b)|claude-|gemini-|text-embedding|mistral-|magistral-|"
+    r"ministral-|codestral-|pixtral-|deepseek-|grok-|llama-?\d|qwen|sonar|"
     r"[a-z0-9][\w.-]*/[a-z0-9])[\w.:-]*"
 )
 _TO = re.compile(
@@ -26,6 +27,8 @@ _TO = re.compile(
     r"|(?P<left>[^\n:|]{2,60}?)\s*(?:→|->|=>|➜)\s*(?P<right>[^\n|]{2,60})"
     r"|\b(?:switch|mov\w+|migrat\w+|cut over|wechsel\w*|umstell\w*|cambi\w+|pass\w+)\s+(?:\w+\s+){0,6}?"
     r"(?:to|auf|zu|nach|a|vers|à|para)\s+(?P<only>[^\n.;]{2,60})"
+    r"|(?P<since>[^\n（(]{2,60}?)\s*から\s*(?P<towards>[^\n）)]{2,60}?)\s*[へに]"
+    r"|从\s*(?P<off>[^\n]{2,60}?)\s*(?:切换|迁移|替换|换|改)?[到为成]\s*(?P<onto>[^\n]{2,60})"
 )
 
 
@@ -42,7 +45,10 @@ def fill(draft: Draft, blocks: Sequence[Block]) -> None:
     target = _first(after, before) or _of_secret(blocks)
     source = next((name for name, _ in before.most_common() if name != target), "")
     for name in dict.fromkeys(filter(None, (target, source))):
-        draft.set(("providers", name, "kind"), name, in_plan(seen.get(name, 1)))
+        kind = kinds.BY_NAME[name]
+        draft.set(("providers", name, "kind"), kind.speaks, in_plan(seen.get(name, 1)))
+        if kind.url:
+            draft.set(("providers", name, "url"), kind.url, f"{name} speaks OpenAI's API there; look it up")
     models = _models(blocks)
     for name in filter(None, (target, source)):
         _model(draft, kinds.BY_NAME[name], models)
@@ -104,8 +110,8 @@ def _side(text: str) -> str:
 
 def _moves(text: str, before: Counter[str], after: Counter[str]) -> None:
     for match in _TO.finditer(text):
-        _count(match["from"] or match["left"] or "", before, 3)
-        _count(match["to"] or match["right"] or match["only"] or "", after, 3)
+        _count(next(filter(None, (match[name] for name in ("from", "left", "since", "off"))), ""), before, 3)
+        _count(next(filter(None, (match[name] for name in ("to", "right", "only", "towards", "onto"))), ""), after, 3)
     if re.match(r"(?i)\W*(?:problem|issue)", text):
         _count(text, before)
     if re.match(r"(?i)\W*(?:solution|lösung|solución)", text):
@@ -174,6 +180,18 @@ def amounts(text: str) -> list[tuple[float, int, int]]:
     return [(float((match[1] or match[2]).replace(",", ".")), *match.span()) for match in _MONEY.finditer(text)]
 
 
+def beside(text: str, pieces: Sequence[tuple[float, int, int]], named: Callable[[str], bool]) -> list[str]:
+    """The words that go with each amount: those before it where the first amount has such words before it, else those
+    after it; `named` says whether a part of the text has them."""
+    if not pieces:
+        return []
+    ends = [0, *(end for _, _, end in pieces)]
+    starts = [*(start for _, start, _ in pieces[1:]), len(text)]
+    before = [text[last:start] for last, (_, start, _) in zip(ends, pieces, strict=False)]
+    after = [text[end:following] for following, (_, _, end) in zip(starts, pieces, strict=True)]
+    return before if named(before[0]) else [words_[:60] for words_ in after]
+
+
 def _price(draft: Draft, target: str, blocks: Sequence[Block]) -> None:
     prices = [price for block in blocks if _concerns(block, target) and (price := _priced(block))]
     samples = [sample for block in blocks if (sample := _sample(block))]
@@ -230,21 +248,14 @@ def _priced(block: Block) -> ModelPrice | None:
         for head, cell in zip(block.header, block.cells, strict=False):
             _put(
                 usd,
-                head
-                if re.search(r"(?i)in(?:put)?\b|out|cache|prompt|eingabe|ausgabe|entrada|salida", head)
-                else block.cells[0],
+                head if _which(head) else block.cells[0],
                 amounts(cell),
             )
         return ModelPrice(usd, block.line) if usd else None
-    pieces = amounts(block.text)
-    for number, (amount, start, end) in enumerate(pieces):
-        after = block.text[end : pieces[number + 1][1] if number + 1 < len(pieces) else end + 40]
-        before = block.text[pieces[number - 1][2] if number else 0 : start]
-        _put(
-            usd,
-            after if _which(after) and not _which(before) else before if _which(before) else "",
-            [(amount, start, end)],
-        )
+    text = "\n".join(line for line in block.text.split("\n") if _MILLION.search(line) and _MONEY.search(line)) or text
+    pieces = amounts(text)
+    for piece, near in zip(pieces, beside(text, pieces, lambda part: bool(_which(part))), strict=True):
+        _put(usd, near, [piece])
     if not usd and len(pieces) >= 2:  # "$0.15/$2.50 per 1M tokens"
         usd = {"input": pieces[0][0], "output": pieces[1][0]}
     return ModelPrice(usd, block.line) if usd else None
@@ -253,9 +264,13 @@ def _priced(block: Block) -> ModelPrice | None:
 def _which(text: str) -> str:
     if re.search(r"(?i)cache", text):
         return "cached_input"
-    if re.search(r"(?i)\bin\b|input|prompt|eingabe|entrada|entrée", text):
+    if re.search(r"(?i)\bin\b|input|prompt|eingabe|entrada|entrée|ingresso|invoer|入力|输入", text):
         return "input"
-    return "output" if re.search(r"(?i)\bout\b|output|completion|ausgabe|salida|sortie|saída", text) else ""
+    return (
+        "output"
+        if re.search(r"(?i)\bout\b|output|completion|ausgabe|salida|sortie|saída|uscita|uitvoer|出力|输出", text)
+        else ""
+    )
 
 
 def _put(usd: dict[str, float], words_: str, some: Sequence[tuple[float, int, int]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,7 +45,70 @@ def parse(command: str) -> Request | None:
         return _powershell(command)
     if re.match(r"(?:sudo |\$\w+\s*=\s*\$?\(?)?curl(?:\.exe)?\s", command):
         return _curl(command)
-    return None
+    return _httpie(command) if re.match(r"https?\s", command) else None
+
+
+_INVOKE = re.compile(
+    r"""\bfunctions\s*\.\s*invoke\s*(?:<[^>(]*>)?\(\s*["'`](?P<slug>[A-Za-z][\w-]*)(?P<path>/[^"'`?]*)?["'`]"""
+)
+_FETCH = re.compile(r"""\bfetch\(\s*[`"'](?P<url>[^`"'\n]*/functions/v1/[^`"'\n]*)[`"']""")
+_STRINGIFY = re.compile(r"JSON\s*\.\s*stringify\s*\(")
+_HTTPIE = re.compile(r"^https?(?=\s)(?P<flags>(?:\s+-\S+)*)(?:\s+(?P<method>[A-Z]+))?\s+(?P<rest>\S.*)$", re.DOTALL)
+
+
+def in_code(text: str) -> list[tuple[Request, int]]:
+    """Requests of JavaScript that calls a function, `invoke` of supabase-js and `fetch`, each with its line from 0."""
+    found = []
+    for match in _INVOKE.finditer(text):
+        options = _options(text, match.end())
+        method = str(options.get("method") or "POST").upper()
+        made = Request(match["slug"], method, (match["path"] or "").rstrip("/"), body=options.get("body"), auth="user")
+        found.append((made, match.start()))
+    for match in _FETCH.finditer(text):
+        options = _options(text, match.end())
+        named = options.get("headers")
+        headers = {str(key).lower(): str(value) for key, value in named.items()} if isinstance(named, dict) else {}
+        body = json.dumps(options["body"]) if options.get("body") is not None else None
+        url = re.sub(r"\$\{[^}]*\}", "$URL", match["url"])
+        if request := _request(url, str(options.get("method") or "GET"), headers, body):
+            found.append((request, match.start()))
+    return [(request, text.count("\n", 0, at)) for request, at in sorted(found, key=lambda pair: pair[1])]
+
+
+def _options(text: str, at: int) -> dict[str, Any]:
+    """The object that follows as the next argument, where it can be read as data; what is computed is left out."""
+    match = re.compile(r"\s*,\s*(?=\{)").match(text, at)
+    if not match:
+        return {}
+    plain = _STRINGIFY.sub("(", _balanced(text[match.end() :]))
+    plain = re.sub(r"\(\s*(\{(?:[^{}]|\{[^{}]*\})*\}|\w+)\s*\)", r"\1", plain)
+    plain = re.sub(r"`([^`\n]*)`", lambda each: json.dumps(re.sub(r"\$\{([^}]*)\}", r"$\1", each[1])), plain)
+    plain = re.sub(r"(?m)//[^\n\"']*$", "", plain)
+    found = answer(re.sub(r",(\s*[}\]])", r"\1", plain))
+    return found if isinstance(found, dict) else {}
+
+
+def _httpie(command: str) -> Request | None:
+    """https://httpie.io/docs/cli/request-items: `http POST URL name=text count:=1 Header:value page==2`."""
+    match = _HTTPIE.match(command)
+    words = shlex.split(match["rest"].replace("\\\n", " ")) if match else []
+    if not match or not words:
+        return None
+    headers, body, query = dict[str, str](), dict[str, Any](), dict[str, str]()
+    for word in words[1:]:
+        part = re.match(r"([\w.-]+)(:=|==|=|:)(.*)$", word, re.DOTALL)
+        if word in _ENDS:
+            break
+        if part and part[2] == ":":
+            headers[part[1].lower()] = part[3].strip()
+        elif part and part[2] == "==":
+            query[part[1]] = part[3]
+        elif part:
+            body[part[1]] = _value(part[3]) if part[2] == ":=" else part[3]
+    made = _request(
+        words[0], match["method"] or ("POST" if body else "GET"), headers, json.dumps(body) if body else None
+    )
+    return replace(made, query={**made.query, **query}) if made else None
 
 
 def _curl(command: str) -> Request | None:

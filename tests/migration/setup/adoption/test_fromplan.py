@@ -198,19 +198,61 @@ def test_printed_command_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert adopted.config(tmp_path / "root").migration.functions == ["greet"]
 
 
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("warn at $10, critical alert at $50 of spend", (10, 50)),
+        ("spend: $10 warning, $50 critical", (10, 50)),
+        ("Alerte à 20 $ par mois de coûts, critique à 60 $", (20, 60)),
+        ("budget: critical at $50, warning at $10", (10, 50)),
+        ("critical alert at $50 of spend", (None, 50)),
+        ("alert at $10 of spend", (10, None)),
+    ],
+)
+def test_thresholds_of_one_sentence(tmp_path: Path, text: str, budget: tuple[int | None, int | None]) -> None:
+    """Each amount goes with the words beside it, before or after as the sentence has them."""
+    plan = tmp_path / "PLAN.md"
+    plan.write_text(f"# Move\n\nSwitch from OpenAI to Anthropic.\n\n`supabase functions deploy a`\n\n{text}\n")
+    adopted.run(tmp_path, plan=plan)
+    found = yaml.safe_load((tmp_path / "config.yaml").read_text())["budget"]
+    assert (found.get("monthly_warning"), found.get("monthly_critical")) == budget
+
+
+@pytest.mark.parametrize(
+    ("text", "functions"),
+    [
+        ("```sh\nfor f in a b; do\n  supabase functions deploy $f\ndone\n```", ["a", "b"]),
+        ('```sh\nfor f in a b; do supabase functions deploy "$f"; done\n```', ["a", "b"]),
+        ('```sh\nALL=(a b)\nfor f in "${ALL[@]}"; do\nsupabase functions deploy ${f}\ndone\n```', ["a", "b"]),
+        ('```sh\nexport ALL="a b"\nsupabase functions deploy $ALL c\n```', ["a", "b", "c"]),
+        ('```powershell\n$all = "a", "b"\nforeach ($f in $all) { supabase functions deploy $f }\n```', ["a", "b"]),
+        ('```powershell\nforeach ($f in @("a","b")) {\n  supabase functions deploy $f\n}\n```', ["a", "b"]),
+        ("Run supabase functions deploy a and wait.", ["a"]),
+        ("```sh\nsupabase functions deploy $UNKNOWN\n```\n`supabase functions deploy a`", ["a"]),
+    ],
+)
+def test_functions_of_loops(tmp_path: Path, text: str, functions: list[str]) -> None:
+    """Variables and loops of both shells, and a command in a sentence, of which the first name counts."""
+    plan = tmp_path / "PLAN.md"
+    plan.write_text(f"# Move\n\n{text}\n")
+    adopted.run(tmp_path, plan=plan)
+    assert adopted.config(tmp_path).migration.functions == functions
+
+
 PUBLIC = sorted(path.with_suffix(".md") for path in (PLANS / "public").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", PUBLIC, ids=[path.stem for path in PUBLIC])
 def test_plans_in_the_style_of_public_ones(tmp_path: Path, path: Path) -> None:
-    """Terse, sprawling, tables, German, PowerShell, several projects, SQL first, no curl: each gives its config, its
-    questions and its notices, and over a recorded day its ticked copy; all of that stands beside it."""
+    """Terse, sprawling, tables, German, PowerShell, several projects, SQL first, no curl, French with front matter and
+    the line ends of Windows, Portuguese as Notion exports it, Jira's marks, Japanese, loops and scripts: each gives its
+    config, its questions and its notices, and over a recorded day its ticked copy; all of that stands beside it."""
     wanted = yaml.safe_load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
     before = path.read_bytes()
     assert given(tmp_path, path) == wanted
     rows = figures(reported.facts(own=adopted.config(tmp_path)))["plan"]["items"]
     assert ticked(before, rows, "2026-11-27 09:00Z") == path.with_suffix(".checked.md").read_bytes()
-    assert path.read_bytes() == before and len(PUBLIC) == 8
+    assert path.read_bytes() == before and len(PUBLIC) == 13
 
 
 def given(root: Path, plan: Path) -> dict[str, Any]:
