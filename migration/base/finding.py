@@ -18,7 +18,8 @@ class Finding:
     be carried out by `apply`, which returns what it did.
 
     kind: one word for the cause, the same for the same cause. subject: the function or secret concerned.
-    for_rollback: it is about what the code before needs, not about what is deployed.
+    for_rollback: it is about what the code before needs, not about what is deployed. causes: the kinds that may
+    explain it here, where it is known which; None: all that ever do.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Finding:
     subject: str = ""
     safe: bool = False
     for_rollback: bool = False
+    causes: frozenset[str] | None = field(default=None, compare=False)
     apply: Callable[[], str] | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:

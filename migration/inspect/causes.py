@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from migration.base.finding import Finding, worst_first
@@ -30,7 +30,7 @@ _BLOCKING = ("unmeasured", "ledger_offline", "refs", "interrupted", "stale_lock"
 def first_things_first(findings: Iterable[Finding]) -> list[Finding]:
     """One finding a cause: symptoms join what explains them, and one problem of several functions is one finding."""
     grouped = _together(findings)
-    kinds = {each.kind for each in grouped}
+    kinds = {each.kind: each.causes for each in grouped}
     symptoms: dict[str, list[Finding]] = {kind: [] for kind in kinds}
     for each in grouped:
         if (cause := _root(each.kind, kinds)) != each.kind:
@@ -40,9 +40,10 @@ def first_things_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(worst_first(joined), key=lambda each: _BLOCKING.index(each.kind) if each.kind in _BLOCKING else 99)
 
 
-def _root(kind: str, kinds: Collection[str]) -> str:
+def _root(kind: str, kinds: Mapping[str, Collection[str] | None]) -> str:
     """What explains this kind among those found; itself where nothing does."""
-    cause = next((one for one in EXPLAINED.get(kind, ()) if one in kinds), kind)
+    may = kinds[kind]
+    cause = next((one for one in EXPLAINED.get(kind, ()) if one in kinds and (may is None or one in may)), kind)
     return kind if cause == kind else _root(cause, kinds)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from migration.base.command import Do, Step, Steps, chain, inv, sh, steps, then
@@ -138,8 +138,10 @@ def _failing(exam: Examination) -> Iterator[Finding]:
     parts = [f"{slug} {n} of {sum(answers[slug].values())}" for slug, n in failed.items() if n]
     statuses = ", ".join(f"{n} × {status}" for status, n in by_status.most_common(3))
     failure = signals.named(exam.context.config).get("failure")
-    logged = _rows(exam, failure.sql) if failure else []
+    status = f"extract(event_message, {logsql.literal(STATUS)})"
+    logged = _rows(exam, failure.sql, status, group="detail") if failure else []
     fresh = [row for row in logged if not _past(exam, row) and exam.now - logsql.at_micros(row["us"]) < RECENT]
+    fresh.sort(key=lambda row: -int(row["n"]))
     words = "; ".join(filter(None, [", ".join(parts), statuses, _evidence(fresh) if fresh else "nothing logged"]))
     shown = inv("logs", signal="failure", since="15m") if failure else inv("logs", level="error", since="15m")
     newest = exam.plan.history.newest
@@ -147,7 +149,18 @@ def _failing(exam: Examination) -> Iterator[Finding]:
     if newest and newest.kind == "deploy":
         back = [Do("or to take the deployment back:"), inv("rollback")]
     fix = steps(shown, Do("once the cause is gone:"), WAIT_LONG, *back)
-    yield Finding("errors", f"{bad} of {requests} calls failed in the last 15 minutes", words, fix)
+    problem = f"{bad} of {requests} calls failed in the last 15 minutes"
+    yield Finding("errors", problem, words, fix, causes=_causes([(row, str(row["detail"])) for row in fresh]))
+
+
+def _causes(rows: Sequence[tuple[Row, str]]) -> frozenset[str] | None:
+    """The refusals that half of the lines name, or any without a line: one 429 among many 503s explains nothing."""
+    total, by_status = sum(int(row["n"]) for row, _ in rows), Counter[str]()
+    for row, status in rows:
+        by_status[status] += int(row["n"])
+    named = {"429": "rate_limit", "": "not_configured"}
+    often = [status for status, n in by_status.items() if 2 * n >= total]
+    return frozenset(named.get(status, f"logged_{status}") for status in often) if rows else None
 
 
 def _broken(status: int) -> bool:
@@ -199,7 +212,8 @@ def _retries(exam: Examination, rows: list[tuple[Row, str]]) -> Iterator[Finding
     words = "; ".join(filter(None, [named, _evidence([row for row, _ in rows])]))
     problem = f"the functions retried {lines} times for {count(exam.requests, 'call')} in the last 15 minutes"
     fix = steps(inv("logs", signal="retry", since="15m"), Do("once the cause is gone:"), WAIT_LONG)
-    yield Finding("retries", problem, words, fix, "warning")
+    known = _causes(rows)
+    yield Finding("retries", problem, words, fix, "warning", causes=known and known | {"errors", "timeouts"})
 
 
 def _past(exam: Examination, row: Row) -> bool:

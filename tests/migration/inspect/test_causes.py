@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from migration.base.command import inv, steps
@@ -27,6 +28,14 @@ def test_symptom_alone_stays() -> None:
     found = [finding("errors"), finding("retries", "warning")]
     assert [each.kind for each in first_things_first([finding("retries", "warning")])] == ["retries"]
     assert [each.kind for each in first_things_first(found)] == ["errors"]
+
+
+def test_cause_that_explains_few_calls_stays_apart() -> None:
+    """Three calls met 429 and six a 503 of the provider: to send fewer requests would not help those six."""
+    few = [finding("rate_limit", "warning"), replace(finding("errors"), causes=frozenset({"logged_503"}))]
+    assert [each.kind for each in first_things_first(few)] == ["errors", "rate_limit"]
+    all_of_them = replace(finding("errors"), causes=frozenset({"rate_limit"}))
+    assert [each.kind for each in first_things_first([few[0], all_of_them])] == ["rate_limit"]
 
 
 def test_functions_with_one_remedy_join() -> None:

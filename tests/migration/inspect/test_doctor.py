@@ -628,16 +628,19 @@ def test_a_failing_log_endpoint_is_a_finding_not_an_end(sick: Clinic, typist: Ty
 
 @mends("errors")
 def test_calls_that_fail_are_found(sick: Clinic, typist: Typist) -> None:
-    """What callers feel, though every probe of ours passes: the functions answer 503 and log why."""
+    """What callers feel, though every probe of ours passes: the functions answer 503 and log why. That one of them was
+    rate-limited on the way explains the others not."""
     failing = KIMI.replace('new Response("said")', 'new Response("busy", { status: 503 })')
     sick.scene.commit({index("alpha"): failing}, "Fail")
     ship(sick)
     for _ in range(4):
         sick.context().edge.call("alpha", json=["❌ Failed: OpenRouter 503: overloaded"], purpose=Purpose.SMOKE)
-    until(lambda: "errors" in look(sick, "logs"))
+    limited = ["🔁 Retry 1 of 2 in 700 ms: OpenRouter 429: busy", "❌ Failed: OpenRouter 503: overloaded"]
+    sick.context().edge.call("alpha", json=limited, purpose=Purpose.SMOKE)
+    until(lambda: {"errors", "rate_limit"} <= set(look(sick, "logs")))
     found = look(sick, "logs")["errors"]
-    assert found.severity == "error" and re.match(r"4 of \d+ calls failed", found.problem)
-    assert "alpha 4 of 4; 4 × 503; 4 lines" in found.evidence and "overloaded" in found.evidence
+    assert found.severity == "error" and re.match(r"5 of \d+ calls failed", found.problem)
+    assert "alpha 5 of 5; 5 × 503; 5 lines" in found.evidence and "overloaded" in found.evidence
     typist.mend(found)
     assert look(sick, "logs", context=typist.context()) == {}
 
