@@ -212,8 +212,8 @@ def _retries(exam: Examination, rows: list[tuple[Row, str]]) -> Iterator[Finding
     words = "; ".join(filter(None, [named, _evidence([row for row, _ in rows])]))
     problem = f"the functions retried {lines} times for {count(exam.requests, 'call')} in the last 15 minutes"
     fix = steps(inv("logs", signal="retry", since="15m"), Do("once the cause is gone:"), WAIT_LONG)
-    known = _causes(rows)
-    yield Finding("retries", problem, words, fix, "warning", causes=known and known | {"errors", "timeouts"})
+    causes = (_causes(rows) or frozenset()) | {"errors", "timeouts"}
+    yield Finding("retries", problem, words, fix, "warning", causes=causes)
 
 
 def _past(exam: Examination, row: Row) -> bool:
