@@ -46,6 +46,7 @@ class _Mistake(NamedTuple):
 
 def install() -> None:
     """Extend Invoke's program; a second call changes nothing."""
+    open_streams()
     if not hasattr(Program, "cutover"):
         setattr(Program, "cutover", True)  # noqa: B010
         CURRENT.prefix = started()
@@ -53,6 +54,17 @@ def install() -> None:
             setattr(Program, name, _checked(getattr(Program, name)))
         setattr(Program, "no_tasks_given", _list)  # noqa: B010
         setattr(Program, "list_tasks", _named(Program.list_tasks))  # noqa: B010
+
+
+def open_streams() -> None:
+    """Where stdin, stdout or stderr was closed (`>&-`, a daemon), the null device stands for it: else the next file or
+    connection that is opened would take its place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123
 
 
 _DEBUG = {"debug": "show every request and git command as it ends"}

@@ -67,16 +67,22 @@ def _below(path: Path) -> Path:
 
 
 def _result(out: Output, result: object) -> int:
+    from migration.cli.sink import OUTPUT
+
     if result is None or isinstance(result, int):
         return result or 0
     code = int(getattr(result, "exit_code", 0))
     try:
         out.result(result)
+        out.flush()
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO):
+        if error.filename != OUTPUT and error.errno not in (errno.EPIPE, errno.EIO):
             raise
-        _hush()  # the reader or the terminal is gone; the exit code still says how it ended
-        return code or 141
+        _hush()  # the reader or the terminal is gone, or its disk is full; the exit code still says how it ended
+        code = code or 141
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            out.json = False
+            _say(out, _local(error).message, (), code, {})
     return code
 
 
@@ -123,9 +129,12 @@ def _local(error: OSError) -> CutoverError:
     from migration.base.command import AGAIN, Do
     from migration.base.errors import Refused, Unfinished
     from migration.base.interrupts import left
+    from migration.cli.sink import OUTPUT
 
     state = left()
     kind = Unfinished if state.exit_code == 5 else Refused
+    if error.filename == OUTPUT:
+        return kind(f"Cannot write the output: {error.strerror}. {state.message}", *state.steps)
     where = f": {error.filename}" if error.filename else ""
     steps = state.steps
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -178,6 +178,10 @@ class Output:
         if self._observer is not None:
             self._observer.close()
 
+    def flush(self) -> None:
+        """What is buffered; an error in writing it is met here and not when Python ends."""
+        self._stdout.flush()
+
     def close(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             self.quiet()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
@@ -10,11 +11,17 @@ from migration.base.gate import ANYWHERE, CONTROLS, gate
 from migration.base.plain import Lazily, plain, timed
 from migration.base.secrets_type import mask
 
-__all__ = ["Masked", "gate", "one_line", "pieces"]
+__all__ = ["OUTPUT", "Masked", "gate", "one_line", "pieces"]
+
+
+OUTPUT = "the output"  # the file name of an error in writing there
 
 
 class Masked:
-    """A text stream without secrets; characters that its encoding lacks are written as JSON escapes."""
+    """A text stream without secrets; characters that its encoding lacks are written as JSON escapes.
+
+    An OSError has OUTPUT as its file name: a full disk under a log file is not one under `.cutover`.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -22,14 +29,16 @@ class Masked:
 
     def write(self, text: str) -> int:
         safe = mask(text) if self.masks else text
-        try:
-            self._stream.write(safe)
-        except UnicodeEncodeError:  # a terminal that is not UTF-8, or a file name that is not
-            self._stream.write("".join(one if one.isascii() else json.dumps(one)[1:-1] for one in safe))
+        with _named():
+            try:
+                self._stream.write(safe)
+            except UnicodeEncodeError:  # a terminal that is not UTF-8, or a file name that is not
+                self._stream.write("".join(one if one.isascii() else json.dumps(one)[1:-1] for one in safe))
         return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        with _named():
+            self._stream.flush()
 
     def isatty(self) -> bool:
         return self._stream.isatty()
@@ -40,6 +49,14 @@ class Masked:
     @property
     def encoding(self) -> str:
         return self._stream.encoding or "utf-8"
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), OUTPUT) from error
 
 
 def one_line(value: Any) -> str:

@@ -27,6 +27,7 @@ _DROPPED = {
     "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_QUARANTINE_PATH",
     "GIT_IMPLICIT_WORK_TREE", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE2_EVENT",
     "GIT_TRACE2_PERF", "GIT_CURL_VERBOSE", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS",
+    "GIT_ICASE_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_INTERNAL_SUPER_PREFIX", "GIT_ATTR_SOURCE",
     "GIT_PUSH_OPTION_COUNT", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE", "SSH_ASKPASS",
 }  # fmt: skip
 _FIXED = {
@@ -43,12 +44,16 @@ _SETTINGS = {
     "http.lowSpeedLimit": "1",
     "http.lowSpeedTime": "20",
     "push.recurseSubmodules": "no",
+    "push.pushOption": "",  # not every host takes options, and the user's are for pushes of their own
     "push.gpgSign": "false",  # few hosts take signed pushes; records and the revert are commits
     "fetch.recurseSubmodules": "no",
     "submodule.recurse": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
     "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,  # of this clone; those of a remote are its own
+    "diff.relative": "false",  # names come from the top, also in a folder of a monorepo
+    "diff.orderFile": os.devnull,
     "i18n.commitEncoding": "UTF-8",
     "advice.detachedHead": "false",
 }

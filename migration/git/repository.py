@@ -143,7 +143,8 @@ class Repository:
         """Path to the id that the file's content has here and now, whatever the index says of it (skip-worktree)."""
         here = [path for path in paths if "\n" not in path and not (self.path / path).is_symlink()]
         found = [path for path in here if (self.path / path).is_file()]
-        done = self.run("hash-object", "--stdin-paths", stdin="\n".join(found).encode("utf-8", "surrogateescape"))
+        names = "\n".join(self.prefix + path for path in found)  # git reads them from the top of the repository
+        done = self.run("hash-object", "--stdin-paths", stdin=names.encode("utf-8", "surrogateescape"))
         return dict(zip(found, done.text.split(), strict=False)) if done.ok else {}
 
     def submodules(self, revision: str) -> list[str]:
@@ -218,7 +219,10 @@ class Repository:
 
     def push(self, remote: str, *refspecs: str, options: Sequence[str] = ()) -> Done:
         """Push and return how it ended. A failure proves nothing: ask the remote before deciding."""
-        return self._talk(remote, "push", "--porcelain", "--no-verify", "--no-follow-tags", *options, remote, *refspecs)
+        alone = ("-c", f"remote.{remote}.mirror=false")  # git refuses single refs where a clone mirrors its remote
+        return self._talk(
+            remote, *alone, "push", "--porcelain", "--no-verify", "--no-follow-tags", *options, remote, *refspecs
+        )
 
     def _remote(self, remote: str, *arguments: str, stdin: bytes = b"", timeout: float = 0.0,
                 env: Mapping[str, str] | None = None) -> Done:  # fmt: skip
@@ -235,7 +239,7 @@ class Repository:
         A remote that left a command of this kind without an answer gets less time for the next one, so that all tries
         of one question end soon.
         """
-        kind = arguments[0]
+        kind = process.verb(arguments)
         limit = min(self.patience, SILENT) if kind in self._silent else self.patience
         limit = timeout or (limit * FETCH if kind == "fetch" else limit)
         try:

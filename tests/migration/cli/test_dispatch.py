@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,44 @@ def test_closed_terminal_changes_no_exit_code(number: int, tmp_path: Path, monke
     assert dispatch._error(out, Unfinished("Half done.")) == 5
     out.aside("Log: x")
     out.close()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A result."""
+
+    exit_code: int
+
+
+class Full(io.StringIO):
+    """A file on a full disk."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(("code", "left"), [(0, 141), (1, 1), (5, 5)])
+def test_full_disk_under_the_output(
+    code: int, left: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A result that cannot be written changes no exit code but 0, and nothing is said of the disk of .cutover."""
+    monkeypatch.setattr(sys, "stdout", Full())
+    found = dispatch._result(Output("status", json=True), Ended(code))
+    shown = capsys.readouterr().err
+    assert found == left and "Cannot write the output: No space left" in shown and ".cutover" not in shown
+
+
+def test_closed_streams_are_the_null_device() -> None:
+    """`>&- 2>&- <&-`, as a daemon begins: no traceback, and no file of ours becomes stdout."""
+    script = """
+import os, sys
+for number in (0, 1, 2): os.close(number)
+sys.stdin = sys.stdout = sys.stderr = None
+from migration.cli.commandline import open_streams
+open_streams()
+print("nowhere", file=sys.stderr); print("nowhere"); sys.stdout.flush()
+assert [os.path.realpath(f"/proc/self/fd/{n}") for n in range(3)] == ["/dev/null"] * 3 or sys.platform != "linux"
+assert os.open(os.devnull, os.O_RDONLY) > 2
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=dispatch.ROOT, check=False)
+    assert done.returncode == 0

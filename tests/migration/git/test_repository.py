@@ -13,7 +13,7 @@ import pytest
 from migration.base.errors import CutoverError, Refused, Unreachable
 from migration.git import giterrors, process
 from migration.git.giterrors import Denied, TimedOut
-from migration.git.refs import choose
+from migration.git.refs import Move, choose
 from migration.git.repository import Repository
 from tests.support.git_http import serve
 from tests.support.repos import QUIET, alone, clone, commit, git, pair
@@ -37,6 +37,64 @@ def test_files_and_changes_are_told_relative_to_the_app(tmp_path: Path) -> None:
     (folder / "apps/one/new.ts").write_text("3\n")
     (folder / "b.ts").write_text("3\n")
     assert own.dirty() == ["a.ts", "new.ts"] and own.dirty(["a.ts"]) == ["a.ts"]
+
+
+SETTINGS = {
+    "names relative to a folder": {"diff.relative": "true"},
+    "an order that is not there": {"diff.orderFile": "/nonexistent"},
+    "a remote that is a mirror": {"remote.origin.mirror": "true"},
+    "push options": {"push.pushOption": "ci.skip"},
+    "hooks that fail": {"core.hooksPath": "HOOKS"},
+    "programs": {"core.fsmonitor": "/bin/false", "diff.external": "/bin/false", "core.pager": "/bin/false"},
+    "colours": {"color.ui": "always", "status.relativePaths": "true", "log.showSignature": "true"},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("name", list(SETTINGS))
+def test_settings_of_a_user_change_nothing(name: str, tmp_path: Path) -> None:
+    """In a folder of a monorepo git answers the same whatever is configured, and runs none of the clone's hooks."""
+    remote, folder = pair(tmp_path)
+    base = commit(folder, {"apps/one/a.ts": "1\n", "apps/one/b.ts": "1\n"})
+    tip = commit(folder, {"apps/one/a.ts": "2\n"})
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    for hook in ("reference-transaction", "post-checkout", "pre-push", "post-index-change", "post-commit"):
+        (hooks / hook).write_text(f"#!/bin/sh\necho {hook} >> {tmp_path}/ran\nexit 1\n")
+        (hooks / hook).chmod(0o755)
+    for key, value in SETTINGS[name].items():
+        git(folder, "config", key, str(hooks) if value == "HOOKS" else value)
+    own = repository(folder / "apps/one")
+    assert (own.changed(base, tip), own.statuses(base, tip, ["a.ts"])) == (["a.ts"], {"a.ts": "M"})
+    (folder / "apps/one/b.ts").write_text("3\n")
+    assert own.dirty() == ["b.ts"] and own.subject(tip) == "Change"
+    refs = choose(own, "origin", "refs/cutover", "main")
+    refs.check()
+    record = own.commit("record")
+    assert refs.move([Move("refs/cutover/ledger/prod", None, record)]) is None and own.move("refs/cutover/x", record)
+    refs.bring("refs/cutover/ledger/prod", record)
+    with own.worktree(tip) as tree:
+        assert (tree / "apps/one/a.ts").read_text() == "2\n"
+    assert git(remote, "rev-parse", "refs/cutover/ledger/prod") == record and not (tmp_path / "ran").exists()
+
+
+def test_hidden_changes_are_seen_in_a_folder(tmp_path: Path) -> None:
+    """What the index is set to ignore (skip-worktree) differs all the same, also where the app is not at the top."""
+    folder = alone(tmp_path / "app")
+    tip = commit(folder, {"apps/one/a.ts": "1\n", "apps/one/b.ts": "1\n", "a.ts": "0\n"})
+    git(folder, "update-index", "--skip-worktree", "apps/one/a.ts")
+    (folder / "apps/one/a.ts").write_text("2\n")
+    own = repository(folder / "apps/one")
+    here, known = own.hashed(["a.ts", "b.ts"]), own.blobs(tip)
+    assert own.dirty() == [] and [path for path in here if here[path] != known[path]] == ["a.ts"]
+
+
+@pytest.mark.parametrize("name", ["GIT_ICASE_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_ATTR_SOURCE"])
+def test_variables_that_mislead_git_are_dropped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = alone(tmp_path / "app")
+    tip = commit(folder, {"a.ts": "1\n"})
+    monkeypatch.setenv(name, "1")
+    assert list(repository(folder).blobs(tip, ["a.ts"])) == ["a.ts"]
 
 
 def test_revisions_branches_and_descent(tmp_path: Path) -> None:
