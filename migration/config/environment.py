@@ -11,7 +11,7 @@ from typing import Any
 from migration.base.command import inv
 from migration.base.errors import Refused
 from migration.base.secrets_type import Secret
-from migration.config import envfile
+from migration.config import envfile, madeup
 from migration.config import load as configuration
 from migration.config.settings import (
     PROOFS,
@@ -20,7 +20,6 @@ from migration.config.settings import (
     LogSettings,
     ProviderKind,
     ProviderSettings,
-    SecretSettings,
 )
 
 
@@ -102,7 +101,7 @@ def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:
         user_email=Secret(running["user_email"]),
         user_password=Secret(running["user_password"]),
         providers={key: _stand_in(key, settings, running) for key, settings in config.providers.items()},
-        secrets={key: _local(config, settings, running) for key, settings in config.secrets.items()},
+        secrets={name: Secret(madeup.value(config, name, running)) for name in config.secrets},
         site=running.get("site"),
     )
 
@@ -119,13 +118,6 @@ def _stand_in(name: str, settings: ProviderSettings, running: dict[str, Any]) ->
         key = Secret(running["keys"][settings.kind])
         return ProviderAccess(name, settings, f"{running['url']}/_{settings.kind}/v1", key)
     return ProviderAccess(name, settings)
-
-
-def _local(config: Config, settings: SecretSettings, running: dict[str, Any]) -> Secret:
-    """The sandbox's value of a secret: a key of the stand-in for its provider."""
-    provider = config.providers.get(settings.provider or "")
-    known = {"gemini": running["google_keys"][0], **running.get("keys", {})}
-    return Secret(known.get(provider.kind if provider else "", running["openrouter_key"]))
 
 
 def hosted(config: Config, root: Path, name: str, settings: EnvironmentSettings) -> Environment:

@@ -121,7 +121,7 @@ def _secrets(plan: Plan) -> Iterator[Finding]:
         if not secret["present"]:
             yield Finding("secret_absent", "a secret is missing", name, upload, subject=name)
         elif secret["matches"] is False:
-            evidence = f"{name} on the platform differs from .env"
+            evidence = f"{name} on the platform differs from yours"
             yield Finding("secret_differs", "a secret differs", evidence, upload, subject=name)
 
 

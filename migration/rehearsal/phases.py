@@ -106,7 +106,7 @@ def secret(stage: RehearsalStage) -> str:
     after = secrets.verify(stage.fresh())
     stage.results["secret"] = after
     bad = [f"{row.name}: {row.detail or 'not proven'}" for row in after.secrets
-           if not (row.present and row.matches and row.provider_ok is not False)]  # fmt: skip
+           if not (row.ok and row.matches)]  # fmt: skip
     parts = [f"{row.name}: {'missing, set, ' if row.name in missing else ''}digest equal"
              + (", provider accepts it" if row.provider_ok else "") for row in after.secrets]  # fmt: skip
     return shown(not bad, "; ".join(parts), "; ".join(bad))

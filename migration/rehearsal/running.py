@@ -23,7 +23,7 @@ import yaml
 from migration.base import durable
 from migration.base.command import AGAIN, Do, Shell, inv, sh
 from migration.base.errors import CutoverError, Failed, Refused
-from migration.rehearsal.identity import KINDS
+from migration.rehearsal.identity import KINDS, keys
 from migration.rehearsal.mistake import SettingError
 from migration.rehearsal.types import Sandbox
 
@@ -235,6 +235,7 @@ def info(sandbox: Sandbox) -> dict[str, Any]:
         "profile": str(sandbox.folder / PROFILE),
         "app": str(sandbox.folder / "app"),
         "keys": {kind: sandbox.identity.keys(kind)[0] for kind in KINDS},
+        "given": keys(sandbox.identity, sandbox.settings.get("keys") or {}),
         **identity,
     }
 

@@ -19,6 +19,7 @@ from migration.base.errors import Interrupted, ServiceFailed
 from migration.base.interrupts import between
 from migration.base.progress import Observer
 from migration.config import load as configuration
+from migration.config import madeup
 from migration.config.settings import Config
 from migration.context import Context
 from migration.rehearsal import clone as clones
@@ -107,7 +108,8 @@ def _offered(config: Config) -> dict[str, Any]:
         if provider.url and provider.kind != "none"
     }
     prices = {name: float(value) for name, value in price.items()}
-    return {"models": list(filter(None, models)), "price": prices, "addresses": addresses}
+    offered = {"models": list(filter(None, models)), "price": prices, "addresses": addresses}
+    return offered | {"formats": madeup.formats(config)}
 
 
 def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:
@@ -129,8 +131,8 @@ def changes(folder: Path, wanted: Mapping[str, Any]) -> list[str]:
 
 def _differ(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     one, other = before.get(name), after.get(name)
-    if name in _FROM_PROVIDERS:
-        return ["providers"] if one != other else []
+    if name in _FROM_SECTIONS:
+        return [_FROM_SECTIONS[name]] if one != other else []
     if isinstance(one or {}, dict) and isinstance(other or {}, dict):
         keys = (one or {}).keys() | (other or {}).keys()
         return [f"rehearsal.{name}.{key}" for key in keys if (one or {}).get(key) != (other or {}).get(key)]
@@ -165,7 +167,8 @@ def _forget(folder: Path) -> None:
 
 
 NOTE = "clone.json"
-_FROM_PROVIDERS = ("models", "price", "addresses")  # what the stand-ins take over from the section `providers`
+# What the stand-ins take over from other sections.
+_FROM_SECTIONS = {"models": "providers", "price": "providers", "addresses": "providers", "formats": "secrets"}
 # As the CLI reads them: the digits before the first underscore are the version.
 _SQL = re.compile(r".*supabase/migrations/(\d+)_([^/]*)\.sql")
 

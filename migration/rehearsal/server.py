@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from migration.base.command import CURRENT, Do, started
 from migration.base.errors import Refused
+from migration.config import madeup
 from migration.rehearsal import (
     backend,
     gateway,
@@ -152,7 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def given(identity: Identity, settings: Mapping[str, Any]) -> dict[str, str]:
     """The secrets that the settings give the project: keys of the stand-ins, and variables."""
     variables = {str(name): str(value) for name, value in (settings.get("variables") or {}).items()}
-    return {**identities.keys(identity, settings.get("keys") or {}), **variables}
+    patterns = {name: about["format"] for name, about in (settings.get("formats") or {}).items()}
+    keys = {
+        name: madeup.formed(name, patterns.get(name), key, identity.jwt_secret)
+        for name, key in identities.keys(identity, settings.get("keys") or {}).items()
+    }
+    return {**keys, **variables}
 
 
 def routes(sandbox: Sandbox) -> list[BaseRoute]:

@@ -87,8 +87,9 @@ def verify(context: Context) -> SecretResult:
     states = tuple(_state(context, name, each, listed.get(name)) for name, each in context.config.secrets.items())
     bad = [each for each in states if not (each.ok and each.proven)]
     fixes = dict.fromkeys(finding.fix for each in bad for finding in each.findings)
-    notes = tuple(_spending(context, each) for each in states if each.label)
+    notes: tuple[str, ...] = ()
     if not context.environment.embedded:
+        notes = tuple(_spending(context, each) for each in states if each.label)
         notes += tuple(f"{one.problem}: {one.evidence}" for one in ageing(context.config, context.clock.now()))
     return SecretResult(states, tuple(fixes), message=_unproven(states), notes=notes)
 
@@ -146,7 +147,7 @@ def _state(context: Context, name: str, settings: SecretSettings, listed: Secret
     matches = same(listed, local, settings.sha256) if listed else None
     shaped = shape(settings, local)
     state = SecretState(name, listed is not None, matches, shaped, None, listed.updated_at if listed else None)
-    findings = list(_problems(state, listed, bool(local or settings.sha256)))
+    findings = list(_problems(state, listed, bool(local or settings.sha256), _LocalValue.of(context, name)))
     if local and settings.provider:
         proof = ask_provider(context, settings, local)
         findings += [replace(each, subject=name) for each in proof.findings]
@@ -180,7 +181,26 @@ def _spending(context: Context, state: SecretState) -> str:
     return f"{state.name}: {window} of {dollars(state.limit, 2)}{left} ({ours})."
 
 
-def _problems(state: SecretState, listed: SecretDigest | None, comparable: bool) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class _LocalValue:
+    """Where the value of a secret comes from on this machine, in words, and how to put another one there."""
+
+    source: str
+    correct: Do
+
+    @classmethod
+    def of(cls, context: Context, name: str) -> _LocalValue:
+        """`.env` or the environment; on the sandbox, which reads neither, its own or that of `rehearsal.variables`."""
+        if not context.environment.embedded:
+            return cls(".env", Do(f"put the right {name} into .env:"))
+        key, file = f"rehearsal.variables.{name}", context.config.file.name
+        given = name in context.config.rehearsal.variables
+        return cls(key if given else "the sandbox's own value", Do(f"give a value of that form in {key} of {file}:"))
+
+
+def _problems(
+    state: SecretState, listed: SecretDigest | None, comparable: bool, local: _LocalValue
+) -> Iterator[Finding]:
     """What is wrong with a secret before its provider is asked; `comparable`: there is something to compare with."""
     name = state.name
     if RESERVED.fullmatch(name):
@@ -197,12 +217,15 @@ def _problems(state: SecretState, listed: SecretDigest | None, comparable: bool)
         problem, fix = f"{name} has no local value to compare", Steps((inv("init"),))
         yield Finding("no_local", problem, why, fix, "warning" if listed else "error", name)
     if state.format_ok is False:
-        fix = Steps((Do("put the right key into .env:"), SET))
-        why = "it does not match the format in config.yaml"
-        yield Finding("format", f"the local {name} has another form", why, fix, subject=name)
+        problem, why = f"{name} in {local.source} has another form", "it does not match the format in config.yaml"
+        if local.source not in (".env", f"rehearsal.variables.{name}"):
+            problem = f"{local.source} of {name} has another form"
+        yield Finding("format", problem, why, Steps((local.correct, SET)), subject=name)
     if state.matches is False and listed is not None:
         why = f"the digests differ (set on the platform {listed.updated_at or 'at an unknown time'})"
-        yield Finding("differs", f"{name} on the platform differs from .env", why, Steps((SET,)), subject=name)
+        yield Finding(
+            "differs", f"{name} on the platform differs from {local.source}", why, Steps((SET,)), subject=name
+        )
 
 
 def shape(settings: SecretSettings, local: Secret | None) -> bool | None:
@@ -233,7 +256,7 @@ def _check_sendable(context: Context, name: str, value: Secret) -> None:
     ]
     reason = next(filter(None, reasons), "")
     if reason:
-        raise Refused(f"{name} was not sent: {reason}", Do(f"fix {name} in .env:"), SET)
+        raise Refused(f"{name} was not sent: {reason}", _LocalValue.of(context, name).correct, SET)
     proof = ask_provider(context, settings, value)
     bad = next((each for each in proof.findings if each.severity == "error" and each.kind not in SPENT), None)
     if bad:

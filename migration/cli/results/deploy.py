@@ -80,7 +80,7 @@ def _around(data: Data, canvas: Canvas) -> None:
         elif row.get("matches") is None:
             canvas.say(f"Secret {name} is set; not proven that it equals yours ({inv('secret', env=env)})", UNSURE)
         elif row.get("matches") is False:
-            canvas.say(f"Secret {name} on the platform differs from .env", BAD)
+            canvas.say(f"Secret {name} on the platform differs from yours", BAD)
             canvas.hint(inv("secret", env=env, set=True))
     if data["hold"]:
         hold = data["hold"]

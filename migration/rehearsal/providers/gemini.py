@@ -103,7 +103,7 @@ class Gemini:
             return refuse(401)
         if not keys:
             return refuse(403)
-        if keys[0] not in self.providers.sandbox.identity.google_keys:
+        if keys[0] not in self.providers.keys("gemini"):
             return refuse(400, "API key not valid. Please pass a valid API key.", BAD_KEY)
         return None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from migration.base import durable
+from migration.config.madeup import formed
 from migration.rehearsal.mistake import SettingError
 from migration.rehearsal.providers.meter import Key, Meter, TokenPrice, key
 from migration.rehearsal.providers.program import BadProgram, Dice, Program, parse
@@ -105,6 +106,8 @@ class Providers:
 
     def find(self, value: str) -> Key | None:
         """The living key of this value: not revoked, not disabled, not expired."""
+        if value in self.keys("openrouter"):
+            value = self.sandbox.identity.openrouter_key  # one account, whatever form its key has
         record = self.meter.find(value)
         dead = self.terms.dead_key and value == self.sandbox.identity.openrouter_key
         if record is None or dead or record.disabled or record.expired(self.meter.clock()):
@@ -112,8 +115,12 @@ class Providers:
         return record
 
     def keys(self, kind: str) -> tuple[str, ...]:
-        """The keys that the stand-in of this kind takes."""
-        return self.sandbox.identity.keys(kind)
+        """The keys that the stand-in of this kind takes: its own, and those in the form that `secrets` asks for."""
+        own, seed = self.sandbox.identity.keys(kind), self.sandbox.identity.jwt_secret
+        formats = (self.sandbox.settings.get("formats") or {}).items()
+        return own + tuple(
+            formed(name, about["format"], own[0], seed) for name, about in formats if about["kind"] == kind
+        )
 
     def save(self) -> None:
         """Write the account, which holds keys, for its owner alone."""

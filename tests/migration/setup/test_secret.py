@@ -239,3 +239,24 @@ def test_silent_provider(sick: Clinic, monkeypatch: pytest.MonkeyPatch, how: str
     sick.running.heal()
     assert time.monotonic() - began < 90
     assert state.provider_ok is not True and "cannot reach openrouter" in state.detail, state
+
+
+def test_sandbox_says_where_its_value_comes_from(sick: Clinic) -> None:
+    """The sandbox never reads .env: a form that its value has not is corrected in `rehearsal.variables`."""
+    sick.set_key()
+    context = sick.context(secrets={NAME: "other"}, embedded=True)
+    state = verify_in(context)
+    assert f"the sandbox's own value of {NAME} has another form" in state.detail
+    assert f"{NAME} on the platform differs from the sandbox's own value" in state.detail
+    assert any(f"rehearsal.variables.{NAME} of config.yaml" in step for step in typed(secret.verify(context)))
+    with pytest.raises(Refused) as refused:
+        secret.set_all(context, agree)
+    assert ".env" not in str(refused.value) + " ".join(map(str, refused.value.steps)) + state.detail
+    given = structs.replace(context.config.rehearsal, variables={NAME: "other"})
+    context.config = structs.replace(context.config, rehearsal=given)
+    assert f"{NAME} in rehearsal.variables.{NAME} has another form" in verify_in(context).detail
+
+
+def verify_in(context: Any) -> SecretState:
+    (state,) = secret.verify(context).secrets
+    return state

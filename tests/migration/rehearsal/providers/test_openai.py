@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from migration.config.madeup import formed
 from migration.rehearsal.providers import openai
 
 HI = [{"role": "user", "content": "Reply with 'pong'"}]
@@ -46,6 +47,27 @@ def test_keys_are_checked_in_its_words(ask: Any) -> None:
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "invalid_api_key")
     lost = asked.client.post("/_openai/v1/audio/speech", headers={"Authorization": "Bearer x"})
     assert lost.status_code == 404 and "rehearsal.hosts" in lost.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "header"),
+    [
+        ("openai", "/_openai/v1/models", "Authorization"),
+        ("anthropic", "/_anthropic/v1/models", "x-api-key"),
+        ("gemini", "/_gemini/v1beta/models", "x-goog-api-key"),
+        ("openrouter", "/_openrouter/api/v1/key", "Authorization"),
+    ],
+)
+def test_key_of_another_form_is_taken(ask: Any, kind: str, path: str, header: str) -> None:
+    """A secret whose format the stand-in's own key has not gets a key that has it, and the stand-in takes it."""
+    asked = ask()
+    asked.sandbox.settings["formats"] = {"GROQ_API_KEY": {"kind": kind, "format": "^gsk_[a-z]{30}$"}}
+    made = formed("GROQ_API_KEY", "^gsk_[a-z]{30}$", asked.identity.keys(kind)[0], asked.identity.jwt_secret)
+    assert made.startswith("gsk_")
+    scheme, version = ("Bearer " if header == "Authorization" else ""), {"anthropic-version": "2023-06-01"}
+    values = (made, f"{made}x", asked.identity.keys(kind)[0])
+    answers = [asked.client.get(path, headers=version | {header: f"{scheme}{value}"}) for value in values]
+    assert [answer.status_code for answer in answers] in ([200, 401, 200], [200, 400, 200])
 
 
 def test_one_fault_program_for_all(ask: Any) -> None:
