@@ -104,13 +104,14 @@ def _p95(seconds: Mapping[float, int]) -> str:
     if not seconds:
         return NONE
     middle, low, high = spread(seconds, "p95")
-    bound = f"{high:.2f}s" if high < float("inf") else "no upper bound yet"
-    return f"{middle:.2f}s ({low:.2f}s to {bound})"
+    bounds = f"{low:.2f}s to {high:.2f}s" if high < float("inf") else "too few for an upper bound"
+    return f"{middle:.2f}s ({bounds})"
 
 
 def _cost(evidence: Evidence) -> tuple[str, str, str]:
     before, after = cost_per_request(evidence.spend_before), cost_per_request(evidence.spend)
-    shown = [NONE if mean is None else _dollars(mean) for mean in (before, after)]
+    pairs = ((before, evidence.spend_before), (after, evidence.spend))
+    shown = [_unknown(spend) if mean is None else _dollars(mean) for mean, spend in pairs]
     if before is None or after is None:
         return shown[0], shown[1], ""
     change = after.estimate - before.estimate
@@ -118,10 +119,18 @@ def _cost(evidence: Evidence) -> tuple[str, str, str]:
 
 
 def cost_per_request(spend: Spend | Missing) -> stats.Interval | None:
-    """USD of one success, on average; None where none was measured."""
-    if isinstance(spend, Missing) or not spend.successes or not spend.priced:
+    """USD of one success, on average; None where none was measured: a success without a usage line costs an unknown
+    amount."""
+    if isinstance(spend, Missing) or not spend.successes or not spend.priced or not spend.lines:
         return None
-    return stats.mean(spend.mean, spend.deviation, spend.lines) if spend.lines else stats.Interval(0, 0, 0)
+    return stats.mean(spend.mean, spend.deviation, spend.lines)
+
+
+def _unknown(spend: Spend | Missing) -> str:
+    """Why there is no cost, where the reason is not that nothing was asked."""
+    if isinstance(spend, Missing) or not spend.successes:
+        return NONE
+    return f"{NONE}: no price" if spend.lines else f"{NONE}: no usage line"
 
 
 def _dollars(mean: stats.Interval) -> str:

@@ -45,7 +45,8 @@ def provider_sees_requests(evidence: Evidence, options: CriterionOptions) -> Jud
     provider = need(evidence.provider)
     expected = "usage on the provider's key"
     booked = f"${provider.spent:.4f} booked ({provider.source})"
-    got = f"{booked}, ${provider.logged:.4f} logged by {provider.successes} requests"
+    logged = f"${provider.logged:.4f} logged" if provider.logged > 0 else "no cost logged"
+    got = f"{booked}, {logged} by {provider.successes} requests"
     if not provider.successes:
         return unclear(expected, f"no successful request; {got}")
     if provider.spent <= 0 and not provider.ripe:

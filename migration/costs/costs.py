@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from migration.base.command import Do
+from migration.base.command import Do, inv
 from migration.base.errors import ApiError, ConfigError
 from migration.base.numbers import count
 from migration.config import logsql, signals
@@ -196,20 +196,20 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
         since, now, by,
         requests=window.requests, succeeded=window.succeeded, lines=window.lines, retries=window.retries,
         retry_share=window.retries / window.requests if window.requests else None,
-        tokens=_tokens(window), cost=cost, logged_cost=window.logged_cost if window.lines > window.unpriced else None,
+        tokens=_tokens(window), cost=cost if window.measured else None, logged_cost=window.claimed,
         provider_cost=charged.cost, provider_since=charged.since, provider_basis=charged.basis,
         per_request=RequestCost(mean, *(_times(factor, window.quantile(share)) for share in (0.5, 0.95))),
         rows=_rows(inside, by, prices),
         differences=tuple(
             each for each in reconcile.differences(window, whole, price, charged)
-            if each.between != "logged" or window.lines > window.unpriced or not window.lines
+            if (window.claimed is not None if each.between == "logged" else whole.measured)
         ),
         projection=projection, budget=gauge(budget, charged.month, projection),
         sources=sources, notes=_notes(window, charged, factor, context.environment.name == "sandbox"),
         distribution=tuple(SizeClass(factor * low, factor * high, many) for low, high, many in window.classes(CLASSES)),
         unsourced=unsourced(
             (context.config.migration.to or "", target), signals.usage(context.config), charged.cost is not None,
-            window.lines > window.unpriced, {cell.model for cell in inside if cell.totals.lines}, prices,
+            window.claimed is not None, {cell.model for cell in inside if cell.totals.lines}, prices,
         ),
     )  # fmt: skip
 
@@ -242,7 +242,7 @@ def _line(key: str, cells: Sequence[HourlyUsage], by: str, prices: Prices) -> Co
     totals = total(cell.totals for cell in cells)
     cost = sum(cell.totals.cost(prices.of(cell.model)) for cell in cells)
     requests = totals.lines if by == "model" else totals.requests
-    return CostLine(key, requests, totals.retries, _tokens(totals), cost, totals.logged_cost)
+    return CostLine(key, requests, totals.retries, _tokens(totals), cost if totals.measured else None, totals.claimed)
 
 
 def _tokens(totals: Totals) -> TokenCounts:
@@ -252,9 +252,9 @@ def _tokens(totals: Totals) -> TokenCounts:
 def _history(
     cells: Sequence[HourlyUsage], since: datetime, now: datetime, prices: Prices
 ) -> tuple[list[float], tuple[float, float]]:
-    """The cost of each completed day in order, from the first with any; and cost and hours of the days in part."""
+    """The cost of each completed day in order, from the first that was measured; and cost and hours of the rest."""
     spent: dict[date, float] = defaultdict(float)
-    for cell in cells:
+    for cell in (cell for cell in cells if cell.totals.lines):
         spent[cell.at.date()] += cell.totals.cost(prices.of(cell.model))
     first, last = since.astimezone(UTC).date(), now.date()
     whole = [first + n * DAY for n in range((last - first).days) if midnight(first + n * DAY) >= since]
@@ -266,7 +266,7 @@ def _history(
 
 def _notes(totals: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[str, ...]:
     notes = list(billed.notes)
-    if sandbox and billed.cost is not None:
+    if sandbox and billed.cost is not None and factor == 1.0:
         notes.append("The sandbox bills by the price in config.yaml, so it cannot show whether that price is right.")
     if factor != 1.0:
         taken = "cost per request and projection follow the bill"
@@ -278,6 +278,9 @@ def _notes(totals: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[
         notes.append(f"{count(totals.implausible, 'usage line')} left out: {most} in one request cannot be right.")
     if totals.tokenless:
         notes.append(f"{count(totals.tokenless, 'usage line')} without token counts: taken at the cost they log.")
+    if not totals.measured:
+        many = count(totals.requests, "request")
+        notes.append(f"No line of {many} matches signals.usage: {inv('logs', explain=True, signal='usage')} shows why.")
     if not totals.requests and not totals.lines:
         notes.append("No requests of the migrated functions in this time.")
     return tuple(notes)

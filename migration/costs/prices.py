@@ -57,7 +57,7 @@ def unsourced(
         figures.append(Unsourced("billed", f"{name} did not say what it charged in these days"))
     groups = usage.regex.groupindex
     if not logged:
-        why = "no usage line has one" if "cost" in groups else "signals.usage has no group cost"
+        why = "no usage line names one" if "cost" in groups else "signals.usage has no group cost"
         figures.append(Unsourced("as logged", why))
     if "model" not in groups:
         words = f"signals.usage has no group model, so every line counts as {prices.model or name}"

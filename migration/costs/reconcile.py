@@ -111,7 +111,7 @@ def billed_price(totals: Totals, price: Price, bill: Bill) -> float:
         return 1.0
     if bill.tokens and bill.tokens_cost and tokens:
         factor = (bill.tokens_cost / bill.tokens) / (cost / tokens)
-    elif logged and abs(bill.cost - logged) <= TOLERANCE * logged:
+    elif _other_prices(totals, cost) and abs(bill.cost - logged) <= TOLERANCE * logged:
         factor = bill.cost / cost
     else:
         return 1.0
@@ -127,9 +127,14 @@ def _drift(totals: Totals, bill: Bill, cost: float, gap: float) -> list[Cause]:
             return []
         text = f"a token is billed at {factor:.2f} of the price in config.yaml: see the provider's price list"
         return [Cause(text, (bill.cost or 0.0) * (1 - 1 / factor))]
-    if logged and abs((bill.cost or 0.0) - logged) <= TOLERANCE * logged and abs(logged - cost) > TOLERANCE * cost:
+    if _other_prices(totals, cost) and abs((bill.cost or 0.0) - logged) <= TOLERANCE * logged:
         return [Cause("the bill equals what the log lines say: the price in config.yaml is out of date", gap)]
     return [Cause("the provider charged less per token than the price in config.yaml", gap)] if gap < 0 else []
+
+
+def _other_prices(totals: Totals, cost: float) -> bool:
+    """Whether the claimed costs differ from those by tokens by more than their rounding can."""
+    return totals.logged_cost > 0 and abs(totals.logged_cost - cost) > max(TOLERANCE * cost, _rounding(totals))
 
 
 def _price_words(totals: Totals, price: Price) -> str:

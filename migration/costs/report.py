@@ -29,14 +29,15 @@ class TokenCounts:
 
 @dataclass(frozen=True)
 class CostLine:
-    """One day, function, hour or model (its `requests` are its usage lines); money in USD."""
+    """One day, function, hour or model (its `requests` are its usage lines); money in USD, None where requests were
+    answered and no usage line says what they cost."""
 
     key: str
     requests: int
     retries: int
     tokens: TokenCounts
-    cost: float
-    logged_cost: float
+    cost: float | None
+    logged_cost: float | None
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class SourceSpan:
 
 @dataclass(frozen=True)
 class CostReport:
-    """Money in USD. `cost` is computed from tokens at the configured price, `logged_cost` is the sum in the log lines,
-    None where no line has a cost.
+    """Money in USD. `cost` is computed from tokens at the configured price, None where no request has a usage line;
+    `logged_cost` is the sum in the log lines, None where no line has a cost.
 
     `provider_cost` covers the whole UTC days from `provider_since`, None where the provider does not report it;
     `distribution`: usage lines by what they cost, at most 24 classes of equal ratio.
@@ -89,7 +90,7 @@ class CostReport:
     retries: int
     retry_share: float | None
     tokens: TokenCounts
-    cost: float
+    cost: float | None
     logged_cost: float | None
     provider_cost: float | None
     provider_since: date

@@ -61,6 +61,16 @@ class Totals:
         """USD, as the log lines claim."""
         return self.logged / NANO
 
+    @property
+    def claimed(self) -> float | None:
+        """USD as the log lines claim; None where no line names a cost."""
+        return self.logged_cost if self.lines > self.unpriced else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything says what the requests cost; what was not asked for cost nothing."""
+        return bool(self.lines) or not self.requests
+
     def cost(self, price: Price) -> float:
         """USD by tokens; a line without tokens counts as what it claims."""
         fresh = self.input - self.cached

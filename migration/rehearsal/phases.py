@@ -174,11 +174,14 @@ def costs(stage: RehearsalStage) -> str:
         raise PhaseSkipped(f"providers.{stage.config.migration.to} has no price")
     result = spending.run(stage.fresh(), since=_deployed_at(stage), by="function")
     stage.results["costs"] = result
-    words = f"{dollars(result.cost)} for {count(result.requests, 'request')} by tokens"
+    many = count(result.requests, "request")
+    if result.cost is None or not result.requests:
+        shown(False, "", f"no log line of {many} since the deployment matches signals.usage")
+    words = f"{dollars(result.cost or 0)} for {many} by tokens"
     words += ", no cost logged" if result.logged_cost is None else f", {dollars(result.logged_cost)} logged"
     if result.provider_cost is not None:
         words += f", {dollars(result.provider_cost)} billed"
-    return shown(result.requests, words, "no log line matched signals.usage since the deployment")
+    return words
 
 
 def checks(stage: RehearsalStage) -> str:

@@ -278,7 +278,7 @@ def _costs(facts: ReportFacts) -> Figures:
     if isinstance(costs, UnmeasuredPart):
         return _unmeasured(costs)
     data: Figures = plain(costs)
-    data["cumulative"] = [round(each, 9) for each in accumulate(row.cost for row in costs.rows)]
+    data["cumulative"] = [round(each, 9) for each in accumulate(row.cost or 0 for row in costs.rows)]
     data["tokens_per_request"] = costs.tokens.total / costs.lines if costs.lines else None
     price = facts.config.target.price if facts.config.target else None
     data["price"] = structs.asdict(price) if price else None

@@ -108,7 +108,10 @@ def _costs(data: Data) -> Iterator[str]:
         ("cost per request, p95", figure(each["p95"], "usd")),
         ("next 30 days", figure(costs["projection"]["trend"], "usd")),
         ("budget", text(costs["budget"]["level"])),
-        ("a failure avoided costs", figure(paid, "usd")),
+        (
+            f"a failure avoided costs{'' if data['reliability'].get('old_cost_measured', True) else ' at most'}",
+            figure(paid, "usd"),
+        ),
     ]
     yield "### Costs"
     yield table(("metric", "value"), rows)

@@ -191,7 +191,7 @@ def _spend(view: View) -> Html:
     if not rows:
         return join(())
     by = view.get("costs.by")
-    values, total = [row["cost"] for row in rows], view.get("costs.cumulative")
+    values, total = [row["cost"] or 0.0 for row in rows], view.get("costs.cumulative")
     labels = [row["key"][11:16] if by == "hour" and "T" in row["key"] else row["key"][5:] for row in rows]
     names = {"key": "text", "requests": "int", "retries": "int", "tokens.total": "int", "cost": "usd"}
     lines = [[*row, view.show(f"costs.cumulative.{n}", "usd")] for n, row in enumerate(view.rows("costs.rows", names))]
@@ -347,9 +347,11 @@ def reliability(view: View) -> Html:
     if view.get("reliability.missing"):
         return lacking(view, "reliability")
     at = "reliability"
-    paid = view.get(f"{at}.per_failure_avoided")
+    paid, known = view.get(f"{at}.per_failure_avoided"), view.get(f"{at}.old_cost_measured")
+    most = "" if known else "at most "
     first: list[Any] = (
         [
+            most.capitalize(),
             tag("strong", view.show(f"{at}.per_failure_avoided", "usd")),
             " per failure avoided: the new code pays where a "
             "failed request costs you more than that, at any volume, as both grow with it.",
@@ -362,7 +364,11 @@ def reliability(view: View) -> Html:
         tag("li", "The ", name, " threshold of ", usd, " a month is reached at ", per_day, " requests a day.")
         for name, usd, per_day in view.rows(f"{at}.limits", {"name": "text", "usd": "usd", "per_day": "int"})
     ]
-    unknown = "" if view.get(f"{at}.old_cost_measured") else " The cost before was not measured and counts as nothing."
+    unknown = (
+        ""
+        if known
+        else " What a request cost before was not measured, so the difference is at most what one costs now."
+    )
     return join(
         [
             tag("p", first, unknown),
@@ -370,12 +376,17 @@ def reliability(view: View) -> Html:
                 "p",
                 "Of all requests ",
                 view.show(f"{at}.gain", "percent"),
-                " succeed that failed before, for ",
+                f" succeed that failed before, for {most}",
                 view.show(f"{at}.extra", "usd"),
                 " more a request.",
             ),
             table(
-                ("volume", "requests a day", "failures avoided a month", "more spent a month"),
+                (
+                    "volume",
+                    "requests a day",
+                    "failures avoided a month",
+                    f"more spent a month{'' if known else ', at most'}",
+                ),
                 rows,
                 "Failures avoided and what they cost, by volume",
                 (1, 2, 3),

@@ -69,7 +69,7 @@ def criteria(config: Config, subject: WatchSubject) -> list[tuple[str, str]]:
     names = ["success_rate", *(name for name in ("no_503", "response_time", "no_errors_in_logs") if name in chosen)]
     if usage_of(config):
         names += ["cost_logged"] if "cost_logged" in chosen else []
-        names += ["cost_per_request"] if "cost_per_request" in chosen and dearest(config) else []
+        names += ["cost_per_request"] if "cost_per_request" in chosen and dearest(config) and _priced(config) else []
     alone = config.criteria.named["unchanged"].function if "unchanged" in chosen else None
     slugs = [slug for slug in subject.unchanged if "unchanged" in chosen and alone in (None, slug)]
     return [*((name, "") for name in names), *(("unchanged", slug) for slug in slugs)]
@@ -81,6 +81,12 @@ def usage_of(config: Config) -> signals.Pattern | None:
         return signals.usage(config)
     except CutoverError:
         return None
+
+
+def _priced(config: Config) -> bool:
+    """Whether a usage line says what a request cost: by itself, or by its tokens and a price."""
+    usage = usage_of(config)
+    return usage is not None and ("cost" in usage.regex.groupindex or bool(config.target and config.target.price))
 
 
 def dearest(config: Config) -> float | None:

@@ -31,7 +31,7 @@ def test_each_row_shows_before_after_and_the_improvement_with_intervals() -> Non
     assert found["success rate"].before == "60% (49.72% to 69.67%)"
     assert found["success rate"].after == "99% (96.43% to 99.88%)"
     assert found["success rate"].improvement.startswith("+39.0 points (+29")
-    assert found["cost per request"].before == "$0"
+    assert found["cost per request"].before == f"{NONE}: no usage line"
     assert found["cost per request"].after == "$0.00200 ($0.00186 to $0.00214)"
     assert found["response time, p95"].improvement == "86.00s slower"
 
@@ -45,7 +45,19 @@ def test_what_was_not_measured_is_said_and_has_no_improvement() -> None:
 
 def test_no_cost_without_a_price() -> None:
     """Lines that name no cost, of a provider without a price, cost nobody knows what: not $0."""
-    assert rows(replace(EVIDENCE, spend=Spend(60, 60, priced=False)))["cost per request"].after == NONE
+    assert rows(replace(EVIDENCE, spend=Spend(60, 60, priced=False)))["cost per request"].after == f"{NONE}: no price"
+
+
+def test_requests_without_usage_lines_have_no_cost() -> None:
+    """Neither $0 nor a difference to it; where nothing was asked there is no reason to give."""
+    found = rows()["cost per request"]
+    assert (found.before, found.improvement) == (f"{NONE}: no usage line", "")
+    assert rows(replace(EVIDENCE, spend_before=Spend(0, 0)))["cost per request"].before == NONE
+
+
+def test_percentile_without_an_upper_bound() -> None:
+    few = (Traffic("generate-artifact", {200: 3}, {0.8: 3}),)
+    assert rows(replace(EVIDENCE, traffic=few))["response time, p95"].after == "0.80s (too few for an upper bound)"
 
 
 def test_code_quality_only_where_code_was_asked_for() -> None:

@@ -158,7 +158,7 @@ def costs(own: Config, text: str, chance: random.Random) -> CostReport:
         cost = requests * chance.uniform(0.003, 0.006)
         key = (SINCE + timedelta(hours=n)).strftime("%Y-%m-%dT%H:00Z")
         rows.append(CostLine(key, requests, n % 5, tokens, cost, cost * 1.01))
-    many, cost = sum(row.requests for row in rows), sum(row.cost for row in rows)
+    many, cost = sum(row.requests for row in rows), sum(row.cost or 0 for row in rows)
     tokens = TokenCounts(*(sum(getattr(row.tokens, name) for row in rows)
                            for name in ("input", "cached", "output", "reasoning")))  # fmt: skip
     sizes = tuple(SizeClass(0.001 * 1.2**n, 0.001 * 1.2 ** (n + 1), max(1, 200 - 4 * (n - 9) ** 2)) for n in range(16))

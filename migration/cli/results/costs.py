@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money
 
+_FIGURES = {"billed": "the bill", "as logged": "a cost as logged", "model": "the model"}
+
 
 def costs(data: Data, canvas: Canvas) -> None:
     rows = [
-        [row["key"], f"{row['requests']:,}", f"{row['retries']:,}", *_tokens(row["tokens"]), money(row["cost"]),
-         "–" if data["logged_cost"] is None else money(row["logged_cost"])]
+        [row["key"], f"{row['requests']:,}", f"{row['retries']:,}", *_tokens(row["tokens"]),
+         "not measured" if row["cost"] is None else money(row["cost"]),
+         "–" if row["logged_cost"] is None else money(row["logged_cost"])]
         for row in data["rows"]
     ]  # fmt: skip
     heads = (
@@ -25,10 +28,11 @@ def costs(data: Data, canvas: Canvas) -> None:
     canvas.table(rows, str(data["by"]), *heads)
     billed = f"{money(data['provider_cost'])} billed" if data["provider_cost"] is not None else "no bill"
     logged = "no cost logged" if data["logged_cost"] is None else f"{money(data['logged_cost'])} as logged"
-    canvas.say(f"{money(data['cost'])} by tokens, {logged}, {billed}.")
+    tokens = "Not measured by tokens" if data["cost"] is None else f"{money(data['cost'])} by tokens"
+    canvas.say(f"{tokens}, {logged}, {billed}.")
     for row in data["unsourced"]:
         if row["figure"] != "model" or data["by"] == "model":
-            canvas.say(f"No source for {row['figure']}: {row['why']}.", "dim")
+            canvas.say(f"Nothing reports {_FIGURES.get(row['figure'], row['figure'])}: {row['why']}.", "dim")
     each = data["per_request"]
     if each and each.get("mean") is not None:
         canvas.say(f"Per request: {_each(each)}.")
@@ -74,7 +78,7 @@ def _sources(parts: Sequence[Data]) -> str:
 
 def _projection(data: Data, canvas: Canvas) -> None:
     volumes = data["projection"]["volumes"]
-    if volumes and data["requests"]:
+    if volumes and data["requests"] and data["cost"] is not None:
         words = [f"{name} ({row['per_day']:,}/day) {money(row['cost'], 2)}" for name, row in volumes.items()]
         trend = money(data["projection"]["trend"], 2)
         canvas.say(f"Projected per month: {', '.join(words)}; at the measured rate {trend}.")

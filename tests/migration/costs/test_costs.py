@@ -21,6 +21,7 @@ from migration.rehearsal.logstore import LogStore
 from tests.support import repos
 from tests.support.built import built
 from tests.support.clock import VirtualClock
+from tests.support.drawn import drawn
 from tests.support.logs import NOON, Direct, context, deployed, row
 
 pytestmark = pytest.mark.usefixtures("emptied")
@@ -174,7 +175,7 @@ def test_rows_add_up_to_the_whole_by_day_function_and_hour(
     store.append([line(USAGE), line(USAGE, function="id-f"), line(USAGE, -14 * 3600)])
     report = costs.run(surroundings(store, tmp_path), NOON - DAY, by)
     assert [found.key for found in report.rows] == keys
-    assert sum(found.cost for found in report.rows) == pytest.approx(report.cost) == pytest.approx(3 * BY_TOKENS)
+    assert sum(found.cost or 0 for found in report.rows) == pytest.approx(report.cost) == pytest.approx(3 * BY_TOKENS)
 
 
 @pytest.mark.slow
@@ -253,6 +254,19 @@ def test_free_requests_cost_nothing(store: LogStore, tmp_path: Path) -> None:
     store.append([asked(0), line(USAGE), asked(1), asked(2)])
     report = costs.run(surroundings(store, tmp_path), NOON)
     assert report.requests == 3 and report.per_request.mean == pytest.approx(BY_TOKENS)
+
+
+def test_requests_without_usage_lines_are_not_measured(store: LogStore, tmp_path: Path) -> None:
+    """No line matches signals.usage: no cost, no projection and no difference to the bill, and a note says why."""
+    store.append([asked(-14 * 3600), asked(0), asked(1)])
+    provider, budget = Provider(0.5), {"volumes": {"light": 100}}
+    report = costs.run(surroundings(store, tmp_path, provider, budget=budget), NOON - DAY)
+    assert (report.cost, report.logged_cost, report.per_request.mean) == (None, None, None)
+    assert [(row.cost, row.logged_cost) for row in report.rows] == [(None, None)] * 2
+    assert (report.projection.trend, report.projection.volumes, report.differences) == (None, {}, ())
+    assert any("No line of 3 requests matches signals.usage: " in note for note in report.notes)
+    shown = drawn("costs", report)
+    assert "not measured" in shown and "Not measured by tokens" in shown and "$0.0" not in shown
 
 
 def test_bill_at_another_price(store: LogStore, tmp_path: Path) -> None:
@@ -411,7 +425,7 @@ def test_costs_by_model(store: LogStore, tmp_path: Path) -> None:
         "gpt-4o-mini": pytest.approx((1, 1100, 0.0012)),
         "grok-9": pytest.approx((1, 3, 33e-6)),
     }
-    assert sum(line.cost for line in report.rows) == pytest.approx(report.cost)
+    assert sum(line.cost or 0 for line in report.rows) == pytest.approx(report.cost)
     assert {each.figure: each.why for each in report.unsourced} == {
         "billed": "anthropic is of kind anthropic, which reports no spend of a key",
         "as logged": "signals.usage has no group cost",

@@ -46,6 +46,14 @@ def test_rounding_of_claimed_costs_is_named() -> None:
     assert found.unexplained == pytest.approx(0) and not found.within
 
 
+def test_a_bill_within_the_rounding_says_nothing_of_the_price() -> None:
+    """Requests without a usage line are in the bill too: that it meets rounded log lines by chance proves no price."""
+    rounded, paid = totals(claim=0.314, decimals=4), bill(0.3145)
+    (claimed, billed) = reconcile.differences(rounded, rounded, PRICE, paid)
+    assert "rounded to 4 decimals" in words(claimed) and "out of date" not in words(billed)
+    assert reconcile.billed_price(rounded, PRICE, paid) == 1.0
+
+
 def test_the_runbooks_mistake_is_recognized() -> None:
     """It prices all input at $0.15, the price of cached input."""
     wrong = (100_000 * 0.15 + 100_000 * 2.5) / 1e6
