@@ -172,9 +172,9 @@ def _evaluate(stage: Stage, evaluate: Evaluate, timeout: float) -> None:
     if "thrown" in answer:
         thrown = mask_typed(_short(answer["thrown"]))
         raise StepFailure("expectation", f"the script threw an error: {thrown}", evaluate.script)
-    found, wanted = answer["value"], True if evaluate.equals is UNSET else evaluate.equals
-    if (not found) if evaluate.equals is UNSET else (found != wanted):
-        got, words = (mask_typed(json.dumps(each, ensure_ascii=False))[:200] for each in (found, wanted))
+    value, wanted = answer["value"], True if evaluate.equals is UNSET else evaluate.equals
+    if (not value) if evaluate.equals is UNSET else (value != wanted):
+        got, words = (mask_typed(json.dumps(each, ensure_ascii=False))[:200] for each in (value, wanted))
         raise StepFailure("expectation", f"the script gave {got}, expected {words}", evaluate.script)
 
 
@@ -264,17 +264,17 @@ def _lacks(page: Page, expect: PageExpect) -> tuple[ProblemKind, str] | None:
         return _stuck(expect.frame)
     if expect.frame and not locate.frame_element(page, expect.frame).count():
         return None if expect.absent or expect.count == 0 else ("not_found", "not there")
-    found = locate.all_of(page, expect)
-    count = found.count()
+    elements = locate.all_of(page, expect)
+    count = elements.count()
     if expect.absent:
-        return ("expectation", "still there") if any(one.is_visible() for one in found.all()) else None
+        return ("expectation", "still there") if any(one.is_visible() for one in elements.all()) else None
     if expect.count is not None and count != expect.count:
         return "expectation", f"found {count} of them, expected {expect.count}"
     if count == 0:
         return None if expect.count == 0 else ("not_found", "not there")
-    one = found.first if expect.count is not None else locate.element(page, expect)
+    one = elements.first if expect.count is not None else locate.element(page, expect)
     if expect.text is not None and expect.nth is None:  # a text may also stand in a hidden place
-        one = next((each for each in found.all() if each.is_visible()), one)
+        one = next((each for each in elements.all() if each.is_visible()), one)
     elif count > 1 and expect.nth is None and expect.count is None:
         return "expectation", f"{count} elements fit: nth says which one is meant"
     if not one.is_visible():

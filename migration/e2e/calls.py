@@ -76,14 +76,14 @@ def calls_of(requests: Iterable[NetworkRequest]) -> list[CallResult]:
 def tied(context: Context, calls: Sequence[CallResult], settings: Calls, since: datetime) -> list[CallResult]:
     """The calls with what their rows show. Where the environment has no logs, they are as they were."""
     log = _log(context, settings, since)
-    asked = [call for call in calls if call.status < 400 and log and log.ties(call)]
+    with_rows = [call for call in calls if call.status < 400 and log and log.ties(call)]
     wanted = _Wanted.of(context, settings)
-    if log is None or not any(wanted.asks(call) for call in asked):
+    if log is None or not any(wanted.asks(call) for call in with_rows):
         return list(calls)
     detail = "the rows of each function call"
     context.observer.step("logs", detail=detail)
     try:
-        judged = {call.execution_id + call.request_id: call for call in _read(context, log, asked, wanted)}
+        judged = {call.execution_id + call.request_id: call for call in _read(context, log, with_rows, wanted)}
         context.observer.done("logs", detail=detail)
     except CutoverError as error:
         context.observer.unsure("logs", detail=detail)
@@ -100,7 +100,7 @@ def _log(context: Context, settings: Calls, since: datetime) -> CallLog | None:
 
 def problems(context: Context, calls: Iterable[CallResult]) -> list[Problem]:
     """What the rows show that is not as it must be."""
-    found = []
+    problems_ = []
     model = context.config.target.listed if context.config.target else ""
     to = context.config.migration.to or "the new provider"
     for call in calls:
@@ -111,10 +111,10 @@ def problems(context: Context, calls: Iterable[CallResult]) -> list[Problem]:
             lacks.append(("cost_logged", f"{call.function} logged no cost"))
         if call.model and model and not call.model.startswith(model):
             lacks.append(("model", f"{call.function} was answered by {call.model}, not by {model}"))
-        found += [
+        problems_ += [
             Problem(kind, call.step, f"{text} (request {call.request_id})", call.request_id) for kind, text in lacks
         ]
-    return found
+    return problems_
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ class _Wanted:
     @classmethod
     def of(cls, context: Context, settings: Calls) -> _Wanted:
         known = signals.named(context.config)
-        asked = {"new_route": settings.routed, "usage": settings.cost_logged, "model": settings.model}
-        return cls(*(known.get(name) if on else None for name, on in asked.items()))
+        wanted = {"new_route": settings.routed, "usage": settings.cost_logged, "model": settings.model}
+        return cls(*(known.get(name) if on else None for name, on in wanted.items()))
 
     def asks(self, call: CallResult) -> bool:
         return any(pattern is not None and call.function in pattern.functions for pattern in vars(self).values())
@@ -154,7 +154,7 @@ class _Wanted:
         if self.model is None or call.function not in self.model.functions:
             return ""
         groups: Iterable[Mapping[str, str] | None] = (self.model.groups(line.message) for line in lines)
-        return next((found.get("model", "") for found in groups if found), "")
+        return next((groups_read.get("model", "") for groups_read in groups if groups_read), "")
 
 
 def _seen(pattern: Pattern | None, call: CallResult, lines: Sequence[CallLine]) -> bool | None:

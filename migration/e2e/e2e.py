@@ -53,10 +53,10 @@ class E2eOptions:
 
 def settings(context: Context) -> E2e:
     """The section `e2e`. Refused without one."""
-    found = context.config.e2e
-    if found is None:
+    own = context.config.e2e
+    if own is None:
         raise Refused("config.yaml has no section e2e: there is nothing to drive.", Do("see docs/e2e.md"))
-    return found
+    return own
 
 
 def address(context: Context) -> str:
@@ -129,8 +129,8 @@ def _browser(options: E2eOptions) -> Iterator[Browser]:
     if options.browser is not None:
         yield options.browser
         return
-    with browsers.launched(options.headed) as found:
-        yield found
+    with browsers.launched(options.headed) as browser:
+        yield browser
 
 
 def _kept(context: Context) -> Path:
@@ -183,12 +183,12 @@ class _Run:
             self.log.end()
             self.log.learn()
             self.problems += [*self.judge.problems(self.log), *self.judge.accessibility(self.violations)]
-            found = self._tied(at)
+            results = self._tied(at)
             kept = self._keep(inside, film) if film else ("", "")
         finally:
             self.log.end()
             inside.close()
-        return self._result(found, kept, self.context.clock.monotonic() - began)
+        return self._result(results, kept, self.context.clock.monotonic() - began)
 
     def _user(self) -> tuple[Any, Any]:
         return self.context.environment.user_email, self.context.environment.user_password
@@ -258,9 +258,9 @@ class _Run:
 
     def _tied(self, since: datetime) -> list[CallResult]:
         """The calls beside their rows, and what these lack."""
-        found = calls.tied(self.context, calls.calls_of(self.log.requests), self.own.watched.calls, since)
-        self.problems += calls.problems(self.context, found)
-        return found
+        tied = calls.tied(self.context, calls.calls_of(self.log.requests), self.own.watched.calls, since)
+        self.problems += calls.problems(self.context, tied)
+        return tied
 
     def _keep(self, inside: Any, film: Film) -> tuple[str, str]:
         """Trace and video of a run that failed, without secrets; nothing of one that passed."""
@@ -284,14 +284,14 @@ class _Run:
         self.screenshots.append(str(path))
         return str(path)
 
-    def _result(self, found: Sequence[CallResult], kept: tuple[str, str], seconds: float) -> E2eResult:
+    def _result(self, results: Sequence[CallResult], kept: tuple[str, str], seconds: float) -> E2eResult:
         trace, video = kept
         problems = tuple(sorted(self.problems, key=lambda one: one.step))
         return E2eResult(
             address(self.context),
             tuple(self.results),
             problems,
-            tuple(found),
+            tuple(results),
             tuple(line.text for line in self.log.console),
             tuple(self.screenshots),
             round(self.cost, 4),

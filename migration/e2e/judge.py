@@ -35,8 +35,8 @@ class Judge:
     def causes(self, log: PageLog, step: int) -> list[Problem]:
         """What went wrong since the last step that acted, up to this one: why it waits in vain. The gravest first."""
         since = self.acted(step)
-        found = [one for one in self.problems(log) if one.step >= since and one.kind in _GRAVE]
-        return sorted(found, key=lambda one: _GRAVE.index(one.kind))
+        grave = [one for one in self.problems(log) if one.step >= since and one.kind in _GRAVE]
+        return sorted(grave, key=lambda one: _GRAVE.index(one.kind))
 
     def problems(self, log: PageLog) -> list[Problem]:
         """Everything that the page's log shows, in the order of the steps."""
@@ -48,15 +48,15 @@ class Judge:
             "exceptions": (list(self._exceptions(log)), self.watched.exceptions.at_most),
             "console_errors": (list(self._console(log)), self.watched.console_errors.at_most),
         }
-        kept = [one for found, tolerated in counted.values() if len(found) > tolerated for one in found]
+        kept = [one for alike, tolerated in counted.values() if len(alike) > tolerated for one in alike]
         return sorted(kept, key=lambda one: one.step)
 
-    def accessibility(self, found: Mapping[int, Sequence[Violation]]) -> list[Problem]:
+    def accessibility(self, by_step: Mapping[int, Sequence[Violation]]) -> list[Problem]:
         """Violations by the step whose picture showed them; a rule that is broken in several of them counts once."""
         settings = self.watched.accessibility
         grave = IMPACTS[IMPACTS.index(settings.impact) :]
         rules: dict[str, Problem] = {}
-        for step, violations in found.items():
+        for step, violations in by_step.items():
             for one in violations:
                 if one.impact in grave and one.rule not in settings.ignore:
                     rules.setdefault(one.rule, Problem("accessibility", step, str(one)))
@@ -184,5 +184,5 @@ def _request_id(request: NetworkRequest) -> str:
 
 
 def _id(request: NetworkRequest) -> str:
-    found = _request_id(request)
-    return f" (request {found})" if found else ""
+    request_id = _request_id(request)
+    return f" (request {request_id})" if request_id else ""

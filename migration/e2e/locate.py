@@ -28,11 +28,11 @@ def element(page: Page, locator: Locator) -> Any:
 def all_of(page: Page, locator: Locator) -> Any:
     """The same for every element that it finds. Where a part of a name fits several, and the whole of one, that one."""
     scope = _scope(page, locator.frame)
-    found = _found(scope, locator, locator.exact)
-    if not locator.exact and locator.nth is None and _partial(locator) and found.count() > 1:
+    elements = _found(scope, locator, locator.exact)
+    if not locator.exact and locator.nth is None and _partial(locator) and elements.count() > 1:
         whole = _found(scope, locator, True)
-        return whole if whole.count() == 1 else found
-    return found
+        return whole if whole.count() == 1 else elements
+    return elements
 
 
 def frame_element(page: Page, name: str) -> Any:
@@ -160,10 +160,10 @@ def _found(scope: Any, locator: Locator, exact: bool) -> Any:
     return scope.locator("body")
 
 
-def _nth(found: Any, locator: Locator) -> Any:
+def _nth(elements: Any, locator: Locator) -> Any:
     if locator.nth is not None:
-        return found.nth(locator.nth)
-    return found.first if locator.text is not None else found
+        return elements.nth(locator.nth)
+    return elements.first if locator.text is not None else elements
 
 
 def _closest(lines: list[str], locator: Locator) -> int:

@@ -111,10 +111,10 @@ class PageLog:
 
         while self._sessions:
             try:
-                found = self._sessions.pop().json()
+                session = self._sessions.pop().json()
             except (Error, ValueError):
                 continue
-            _remember(found if isinstance(found, dict) else {})
+            _remember(session if isinstance(session, dict) else {})
 
     def _console(self, message: Any) -> None:
         if self.ended is None and message.type == "error":
@@ -128,25 +128,25 @@ class PageLog:
 
     def _request(self, request: Any) -> None:
         if self.ended is None and not request.url.startswith(("data:", "blob:", "about:")):
-            found = NetworkRequest(self.step, request.method, request.url, self.now())
-            self.requests.append(found)
-            self._open[request] = found
+            opened = NetworkRequest(self.step, request.method, request.url, self.now())
+            self.requests.append(opened)
+            self._open[request] = opened
 
     def _response(self, response: Any) -> None:
-        if found := self._open.get(response.request):
-            found.status, found.headers = response.status, dict(response.headers)
+        if opened := self._open.get(response.request):
+            opened.status, opened.headers = response.status, dict(response.headers)
             if response.ok and "/auth/v1/" in response.url:
                 self._sessions.append(response)
-            _remember(dict(parse_qsl(urlsplit(found.headers.get("location", "")).fragment)))
+            _remember(dict(parse_qsl(urlsplit(opened.headers.get("location", "")).fragment)))
 
     def _finished(self, request: Any) -> None:
-        if (found := self._open.pop(request, None)) and self.ended is None:
+        if (opened := self._open.pop(request, None)) and self.ended is None:
             measured = float(request.timing.get("responseEnd", -1)) / 1000
-            found.seconds = measured if measured >= 0 else self.now() - found.began
+            opened.seconds = measured if measured >= 0 else self.now() - opened.began
 
     def _failed(self, request: Any) -> None:
-        if (found := self._open.pop(request, None)) and self.ended is None:
-            found.failure = str(request.failure or "failed")
+        if (opened := self._open.pop(request, None)) and self.ended is None:
+            opened.failure = str(request.failure or "failed")
 
 
 def _remember(session: Mapping[str, Any]) -> None:

@@ -150,8 +150,8 @@ _LONGEST = 160  # characters of a cause
 def _cause(words: str) -> str:
     """`: ` and the first line that names a cause, or nothing."""
     lines = (_LABEL.sub("", line.strip()).rstrip(". ") for line in words.splitlines())
-    found = next((line for line in lines if not _VAGUE.search(line)), "")
-    return f": {found[:_LONGEST]}" if found else ""
+    telling = next((line for line in lines if not _VAGUE.search(line)), "")
+    return f": {telling[:_LONGEST]}" if telling else ""
 
 
 def translate(command: str, stderr: str, path: object, remote: str = "") -> CutoverError:

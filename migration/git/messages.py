@@ -26,8 +26,8 @@ class CommitMessage:
 
 def read(repository: Repository, commits: Sequence[str], largest: int = LARGEST) -> Iterator[CommitMessage]:
     """The message of each commit, in this order. GitFailed where one of them is not here."""
-    found = list(_sizes(repository, commits))
-    for portion in _portions(found, largest):
+    sizes = list(_sizes(repository, commits))
+    for portion in _portions(sizes, largest):
         wanted = [name for name, kind, size in portion if kind == "commit" and size <= largest]
         texts = _texts(repository, wanted)
         for name, kind, size in portion:
@@ -66,11 +66,11 @@ def _sizes(repository: Repository, commits: Sequence[str]) -> Iterator[tuple[str
         yield name, words[1], int(words[2])
 
 
-def _portions(found: Sequence[tuple[str, str, int]], largest: int) -> Iterator[list[tuple[str, str, int]]]:
+def _portions(sizes: Sequence[tuple[str, str, int]], largest: int) -> Iterator[list[tuple[str, str, int]]]:
     """All of them, in pieces that fit into memory."""
     portion: list[tuple[str, str, int]] = []
     room = _AT_ONCE
-    for name, kind, size in found:
+    for name, kind, size in sizes:
         taken = size if size <= largest else 0
         if taken > room:
             yield portion
@@ -86,10 +86,10 @@ def _texts(repository: Repository, commits: Sequence[str]) -> Mapping[str, bytes
         return {}
     text = "".join(f"{name}\n" for name in commits).encode()
     batch = repository.git("cat-file", "--batch", "--buffer", stdin=text, timeout=120.0).out
-    found, position = {}, 0
+    texts, position = {}, 0
     for name in commits:
         end = batch.index(b"\n", position)
         size = int(batch[position:end].rpartition(b" ")[2])
-        found[name] = batch[end + 1 : end + 1 + size].partition(b"\n\n")[2]
+        texts[name] = batch[end + 1 : end + 1 + size].partition(b"\n\n")[2]
         position = end + 2 + size
-    return found
+    return texts

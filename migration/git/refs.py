@@ -47,7 +47,7 @@ class Raced(GitFailed):
     def refusal(self) -> GitFailed:
         """The same push as a refusal: for a caller that has read the refs and found them where they were."""
         words, place = str(self.data.get("stderr", "")), str(self.data.get("place", "")) or "git"
-        causes = (found[1].strip() for pattern in _CAUSES if (found := pattern.search(words)))
+        causes = (match[1].strip() for pattern in _CAUSES if (match := pattern.search(words)))
         cause = mask(next(causes, "it gave no reason")).rstrip(".")
         steps: list[Step] = []
         if stale := _STALE.search(words):

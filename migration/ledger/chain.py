@@ -53,8 +53,12 @@ def read(repository: Repository, tip: str, since: str | None = None) -> Iterator
     above = [f"^{since}"] if since else []
     listed = repository.git("rev-list", "--reverse", "--first-parent", tip, *above, "--", timeout=120.0).text.split()
     for start in range(0, len(listed), PORTION):
-        for found in messages.read(repository, listed[start : start + PORTION]):
-            yield parse(found.text, found.commit) if found.text is not None else oversized(found.commit, found.size)
+        for message in messages.read(repository, listed[start : start + PORTION]):
+            yield (
+                parse(message.text, message.commit)
+                if message.text is not None
+                else oversized(message.commit, message.size)
+            )
 
 
 def landed(repository: Repository, record: Record, since: str | None, tip: str) -> bool:

@@ -280,8 +280,8 @@ class Lock:
         """The locks on our project from elsewhere; for one of an earlier Cutover its environment tells the project."""
         others = list(self._other_locks(refs)) if self.ledger.project_ref else []
         self.ledger.refs.bring_all({ref: commit for ref, commit, _ in others})
-        found = messages.read(self.ledger.repository, [commit for _, commit, _ in others])
-        for (ref, _, name), message in zip(others, found, strict=True):
+        texts = messages.read(self.ledger.repository, [commit for _, commit, _ in others])
+        for (ref, _, name), message in zip(others, texts, strict=True):
             project = LockCard.parse(message.text or b"").project_ref
             if project == self.ledger.project_ref if project else name in self.ledger.siblings:
                 yield self._holder(ref, message)

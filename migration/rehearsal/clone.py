@@ -298,12 +298,12 @@ def _complete(source: Repository, revision: str) -> None:
 def _branch_of(source: Repository, branch: str) -> str:
     """The ref of the source that holds the branch: its own, else what it knows of its remote's."""
     names = (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}")
-    found = next((name for name in names if source.revision(name)), None)
-    if found is None:
+    named = next((name for name in names if source.revision(name)), None)
+    if named is None:
         raise Refused(
             f"{source.path} has no branch {branch}.", Do("set app.branch in config.yaml to the deployed branch")
         )
-    return found
+    return named
 
 
 def _sample_digest() -> str:

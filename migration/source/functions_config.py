@@ -71,14 +71,14 @@ class Project:
 
         stage = os.environ.get("SUPABASE_ENV") or "development"
         names = (f".env.{stage}.local", ".env.local", f".env.{stage}", ".env")
-        found: dict[str, str] = {}
+        functions: dict[str, str] = {}
         for path in [folder / name for folder in self._folders() for name in names]:
             try:
                 values = dotenv_values(path, encoding="utf-8-sig") if path.is_file() else {}
             except (OSError, UnicodeDecodeError):
                 raise Refused(f"{path} cannot be read.", Do("save it as UTF-8 text that you can read"), AGAIN) from None
-            found = {**{name: value for name, value in values.items() if value}, **found}
-        return found
+            functions = {**{name: value for name, value in values.items() if value}, **functions}
+        return functions
 
     def _folders(self) -> tuple[Path, ...]:
         return (self.folder, self.folder / "supabase") if self.folder else ()
@@ -152,13 +152,13 @@ class ConfigTable:
         dot = r"\s*\.\s*"
         head = re.compile(rf"\s*\[\s*{dot.join(parts)}\s*\]")
         entry = re.compile(rf"\s*(?:{re.escape(self.table)}\.)?[\"']?{re.escape(key)}[\"']?\s*=")
-        found = 0
+        latest = 0
         for number, text in enumerate(_path(self.app).read_text("utf-8-sig").splitlines(), 1):
             if head.match(text):
-                found = number
-            elif key and entry.match(text) and (found or "functions." in text):
+                latest = number
+            elif key and entry.match(text) and (latest or "functions." in text):
                 return number
-        return found or 1
+        return latest or 1
 
     def wrong(self, key: str, text: str) -> Refused:
         """An error about a key, or about the table itself."""
@@ -190,8 +190,8 @@ def _table(document: Mapping[str, Any], slug: str, place: ConfigTable) -> Mappin
     for name, table in functions.items():
         if not isinstance(table, dict):
             raise ConfigTable(place.app, place.table.removesuffix(slug) + name).wrong("", "must be a table")
-    found: Mapping[str, Any] = functions.get(slug, {})
-    return found
+    merged: Mapping[str, Any] = functions.get(slug, {})
+    return merged
 
 
 def _value(place: ConfigTable, key: str, value: Any, project: Project) -> Any:
@@ -227,8 +227,8 @@ def _path(app: Path) -> Path:
 
 
 def _position(error: ValueError) -> str:
-    found = re.search(r"line (\d+), column (\d+)", str(error))
-    return f"{found[1]}:{found[2]}" if found else "end of file"
+    place = re.search(r"line (\d+), column (\d+)", str(error))
+    return f"{place[1]}:{place[2]}" if place else "end of file"
 
 
 def _text(error: ValueError) -> str:
@@ -246,12 +246,12 @@ def patterns(app: Path, written: tuple[str, ...]) -> list[str]:
 def match(app: Path, pattern: str) -> list[Path]:
     """The files under the app that a pattern names, sorted; a folder among them is refused, as the CLI does."""
     if not _MAGIC.search(pattern):
-        found = [app / pattern] if (app / pattern).exists() else []
+        matching = [app / pattern] if (app / pattern).exists() else []
     else:
         wanted = _regex(pattern)
-        found = [app / name for name in sorted(_below(app, _fixed(pattern))) if wanted.fullmatch(name)]
-    folders = [path for path in found if path.is_dir()]
-    strange = [path for path in found if not path.is_dir() and not path.is_file()]
+        matching = [app / name for name in sorted(_below(app, _fixed(pattern))) if wanted.fullmatch(name)]
+    folders = [path for path in matching if path.is_dir()]
+    strange = [path for path in matching if not path.is_dir() and not path.is_file()]
     if strange:
         shown = strange[0].relative_to(app)
         text = f"{CONFIG}: static_files matches {shown}, which is neither a file nor a folder."
@@ -260,7 +260,7 @@ def match(app: Path, pattern: str) -> list[Path]:
         shown = folders[0].relative_to(app)
         text = f"{shown} is a folder, and static_files must match files only."
         raise Refused(text, Do(f'write "{shown}/**/*" instead'), AGAIN)
-    return [path for path in found if path not in folders]
+    return [path for path in matching if path not in folders]
 
 
 def covers(pattern: str, name: str) -> bool:

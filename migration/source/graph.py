@@ -76,14 +76,14 @@ def resolve_all(entries: Sequence[Entrypoint], state: Path) -> dict[Path, Graph]
     groups: dict[tuple[str, ...], list[Entrypoint]] = {}
     for entry in entries:
         groups.setdefault(tuple(map_options(entry.imports, state)), []).append(entry)
-    found: dict[Path, Graph] = {}
+    graphs: dict[Path, Graph] = {}
     for options, group in groups.items():
         cached = {entry.path: known for entry in group if (known := _known(entry, state))}
         unknown = [entry for entry in group if entry.path not in cached]
-        found |= cached
+        graphs |= cached
         if len(unknown) > 1:
-            found |= _together(unknown, list(options), state)
-    return found
+            graphs |= _together(unknown, list(options), state)
+    return graphs
 
 
 def map_options(imports: ImportMap | None, state: Path) -> list[str]:
@@ -124,15 +124,15 @@ def read(modules: Mapping[str, Any], entry: Entrypoint) -> Graph:
 
 def needed(start: str, modules: Mapping[str, Any]) -> set[str]:
     """The modules that code reaches from the entrypoint by static imports."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [start]
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in names:
+            names.add(name)
             edges = _edges(modules[name], dynamic=False) if name in modules else ()
             waiting += [edge["specifier"] for edge in edges if "specifier" in edge]
-    return found
+    return names
 
 
 def _edges(module: Mapping[str, Any], dynamic: bool) -> Iterator[dict[str, Any]]:
@@ -226,9 +226,9 @@ def _fails_late(modules: Mapping[str, Any], app: Path) -> Iterator[str]:
             continue
         yield from commonjs.warnings(shown(name, app), module, path)
         kinds = {each.get("assertionType") or each.get("attributeType") for each in module.get("dependencies", ())}
-        found = [f'an import with {{ type: "{kind}" }}' for kind in sorted(kinds - {None, "json"})]
-        found += [f"`{' '.join(match[0].decode().split())}`" for match in _PHASES.finditer(path.read_bytes())]
-        yield from (f"{shown(name, app)}: {each} is newer than the platform's Deno {PLATFORM}." for each in found)
+        reasons = [f'an import with {{ type: "{kind}" }}' for kind in sorted(kinds - {None, "json"})]
+        reasons += [f"`{' '.join(match[0].decode().split())}`" for match in _PHASES.finditer(path.read_bytes())]
+        yield from (f"{shown(name, app)}: {each} is newer than the platform's Deno {PLATFORM}." for each in reasons)
 
 
 # Many entrypoints in one run
@@ -242,14 +242,14 @@ def _together(entries: Sequence[Entrypoint], options: list[str], state: Path) ->
     modules = {module["specifier"]: module for module in report["modules"]}
     if any(_typed(module) for module in modules.values()):
         return {}
-    found: dict[Path, Graph] = {}
+    graphs: dict[Path, Graph] = {}
     for entry in entries:
         part = _reach(entry.path.as_uri(), modules, report.get("redirects") or {})
         graph = read(part, entry) if part else None
         if graph and not graph.problems:
-            found[entry.path] = graph
+            graphs[entry.path] = graph
             _remember(entry, state, graph)
-    return found
+    return graphs
 
 
 def _root(entries: Sequence[Entrypoint], state: Path) -> Path:
@@ -266,15 +266,15 @@ def _typed(module: Mapping[str, Any]) -> bool:
 
 def _reach(start: str, modules: Mapping[str, Any], redirects: Mapping[str, str]) -> dict[str, Any]:
     """The modules that one entrypoint leads to, itself among them; nothing when it is not there."""
-    found: dict[str, Any] = {}
+    reached: dict[str, Any] = {}
     waiting = [start]
     while waiting:
         name = redirects.get(waiting[-1], waiting[-1])
         waiting.pop()
-        if name in modules and name not in found:
-            found[name] = modules[name]
+        if name in modules and name not in reached:
+            reached[name] = modules[name]
             waiting += _specifiers(modules[name])
-    return found
+    return reached
 
 
 def _specifiers(value: Any) -> Iterator[str]:

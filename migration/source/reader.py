@@ -78,9 +78,9 @@ class Reader:
     def tried(self, slugs: Iterable[str]) -> dict[str, Attempt]:
         """The same, each with its own source or refusal."""
         tree = Tree(self.repository.path, self.state, self.project, tracked=cache(self._tracked))
-        found = {slug: self._as_git_has_it(result) for slug, result in _attempts(tree, slugs).items()}
+        results = {slug: self._as_git_has_it(result) for slug, result in _attempts(tree, slugs).items()}
         out = sparse.left_out(self.repository)
-        return {slug: self._complete(slug, result, out) for slug, result in found.items()} if out else found
+        return {slug: self._complete(slug, result, out) for slug, result in results.items()} if out else results
 
     def _complete(self, slug: str, result: Attempt, out: Collection[str]) -> Attempt:
         """The same, or a refusal where it lacks what a sparse checkout leaves out."""
@@ -95,13 +95,13 @@ class Reader:
     def at(self, revision: str, slugs: Iterable[str]) -> dict[str, Source]:
         """What git holds for these functions at a revision, without those that are absent or broken there."""
         self.bring(revision)
-        found = self._past(revision, slugs, past.select)
+        sources = self._past(revision, slugs, past.select)
         broken = [
-            slug for slug, result in found.items() if isinstance(result, Refused) and not isinstance(result, Absent)
+            slug for slug, result in sources.items() if isinstance(result, Refused) and not isinstance(result, Absent)
         ]
         if broken:  # it may need a file that no text names
-            found |= self._past(revision, broken, None)
-        return {slug: result for slug, result in found.items() if isinstance(result, Source)}
+            sources |= self._past(revision, broken, None)
+        return {slug: result for slug, result in sources.items() if isinstance(result, Source)}
 
     def _past(self, revision: str, slugs: Iterable[str], select: checkout.Select | None) -> dict[str, Attempt]:
         folder = checkout.tree(self.repository, revision, self.state, select)
@@ -119,12 +119,12 @@ class Reader:
     def _tracked(self) -> Collection[str]:
         return frozenset(self.repository.git("ls-files", "-z", "--", ".").names)
 
-    def _as_git_has_it(self, found: Attempt) -> Attempt:
-        if isinstance(found, Refused):
-            return found
-        real = {path: found.real.get(path, path) for path in found.files}
-        held = endings.committed(self.repository, {real[path]: data for path, data in found.files.items()})
-        return replace(found, files={path: held[real[path]] for path in found.files})
+    def _as_git_has_it(self, source: Attempt) -> Attempt:
+        if isinstance(source, Refused):
+            return source
+        real = {path: source.real.get(path, path) for path in source.files}
+        held = endings.committed(self.repository, {real[path]: data for path, data in source.files.items()})
+        return replace(source, files={path: held[real[path]] for path in source.files})
 
 
 def reader(context: Context) -> Reader:
@@ -143,14 +143,14 @@ def _obtain(context: Context, revision: str) -> bool:
     return repository.obtain(remote, revision)
 
 
-def whole(found: Mapping[str, Attempt]) -> dict[str, Source]:
+def whole(results: Mapping[str, Attempt]) -> dict[str, Source]:
     """The sources, or all refusals as one."""
-    refusals = [result for result in found.values() if isinstance(result, Refused)]
+    refusals = [result for result in results.values() if isinstance(result, Refused)]
     if len(refusals) == 1:
         raise refusals[0]
     if refusals:
         raise Refused("\n".join(dict.fromkeys(each.message for each in refusals)), *refusals[0].steps)
-    return {slug: result for slug, result in found.items() if isinstance(result, Source)}
+    return {slug: result for slug, result in results.items() if isinstance(result, Source)}
 
 
 def _attempts(tree: Tree, slugs: Iterable[str]) -> dict[str, Attempt]:
@@ -246,7 +246,7 @@ def _loose(tree: Tree, entry: Entrypoint, modules: Graph, own: Collection[str]) 
     as the CLI refuses it.
     """
     imports, app = entry.imports, entry.app
-    found: dict[str, bytes] = {}
+    loose: dict[str, bytes] = {}
     for target in imports.targets if imports else ():
         if not target.exists():
             shown = imports.files[-1].relative_to(app) if imports else ""
@@ -256,10 +256,10 @@ def _loose(tree: Tree, entry: Entrypoint, modules: Graph, own: Collection[str]) 
         for path in _below(target, entry, modules, tree.state):
             name = _inside(path, app, target)
             if name not in own and _counts(tree, path, name) and path.stat().st_size <= LARGE:
-                found[name] = path.read_bytes()
-                if sum(map(len, found.values())) > LARGE:
-                    return found
-    return found
+                loose[name] = path.read_bytes()
+                if sum(map(len, loose.values())) > LARGE:
+                    return loose
+    return loose
 
 
 def _below(target: Path, entry: Entrypoint, modules: Graph, state: Path) -> Iterator[Path]:
@@ -367,7 +367,7 @@ def _weight(files: Mapping[str, bytes]) -> list[str]:
 
 
 def _unmatched(assets: Mapping[str, list[Path]]) -> list[str]:
-    return [f"no file matches the static pattern {pattern}." for pattern, found in assets.items() if not found]
+    return [f"no file matches the static pattern {pattern}." for pattern, matching in assets.items() if not matching]
 
 
 def _static(assets: Mapping[str, list[Path]]) -> list[str]:

@@ -64,11 +64,11 @@ def downloaded(context: Context, slug: str, before: Mapping[str, Any], digest: s
     for path in folder.glob(f"{glob.escape('-'.join(parts))}-{int(before.get('version') or 0)}-*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
             live = from_body(_body(json.loads(path.read_bytes())), _as_it_was(slug, before))
-            found = next(
+            kept = next(
                 (each for each in (live, usable(live, context.state)[0]) if each and each.digest == digest), None
             )
-            if found is not None:
-                return found
+            if kept is not None:
+                return kept
     return None
 
 
@@ -103,8 +103,8 @@ def cut(path: str) -> str:
     """
     plain = unquote(urlsplit(path).path) if path.startswith("file:") else path
     if plain.startswith("/"):
-        _, found, rest = plain.partition("/source/")
-        return rest if found else plain.lstrip("/")
+        _, cut_at, rest = plain.partition("/source/")
+        return rest if cut_at else plain.lstrip("/")
     return plain.removeprefix("source/")
 
 
@@ -213,11 +213,11 @@ def stored(context: Context, digest: str) -> Source:
     if commit is None:
         raise Refused(f"The snapshot {digest[:12]} is neither in git nor in {refs.place}.", inv("status"))
     refs.bring(ref, commit)
-    found = _load(repository, commit, digest)
-    if found is None:
+    kept = _load(repository, commit, digest)
+    if kept is None:
         text = f"What {refs.place} holds as the snapshot {digest[:12]} is not that source: someone changed it."
         raise Refused(text, repository.typed("log", "-1", commit))
-    return found
+    return kept
 
 
 class _About(Struct):
@@ -234,8 +234,8 @@ class _About(Struct):
 def _load(repository: Repository, commit: str, digest: str) -> Source | None:
     """The source with this digest; None where anyone has put something else there."""
     with contextlib.suppress(GitFailed, msgspec.MsgspecError, KeyError, ValueError, RecursionError):
-        found = _read(repository, commit)
-        return found if found.digest == digest else None
+        read = _read(repository, commit)
+        return read if read.digest == digest else None
     return None
 
 

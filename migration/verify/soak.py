@@ -111,12 +111,12 @@ def limited(settings: Soak, **limits: float | None) -> Soak:
     """The settings with other caps. Refused for a value that is not a cap."""
     given = {name: value for name, value in limits.items() if value is not None}
     problems: Problems = []
-    found: Soak = build(Soak, {**structs.asdict(settings), **given}, (), problems)
+    soak: Soak = build(Soak, {**structs.asdict(settings), **given}, (), problems)
     if problems:
         (name, *_), why = problems[0]
         flag, words = str(name).replace("_", "-"), why.partition(", got ")[0]
         raise Refused(f"--{flag} {given[str(name)]}: {words}", inv("soak", help=True, env=""))
-    return found
+    return soak
 
 
 def quote(settings: Soak) -> Quote:

@@ -89,13 +89,13 @@ class WatchRef:
             if message.text is None:
                 raise ValueError(f"it has {message.size} bytes")
             line = message.text.split(b"\n", 1)[0]
-            found = msgspec.json.decode(line, type=_Envelope)
-            if found.watch != FORM:
-                raise ValueError(f"it has the form {found.watch}")
+            envelope = msgspec.json.decode(line, type=_Envelope)
+            if envelope.watch != FORM:
+                raise ValueError(f"it has the form {envelope.watch}")
         except (ValueError, RecursionError) as error:
             text = f"Cannot read the state of the watch in {self.ref} ({error}): another version of Cutover wrote it."
             remote = getattr(self.ledger.refs, "remote", "")
             words = ("push", remote, f":{self.ref}") if remote else ("update-ref", "-d", self.ref)
             step = self.ledger.repository.typed(*words)
             raise Refused(text, Do("upgrade Cutover, or drop that state and begin a new watch:"), step) from None
-        return found.state
+        return envelope.state

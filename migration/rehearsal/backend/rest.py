@@ -167,13 +167,13 @@ class Rest:
         _fits(table, given)
         rows, created = [], False
         for each in given:
-            found = table.same(each, key) if merges else None
-            if found is None:
+            same = table.same(each, key) if merges else None
+            if same is None:
                 rows.append(table.add(each))
                 created = True
             elif resolution != "ignore-duplicates":
-                found.update(each)
-                rows.append(found)
+                same.update(each)
+                rows.append(same)
         return rows, created
 
     def _unique(self, table: Table, given: Sequence[Mapping[str, Any]], key: Sequence[str]) -> None:
@@ -236,10 +236,10 @@ def _ranged(request: Request, query: Query) -> Query:
 
 def _given(body: bytes) -> list[dict[str, Any]]:
     try:
-        found = json.loads(body or b"[]")
+        given = json.loads(body or b"[]")
     except ValueError:
         raise RestError(400, "PGRST102", "Empty or invalid json") from None
-    rows = found if isinstance(found, list) else [found]
+    rows = given if isinstance(given, list) else [given]
     if not all(isinstance(row, dict) for row in rows):
         raise RestError(400, "PGRST102", "All rows must be JSON objects")
     return rows

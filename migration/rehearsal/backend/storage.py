@@ -148,13 +148,13 @@ class Buckets:
         name = hashlib.sha256(data).hexdigest()
         durable.write(self.folder / name, data, sync=False)
         moment = now()
-        made = Stored(
+        stored = Stored(
             before.id if before else str(uuid.uuid4()), path, name, len(data), kind, cache, owner,
             before.created if before else moment, moment, dict(metadata or {}),
         )  # fmt: skip
-        bucket.objects[path] = made
+        bucket.objects[path] = stored
         self.save()
-        return made
+        return stored
 
     def bytes(self, stored: Stored) -> bytes:
         return (self.folder / stored.file).read_bytes()
@@ -166,10 +166,10 @@ class Buckets:
     def _load(self) -> bool:
         """Whether the folder holds what these settings began with."""
         try:
-            found = json.loads((self.folder / "index.json").read_text())
-            if found["settings"] != self._mark():
+            saved = json.loads((self.folder / "index.json").read_text())
+            if saved["settings"] != self._mark():
                 return False
-            for each in found["buckets"]:
+            for each in saved["buckets"]:
                 objects = {path: Stored(**about) for path, about in each.pop("objects").items()}
                 self.known[each["id"]] = Bucket(**each, objects=objects)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -263,8 +263,8 @@ class Storage:
             raise StorageError(400, "Error", "body must have required property 'name'")
         if name in self.buckets.known:
             raise StorageError(409, "Duplicate", "The resource already exists")
-        made = self.buckets.known[name] = Bucket(name, created=now())
-        _change(made, given)
+        bucket = self.buckets.known[name] = Bucket(name, created=now())
+        _change(bucket, given)
         self.buckets.save()
         return JSONResponse({"name": name})
 
@@ -291,11 +291,11 @@ class Storage:
         data, kind, fields = _body(request.headers.get("content-type", ""), await request.body())
         upsert = request.headers.get("x-upsert") == "true" or request.method == "PUT"
         cache = fields.get("cacheControl") or request.headers.get("cache-control", "3600")
-        made = self.buckets.put(
+        stored = self.buckets.put(
             bucket, path, data, kind, cache=cache if "max-age" in cache else f"max-age={cache}", upsert=upsert,
             owner=claims(self.sandbox.identity, request).get("sub"), metadata=_loaded(fields.get("metadata")),
         )  # fmt: skip
-        return JSONResponse({"Key": f"{bucket.id}/{path}", "Id": made.id})
+        return JSONResponse({"Key": f"{bucket.id}/{path}", "Id": stored.id})
 
     async def _remove(self, request: Request, bucket: Bucket, path: str) -> Response:
         prefixes = [path] if path else (await _json(request)).get("prefixes") or []
@@ -323,11 +323,12 @@ class Storage:
         return self._download(request, bucket.object(path))
 
     def _info(self, place: list[str]) -> Response:
-        found = self.buckets.bucket(place[0]).object("/".join(place[1:]))
+        stored = self.buckets.bucket(place[0]).object("/".join(place[1:]))
         about = {
-            "id": found.id, "name": found.path, "version": found.file[:32], "bucket_id": place[0], "size": found.size,
-            "content_type": found.kind, "cache_control": found.cache, "etag": f'"{found.file[:32]}"',
-            "metadata": found.metadata, "last_modified": found.updated, "created_at": found.created,
+            "id": stored.id, "name": stored.path, "version": stored.file[:32], "bucket_id": place[0],
+            "size": stored.size,
+            "content_type": stored.kind, "cache_control": stored.cache, "etag": f'"{stored.file[:32]}"',
+            "metadata": stored.metadata, "last_modified": stored.updated, "created_at": stored.created,
         }  # fmt: skip
         return JSONResponse(about)
 
@@ -344,9 +345,9 @@ class Storage:
                 entries[name] = {"name": name, **moments} if deeper else stored.shown(name)
         order = given.get("sortBy") or {}
         column = str(order.get("column") or "name")
-        found = sorted(entries.values(), key=lambda one: str(one.get(column)), reverse=order.get("order") == "desc")
+        ordered = sorted(entries.values(), key=lambda one: str(one.get(column)), reverse=order.get("order") == "desc")
         first = int(given.get("offset") or 0)
-        return JSONResponse(found[first:][: int(given.get("limit") or _SHOWN)])
+        return JSONResponse(ordered[first:][: int(given.get("limit") or _SHOWN)])
 
     async def _list_all(self, request: Request, place: list[str]) -> Response:
         """A page of paths, in their order; with `with_delimiter` what lies deeper is shown as a folder."""
@@ -376,15 +377,15 @@ class Storage:
     async def _copied(self, request: Request, *, move: bool) -> Response:
         given = await _json(request)
         source = self.buckets.bucket(str(given.get("bucketId")))
-        found = source.object(str(given.get("sourceKey")))
+        original = source.object(str(given.get("sourceKey")))
         target = self.buckets.bucket(str(given.get("destinationBucket") or source.id))
         path = str(given.get("destinationKey"))
-        made = self.buckets.put(target, path, self.buckets.bytes(found), found.kind, upsert=False)
+        copy = self.buckets.put(target, path, self.buckets.bytes(original), original.kind, upsert=False)
         if not move:
-            return JSONResponse({"Key": f"{target.id}/{path}", "Id": made.id})
-        del source.objects[found.path]
+            return JSONResponse({"Key": f"{target.id}/{path}", "Id": copy.id})
+        del source.objects[original.path]
         self.buckets.save()
-        return JSONResponse({"message": "Successfully moved", "Id": made.id, "Key": f"{target.id}/{path}"})
+        return JSONResponse({"message": "Successfully moved", "Id": copy.id, "Key": f"{target.id}/{path}"})
 
     # signed addresses
 
@@ -460,10 +461,10 @@ def _body(kind: str, body: bytes) -> tuple[bytes, str, dict[str, str]]:
 
 def _loaded(text: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(text or "{}")
+        value = json.loads(text or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 async def _json(request: Request) -> dict[str, Any]:
@@ -480,8 +481,8 @@ def _change(bucket: Bucket, given: Mapping[str, Any]) -> None:
 
 def _bytes(value: Any) -> int | None:
     """`20MB` is 20,000,000 or a number of bytes, as Storage reads it."""
-    found = re.fullmatch(r"(\d+)\s*([kmg]?)b?", str(value).lower()) if value is not None else None
-    return int(found[1]) * 1000 ** " kmg".index(found[2] or " ") if found else None
+    match = re.fullmatch(r"(\d+)\s*([kmg]?)b?", str(value).lower()) if value is not None else None
+    return int(match[1]) * 1000 ** " kmg".index(match[2] or " ") if match else None
 
 
 def _content(bucket: str, path: Path) -> bytes:

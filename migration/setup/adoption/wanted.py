@@ -49,11 +49,11 @@ def _schema(text: str, name: str) -> list[str]:
     for match in _PARSED.finditer(text):
         if not (re.match(_JSON, match["what"]) or (name and re.match(rf"{re.escape(name)}\b", match["what"]))):
             continue
-        made = re.search(
+        call = re.search(
             rf"\b{re.escape(match['schema'])}\s*(?::[^=]*)?=\s*z\s*\.\s*(?:strictO|looseO|o)bject\(\s*\{{", text
         )
-        if made:
-            parts = [part.strip().partition(":") for part in code.split(text, made.end())]
+        if call:
+            parts = [part.strip().partition(":") for part in code.split(text, call.end())]
             return _needed([(key.strip(), bool(_MAYBE.search(value))) for key, _, value in parts])
     return []
 
@@ -71,8 +71,8 @@ def query_names(text: str) -> list[str]:
 
 def method(texts: Iterable[str]) -> str:
     """The method other than POST that a function insists on; empty for none."""
-    found = {match["method"] for text in texts for match in _METHOD.finditer(text)}
-    return found.pop() if len(found) == 1 else ""
+    methods = {match["method"] for text in texts for match in _METHOD.finditer(text)}
+    return methods.pop() if len(methods) == 1 else ""
 
 
 def signed_in(texts: Iterable[str]) -> bool:
