@@ -172,7 +172,7 @@ def _place(value: str) -> str:
     return value
 
 
-def _project(value: str) -> str:
+def project(value: str) -> str:
     """A project as the dashboard's address names it; the Management API refuses any other form."""
     if OPEN not in value and not re.fullmatch(r"[a-z]{20}", value):
         raise ValueError("should be the twenty lower-case letters of the dashboard's address")
@@ -209,7 +209,7 @@ Parameter = Annotated[str, Raw(_parameter)]
 Address = Annotated[str, _address]
 Ref = Annotated[str, _ref]
 EnvironmentName = Annotated[str, _place]
-ProjectRef = Annotated[str, _project]
+ProjectRef = Annotated[str, project]
 
 
 # From the data of a file to sections.

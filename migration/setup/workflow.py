@@ -29,20 +29,20 @@ CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
 SETUP_UV = "astral-sh/setup-uv@20cfd1bf945f4377ade1205e4dbc17946fc9a30d # v10.0.1"
 UV, PYTHON = "0.12.4", "3.11"
 _GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(\.git)?/?$")
-_UNKNOWN = "OWNER/REPOSITORY"
+_UNKNOWN, _WANTED = "OWNER/REPOSITORY", "the repository that holds tasks.py"
 
 
 @dataclass(frozen=True)
 class WorkflowResult:
     """`written`: the file, empty where it was there; `secrets`: what the repository must hold; `unknown`: what a person
-    must fill in."""
+    must fill in before it is committed, which `next` says first."""
 
     written: tuple[str, ...]
     secrets: tuple[str, ...]
     unknown: tuple[str, ...]
     message: str
     next: tuple[Step, ...]
-    exit_code: int
+    exit_code: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ def write(root: Path, environment: str) -> WorkflowResult:
     file = places.repository / ".github" / "workflows" / f"{name}.yml"
     secrets = init.names(config)
     text = _text(config, root, places, name, environment, secrets)
-    unknown = ("the repository that holds tasks.py",) if places.other and not places.other[1] else ()
+    unknown = (_WANTED,) if places.other and not places.other[1] else ()
+    steps = tuple(_following(places, file, secrets, config.file))
     if file.exists():
         if file.read_text(encoding="utf-8") == text:
-            return WorkflowResult((), tuple(secrets), unknown, f"{file} is there already.", (), 5 if unknown else 0)
+            return WorkflowResult((), tuple(secrets), unknown, f"{file} is there already.", steps if unknown else ())
         raise Refused(f"{file} exists and is another one: nothing was written.", Do("move it away, then"),
                       inv("init", ci="github"))  # fmt: skip
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as out:
         out.write(text)
-    return WorkflowResult((str(file),), tuple(secrets), unknown, _message(file, secrets, unknown),
-                          _following(places.repository, file), 5 if unknown else 0)  # fmt: skip
+    return WorkflowResult((str(file),), tuple(secrets), unknown, f"Wrote {file}.", steps)
 
 
 def _places(root: Path, config: Config) -> Places:
@@ -196,15 +196,16 @@ def _notifiers(config: Config) -> frozenset[str]:
     return frozenset(names - set(re.findall(r"\$\{(\w+)\}", str(data))))
 
 
-def _message(file: Path, secrets: Sequence[str], unknown: Sequence[str]) -> str:
-    wrote = f"Wrote {file}. Its secrets, in the repository's settings: {', '.join(secrets)}."
-    return f"{wrote} Not known: {', '.join(unknown)}; write it in place of {_UNKNOWN}." if unknown else wrote
-
-
-def _following(repository: Path, file: Path) -> tuple[Step, ...]:
-    where = ["-C", str(repository)]
-    return (
-        sh("git", *where, "add", str(file.relative_to(repository))),
-        sh("git", *where, "commit", "-m", "Deploy, watch and roll back with Cutover"),
-        sh("git", *where, "push"),
-    )
+def _following(places: Places, file: Path, secrets: Sequence[str], config: Path) -> Iterator[Step]:
+    """In an order that works: what a person fills in, what the job reads, then the commit that makes it run."""
+    git, name = ("git", "-C", str(places.repository)), str(file.relative_to(places.repository))
+    if places.other and not places.other[1]:
+        yield Do(f"in it, write {_WANTED} in place of {_UNKNOWN}")
+    if places.other:
+        yield Do(f"commit and push {config.name} in {config.parent}: the job checks that repository out")
+    if secrets:
+        yield Do(f"set its secrets in the repository's settings (gh secret set NAME): {', '.join(secrets)}")
+    yield Do("then:")
+    yield sh(*git, "add", name)
+    yield sh(*git, "commit", "-m", "Deploy, watch and roll back with Cutover", "--", name)
+    yield sh(*git, "push")

@@ -13,8 +13,8 @@ from migration.base import durable
 from migration.base.command import Do, Step, inv
 from migration.base.errors import Refused
 from migration.base.numbers import count
+from migration.config import builder, yamlfile
 from migration.config import load as configuration
-from migration.config import yamlfile
 from migration.context import SAMPLE
 from migration.setup.adoption import app as apps
 from migration.setup.adoption import document, fromapp, fromplan, imports, judged
@@ -23,6 +23,7 @@ from migration.setup.adoption.imports import Reach, Replacement
 
 SAMPLES = "config.sample.yaml"
 STUBS = Path("stubs")
+_TRIES = 3
 _REQUEST = ("function", "method", "path", "query", "body")  # of a smoke case: what tells one from another
 SECTIONS = (
     DraftSection("migration", "What moves, and what must not."),
@@ -101,15 +102,15 @@ def run(
         draft.set(("app", "path"), ".", "")
         draft.ask(("app", "path"), "which folder holds supabase/functions? inv init --app PATH finds the rest in it")
     judged.measurable(draft)
-    if ask:
+    existing = _existing(file)
+    sample = _about_sample(file, existing)
+    if ask and (existing is None or sample):
         _answers(draft, ask)
     text = render(draft, _head(options), SECTIONS)
     _check(root, file, text)
-    existing = _existing(file)
-    kept = _keep(file, existing)
-    if existing is not None and not kept:
+    if existing is not None and not sample:
         return _compared(file, draft, existing)
-    written = [*kept, *_write(file, text), *_write_stubs(file.parent, stubs)]
+    written = [*(_keep(file) if sample else ()), *_write(file, text), *_write_stubs(file.parent, stubs)]
     return _result(draft, written, options)
 
 
@@ -156,13 +157,22 @@ def _stubs(draft: Draft, replacements: Sequence[Replacement]) -> None:
 
 
 def _answers(draft: Draft, ask: Callable[[str], str]) -> None:
-    """Ask a person for what one word answers; Enter leaves the question in the file."""
+    """Ask a person for what one word answers; Enter, or three answers that cannot be it, leave the question there."""
     for question in list(draft.questions):
-        if question.path == ("environments", "prod", "project_ref"):
-            answer = ask(f"{question.text} (Enter to skip):").strip()
-            if answer:
-                draft.values[question.path] = Value(answer, "typed at inv init")
-                draft.questions.remove(question)
+        asks = question.path == ("environments", "prod", "project_ref")
+        if asks and (answer := _project(question.text, ask)):
+            draft.values[question.path] = Value(answer, "typed at inv init")
+            draft.questions.remove(question)
+
+
+def _project(text: str, ask: Callable[[str], str]) -> str:
+    for _ in range(_TRIES):
+        answer = ask(f"{text} (Enter to skip):").strip()
+        try:
+            return builder.project(answer) if answer else ""
+        except ValueError as error:
+            text = f"{answer}: {error}. Which project?"
+    return ""
 
 
 def _check(root: Path, file: Path, text: str) -> None:
@@ -180,15 +190,21 @@ def _existing(file: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else {}
 
 
-def _keep(file: Path, existing: Mapping[str, Any] | None) -> list[str]:
-    """The shipped config.yaml, which is about the sample app, makes room under another name; nothing is lost."""
+def _about_sample(file: Path, existing: Mapping[str, Any] | None) -> bool:
+    """Whether it is the shipped config.yaml. Refused where it cannot make room under another name."""
     path = existing.get("app", {}).get("path") if existing and isinstance(existing.get("app"), dict) else None
     if not path or (file.parent / str(path)).resolve() != SAMPLE.resolve():
-        return []
+        return False
     target = file.with_name(SAMPLES)
     if target.exists() and target.read_bytes() != file.read_bytes():
         raise Refused(f"{target.name} is there already, and {file.name} is about the sample app as well.",
                       Do(f"rename {file.name} and run it again"))  # fmt: skip
+    return True
+
+
+def _keep(file: Path) -> list[str]:
+    """The shipped config.yaml, which is about the sample app, makes room under another name; nothing is lost."""
+    target = file.with_name(SAMPLES)
     durable.write(target, file.read_bytes(), mode=0o644)
     return [target.name]
 

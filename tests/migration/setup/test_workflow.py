@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -143,11 +144,19 @@ def test_app_in_another_repository(tmp_path: Path) -> None:
 
 
 def test_unknown_repository_is_a_question(tmp_path: Path) -> None:
-    """Where tasks.py is checked out from cannot be known: it says so, and a person is needed."""
+    """Where tasks.py is checked out from cannot be known: written all the same, and filled in before the commit."""
     tasks, _ = repos.alone(tmp_path / "cutover"), repos.alone(tmp_path / "shop")
     done = written(tasks, {**CONFIG, "app": {"path": "../shop"}})
-    assert (done.unknown, done.exit_code) == (("the repository that holds tasks.py",), 5)
+    assert (done.unknown, done.exit_code) == (("the repository that holds tasks.py",), 0)
     assert "repository: OWNER/REPOSITORY" in Path(done.written[0]).read_text()
+    fill, config, secrets, _, add, commit, push = map(str, done.next)
+    assert "in place of OWNER/REPOSITORY" in fill and "TOKEN" in secrets
+    assert config.startswith(f"commit and push config.yaml in {tasks}")
+    again = written(tasks, {**CONFIG, "app": {"path": "../shop"}})
+    assert (again.written, again.exit_code, again.next) == ((), 0, done.next)
+    for line in (add, commit):
+        assert subprocess.run(shlex.split(line), env=os.environ | repos.QUIET, check=False).returncode == 0, line
+    assert push.endswith(" push")
     with pytest.raises(Refused, match="absolute"):
         written(tasks, {**CONFIG, "app": {"path": str(tmp_path / "shop")}})
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from migration.base.errors import Refused
+from migration.setup.adoption import adopt, code, imports, lines, wanted
 from migration.setup.adoption import app as apps
-from migration.setup.adoption import code, imports, lines, wanted
 from tests.support import adopted, project, repos
 from tests.support.adopted import AFTER, BEFORE, GREET, PAY, SHARED, WHERE
 from tests.support.runtime import shared
@@ -361,3 +361,27 @@ def test_rehearsed_as_written(tmp_path: Path) -> None:
     shared(tmp_path / "root")
     result = rehearse.run(tmp_path / "root", Observer())
     assert [(phase.name, phase.evidence) for phase in result.phases if not phase.ok] == []
+
+
+def test_asks_only_for_what_is_written(tmp_path: Path) -> None:
+    """A mistyped project ref is asked for again, by its own words; a config that stays as it is asks nothing."""
+    app = adopted.app(tmp_path / "app", BEFORE, AFTER)
+    answers, asked = ["my-project", "a" * 20], []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return answers.pop(0)
+
+    (tmp_path / "root").mkdir()
+    options = adopt.Options(str(app))
+    assert adopt.run(tmp_path / "root", options, lambda _: True, ask).written == ("config.yaml",)
+    assert "my-project: should be the twenty lower-case letters" in asked[1]
+    assert adopted.config(tmp_path / "root").environments["prod"].project_ref == "a" * 20
+    assert adopt.run(tmp_path / "root", options, lambda _: True, ask).written == () and len(asked) == 2
+
+
+def test_three_wrong_answers_stay_a_question(tmp_path: Path) -> None:
+    app = adopted.app(tmp_path / "app", BEFORE, AFTER)
+    (tmp_path / "root").mkdir()
+    done = adopt.run(tmp_path / "root", adopt.Options(str(app)), lambda _: True, lambda _: "no such")
+    assert done.written and any("project_ref" in each for each in done.unknown)
