@@ -15,7 +15,6 @@ PERSON = "person"  # answers what no verb and no criterion can know
 _MANY = 8  # names shown in a question
 _BETWEEN = 0.04  # between a rate that passes and one that fails, as in `soak`: fewer requests would settle nothing
 _SHARE = re.compile(r"(\d{1,3}(?:[.,]\d+)?)\s?%")
-_ERRORS = re.compile(r"(?i)erro|fehler|erreur|falha|fallo|エラー|错误|失败")
 _SECONDS = re.compile(r"(?i)(\d+(?:[.,]\d+)?)\s?(ms\b|millis\w*|s\b|sec\w*|sek\w*|seg\w*|秒)")
 _VOLUME = re.compile(
     r"(?i)^\W*(?P<name>[a-zà-ÿ]+)\b[^\d(]{0,20}\(?\s*(?P<count>\d[\d.,]*)\s*(?P<what>[a-zà-ÿ]+)?\s*(?:/|"
