@@ -72,7 +72,12 @@ class Stage:
 
 def perform(stage: Stage, step: PageStep, timeout: float) -> None:
     """StepFailure when it does not come true in `timeout` seconds; Unreachable where nothing answers at the page."""
-    _DO[step.action](stage, getattr(step, step.action), timeout)
+    from playwright.sync_api import Error
+
+    try:
+        _DO[step.action](stage, getattr(step, step.action), timeout)
+    except Error as error:
+        raise StepFailure("expectation", f"{step}: {_first(error)}", str(step)) from None
 
 
 def _goto(stage: Stage, path: str, timeout: float) -> None:
@@ -117,8 +122,22 @@ def _fill(stage: Stage, field: Fill, timeout: float) -> None:
 
 def _typed(stage: Stage, locator: Locator, text: str, timeout: float) -> None:
     _shown(stage, locator, timeout)
+    found = locate.element(stage.page, locator)
     with _translated(stage, locator, "filled", timeout):
-        locate.element(stage.page, locator).fill(text, timeout=timeout * 1000)
+        if found.evaluate("(it) => it.tagName") == "SELECT":
+            _choose(stage, locator, found, text)
+        else:
+            found.fill(text, timeout=timeout * 1000)
+
+
+def _choose(stage: Stage, locator: Locator, found: Any, text: str) -> None:
+    """An option of a list, by what it shows or by its value."""
+    options: list[list[str]] = found.evaluate("(it) => [...it.options].map((one) => [one.label, one.value])")
+    wanted = next((value for label, value in options if text in (label, value)), None)
+    if wanted is None:
+        shown = ", ".join(f'"{mask_typed(label)}"' for label, _ in options[:8])
+        raise _failure(stage, locator, "expectation", f'has no option "{text}"; there is {shown}')
+    found.select_option(value=wanted)
 
 
 def _click(stage: Stage, locator: Locator, timeout: float) -> None:
@@ -337,7 +356,14 @@ def _translated(stage: Stage, locator: Locator, done: str, timeout: float) -> It
     except Error as error:
         text = str(error)
         covered = re.search(r"<[^\n]{1,80}> (?:from [^\n]*? )?intercepts pointer events", text)
-        why = "it is disabled" if "not enabled" in text else "another element covers it" if covered else _first(error)
+        kind = re.search(r'Input of type "(\w+)" cannot be filled', text)
+        why = (
+            "it is disabled" if "not enabled" in text
+            else "another element covers it" if covered
+            else f"nothing can be typed into a {kind[1]}; click it" if kind and kind[1] != "file"
+            else "a file cannot be typed; hand it over with evaluate" if kind
+            else _first(error)
+        )  # fmt: skip
         message = f"could not be {done} within {timeout:g}s: {why}"
         raise _failure(stage, locator, "expectation", message) from None
 

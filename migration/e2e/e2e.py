@@ -179,6 +179,8 @@ class _Run:
             page = inside.new_page()
             film = Film(page) if self.record else None
             stage = Stage(page, address(self.context), secrets.token_hex(4), *self._user(), hopeless=self._hopeless)
+            inside.on("page", lambda opened: _follow(stage, opened))
+            inside.on("dialog", lambda dialog: dialog.accept())
             self._steps(stage, film)
             self.log.end()
             self.log.learn()
@@ -301,6 +303,12 @@ class _Run:
             video,
             tuple(_next(problems, trace)),
         )
+
+
+def _follow(stage: Stage, opened: Any) -> None:
+    """A new tab is where a user looks from now on, until it is closed."""
+    before, stage.page = stage.page, opened
+    opened.on("close", lambda _: setattr(stage, "page", before) if stage.page is opened else None)
 
 
 def _next(problems: Sequence[Problem], trace: str) -> Iterator[Any]:

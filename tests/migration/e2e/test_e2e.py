@@ -128,6 +128,28 @@ def test_picture_masks_what_it_shows(chromium: Browser, make: Make, pages: PageS
     assert (0, 255, 0) not in colours
 
 
+@pytest.mark.slow
+def test_lists_dialogs_and_tabs(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """A list is chosen from, what a dialog asks is confirmed, and a tab that opens is where the next steps look."""
+    pages.pages["/"] = f"""{HEAD}<body><main><h1>Shop</h1><label>Size <select><option value=s>Small<option value=l>Large
+      </select></label><button onclick="said.textContent = confirm('Sure?')">Delete</button><p id=said role=status></p>
+      <button onclick="window.open('/terms')">Terms</button></main>"""
+    pages.pages["/terms"] = f"{HEAD}<body><main><h1>Terms</h1><button onclick='window.close()'>Close</button></main>"
+    steps = """
+- goto: /
+- fill: {label: Size, value: Large}
+- expect: {label: Size, value: l}
+- click: {role: button, name: Delete}
+- expect: {role: status, contains: "true"}
+- click: {role: button, name: Terms}
+- expect: {role: heading, name: Terms}
+- click: {role: button, name: Close}
+- expect: {role: heading, name: Shop}
+"""
+    result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium))
+    assert result.exit_code == 0, (result.why, result.steps)
+
+
 @pytest.mark.parametrize(
     ("paid", "cost", "words"),
     [(0, 0.0, "3 steps; none costs money"), (1, 0.004, "3 steps, of which 1 costs money: at most $0.01"),

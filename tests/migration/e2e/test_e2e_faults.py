@@ -57,6 +57,14 @@ FAULTS = {
     "a script that throws": (f"{HEAD}<body><main><h1>Made</h1></main>",
                              "- goto: /\n- evaluate: \"() => { throw new Error('boom') }\"",
                              "expectation", "the script threw an error: Error: boom"),
+    "a list without the option": (f"{HEAD}<body><main><label>Size <select><option value=s>Small</select></label>",
+                                  "- goto: /\n- fill: {label: Size, value: Huge}", "expectation",
+                                  'has no option "Huge"; there is "Small"'),
+    "a box that is typed into": (f"{HEAD}<body><main><label>Agree <input type=checkbox></label>",
+                                 "- goto: /\n- fill: {label: Agree, value: 'yes'}", "expectation",
+                                 "nothing can be typed into a checkbox; click it"),
+    "a key that is no key": (f"{HEAD}<body><main><h1>Made</h1></main>", "- goto: /\n- press: Entre",
+                             "expectation", 'press Entre: Unknown key: "Entre"'),
     "a page that is not there": (None, "- goto: /", "failed_requests", "answered 404"),
 }  # fmt: skip
 
