@@ -26,6 +26,7 @@ def test_a_refused_question_repeats_it(monkeypatch: pytest.MonkeyPatch, typed: s
     with pytest.raises(Refused) as caught:
         confirm.agree(out, context, what, False, inv("unlock", "ab12"))
     assert caught.value.hint == hint and "Nothing was changed" in caught.value.message
+    assert ".." not in caught.value.message
     assert (what in caught.value.message) == (typed is None)
 
 
