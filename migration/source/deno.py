@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,7 +16,10 @@ from migration.base.command import AGAIN, Do, inv, sh
 from migration.base.errors import Refused
 from migration.base.secrets_type import spare
 
-_SECONDS = 60
+_SECONDS = 60.0
+_SOON = 5.0  # seconds, where a pipe or a device among the sources may be what Deno reads without end
+_MEMORY = 2 * 1024**3  # bytes for a graph, of which Deno reads every file whole; `import "/dev/zero"` has no end
+_MOST = 3  # of them are named
 _LOOKUP = threading.Lock()  # Python's sysconfig, which the deno package asks, is not safe at its first use
 
 
@@ -57,20 +61,44 @@ def info(entrypoint: Path, options: list[str], app: Path, state: Path) -> dict[s
     """
     fixed = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", "--unstable-raw-imports"]
     command = [executable(), *fixed, *options, str(entrypoint)]
+    odd = _odd_files(app)
+    limit = _SOON if odd else _SECONDS
+    child = subprocess.Popen(
+        command, env=environment(state / "deno"), cwd=app, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     try:
-        result = subprocess.run(
-            command, env=environment(state / "deno"), cwd=app, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=_SECONDS, check=False,
-        )  # fmt: skip
+        _bound_memory(child.pid)
+        answer, words = child.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
-        text = f"{shown(str(entrypoint), app)}: Deno did not resolve its imports within {_SECONDS}s."
+        text = f"{shown(str(entrypoint), app)}: Deno did not resolve its imports within {limit:.0f}s."
+        if odd:
+            raise Refused(f"{text} No file: {', '.join(odd)}.", Do("remove it, or import a file"), AGAIN) from None
         raise Refused(text, AGAIN) from None
-    if result.returncode:
-        reason = " ".join(result.stderr.split("Stack backtrace")[0].split())
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.communicate()
+    if child.returncode:
+        reason = " ".join(words.split("Stack backtrace")[0].split())
         text = f"{shown(str(entrypoint), app)}: Deno cannot read its imports: {reason}"
         raise Refused(text, Do("fix it, then"), inv("plan"))
-    report: dict[str, Any] = json.loads(result.stdout)
+    report: dict[str, Any] = json.loads(answer)
     return report
+
+
+def _odd_files(app: Path) -> list[str]:
+    """Pipes, sockets and devices below the functions, and links to such."""
+    paths = (Path(folder) / name for folder, _, names in os.walk(app / "supabase/functions") for name in names)
+    return [shown(str(path), app) for path in paths if path.exists() and not path.is_file()][:_MOST]
+
+
+def _bound_memory(pid: int) -> None:
+    """Where the system can: elsewhere the time alone bounds it."""
+    with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):
+        import resource
+
+        resource.prlimit(pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
 
 
 def shown(place: str, app: Path) -> str:
