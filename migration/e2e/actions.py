@@ -187,6 +187,8 @@ def _evaluate(stage: Stage, evaluate: Evaluate, timeout: float) -> None:
             )
         answer = frame.wait_for_function(script, timeout=timeout * 1000).json_value()
     except Error as error:
+        if evaluate.frame is not None and not locate.frame_element(stage.page, evaluate.frame).count():
+            raise _failure(stage, Whole(frame=evaluate.frame), "not_found", "not there") from None
         raise StepFailure("expectation", f"the script did not run: {_first(error)}", evaluate.script) from None
     if "thrown" in answer:
         thrown = mask_typed(_short(answer["thrown"]))
