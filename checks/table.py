@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -115,7 +116,7 @@ def _cost(evidence: Evidence) -> tuple[str, str, str]:
     if before is None or after is None:
         return shown[0], shown[1], ""
     change = after.estimate - before.estimate
-    return shown[0], shown[1], f"${abs(change):.5f} {'more' if change > 0 else 'less'}"
+    return shown[0], shown[1], f"{_usd(abs(change))} {'more' if change > 0 else 'less'}"
 
 
 def cost_per_request(spend: Spend | Missing) -> stats.Interval | None:
@@ -133,7 +134,16 @@ def _unknown(spend: Spend | Missing) -> str:
     return f"{NONE}: no price" if spend.lines else f"{NONE}: no usage line"
 
 
+def fine(usd: float) -> int:
+    """Decimal places for a small amount: five, or as many as show three of its digits."""
+    return max(5, 2 - math.floor(math.log10(usd))) if 1e-9 < usd < 1 else 5
+
+
+def _usd(usd: float) -> str:
+    return f"${usd:.{fine(usd)}f}"
+
+
 def _dollars(mean: stats.Interval) -> str:
     if mean.high == float("inf"):
-        return f"${mean.estimate:.5f} (one request)"
-    return f"${mean.estimate:.5f} (${max(mean.low, 0):.5f} to ${mean.high:.5f})" if mean.high else "$0"
+        return f"{_usd(mean.estimate)} (one request)"
+    return f"{_usd(mean.estimate)} ({_usd(max(mean.low, 0))} to {_usd(mean.high)})" if mean.high else "$0"

@@ -138,6 +138,7 @@ def _checks(facts: ReportFacts) -> Figures:
         "criteria": criteria,
         "counts": counts,
         "deciding": sum(not one["advisory"] for one in criteria),
+        "silent": _silent(facts, judged.evidence),
         "provider": judged.provider,
         "table": judged.table,
         "command": inv("checks", since=_since(facts)),
@@ -149,6 +150,14 @@ def _shows(facts: ReportFacts, name: str) -> Command:
     if verb in ("plan", "smoke"):  # they look at the code and at the functions, not at a time
         return inv(verb, env=facts.environment, **flags)
     return inv(verb, since=_since(facts), **flags)
+
+
+def _silent(facts: ReportFacts, evidence: Evidence | None) -> list[str]:
+    """Functions of the migration that no request reached since their deployment; none where that was not read."""
+    if evidence is None or isinstance(evidence.traffic, Missing):
+        return []
+    reached = {part.function for part in evidence.traffic if part.requests}
+    return [slug for slug in facts.config.migration.functions if slug not in reached]
 
 
 def _comparison(facts: ReportFacts) -> Figures:
@@ -428,6 +437,7 @@ def _judged(checks: Mapping[str, Any], watch: Mapping[str, Any]) -> str:
     open_ = [one["label"] or one["name"].replace("_", " ") for one in checks["criteria"] if one["verdict"] != "pass"]
     text = f"{counts['pass']} of {len(checks['criteria'])} criteria passed"
     text += f"; open: {', '.join(open_)}" if open_ else ""
+    text += f". No request has reached {', '.join(checks['silent'])} yet" if checks["silent"] else ""
     alarms = len(watch.get("alarms") or ())
     return f"{text}. The watch has raised {count(alarms, 'alarm')}." if alarms else f"{text}."
 

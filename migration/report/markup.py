@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from checks.table import fine
 from migration.base.durations import show
 
 Child = Any  # text, Html, None, or a sequence of these
@@ -53,9 +54,9 @@ def _attribute(name: str, value: Any) -> str:
 
 
 def _usd(value: float) -> str:
-    """Dollars with the digits that matter: $0.00496, $0.60, $1.49, $1,234."""
+    """Dollars with the digits that matter: $0.000117, $0.00496, $0.60, $1.49, $1,234."""
     size = abs(value)
-    places = 0 if size >= 1000 else 2 if size >= 1 or size == 0 else 4 if size >= 0.01 else 5
+    places = 0 if size >= 1000 else 2 if size >= 1 or size == 0 else 4 if size >= 0.01 else fine(size)
     text = f"{size:,.{places}f}"
     whole, _, cents = text.partition(".")
     cents = cents[:2] + cents[2:].rstrip("0")

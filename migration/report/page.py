@@ -95,7 +95,12 @@ def _top(view: View) -> Html:
     mark = tag("span", _SIGNS.get(word, "?" if kind == "open" else "↩"), class_="mark", aria_hidden="true")
     next_ = view.get("verdict.next") or []
     todo = (
-        listed([tag("code", view.show(f"verdict.next.{n}")) for n in range(len(next_))])
+        listed(
+            [
+                tag("span" if str(step).endswith(":") else "code", view.show(f"verdict.next.{n}"))  # a label, a command
+                for n, step in enumerate(next_)
+            ]
+        )
         if next_
         else tag("p", "Nothing to do.")
     )
@@ -150,7 +155,9 @@ def _live(view: View) -> Html:
 
 
 def _headline(view: View) -> Html:
-    """Four figures that a manager reads."""
+    """Four figures that a manager reads; the cost of the code after, else of all that was logged."""
+    after = view.get("comparison.cost.after") if "missing" not in view.get("comparison") else None
+    cost = "comparison.cost.after.mean" if after else "costs.per_request.mean"
     cells = [
         (
             "answers that succeed",
@@ -164,7 +171,7 @@ def _headline(view: View) -> Html:
         ),
         (
             "cost per request",
-            view.show("costs.per_request.mean", "usd"),
+            view.show(cost, "usd"),
             view.show("comparison.cost.before.mean", "usd"),
         ),
         ("next 30 days", view.show("costs.projection.trend", "usd"), None),

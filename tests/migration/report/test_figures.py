@@ -18,6 +18,7 @@ from migration.base.plain import plain, timed
 from migration.inspect.history import HistoryResult
 from migration.report.figures import figures
 from migration.report.gather import ReportFacts, UnmeasuredPart
+from migration.report.markup import FORMS
 from migration.report.page import page
 from migration.verify.checks_run import ChecksResult
 from tests.support import read_page, reported
@@ -149,3 +150,24 @@ def test_verdict_of_an_interruption() -> None:
     stopped = replace(facts.status, exit_code=5, message="Deployment x was interrupted.", next=(inv("deploy"),))
     data = figures(replace(facts, status=stopped))
     assert data["verdict"]["word"] == "interrupted" and data["verdict"]["next"] == ["inv deploy"]
+
+
+def test_functions_without_a_request() -> None:
+    """A migrated function that nothing has reached is named beside the verdict, however many criteria passed."""
+    facts = reported.facts()
+    assert isinstance(facts.checks, ChecksResult) and facts.checks.evidence
+    assert figures(facts)["checks"]["silent"] == ["generate-artifact-fix"]
+    quiet = replace(facts.checks.evidence, traffic=())
+    found = figures(replace(facts, checks=replace(facts.checks, evidence=quiet)))
+    moved = list(facts.config.migration.functions)
+    assert found["checks"]["silent"] == moved
+    assert f"No request has reached {', '.join(moved)} yet." in found["verdict"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.00011712, "$0.000117"), (0.0000058, "$0.0000058"), (0.00496, "$0.00496"), (0.6, "$0.60"), (0, "$0.00")],
+)
+def test_small_costs(value: float, shown: str) -> None:
+    """Three digits are left of the smallest; larger ones are as before."""
+    assert FORMS["usd"](value) == shown
