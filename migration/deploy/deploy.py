@@ -12,7 +12,7 @@ from migration.base.command import Command, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.base.failpoint import failpoint
-from migration.base.numbers import count
+from migration.base.numbers import count, listed
 from migration.base.parallel import begin, every
 from migration.deploy import hold, plan, preflight, records, recovery, snapshot, typecheck
 from migration.deploy.budget import RequestBudget
@@ -243,7 +243,8 @@ def _locked(
         recovery.supersede(context, pending)
         work = replace(work, recording=replace(recording, history=context.ledger.history(fresh=False)))
     if options.lift_hold:
-        hold.lift(context.ledger, again.history, options.lift_hold, again.only)
+        lifted = hold.lift(context.ledger, again.history, options.lift_hold, again.only)
+        context.observer.note(f"Lifted every hold: of {listed(lifted)}." if lifted else "Nothing was on hold.")
     return work
 
 

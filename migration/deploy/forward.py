@@ -56,11 +56,13 @@ def steps(context: Context, situation: Situation) -> tuple[Step, ...]:
         return ()
     if pending and _unfinished(pending, situation):
         return _finish(context, pending, situation)
-    if revert := git_half(history):
-        return revert
-    if not situation.changes:
+    revert = git_half(history)
+    if not revert and not situation.changes:
         return ()
-    return _forward(context, situation, checkout(context))
+    now = checkout(context)
+    if revert and not _reverted_by_hand(context, history, now):
+        return _restored(context, situation, now, revert)
+    return _forward(context, situation, now) if situation.changes else ()
 
 
 def situation(
@@ -99,6 +101,29 @@ def git_half(history: History) -> tuple[Step, ...]:
     if record.get("state") == "review":
         return Do(f"merge the pull request from {record.get('branch')}; when it is merged:"), inv("rollback")
     return (inv("rollback"),)
+
+
+def reverted_by_hand(context: Context, history: History) -> bool:
+    """Whether the branch holds what a restore made live again, though no git half of Cutover's is on record."""
+    return bool(git_half(history)) and _reverted_by_hand(context, history, checkout(context))
+
+
+def _reverted_by_hand(context: Context, history: History, now: Checkout) -> bool:
+    newest = history.newest
+    if newest is None or not now.tip:
+        return False
+    try:
+        found = reader.reader(context).at(now.tip, newest.slugs)
+    except CutoverError:
+        return False
+    there = {slug: one.digest for slug, one in found.items()}
+    return all(there.get(slug) == _left(history, slug) for slug in newest.slugs)
+
+
+def _left(history: History, slug: str) -> str | None:
+    """The digest of what is live of a function by the ledger; None where it is absent."""
+    left = history.left(slug)
+    return left.source_digest if left else None
 
 
 def checkout(context: Context) -> Checkout:
@@ -170,6 +195,49 @@ def _reverted(context: Context, pending: Recovery, now: Checkout) -> bool:
     )
 
 
+# What was restored: repaired and deployed again, or taken back in git
+
+
+def _restored(context: Context, situation: Situation, now: Checkout, revert: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Fix forward first, then the revert, each under its label."""
+    label = revert if isinstance(revert[0], Do) else (Do("to revert it in git:"), *revert)
+    own, tip = dict(situation.sources), {}
+    if now.relation in ("behind", "diverged"):
+        tip = _at(context, now.tip, situation.sources)
+    there = tip if now.relation == "behind" else own
+    changes = _changes(situation.history, there) if there is tip else situation.changes
+    held = _hold(context, situation, now.tip if there is tip else now.head, there, changes)
+    if held is None:
+        again = _forward(context, situation, now) if changes else ()
+        return (Do("to deploy it again:"), *again, *label) if again else label
+    if not any(hold.changed_since(situation.history, held, one) for one in (there, tip)):
+        fixed = f"to fix it: commit the fix, push, then {lift_command(situation.only, hold.FIXED)}"
+        return (Do(fixed), *label)
+    where = {"behind": context.config.app.branch, "diverged": f"a commit of yours or of {context.config.app.branch}"}
+    repairs = f"if {where.get(now.relation, 'this commit')} repairs it:"
+    return (Do(repairs), *_repaired(context, situation, now), *label)
+
+
+def _repaired(context: Context, situation: Situation, now: Checkout) -> tuple[Step, ...]:
+    """A new version of what is on hold goes live by lifting the hold; what was deployed outside Cutover is seen
+    first."""
+    if now.relation == "diverged":
+        return _rebase(context, now)
+    first = _some(_pull(context)) if now.relation == "behind" else []
+    if now.relation in ("ahead", "missing"):
+        first = _some(_push(context))
+    if drift.versions(situation.history, situation.live, situation.sources):
+        look = chain(*first, inv("plan", diff=True)) if now.relation == "behind" else inv("plan", diff=True)
+        deploy = situation.deploy if now.relation != "behind" else None
+        return (look, *([chain(*first, deploy)] if deploy else []))
+    return (*_branch(context, now), chain(*first, lift_command(situation.only, hold.FIXED)))
+
+
+def _changes(history: History, there: Mapping[str, str]) -> list[str]:
+    """The functions whose source is not what the ledger says is live."""
+    return [slug for slug, digest in there.items() if _left(history, slug) != digest]
+
+
 # A change that is not live yet
 
 
@@ -184,7 +252,7 @@ def _forward(context: Context, situation: Situation, now: Checkout) -> tuple[Ste
         if held:  # the branch holds that very code, perhaps because the revert was reverted there
             return (chain(*_some(_pull(context)), lift_command(situation.only)),)
     if held:
-        return _held(context, held, now, situation.only)
+        return _held(context, situation, held, now, situation.sources)
     if drift.versions(situation.history, situation.live, situation.sources):
         push = _some(_push(context)) if now.relation in ("ahead", "missing") else []
         return (inv("plan", diff=True), *([chain(*push, situation.deploy)] if situation.deploy else []))
@@ -207,8 +275,7 @@ def _follow(
 ) -> tuple[Step, ...]:
     """The branch has other code than the checkout: it comes first, whatever the checkout holds."""
     pull = _some(_pull(context))
-    left = {slug: situation.history.left(slug) for slug in there}
-    changes = [slug for slug, digest in there.items() if not (one := left[slug]) or one.source_digest != digest]
+    changes = _changes(situation.history, there)
     foreign = drift.versions(situation.history, situation.live, there)
     branch = context.config.app.branch
     if foreign:
@@ -219,7 +286,7 @@ def _follow(
         return (*follow, *roll_forward(context, held.revert, situation.only)) if held and again else follow
     at_tip = _hold(context, situation, now.tip, there, changes)
     if at_tip:
-        return _held(context, at_tip, Checkout(now.tip, now.tip, "behind"), situation.only)
+        return _held(context, situation, at_tip, Checkout(now.tip, now.tip, "behind"), there)
     return (chain(*pull, inv("deploy", only=situation.only)),)
 
 
@@ -233,9 +300,12 @@ def _agreed(context: Context, history: History, there: Mapping[str, str]) -> boo
     return bool(commit) and _at(context, commit, there) == dict(there)
 
 
-def _held(context: Context, standing: Hold, now: Checkout, only: str) -> tuple[Step, ...]:
+def _held(
+    context: Context, situation: Situation, standing: Hold, now: Checkout, sources: Mapping[str, str]
+) -> tuple[Step, ...]:
     """What is on hold goes live again by reverting its revert; where that is done already, or there is none, by
     lifting the hold."""
+    only = situation.only
     if not _contains(context, standing.revert, now.head) and _contains(context, standing.revert, now.tip):
         return roll_forward(context, standing.revert, only)
     first: list[Command | Shell] = []
@@ -243,6 +313,9 @@ def _held(context: Context, standing: Hold, now: Checkout, only: str) -> tuple[S
         first = _some(_pull(context))
     elif now.relation in ("ahead", "missing"):
         first = _some(_push(context))
+    if hold.changed_since(situation.history, standing, sources):
+        which = context.config.app.branch if now.relation == "behind" else "this commit"
+        return Do(f"if {which} repairs it:"), chain(*first, lift_command(only, hold.FIXED))
     return Do("to deploy what is on hold:"), chain(*first, lift_command(only))
 
 

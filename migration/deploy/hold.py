@@ -23,6 +23,7 @@ from migration.source import scope
 from migration.source.reader import Reader
 
 REASON = "why it is safe now"  # what the printed command says in place of the person's own words
+FIXED = "what was fixed"  # the same where the code has changed since
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ def check(
             text = {name: str(record.get(name) or "") for name in ("id", "at", "who", "tip")}
             return Hold(why=why, revert=undoing(record), **text)
     return None
+
+
+def changed_since(history: History, standing: Hold, sources: Mapping[str, str]) -> bool:
+    """Whether a function that is on hold has another source now (slug to digest): it may have been repaired."""
+    record = next((one for one in history.holds if one.get("id") == standing.id), {})
+    held = record.get("digests") or {}
+    return any(sources.get(slug, digest) != digest for slug, digest in held.items())
 
 
 def refuse(standing: Hold, steps: Sequence[Step]) -> Refused:
@@ -150,6 +158,6 @@ def _digest(before: Mapping[str, Any] | None) -> str | None:
     return before.get("source_digest") if before else None
 
 
-def lift_command(only: str = "") -> Command:
+def lift_command(only: str = "", reason: str = REASON) -> Command:
     """Deploys what is on hold; `only` of the functions, where the command that was refused was limited to them."""
-    return inv("deploy", only=only, lift_hold=REASON)
+    return inv("deploy", only=only, lift_hold=reason)

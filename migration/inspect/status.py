@@ -227,13 +227,21 @@ def _words(
     drifted = [row for row in rows if row.drifted]
     other = " ".join(_outside(drifted))
     if newest and newest.outcome in (*UNDONE, "restored") and not agrees(newest.revert):
-        yet = f"is not reverted: {lacking(newest.revert)}" if closed(newest.revert) else "is not reverted yet"
-        text = f"{newest.id} restored what was live before; the commit {yet}{_waits(newest)}."
+        text = f"{newest.id} restored what was live before{_reverted(context, history, newest)}."
         return f"{text} {other}".rstrip(), ()
     if drifted:
         return other, ()
     further = "" if history.deployments and proven(history) else "checks" if history.deployments else "plan"
     return standing(history), (inv(further, env=env),) if further else ()
+
+
+def _reverted(context: Context, history: History, newest: Deployment) -> str:
+    """Why the git half of a restore is not on record, in words that follow on the restore."""
+    if closed(newest.revert):
+        return f"; the commit is not reverted: {lacking(newest.revert)}"
+    if forward.reverted_by_hand(context, history):
+        return f", and {context.config.app.branch} holds it"
+    return f"; the commit is not reverted yet{_waits(newest)}"
 
 
 def _outside(drifted: Sequence[Row]) -> Iterator[str]:

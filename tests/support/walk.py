@@ -11,14 +11,14 @@ import os
 import random
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from migration.base import failpoint
 from migration.base.clock import Clock
-from migration.base.command import Chain, Command, Do, Shell, Step
+from migration.base.command import Chain, Command, Do, Shell, Step, inv
 from migration.base.errors import CutoverError, Refused
 from migration.clients.supabase_types import Upload
 from migration.context import Context
@@ -44,7 +44,7 @@ QUICK = Pace(upload=5.0, retry=5.0, activate=5.0, wait=0.02, longest=0.1)
 KILLS = ("record.intent.after", "record.staged.after", "activate.send", "activate.sent", "deploy.send", "deploy.sent",
          "record.outcome", "record.outcome.after", "rollback.outcome", "rollback.outcome.after", "revert.push",
          "revert.pushed", "record.git")  # fmt: skip
-OPERATIONS = ("change", "change", "commit", "colleague", "deploy", "deploy", "gate", "rollback", "rollback",
+OPERATIONS = ("change", "change", "commit", "colleague", "deploy", "deploy", "gate", "fix", "rollback", "rollback",
               "restore", "pull", "drift", "kill deploy", "kill rollback")  # fmt: skip
 
 
@@ -157,9 +157,9 @@ class Walk:
         repos.commit(self.other, self._files(), f"Version {self.version}")
         repos.git(self.other, "push", "--quiet", "origin", "HEAD:refs/heads/main")
 
-    def _files(self) -> dict[str, str | None]:
+    def _files(self, slugs: Sequence[str] = ()) -> dict[str, str | None]:
         self.version += 1
-        slugs = self.random.choice([self.stage.functions, self.stage.functions[:1]])
+        slugs = slugs or self.random.choice([self.stage.functions, self.stage.functions[:1]])
         return {index(slug): text(self.version) for slug in slugs}
 
     def _deploy(self) -> None:
@@ -169,6 +169,24 @@ class Walk:
         """A deploy whose gate fails."""
         self.patch.setattr(gate, "run", lambda *_, **__: GateResult("fail", "it answers 500", False, {}))
         self._shown(deploy.run(self.context(), DeployOptions(yes=True, pace=QUICK)))
+
+    def _fix(self) -> None:
+        """A gate fails, and a commit on top repairs it: what is printed first puts that live, and the revert comes
+        second."""
+        self._change()
+        self._gate()
+        self.look()
+        repos.commit(self.stage.app, self._files(self.stage.functions), f"Version {self.version}")
+        repos.git(self.stage.app, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+        newest = self.context().ledger.history().newest
+        if newest is None or newest.outcome != "restored":
+            return
+        self._printed = None
+        ways = [str(step) for step in self.look()[1]]
+        forward = f"{self}: {ways}"
+        assert ways[:2] == ["if this commit repairs it:", "inv deploy --lift-hold 'what was fixed'"], forward
+        assert ways[2:] == ["to revert it in git:", "inv rollback"], forward
+        self.type(inv("deploy", lift_hold="what was fixed"))
 
     def _shown(self, done: DeployResult) -> None:
         """What a deploy that did not succeed prints itself."""
@@ -185,6 +203,8 @@ class Walk:
         repos.git(self.stage.app, "pull", "--quiet", "--ff-only", "origin", "main")
 
     def _drift(self) -> None:
+        if not self.context().ledger.history().deployments:
+            return  # what was live before Cutover came is what app.base holds
         slug = self.stage.functions[0]
         about = {"entrypoint_path": index(slug), "import_map_path": "", "static_patterns": [], "name": slug}
         self.version += 1

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.errors import CutoverError
+from migration.base.command import inv
+from migration.base.errors import CutoverError, Refused
 from migration.clients.supabase_types import Upload
+from migration.deploy import plan
+from migration.inspect import doctor, status
 from migration.rehearsal.server import Running
 from tests.support import repos, scene
 from tests.support.long import report
@@ -57,6 +60,60 @@ def test_outside_code_is_restored(stage: Scene, monkeypatch: pytest.MonkeyPatch)
         walk.do(operation) if operation else walk.follow()
     walk.finish()
     assert any(step.startswith("$ inv rollback") for step in walk.done), walk.done
+
+
+def test_a_failed_gate_names_both_ways(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the revert stands how to fix forward; with the fix that is a command, in every verb, and it works."""
+    walk = Walk(stage, monkeypatch)
+    for operation in ("deploy", "change", "gate"):
+        walk.do(operation)
+    shown = [str(step) for step in status.run(walk.context()).next]
+    assert shown == ["to fix it: commit the fix, push, then inv deploy --lift-hold 'what was fixed'",
+                     "to revert it in git:", "inv rollback"]  # fmt: skip
+    stage.change(9, "alpha")
+    with pytest.raises(Refused, match="on hold") as caught:
+        walk._deploy()
+    wanted = ["if this commit repairs it:", "inv deploy --lift-hold 'what was fixed'", "to revert it in git:",
+              "inv rollback"]  # fmt: skip
+    for said in (caught.value.steps, plan.make(walk.context()).next, status.run(walk.context()).next):
+        assert [str(step) for step in said] == wanted
+    held = next(one for one in doctor.run(walk.context()).findings if one.kind == "hold")
+    assert str(held.fix).splitlines() == wanted
+    walk.type(inv("deploy", lift_hold="what was fixed"))
+    walk.finish()
+
+
+@pytest.mark.parametrize("where", ["ahead", "behind", "diverged"])
+def test_a_fix_that_is_not_here_yet_comes_first(stage: Scene, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """A fix that waits to be pushed, that a colleague has pushed, or that has to be rebased."""
+    walk = Walk(stage, monkeypatch)
+    for operation in ("deploy", "change", "gate"):
+        walk.do(operation)
+    files: dict[str, str | None] = {index("alpha"): text("fixed")}
+    if where != "ahead":
+        walk.do("colleague")
+    if where != "behind":
+        repos.commit(stage.app, files if where == "ahead" else {"README.md": "more\n"}, "Fix")
+    walk._printed = None
+    label, first, *rest = [str(step) for step in plan.make(walk.context()).next]
+    who = {"ahead": "this commit", "behind": "main", "diverged": "a commit of yours or of main"}[where]
+    assert label == f"if {who} repairs it:"
+    assert rest == ["to revert it in git:", "inv rollback"]
+    assert ("pull --rebase" in first) is (where == "diverged") and ("&&" in first) is (where != "diverged")
+    walk.follow()
+    walk.finish()
+
+
+def test_a_revert_by_hand_is_the_end_of_it(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the branch holds what is live again, nothing is left to type, and status says so."""
+    walk = Walk(stage, monkeypatch)
+    for operation in ("deploy", "change", "gate"):
+        walk.do(operation)
+    repos.git(stage.app, "revert", "--no-edit", "HEAD")
+    repos.git(stage.app, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    found = status.run(walk.context())
+    assert found.next == () and "and main holds it" in found.message and "not reverted" not in found.message
+    walk.finish()
 
 
 @pytest.mark.long
