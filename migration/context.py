@@ -111,7 +111,7 @@ class Context:
         if not own.project_ref:
             also = ", logs and checks" if own.logs.source else ""
             text = f"{own.name} has no project_ref: only smoke, soak, e2e{also} work there"
-            raise Refused(text if also else text.replace(", e2e", " and e2e"), Do("pass --env prod"))
+            raise Refused(text if also else text.replace(", e2e", " and e2e"), Do(_with_project(self.config)))
         key = f"environments.{own.name}.access_token"
         return own.project_ref, configuration.need(own.access_token, key, f"the project of {own.name}")
 
@@ -199,7 +199,7 @@ class Context:
             name for name, other in environments.items()
             if own.project_ref and other.project_ref == own.project_ref and name != own.name
         )  # fmt: skip
-        address = LedgerAddress(own.name, own.project_ref or "", self._shared, app.ledger, siblings)
+        address = LedgerAddress(own.name, own.project_ref or "", self._shared, app.ledger, siblings, own.embedded)
         return Ledger(self.repository, refs, address, self.observer, self.clock)
 
     @made_once
@@ -262,3 +262,9 @@ def _app(config: Config, settings: EnvironmentSettings) -> Path:
             Do("set app.path in config.yaml to your own repository, or pass --env sandbox"),
         )
     return app
+
+
+def _with_project(config: Config) -> str:
+    """Which environments a verb that needs a project may name; none is proposed as if it were meant."""
+    names = [name for name, one in config.environments.items() if one.project_ref or one.embedded]
+    return f"pass --env with an environment that has one: {', '.join(names) or 'config.yaml has none'}"

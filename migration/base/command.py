@@ -137,6 +137,11 @@ def chain(*parts: Command | Shell) -> Chain:
     return Chain(parts)
 
 
+def either(finish: Step, undo: Step) -> tuple[Step, ...]:
+    """The two ways out of a state between two, each under its label."""
+    return Do("to finish it:"), finish, Do("to undo it:"), undo
+
+
 def typed(some: Iterable[Step]) -> bool:
     """Whether there is a command among the steps."""
     return any(not isinstance(step, Do) for step in some)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base import runlog
 from migration.base.command import CURRENT, Do, Step, lines
-from migration.base.errors import Refused
+from migration.base.errors import Interrupted, Refused
 from migration.base.plain import Lazily, plain
 from migration.cli.progress import Lines
 from migration.cli.sink import Masked, gate, one_line, pieces
@@ -171,7 +171,11 @@ class Output:
         try:
             return input().strip()
         except EOFError:
+            self.errors.print()
             return ""
+        except Interrupted:
+            self.errors.print()  # what follows does not begin on the question's line
+            raise
 
     def quiet(self) -> None:
         """Take the live view away; the next step brings it back."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
-from migration.base.command import Command, inv
+from migration.base.command import Command, Do, either, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.base.failpoint import failpoint
@@ -178,7 +178,7 @@ def _refuse_if_locked(context: Context, options: DeployOptions) -> None:
 def _held_by_rollback(pending: Recovery, only: str) -> Unfinished:
     """A rollback that was interrupted before it moved anything holds the change all the same."""
     text = f"Not deployed: {pending.message} What it takes back is on hold. Finish it, or deploy anyway."
-    return Unfinished(text, pending.next[0], hold.lift_command(only))
+    return Unfinished(text, Do("to finish it:"), pending.next[0], Do("to deploy anyway:"), hold.lift_command(only))
 
 
 def _confirmed(first: Plan, resumed: Recovery | None, options: DeployOptions, asks: bool) -> Callable[[], object]:
@@ -277,7 +277,8 @@ class DeployRun:
 
     def __post_init__(self) -> None:
         self.budget = RequestBudget(self.context)
-        self.writer = OutcomeWriter(self.context, self.plan, self.recording, self.context.clock.now(), self.steps)
+        began, unshown = self.context.clock.now(), self.options.plan_hash is not None
+        self.writer = OutcomeWriter(self.context, self.plan, self.recording, began, self.steps, unshown=unshown)
 
     def carry_out(self) -> DeployResult:
         """Releases, proves, and restores what fails its gate."""
@@ -399,7 +400,8 @@ class DeployRun:
         from migration.verify import gate
 
         env = self.context.environment.name
-        interrupts.between("The new code is live and not proven.", inv("deploy", env=env), inv("rollback", env=env))
+        ways = either(inv("deploy", env=env), inv("rollback", env=env))
+        interrupts.between("The new code is live and not proven.", *ways)
         began = self._now()
         failpoint("gate")
         judged = gate.run(

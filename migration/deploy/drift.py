@@ -38,6 +38,23 @@ def _staged(history: History, live: Function) -> bool:
     return False
 
 
+def left_behind(history: History, live: Mapping[str, Function], known: Iterable[str]) -> dict[str, int]:
+    """The functions that Cutover deployed, that are still live, and that are not among the `known` ones of config.yaml:
+    renamed, or dropped."""
+    others = [slug for slug in history.slugs if slug in live and slug not in set(known)]
+    return {slug: live[slug].version for slug in others if (left := history.left(slug)) and left.version is not None}
+
+
+def left_behind_note(functions: Mapping[str, int], project_ref: str) -> str:
+    """What that means and how it ends, in a sentence; empty without any."""
+    if not functions:
+        return ""
+    verb, them = ("is", "it") if len(functions) == 1 else ("are", "them")
+    delete = " && ".join(f"supabase functions delete {slug} --project-ref {project_ref}" for slug in functions)
+    text = f"{named(functions)} {verb} still live, and config.yaml does not list {them}. Once nothing calls {them}:"
+    return f"{text} {delete}"
+
+
 def named(functions: Mapping[str, int]) -> str:
     """`alpha v3 and beta v4`, and so on."""
     return listed([f"{slug} v{version}" for slug, version in functions.items()])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migration.base.command import Command, Do, Shell, Step, chain, inv
+from migration.base.command import Command, Do, Shell, Step, chain, inv, typed
 from migration.base.errors import CutoverError
 from migration.clients.supabase_types import Function
 from migration.deploy import drift, hold
@@ -21,6 +21,8 @@ from migration.source import reader, scope
 
 if TYPE_CHECKING:
     from migration.context import Context
+
+LOCKLESS = "could not acquire the lock"  # the reason for `--without-lock` in printed commands, as it is recorded
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,21 @@ class Checkout:
 
 def steps(context: Context, situation: Situation) -> tuple[Step, ...]:
     """What to type next, in order; what follows a label is another way. Empty where nothing is left to do."""
+    ways = _steps(context, situation)
+    if context.ledger.offline and context.ledger.shared and typed(ways):
+        return Do(f"when {context.ledger.refs.place} answers again:"), *ways  # without it there is no lock
+    return ways
+
+
+def _steps(context: Context, situation: Situation) -> tuple[Step, ...]:
     pending, history = situation.pending, situation.history
     if situation.busy:
         return ()
     if pending and _unfinished(pending, situation):
         return _finish(context, pending, situation)
     revert = git_half(history)
+    if revert and context.ledger.offline:
+        return revert
     if not revert and not situation.changes:
         return ()
     now = checkout(context)
@@ -113,10 +124,10 @@ def _reverted_by_hand(context: Context, history: History, now: Checkout) -> bool
     if newest is None or not now.tip:
         return False
     try:
-        found = reader.reader(context).at(now.tip, newest.slugs)
+        sources = reader.reader(context).at(now.tip, newest.slugs)
     except CutoverError:
         return False
-    there = {slug: one.digest for slug, one in found.items()}
+    there = {slug: one.digest for slug, one in sources.items()}
     return all(there.get(slug) == _left(history, slug) for slug in newest.slugs)
 
 
@@ -148,6 +159,12 @@ def checkout(context: Context) -> Checkout:
     return Checkout(head, tip, "unknown" if repository.shallow() else "diverged")
 
 
+def take_back(context: Context) -> Command:
+    """The rollback that can be carried out now: without its git remote there is no lock."""
+    offline = context.ledger.offline and context.ledger.shared
+    return inv("rollback", without_lock=LOCKLESS if offline else None)
+
+
 def roll_forward(context: Context, revert: str, only: str = "") -> tuple[Step, ...]:
     """Revert the revert, push, lift the hold, under its label. The revert may have been made elsewhere, so it is
     fetched first."""
@@ -173,14 +190,14 @@ def _finish(context: Context, pending: Recovery, situation: Situation) -> tuple[
         there = _at(context, now.tip, situation.sources) if now.relation == "behind" else situation.sources
         if there != situation.sources:
             return _forward(context, situation, now)
-        return (*pending.next, *_some(situation.deploy))
+        return (*pending.ways, *_some(situation.deploy))
     if pending.deployment.kind != "deploy" or pending.verdict == "abandoned":
-        return pending.next
+        return pending.ways
     same = now.head == pending.deployment.revision and all(
         situation.sources.get(one.slug) == one.wanted.get("source_digest") for one in pending.deployment.functions
     )
     if same and not _reverted(context, pending, now):
-        return pending.next
+        return pending.ways
     return tuple(step for step in pending.next if step.verb != "deploy")
 
 
@@ -199,7 +216,10 @@ def _reverted(context: Context, pending: Recovery, now: Checkout) -> bool:
 
 
 def _restored(context: Context, situation: Situation, now: Checkout, revert: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Fix forward first, then the revert, each under its label."""
+    """Fix forward first, then the revert, each under its label. A rollback has only its git half left:
+    only a repair that is there already is named beside it."""
+    newest = situation.history.newest
+    wanted = newest is not None and newest.kind == "rollback"
     label = revert if isinstance(revert[0], Do) else (Do("to revert it in git:"), *revert)
     own, tip = dict(situation.sources), {}
     if now.relation in ("behind", "diverged"):
@@ -208,11 +228,11 @@ def _restored(context: Context, situation: Situation, now: Checkout, revert: tup
     changes = _changes(situation.history, there) if there is tip else situation.changes
     held = _hold(context, situation, now.tip if there is tip else now.head, there, changes)
     if held is None:
-        again = _forward(context, situation, now) if changes else ()
-        return (Do("to deploy it again:"), *again, *label) if again else label
+        again = _forward(context, situation, now) if changes and not wanted else ()
+        return (Do("to deploy it again:"), *again, *label) if again else revert
     if not any(hold.changed_since(situation.history, held, one) for one in (there, tip)):
         fixed = f"to fix it: commit the fix, push, then {lift_command(situation.only, hold.FIXED)}"
-        return (Do(fixed), *label)
+        return revert if wanted else (Do(fixed), *label)
     where = {"behind": context.config.app.branch, "diverged": f"a commit of yours or of {context.config.app.branch}"}
     repairs = f"if {where.get(now.relation, 'this commit')} repairs it:"
     return (Do(repairs), *_repaired(context, situation, now), *label)
@@ -281,13 +301,21 @@ def _follow(
     if foreign:
         return (chain(*pull, inv("plan", diff=True)),)
     if not changes or _agreed(context, situation.history, there):
-        follow: tuple[Step, ...] = (Do(f"{branch} holds what is live; to follow it:"), *pull)
+        holds = f"{branch} holds what is live; to follow it:"
+        follow: tuple[Step, ...] = (Do(holds if _holds_all(context, situation, now) else f"to follow {branch}:"), *pull)
         again = held is not None and _revertible(context, held.revert, now.tip, there)
         return (*follow, *roll_forward(context, held.revert, situation.only)) if held and again else follow
     at_tip = _hold(context, situation, now.tip, there, changes)
     if at_tip:
         return _held(context, situation, at_tip, Checkout(now.tip, now.tip, "behind"), there)
     return (chain(*pull, inv("deploy", only=situation.only)),)
+
+
+def _holds_all(context: Context, situation: Situation, now: Checkout) -> bool:
+    """Whether the branch has every function that Cutover left live, those too that the config no longer lists."""
+    history, live = situation.history, situation.live
+    own = [slug for slug in history.slugs if slug in live and slug not in situation.sources]
+    return not own or set(own) <= set(_at(context, now.tip, own))
 
 
 def _agreed(context: Context, history: History, there: Mapping[str, str]) -> bool:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Command, Do, Step, inv, sh
 from migration.base.errors import CutoverError, Refused
+from migration.base.numbers import listed
 from migration.base.parallel import begin
 from migration.clients.supabase_types import Function, SecretDigest, same
-from migration.deploy import forward, hold, recovery, snapshot, sql
+from migration.deploy import drift, forward, hold, recovery, snapshot, sql
 from migration.deploy.forward import Situation
 from migration.deploy.snapshot import Snapshot
 from migration.deploy.sql import SqlFile
@@ -22,6 +23,7 @@ from migration.git import revert
 from migration.providers import proofs
 from migration.source import differences, reader
 from migration.source.differences import BaseComparison
+from migration.source.functions_config import CONFIG
 from migration.source.reader import Absent
 from migration.source.source import Source, canonical
 from migration.verify.forecast import forecast
@@ -113,7 +115,8 @@ class Plan:
 
     `pending`: the deployment without an outcome, if there is one; `busy`: someone holds the lock. `origin`: the
     revision before the migration, with which the functions that it must leave alone are compared. `left_out` and
-    `unread` are those of the notes that tell which functions are not looked at, and how old the ledger is.
+    `unread` are those of the notes that tell which functions are not looked at, and how old the ledger is; `unsaved`
+    the files of the functions to change that differ from the commit, which a deploy refuses.
     """
 
     environment: str
@@ -136,6 +139,7 @@ class Plan:
     origin: str = ""
     left_out: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    unsaved: tuple[str, ...] = ()
     ways: Callable[[], tuple[Step, ...]] = field(default=tuple, repr=False, compare=False)
 
     @property
@@ -178,6 +182,8 @@ class Plan:
     def next(self) -> tuple[Step, ...]:
         """What to type; `ways` decides, and secrets that would stop a deploy come first."""
         ways, open_ = self.ways(), self.pending and self.pending.verdict != "abandoned"
+        if ways and self.unsaved and not open_:
+            return Do("commit the changes, or set them aside; then look again:"), inv("plan", only=self.only)
         if ways and self.changes and not open_ and self._secrets_stop:
             return (inv("secret", env=self.environment, set=True), *ways)
         return ways
@@ -217,6 +223,7 @@ def make(
     judged = {item.slug: item for item in _items(context, list(sources.values()), now, past, diff, pending)}
     items = [judged.get(slug) or _nowhere(slug) for slug in slugs]
     known = past()[0]
+    unsaved = [] if locked else _unsaved(context, items)
     (files, unknown) = database()[0]
     holder = now.holder
     context.observer.done("plan")
@@ -234,10 +241,13 @@ def make(
         lock=holder.facts() if holder else None,
         notes=(
             *left_out,
+            *([f"Not committed: {listed(unsaved)}."] if unsaved else []),
             *(unread := _ledger_notes(context)),
             *_ageing(context),
             *_pending(pending, holder),
             *sql.notes(files, unknown),
+            *_renamed(context, now),
+            *_alone(context, items),
             *_notes(context, items, base, known is not None),
             *(_gate(context, items) if gated else ()),
         ),
@@ -249,6 +259,7 @@ def make(
         sql=tuple(files),
         left_out=tuple(left_out),
         unread=tuple(unread),
+        unsaved=tuple(unsaved),
     )
     return replace(plan, ways=lambda: forward.steps(context, plan.situation))
 
@@ -501,6 +512,28 @@ def _notes(context: Context, items: Sequence[PlannedFunction], base: str, known:
         if item.lost:
             notes.append(f"{item.slug} cannot be restored: {item.lost}.")
     return notes
+
+
+def _renamed(context: Context, reading: _Reading) -> Iterator[str]:
+    """Functions that a rename or a shorter list has left live."""
+    migration = context.config.migration
+    found = drift.left_behind(reading.history, reading.live, [*migration.functions, *migration.unchanged])
+    if found:
+        yield drift.left_behind_note(found, context.supabase.ref)
+
+
+def _alone(context: Context, items: Sequence[PlannedFunction]) -> Iterator[str]:
+    """A deploy of a function that the migration must not touch, which is meant to restore it."""
+    for item in items:
+        if item.changes and item.slug in context.config.migration.unchanged:
+            yield (f"{item.slug} is in migration.unchanged: the migration must not touch it. "
+                   "Deploy it to restore it, not to change it.")  # fmt: skip
+
+
+def _unsaved(context: Context, items: Sequence[PlannedFunction]) -> list[str]:
+    """Files of the functions to change that differ from the commit: a deploy refuses them."""
+    paths = sorted({path for item in items if item.changes for path in item.source.tracked})
+    return list(context.repository.dirty([*paths, CONFIG])) if paths else []
 
 
 def _lacking(context: Context) -> str:

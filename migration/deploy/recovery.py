@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from migration.base.command import Command, inv
+from migration.base.command import Command, Step, either, inv
 from migration.base.errors import CutoverError, ServiceFailed, Unfinished
 from migration.base.failpoint import failpoint
 from migration.clients.supabase_types import Function
@@ -55,6 +55,13 @@ class Recovery:
     next: tuple[Command, ...]
 
     @property
+    def ways(self) -> tuple[Step, ...]:
+        """`next` as it is shown: which of two commands finishes it, and which undoes it."""
+        if [step.verb for step in self.next] == ["deploy", "rollback"]:
+            return either(*self.next)
+        return self.next
+
+    @property
     def answers(self) -> dict[str, dict[str, Any]]:
         """Staging answers that an activation can still use."""
         return {one.slug: dict(one.answer) for one in self.functions if one.state == "staged" and one.answer}
@@ -69,7 +76,7 @@ class Recovery:
         return waiting_note(() if _alone(self.deployment) else self.perhaps_stranded, self.deployment.kind)
 
     def unfinished(self) -> Unfinished:
-        return Unfinished(self.message, *self.next, deployment=self.deployment.id, verdict=self.verdict)
+        return Unfinished(self.message, *self.ways, deployment=self.deployment.id, verdict=self.verdict)
 
     def as_json(self) -> dict[str, Any]:
         states = [{"slug": one.slug, "state": one.state, "version": one.version or None} for one in self.functions]

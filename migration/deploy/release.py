@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
-from migration.base.command import inv
+from migration.base.command import either, inv
 from migration.base.errors import ApiError, CutoverError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.numbers import count
@@ -117,7 +117,8 @@ class Release:
         env = self.context.environment.name
         back = inv("rollback", env=env)
         self.status = inv("status", env=env)
-        self.next = (back,) if self.previous is None else (inv("deploy", env=env), back)  # a restore only goes on
+        self.again = back if self.previous is None else inv("deploy", env=env)  # a restore only goes on
+        self.next = (back,) if self.previous is None else either(self.again, back)
 
     def run(self) -> ReleaseResult:
         """What became of it; raises nothing but signals and our own bugs: a failure is `ReleaseResult.error`."""
@@ -299,7 +300,7 @@ class Release:
             raise Unfinished(f"{names} was deployed outside Cutover meanwhile: nothing more was done.")
         guessed = {slug for slug, answer in self.answers.items() if "created_at" not in answer}
         if self.put_at is not None and not state.moved and not guessed:
-            raise Unfinished("Nothing went live; the staged versions still have to be activated.", *self.next[:1])
+            raise Unfinished("Nothing went live; the staged versions still have to be activated.", self.again)
         return self._restored(self._all_live(state, guessed))
 
     def _all_live(self, state: ActivationState, guessed: set[str]) -> ActivationState:

@@ -8,14 +8,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
-from migration.base.command import AGAIN, Command, Step, inv
+from migration.base.command import AGAIN, Command, Do, Step, either, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted
-from migration.deploy import forward, recovery
+from migration.base.numbers import listed
+from migration.deploy import drift, forward, recovery
 from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
 from migration.deploy.recovery import Recovery
 from migration.deploy.release import ReleaseResult, TimedStep
+from migration.ledger.deployments import LIVE
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -108,13 +110,22 @@ def nothing_to_deploy(plan: Plan, closed: Recovery | None, now: datetime) -> Dep
     summary = DeploymentSummary(
         live.id if live else "", "same", plan.revision, plan.base_revision, (), now, now, plan.hash
     )
-    text = "Nothing to deploy: every function is live with this source." if plan.functions else "Nothing to deploy."
-    text = " ".join([text, *plan.left_out])
+    text = " ".join([_nothing(plan), *plan.left_out])
     if closed is None:
         return DeployResult(summary, message=text, notes=plan.unread)
     kind, name = closed.deployment.kind, closed.deployment.id
     text = f"{text} Closed the interrupted {kind} {name}: nothing of it had gone live. {closed.waits}".rstrip()
     return DeployResult(summary, message=text, next=closed.next if kind == "rollback" else ())
+
+
+def _nothing(plan: Plan) -> str:
+    nowhere = [item.slug for item in plan.functions if item.live is None]
+    live = [item.slug for item in plan.functions if item.live is not None]
+    if not nowhere:
+        return f"Nothing to deploy{': every function is live with this source' if live else ''}."
+    verb = "is" if len(nowhere) == 1 else "are"
+    also = f"; {listed(live)} {'is' if len(live) == 1 else 'are'} live with this source" if live else ""
+    return f"Nothing to deploy: {listed(nowhere)} {verb} neither in the app nor on the platform{also}."
 
 
 def would_deploy(plan: Plan, resumed: Recovery | None, command: Command, now: datetime) -> DeployResult:
@@ -159,6 +170,7 @@ class OutcomeWriter:
     began: datetime
     steps: list[TimedStep]
     settled: list[SettledVersions] = field(default_factory=list)
+    unshown: bool = False  # the plan was not shown: its hash was given
 
     def close(self, outcome: Outcome) -> DeployResult:
         """Records the outcome and releases the lock in the same push."""
@@ -183,8 +195,15 @@ class OutcomeWriter:
             outcome.message,
             self._next(outcome),
             outcome.code,
-            tuple(one.note for one in self.settled),
+            (*(one.note for one in self.settled), *self._left_behind(outcome)),
         )
+
+    def _left_behind(self, outcome: Outcome) -> list[str]:
+        """What a rename leaves live, where the new name has just gone live."""
+        known = [*self.context.config.migration.functions, *self.context.config.migration.unchanged]
+        found = drift.left_behind(self.recording.history, self.plan.live, known)
+        note = drift.left_behind_note(found, self.plan.project_ref)
+        return [note] if note and self.unshown and outcome.outcome in LIVE else []
 
     def _next(self, outcome: Outcome) -> tuple[Step, ...]:
         """What removes the cause, then the commands that go on; where a person must look first, that alone."""
@@ -195,12 +214,14 @@ class OutcomeWriter:
 
     def _following(self, outcome: Outcome) -> tuple[Step, ...]:
         """The way forward from what is on record and live now; where that cannot be read, by the outcome alone."""
+        if outcome.outcome == "live":
+            return (inv("watch"),) if self.context.config.criteria.named else ()
         if outcome.outcome in ("unproven", "ungated"):
-            return inv("checks"), inv("rollback")
+            return self._proving(outcome.outcome == "ungated")
         by_outcome: dict[str, tuple[Step, ...]] = {
             "abandoned": (inv("deploy"),),
-            "unfinished": (inv("deploy"), inv("rollback")),
-            "restored": (inv("rollback"),),
+            "unfinished": either(inv("deploy"), inv("rollback")),
+            "restored": (Do("to revert it in git:"), inv("rollback")),
         }
         if outcome.outcome not in by_outcome or not outcome.seen:
             return by_outcome.get(outcome.outcome, ())
@@ -208,6 +229,13 @@ class OutcomeWriter:
             return self._ways()
         except CutoverError:
             return by_outcome[outcome.outcome]
+
+    def _proving(self, unseen: bool) -> tuple[Step, ...]:
+        """How to prove what is live. `unseen`: no smoke case was sent yet."""
+        changed = {item.slug for item in self.plan.changes}
+        cases = any(one.function in changed and one.when != "before" for one in self.context.config.smoke)
+        smoke = (inv("smoke", env=self.context.environment.name),) if unseen and cases else ()
+        return Do("to prove it:"), *smoke, inv("checks"), Do("to take it back:"), inv("rollback")
 
     def _ways(self) -> tuple[Step, ...]:
         context = self.context

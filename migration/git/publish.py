@@ -158,7 +158,11 @@ class Publication:
         text = f"Git needs no revert: {self.branch.branch} already holds the previous files."
         files = () if wanted.whole else wanted.files
         commit = revert.find_revert(self.repository, wanted.base, wanted.revision, start, files)
-        return RevertResult("already", text, commit or start, self.branch.branch, wanted.commits, revert=commit)
+        pull = [self.repository.typed("pull", "--ff-only", self.branch.remote, self.branch.branch)
+                ] if self.branch.remote and not self.repository.is_ancestor(start, "HEAD") else []  # fmt: skip
+        return RevertResult(
+            "already", text, commit or start, self.branch.branch, wanted.commits, steps=tuple(pull), revert=commit
+        )
 
     # Pushing
 

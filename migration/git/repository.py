@@ -87,9 +87,19 @@ class Repository:
     @cached_property
     def settings(self) -> dict[str, str]:
         """git's configuration here, the user's and the machine's included; the last value of each key."""
+        return dict(self._entries)
+
+    def setting_outside(self, key: str) -> str:
+        """The user's or the machine's value of a key that this repository sets for itself; empty where it has none."""
+        values = [value for name, value in self._entries if name == key]
+        return values[0] if len(values) > 1 else ""
+
+    @cached_property
+    def _entries(self) -> list[tuple[str, str]]:
+        """Every key with its value: of the machine, then of the user, then of this repository."""
         listed = self.run("config", "--list", "-z")
         parts = (entry.partition("\n") for entry in listed.names)
-        return {key: value for key, _, value in parts} if listed.ok else {}
+        return [(key, value) for key, _, value in parts] if listed.ok else []
 
     def revision(self, name: str = "HEAD") -> str | None:
         """The commit a name stands for, or None. A full id that was found once is not looked up again."""

@@ -47,7 +47,11 @@ def _git(exam: Examination, *words: str) -> Shell:
 def _presence(exam: Examination, slug: str) -> Iterator[Finding]:
     ours = slug in exam.context.config.migration.functions
     live = exam.functions.get(slug)
-    if live is None and not (ours and _nowhere(exam, slug)):
+    if live is None and ours and _taken_back(exam, slug):
+        if (item := _planned(exam, slug)) and item.changes:
+            problem, why = f"{slug} is in this checkout and was deleted by a rollback", "it is not on the platform"
+            yield Finding("undeployed", problem, why, Steps(exam.plan.next), "warning", slug)
+    elif live is None:
         listed = ", ".join(sorted(exam.functions)) or "no function"
         problem = f"{slug} is not on the platform"
         yield Finding("missing", problem, f"the project lists {listed}", steps(_deploy(exam, slug)), subject=slug)
@@ -58,12 +62,17 @@ def _presence(exam: Examination, slug: str) -> Iterator[Finding]:
         yield Finding("inactive", f"{slug} is {live.status}, not ACTIVE", f"v{live.version}", fix, subject=slug)
 
 
-def _nowhere(exam: Examination, slug: str) -> bool:
-    """Whether a rollback deleted it, and the app has no files of it either: then nothing is wrong."""
+def _taken_back(exam: Examination, slug: str) -> bool:
+    """Whether Cutover deleted it, by a rollback or a restore: then it is not missing."""
+    left = exam.context.ledger.history(fresh=False).left(slug)
+    return left is not None and left.version is None
+
+
+def _planned(exam: Examination, slug: str) -> PlannedFunction | None:
+    """How the plan sees it; None where no plan can be made, which is a finding of its own."""
     with contextlib.suppress(CutoverError):
-        item = exam.item(slug)
-        return item is not None and item.action == "same"
-    return False
+        return exam.item(slug)
+    return None
 
 
 def _item(exam: Examination, item: PlannedFunction) -> Iterator[Finding]:

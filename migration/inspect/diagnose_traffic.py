@@ -14,6 +14,7 @@ from migration.base.finding import Finding
 from migration.base.numbers import count
 from migration.clients.openrouter_errors import MEANING, classify
 from migration.config import logsql, signals
+from migration.deploy import forward
 from migration.inspect.examination import RECENT, Examination
 from migration.logs.reader import Row
 from migration.setup import warm
@@ -147,7 +148,7 @@ def _failing(exam: Examination) -> Iterator[Finding]:
     newest = exam.plan.history.newest
     back: list[Step] = []
     if newest and newest.kind == "deploy":
-        back = [Do("or to take the deployment back:"), inv("rollback")]
+        back = [Do("or to take the deployment back:"), forward.take_back(exam.context)]
     fix = steps(shown, Do("once the cause is gone:"), WAIT_LONG, *back)
     problem = f"{bad} of {requests} calls failed in the last 15 minutes"
     yield Finding("errors", problem, words, fix, causes=_causes([(row, str(row["detail"])) for row in fresh]))

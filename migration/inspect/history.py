@@ -179,10 +179,11 @@ def _add(context: Context, note: str, rating: int | None) -> None:
 
 def _note(record: Record) -> dict[str, Any]:
     robbed = (record.get("robbed") or {}).get("who") or "unknown"
+    took, state = ("took over", "stale ") if record.get("stale") else ("broke", "")
     texts = {
         "note": record.get("text"),
         "lift": f"lifted the hold of {record.get('hold')}: {record.get('reason') or 'no reason given'}",
-        "unlock": f"broke the lock {record.get('lock') or 'unknown'} of {robbed}",
+        "unlock": f"{took} the {state}lock {record.get('lock') or 'unknown'} of {robbed}",
     }
     note = {"at": record.get("at"), "who": record.get("who") or "unknown", "text": texts[record["record"]]}
     return {**note, "rating": record["rating"]} if record.get("rating") else note

@@ -22,6 +22,7 @@ from migration.ledger.deployments import UNDONE, Deployment, History, agrees, cl
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
+    from migration.config.settings import Config
     from migration.context import Context
     from migration.ledger.lock import LockHolder
 
@@ -31,8 +32,10 @@ SILENT = 3.0  # seconds without an answer of the platform, after which what the 
 
 @dataclass(frozen=True)
 class Row:
-    """One function. `version` None: absent. `live_source`: the digest of what is live, None when the ledger does not
-    know it. `git`: same, differs, absent or unknown, of the checked-out commit; `drifted`: deployed outside Cutover."""
+    """One function. `version` None: absent. `deployment`: the one whose code is live, None where that is older than
+    the ledger; `restored_by`: what made it live again, empty where nothing had to. `live_source`: the digest of what
+    is live, None where the ledger has none. `git`: same, differs, absent or unknown, of the checked-out commit;
+    `drifted`: deployed outside Cutover."""
 
     slug: str
     version: int | None
@@ -42,6 +45,7 @@ class Row:
     live_source: str | None
     git: str
     drifted: bool
+    restored_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     live = {function.slug: function for function in functions}
     holder = context.lock.holder(fresh=False) if context.ledger.offline is None else None
     pending = recovery.look(context, history, live)
-    slugs = list(dict.fromkeys([*context.config.migration.functions, *history.slugs]))
+    slugs = _shown(context.config, history, live)
     digests = forward.checked_out(context, slugs)
     rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
     stopped = pending if pending and (holder is None or holder.stale) else None
@@ -99,6 +103,11 @@ def run(context: Context, limit: int = 5) -> StatusResult:
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
         (*_leftover(holder), *_notes(context, history, live, rows)), following, 5 if stopped else 0,
     )  # fmt: skip
+
+
+def _shown(config: Config, history: History, live: Mapping[str, Function]) -> list[str]:
+    """The functions of the migration, and others that Cutover deployed as long as they are there."""
+    return list(dict.fromkeys([*config.migration.functions, *(slug for slug in history.slugs if slug in live)]))
 
 
 def _look(context: Context) -> tuple[list[Function], History]:
@@ -192,10 +201,25 @@ def _row(history: History, slug: str, live: Function | None, digests: Mapping[st
     ours = left is not None and left.version == version
     by = history.find(left.deployment) if left and ours else None
     known = left.source_digest if left and ours else None
+    code = _code_of(history, by, slug, known)
     return Row(
-        slug, version, by.id if by else None, by.who if by else "", by.outcome_at if by else "", known,
+        slug, version, code.id if code else None, by.who if by else "", by.outcome_at if by else "", known,
         _in_git(digests, slug, known, version), left is not None and not ours,
+        by.id if by and not by.stayed and version is not None else "",
     )  # fmt: skip
+
+
+def _code_of(history: History, by: Deployment | None, slug: str, digest: str | None) -> Deployment | None:
+    """The deployment whose code is live as `by` left it: itself, or what it restored; None where that is older."""
+    if by is None or by.stayed or digest is None:
+        return by if by is None or by.stayed else None
+    earlier = (one for one in history.touching(slug) if one.stayed and history.place(one.id) < history.place(by.id))
+    return next((one for one in earlier if _left_it(one, slug) == digest), None)
+
+
+def _left_it(one: Deployment, slug: str) -> object:
+    change = one.change(slug)
+    return ((change.after if change else None) or {}).get("source_digest")
 
 
 def _in_git(digests: Mapping[str, str] | None, slug: str, known: str | None, version: int | None) -> str:
@@ -280,6 +304,10 @@ def _notes(context: Context, history: History, live: Mapping[str, Function], row
         notes.append(f"Watched: {last.get('verdict') or 'unknown'} ({last.get('ended') or 'no reason on record'}).")
     if left := recovery.waiting_slugs(history, live):
         notes.append(recovery.waiting_note(left))
+    migration = context.config.migration
+    behind = drift.left_behind(history, live, [*migration.functions, *migration.unchanged])
+    if note := drift.left_behind_note(behind, context.supabase.ref):
+        notes.append(note)
     if history.holds:
         notes.append(_held([str(one.get("tip") or "")[:9] for one in history.holds]))
     differing = [row.slug for row in rows if row.git == "differs" and not row.drifted]

@@ -19,10 +19,14 @@ _ACTORS = ("CUTOVER_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUIL
 _RUNS = ("CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL", "BUILD_URL")
 
 
-def who(repository: Repository) -> str:
-    """CUTOVER_ACTOR, else CI's actor, else git's user.name, else the login name."""
+def who(repository: Repository, clone: bool = False) -> str:
+    """CUTOVER_ACTOR, else CI's actor, else git's user.name, else the login name.
+
+    `clone`: the repository was made for the sandbox, whose author is its own user.name.
+    """
     named = next((os.environ[name] for name in _ACTORS if os.environ.get(name)), "")
-    return mask(named or repository.settings.get("user.name") or _login())
+    name = repository.setting_outside("user.name") if clone else repository.settings.get("user.name")
+    return mask(named or name or _login())
 
 
 def where() -> dict[str, Any]:

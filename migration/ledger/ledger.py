@@ -60,7 +60,8 @@ class Fence(Protocol):
 class LedgerAddress:
     """Which ledger: of which environment and project, below which refs, with which folder for this machine's files.
 
-    `siblings`: other environments of the configuration with the same project.
+    `siblings`: other environments of the configuration with the same project. `clone`: the repository was made for the
+    sandbox.
     """
 
     environment: str
@@ -68,6 +69,7 @@ class LedgerAddress:
     state: Path
     prefix: str = PREFIX
     siblings: frozenset[str] = frozenset()
+    clone: bool = False
 
 
 class Ledger:
@@ -80,6 +82,7 @@ class Ledger:
         self.environment = address.environment
         self.project_ref = address.project_ref
         self.siblings = address.siblings
+        self._clone = address.clone
         self.observer = observer or Observer()
         self.clock = clock or Clock()
         self.prefix = address.prefix if refs.shared else PREFIX
@@ -105,7 +108,7 @@ class Ledger:
 
     @cached_property
     def who(self) -> str:
-        return actor.who(self.repository)
+        return actor.who(self.repository, self._clone)
 
     # Reading
 

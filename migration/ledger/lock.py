@@ -352,7 +352,7 @@ class Lock:
         """Whose lock was taken over stands in the ledger before the first change."""
         self.ledger.flush()
         for former in hold.taken_from + ([hold.replaces] if hold.replaces else []):
-            self.ledger.append({"record": "unlock", "lock": former.id, "robbed": former.facts()})
+            self.ledger.append({"record": "unlock", "lock": former.id, "robbed": former.facts(), "stale": True})
             self.ledger.observer.warn(f"Took over a stale lock held by {former}.")
 
     def _break(self, holder: LockHolder, record: dict[str, Any]) -> bool:

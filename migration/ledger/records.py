@@ -206,6 +206,7 @@ class WatchRecord(Common, kw_only=True):
 class Unlock(Common, kw_only=True):
     lock: Line | None = None
     robbed: FormerHolder | None = None
+    stale: bool | None = None
 
 
 class Costs(Common, kw_only=True):

@@ -85,7 +85,8 @@ class GitHalf:
             if isinstance(base, RevertResult):
                 return base
             whole = self.options.whole(context.config.rollback.scope)
-            wanted = scope.of(context, base, plan.revision, plan.target.slugs, plan.live, self.carrier, whole)
+            slugs = scope.with_renamed(context, base, plan.revision, plan.target.slugs, plan.history, plan.live)
+            wanted = scope.of(context, base, plan.revision, slugs, plan.live, self.carrier, whole)
             self.notes += [f"{path} stays: {slug} is live with its new text." for path, slug in wanted.shared.items()]
             return Publication(context.repository, wanted.range, branch).run(context.state)
         except Gone as error:

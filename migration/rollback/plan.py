@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Command, Step, inv
 from migration.base.errors import CutoverError, Refused, ServiceFailed
-from migration.base.numbers import count
 from migration.clients.supabase_types import Function
-from migration.deploy import drift, snapshot
+from migration.deploy import drift, forward, snapshot
 from migration.deploy.recovery import Recovery
 from migration.deploy.result import FunctionResult, FunctionVersion
 from migration.deploy.staging import FunctionSpec, Pace
@@ -24,6 +23,9 @@ from migration.source import scope
 if TYPE_CHECKING:
     from migration.context import Context
     from migration.source.source import Source
+
+
+_NAMED = 5  # files that a note names
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def make(context: Context, options: RollbackOptions | None = None) -> RollbackPl
     target = choose(context, history, live, options.to)
     _deepen(context, target)
     functions = tuple(_functions(context, history, live, target)) if target.work == "service" else ()
-    files, notes = _git(context, target, options)
+    files, notes = _git(context, target, options, history, live)
     if target.work == "service":
         notes = [*_overwritten(functions), *notes, *_secrets(context, target)]
     notes += _around(context, history, live, target)
@@ -310,7 +312,9 @@ def _keep(context: Context, one: snapshot.Snapshot) -> str:
 # Git
 
 
-def _git(context: Context, target: Target, options: RollbackOptions) -> tuple[list[str], list[str]]:
+def _git(
+    context: Context, target: Target, options: RollbackOptions, history: History, live: Mapping[str, Function]
+) -> tuple[list[str], list[str]]:
     """The files that git will take back, and notes on what of the range stays."""
     whole = options.whole(context.config.rollback.scope)
     if target.work == "none":
@@ -322,12 +326,23 @@ def _git(context: Context, target: Target, options: RollbackOptions) -> tuple[li
     repository = context.repository
     try:
         revert.bring(repository, _remote(context), [target.base, target.revision])
-        wanted = scope.of(context, target.base, target.revision, target.slugs, {}, "", whole).range
+        slugs = scope.with_renamed(context, target.base, target.revision, target.slugs, history, live)
+        wanted = scope.of(context, target.base, target.revision, slugs, {}, "", whole).range
         everything = repository.changed(target.base, target.revision)
         taken = _taken(context, wanted, everything)
     except CutoverError as error:
         return [], [error.message]
+    if taken and _there_already(context, target.base, taken):
+        text = f"Git needs no revert: {context.config.app.branch} already holds the previous files."
+        return [], [text, *_left(everything, taken, whole)]
     return taken, list(_left(everything, taken, whole))
+
+
+def _there_already(context: Context, base: str, files: Sequence[str]) -> bool:
+    """Whether the branch, as the remote had it when the ledger was last read, has these files as they were at base."""
+    tip = forward.checkout(context).tip
+    blobs = context.repository.blobs
+    return bool(tip) and context.repository.revision(tip) is not None and blobs(tip, files) == blobs(base, files)
 
 
 def _taken(context: Context, wanted: RevertRange, everything: Sequence[str]) -> list[str]:
@@ -346,10 +361,11 @@ def _left(everything: Sequence[str], taken: Sequence[str], whole: bool) -> Itera
     databases = [path for path in rest if path.startswith("supabase/migrations/")]
     if databases:
         yield f"Not undone: database migrations, {', '.join(databases)}."
-    others = len(rest) - len(databases)
+    others = [path for path in rest if path not in databases]
     if others:
         also = "" if whole else " (--scope commit takes back whole commits)"
-        yield f"Not undone in git: {count(others, 'other file')} changed since{also}."
+        names = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+        yield f"Not undone in git: {names}, changed in the same range{also}."
 
 
 # What else a person should know

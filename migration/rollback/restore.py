@@ -11,6 +11,7 @@ from migration.base.command import Step, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted
 from migration.base.failpoint import failpoint
+from migration.base.numbers import listed
 from migration.deploy import hold
 from migration.deploy.records import Record, Recording
 from migration.deploy.recovery import close
@@ -73,7 +74,11 @@ class Restore:
         """What was done, for a person."""
         if all(one.action == "same" for one in self.plan.functions):
             return "The previous code was already live."
-        return f"The previous code is live again, after {show(seconds)}."
+        gone = [one.slug for one in self.plan.functions if one.action == "delete"]
+        if gone and len(gone) == len(self.plan.functions):
+            return f"Deleted {listed(gone)}, which did not exist before, after {show(seconds)}."
+        also = f" Deleted {listed(gone)}, which did not exist before." if gone else ""
+        return f"The previous code is live again, after {show(seconds)}.{also}"
 
     def results(self, untouched: bool = False) -> tuple[FunctionResult, ...]:
         """Each function before and after; `untouched`: what has not been seen since is as before."""

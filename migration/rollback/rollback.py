@@ -8,6 +8,7 @@ from migration.base import interrupts
 from migration.base.command import Step, inv
 from migration.base.errors import CutoverError, Refused, ServiceFailed, Unreachable
 from migration.deploy import records
+from migration.deploy.forward import LOCKLESS
 from migration.deploy.records import LocklessRecording, Recording
 from migration.deploy.recovery import close_abandoned
 from migration.deploy.release import TimedStep
@@ -72,7 +73,7 @@ def _reach_ledger(context: Context, options: RollbackOptions) -> None:
             raise _no_lock(error, options) from error
         return
     if not options.without_lock.strip():
-        raise Refused("--without-lock needs a reason.", inv("rollback", to=options.to, without_lock="reason"))
+        raise Refused("--without-lock needs a reason.", inv("rollback", to=options.to, without_lock=LOCKLESS))
     context.ledger.brief(BRIEF)
 
 
@@ -80,7 +81,7 @@ def _no_lock(error: CutoverError, options: RollbackOptions) -> CutoverError:
     """Why there is no lock, and how to restore the service without it. The exit code stays the error's own."""
     text = f"Could not acquire the lock: {error.message} The service can be restored without it."
     kind = type(error) if isinstance(error, Refused) else Unreachable
-    return kind(text, *error.steps, inv("rollback", to=options.to, without_lock="reason"), **error.data)
+    return kind(text, *error.steps, inv("rollback", to=options.to, without_lock=LOCKLESS), **error.data)
 
 
 def _nothing_to_do(context: Context, plan: RollbackPlan, options: RollbackOptions) -> RollbackResult:
@@ -125,8 +126,24 @@ class _Rollback:
         revert = None if self.options.restore_only else git.run()
         if revert is not None:
             self.steps.append(TimedStep("git", git.seconds, revert.message))
-        interrupts.settled()
+        self._before_proof(revert, seconds)
         return self._result(git, revert, seconds)
+
+    def _before_proof(self, revert: RevertResult | None, seconds: float | None) -> None:
+        """Who interrupts the proof is shown what is done by then; where git waits, what it waits for."""
+        done = self._done(revert, seconds)
+        if self._waits(revert) and revert is not None:
+            interrupts.between(done, *revert.steps)
+        else:
+            interrupts.between(f"{done} Only the proof is missing.", inv("status"), exit_code=4)
+
+    def _done(self, revert: RevertResult | None, seconds: float | None) -> str:
+        texts = (self.restore.message(seconds) if seconds is not None else "", revert.message if revert else "")
+        return " ".join(filter(None, texts))
+
+    def _waits(self, revert: RevertResult | None) -> bool:
+        """Whether git does not agree yet, and that was not what the person wanted."""
+        return revert is not None and not revert.agrees and (self.options.push or revert.state != "local")
 
     def _failed(self, failure: RestoreFailure) -> RollbackResult:
         return RollbackResult(
@@ -137,16 +154,15 @@ class _Rollback:
     def _result(self, git: GitHalf, revert: RevertResult | None, seconds: float | None) -> RollbackResult:
         differing, outside = git.differing(revert), git.outside(revert)
         proof = self._proof()
-        waits = revert is not None and not revert.agrees and (self.options.push or revert.state != "local")
-        code = 5 if waits or differing else {"pass": 0, "fail": 1}.get(proof.verdict, 4)
-        texts = (self.restore.message(seconds) if seconds is not None else "", revert.message if revert else "")
+        interrupts.settled()
+        code = 5 if self._waits(revert) or differing else {"pass": 0, "fail": 1}.get(proof.verdict, 4)
         differs = [f"{slug} in git differs from what is live again." for slug in differing]
         steps: list[Step] = [*(revert.steps if revert else ()), *proof.steps, *git.forward(revert)]
         if differing or outside:
             steps.insert(0, inv("plan", diff=True))
         return RollbackResult(
             self._summary(self.restore.outcome), seconds, revert, proof.details, self._phases(),
-            " ".join(filter(None, (*texts, proof.why))),
+            " ".join(filter(None, (self._done(revert, seconds), proof.why))),
             (*self.restore.notes, *git.notes, *outside, *differs, *proof.notes), tuple(steps), code,
         )  # fmt: skip
 

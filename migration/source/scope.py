@@ -16,6 +16,7 @@ from migration.source.reader import Reader, reader
 
 if TYPE_CHECKING:
     from migration.context import Context
+    from migration.ledger.deployments import History
     from migration.source.source import Source
 
 
@@ -40,6 +41,19 @@ def of(
     paths = tuple(sorted(files - set(shared)))
     commits = revert.touching(repository, base, revision, sorted(changed)) if changed else ()
     return Scope(RevertRange(base, revision, paths, commits, whole, tuple(slugs), deployment), shared)
+
+
+def with_renamed(
+    context: Context, base: str, revision: str, slugs: Sequence[str], history: History, live: Mapping[str, Function]
+) -> tuple[str, ...]:
+    """These functions, and those that the range took out of git while they stayed live: what a rename leaves behind
+    is still answering, so its files come back with the rollback of the new name."""
+    own = [slug for slug in history.slugs if slug in live and slug not in slugs]
+    if not own:
+        return tuple(slugs)
+    revert.bring(context.repository, remote(context), [base, revision])
+    before, after = (reader(context).at(commit, own) for commit in (base, revision))
+    return (*slugs, *(slug for slug in own if slug in before and slug not in after))
 
 
 def sources(own: Reader, base: str, revision: str, slugs: Sequence[str]) -> tuple[set[str], set[str]]:

@@ -22,7 +22,7 @@ _TALL = 3  # lines of a row; a stack is easier to read than taller ones
 _PIECE = 200  # rows of a table that are drawn at once
 GOOD, BAD, UNSURE = "green", "bold red", "yellow"
 _WORDS = {
-    "pass": GOOD, "live": GOOD, "rolled_back": GOOD, "✓": GOOD, "yes": GOOD, "same": "dim",
+    "pass": GOOD, "live": GOOD, "rolled back": GOOD, "✓": GOOD, "yes": GOOD, "same": "dim",
     "fail": BAD, "error": BAD, "no": BAD, "✗": BAD, "unfinished": BAD, "drifted": UNSURE,
     "inconclusive": UNSURE, "unproven": UNSURE, "ungated": UNSURE, "restored": UNSURE, "warning": UNSURE,
 }  # fmt: skip

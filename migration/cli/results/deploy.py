@@ -95,6 +95,8 @@ def deployment(data: Data, canvas: Canvas) -> None:
     record = data.get("deployment")
     if not record or record["outcome"] in ("same", "dry_run"):
         canvas.say(data.get("message") or "Nothing to change: the code of this checkout is live.", GOOD)
+        for note in data.get("notes") or ():
+            canvas.say(note, UNSURE)
         canvas.then(data)
         return
     rollback = record.get("kind") == "rollback"

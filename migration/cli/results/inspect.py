@@ -11,7 +11,7 @@ from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, short,
 
 def status(data: Data, canvas: Canvas) -> None:
     rows = [[row["slug"], version(row["version"]), *_deployment(row)] for row in data["functions"]]
-    canvas.table(rows, "function", "version", "deployment", "by", "when (UTC)", "git says")
+    canvas.table(rows, "function", "version", "deployment", "restored by", "by", "when (UTC)", "git says")
     lock = data.get("lock")
     if lock:
         doing = lock.get("doing") or "work in progress"
@@ -125,7 +125,7 @@ def _code(data: Data, canvas: Canvas) -> None:
 
 def _ended(row: Data) -> str:
     """The outcome, and whether it was rolled back or settled since."""
-    outcome = row["outcome"] or "interrupted"
+    outcome = (row["outcome"] or "interrupted").replace("_", " ")
     if row.get("undone_by") and outcome in ("live", "ungated", "unproven"):
         outcome += ", then rolled back"
     if row.get("settled"):
@@ -140,7 +140,13 @@ def _watched(row: Data) -> str:
 
 
 def _deployment(row: Data) -> list[str]:
-    return [row.get("deployment") or "", row.get("who") or "", when(row.get("at")), row.get("git") or ""]
+    return [
+        row.get("deployment") or "",
+        row.get("restored_by") or "",
+        row.get("who") or "",
+        when(row.get("at")),
+        row.get("git") or "",
+    ]
 
 
 def doctor(data: Data, canvas: Canvas) -> None:

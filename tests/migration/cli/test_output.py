@@ -20,7 +20,8 @@ from invoke.collection import Collection
 import tasks
 from migration.base import interrupts, runlog
 from migration.base.command import CURRENT, inv
-from migration.cli import dispatch
+from migration.base.errors import Interrupted
+from migration.cli import dispatch, output
 from migration.cli.output import Output
 from migration.cli.progress import Lines
 from migration.git.giterrors import translate
@@ -57,6 +58,22 @@ def test_what_was_typed_before_the_question_is_no_answer_to_it() -> None:
     assert "'what was meant'" in _until(master, "meant'")
     assert child.wait(10) == 0
     os.close(master)
+
+
+def test_an_interrupted_question_ends_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is said of the interruption does not begin behind the question."""
+
+    def interrupted() -> str:
+        raise Interrupted("SIGINT")
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(output, "_forget_typed", lambda: None)
+    monkeypatch.setattr("builtins.input", interrupted)
+    with pytest.raises(Interrupted):
+        Output("deploy").ask("Deploy this? Type the ref:")
+    assert capsys.readouterr().err == "Deploy this? Type the ref: \n"
 
 
 def test_progress_that_nobody_reads_is_no_error() -> None:

@@ -12,10 +12,11 @@ import pytest
 from migration.base.command import inv
 from migration.base.errors import CutoverError, Refused
 from migration.clients.supabase_types import Upload
-from migration.deploy import plan
+from migration.deploy import deploy, forward, plan
 from migration.inspect import doctor, status
 from migration.rehearsal.server import Running
 from tests.support import repos, scene
+from tests.support.drawn import drawn
 from tests.support.long import report
 from tests.support.scene import Scene, index, text
 from tests.support.walk import Walk
@@ -102,6 +103,22 @@ def test_a_fix_that_is_not_here_yet_comes_first(stage: Scene, monkeypatch: pytes
     assert ("pull --rebase" in first) is (where == "diverged") and ("&&" in first) is (where != "diverged")
     walk.follow()
     walk.finish()
+
+
+def test_nothing_is_proposed_that_needs_an_absent_remote(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its git remote there is no lock: the git half waits, and only a rollback without the lock restores."""
+    walk = Walk(stage, monkeypatch)
+    for operation in ("deploy", "change", "gate"):
+        walk.do(operation)
+    (stage.folder / "remote.git").rename(stage.folder / "gone.git")
+    label, command = [str(step) for step in status.run(walk.context()).next]
+    assert label.startswith("when ") and label.endswith(" answers again:") and command == "inv rollback"
+    context = walk.context()
+    context.ledger.history()
+    assert str(forward.take_back(context)) == "inv rollback --without-lock 'could not acquire the lock'"
+    repos.git(stage.app, "reset", "--quiet", "--hard", "HEAD~1")
+    nothing = deploy.run(walk.context(), deploy.DeployOptions(yes=True, gate=False))
+    assert nothing.deployment.outcome == "same" and "as this clone last read it" in drawn("deploy", nothing)
 
 
 def test_a_revert_by_hand_is_the_end_of_it(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,23 @@ def test_a_plan_says_what_a_gate_comes_to_only_where_there_is_one(stage: Scene) 
     assert "The gate sends at most" in said[True] and "The gate sends" not in said[False]
 
 
+def test_uncommitted_changes_come_before_a_deploy(stage: Scene) -> None:
+    """The plan names the files, and no deploy that would refuse them."""
+    (stage.app / index("alpha")).write_text(text("unsaved"))
+    made = plan.make(stage.context())
+    assert made.notes[0] == f"Not committed: {index('alpha')}."
+    assert [str(step) for step in made.next] == ["commit the changes, or set them aside; then look again:", "inv plan"]
+    repos.git(stage.app, "checkout", "--quiet", ".")
+    (stage.app / "notes.txt").write_text("of no function")
+    assert str(plan.make(stage.context()).next[0]).startswith("inv deploy --plan ")
+
+
+def test_an_untouched_function_is_deployed_to_restore_it(stage: Scene) -> None:
+    """What is deployed although the migration must leave it alone is said before the question."""
+    notes = plan.make(stage.context(), only=["other"]).notes
+    assert any(note.startswith("other is in migration.unchanged: the migration must not touch it.") for note in notes)
+
+
 def test_a_function_that_is_not_on_the_platform_is_created(stage: Scene) -> None:
     made = plan.make(stage.context())
     assert _actions(made) == {"alpha": "create", "beta": "create"}

@@ -209,7 +209,7 @@ def test_another_plan_does_not_go_on_with_an_interrupted_one(stage: Scene) -> No
     stage.change(3)
     with pytest.raises(Unfinished) as caught:
         _deploy(stage)
-    assert "inv deploy\ninv rollback" in caught.value.hint
+    assert "to finish it:\ninv deploy\nto undo it:\ninv rollback" in caught.value.hint
     assert _texts(stage) == {text(1)}
 
 
@@ -252,7 +252,8 @@ def test_a_plan_tells_what_an_interrupted_deploy_left_and_which_commands_go_on(s
     assert [item.why for item in made.functions] == [f"v2 is what the unfinished deployment {name} made"] * 2
     assert {item.action for item in made.functions} == {"update"} and not made.drifted
     told = made.as_json()
-    assert list(map(str, told["next"])) == ["inv deploy", "inv rollback"] and told["interrupted"]["verdict"] == "live"
+    assert list(map(str, told["next"])) == ["to finish it:", "inv deploy", "to undo it:", "inv rollback"]
+    assert told["interrupted"]["verdict"] == "live"
     assert "its code is live and was not proven" in told["notes"][0]
 
 

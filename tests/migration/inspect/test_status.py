@@ -27,6 +27,7 @@ from migration.rollback import rollback
 from migration.source.source import Source
 from tests.support import crash, repos, scene, sources
 from tests.support.collector import Collector
+from tests.support.drawn import drawn
 from tests.support.scene import Scene, index, text
 
 QUICK = Pace(upload=10.0, retry=2.0, limited=2.0, activate=2.0, wait=0.02, longest=0.1)
@@ -101,8 +102,30 @@ def test_an_interrupted_deployment_exits_5_and_names_both_commands(stage: Scene)
     context = stage.context()
     context.lock.acquire("look").stop()
     found = status.run(stage.context())
-    assert found.exit_code == 5 and texts(found.next) == ["inv deploy", "inv rollback"]
+    assert found.exit_code == 5
+    assert texts(found.next) == ["to finish it:", "inv deploy", "to undo it:", "inv rollback"]
     assert found.interrupted is not None and "interrupted" in found.message
+
+
+def test_whose_code_is_live_after_a_restore(stage: Scene) -> None:
+    """The row names the deployment whose code is live, and apart from it what made it live again."""
+    first = _deploy(stage.context())
+    stage.change(2)
+    _deploy(stage.context())
+    back = rollback.run(stage.context(), rollback.RollbackOptions(pace=QUICK))
+    assert back.deployment
+    found = status.run(stage.context())
+    assert {(row.deployment, row.restored_by) for row in found.functions} == {(first.deployment.id, back.deployment.id)}
+    shown = drawn("status", found)
+    assert "restored by" in shown and f"{first.deployment.id} is live (" in shown
+    assert " rolled back " in _drawn(history.run(stage.context()))
+
+
+def test_history_tells_a_takeover_from_a_break() -> None:
+    """A stale lock that the next command took over was not broken by anyone."""
+    record = {"record": "unlock", "lock": "ab12", "who": "ada", "robbed": {"who": "bob"}}
+    assert history._note(record)["text"] == "broke the lock ab12 of bob"
+    assert history._note({**record, "stale": True})["text"] == "took over the stale lock ab12 of bob"
 
 
 def test_history_lists_deployments_and_notes_newest_first(stage: Scene) -> None:

@@ -83,7 +83,7 @@ def test_a_rollback_names_the_way_without_the_lock_and_goes_it(
     with pytest.raises(Denied, match=words) as caught:
         rollback.run(stage.context())
     assert caught.value.exit_code == 2 and _live(stage) == text(2)
-    assert caught.value.hint.splitlines()[-1] == "inv rollback --without-lock reason"
+    assert caught.value.hint.splitlines()[-1] == "inv rollback --without-lock 'could not acquire the lock'"
     result = rollback.run(stage.context(), RollbackOptions(without_lock="the token has expired"))
     assert result.exit_code == 5 and _live(stage) == text(1) and result.restored_seconds is not None
     faults.deny = ""
@@ -104,7 +104,7 @@ def test_a_host_that_takes_no_such_refs_does_not_stop_a_rollback_either(
     monkeypatch.setattr(context.ledger.refs, "check", check)
     with pytest.raises(HostRefuses, match="The service can be restored without it") as caught:
         rollback.run(context, RollbackOptions(to=goal))
-    assert caught.value.hint == f"inv rollback --to {goal} --without-lock reason"
+    assert caught.value.hint == f"inv rollback --to {goal} --without-lock 'could not acquire the lock'"
     assert isinstance(caught.value, CutoverError) and caught.value.exit_code == 2
 
 

@@ -17,11 +17,12 @@ import pytest
 from migration.base.command import inv
 from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unreachable
 from migration.git.refs import Move, Raced
+from migration.git.repository import Repository
 from migration.ledger import actor
 from migration.ledger.lock import Lock, LockHold, LockLost
 from tests.support.clock import VirtualClock
 from tests.support.collector import Collector
-from tests.support.repos import alone, clone, git, ledger, lock, pair
+from tests.support.repos import QUIET, alone, clone, git, ledger, lock, pair
 
 
 class Ticks:
@@ -265,6 +266,19 @@ def test_a_pid_that_was_given_to_another_process_is_not_taken_for_the_owner() ->
     assert actor.alive(os.getpid(), actor.started(os.getpid()))
     assert not actor.alive(os.getpid(), "1")
     assert actor.alive(os.getpid(), "")
+
+
+def test_who_acts_in_the_sandbox_is_the_person(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox's clone has an author of its own, who types nothing."""
+    git(folder, "config", "user.name", "The Sandbox")
+    config = tmp_path / "gitconfig"
+    config.write_text("[user]\n\tname = Ada\n")
+    for name in ("CUTOVER_ACTOR", "GITHUB_ACTOR", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOGNAME", "grace")
+    own = Repository(folder, {**QUIET, "GIT_CONFIG_GLOBAL": str(config)})
+    assert (actor.who(own), actor.who(own, clone=True)) == ("The Sandbox", "Ada")
+    assert actor.who(Repository(folder, QUIET), clone=True) == "grace"
 
 
 def test_waiting_gets_the_lock_when_it_is_given_back(folder: Path) -> None:

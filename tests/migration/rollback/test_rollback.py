@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from migration.base import interrupts
 from migration.base.errors import Interrupted, Refused, Unfinished, Unreachable
 from migration.base.secrets_type import Secret
 from migration.cli.sink import one_line
@@ -20,7 +21,7 @@ from migration.deploy import deploy, plan
 from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.git.giterrors import Denied
-from migration.inspect import status
+from migration.inspect import doctor, status
 from migration.rehearsal.server import Running
 from migration.rollback import plan as rollback_plan
 from migration.rollback import rollback
@@ -92,6 +93,71 @@ def _file(stage: Scene, path: str) -> str:
 def _die(stage: Scene, where: str, work: str = "deploy") -> None:
     """Deploy or roll back in a process of its own that is killed at a failpoint."""
     assert crash.run(stage, where, verb=work) == -9, f"{where} was never visited"
+
+
+def test_a_renamed_function_comes_back_whole(stage: Scene) -> None:
+    """A deploy and status name the old function, which stays live; the rollback of the new name brings its files back,
+    and what follows is true of both."""
+    _deploy(stage.context())
+    stage.commit({index("alpha"): None, index("gamma"): text(1)}, "Rename alpha")
+    stage.functions = ("gamma", "beta")
+    made = plan.make(stage.context())
+    left = "alpha v1 is still live, and config.yaml does not list it. Once nothing calls it: supabase functions delete "
+    assert [note for note in made.notes if note.startswith(left)]
+    done = _deploy(stage.context(), plan_hash=made.hash)
+    assert len([note for note in done.notes if note.startswith(left)]) == 1, "the plan was not shown"
+    assert [note for note in status.run(stage.context()).notes if note.startswith(left)]
+    files = [index("alpha"), index("gamma")]
+    assert list(rollback_plan.make(stage.context()).files) == files
+    result = _rollback(stage.context())
+    assert result.exit_code == 0 and result.message.startswith("Deleted gamma, which did not exist before, after ")
+    assert _file(stage, index("alpha")) == text(1)
+    assert str(status.run(stage.context()).next[0]) == "main holds what is live; to follow it:"
+    held = [one for one in doctor.run(stage.context()).findings if one.subject != "other"]
+    assert [one.kind for one in held] == ["hold"] and "gamma is in this checkout" in held[0].evidence
+    repos.git(stage.app, "pull", "--quiet", "--ff-only")
+    nothing = _deploy(stage.context())
+    assert nothing.message == ("Nothing to deploy: gamma is neither in the app nor on the platform; "
+                               "beta is live with this source.")  # fmt: skip
+    assert [row.slug for row in status.run(stage.context()).functions] == ["gamma", "beta", "alpha"]
+    stage.functions = ("alpha", "beta")
+    assert [row.slug for row in status.run(stage.context()).functions] == ["alpha", "beta"], "gamma is nowhere"
+
+
+def test_what_git_needs_is_said_once(stage: Scene) -> None:
+    """Where the branch holds the former files already, the plan does not announce a revert."""
+    _twice(stage)
+    stage.change(1)
+    made = rollback_plan.make(stage.context())
+    assert made.files == () and "Git needs no revert: main already holds the previous files." in made.notes
+    repos.git(stage.app, "reset", "--quiet", "--hard", "HEAD~1")
+    result = _rollback(stage.context())
+    assert result.revert is not None and result.revert.state == "already" and result.exit_code == 0
+    assert any("pull --ff-only origin main" in step for step in _next(result))
+
+
+def test_what_stays_in_git_is_named(stage: Scene) -> None:
+    """Files of the range that the rollback leaves alone, by name."""
+    _deploy(stage.context())
+    stage.commit({index("alpha"): text(2), "README.md": "more\n"}, "Version 2")
+    _deploy(stage.context())
+    notes = rollback_plan.make(stage.context()).notes
+    assert any(note.startswith("Not undone in git: README.md, changed in the same range") for note in notes), notes
+
+
+def test_an_interrupted_proof_names_what_is_done(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C after the revert was pushed: the rollback is done, and exit code 130 would say that nothing was."""
+    _twice(stage)
+
+    def interrupted(*_: object) -> None:
+        raise Interrupted("SIGINT")
+
+    monkeypatch.setattr(rollback, "prove", interrupted)
+    with pytest.raises(Interrupted):
+        _rollback(stage.context())
+    left = interrupts.left()
+    assert left.exit_code == 4 and left.message.startswith("The previous code is live again, after ")
+    assert "pushed to main. Only the proof is missing." in left.message and str(left.steps[0]) == "inv status"
 
 
 def test_the_former_code_is_live_again_and_git_agrees(stage: Scene) -> None:
@@ -219,7 +285,7 @@ def test_only_the_migrated_functions_files_go_back(stage: Scene) -> None:
     made = rollback_plan.make(stage.context())
     assert made.files == (index("alpha"),)
     assert any("supabase/migrations/1_init.sql" in note for note in made.notes)
-    assert any("51 other files" in note for note in made.notes)
+    assert any(" and 46 more, changed in the same range" in note for note in made.notes)
     assert _rollback(stage.context()).exit_code == 0
     changed = repos.git(stage.folder / "remote.git", "diff", "--name-only", "main^", "main").split()
     assert changed == [index("alpha")]
@@ -863,7 +929,7 @@ def test_the_plan_says_what_scope_and_restore_only_make_of_git(stage: Scene) -> 
     assert rollback_plan.make(context).files == (index("alpha"),)
     whole = rollback_plan.make(context, RollbackOptions(scope="commit"))
     assert set(whole.files) == {index("alpha"), "docs.md", "supabase/migrations/1.sql"}
-    assert any("1 other file changed" in note for note in whole.notes)
+    assert any(", changed in the same range" in note for note in whole.notes)
     later = rollback_plan.make(context, RollbackOptions(restore_only=True))
     assert later.files == () and any("--restore-only" in note for note in later.notes)
 

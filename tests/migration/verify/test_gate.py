@@ -128,7 +128,7 @@ def test_a_log_outage_keeps_the_good_deploy_and_says_that_it_is_unproven(stage: 
     result = _deploy(stage.context(clock=scene.Hurried()))
     stage.running.heal()
     assert (result.deployment.outcome, result.exit_code) == ("unproven", 4), result.message
-    assert [str(step) for step in result.next] == ["inv checks", "inv rollback"]
+    assert [str(step) for step in result.next] == ["to prove it:", "inv checks", "to take it back:", "inv rollback"]
     assert stage.context().edge.call("alpha", purpose=Purpose.SMOKE, method="GET", auth="none").text == "2"
 
 
@@ -161,7 +161,13 @@ def test_no_gate_says_once_not_proven(stage: Scene) -> None:
     context = stage.context()
     result = _deploy(context, gate=False)
     assert result.deployment.outcome == "ungated"
-    assert list(map(str, result.next)) == ["inv checks", "inv rollback"]
+    assert list(map(str, result.next)) == [
+        "to prove it:",
+        "inv smoke --env prod",
+        "inv checks",
+        "to take it back:",
+        "inv rollback",
+    ]
     progress = "".join(each for event in context.observer.events for each in event)  # type: ignore[attr-defined]
     assert (drawn.drawn("deploy", result) + progress).upper().count("NOT PROVEN") == 1
 
