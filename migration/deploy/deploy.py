@@ -79,7 +79,7 @@ def run(context: Context, options: DeployOptions | None = None) -> DeployResult:
         if not first.changes:
             return _nothing(context, first, options)
     _refuse_blocked(context, first, resumed, options)
-    if announcement := context.ledger.announce(fresh=False):
+    if not options.dry_run and (announcement := context.ledger.announce(fresh=False)):
         context.observer.note(announcement)
     check = typecheck.TypeCheck(context, first.changes, asks)
     shown: Callable[[], object] = _done

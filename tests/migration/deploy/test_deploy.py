@@ -76,6 +76,7 @@ def test_dry_run_changes_nothing(stage: Scene) -> None:
     result = _deploy(context, dry_run=True, yes=False, confirm=show)
     assert (result.deployment.outcome, result.exit_code, _versions(stage)) == ("dry_run", 0, {})
     assert not list(context.ledger.records()) and not _sent(stage, "stage", "activate")
+    assert not any("creates refs" in event[-1] for event in context.observer.events)  # type: ignore[attr-defined]
     assert list(map(str, result.next)) == [f"inv deploy --plan {shown[0].hash[:12]} --no-gate"]
     assert "Dry run: nothing stands in the way" in drawn.drawn("deploy", result)
 
