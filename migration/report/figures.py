@@ -37,6 +37,12 @@ _SHOWS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+class Label(str):
+    """What a person does, or what stands above the command below it: no command itself."""
+
+    __slots__ = ()
+
+
 def figures(facts: ReportFacts) -> Figures:
     """Every section, each with what was measured of it or why not (`missing`)."""
     migration = facts.config.migration
@@ -79,7 +85,11 @@ def records(watches: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 def _texts(value: Any) -> Any:
     """Steps as they are typed, and every text safe to show."""
-    if isinstance(value, Command | Chain | Shell | Do | Steps):
+    if isinstance(value, Do):
+        return Label(gate(str(value)))
+    if isinstance(value, Label):
+        return value
+    if isinstance(value, Command | Chain | Shell | Steps):
         return gate(str(value))
     if isinstance(value, dict):
         return {key: _texts(inner) for key, inner in value.items()}
@@ -105,6 +115,8 @@ def _live(facts: ReportFacts) -> Figures:
     live = next((row for row in newest if row["live"]), None)
     undone = next((row for row in newest if row["outcome"] in UNDONE), None) if live is None else None
     about = live or undone or {}
+    later = newest[: newest.index(live)] if live else ()
+    restored = next((row for row in later if row["outcome"] == "restored"), None)
     return {
         "message": status.message,
         "functions": status.functions,
@@ -113,6 +125,7 @@ def _live(facts: ReportFacts) -> Figures:
         "kind": about.get("kind"),
         "who": about.get("who"),
         "since": about.get("ended") or about.get("at"),
+        "restored": {"at": restored["ended"] or restored["at"], "after": restored["id"]} if restored else None,
         "revision": about.get("revision"),
         "interrupted": status.exit_code == 5,
         "lock": status.lock,
@@ -425,7 +438,8 @@ def _verdict(data: Mapping[str, Any]) -> Figures:
         return _word("inconclusive", f"{name} is live in {where}, not proven", text, list(checks["how"]))
     titles = {"pass": "works", "fail": "does not meet its criteria", "inconclusive": "is live, not settled"}
     word = "fail" if watch.get("verdict") == "fail" and checks["verdict"] == "pass" else checks["verdict"]
-    return _word(word, f"{name} {titles[word]} in {where}", _judged(checks, watch), next_ or _settling(checks))
+    steps = [*next_, *_settling(checks, word)] if word == "fail" else next_ or _settling(checks, word)
+    return _word(word, f"{name} {titles[word]} in {where}", _judged(checks, watch), list(dict.fromkeys(steps)))
 
 
 def _word(word: str, title: str, sentence: str, steps: list[str]) -> Figures:
@@ -442,10 +456,12 @@ def _judged(checks: Mapping[str, Any], watch: Mapping[str, Any]) -> str:
     return f"{text}. The watch has raised {count(alarms, 'alarm')}." if alarms else f"{text}."
 
 
-def _settling(checks: Mapping[str, Any]) -> list[str]:
-    """Commands that the open criteria name, the first few; none is needed where all passed."""
-    if checks["verdict"] == "fail":
-        return [str(inv("checks")), str(inv("rollback"))]
+def _settling(checks: Mapping[str, Any], word: str) -> list[str]:
+    """What failed, and the way back; else the first few commands that open criteria name."""
+    if word == "fail":
+        watched = [] if checks["verdict"] == "fail" else [str(inv("watch", once=True))]
+        back = Label("to take it back:"), str(inv("rollback"))
+        return [*(watched or [str(inv("checks"))]), *back]
     verbs = dict.fromkeys(verb for one in checks["criteria"] if one["verdict"] != "pass" for verb in one["settle"])
     return [str(inv(verb, env=None)) for verb in verbs][:2] or (
         [] if checks["verdict"] == "pass" else [str(inv("checks"))]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migration.base.numbers import count
+from migration.report.figures import Label
 from migration.report.markup import FORMS, NONE
 from migration.report.plan_document import SIGNS
 
@@ -55,11 +56,18 @@ def _live(live: Data) -> str:
     if "missing" in live:
         return f"Not read: {text(live['missing'])}."
     since = f" Since {FORMS['time'](live['since'])}, by {text(live['who'])}." if live["since"] else ""
-    return f"{text(live['message'])}{since}"
+    back = live["restored"]
+    again = f" Live again since {FORMS['time'](back['at'])}, after {text(back['after'])}." if back else ""
+    return f"{text(live['message'])}{since}{again}"
 
 
 def _next(steps: Sequence[str]) -> str:
-    return "\n".join(["Next:", *(f"- {code(one)}" for one in steps)]) if steps else ""
+    return "\n".join(["Next:", *(f"- {step(one)}" for one in steps)]) if steps else ""
+
+
+def step(one: str) -> str:
+    """A command as code, what a person does as text."""
+    return text(one) if isinstance(one, Label) else code(one)
 
 
 def code(value: str) -> str:
@@ -160,7 +168,7 @@ def _missing(data: Data) -> Iterator[str]:
         yield table(
             ("part", "why", "how to measure it"),
             [
-                [text(one["part"]), text(one["why"]), "<br>".join(code(how) for how in one["how"])]
+                [text(one["part"]), text(one["why"]), "<br>".join(step(how) for how in one["how"])]
                 for one in data["missing"]
             ],
         )

@@ -95,12 +95,7 @@ def _top(view: View) -> Html:
     mark = tag("span", _SIGNS.get(word, "?" if kind == "open" else "↩"), class_="mark", aria_hidden="true")
     next_ = view.get("verdict.next") or []
     todo = (
-        listed(
-            [
-                tag("span" if str(step).endswith(":") else "code", view.show(f"verdict.next.{n}"))  # a label, a command
-                for n, step in enumerate(next_)
-            ]
-        )
+        listed([page_measured.step(view, f"verdict.next.{n}") for n in range(len(next_))])
         if next_
         else tag("p", "Nothing to do.")
     )
@@ -137,12 +132,15 @@ def _live(view: View) -> Html:
         tag(
             "tr",
             tag("th", view.show(f"live.functions.{n}.slug"), scope="row"),
-            tag("td", "v", view.show(f"live.functions.{n}.version", "int") if one["version"] else "absent"),
+            tag("td", ["v", view.show(f"live.functions.{n}.version", "int")] if one["version"] else "absent"),
             tag("td", "outside Cutover" if one["drifted"] else f"git: {one['git']}"),
         )
         for n, one in enumerate(live["functions"])
     ]
     by = [tag("p", "since ", view.time("live.since"), ", by ", view.show("live.who"))] if live["who"] else []
+    if live["restored"]:
+        again = view.time("live.restored.at"), ", after ", view.show("live.restored.after")
+        by.append(tag("p", "live again since ", again))
     return tag(
         "div",
         tag("h2", "Live"),

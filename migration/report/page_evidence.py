@@ -7,7 +7,7 @@ from typing import Any
 
 from migration.report import charts
 from migration.report.markup import Html, View, details, join, listed, table, tag
-from migration.report.page_measured import command, lacking
+from migration.report.page_measured import command, lacking, step
 from migration.report.plan_document import SIGNS
 
 _VERDICTS = {"pass": "✓ pass", "fail": "✗ fail", "inconclusive": "? inconclusive"}
@@ -22,7 +22,7 @@ def checks(view: View) -> Html:
         return lacking(view, "checks")
     findings = [
         [view.show(f"checks.provider.{n}.problem"), view.show(f"checks.provider.{n}.evidence"),
-         tag("code", view.show(f"checks.provider.{n}.fix"))]
+         step(view, f"checks.provider.{n}.fix")]
         for n in range(len(view.get("checks.provider")))
     ]  # fmt: skip
     return join([
@@ -41,12 +41,13 @@ def _criterion(view: View, n: int, one: Mapping[str, Any]) -> Html:
     lines = [view.show(f"{at}.evidence.{k}") for k in range(len(one["evidence"]))]
     about = [tag("p", view.show(f"{at}.measures"), class_="note"),
              tag("p", "advisory: reports, does not decide", class_="note") if one["advisory"] else None]  # fmt: skip
-    shown = [listed(lines) if lines else tag("p", "None was recorded."),
+    shown = [listed(lines) if lines else None,
              tag("p", "To see it: ", tag("code", view.show(f"{at}.command")))]  # fmt: skip
     return tag(
         "li", tag("div", tag("h3", verdict(one["verdict"]), " ", name), about),
         tag("div", tag("p", "expected", class_="note"), tag("p", view.show(f"{at}.expected"))),
-        tag("div", tag("p", "measured", class_="note"), tag("p", view.show(f"{at}.got")), details("Evidence", shown)),
+        tag("div", tag("p", "measured", class_="note"), tag("p", view.show(f"{at}.got")),
+            details("Evidence" if lines else "To see it", shown)),
     )  # fmt: skip
 
 
@@ -106,6 +107,8 @@ def _deployment(view: View, n: int, row: Mapping[str, Any]) -> Html:
 
 def _version(view: View, path: str) -> Html:
     version = view.get(path)
+    if version is None and path.endswith("after"):
+        return Html("not recorded")
     return join(["v", view.show(f"{path}.version", "int")]) if version and version.get("version") else Html("absent")
 
 
@@ -258,7 +261,7 @@ def missing(view: View) -> Html:
             [
                 view.show(f"missing.{n}.part"),
                 view.show(f"missing.{n}.why"),
-                listed([tag("code", view.show(f"missing.{n}.how.{k}")) for k in range(len(one["how"]))]),
+                listed([step(view, f"missing.{n}.how.{k}") for k in range(len(one["how"]))]),
             ]
             for n, one in enumerate(rows)
         ],

@@ -7,6 +7,7 @@ from typing import Any
 
 from migration.report import charts
 from migration.report.charts import Frame
+from migration.report.figures import Label
 from migration.report.markup import FORMS, NONE, Child, Html, View, details, join, listed, table, tag
 
 _USD, _PERCENT = FORMS["usd"], FORMS["percent"]
@@ -22,9 +23,18 @@ def lacking(view: View, path: str) -> Html:
     part = view.get(path)
     if not part or not part.get("missing"):
         return join(())
-    how = [tag("code", view.show(f"{path}.how.{n}")) for n in range(len(part.get("how") or ()))]
-    words = [tag("strong", "Not measured: "), view.show(f"{path}.missing"), "."]
+    how = [step(view, f"{path}.how.{n}") for n in range(len(part.get("how") or ()))]
+    words = [
+        tag("strong", "Not measured: "),
+        view.show(f"{path}.missing"),
+        "" if part["missing"].endswith(".") else ".",
+    ]
     return tag("div", tag("p", words), [tag("p", "To measure it:"), listed(how)] if how else None, class_="lacking")
+
+
+def step(view: View, path: str) -> Html:
+    """A command as code, what a person does as text."""
+    return tag("span" if isinstance(view.get(path), Label) else "code", view.show(path))
 
 
 def command(view: View, path: str) -> Html:
@@ -332,6 +342,12 @@ def _metrics(view: View) -> Html:
     return join(
         [
             tag("h3", "Cost metrics"),
+            tag(
+                "p",
+                "Of all usage lines of this time, whichever code wrote them; the criteria and the figures "
+                "before and after are of one deployment's answers.",
+                class_="note",
+            ),
             table(
                 ("metric", "value"),
                 [[name, view.show(path, form)] for name, path, form in rows],

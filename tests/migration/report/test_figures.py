@@ -16,8 +16,10 @@ from checks.result import Verdict
 from migration.base.command import inv
 from migration.base.plain import plain, timed
 from migration.inspect.history import HistoryResult
+from migration.inspect.status import StatusResult
 from migration.report.figures import figures
 from migration.report.gather import ReportFacts, UnmeasuredPart
+from migration.report.markdown import markdown
 from migration.report.markup import FORMS
 from migration.report.page import page
 from migration.verify.checks_run import ChecksResult
@@ -126,6 +128,45 @@ def test_verdict_of_the_criteria() -> None:
     ):
         word, text = verdict(replace(facts, checks=judged(one)))
         assert word == one and title in text
+
+
+def test_a_failed_verdict_names_the_way_back() -> None:
+    """Whatever the status says is next; the label above the rollback is text, in the page and in Markdown."""
+    facts = replace(reported.facts(), checks=judged(Verdict.FAIL))
+    assert isinstance(facts.status, StatusResult)
+    data = figures(replace(facts, status=replace(facts.status, next=(inv("checks"),))))
+    assert data["verdict"]["next"] == ["inv checks", "to take it back:", "inv rollback"]
+    assert "- to take it back:\n- `inv rollback`" in markdown(data)
+    assert ">to take it back:</span>" in page(data)
+    assert fits(data) == []
+
+
+def test_code_that_was_put_back() -> None:
+    """Live again after a failed gate says since when; that versions were not recorded is not that there were none."""
+    facts = reported.facts()
+    assert isinstance(facts.history, HistoryResult)
+    live = next(row for row in facts.history.deployments if row["live"])
+    slugs = [{**one, "after": None} for one in live["functions"]]
+    failed = {
+        **live,
+        "id": "later",
+        "live": False,
+        "outcome": "restored",
+        "functions": slugs,
+        "ended": facts.until.isoformat(),
+    }
+    data = figures(replace(facts, history=replace(facts.history, deployments=(failed, *facts.history.deployments))))
+    assert data["live"]["restored"] == {"at": data["until"], "after": "later"}
+    assert "Live again since" in markdown(data)
+    assert "not recorded" in page(data) and "vabsent" not in page(data)
+    assert fits(data) == []
+
+
+def test_an_absent_function_has_no_version() -> None:
+    facts = reported.facts()
+    data = figures(facts)
+    data["live"]["functions"][0]["version"] = None
+    assert "vabsent" not in page(data) and ">absent<" in page(data)
 
 
 def test_verdict_of_a_watch_that_alarmed() -> None:
