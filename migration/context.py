@@ -130,6 +130,11 @@ class Context:
         headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
         return Metered(own.api_url, headers, name="the Management API", on_skew=self._warn_of_skew)
 
+    @property
+    def ahead(self) -> float:
+        """Seconds of this machine's clock before the Management API's, as its last answer says; 0 where they agree."""
+        return self.management.ahead if "management" in self.__dict__ else 0.0
+
     def _warn_of_skew(self, ahead: float) -> None:
         way = "ahead of" if ahead > 0 else "behind"
         text = f"This machine's clock is {show(abs(ahead))} {way} the Management API's."

@@ -82,6 +82,7 @@ class Http:
         self._headers = dict(headers or {})
         self._transport = transport
         self._on_skew = on_skew
+        self.ahead = 0.0  # seconds of our clock before the service's, as its last answer says; 0 below SKEWED
         self._lines: list[_Line] = []
 
     def request(
@@ -164,11 +165,12 @@ class Http:
 
     def _compare_clocks(self, answer: Answer) -> None:
         date = answer.headers.get("date", "")
-        if self._on_skew is None or not _is_date(date):
+        if not _is_date(date):
             return
         with contextlib.suppress(ValueError, OverflowError):
             ahead = time.time() - email.utils.parsedate_to_datetime(date).timestamp()
-            if abs(ahead) > SKEWED + answer.seconds:
+            self.ahead = ahead if abs(ahead) > SKEWED + answer.seconds else 0.0
+            if self.ahead and self._on_skew is not None:
                 report, self._on_skew = self._on_skew, None
                 report(ahead)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from migration.base import interrupts
-from migration.base.errors import Interrupted, Refused
+from migration.base.errors import Interrupted, Refused, ServiceFailed
 from migration.inspect import watching
 from migration.rehearsal.logstore import LogStore
 from migration.watch import watch
@@ -24,6 +24,7 @@ from migration.watch.store import WatchRef
 from migration.watch.watch import WatchOptions
 from tests.migration.watch.test_watch_days import failing, healthy
 from tests.support import long, repos
+from tests.support.clock import VirtualClock
 from tests.support.watching import Night
 
 pytestmark = pytest.mark.usefixtures("providers")
@@ -236,6 +237,21 @@ def test_pause_is_a_gap(night: Night) -> None:
     found = next(rounds)
     assert any("no rounds for" in note for note in found.notes)
     assert len(found.state.slices) == 4
+
+
+def test_wrong_clock_ends_no_watch(tmp_path: Path, store: LogStore) -> None:
+    """A machine whose clock is days ahead would take every look that is left: its round is refused and not stored."""
+    night = Night(tmp_path, store, clones=2)
+    night.traffic(3, healthy, every=HALF)
+    once(night)
+    before, wrong = state(night), night.context(1)
+    wrong.__dict__ |= {"clock": VirtualClock(night.clock.now() + timedelta(days=2)), "management": SimpleNamespace()}
+    wrong.management.ahead = 2 * 86_400.0
+    with pytest.raises(ServiceFailed, match="clock is 2d ahead of the Management API's: this round does not count"):
+        next(watch.run(wrong, WatchOptions(once=True)))
+    assert state(night) == before
+    night.clock.sleep(HALF + 700)
+    assert once(night).state.criteria[0].looks == 1
 
 
 def test_network_lost_and_back(night: Night) -> None:
