@@ -34,6 +34,7 @@ _UNKNOWN = re.compile(r"No idea what (['\"])(.*)\1 is!$", re.DOTALL)
 _VALUELESS = re.compile(r"Flag <Argument: ([a-z_-]+)")
 _LACKING = re.compile(r"did not receive required positional arguments: '(\w+)'")
 _INVOKES = frozenset({"-e", "--echo", "-p", "--pty", "-w", "--warn-only"})  # they run something else than was meant
+_ALIKE, _BEGINNING = 0.75, 3  # share of letters in their order; letters that begin a name
 _SERVER = "sandbox"  # a verb that is an environment's name as well, and runs until Ctrl-C
 
 
@@ -194,18 +195,32 @@ def _translated(program: Program, error: ParseError) -> _Mistake:
 
 def _flag(program: Program, verb: str | None, flag: str) -> _Mistake:
     context = program.parser.contexts.get(verb) if verb else program.initial_context
-    close = difflib.get_close_matches(flag, [*context.flags], 1) if context else []
-    meant = f" Did you mean {close[0]}?" if close else ""
+    close = near(flag, [*context.flags]) if context else ""
+    meant = f" Did you mean {close}?" if close else ""
     return _Mistake(f"{verb or 'inv'} has no flag {flag}.{meant}", (_help(verb),))
 
 
 def _word(program: Program, verb: str | None, word: str) -> _Mistake:
     if verb and word in _environments():
         return _Mistake(f"{word} is an environment, not a verb. Nothing was run. Use --env:", (inv(verb, env=word),))
-    close = difflib.get_close_matches(word, [*program.parser.contexts], 1)
+    close = near(word, list(filter(None, program.parser.contexts)))
     if close:
-        return _Mistake(f"There is no verb {word}. Nothing was run. Did you mean:", (inv(close[0], env=""),))
+        return _Mistake(f"There is no verb {word}. Nothing was run. Did you mean:", (inv(close, env=""),))
     return _Mistake(f"There is no verb {word}. Nothing was run.", (Shell(f"{CURRENT.prefix} --list"),))
+
+
+def near(word: str, names: Sequence[str]) -> str:
+    """The name that the word is a slip of: most letters in their order, the same ones in another, or its beginning.
+
+    Empty where none is: half the letters of a short word are shared by chance (`bogus` and `logs`).
+    """
+    bare = word.lstrip("-")
+    names = [name for name in names if len(name.lstrip("-")) > 1]
+    same = [name for name in names if sorted(name.lstrip("-")) == sorted(bare)]
+    begun = [name for name in names if len(bare) >= _BEGINNING and name.lstrip("-").startswith(bare)]
+    alike = {name.lstrip("-"): name for name in reversed(names)}
+    found = difflib.get_close_matches(bare, [*alike], 1, _ALIKE)
+    return next(iter([*same, *(alike[each] for each in found), *begun]), "")
 
 
 def _help(verb: str | None) -> Shell:

@@ -34,12 +34,11 @@ _FLAGS = (
 
 def ready() -> None:
     """Refused, with what to install, where no browser could be started. Starts nothing."""
-    if not all(importlib.util.find_spec(name) for name in _PARTS):
-        raise Refused(
-            "This needs a browser and Playwright, which is not installed.",
-            sh("uv", "sync", "--group", "e2e"),
-            _chromium(),
-        )
+    if lacking := [name for name in _PARTS if not importlib.util.find_spec(name)]:
+        found = executable() or _own()
+        browser = "a browser is there" if found else "there is no Chromium on PATH either"
+        words = f"Driving a browser needs {' and '.join(lacking)}, which this Python does not have; {browser}."
+        raise Refused(words, sh("uv", "sync", "--group", "e2e"), *([] if found else [_chromium()]))
     named = os.environ.get("CHROME_PATH")
     if named and not os.access(named, os.X_OK):
         raise Refused(f"CHROME_PATH names {named}, which is not a program.", _chromium(), AGAIN)

@@ -18,6 +18,7 @@ from migration.cli.sink import gate
 
 Data = Mapping[str, Any]
 _GAP = 2
+_GLUE, _INDENT = " · ", "  "  # of a row that is a stack
 _TALL = 3  # lines of a row; a stack is easier to read than taller ones
 _PIECE = 200  # rows of a table that are drawn at once
 GOOD, BAD, UNSURE = "green", "bold red", "yellow"
@@ -78,20 +79,33 @@ class Canvas:
         self._console.print(table)
 
     def _stacked(self, columns: Sequence[Sequence[str]]) -> None:
-        """A column without a head, such as a mark, stands before the first one that has a head."""
+        """A row is its first cell, then `head cell` of the others, as many on a line as fit, the next ones indented.
+
+        A column without a head, such as a mark, stands before the first one that has a head."""
         if not columns[0][0] and len(columns) > 1:
             marked = [f"{mark} {cell}".strip() for mark, cell in zip(columns[0], columns[1], strict=True)]
             columns = [marked, *columns[2:]]
-        label = max(cell_len(column[0]) for column in columns) + _GAP
-        for number, row in enumerate(list(zip(*columns, strict=True))[1:]):
-            if number:
-                self.print(Text(""))
-            for n, (column, cell) in enumerate(zip(columns, row, strict=True)):
-                for part, line in enumerate(_wrapped(cell, self._console.width - label)):
-                    text = Text("" if part else column[0], style="" if n else "bold")
-                    text.append(" " * (label - cell_len(text.plain)))
-                    text.append(line, _WORDS.get(cell, ""))
-                    self.print(text)
+        heads = ["", *(f"{column[0]} ".lstrip() for column in columns[1:])]
+        for row in list(zip(*columns, strict=True))[1:]:
+            line = Text()
+            for head, cell in zip(heads, row, strict=True):
+                if cell:
+                    line = self._packed(line, head, cell)
+            self.print(line)
+
+    def _packed(self, line: Text, head: str, cell: str) -> Text:
+        """The line with one more cell, or a new one where it does not fit; a long cell is folded."""
+        style = _WORDS.get(cell, "" if line.plain else "bold")
+        glue = _GLUE if line.plain.strip() else ""
+        if glue and cell_len(line.plain + glue + head + cell) > self._console.width:
+            self.print(line)
+            line, glue = Text(_INDENT), ""
+        first, *more = _wrapped(head + cell, self._console.width - cell_len(line.plain + glue))
+        line.append(glue, "dim").append(first[: len(head)], "dim").append(first[len(head) :], style)
+        for part in more:
+            self.print(line)
+            line = Text(_INDENT).append(part, style)
+        return line
 
     def then(self, data: Data) -> None:
         """The commands to type next."""

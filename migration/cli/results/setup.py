@@ -7,11 +7,17 @@ from typing import Any
 
 from migration.cli.results.canvas import BAD, Canvas, Data, yes
 
+_DEFAULT = "default"  # where a value comes from that no file names
+
 
 def config(data: Data, canvas: Canvas) -> None:
     canvas.say(f"Read from {data['file']}.")
     rows = [[path, _short(_at(data["config"], path)), source] for path, source in data["sources"].items()]
-    canvas.table(rows, "key", "value", "from")
+    canvas.table([row for row in rows if row[2] != _DEFAULT], "key", "value", "from")
+    usual = [row[:2] for row in rows if row[2] == _DEFAULT]
+    if usual:
+        canvas.say(f"\nNot in the file, so as by default ({len(usual)}):")
+    canvas.table(usual, "key", "value")
     for problem in data["problems"]:
         canvas.say(f"{problem['where']}: {problem['problem']}" if problem["where"] else problem["problem"], BAD)
 

@@ -13,6 +13,7 @@ from invoke.program import Program
 import tasks
 from migration.base.version import VERSION
 from migration.cli import dispatch
+from migration.cli.commandline import near
 
 Typed = Callable[..., int]
 RAN: list[str] = []
@@ -123,3 +124,19 @@ def test_mistakes_are_json_where_asked(typed: Typed, capsys: pytest.CaptureFixtu
 def test_bare_inv_lists_the_verbs(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
     assert typed() == 0
     assert "rollback" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("deplyo", "deploy"), ("depoly", "deploy"), ("roll", "rollback"), ("rolback", "rollback"), ("stat", "status"),
+        ("log", "logs"), ("check", "checks"), ("e2", "e2e"), ("--evn", "--env"), ("--jsno", "--json"),
+        ("--yess", "--yes"), ("--lift", "--lift-hold"),
+        ("bogus", ""), ("--since", ""), ("undo", ""), ("x", ""), ("--verbose", ""), ("sc", ""),
+    ],
+)  # fmt: skip
+def test_near_names_only(word: str, meant: str) -> None:
+    """A slip finds its name; a word that shares letters by chance finds none."""
+    verbs = ["config", "deploy", "rollback", "status", "logs", "checks", "secret", "e2e", "soak", "watch", "doctor"]
+    flags = ["--env", "--json", "--yes", "--lift-hold", "--wait", "-h", "--help", "--debug"]
+    assert near(word, flags if word.startswith("-") else verbs) == meant

@@ -93,6 +93,21 @@ def test_secrets_in_no_kept_file(password: str, invite: str, chromium: Browser, 
     assert password not in str(result) and invite not in str(result)
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_only_what_is_missing_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    """A browser on PATH is not to be installed again, because a package is missing."""
+    from migration.base.errors import Refused
+    from migration.e2e import browser
+
+    monkeypatch.setattr(browser, "_PARTS", ("no_such_package",))
+    monkeypatch.setattr(browser, "executable", lambda: "/usr/bin/chromium" if there else None)
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    with pytest.raises(Refused, match="needs no_such_package") as refused:
+        browser.ready()
+    assert ("a browser is there" in refused.value.message) is there
+    assert ("install chromium" in refused.value.hint) is not there
+
+
 @pytest.mark.long
 def test_video_shows_no_step_that_types_a_secret(chromium: Browser, make: Make, pages: PageServer) -> None:
     """The page is magenta while the invitation stands in its field: no frame is."""
