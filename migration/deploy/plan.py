@@ -215,7 +215,7 @@ def make(
     now = _read(context, slugs, locked)
     sources = reader.whole(_present(context, now))
     base = _base(context, now.history, _fresh(sources, now.history))
-    origin = _origin(context, now.history, base)
+    origin = origin_of(context, now.history, base)
     past = begin([lambda: _past(context, base, [*slugs, *watched])])
     before = past if origin == base else begin([lambda: _past(context, origin, watched)])
     database = begin([lambda: _sql(context, base, now.head, locked)])
@@ -338,7 +338,7 @@ def _fresh(sources: Mapping[str, Source], history: History) -> list[str]:
     return [slug for slug, source in sources.items() if not (one := left[slug]) or one.source_digest != source.digest]
 
 
-def _origin(context: Context, history: History, base: str) -> str:
+def origin_of(context: Context, history: History, base: str) -> str:
     """The revision before the migration, however many deployments followed: app.base, else what the first deployment
     was based on."""
     named = context.config.app.base

@@ -51,9 +51,10 @@ def stale(exam: Examination) -> Iterator[Finding]:
 
 def _changed(exam: Examination) -> list[str]:
     """Secrets with another value than the live deployment saw; setting the same one again changes nothing."""
-    live = exam.plan.history.live
+    live = exam.history.live
     known = live.secrets if live else {}
-    return [name for name in exam.context.config.secrets if known.get(name) != exam.plan.digests.get(name)]
+    digests = {secret.name: secret.digest for secret in exam.context.supabase.secrets()}
+    return [name for name in exam.context.config.secrets if known.get(name) != digests.get(name)]
 
 
 def _file(exam: Examination) -> Iterator[Finding]:

@@ -88,9 +88,9 @@ def sums(exam: Examination) -> UsageSums | None:
     columns = ", ".join(f"sum({signals.number(usage, name)}) as {name}" for name in NAMES)
     total: dict[str, float] = dict.fromkeys(("lines", *NAMES), 0.0)
     until = exam.now + timedelta(minutes=1)
-    for row in exam.reader.aggregate(f"count() as lines, {columns}", line, exam.since, until):
+    for row in exam.logs.aggregate(f"count() as lines, {columns}", line, exam.since, until):
         total = {name: total[name] + float(row[name] or 0) for name in total}
-    good = sum(_served(each.statuses) for each in readings.traffic(exam.reader, scope))
+    good = sum(_served(each.statuses) for each in readings.traffic(exam.logs, scope))
     reasoning = total["reasoning"] if "reasoning" in usage.regex.groupindex else _thought(exam, total["output"])
     return UsageSums(
         good, int(total["lines"]), int(total["input"]), int(total["cached"]), int(total["output"]),

@@ -20,13 +20,22 @@ from migration.source.source import Source
 LINES = 40  # of a diff that are shown
 
 
+def checkout(exam: Examination) -> Iterator[Finding]:
+    """Nothing but the refusal of a checkout that cannot be deployed, which is a finding; the other probes go on."""
+    _ = exam.plan
+    yield from ()
+
+
 def find(exam: Examination) -> Iterator[Finding]:
     migration = exam.context.config.migration
     for slug in [*migration.functions, *migration.unchanged]:
         yield from _presence(exam, slug)
-    for item in exam.plan.functions:
-        yield from _item(exam, item)
-    yield from _doors(exam)
+    if exam.planned is None:
+        yield from _foreign(exam)
+    else:
+        for item in exam.planned.functions:
+            yield from _item(exam, item)
+        yield from _doors(exam)
     yield from _changed(exam)
 
 
@@ -85,6 +94,16 @@ def _item(exam: Examination, item: PlannedFunction) -> Iterator[Finding]:
         yield Finding("undeployed", problem, item.why, fix, "warning", item.slug)
 
 
+def _foreign(exam: Examination) -> Iterator[Finding]:
+    """What was deployed outside Cutover, by the versions alone: the checkout cannot be compared with it."""
+    for live in exam.migrated:
+        if drift.foreign(exam.history, live):
+            left = exam.history.left(live.slug)
+            why = f"v{live.version} is live; Cutover left v{left.version}" if left else f"v{live.version} is live"
+            fix = steps(Do("mend the checkout (below), then look at the difference:"), inv("plan", diff=True))
+            yield Finding("drifted", f"{live.slug} was deployed outside Cutover", why, fix, subject=live.slug)
+
+
 def _doors(exam: Examination) -> Iterator[Finding]:
     """verify_jwt as config.toml writes it, against what is deployed."""
     migration = exam.context.config.migration
@@ -101,12 +120,13 @@ def _doors(exam: Examination) -> Iterator[Finding]:
 
 def _changed(exam: Examination) -> Iterator[Finding]:
     """Functions that the migration must leave alone: in git, and as deployed, against the base revision."""
-    base, slugs = exam.plan.origin, exam.context.config.migration.unchanged
+    plan, slugs, newest = exam.planned, exam.context.config.migration.unchanged, exam.history.live
+    base = plan.origin if plan else plans.origin_of(exam.context, exam.history, newest.revision if newest else "")
     repository = exam.context.repository
     if not base or repository.revision(base) is None:
         return
     past = reader.reader(exam.context).at(base, slugs)
-    for unchanged in exam.plan.unchanged:
+    for unchanged in plan.unchanged if plan else ():
         if unchanged.changed and unchanged.slug in past:
             yield _in_git(exam, unchanged, base, past[unchanged.slug])
     for slug in slugs:
@@ -147,8 +167,12 @@ def _deployed(exam: Examination, live: Function, past: Source, base: str) -> Ite
     body = snapshots.from_body(snapshots.download(exam.context, live), live)
     if snapshots.same_files(past, body):
         return
-    measured = next((one for one in exam.plan.unchanged if one.slug == live.slug), None)
-    fix = plans.make(exam.context, only=[live.slug]).next or (_deploy(exam, live.slug),)
+    compared = exam.planned.unchanged if exam.planned else ()
+    measured = next((one for one in compared if one.slug == live.slug), None)
+    fix: tuple[Step, ...] = ()
+    with contextlib.suppress(CutoverError):  # a checkout that cannot be deployed
+        fix = plans.make(exam.context, only=[live.slug]).next
+    fix = fix or (_deploy(exam, live.slug),)
     if measured is not None and measured.changed:
         now = reader.reader(exam.context).working([live.slug])[live.slug]
         fix = _restore(exam, live.slug, base, *_moved(measured, now, past))

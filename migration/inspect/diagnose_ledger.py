@@ -12,11 +12,13 @@ from migration.base.durations import show
 from migration.base.errors import CutoverError
 from migration.base.finding import Finding
 from migration.base.numbers import count
+from migration.deploy import hold as holds
 from migration.deploy.plan import Plan
 from migration.inspect.examination import Examination
-from migration.ledger.deployments import Deployment
+from migration.ledger.deployments import Deployment, History
 from migration.ledger.lock import LockHolder
 from migration.ledger.probe import probe
+from migration.source import scope
 
 
 def find(exam: Examination) -> Iterator[Finding]:
@@ -31,8 +33,8 @@ def find(exam: Examination) -> Iterator[Finding]:
         yield _interrupted(exam, history.interrupted)
     if holder is not None and holder.stale:
         yield _lock(exam, holder)
-    if history.holds and (stands := _plan(exam)) and stands.hold:
-        yield _hold(exam, stands.hold)
+    if history.holds and (hold := _standing(exam, history)):
+        yield _hold(exam, hold)
     yield from _waiting(exam)
 
 
@@ -62,6 +64,16 @@ def _plan(exam: Examination) -> Plan | None:
     return None
 
 
+def _standing(exam: Examination, history: History) -> Mapping[str, Any] | None:
+    """The hold that stands in the way of the checkout; where no plan can be made, of its commit."""
+    plan = _plan(exam)
+    if plan:
+        return plan.hold
+    repository = exam.context.repository
+    found = holds.check(repository, history, repository.head(), {}, scope.remote(exam.context) or "")
+    return found.as_json() if found else None
+
+
 def _interrupted(exam: Examination, deployment: Deployment) -> Finding:
     slugs, since = ", ".join(deployment.slugs), minute(deployment.at)
     evidence = (
@@ -86,7 +98,8 @@ def _lock(exam: Examination, holder: LockHolder) -> Finding:
 
 def _hold(exam: Examination, hold: Mapping[str, Any]) -> Finding:
     evidence = f"set {minute(str(hold.get('at', '')))} UTC by {hold.get('who', '')} with {hold['id']}"
-    fix = Steps(exam.plan.next)
+    plan = _plan(exam)
+    fix = Steps(plan.next if plan else (inv("status"),))
     return Finding("hold", "a rolled-back change is on hold", evidence, fix, "warning",
                    str(hold["id"]))  # fmt: skip
 

@@ -64,7 +64,7 @@ def _rows(
         logsql.source(logsql.FUNCTION), logsql.equal("function_id", *(each.id for each in exam.migrated)), condition
     )
     grouped = ", ".join(filter(None, ["function", "version", group]))
-    return exam.reader.aggregate(select, where, since or exam.since, exam.now + timedelta(minutes=1), group=grouped)
+    return exam.logs.aggregate(select, where, since or exam.since, exam.now + timedelta(minutes=1), group=grouped)
 
 
 def _old_route(exam: Examination) -> Iterator[Finding]:
@@ -90,7 +90,8 @@ def _forward(exam: Examination, slug: str, older: bool) -> Steps:
     """What makes a function take the new route, by why it does not."""
     item = exam.item(slug)
     if item is not None and item.changes:
-        return steps(inv("deploy", plan=exam.plan.hash[:12] if item.action == "drifted" else ""))
+        accepted = exam.planned.hash[:12] if exam.planned and item.action == "drifted" else ""
+        return steps(inv("deploy", plan=accepted))
     if older:
         return steps(WAIT_LONG)
     shown = inv("logs", signal="old_route", since="1h")
@@ -98,8 +99,8 @@ def _forward(exam: Examination, slug: str, older: bool) -> Steps:
 
 
 def _wanted(exam: Examination, pattern: re.Pattern[str]) -> bool:
-    sources = [item.source for item in exam.plan.functions]
-    return any(pattern.search(data.decode("utf-8", "replace")) for source in sources for data in source.files.values())
+    files = (data for source in exam.sources for data in source.files.values())
+    return any(pattern.search(data.decode("utf-8", "replace")) for data in files)
 
 
 def _before(row: Row, updated_at: int | None) -> bool:
@@ -145,7 +146,7 @@ def _failing(exam: Examination) -> Iterator[Finding]:
     fresh.sort(key=lambda row: -int(row["n"]))
     words = "; ".join(filter(None, [", ".join(parts), statuses, _evidence(fresh) if fresh else "nothing logged"]))
     shown = inv("logs", signal="failure", since="15m") if failure else inv("logs", level="error", since="15m")
-    newest = exam.plan.history.newest
+    newest = exam.history.newest
     back: list[Step] = []
     if newest and newest.kind == "deploy":
         back = [Do("or to take the deployment back:"), forward.take_back(exam.context)]
@@ -269,7 +270,7 @@ def _requests(exam: Examination) -> int:
         logsql.source(logsql.EDGE), f"{logsql.attribute('method')} != 'OPTIONS'",
         logsql.equal("function_id", *(each.id for each in exam.migrated)),
     )  # fmt: skip
-    return round(exam.reader.scalar("count()", where, exam.since, exam.now + timedelta(minutes=1)))
+    return round(exam.logs.scalar("count()", where, exam.since, exam.now + timedelta(minutes=1)))
 
 
 def _unset(exam: Examination) -> Iterator[Finding]:

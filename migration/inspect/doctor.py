@@ -34,6 +34,7 @@ PROBES: dict[str, FindingProbe] = {
     "the workers": diagnose_access.stale,
     "the costs": diagnose_costs.find,
     "the rate limits": diagnose_access.quotas,
+    "the checkout": diagnose_functions.checkout,
 }
 Confirm = Callable[[str], bool]
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from migration.base.errors import CutoverError, Refused
 from migration.clients.supabase_types import Function
 from migration.context import Context
 from migration.deploy import plan as plans
 from migration.deploy.plan import Plan, PlannedFunction
+from migration.ledger.deployments import History
 from migration.logs.reader import LogReader
+from migration.source import reader
+from migration.source.source import Source
 from migration.verify import readings
 from migration.verify.readings import LiveVersions
 
@@ -31,10 +36,35 @@ class Examination:
 
     @cached_property
     def plan(self) -> Plan:
+        """What a deploy would do. Refused for a checkout that cannot be deployed."""
         return plans.make(self.context, diff=True)
 
     @cached_property
-    def reader(self) -> LogReader:
+    def planned(self) -> Plan | None:
+        """The same; None where the checkout cannot be deployed: what runs in production does not depend on it."""
+        try:
+            return self.plan
+        except Refused:
+            return None
+
+    @cached_property
+    def history(self) -> History:
+        return self.context.ledger.history(fresh=False)
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """The migrated functions of the checkout, else as git has them now, else at the revision that is live."""
+        if self.planned is not None:
+            return [each.source for each in self.planned.functions]
+        live = self.history.live
+        for revision in filter(None, (self.context.repository.head(), live.revision if live else "")):
+            with contextlib.suppress(CutoverError):
+                if found := reader.reader(self.context).at(revision, self.context.config.migration.functions):
+                    return list(found.values())
+        return []
+
+    @cached_property
+    def logs(self) -> LogReader:
         return LogReader.of(self.context)
 
     @cached_property
@@ -61,7 +91,7 @@ class Examination:
         """How often the live version of each migrated function answered which status lately. ServiceFailed as the
         logs."""
         scope = replace(self.scope(), since=max(self.since, self.now - RECENT))
-        return {each.function: each.statuses for each in readings.traffic(self.reader, scope)}
+        return {each.function: each.statuses for each in readings.traffic(self.logs, scope)}
 
     @property
     def requests(self) -> int:
@@ -69,4 +99,4 @@ class Examination:
         return sum(sum(counts.values()) for counts in self.answers.values())
 
     def item(self, slug: str) -> PlannedFunction | None:
-        return next((each for each in self.plan.functions if each.slug == slug), None)
+        return next((each for each in self.planned.functions if each.slug == slug), None) if self.planned else None

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from migration.base.clock import minute
 from migration.base.command import Step, inv
 from migration.base.durations import show
-from migration.base.errors import ServiceFailed
+from migration.base.errors import Refused, ServiceFailed
 from migration.base.numbers import count, listed
 from migration.base.parallel import every
 from migration.deploy import drift, forward, recovery
 from migration.deploy.recovery import Recovery
 from migration.inspect import watching
 from migration.ledger.deployments import UNDONE, Deployment, History, agrees, closed, lacking
+from migration.source import reader
 
 if TYPE_CHECKING:
     from migration.clients.supabase_types import Function
@@ -34,8 +35,8 @@ SILENT = 3.0  # seconds without an answer of the platform, after which what the 
 class Row:
     """One function. `version` None: absent. `deployment`: the one whose code is live, None where that is older than
     the ledger; `restored_by`: what made it live again, empty where nothing had to. `live_source`: the digest of what
-    is live, None where the ledger has none. `git`: same, differs, absent or unknown, of the checked-out commit;
-    `drifted`: deployed outside Cutover."""
+    is live, None where the ledger has none. `git`: same, differs, absent, broken (it cannot be read) or unknown,
+    of the checked-out commit; `drifted`: deployed outside Cutover."""
 
     slug: str
     version: int | None
@@ -91,7 +92,8 @@ def run(context: Context, limit: int = 5) -> StatusResult:
     pending = recovery.look(context, history, live)
     slugs = _shown(context.config, history, live)
     digests = forward.checked_out(context, slugs)
-    rows = tuple(_row(history, slug, live.get(slug), digests) for slug in slugs)
+    broken = _broken(context, [slug for slug in slugs if digests is not None and slug not in digests])
+    rows = tuple(_row(history, slug, live.get(slug), digests, slug in broken) for slug in slugs)
     stopped = pending if pending and (holder is None or holder.stale) else None
     message, following = _words(context, history, pending, stopped, rows)
     busy = stopped is None and pending is not None
@@ -101,7 +103,7 @@ def run(context: Context, limit: int = 5) -> StatusResult:
         context.environment.name, rows, holder.facts() if holder and not holder.stale else None,
         tuple(_summary(one) for one in islice(reversed(history.deployments), limit)),
         pending.as_json() if pending else None, tuple(dict(one) for one in history.holds), message,
-        (*_leftover(holder), *_notes(context, history, live, rows)), following, 5 if stopped else 0,
+        (*_leftover(holder), *_notes(context, history, live, rows), *broken.values()), following, 5 if stopped else 0,
     )  # fmt: skip
 
 
@@ -195,7 +197,21 @@ def _ledger_only(context: Context, error: ServiceFailed) -> ServiceFailed:
     return ServiceFailed(f"{error.message.rstrip('. ')}. {source}: {state}", *steps, **error.data)
 
 
-def _row(history: History, slug: str, live: Function | None, digests: Mapping[str, str] | None) -> Row:
+def _broken(context: Context, slugs: Sequence[str]) -> dict[str, str]:
+    """Why the checked-out commit cannot be read, by function; not those that it does not have."""
+    if not slugs:
+        return {}
+    tried = reader.reader(context).tried_at(context.repository.head(), slugs)
+    return {
+        slug: f"The checked-out commit cannot be deployed: {attempt.message}"
+        for slug, attempt in tried.items()
+        if isinstance(attempt, Refused) and not isinstance(attempt, reader.Absent)
+    }
+
+
+def _row(
+    history: History, slug: str, live: Function | None, digests: Mapping[str, str] | None, broken: bool = False
+) -> Row:
     left = history.left(slug)
     version = live.version if live else None
     ours = left is not None and left.version == version
@@ -204,7 +220,7 @@ def _row(history: History, slug: str, live: Function | None, digests: Mapping[st
     code = _code_of(history, by, slug, known)
     return Row(
         slug, version, code.id if code else None, by.who if by else "", by.outcome_at if by else "", known,
-        _in_git(digests, slug, known, version), left is not None and not ours,
+        "broken" if broken else _in_git(digests, slug, known, version), left is not None and not ours,
         by.id if by and not by.stayed and version is not None else "",
     )  # fmt: skip
 

@@ -94,6 +94,10 @@ class Reader:
 
     def at(self, revision: str, slugs: Iterable[str]) -> dict[str, Source]:
         """What git holds for these functions at a revision, without those that are absent or broken there."""
+        return {slug: each for slug, each in self.tried_at(revision, slugs).items() if isinstance(each, Source)}
+
+    def tried_at(self, revision: str, slugs: Iterable[str]) -> dict[str, Attempt]:
+        """The same, each with its source or its refusal: `Absent` where the app has none of it."""
         self.bring(revision)
         sources = self._past(revision, slugs, past.select)
         broken = [
@@ -101,7 +105,7 @@ class Reader:
         ]
         if broken:  # it may need a file that no text names
             sources |= self._past(revision, broken, None)
-        return {slug: result for slug, result in sources.items() if isinstance(result, Source)}
+        return sources
 
     def _past(self, revision: str, slugs: Iterable[str], select: checkout.Select | None) -> dict[str, Attempt]:
         folder = checkout.tree(self.repository, revision, self.state, select)

@@ -139,13 +139,17 @@ def _watched(row: Data) -> str:
     return str(watches[-1].get("verdict") or "") if watches else ""
 
 
+_GIT = {"broken": "cannot be read"}
+
+
 def _deployment(row: Data) -> list[str]:
+    git = str(row.get("git") or "")
     return [
         row.get("deployment") or "",
         row.get("restored_by") or "",
         row.get("who") or "",
         when(row.get("at")),
-        row.get("git") or "",
+        _GIT.get(git, git),
     ]
 
 

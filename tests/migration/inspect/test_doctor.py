@@ -523,6 +523,18 @@ def test_code_that_is_not_deployed_is_found(sick: Clinic, typist: Typist) -> Non
     mended(sick)
 
 
+def test_a_broken_checkout_hides_nothing_of_production(sick: Clinic) -> None:
+    """A syntax error here is one finding; what runs there is judged all the same, and what is on hold is named."""
+    strange(sick, "alpha")
+    strange(sick, "other")
+    (sick.scene.app / index("alpha")).write_text("Deno.serve(() => {\n  const = 1;\n});\n")
+    result = doctor.run(sick.context())
+    found = {each.kind: each for each in result.findings}
+    assert set(found) == {"unmeasured", "drifted", "unchanged_live"} and result.exit_code == 1
+    assert found["unmeasured"].problem == "the checkout could not be checked" and "2:" in found["unmeasured"].evidence
+    assert "Cutover left v" in found["drifted"].evidence
+
+
 @pytest.mark.slow
 @mends("verify_jwt")
 def test_a_flipped_verify_jwt_is_found_and_set_right(sick: Clinic, typist: Typist) -> None:

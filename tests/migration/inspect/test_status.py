@@ -25,7 +25,7 @@ from migration.ledger.deployments import History
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from migration.source.source import Source
-from tests.support import crash, repos, scene, sources
+from tests.support import crash, drawn, repos, scene, sources
 from tests.support.collector import Collector
 from tests.support.drawn import drawn
 from tests.support.scene import Scene, index, text
@@ -311,3 +311,12 @@ def test_never_read_ledger_is_unknown(tmp_path: Path) -> None:
     assert plan._action(Source("alpha", "", {}), live, None, unread=True) == ("update", "who deployed v7 is unknown")
     here: Any = SimpleNamespace(ledger=ledger, environment=SimpleNamespace(name="prod"))
     assert status._words(here, History(), None, None, ()) == ("What was deployed with Cutover is unknown.", ())
+
+
+def test_a_commit_that_cannot_be_read_says_why(stage: Scene) -> None:
+    """A syntax error is no absent function: the row says so, and a note names file and line."""
+    stage.commit({index("alpha"): "Deno.serve(() => {\n  const = 1;\n});\n"}, "Break alpha")
+    result = status.run(stage.context())
+    assert {row.slug: row.git for row in result.functions}["alpha"] == "broken"
+    assert any("cannot be deployed: alpha" in note and "2:" in note for note in result.notes), result.notes
+    assert "cannot be read" in drawn.drawn("status", result)
