@@ -179,7 +179,14 @@ def init(out: Output, flags: InitFlags, env: str) -> InitResult | AdoptionResult
 def config(out: Output) -> ConfigResult:
     from migration.setup import config as phase
 
-    return phase.run(out.root, _sandbox_mistakes)
+    return phase.run(out.root, _later_mistakes)
+
+
+def _later_mistakes(config: Config) -> list[tuple[KeyPath, str]]:
+    """What only the app or the sandbox can tell."""
+    from migration.source import strays
+
+    return [*strays.mistakes(config, (config.folder / config.app.path).resolve()), *_sandbox_mistakes(config)]
 
 
 def _sandbox_mistakes(config: Config) -> list[tuple[KeyPath, str]]:

@@ -14,6 +14,7 @@ from migration.base.errors import CutoverError, Refused
 from migration.base.numbers import listed
 from migration.base.parallel import begin
 from migration.clients.supabase_types import Function, SecretDigest, same
+from migration.config import load as configuration
 from migration.deploy import drift, forward, hold, recovery, snapshot, sql
 from migration.deploy.forward import Situation
 from migration.deploy.snapshot import Snapshot
@@ -21,7 +22,7 @@ from migration.deploy.sql import SqlFile
 from migration.deploy.staging import FunctionSpec
 from migration.git import revert
 from migration.providers import proofs
-from migration.source import differences, reader
+from migration.source import differences, reader, strays
 from migration.source.differences import BaseComparison
 from migration.source.functions_config import CONFIG
 from migration.source.reader import Absent
@@ -213,6 +214,8 @@ def make(
     slugs, left_out = choose(context, only)
     watched = context.config.migration.unchanged
     now = _read(context, slugs, locked)
+    if wrong := strays.mistakes(context.config, context.app, now.live):
+        raise configuration.mistaken(context.config.file, wrong)
     sources = reader.whole(_present(context, now))
     base = _base(context, now.history, _fresh(sources, now.history))
     origin = origin_of(context, now.history, base)

@@ -23,6 +23,7 @@ class GateForecast:
     cost: float
     unproven: tuple[str, ...] = ()
     unmeasurable: tuple[str, ...] = ()
+    unsent: tuple[str, ...] = ()
     steps: int = 0
     steps_cost: float = 0.0
 
@@ -36,6 +37,9 @@ class GateForecast:
             have, they = ("has", "it answers") if len(self.unproven) == 1 else ("have", "they answer")
             names = _some(self.unproven)
             yield f"{names} {have} no smoke case: the gate cannot prove that {they}, and ends inconclusive."
+        if self.unsent:
+            names, has = _some(self.unsent), "is" if len(self.unsent) == 1 else "are"
+            yield f"The gate sends no smoke case of {names}, which {has} in neither list of migration."
         yield from self.unmeasurable
 
 
@@ -50,6 +54,7 @@ def forecast(config: Config, slugs: Collection[str]) -> GateForecast:
     sent = [case for case in config.smoke if case.when != "before"]
     cases = [case for case in sent if case.function in slugs]
     untouched = [case for case in sent if case.function in config.migration.unchanged]
+    carried = {*config.migration.functions, *config.migration.unchanged}
     further = max(len(gate.regions) - 1, 0) * len({case.function for case in cases})
     paid = [case for case in cases if all(200 <= status < 300 for status in case.expect.statuses)]
     most = 1 if gate.probe == "options" else MOST
@@ -59,6 +64,7 @@ def forecast(config: Config, slugs: Collection[str]) -> GateForecast:
         most * (len(paid) + further) * unit(config),
         tuple(unproven),
         tuple(unmeasurable(config)),
+        tuple(dict.fromkeys(case.function for case in sent if case.function not in carried)),
         len(config.e2e.steps) if gate.e2e and config.e2e else 0,
         steps_cost(config) if gate.e2e else 0.0,
     )

@@ -25,7 +25,7 @@ from migration.ledger.deployments import History
 from migration.rehearsal.server import Running
 from migration.rollback import rollback
 from migration.source.source import Source
-from tests.support import crash, drawn, repos, scene, sources
+from tests.support import crash, repos, scene, sources
 from tests.support.collector import Collector
 from tests.support.drawn import drawn
 from tests.support.scene import Scene, index, text
@@ -319,4 +319,4 @@ def test_a_commit_that_cannot_be_read_says_why(stage: Scene) -> None:
     result = status.run(stage.context())
     assert {row.slug: row.git for row in result.functions}["alpha"] == "broken"
     assert any("cannot be deployed: alpha" in note and "2:" in note for note in result.notes), result.notes
-    assert "cannot be read" in drawn.drawn("status", result)
+    assert "cannot be read" in drawn("status", result)
