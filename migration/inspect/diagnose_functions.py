@@ -100,7 +100,7 @@ def _foreign(exam: Examination) -> Iterator[Finding]:
         if drift.foreign(exam.history, live):
             left = exam.history.left(live.slug)
             why = f"v{live.version} is live; Cutover left v{left.version}" if left else f"v{live.version} is live"
-            fix = steps(Do("mend the checkout (below), then look at the difference:"), inv("plan", diff=True))
+            fix = steps(Do("fix the checkout (see below), then look at the difference:"), inv("plan", diff=True))
             yield Finding("drifted", f"{live.slug} was deployed outside Cutover", why, fix, subject=live.slug)
 
 

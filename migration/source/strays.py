@@ -18,7 +18,7 @@ _FOLDER = Path("supabase/functions")
 
 def mistakes(config: Config, app: Path, live: Collection[str] = ()) -> list[tuple[KeyPath, str]]:
     """The place of each such name, and what is wrong with it. Known is what the app holds now or held at app.base, what
-    `migration` names, and what is `live`. Nothing is said of an app that is not there."""
+    `migration` names, and what is `live`. Of an app that is not there nothing is known."""
     if not (app / _FOLDER).is_dir():
         return []
     known = {*config.migration.functions, *config.migration.unchanged, *live, *_here(app)}

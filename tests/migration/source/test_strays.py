@@ -58,7 +58,7 @@ def test_a_mistyped_function_is_named(app: Path, part: str, text: str, path: tup
     assert where == path and why.endswith("; did you mean summarize?")
 
 
-def test_nothing_is_said_of_an_app_that_is_not_here(app: Path, tmp_path: Path) -> None:
+def test_an_app_that_is_not_here_has_no_mistakes(app: Path, tmp_path: Path) -> None:
     assert strays.mistakes(config(app, smoke=case("summarise")), tmp_path) == []
 
 
