@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from migration.base.command import inv
+from migration.base.command import AGAIN, Do, inv
 from migration.base.errors import Refused
 from migration.base.secrets_type import Secret
 from migration.config import envfile, madeup
@@ -71,8 +71,11 @@ class Environment:
         return None if self.embedded else self.logs.per_minute or None
 
 
+STARTING = "starting"  # the process that is giving a new project what was live before the migration
+
+
 def sandbox(folder: Path) -> dict[str, Any]:
-    """Addresses and keys of the running sandbox. Refused when none is running in that folder."""
+    """Addresses and keys of the running sandbox. Refused when none is running in that folder, or not yet whole."""
     start = inv("sandbox")
     try:
         texts = [(folder / name).read_text() for name in ("sandbox.json", "clone.json")]
@@ -83,7 +86,18 @@ def sandbox(folder: Path) -> dict[str, Any]:
         raise Refused(f"{folder / 'sandbox.json'} cannot be read: {error}", start) from None
     if not _alive(int(running.get("pid") or 0)):
         raise Refused("The sandbox has stopped: start it in another terminal.", start)
+    if _starting(folder):
+        raise Refused("The sandbox is still starting.", Do("wait until it shows its address"), AGAIN)
     return running
+
+
+def _starting(folder: Path) -> bool:
+    """Whether another process is still filling it; that process itself finds it running."""
+    try:
+        pid = int((folder / STARTING).read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    return pid != os.getpid() and _alive(pid)
 
 
 def embedded(config: Config, name: str, running: dict[str, Any]) -> Environment:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ from migration.base.interrupts import between
 from migration.base.progress import Observer
 from migration.config import load as configuration
 from migration.config import madeup
+from migration.config.environment import STARTING
 from migration.config.settings import Config
 from migration.context import Context
 from migration.rehearsal import clone as clones
@@ -64,17 +67,37 @@ def boot(
     with located(config):
         wanted = {**settings(config, root, observer), "migrations": migrations(clone)}
         news = changes(folder, wanted)
-        running = start(folder, port, wanted)
-    try:
-        context = contexts.attach(root, config, folder, observer)
-        if not context.supabase.functions():
-            secrets(context)
-            functions(context, clone, slugs(config))
-    except BaseException:
-        running.stop()
-        raise
+    with _starting(folder) as half_filled:
+        with located(config):
+            running = start(folder, port, wanted)
+        try:
+            if half_filled:
+                running.reset()
+            context = contexts.attach(root, config, folder, observer)
+            if not context.supabase.functions():
+                _mark(folder, _FILLING)
+                secrets(context)
+                functions(context, clone, slugs(config))
+        except BaseException:
+            running.stop()
+            raise
     observer.done("start", detail="; ".join([running.url, *news]))
     return running
+
+
+@contextlib.contextmanager
+def _starting(folder: Path) -> Iterator[bool]:
+    """Other processes find the sandbox only once its project is as production was before the migration. Yields whether
+    an earlier start ended while it filled the project."""
+    mark = folder / STARTING
+    half_filled = mark.is_file() and _FILLING in mark.read_text()
+    _mark(folder, _FILLING if half_filled else "")
+    yield half_filled
+    mark.unlink()
+
+
+def _mark(folder: Path, doing: str) -> None:
+    (folder / STARTING).write_text(f"{os.getpid()} {doing}")
 
 
 def settings(config: Config, root: Path, observer: Observer) -> dict[str, Any]:
@@ -167,6 +190,7 @@ def _forget(folder: Path) -> None:
 
 
 NOTE = "clone.json"
+_FILLING = "filling"  # what `starting` says while the empty project is being filled
 # What the stand-ins take over from other sections.
 _FROM_SECTIONS = {"models": "providers", "price": "providers", "addresses": "providers", "formats": "secrets"}
 # As the CLI reads them: the digits before the first underscore are the version.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,8 @@ import pytest
 from migration.base.errors import ConfigError, Refused
 from migration.clients.http import Http
 from migration.config import load as configuration
-from migration.config.environment import embedded
-from migration.context import attach
+from migration.config.environment import STARTING, embedded
+from migration.context import Context, attach
 from migration.git.repository import Repository
 from migration.rehearsal import clone as clones
 from migration.rehearsal import running, sandbox
@@ -91,6 +93,28 @@ def test_a_restart_takes_commits_and_settings_over(tmp_path: Path) -> None:
     assert repository.head()[:9] in details[0]
     assert "rehearsal.edge.memory, rehearsal.variables.GREETING" in details[1]
     assert (tmp_path / ".cutover" / "sandbox" / "app" / "notes.txt").read_text() == "two"
+
+
+def test_a_sandbox_that_is_being_filled_is_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process is refused until the project is filled; killed meanwhile, the next start fills it anew."""
+    project(tmp_path, ["one", "two"])
+    config, folder = configuration.load(tmp_path), tmp_path / ".cutover" / "sandbox"
+
+    def killed(context: Context, clone: Clone, _: Collection[str]) -> None:
+        functions(context, clone, ["one"])
+        mark = folder / STARTING
+        mark.write_text(mark.read_text().replace(str(os.getpid()), str(os.getppid())))
+        with pytest.raises(Refused, match="still starting"):
+            attach(tmp_path, config, folder)
+        raise KeyboardInterrupt
+
+    functions = sandbox.functions
+    monkeypatch.setattr(sandbox, "functions", killed)
+    with pytest.raises(KeyboardInterrupt):
+        boot(tmp_path)
+    monkeypatch.undo()
+    assert sorted(boot(tmp_path)[0]) == ["one", "two"]
+    assert not (folder / STARTING).exists()
 
 
 def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
