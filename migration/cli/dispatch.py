@@ -121,6 +121,9 @@ def _interrupted(out: Output, signal: BaseException) -> int:
     from migration.base import interrupts
 
     left = interrupts.left()
+    if not left.message:
+        out.quiet()
+        return left.exit_code
     return _say(out, f"Interrupted by {signal}. {left.message}", left.steps, left.exit_code, {})
 
 

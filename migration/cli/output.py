@@ -106,14 +106,14 @@ class Output:
         else:
             self.show(kind, event)
 
-    def stream(self, kind: str, events: Iterable[Any]) -> None:
-        """Each event as it comes; without one, a line on stderr."""
+    def stream(self, kind: str, events: Iterable[Any], none: str = "No lines found.") -> None:
+        """Each event as it comes; without one, `none` on stderr."""
         event = None
         for event in events:
             self.each(kind, event)
         if event is None:
             self.quiet()
-            self.errors.print("No lines found.")
+            self.errors.print(none, markup=False, highlight=False)
 
     def line(self, value: Any, code: int = 0) -> None:
         """One JSON object on a line of its own, at once; docs/schema/ has its schema."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from migration.base import interrupts
 from migration.base.command import Do, inv
 from migration.base.durations import moment, parse, show
 from migration.base.errors import Refused
@@ -328,7 +329,15 @@ def logs(out: Output, flags: LogFlags, env: str) -> None:
     if flags.explain:
         out.each("explain", phase.explain(context, query))
         return
-    out.stream("logs", phase.follow(context, query) if flags.follow else phase.history(context, query))
+    if flags.follow:
+        interrupts.between("", exit_code=0)  # a signal is how it ends
+    none = "No lines found."
+    if query.request:
+        none = (
+            f"No line of a request {query.request} since {query.since:%H:%M:%SZ}: give at least the first 8 characters "
+            "of its id, or look further back with --since. Lines can arrive minutes late."
+        )
+    out.stream("logs", phase.follow(context, query) if flags.follow else phase.history(context, query), none)
 
 
 def costs(out: Output, env: str, since: str, by: str) -> CostReport:

@@ -292,8 +292,9 @@ _TAGGED = f"match(event_message, {logsql.literal('^' + logsql.REQUEST_ID)})"
 def request_story(request: str) -> str:
     """Everything about one request: by its id in a line, its execution id, or the gateway's id for it.
 
-    Each of them may be shortened as log lines show it. A worker may serve several requests, one at a time: of the
-    others that the same execution served, only lines beside this one in time are shown, and lines without any id.
+    Each of them may be shortened: to its first characters, at least eight, or to its last eight. A worker may serve
+    several requests, one at a time: of the others that the same execution served, only lines beside this one in time
+    are shown, and lines without any id.
     """
     named = logsql.either(*_identified(request))
     same = f"{_EXECUTION} != '' and {_EXECUTION} in (select {_EXECUTION} from logs where {named})"
@@ -302,11 +303,13 @@ def request_story(request: str) -> str:
 
 def _identified(request: str) -> tuple[str, str, str]:
     gateway, text = logsql.attribute("gateway_request"), logsql.literal(request)
-    if len(request) != SHORT:
+    if len(request) < SHORT:
         own = f"startsWith(event_message, {logsql.literal(f'[{request}]')})"
         return own, f"{_EXECUTION} = {text}", f"{gateway} = {text}"
     begins = f"startsWith(event_message, {logsql.literal(f'[{request}')})"
-    return begins, f"startsWith({_EXECUTION}, {text})", f"endsWith({gateway}, {text})"
+    # The gateway's ids begin with the time: their first eight characters are those of every request of a minute.
+    gateways = [f"endsWith({gateway}, {text})", *([f"startsWith({gateway}, {text})"] if len(request) > SHORT else [])]
+    return begins, f"startsWith({_EXECUTION}, {text})", logsql.either(*gateways)
 
 
 def _untagged() -> str:

@@ -12,6 +12,7 @@ from migration.base.errors import CutoverError
 from migration.clients.edge import Purpose
 from migration.clients.supabase_types import Function
 from migration.config import signals
+from migration.logs.reader import LogReader
 from migration.verify import checks_run, described, proof, rounds, samples, smoke
 from migration.verify.proof import Probe, Proof
 from migration.verify.smoke import CaseResult, SmokeResult
@@ -58,6 +59,14 @@ class ExtraResult:
 
 
 ExtraChecks = Mapping[str, Callable[[], ExtraResult]]  # by name; run once the smoke cases passed
+
+
+_BOOTED = timedelta(minutes=15)  # how far back a version of this deployment can have failed to start
+_LONG = 200  # characters of a log line
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONG else f"{line[: _LONG - 1]}…"
 
 
 def untouched(context: Context, changing: Collection[str] = ()) -> dict[str, bool]:
@@ -168,19 +177,32 @@ class _Gate:
     def _failure(self, case: CaseResult) -> str:
         """One failed case: expected and got, the request, its first line of failure in the logs."""
         if case.answer is not None and proof.boot_error(case.answer):
-            return f"the new code of {case.function} does not start (BOOT_ERROR)"
+            words = ", ".join(filter(None, ["BOOT_ERROR", self._boot_line(case.function)]))
+            return f"the new code of {case.function} does not start ({words})"
         why = str(case.failures[0]) if case.failures else case.skipped or "no answer"
         request = case.request_id or case.execution_id
         parts = [f"request {request}" if request else "", self._line(case)]
         more = ", ".join(part for part in parts if part)
         return f"smoke case {case.name}: {why}{f' ({more})' if more else ''}"
 
+    def _boot_line(self, slug: str) -> str:
+        """What the new version logged instead of starting; empty while the logs have nothing."""
+        live, now = {slug: self.activated[slug]} if slug in self.activated else {}, self.context.clock.now()
+        if not live:
+            return ""
+        try:
+            found = proof.look_up(LogReader.of(self.context), [], live, now - _BOOTED, now)
+        except CutoverError:
+            return ""
+        line = found.errors.get(slug, "")
+        return f"log: {_cut(line)}" if line else ""
+
     def _line(self, case: CaseResult) -> str:
         lines = smoke.lines_of(self.context, [case], patience=0.0)[0].log_lines
         failure = signals.named(self.context.config).get("failure")
         line = next((one for one in lines if failure and failure.regex.search(one)), next(iter(lines), ""))
         line = " ".join(line.removeprefix(f"[{case.request_id}] ").split())
-        return f"log: {line[:200]}" if line else ""
+        return f"log: {_cut(line)}" if line else ""
 
     def _sum(
         self,

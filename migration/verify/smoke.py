@@ -306,9 +306,9 @@ def _local_lines(context: Context, results: Sequence[CaseResult]) -> list[CaseRe
 
 
 def _rows(context: Context, executions: Sequence[str], patience: float) -> list[tuple[str, str]]:
-    """(execution, message) of every line, once each execution has one or patience ends."""
+    """(execution, message) of every line, those of errors first, once each execution has one or patience ends."""
     reader = LogReader.of(context)
-    columns = f"event_message, {logsql.attribute('execution_id')} as execution_id"
+    columns = f"event_message, {logsql.attribute('execution_id')} as execution_id, {logsql.level()} as level"
     # By the function, not by its worker, which reports its boot and its port.
     written = logsql.both(
         f"{logsql.attribute('event_type')} not in ('Boot', 'Shutdown')", "event_message not like 'Listening on http%'"
@@ -317,7 +317,8 @@ def _rows(context: Context, executions: Sequence[str], patience: float) -> list[
     since = context.clock.now() - _SPAN
     end = context.clock.monotonic() + patience
     while True:
-        log_rows = reader.rows(where, since, context.clock.now() + timedelta(minutes=1), columns=columns)
+        read = reader.rows(where, since, context.clock.now() + timedelta(minutes=1), columns=columns)
+        log_rows = sorted(read, key=lambda row: row.get("level") != "error")
         rows = [(str(row["execution_id"]), str(row["event_message"]).strip()) for row in log_rows]
         if {execution for execution, _ in rows} >= set(executions) or context.clock.monotonic() >= end:
             return rows

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from migration.base.ids import shortened
 from migration.base.numbers import count
-from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, short, yes
+from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, yes
 
 
 def e2e(data: Data, canvas: Canvas) -> None:
@@ -37,7 +38,7 @@ def _calls(data: Data, canvas: Canvas) -> None:
     rows = [
         [row["function"], str(row["status"]), f"{row['seconds']:.1f}", yes(row["routed"]) if row["routed"] is not None
          else "", yes(row["cost_logged"]) if row["cost_logged"] is not None else "", row["model"],
-         short(row["request_id"], 13)]
+         shortened(row["request_id"] or "")]
         for row in data["calls"]
     ]  # fmt: skip
     canvas.table(rows, "call", "status", "seconds", "new route", "cost logged", "model", "request")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migration.base.command import CURRENT, Command, inv
+from migration.base.ids import shortened
 from migration.base.numbers import count
-from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money, short
+from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money
 from migration.cli.results.logs import folded
 
 
@@ -18,7 +19,7 @@ def smoke(data: Data, canvas: Canvas) -> None:
         return
     rows = [
         ["✓" if row["ok"] else "✗", row["name"], row["function"], str(row["status"] or ""), f"{row['seconds']:.1f}",
-         short(row.get("request_id"), 13)]
+         shortened(row.get("request_id") or "")]
         for row in data["cases"]
     ]  # fmt: skip
     canvas.table(rows, "", "case", "function", "status", "seconds", "request")

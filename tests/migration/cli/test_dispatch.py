@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from migration.base.errors import Unfinished
+from migration.base import interrupts
+from migration.base.errors import Interrupted, Unfinished
 from migration.cli import dispatch
 from migration.cli.output import Output
 
@@ -40,6 +42,22 @@ def test_closed_terminal_changes_no_exit_code(number: int, tmp_path: Path, monke
     assert dispatch._error(out, Unfinished("Half done.")) == 5
     out.aside("Log: x")
     out.close()
+
+
+def test_what_ends_by_a_signal_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`inv logs --follow`: exit code 0, and not a word about an interruption; anything else is one."""
+    signals = {one: signal.getsignal(one) for one in interrupts.SIGNALS}
+    try:
+        interrupts.install()
+        assert dispatch._interrupted(Output("logs", tmp_path), Interrupted("SIGINT")) == 130
+        assert "Interrupted by SIGINT" in capfd.readouterr().err
+        interrupts.between("", exit_code=0)
+        assert dispatch._interrupted(Output("logs", tmp_path), Interrupted("SIGINT")) == 0
+        assert capfd.readouterr() == ("", "")
+    finally:
+        interrupts.install()
+        for one, handler in signals.items():
+            signal.signal(one, handler)
 
 
 @dataclass(frozen=True)

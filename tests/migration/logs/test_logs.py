@@ -178,10 +178,11 @@ def test_a_request_is_told_whole_across_function_and_gateway(source: Direct, tmp
         ]
     )
     whole = ["booted (time: 31ms)", f"[{own}] begins", "no prefix here", "POST | x"]
-    for request in (own, shortened(own), edge, shortened(edge)):
+    for request in (own, shortened(own), own[:13], own[:20], edge, shortened(edge), edge[:13]):
         assert messages(source, tmp_path, request=request) == whole
     assert messages(source, tmp_path, request="e2") == ["[req-000003] elsewhere"]
     assert messages(source, tmp_path, request="nobody") == []
+    assert messages(source, tmp_path, request=edge[:8]) == [], "every gateway's id of this minute begins so"
 
 
 HOSTILE = [

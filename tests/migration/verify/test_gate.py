@@ -75,7 +75,7 @@ def test_code_that_does_not_start_fails_the_gate_at_once(stage: Scene) -> None:
     stage.commit({index("alpha"): 'throw new Error("no start");'})
     result = _deploy(stage.context())
     assert (result.deployment.outcome, result.exit_code) == ("restored", 1), result.message
-    assert "does not start" in result.message
+    assert "does not start (BOOT_ERROR, log: " in result.message and "no start" in result.message
 
 
 @pytest.mark.slow

@@ -349,8 +349,9 @@ def test_the_log_lines_of_a_failed_execution_come_with_it(make: Make, httpserver
     def logs(request: Request) -> Any:
         asked.append(request.args["sql"])
         lines = ["[request-1] failed", "booted (time: 3ms)", "[request-2] fine"]
-        rows = [{"id": str(n), "us": n, "event_message": f"{line}\n", "execution_id": "run-1"}
+        rows = [{"id": str(n), "us": n, "event_message": f"{line}\n", "execution_id": "run-1", "level": "info"}
                 for n, line in enumerate(lines)]  # fmt: skip
+        rows.append(rows[0] | {"id": "9", "us": 9, "event_message": "TypeError: x", "level": "error"})
         return {"result": rows, "error": None}
 
     serve(httpserver, logs, f"/v1/projects/{REF}/analytics/endpoints/logs")
@@ -358,7 +359,7 @@ def test_the_log_lines_of_a_failed_execution_come_with_it(make: Make, httpserver
     serve(httpserver, lambda request: Response("{}", 500 if request.method == "PUT" else 200, headers))
     context = make([{"name": "bad", "method": "PUT"}, {"name": "good"}], project_ref=REF, access_token=Secret("t"))
     bad, good = smoke.run(context).cases
-    assert bad.log_lines == ("[request-1] failed", "booted (time: 3ms)") and good.log_lines == ()
+    assert bad.log_lines == ("TypeError: x", "[request-1] failed", "booted (time: 3ms)") and good.log_lines == ()
     assert len(asked) == 1 and "'run-1'" in asked[0]
 
 
