@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 
 CHANGES = ("create", "update", "drifted")
+_NAMED = 5  # files that a note names
 SHORTEST_HASH = 8  # hex digits of a plan's hash that confirm it
 
 
@@ -244,7 +245,7 @@ def make(
         lock=holder.facts() if holder else None,
         notes=(
             *left_out,
-            *([f"Not committed: {listed(unsaved)}."] if unsaved else []),
+            *([f"Not committed: {_few(unsaved)}."] if unsaved else []),
             *(unread := _ledger_notes(context)),
             *_ageing(context),
             *_pending(pending, holder),
@@ -536,7 +537,13 @@ def _alone(context: Context, items: Sequence[PlannedFunction]) -> Iterator[str]:
 def _unsaved(context: Context, items: Sequence[PlannedFunction]) -> list[str]:
     """Files of the functions to change that differ from the commit: a deploy refuses them."""
     paths = sorted({path for item in items if item.changes for path in item.source.tracked})
-    return list(context.repository.dirty([*paths, CONFIG])) if paths else []
+    with contextlib.suppress(CutoverError):  # a deploy says why git does not answer
+        return list(context.repository.dirty([*paths, CONFIG])) if paths else []
+    return []
+
+
+def _few(names: Sequence[str]) -> str:
+    return listed([*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])])
 
 
 def _lacking(context: Context) -> str:

@@ -64,6 +64,12 @@ def test_uncommitted_changes_come_before_a_deploy(stage: Scene) -> None:
     made = plan.make(stage.context())
     assert made.notes[0] == f"Not committed: {index('alpha')}."
     assert [str(step) for step in made.next] == ["commit the changes, or set them aside; then look again:", "inv plan"]
+    parts = [f"part{number}" for number in range(9)]
+    for name in parts:
+        (stage.app / f"supabase/functions/alpha/{name}.ts").write_text("export {};\n")
+    imports = "".join(f'import "./{name}.ts";\n' for name in parts)
+    (stage.app / index("alpha")).write_text(imports + text("unsaved"))
+    assert plan.make(stage.context()).notes[0].endswith(" and 5 more."), "new files count, and not all are named"
     repos.git(stage.app, "checkout", "--quiet", ".")
     (stage.app / "notes.txt").write_text("of no function")
     assert str(plan.make(stage.context()).next[0]).startswith("inv deploy --plan ")
