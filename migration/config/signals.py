@@ -178,13 +178,17 @@ def unsupported(pattern: str) -> str:
 
 
 def usage_problem(pattern: str) -> str:
-    """Why costs cannot be read with the pattern; empty when they can."""
+    """Why costs cannot be read with the pattern, every reason; empty when they can."""
     try:
         groups = re.compile(pattern).groupindex
     except re.error as error:
         return f"is not a regular expression: {error}"
-    if not {"input", "output", "cost"} & set(groups):
-        return f"has none of the named groups {', '.join(GROUPS)}: write (?P<input>…)"
-    if not pattern.startswith(("^", r"\A")):
-        return "does not begin with ^, so that text inside a prompt could be counted"
-    return unsupported(pattern)
+    lacks = not {"input", "output", "cost"} & set(groups)
+    reasons = (
+        f"has none of the named groups {', '.join(GROUPS)}: write (?P<input>…)" if lacks else "",
+        ""
+        if pattern.startswith(("^", r"\A"))
+        else "does not begin with ^, so that text inside a prompt could be counted",
+        unsupported(pattern),
+    )
+    return "; it ".join(filter(None, reasons))

@@ -146,4 +146,7 @@ def _at(error: yaml.MarkedYAMLError) -> str:
 
 
 def _why(error: yaml.MarkedYAMLError) -> str:
-    return " ".join(str(part) for part in (error.context, error.problem) if part)
+    """The parser's words, and where the bracket or quote that it was reading begins, in an earlier line."""
+    begun, seen = error.context_mark, error.problem_mark
+    line = f" that begins in line {begun.line + 1}," if begun and seen and begun.line != seen.line else ""
+    return " ".join(str(part) for part in (f"{error.context}{line}" if error.context else "", error.problem) if part)

@@ -230,7 +230,7 @@ def make(
     unsaved = [] if locked else _unsaved(context, items)
     (files, unknown) = database()[0]
     holder = now.holder
-    context.observer.done("plan")
+    context.observer.done("plan", detail="again, under the lock" if locked else "")
     plan = Plan(
         environment=context.environment.name,
         project_ref=context.supabase.ref,

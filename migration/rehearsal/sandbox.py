@@ -44,6 +44,7 @@ def run(
     with boot(root, config, folder, observer, port=port, fresh=fresh) as running:
         ready(described(running))
         _wait(running, seen)
+        observer.note(_STOPPED)
 
 
 def boot(
@@ -172,7 +173,7 @@ def described(running: Running) -> dict[str, Any]:
 
 
 def _wait(running: Running, seen: Callable[[Mapping[str, Any]], None] | None) -> None:
-    between("Sandbox stopped. Its state is kept.", exit_code=0)
+    between(_STOPPED, exit_code=0)
     try:
         if seen:
             for request in requests.follow(running.folder / requests.NAME, lambda: running.process.poll() is None):
@@ -191,6 +192,7 @@ def _forget(folder: Path) -> None:
 
 NOTE = "clone.json"
 _FILLING = "filling"  # what `starting` says while the empty project is being filled
+_STOPPED = "Sandbox stopped. Its state is kept."
 # What the stand-ins take over from other sections.
 _FROM_SECTIONS = {"models": "providers", "price": "providers", "addresses": "providers", "formats": "secrets"}
 # As the CLI reads them: the digits before the first underscore are the version.

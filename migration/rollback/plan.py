@@ -391,14 +391,14 @@ def _around(context: Context, history: History, live: Mapping[str, Function], ta
 
 
 def _secrets(context: Context, target: Target) -> list[str]:
-    """Secrets that changed since the oldest deployment that is taken back."""
+    """Secrets that changed since the oldest deployment that is taken back; those that the platform sets are its own."""
     if not target.undone or not target.undone[-1].secrets:
         return []
     try:
         now = {secret.name: secret.digest for secret in context.supabase.secrets()}
     except ServiceFailed as error:
         return [f"Whether secrets have changed since is unknown: {error.message}"]
-    then = target.undone[-1].secrets
+    then = {name: known for name, known in target.undone[-1].secrets.items() if not name.startswith("SUPABASE_")}
     gone = sorted(name for name in then if name not in now)
     changed = sorted(name for name in then if name in now and now[name] != then[name])
     words = {"are gone": gone, "have changed": changed}

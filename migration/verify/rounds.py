@@ -168,8 +168,11 @@ class _Rounds:
             if slug not in self.shown and slug not in failing:  # a failed case names its own line
                 self.shown.add(slug)
                 cases = [one.name for one in self.results.values() if one.function == slug and not one.ok]
-                aside = ", which decides nothing here" if cases else ""  # all of them tolerated
-                self.context.observer.warn(f"{slug} v{self.activated[slug][1]} logged an error{aside}: {line}")
+                text = f"{slug} v{self.activated[slug][1]} logged an error"
+                if cases:  # all of them tolerated: the old code fails as it did, which is no warning
+                    self.context.observer.note(f"{text}, which decides nothing here: {line}")
+                else:
+                    self.context.observer.warn(f"{text}: {line}")
 
     def _failures(self, doubt_over: bool) -> Iterator[CaseResult]:
         """Failed answers that the new code gave, or that no other code can have given."""

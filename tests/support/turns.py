@@ -138,7 +138,7 @@ TURNS = [
     Turn("config not there", "plan", "ROOT/config.yaml does not exist.", "run inv in the folder of tasks.py, or set CUTOVER_CONFIG", setup=gone("config.yaml")),
     Turn("port beyond the last", "sandbox --port 65536", "--port 65536 is not a number from 0 to 65,535.", "write it like --port 54999"),
     Turn("config empty", "plan", "config.yaml: expected keys and values.", "start from the shipped config.yaml", setup=whole("")),
-    Turn("config not YAML", "plan", "config.yaml:2:1: not valid YAML: while parsing a flow mapping did not find expected ',' or '}'", "fix that line", setup=config("migration: {", "migration: {{")),
+    Turn("config not YAML", "plan", "config.yaml:2:1: not valid YAML: while parsing a flow mapping that begins in line 1, did not find expected ',' or '}'", "fix that line", setup=config("migration: {", "migration: {{")),
     Turn("config with a tab", "plan", "config.yaml:6:1: not valid YAML: while scanning for the next token found character that cannot start any token", "fix that line", setup=config("  local:", "\tlocal:")),
     Turn("key mistyped", "plan", "config.yaml:1:42: migration.unchangd: unknown key; did you mean unchanged?", "fix this and run it again", setup=config("unchanged:", "unchangd:")),
     Turn("key twice", "plan", "config.yaml:16:1: criteria: is written twice (first in line 15)", "fix this and run it again", setup=config(OWN, f"{OWN}\n{OWN}")),

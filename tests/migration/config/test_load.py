@@ -100,6 +100,10 @@ def test_a_missing_name_is_said(tmp_path: Path) -> None:
     "text,words",
     [
         ("a: [1", "not valid YAML"),
+        (
+            "a:\n  b: [1\nc: 2\n",
+            ":3:2: not valid YAML: while parsing a flow sequence that begins in line 2,",
+        ),
         ("\tmigration: 1", "not valid YAML"),
         ("- just\n- a list\n", "expected keys and values"),
         ("", "expected keys and values"),
@@ -157,7 +161,7 @@ def test_yaml_surprises_stay_text(tmp_path: Path) -> None:
 
 
 def test_the_usage_pattern_must_name_its_groups(tmp_path: Path) -> None:
-    rows = _mistakes(tmp_path, SMALL + 'signals: {usage: "in (?P<total>.*)"}\n')
+    rows = _mistakes(tmp_path, SMALL + 'signals: {usage: "^in (?P<total>.*)"}\n')
     words = "has none of the named groups input, output, total, cost: write (?P<input>…)"
     assert rows == [f"config.yaml:11:11: signals.usage: {words}"]
 

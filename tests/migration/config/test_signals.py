@@ -134,6 +134,8 @@ def test_what_only_looks_beyond_the_engine_is_taken(store: LogStore, pattern: st
         ("^total: (?P<total>x)", "has none of the named groups input, output, total, cost: write (?P<input>…)"),
         ("(?P<input>a)(?P<output>b)(?P<total>c)(?P<cost>d)", "does not begin with ^"),
         ("^(", "is not a regular expression"),
+        ("(?P<total>x)(?=y)", "write (?P<input>…); it does not begin with ^, so that text inside a prompt could be "),
+        ("(?P<input>x)(?=y)", "could be counted; it uses (?=, which the log engine does not know"),
     ],
 )
 def test_a_usage_pattern_that_costs_cannot_be_read_with_is_explained(pattern: str, words: str) -> None:

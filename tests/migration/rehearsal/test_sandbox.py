@@ -6,10 +6,12 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from migration.base.errors import ConfigError, Refused
+from migration.base.errors import ConfigError, Interrupted, Refused
 from migration.clients.http import Http
 from migration.config import load as configuration
 from migration.config.environment import STARTING, embedded
@@ -18,6 +20,7 @@ from migration.git.repository import Repository
 from migration.rehearsal import clone as clones
 from migration.rehearsal import running, sandbox
 from migration.rehearsal.clone import ISOLATED, Clone
+from migration.rehearsal.running import Running
 from tests.support.collector import Collector
 
 
@@ -133,6 +136,23 @@ def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
         assert "start it again" in str(caught.value.steps[-1])
     found = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert {path: data for path, data in found.items() if not path.endswith(running.LOCK)} == before
+
+
+def test_its_end_is_confirmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends it, and the last line says that nothing is lost."""
+    project(tmp_path, ["greet"])
+
+    def interrupted() -> None:
+        raise Interrupted
+
+    child: Any = SimpleNamespace(wait=interrupted)
+    running_: Any = Running(child, tmp_path, {})
+    monkeypatch.setattr(Running, "stop", lambda _: None)
+    monkeypatch.setattr(sandbox, "boot", lambda *_, **__: running_)
+    monkeypatch.setattr(sandbox, "described", lambda _: {})
+    observer = Collector()
+    sandbox.run(tmp_path, observer, 0, False, ready=lambda _: None)
+    assert observer.events[-1][-1] == "Sandbox stopped. Its state is kept."
 
 
 @pytest.mark.parametrize("confirm", [True, False])

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -788,6 +789,18 @@ def test_secrets_that_changed_since_are_named(stage: Scene) -> None:
     _deploy(stage.context())
     stage.context().supabase.set_secrets({"NEW_KEY": Secret("another-value")})
     assert any("secrets that have changed since: NEW_KEY" in note for note in rollback_plan.make(stage.context()).notes)
+
+
+def test_secrets_of_the_platform_are_its_own() -> None:
+    """SUPABASE_URL and the like change with the project's address and cannot be set: nothing to undo."""
+    then = {"SUPABASE_URL": "1", "SUPABASE_DB_URL": "1", "OWN": "1", "SAME": "1"}
+    now = [SimpleNamespace(name=name, digest="2") for name in ("SUPABASE_URL", "OWN")]
+    context: Any = SimpleNamespace(supabase=SimpleNamespace(secrets=lambda: now))
+    target: Any = SimpleNamespace(undone=[SimpleNamespace(secrets=then)])
+    assert rollback_plan._secrets(context, target) == [
+        "Not undone: secrets that are gone since: SAME.",
+        "Not undone: secrets that have changed since: OWN.",
+    ]
 
 
 def _foreign(stage: Scene, slug: str, version: str) -> None:
