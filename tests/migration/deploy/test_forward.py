@@ -84,6 +84,7 @@ def test_a_failed_gate_names_both_ways(stage: Scene, monkeypatch: pytest.MonkeyP
     walk.finish()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["ahead", "behind", "diverged"])
 def test_a_fix_that_is_not_here_yet_comes_first(stage: Scene, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """A fix that waits to be pushed, that a colleague has pushed, or that has to be rebased."""
@@ -105,6 +106,7 @@ def test_a_fix_that_is_not_here_yet_comes_first(stage: Scene, monkeypatch: pytes
     walk.finish()
 
 
+@pytest.mark.slow
 def test_nothing_is_proposed_that_needs_an_absent_remote(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its git remote there is no lock: the git half waits, and only a rollback without the lock restores."""
     walk = Walk(stage, monkeypatch)

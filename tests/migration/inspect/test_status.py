@@ -107,6 +107,7 @@ def test_an_interrupted_deployment_exits_5_and_names_both_commands(stage: Scene)
     assert found.interrupted is not None and "interrupted" in found.message
 
 
+@pytest.mark.slow
 def test_whose_code_is_live_after_a_restore(stage: Scene) -> None:
     """The row names the deployment whose code is live, and apart from it what made it live again."""
     first = _deploy(stage.context())

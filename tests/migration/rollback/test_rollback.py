@@ -96,6 +96,7 @@ def _die(stage: Scene, where: str, work: str = "deploy") -> None:
     assert crash.run(stage, where, verb=work) == -9, f"{where} was never visited"
 
 
+@pytest.mark.slow
 def test_a_renamed_function_comes_back_whole(stage: Scene) -> None:
     """A deploy and status name the old function, which stays live; the rollback of the new name brings its files back,
     and what follows is true of both."""
@@ -125,6 +126,7 @@ def test_a_renamed_function_comes_back_whole(stage: Scene) -> None:
     assert [row.slug for row in status.run(stage.context()).functions] == ["alpha", "beta"], "gamma is nowhere"
 
 
+@pytest.mark.slow
 def test_what_git_needs_is_said_once(stage: Scene) -> None:
     """Where the branch holds the former files already, the plan does not announce a revert."""
     _twice(stage)
