@@ -16,7 +16,7 @@ from checks.criterion import Criterion
 from checks.evidence import Evidence, Missing
 from checks.result import CriterionOptions, CriterionResult, Verdict, overall
 from checks.table import TableRow, table
-from migration.base.command import AGAIN, Command, Do, inv
+from migration.base.command import AGAIN, Command, Do, Step, inv
 from migration.base.errors import ConfigError, Refused
 from migration.base.finding import Finding
 from migration.config import signals
@@ -53,6 +53,7 @@ class ChecksResult:
     window: str = ""
     evidence: Evidence | None = field(default=None, repr=False)
     provider: tuple[Finding, ...] = ()
+    next: tuple[Step, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -63,7 +64,7 @@ class ChecksResult:
 
     def as_json(self) -> dict[str, Any]:
         return {"verdict": self.verdict, "window": self.window, "criteria": self.criteria, "table": self.table,
-                "provider": self.provider}  # fmt: skip
+                "provider": self.provider, "next": self.next}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,25 @@ def run(
         results = [replace(one, settle=()) for one in results]
     results = [replace(one, evidence=(*one.evidence, *_steps(one, context.environment.name))) for one in results]
     findings = () if gate else tuple(context.check_provider())
-    return replace(_sum(context, results, evidence, options), provider=findings)
+    summed = _sum(context, results, evidence, options)
+    return replace(summed, provider=findings, next=() if gate else _next(context, summed, standing=not about.over))
+
+
+def _next(context: Context, result: ChecksResult, standing: bool) -> tuple[Step, ...]:
+    """What to look at after a failure, and the way back while the code is live; what an open verdict waits for."""
+    if result.verdict is Verdict.FAIL:
+        return failing(context) if standing else failing(context)[:1]
+    open_ = [one for one in result.criteria if one.verdict is Verdict.INCONCLUSIVE and not one.advisory]
+    if open_ and standing and not any(one.settle for one in open_):
+        return (Do("once more requests were answered:"), inv("checks"))
+    return ()
+
+
+def failing(context: Context) -> tuple[Step, ...]:
+    """The lines of what failed, then the way back."""
+    known = "failure" in signals.named(context.config)
+    look = inv("logs", signal="failure", since="1h") if known else inv("logs", level="error", since="1h")
+    return (look, Do("or to take the deployment back:"), inv("rollback"))
 
 
 def _steps(result: CriterionResult, environment: str) -> Iterator[Command]:

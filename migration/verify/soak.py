@@ -17,6 +17,7 @@ from migration.base.numbers import at_most, count
 from migration.config.builder import Problems, build
 from migration.config.settings import Soak
 from migration.verify import samples, sequential, soak_requests
+from migration.verify.checks_run import failing
 from migration.verify.samples import Sample
 from migration.verify.sequential import Pursuit, Sprt, SprtDecision
 from migration.verify.soak_requests import SpendMeter, StopReason
@@ -224,11 +225,22 @@ def _result(context: Context, so_far: _Run, meter: SpendMeter, seconds: float, s
         reasons=(reason,) if reason else (),
         failures=_failures(so_far.seen),
         test=so_far.test,
-        next=(inv("doctor"),) if reason else (_LIMITED,) if decision == "reject" and _limited(so_far.seen) else (),
+        next=_next(context, decision, reason, _limited(so_far.seen)),
         failed=_example(so_far.seen),
     )
     context.observer.settled(result.verdict, "soak", count(sent, "request"), seconds)
     return result
+
+
+def _next(context: Context, decision: SprtDecision | None, reason: str, limited: bool) -> tuple[Step, ...]:
+    """What to look at where it stopped early or failed, and the way back of a project."""
+    if reason:
+        return (inv("doctor"),)
+    if decision != "reject":
+        return ()
+    if limited:
+        return (_LIMITED,)
+    return failing(context) if context.environment.project_ref else ()
 
 
 def _words(so_far: _Run, decision: SprtDecision | None, stopped: str) -> str:

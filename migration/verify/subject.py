@@ -76,10 +76,17 @@ def subject(
         gate,
         given,
         {one.slug: one for one in listed} if listed is not None else None,
-        f"deployment {deployment.id}" if deployment else "",
+        f"deployment {deployment.id}" if deployment else _words(history, since, now),
         samples.past(history, replaced) if history and replaced else PastCode(),
         known(history, context.config.app.base or "") if history else None,
     )
+
+
+def _words(history: History | None, since: datetime, now: datetime) -> str:
+    """The deployment that is live and the span that is judged of it; empty where nothing was deployed with Cutover."""
+    end = "%H:%M:%S" if since.date() == now.date() else "%Y-%m-%d %H:%M:%S"
+    live = history.live if history else None
+    return f"deployment {live.id}, {since:%Y-%m-%d %H:%M:%S} to {now:{end}} UTC" if live else ""
 
 
 @dataclass(frozen=True)

@@ -110,10 +110,19 @@ class _Watch:
         over = stored.state is not None and stored.state.ended and self.options.once
         if not self.options.resume and not over and (stored.state is None or stored.state.ended):
             subject.live_deployment(self.context, history)
+        self._say_length(stored.state)
         if words := probes.announced(self.context.config):
             self.context.observer.note(words)
         if self.options.automatic and not self.options.confirm(automatic.question(self.context, history)):
             raise Refused("Not confirmed: nothing was changed.", inv("watch", auto_rollback=True))
+
+    def _say_length(self, state: WatchState | None) -> None:
+        """That --for only ever extends a watch which is under way."""
+        if state is None or state.ended or self.options.span is None:
+            return
+        if state.started + timedelta(seconds=self.options.span) < state.until:
+            until = f"{state.until:%Y-%m-%d %H:%M:%SZ}"
+            self.context.observer.note(f"--for does not shorten the watch that is under way: it ends at {until}.")
 
     def over(self) -> WatchRound | None:
         """The watch that there is to resume, where it has ended and is on record: in a chain of jobs the last one ends

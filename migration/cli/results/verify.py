@@ -91,8 +91,15 @@ def checks(data: Data, canvas: Canvas) -> None:
         ]
         for row in data["criteria"]
     ]
+    if data.get("window"):
+        canvas.say(f"Judged: {data['window']}.")
     canvas.table(rows, "verdict", "criterion", "expected", "got")
-    lines = [(row["name"], line) for row in data["criteria"] if row["verdict"] != "pass" for line in row["evidence"]]
+    lines = [
+        (row.get("label") or row["name"], line)
+        for row in data["criteria"]
+        if row["verdict"] != "pass"
+        for line in row["evidence"]
+    ]
     for name, line in lines:
         if not isinstance(line, Command):
             canvas.say(f"  {name}: {line}", "dim")

@@ -98,7 +98,10 @@ def test_criteria_from_no_traffic_to_a_pass_and_then_to_a_changed_neighbour(stag
         for path, data in changed.files.items()
     }
     stage.context.supabase.deploy(type(changed)("chat", changed.entrypoint, files, verify_jwt=one.verify_jwt).upload())
-    chat = result(judge(stage), "unchanged")
+    failed = judge(stage)
+    assert "deployment " in failed.window or " to " in failed.window
+    assert [str(step) for step in failed.next][1:] == ["or to take the deployment back:", "inv rollback"]
+    chat = result(failed, "unchanged")
     assert (chat.verdict, chat.evidence[0]) == (FAIL, "chat: index.ts")
     moved = judge(stage, gate=InGate(smoked.samples, [one]))
     assert "chat: another version is live" in result(moved, "unchanged").got

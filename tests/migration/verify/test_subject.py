@@ -101,6 +101,6 @@ def test_live_code_is_judged_otherwise() -> None:
     assert (
         found.live["make"].version == 8
         and not found.over
-        and found.words == ""
+        and found.words == "deployment d1, 2026-11-27 12:00:00 to 15:00:00 UTC"
         and found.until > NOON + timedelta(hours=3)
     )

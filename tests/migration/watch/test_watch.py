@@ -25,6 +25,7 @@ from migration.watch.watch import WatchOptions
 from tests.migration.watch.test_watch_days import failing, healthy
 from tests.support import long, repos
 from tests.support.clock import VirtualClock
+from tests.support.collector import Collector
 from tests.support.watching import Night
 
 pytestmark = pytest.mark.usefixtures("providers")
@@ -210,11 +211,15 @@ def test_shorter_than_a_round(night: Night) -> None:
         next(start(night, span=60.0))
 
 
-def test_running_watch_is_not_cut_short(night: Night) -> None:
-    """`--for` extends a running watch, and leaves its weights as they were; a shorter one changes nothing."""
+def test_running_watch_is_not_cut_short(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--for` extends a running watch, and leaves its weights as they were; a shorter one says that it does not."""
+    notes: list[str] = []
+    monkeypatch.setattr(Collector, "note", lambda _, text: notes.append(text))
     first = once(night).state
     night.clock.sleep(HALF)
+    assert not any("--for" in note for note in notes)
     assert once(night, span=3600.0).state.until == first.until
+    assert any(f"it ends at {first.until:%Y-%m-%d %H:%M:%SZ}" in note for note in notes)
     night.clock.sleep(HALF)
     longer = once(night, span=9 * 3600.0).state
     assert longer.until > first.until and longer.planned == first.planned

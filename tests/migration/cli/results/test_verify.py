@@ -82,3 +82,15 @@ def test_one_cause_is_said_once() -> None:
     silent = {**FED, "skipped": None, "failures": [{"what": "answer", "expected": "one", "got": "connection refused"}]}
     assert shown("smoke", {"cases": [silent] * 9})[0] == "None of 9 cases was answered: connection refused"
     assert len(shown("smoke", {"cases": [silent] * 9})) == 3
+
+
+def test_checks_say_what_they_judge_and_name_a_criterion_once() -> None:
+    """The deployment and its span first; a hint carries the name that the table has, not another one."""
+    row = {"name": "answers_work", "label": "artifact generation works", "verdict": "fail", "expected": "all",
+           "got": "1 of 3", "evidence": ["2 requests failed"], "advisory": False}  # fmt: skip
+    data = {"criteria": [row], "verdict": "fail", "window": "deployment d1, 12:00:00 to 13:00:00 UTC", "table": (),
+            "provider": (), "next": ["inv logs --signal failure --since 1h"]}  # fmt: skip
+    lines = shown("checks", data)
+    assert lines[0] == "Judged: deployment d1, 12:00:00 to 13:00:00 UTC."
+    assert "  artifact generation works: 2 requests failed" in lines and not any("answers_work" in one for one in lines)
+    assert lines[-1].endswith("inv logs --signal failure --since 1h")
