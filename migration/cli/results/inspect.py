@@ -68,12 +68,13 @@ def _took(seconds: object) -> str:
 def _ends(row: Data) -> Iterator[str]:
     if row.get("message"):
         yield row["message"]
-    gate, revert = row.get("gate") or {}, row.get("revert") or {}
+    gate, revert, message = row.get("gate") or {}, row.get("revert") or {}, str(row.get("message") or "")
     why = str(gate.get("why") or "")
-    if gate.get("verdict"):
-        yield f"Gate: {gate['verdict']}{f': {why}' if why and why not in row['message'] else ''}."
-    if row.get("new_code_seconds"):
-        yield f"The new code was live for {show(row['new_code_seconds'])}."
+    if gate.get("verdict") and not (why and why in message):
+        yield f"Gate: {gate['verdict']}{f': {why}' if why else ''}."
+    seconds = row.get("new_code_seconds")
+    if seconds and (lasted := f"live for {show(seconds)}") not in message:
+        yield f"The new code was {lasted}."
     if revert.get("commit"):
         where = f"pushed to {revert.get('branch')}" if revert.get("pushed") else f"on {revert.get('branch')}"
         yield f"Revert {short(revert['commit'])}, {where}."

@@ -26,3 +26,18 @@ def test_a_deployment_in_full_tells_of_its_watches() -> None:
         "  503s: 6 of 20",
         "  rolled back automatically",
     ]
+
+
+def test_a_failed_gate_is_told_once() -> None:
+    """What the message says of the gate and of the seconds is not said again; what it leaves out is."""
+    why = "smoke case alpha: status: expected 200, got 500"
+    row = {"id": "d1", "kind": "deploy", "outcome": "restored", "at": "2026-11-27T08:59:00Z", "functions": [],
+           "gate": {"verdict": "fail", "why": why}, "new_code_seconds": 4.9}  # fmt: skip
+    for message, more in (
+        (f"The gate failed: {why}. The new code was live for 4.9s.", []),
+        ("Restored.", [f"Gate: fail: {why}.", "The new code was live for 4.9s."]),
+    ):
+        stream = io.StringIO()
+        whole = {"deployments": [{**row, "message": message}], "whole": True}
+        inspect.history(whole, Canvas(Console(file=stream, width=200)))
+        assert stream.getvalue().splitlines()[-1 - len(more) :] == [message, *more]
