@@ -46,7 +46,9 @@ def offers(config: Config, environment: Environment) -> Iterator[Finding]:
 
 
 def _offer(access: ProviderAccess) -> Finding:
-    text = f"send one request of at most {count(MOST, 'token')}{_dearest(access)} to {access.settings.model}"
+    text = (
+        f"send one request for an answer of at most {count(MOST, 'token')}{_dearest(access)} to {access.settings.model}"
+    )
     fix = Steps((Do(text),))
     name = f"providers.{access.name}.model"
     return Finding("live_request", name, "no list proves that a model answers", fix, "warning", access.name, safe=True,

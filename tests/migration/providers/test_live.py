@@ -83,7 +83,9 @@ def test_offered_for_both_ends() -> None:
         name: ProviderAccess(name, one, "https://x.example/v1", Secret(KEY)) for name, one in found.providers.items()
     }
     offered = list(live.offers(found, Environment("prod", "https://x.example", providers=ends)))
-    assert [str(one.fix) for one in offered] == ["send one request of at most 32 tokens ($0.0004) to gpt-4o"]
+    assert [str(one.fix) for one in offered] == [
+        "send one request for an answer of at most 32 tokens ($0.0004) to gpt-4o"
+    ]
     assert list(live.offers(found, Environment("prod", "https://x.example"))) == []
 
 
