@@ -206,13 +206,14 @@ class _Run:
     def report(self, case: SmokeCase, result: CaseResult | Exception) -> CaseResult:
         """The result, reported to the observer; what a thread raised is raised here."""
         observer = self._sender.context.observer
+        when = ", before the change" if self._sender.purpose is Purpose.BEFORE else ""
         if isinstance(result, Exception):
             observer.failed("smoke", case.name, result.message if isinstance(result, CutoverError) else repr(result))
             raise result
         if result.ok:
-            observer.done("smoke", case.name, f"{result.status}", result.seconds)
+            observer.done("smoke", case.name, f"{result.status}{when}", result.seconds)
         else:
-            observer.failed("smoke", case.name, self._failed(result))
+            observer.failed("smoke", case.name, f"{self._failed(result)}{when}")
         return result
 
     def _failed(self, result: CaseResult) -> str:
