@@ -453,7 +453,7 @@ def virtual() -> Iterator[None]:
         started=lambda _: "",
         alive=lambda *_: True,
         where=dict,
-        who=lambda _: "ada",
+        who=lambda *_: "ada",
     )
 
     def at_once(actions: Sequence[Callable[[], Any]]) -> Callable[[], list[Any]]:
