@@ -13,10 +13,10 @@ Fact = tuple[bool | None, str]  # whether it is as before (None: not known), and
 
 @criterion("unchanged", gate="decides")
 def unchanged(evidence: Evidence, options: CriterionOptions) -> Judgement:
-    """Each function of migration.unchanged: source identical to before, it answers, its own route is in the logs (where
-    a signal names that function alone).
+    """Each function of migration.unchanged has its source as before, answers, and logs its own route.
 
-    Reads `function` (judge this one alone). In a deploy's gate: the live version is as before, and it answers.
+    The route counts where a signal names that function alone. Reads `function` (judge this one alone). In a deploy's
+    gate: the live version is as before, and it answers.
     """
     chosen = [options.function] if options.function else list(evidence.unchanged)
     if not chosen:

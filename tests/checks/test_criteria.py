@@ -223,3 +223,8 @@ def test_unchanged_has_a_result_per_function() -> None:
     assert parts == {"chat": Verdict.PASS, "image": Verdict.FAIL}
     gone = checks.REGISTRY["unchanged"].judge(replace(evidence, unchanged={"chat": good, "image": Missing("not now")}))
     assert gone.verdict is Verdict.INCONCLUSIVE and "image: not measured: not now" in gone.got
+
+
+def test_what_each_measures_is_a_sentence() -> None:
+    """The first line of a docstring is shown alone, in the report: it must not end in the middle."""
+    assert [name for name, one in checks.REGISTRY.items() if not one.measures.endswith(".")] == []
