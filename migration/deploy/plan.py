@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -223,11 +223,12 @@ def make(
     past = begin([lambda: _past(context, base, [*slugs, *watched])])
     before = past if origin == base else begin([lambda: _past(context, origin, watched)])
     database = begin([lambda: _sql(context, base, now.head, locked)])
+    dirty = begin([lambda: [] if locked else _dirty(context, sources.values())])
     pending = recovery.look(context, now.history, now.live)
     judged = {item.slug: item for item in _items(context, list(sources.values()), now, past, diff, pending)}
     items = [judged.get(slug) or _nowhere(slug) for slug in slugs]
     known = past()[0]
-    unsaved = [] if locked else _unsaved(context, items)
+    unsaved = _unsaved(dirty()[0], items)
     (files, unknown) = database()[0]
     holder = now.holder
     context.observer.done("plan", detail="again, under the lock" if locked else "")
@@ -534,12 +535,18 @@ def _alone(context: Context, items: Sequence[PlannedFunction]) -> Iterator[str]:
                    "Deploy it to restore it, not to change it.")  # fmt: skip
 
 
-def _unsaved(context: Context, items: Sequence[PlannedFunction]) -> list[str]:
-    """Files of the functions to change that differ from the commit: a deploy refuses them."""
-    paths = sorted({path for item in items if item.changes for path in item.source.tracked})
+def _dirty(context: Context, sources: Iterable[Source]) -> list[str]:
+    """Files of these functions that differ from the commit."""
+    paths = sorted({path for source in sources for path in source.tracked})
     with contextlib.suppress(CutoverError):  # a deploy says why git does not answer
-        return list(context.repository.dirty([*paths, CONFIG])) if paths else []
+        return context.repository.dirty([*paths, CONFIG])
     return []
+
+
+def _unsaved(dirty: Sequence[str], items: Sequence[PlannedFunction]) -> list[str]:
+    """Those of the functions to change: a deploy refuses them."""
+    carried = {path for item in items if item.changes for path in (*item.source.tracked, CONFIG)}
+    return [path for path in dirty if path in carried]
 
 
 def _few(names: Sequence[str]) -> str:

@@ -378,11 +378,13 @@ PROVIDER = [
     pytest.param({"credit": 0}, at_provider(credit=100), "no_credit", marks=pytest.mark.long),
     pytest.param({"credit": 3}, at_provider(credit=100), "low_credit", marks=pytest.mark.long),
     pytest.param({"listed_price": {"output": 8}}, listed_price, "price_drift", marks=pytest.mark.long),
-    pytest.param({"models": {MODEL: {"listed": False}}}, listed_model, "no_model", marks=pytest.mark.long),
-    pytest.param({"models": {MODEL: {"endpoints": 0}}}, listed_model, "no_endpoints", marks=pytest.mark.long),
-    pytest.param({"models": {MODEL: {"expiration_date": "2026-01-01"}}}, listed_model, "model_expired",
+    pytest.param({"models": {MODEL: {"listed": False}, OTHER_MODEL: {}}}, listed_model, "no_model",
                  marks=pytest.mark.long),
-    pytest.param({"models": {MODEL: {"expiration_date": SOON}}}, listed_model, "model_expires",
+    pytest.param({"models": {MODEL: {"endpoints": 0}, OTHER_MODEL: {}}}, listed_model, "no_endpoints",
+                 marks=pytest.mark.long),
+    pytest.param({"models": {MODEL: {"expiration_date": "2026-01-01"}, OTHER_MODEL: {}}}, listed_model, "model_expired",
+                 marks=pytest.mark.long),
+    pytest.param({"models": {MODEL: {"expiration_date": SOON}, OTHER_MODEL: {}}}, listed_model, "model_expires",
                  marks=pytest.mark.long),
 ]  # fmt: skip
 
