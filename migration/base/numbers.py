@@ -16,6 +16,11 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
+def few(names: Sequence[str], most: int = 3) -> str:
+    """a, b, c and 2 more."""
+    return listed([*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])])
+
+
 def size(many: int) -> str:
     """120 B, 17 kB."""
     return f"{many} B" if many < 1000 else f"{many / 1000:.0f} kB"

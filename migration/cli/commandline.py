@@ -158,7 +158,7 @@ def _list(program: Program) -> None:
 def _ignored(program: Program) -> _Mistake | None:
     """What stands on the line and would change nothing: words behind `--`, and a config file of Invoke's."""
     if program.core.remainder and not program.args.complete.value:
-        text = f"What follows -- is read by no verb: {program.core.remainder}. Nothing was run. Leave -- out."
+        text = f"No verb reads what follows --: {program.core.remainder}. Nothing was run. Leave out the --."
         return _Mistake(text)
     if file := program.args.config.value:
         text = f"-f names a config file of Invoke; no verb reads {file}. Nothing was run. Use:"
@@ -202,7 +202,9 @@ def _flag(program: Program, verb: str | None, flag: str) -> _Mistake:
 
 def _word(program: Program, verb: str | None, word: str) -> _Mistake:
     if verb and word in _environments():
-        return _Mistake(f"{word} is an environment, not a verb. Nothing was run. Use --env:", (inv(verb, env=word),))
+        command = inv(verb, env=word)
+        way = "Use --env:" if "--env" in str(command) else f"{word} is the default:"
+        return _Mistake(f"{word} is an environment, not a verb. Nothing was run. {way}", (command,))
     close = near(word, list(filter(None, program.parser.contexts)))
     if close:
         return _Mistake(f"There is no verb {word}. Nothing was run. Did you mean:", (inv(close, env=""),))

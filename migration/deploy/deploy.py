@@ -244,7 +244,7 @@ def _locked(
         work = replace(work, recording=replace(recording, history=context.ledger.history(fresh=False)))
     if options.lift_hold:
         lifted = hold.lift(context.ledger, again.history, options.lift_hold, again.only)
-        context.observer.note(f"Lifted every hold: of {listed(lifted)}." if lifted else "Nothing was on hold.")
+        context.observer.note(f"Lifted all holds: those of {listed(lifted)}." if lifted else "Nothing was on hold.")
     return work
 
 

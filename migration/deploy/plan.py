@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Command, Do, Step, inv, sh
 from migration.base.errors import CutoverError, Refused
-from migration.base.numbers import listed
+from migration.base.numbers import few
 from migration.base.parallel import begin
 from migration.clients.supabase_types import Function, SecretDigest, same
 from migration.config import load as configuration
@@ -246,7 +246,7 @@ def make(
         lock=holder.facts() if holder else None,
         notes=(
             *left_out,
-            *([f"Not committed: {_few(unsaved)}."] if unsaved else []),
+            *([f"Not committed: {few(unsaved, _NAMED)}."] if unsaved else []),
             *(unread := _ledger_notes(context)),
             *_ageing(context),
             *_pending(pending, holder),
@@ -547,10 +547,6 @@ def _unsaved(dirty: Sequence[str], items: Sequence[PlannedFunction]) -> list[str
     """Those of the functions to change: a deploy refuses them."""
     carried = {path for item in items if item.changes for path in (*item.source.tracked, CONFIG)}
     return [path for path in dirty if path in carried]
-
-
-def _few(names: Sequence[str]) -> str:
-    return listed([*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])])
 
 
 def _lacking(context: Context) -> str:

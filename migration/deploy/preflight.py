@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from migration.base.command import Do, Shell, Steps, chain, inv, sh
 from migration.base.errors import Refused
 from migration.base.finding import Finding
+from migration.base.numbers import few
 from migration.base.parallel import begin, every
 from migration.deploy.plan import Plan
 
@@ -68,8 +69,7 @@ def _foreign(context: Context, revision: str, paths: list[str]) -> list[str]:
 
 
 def _some(paths: list[str]) -> str:
-    once = list(dict.fromkeys(paths))
-    return ", ".join(once[:5]) + (f" and {len(once) - 5} more" if len(once) > 5 else "")
+    return few(list(dict.fromkeys(paths)), 5)
 
 
 def _git(context: Context, *words: str) -> Shell:

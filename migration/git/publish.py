@@ -13,6 +13,7 @@ from pathlib import Path
 from migration.base.command import Chain, Command, Do, Shell, Step, inv
 from migration.base.errors import CutoverError, Refused, ServiceFailed
 from migration.base.failpoint import failpoint
+from migration.base.numbers import few
 from migration.base.secrets_type import mask
 from migration.git import revert
 from migration.git.giterrors import translate
@@ -283,7 +284,7 @@ class Publication:
 
     def _conflict(self, reverted: RevertCommit) -> RevertResult:
         """Later commits changed the same lines."""
-        names = ", ".join(reverted.conflicts[:3]) + (" and others" if len(reverted.conflicts) > 3 else "")
+        names = few(reverted.conflicts)
         text = f"Could not revert: later commits changed the same lines of {names}. Git is exactly as it was."
         return replace(self.by_hand("conflict", text, reverted.tip), conflicts=reverted.conflicts)
 
@@ -334,7 +335,7 @@ class Publication:
             later = []
         if not later:
             return ""
-        names = ", ".join(commit[:9] for commit in later[:3]) + (" and others" if len(later) > 3 else "")
+        names = few([commit[:9] for commit in later])
         return f" The commands below also take away what {names} changed in these files: make those changes again."
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from migration.base.command import Do, inv, sh
 from migration.base.errors import CutoverError, Refused, ServiceFailed
-from migration.base.numbers import count
+from migration.base.numbers import count, few
 from migration.context import SAMPLE
 from migration.git.repository import Repository
 
@@ -40,7 +40,6 @@ _STEPS = (
     ("before", "Generate artifacts with Gemini Pro", "2026-11-02T09:00:00+00:00"),
     ("after", "Generate artifacts with Kimi K2-Thinking through OpenRouter", "2026-11-16T09:00:00+00:00"),
 )
-_NAMED = 3  # uncommitted files named in a line
 _LOST = re.compile(r"(?:unable to read|could not fetch|missing (?:blob|tree|commit)|bad object) ([0-9a-f]{40})")
 
 
@@ -154,9 +153,7 @@ def left_out(app_path: Path, branch: str) -> list[str]:
         found.append(f"The app is checked out at {head[:9]}; what runs here is {branch} (app.branch), {tip[:9]}.")
     if files := [path for path in source.dirty() if ".cutover" not in Path(path).parts]:
         files.sort(key=lambda path: not path.startswith("supabase/"))
-        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-        names = ", ".join(files[:_NAMED])
-        found.append(f"Not committed, so left out: {names}{more}.")
+        found.append(f"Not committed, so left out: {few(files)}.")
     return found
 
 

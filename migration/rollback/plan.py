@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.command import Command, Step, inv
 from migration.base.errors import CutoverError, Refused, ServiceFailed
+from migration.base.numbers import few
 from migration.clients.supabase_types import Function
 from migration.deploy import drift, forward, snapshot
 from migration.deploy.recovery import Recovery
@@ -364,8 +365,7 @@ def _left(everything: Sequence[str], taken: Sequence[str], whole: bool) -> Itera
     others = [path for path in rest if path not in databases]
     if others:
         also = "" if whole else " (--scope commit takes back whole commits)"
-        names = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
-        yield f"Not undone in git: {names}, changed in the same range{also}."
+        yield f"Not undone in git: {few(others, _NAMED)}, changed in the same range{also}."
 
 
 # What else a person should know

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from migration.base import interrupts
 from migration.base.command import Step, inv
 from migration.base.errors import CutoverError, Refused, ServiceFailed, Unreachable
+from migration.base.numbers import few
 from migration.deploy import records
 from migration.deploy.forward import LOCKLESS
 from migration.deploy.records import LocklessRecording, Recording
@@ -96,8 +97,8 @@ def _refuse_dirty(context: Context, plan: RollbackPlan, options: RollbackOptions
     """Unsaved work in the very files that go back would be mistaken for what is live; other files do not matter."""
     dirty = context.repository.dirty(plan.files) if plan.files else []
     if dirty:
-        names = ", ".join(dirty[:3]) + (" and others" if len(dirty) > 3 else "")
-        text = f"Not rolled back: {names} differs from the last commit. Commit it, or set it aside."
+        verb, them = ("differs", "it") if len(dirty) == 1 else ("differ", "them")
+        text = f"Not rolled back: {few(dirty)} {verb} from the last commit. Commit {them}, or set {them} aside."
         stash = context.repository.typed("stash", "push", "--include-untracked", "--", *dirty)
         raise Refused(text, stash, options.command)
 

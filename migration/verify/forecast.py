@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migration.base.numbers import at_most, count, listed
+from migration.base.numbers import at_most, count, few
 
 if TYPE_CHECKING:
     from migration.config.settings import Config
@@ -35,17 +35,13 @@ class GateForecast:
             yield f"Then it drives the {count(self.steps, 'step')} of e2e in a browser, at most {cost}."
         if self.unproven:
             have, they = ("has", "it answers") if len(self.unproven) == 1 else ("have", "they answer")
-            names = _some(self.unproven)
+            names = few(self.unproven, 5)
             yield f"{names} {have} no smoke case: the gate cannot prove that {they}, and ends inconclusive."
         if self.unsent:
-            names, has = _some(self.unsent), "is" if len(self.unsent) == 1 else "are"
-            yield f"The gate sends no smoke case of {names}, which {has} in neither list of migration."
+            names, are = few(self.unsent, 5), "it is" if len(self.unsent) == 1 else "they are"
+            lists = "neither in migration.functions nor in migration.unchanged"
+            yield f"The gate sends no smoke case of {names}: {are} {lists}."
         yield from self.unmeasurable
-
-
-def _some(names: Sequence[str]) -> str:
-    """Five of them by name, and how many more."""
-    return listed([*names[:5], f"{len(names) - 5} more"] if len(names) > 6 else names)
 
 
 def forecast(config: Config, slugs: Collection[str]) -> GateForecast:

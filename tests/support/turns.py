@@ -104,7 +104,7 @@ OWN = "criteria: {no_503: {}}"
 TURNS = [
     Turn("verb mistyped", "deplyo", "There is no verb deplyo. Nothing was run. Did you mean:", "→ inv deploy"),
     Turn("flag mistyped", "deploy --yess", "deploy has no flag --yess. Did you mean --yes?", "→ inv --help deploy"),
-    Turn("environment as a word", "deploy prod", "prod is an environment, not a verb. Nothing was run. Use --env:", "→ inv deploy"),
+    Turn("environment as a word", "deploy prod", "prod is an environment, not a verb. Nothing was run. prod is the default:", "→ inv deploy"),
     Turn("environment unknown", "plan --env stagin", "config.yaml has no environment stagin.", "use --env with one of: prod, local, sandbox"),
     Turn("environment without a project", "plan --env local", "local has no project_ref: only smoke, soak and e2e work there", "pass --env with an environment that has one: prod, sandbox"),
     Turn("sandbox not running", "plan --env sandbox", "The sandbox is not running: start it in another terminal.", "→ inv sandbox"),

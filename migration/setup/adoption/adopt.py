@@ -12,7 +12,7 @@ from typing import Any
 from migration.base import durable
 from migration.base.command import Do, Step, inv
 from migration.base.errors import Refused
-from migration.base.numbers import count
+from migration.base.numbers import count, few
 from migration.config import builder, yamlfile
 from migration.config import load as configuration
 from migration.context import SAMPLE
@@ -254,7 +254,7 @@ def _unknown(questions: Sequence[Question]) -> tuple[str, ...]:
 
 
 def _result(draft: Draft, written: Sequence[str], options: Options) -> AdoptionResult:
-    lines = [f"Wrote {', '.join(written[:3])}{f' and {len(written) - 3} more' if len(written) > 3 else ''}."]
+    lines = [f"Wrote {few(written)}."]
     lines += [f"! {text}" for text in draft.notices]
     lines += [f"? {each.key}: {each.text}" for each in draft.questions]
     steps = (

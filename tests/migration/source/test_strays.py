@@ -65,4 +65,4 @@ def test_an_app_that_is_not_here_has_no_mistakes(app: Path, tmp_path: Path) -> N
 def test_a_plan_names_what_its_gate_does_not_send(app: Path) -> None:
     """A function of the app that the migration does not name: its cases are for `inv smoke`."""
     lines = list(forecast(config(app, smoke=case("summarize")), {"alpha"}).lines())
-    assert any("no smoke case of summarize, which is in neither list of migration" in line for line in lines)
+    assert any("no smoke case of summarize: it is neither in migration.functions" in line for line in lines)
