@@ -465,7 +465,7 @@ def test_after_a_conflict_the_later_commits_that_the_commands_take_away_are_name
     fix = commit(ground.app, {FIX: "kimi fix, mended\n"}, "Fix")
     ground.push()
     ended = ground.run()
-    assert f"also take away what {fix[:9]}, {clash[:9]} changed in these files" in ended.message
+    assert f"also take away what {fix[:9]} and {clash[:9]} changed in these files" in ended.message
 
 
 def test_without_a_remote_the_commands_for_doing_it_by_hand_close_the_record_too(ground: Ground) -> None:
