@@ -84,8 +84,8 @@ def situation(
     where git cannot be read. Without a deployment on record `inv plan` has to look first."""
     known = digests or {}
     sources = {slug: known[slug] for slug in context.config.migration.functions if slug in known}
-    moved = [slug for slug, digest in sources.items() if _moved(history, live.get(slug), slug, digest)]
-    return Situation(history, live, pending, busy, sources, moved if history.deployments else ())
+    changes = [slug for slug, digest in sources.items() if moved(history, live.get(slug), slug, digest)]
+    return Situation(history, live, pending, busy, sources, changes if history.deployments else ())
 
 
 def checked_out(context: Context, slugs: Sequence[str]) -> Mapping[str, str] | None:
@@ -97,7 +97,8 @@ def checked_out(context: Context, slugs: Sequence[str]) -> Mapping[str, str] | N
     return {slug: one.digest for slug, one in sources.items()}
 
 
-def _moved(history: History, live: Function | None, slug: str, digest: str) -> bool:
+def moved(history: History, live: Function | None, slug: str, digest: str) -> bool:
+    """Whether a source is another one than what is live of the function, as far as the ledger knows."""
     left = history.left(slug)
     version = live.version if live else None
     return left is None or left.version != version or left.source_digest != digest

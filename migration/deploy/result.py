@@ -242,7 +242,10 @@ class OutcomeWriter:
         live, history = {one.slug: one for one in context.supabase.functions()}, context.ledger.history(fresh=False)
         pending = recovery.look(context, history, live)
         planned = self.plan.situation
-        now = replace(planned, history=history, live=live, pending=pending, busy=False, deploy=None)
+        changes = [
+            slug for slug in planned.changes if forward.moved(history, live.get(slug), slug, planned.sources[slug])
+        ]
+        now = replace(planned, history=history, live=live, pending=pending, busy=False, changes=changes, deploy=None)
         return forward.steps(context, now)
 
     def failed(self, released: ReleaseResult, live: Mapping[str, int]) -> DeployResult:
