@@ -34,8 +34,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 _NO_PAUSE = "does not respond: a script in it runs without a pause"
+_NO_TAB = "no tab is open any more"
 POLL = 100  # milliseconds between two looks
 _HOPELESS = re.compile(r"net::ERR_(CONNECTION_REFUSED|NAME_NOT_RESOLVED|ADDRESS_UNREACHABLE|INTERNET_DISCONNECTED)")
+
+_CLOSED = "Target page, context or browser has been closed"
+# Playwright's log of an action, from the point where the page has received it.
+_ACTED = re.compile(r"^\s*- (performing click action|elementHandle\.press\()", re.MULTILINE)
 
 
 class StepFailure(Failed):
@@ -74,6 +79,8 @@ def perform(stage: Stage, step: PageStep, timeout: float) -> None:
     """StepFailure when it does not come true in `timeout` seconds; Unreachable where nothing answers at the page."""
     from playwright.sync_api import Error
 
+    if stage.page.is_closed():
+        raise StepFailure("expectation", f"{step}: {_NO_TAB}", str(step), stuck=True)
     try:
         _DO[step.action](stage, getattr(step, step.action), timeout)
     except Error as error:
@@ -148,7 +155,9 @@ def _click(stage: Stage, locator: Locator, timeout: float) -> None:
 
 def _press(stage: Stage, press: Press, timeout: float) -> None:
     if press.at is None:
-        stage.page.keyboard.press(press.key)
+        page = stage.page
+        with _may_close(page):
+            page.keyboard.press(press.key)
         return
     _shown(stage, press.at, timeout)
     with _translated(stage, press.at, "typed at", timeout):
@@ -268,9 +277,12 @@ def _until(
             reason = lacks()
         except Error as error:
             reason = "expectation", _first(error)
+        if reason is not None and stage.page.is_closed():
+            return "expectation", _NO_TAB
         if reason is None or waited >= timeout or stage.hopeless():
             return reason
-        stage.page.wait_for_timeout(POLL)
+        with _may_close(stage.page) as page:
+            page.wait_for_timeout(POLL)
         waited += _now() - began
 
 
@@ -327,7 +339,7 @@ def _content(page: Page, expect: PageExpect, one: Any) -> tuple[ProblemKind, str
 def _failure(stage: Stage, locator: Locator, kind: ProblemKind, why: str) -> StepFailure:
     """The sentence. What is missing in a frame that shows nothing at all is blank, not missing."""
     page, name = stage.page, str(locator)
-    if why.endswith(_NO_PAUSE):
+    if why.endswith((_NO_PAUSE, _NO_TAB)):
         return StepFailure(kind, why, name, stuck=True)
     if kind == "not_found" and locator.frame and _frame_blank(page, locator.frame):
         kind, why = "blank", f'the frame "{locator.frame}" is blank'
@@ -350,13 +362,19 @@ def _frame_blank(page: Page, name: str) -> bool:
 
 @contextlib.contextmanager
 def _translated(stage: Stage, locator: Locator, done: str, timeout: float) -> Iterator[None]:
-    """Playwright's refusal of an element that is there, in our words: disabled, or covered by another one."""
+    """Playwright's refusal of an element that is there, in our words: disabled, or covered by another one.
+
+    A tab that closes at the click or the key has done what it was asked: that is no failure.
+    """
     from playwright.sync_api import Error
 
+    page = stage.page
     try:
         yield
     except Error as error:
         text = str(error)
+        if page.is_closed() and _ACTED.search(text):
+            return
         covered = re.search(r"<[^\n]{1,80}> (?:from [^\n]*? )?intercepts pointer events", text)
         kind = re.search(r'Input of type "(\w+)" cannot be filled', text)
         why = (
@@ -370,6 +388,18 @@ def _translated(stage: Stage, locator: Locator, done: str, timeout: float) -> It
         raise _failure(stage, locator, "expectation", message) from None
 
 
+@contextlib.contextmanager
+def _may_close(page: Page) -> Iterator[Page]:
+    """What is done at a tab that may close meanwhile, by its own script or by this very key."""
+    from playwright.sync_api import Error
+
+    try:
+        yield page
+    except Error:
+        if not page.is_closed():
+            raise
+
+
 def _finder(locator: Locator) -> dict[str, Any]:
     names = ("role", "name", "text", "label", "placeholder", "test_id", "selector", "exact", "nth", "frame")
     return {name: getattr(locator, name) for name in names}
@@ -378,6 +408,8 @@ def _finder(locator: Locator) -> dict[str, Any]:
 def _first(error: Exception) -> str:
     """The first line of Playwright's words, without the name of its method."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if _CLOSED in line:
+        return "the tab was closed"
     return mask_typed(re.sub(r"^[A-Za-z]+\.[a-z_]+: ", "", line))[:200]
 
 

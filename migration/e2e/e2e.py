@@ -179,6 +179,7 @@ class _Run:
             page = inside.new_page()
             film = Film(page) if self.record else None
             stage = Stage(page, address(self.context), secrets.token_hex(4), *self._user(), hopeless=self._hopeless)
+            _follow(stage, page)
             inside.on("page", lambda opened: _follow(stage, opened))
             inside.on("dialog", lambda dialog: dialog.accept())
             self._steps(stage, film)
@@ -306,9 +307,14 @@ class _Run:
 
 
 def _follow(stage: Stage, opened: Any) -> None:
-    """A new tab is where a user looks from now on, until it is closed."""
-    before, stage.page = stage.page, opened
-    opened.on("close", lambda _: setattr(stage, "page", before) if stage.page is opened else None)
+    """A tab that opens is where a user looks from now on; once it is closed, at the last one that is still open."""
+
+    def back(_: Any) -> None:
+        if stage.page is opened:
+            stage.page = next((page for page in reversed(opened.context.pages) if not page.is_closed()), opened)
+
+    stage.page = opened
+    opened.on("close", back)
 
 
 def _next(problems: Sequence[Problem], trace: str) -> Iterator[Any]:

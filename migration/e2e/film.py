@@ -31,12 +31,15 @@ class Film:
 
     def begin(self, secret: bool = False) -> None:
         """A step begins: recorded, unless it types a secret, or one could be read when the step before it ended."""
+        from playwright.sync_api import Error
+
         self._began = len(self._frames)
         if secret or self._shows_secret:
             self.stop()
         elif not self._running:
-            self._page.screencast.start(on_frame=self._keep, quality=60, size={"width": _WIDTH, "height": _HEIGHT})
-            self._running = True
+            with contextlib.suppress(Error):  # its tab is closed
+                self._page.screencast.start(on_frame=self._keep, quality=60, size={"width": _WIDTH, "height": _HEIGHT})
+                self._running = True
 
     def check(self, readable: bool = True) -> None:
         """A step ended: where a secret came into view, or the page cannot be read, none of its frames stays."""

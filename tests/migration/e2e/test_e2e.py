@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from migration.config.browser import PageExpect, PageStep, Press
 from migration.e2e import e2e
+from migration.e2e.actions import Stage, StepFailure, perform
+from migration.e2e.film import Film
 from tests.migration.e2e.conftest import Make, kept_files, kinds
 from tests.support.pages import CHAT, FORM, HEAD, Answer, PageServer
 
@@ -163,6 +166,45 @@ def test_lists_dialogs_and_tabs(chromium: Browser, make: Make, pages: PageServer
 """
     result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium))
     assert result.exit_code == 0, (result.why, result.steps)
+
+
+SHOP = f"{HEAD}<body><main><h1>Shop</h1><button onclick=\"window.open('/next')\">Open</button></main>"
+CLOSES = {
+    "a click": ("<button onclick='window.close()'>Close</button>", "- click: {role: button, name: Close}"),
+    "a key": ("<button onkeydown='window.close()'>Close</button>",
+              "- press: {key: Enter, at: {role: button, name: Close}}"),
+    "a key anywhere": ("<script>onkeydown = () => window.close()</script>", "- press: {key: Escape}"),
+    "a list": ("<label>Size <select onchange='window.close()'><option>S<option>L</select></label>",
+               "- fill: {label: Size, value: L}"),
+    "itself": ("<script>setTimeout(() => window.close(), 300)</script>", "- wait: {role: heading, name: Shop}"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", CLOSES)
+def test_tab_that_closes(how: str, chromium: Browser, make: Make, pages: PageServer) -> None:
+    """What closes a tab has done its work, whether the browser tells of the click or of the end first."""
+    body, step = CLOSES[how]
+    pages.pages |= {"/": SHOP, "/next": f"{HEAD}<body><main><h1>Next</h1>{body}</main>"}
+    opened = "- click: {role: button, name: Open}\n- expect: {role: heading, name: Next}"
+    steps = f"- goto: /\n{opened}\n{step}\n- expect: {{role: heading, name: Shop}}\n"
+    for _ in range(3):
+        result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium))
+        assert result.exit_code == 0, (result.why, result.steps)
+
+
+@pytest.mark.slow
+def test_no_tab_is_left(chromium: Browser) -> None:
+    """Where the last tab is closed (a browser's crash, a person at a headed run), a step says that, at once."""
+    page = chromium.new_page()
+    stage, film = Stage(page, "http://127.0.0.1", "1"), Film(page)
+    page.close()
+    film.begin()
+    film.check()
+    film.stop()
+    for step in (PageStep(expect=PageExpect(text="A")), PageStep(press=Press(key="A"))):
+        with pytest.raises(StepFailure, match="no tab is open any more"):
+            perform(stage, step, 30)
 
 
 @pytest.mark.parametrize(
