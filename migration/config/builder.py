@@ -8,7 +8,6 @@ would cost each verb its time.
 import difflib
 import ipaddress
 import re
-import warnings
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from types import NoneType, UnionType
@@ -21,6 +20,7 @@ from migration.base import durations
 from migration.base.errors import Refused
 from migration.base.filename import PATTERN
 from migration.base.secrets_type import Secret
+from migration.config import pattern
 from migration.config.yamlfile import KeyPath
 
 Problems = list[tuple[KeyPath, str]]
@@ -113,25 +113,14 @@ def _secret(value: Any) -> Secret:
 
 
 def _pattern(value: Any) -> str:
-    """A regular expression that means the same to this Python and to later ones."""
+    """A regular expression that RE2 runs, and that means the same to this Python and to later ones."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         quoted = "; put it in quotes" if isinstance(value, float) else ""
         raise ValueError(f"should be a regular expression, got {shown(value)}{quoted}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)
-            re.compile(str(value))
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
-    except FutureWarning as warning:
-        raise ValueError(f"can be read in two ways: {_found(warning)}; write a backslash before it") from None
+    why = pattern.problem(str(value))
+    if why:
+        raise ValueError(why)
     return str(value)
-
-
-def _found(warning: Warning) -> str:
-    """`Possible nested set at position 1`, without the capital."""
-    words = str(warning)
-    return words[:1].lower() + words[1:]
 
 
 def _address(value: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from migration.config import builder, signals
+from migration.config import builder, pattern, signals
 from migration.config.browser import E2e
 from migration.config.builder import Problems, guess
 from migration.config.cases import SmokeCase
@@ -31,7 +31,7 @@ Providers = Mapping[str, ProviderSettings]
 
 def mistakes(sections: Mapping[str, Any], written: Mapping[str, Any]) -> Problems:
     """Those between the sections that are sound by themselves; `written` is the file as it stands."""
-    problems = list(_unknown_criteria(written.get("criteria")))
+    problems = [*_unknown_criteria(written.get("criteria")), *_uncounted(written.get("signals"))]
     for check, *names in _CHECKS:
         if all(name in sections for name in names):
             problems += check(*(sections[name] for name in names))
@@ -44,6 +44,15 @@ def _unknown_criteria(section: Any) -> Mistakes:
         for name in section:
             if name not in (*builder.keys(Criteria), *Criteria.moved, *CRITERIA):
                 yield ("criteria", name), f"there is no criterion of this name{guess(name, CRITERIA)}"
+
+
+def _uncounted(section: Any) -> Mistakes:
+    """A pattern that gives no costs; seen as it is written, since a mistake in another signal must not hide it."""
+    usage = section.get("usage") if isinstance(section, dict) else None
+    text = usage.get("pattern") if isinstance(usage, dict) else usage
+    why = signals.usage_problem(text) if isinstance(text, str) and not pattern.problem(text) else ""
+    if why:
+        yield ("signals", "usage"), why
 
 
 def _ends(migration: Migration, providers: Providers) -> Mistakes:
@@ -104,12 +113,6 @@ def _undriven(e2e: E2e | None, gate: Gate, environments: Mapping[str, Any]) -> M
             yield ("e2e", "url", name), f"there is no environment {name}{guess(name, environments)}"
 
 
-def _foreign_patterns(patterns: Mapping[str, Signal]) -> Mistakes:
-    """Patterns that the log engine refuses."""
-    for name, why in signals.problems({name: one.pattern for name, one in patterns.items()}).items():
-        yield ("signals", name), why
-
-
 # A check, and the sections that it reads.
 _CHECKS: tuple[tuple[Callable[..., Mistakes], *tuple[str, ...]], ...] = (
     (_ends, "migration", "providers"),
@@ -118,5 +121,4 @@ _CHECKS: tuple[tuple[Callable[..., Mistakes], *tuple[str, ...]], ...] = (
     (_untested, "watch"),
     (_unanswered, "migration", "criteria", "smoke", "signals", "secrets"),
     (_undriven, "e2e", "gate", "environments"),
-    (_foreign_patterns, "signals"),
 )

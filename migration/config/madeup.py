@@ -14,6 +14,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
+from migration.config.pattern import search
 from migration.config.settings import Config
 
 _PLAIN = string.ascii_letters + string.digits
@@ -45,13 +46,13 @@ def value(config: Config, name: str, running: Mapping[str, Any]) -> str:
 @lru_cache(maxsize=256)
 def formed(name: str, pattern: str | None, key: str, seed: str) -> str:
     """The key where it has the form, else a value that does; the key all the same where none can be made up."""
-    if pattern is None or re.search(pattern, key):
+    if pattern is None or search(pattern, key):
         return key
     for number in range(_TRIES):
         mark = hmac.new(seed.encode(), f"{name} {pattern} {number}".encode(), hashlib.sha256).hexdigest()
         text = _generated(pattern, Random(mark))
         for each in (text, f"{text}{mark[:32]}") if len(text) >= _LONG else (f"{text}{mark[:32]}", text):
-            if re.search(pattern, each) and each == each.strip() and each.isprintable() and each:
+            if search(pattern, each) and each == each.strip() and each.isprintable() and each:
                 return each
     return key
 

@@ -6,7 +6,6 @@ A pattern that RE2 does not accept is refused at load, so that `--explain` shows
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from migration.config.settings import Config
 
 GROUPS = ("input", "output", "total", "cost")
-_BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _REPEATED = re.compile(rf"\n{logsql.REQUEST_ID}")
 _REQUEST_ID = re.compile(logsql.REQUEST_ID)
@@ -103,8 +101,8 @@ def order(pattern: str, *names: str) -> list[str]:
 
 
 def _closing(pattern: str) -> str:
-    """A final $ also matches before the line end that every message has."""
-    return pattern[:-1] + r"\s*$" if re.search(r"(?<!\\)(?:\\\\)*\$$", pattern) else pattern
+    """A final $, and a final \\Z, also match before the line end that every message has."""
+    return re.sub(r"(?<!\\)((?:\\\\)*)(?:\$|\\Z)$", r"\1\\s*$", pattern)
 
 
 def anchor(pattern: str) -> str:
@@ -162,33 +160,14 @@ def usage(config: Config) -> Pattern:
     return pattern
 
 
-def problems(patterns: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong with the patterns, by signal; empty when all can be used."""
-    mistakes = {name: usage_problem(text) if name == "usage" else unsupported(text) for name, text in patterns.items()}
-    return {name: problem for name, problem in mistakes.items() if problem}
-
-
-def unsupported(pattern: str) -> str:
-    """Why the log engine cannot run the pattern; empty when it can."""
-    plain = _CLASS.sub("x", pattern.replace("\\\\", "x"))
-    beyond = _BEYOND_RE2.search(plain)
-    if beyond:
-        return f"uses {beyond.group()}, which the log engine does not know (no lookaround, no backreference)"
-    return ""
-
-
 def usage_problem(pattern: str) -> str:
     """Why costs cannot be read with the pattern, every reason; empty when they can."""
-    try:
-        groups = re.compile(pattern).groupindex
-    except re.error as error:
-        return f"is not a regular expression: {error}"
+    groups = re.compile(pattern).groupindex
     lacks = not {"input", "output", "cost"} & set(groups)
     reasons = (
         f"has none of the named groups {', '.join(GROUPS)}: write (?P<input>…)" if lacks else "",
         ""
         if pattern.startswith(("^", r"\A"))
         else "does not begin with ^, so that text inside a prompt could be counted",
-        unsupported(pattern),
     )
     return "; it ".join(filter(None, reasons))

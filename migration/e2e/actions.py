@@ -27,6 +27,7 @@ from migration.config.browser import (
     Wait,
     Whole,
 )
+from migration.config.pattern import search
 from migration.e2e import locate, pictures, privacy
 from migration.e2e.result import ProblemKind
 
@@ -325,7 +326,7 @@ def _content(page: Page, expect: PageExpect, one: Any) -> tuple[ProblemKind, str
     missing = [wanted for wanted in expect.texts if wanted not in text]
     if missing:
         return "expectation", f'does not contain "{missing[0]}": "{mask_typed(_short(text))}"'
-    if expect.matches and not re.search(expect.matches, text):
+    if expect.matches and not search(expect.matches, text):
         return "expectation", f'does not match {expect.matches}: "{mask_typed(_short(text))}"'
     if expect.value is not None and one.input_value() != expect.value:
         return "expectation", f'holds "{mask_typed(_short(one.input_value()))}", not "{expect.value}"'
@@ -364,7 +365,7 @@ def _frame_blank(page: Page, name: str) -> bool:
 def _translated(stage: Stage, locator: Locator, done: str, timeout: float) -> Iterator[None]:
     """Playwright's refusal of an element that is there, in our words: disabled, or covered by another one.
 
-    A tab that closes at the click or the key has done what it was asked: that is no failure.
+    A tab that closes at the click or the key has done what it was asked: no failure.
     """
     from playwright.sync_api import Error
 

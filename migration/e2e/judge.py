@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from migration.config.browser import Allow, PageStep, Watched
+from migration.config.pattern import search
 from migration.e2e.actions import StepFailure
 from migration.e2e.axe import IMPACTS, Violation
 from migration.e2e.result import Problem, ProblemKind
@@ -171,7 +172,7 @@ def _bad(request: NetworkRequest) -> bool:
 
 
 def _matches(patterns: Iterable[str], text: str) -> bool:
-    return any(re.search(pattern, text) for pattern in patterns)
+    return any(search(pattern, text) for pattern in patterns)
 
 
 def _alike(text: str) -> str:

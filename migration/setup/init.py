@@ -15,6 +15,7 @@ from migration.clients.models import APIS
 from migration.clients.openrouter_errors import KEYS
 from migration.config import envfile
 from migration.config import load as configuration
+from migration.config.pattern import search
 from migration.config.settings import Auth, Config
 
 _MANAGERS = "https://openrouter.ai/settings/management-keys"
@@ -109,7 +110,7 @@ def _ask(config: Config, name: str, need: Need | None, ask: Ask) -> str:
     where = f" ({need.where})" if need else ""
     value = ask(f"{name}{where} (Enter to skip):").strip()
     settings = config.secrets.get(name)
-    if value and settings and settings.format and not re.search(settings.format, value):
+    if value and settings and settings.format and not search(settings.format, value):
         raise Refused(f"This is not a {name}: it does not match {settings.format}", inv("init"))
     return value
 

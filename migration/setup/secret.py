@@ -18,6 +18,7 @@ from migration.base.retry import Retry
 from migration.base.secrets_type import Secret
 from migration.clients.openrouter_errors import KEYS
 from migration.clients.supabase_types import SecretDigest, same
+from migration.config.pattern import search
 from migration.config.settings import SecretSettings
 from migration.context import Context
 from migration.providers.proofs import KeyProof, ageing, check_key
@@ -232,7 +233,7 @@ def shape(settings: SecretSettings, local: Secret | None) -> bool | None:
     """Whether a local value has the configured form; None where there is nothing to compare."""
     if not local or settings.format is None:
         return None
-    return re.search(settings.format, local.reveal()) is not None
+    return search(settings.format, local.reveal()) is not None
 
 
 def _value(context: Context, name: str, ask: Ask | None) -> Secret:

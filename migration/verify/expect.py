@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from msgspec import UNSET
 
 from migration.base import strictjson
 from migration.base.secrets_type import mask
 from migration.config.cases import Code, Expect, Length, Match, Stream, Text
+from migration.config.pattern import search
 from migration.verify.parser import Parser
 
 WRAPPED_AT, BARE_AT = "$.artifactCode", "$.fixedCode"
@@ -111,31 +111,6 @@ def code_at(body: bytes, path: str) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-@cache
-def bounded(pattern: str, flags: str = "") -> re.Pattern[str]:
-    """A user's pattern in RE2, whose time grows with the text and no faster: an answer may hold anything.
-
-    `$` and `\\Z` at the end mean what they mean to Python. re2.error for what RE2 does not have (lookaround).
-    """
-    import re2  # late: most verbs match nothing on this machine
-
-    options = re2.Options()
-    options.log_errors = False
-    closed = re.sub(r"(?<!\\)((?:\\\\)*)\$$", r"\1\\n?\\z", pattern)
-    closed = re.sub(r"(?<!\\)((?:\\\\)*)\\Z$", r"\1\\z", closed)
-    return cast("re.Pattern[str]", re2.compile(f"(?{flags}){closed}" if flags else closed, options))
-
-
-def patterns(expect: Expect) -> Iterator[str]:
-    """Every pattern of an expectation."""
-    yield from expect.headers.values()
-    yield from (match.matches for match in expect.json_.values() if match.matches is not None)
-    if expect.text is not None and expect.text.matches is not None:
-        yield expect.text.matches
-    if expect.stream is not None and expect.stream.last is not None and expect.stream.last.matches is not None:
-        yield expect.stream.last.matches
-
-
 def events(answer: AnswerLike) -> list[str]:
     """The data of each event of a stream, in order; in an answer of another type, its lines that are not empty.
 
@@ -187,7 +162,7 @@ def _codes(expect: Expect) -> Iterator[tuple[str, Code, str, Any]]:
 def _headers(wanted: Mapping[str, str], got: Mapping[str, str]) -> Iterator[Failure]:
     for name, pattern in wanted.items():
         value = got.get(name)
-        if value is None or not bounded(pattern).search(value):
+        if value is None or not search(pattern, value):
             yield Failure(f"header {name}", f"something like {pattern}", "no such header" if value is None else value)
 
 
@@ -198,7 +173,7 @@ def _text(wanted: Text | None, got: str, what: str = "text") -> Iterator[Failure
     for part in parts:
         if part not in got:
             yield Failure(what, f"a text that contains {cut(part)}", got or "an empty body")
-    if wanted.matches is not None and not bounded(wanted.matches).search(got):
+    if wanted.matches is not None and not search(wanted.matches, got):
         yield Failure(what, f"a text that matches {wanted.matches}", got or "an empty body")
 
 
@@ -244,7 +219,7 @@ def _unmet(match: Match, value: Any) -> Iterator[tuple[str, str]]:
         yield cut(_json_of(match.equals)), got
     if match.type and not _is_type(value, match.type):
         yield f"a value of type {match.type}", got
-    if match.matches is not None and not (isinstance(value, str) and bounded(match.matches).search(value)):
+    if match.matches is not None and not (isinstance(value, str) and search(match.matches, value)):
         yield f"text that matches {match.matches}", got
     if match.length is not None and not _fits(match.length, value):
         yield _length(match.length), f"{len(value)}: {got}" if isinstance(value, str | list | dict) else got

@@ -168,7 +168,7 @@ def test_the_usage_pattern_must_name_its_groups(tmp_path: Path) -> None:
 
 def test_a_pattern_that_the_log_engine_cannot_run_is_refused_at_load(tmp_path: Path) -> None:
     [row] = _mistakes(tmp_path, SMALL + 'signals: {retry: "a(?=b)"}\n')
-    assert row.startswith("config.yaml:11:11: signals.retry: uses (?=, which the log engine does not know")
+    assert row.startswith("config.yaml:11:11: signals.retry.pattern: uses (?=, which RE2 does not know (no lookaround")
 
 
 def test_a_criterion_that_does_not_exist_is_named_with_the_likely_one(tmp_path: Path) -> None:
