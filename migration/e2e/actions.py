@@ -39,6 +39,7 @@ _NO_TAB = "no tab is open any more"
 POLL = 100  # milliseconds between two looks
 _HOPELESS = re.compile(r"net::ERR_(CONNECTION_REFUSED|NAME_NOT_RESOLVED|ADDRESS_UNREACHABLE|INTERNET_DISCONNECTED)")
 
+_OPTIONS = "(it) => [...it.options].map((one) => [one.label, one.value])"
 _CLOSED = "Target page, context or browser has been closed"
 # Playwright's log of an action, from the point where the page has received it.
 _ACTED = re.compile(r"^\s*- (performing click action|elementHandle\.press\()", re.MULTILINE)
@@ -132,20 +133,25 @@ def _typed(stage: Stage, locator: Locator, text: str, timeout: float) -> None:
     _shown(stage, locator, timeout)
     found = locate.element(stage.page, locator)
     with _translated(stage, locator, "filled", timeout):
-        if found.evaluate("(it) => it.tagName") == "SELECT":
-            _choose(stage, locator, found, text)
+        if found.evaluate("(it) => it.tagName", timeout=timeout * 1000) == "SELECT":
+            _choose(stage, locator, found, text, timeout)
         else:
             found.fill(text, timeout=timeout * 1000)
 
 
-def _choose(stage: Stage, locator: Locator, found: Any, text: str) -> None:
-    """An option of a list, by what it shows or by its value."""
-    options: list[list[str]] = found.evaluate("(it) => [...it.options].map((one) => [one.label, one.value])")
-    wanted = next((value for label, value in options if text in (label, value)), None)
-    if wanted is None:
-        shown = ", ".join(f'"{mask_typed(label)}"' for label, _ in options[:8])
-        raise _failure(stage, locator, "expectation", f'has no option "{text}"; there is {shown}')
-    found.select_option(value=wanted)
+def _choose(stage: Stage, locator: Locator, found: Any, text: str, timeout: float) -> None:
+    """An option of a list, by what it shows or by its value; it may come later than its list."""
+    from playwright.sync_api import TimeoutError as Late
+
+    try:
+        found.select_option(text, timeout=timeout * 1000)
+    except Late:
+        options: list[list[str]] = found.evaluate(_OPTIONS, timeout=timeout * 1000)
+        if any(text in each for each in options):  # it cannot be chosen
+            raise
+        shown = ", ".join(f'"{label}"' for label, _ in options[:8])
+        words = mask_typed(f'has no option "{text}"; there is {shown or "none"}')
+        raise _failure(stage, locator, "expectation", words) from None
 
 
 def _click(stage: Stage, locator: Locator, timeout: float) -> None:

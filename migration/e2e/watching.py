@@ -137,7 +137,7 @@ class PageLog:
             opened.status, opened.headers = response.status, dict(response.headers)
             if response.ok and "/auth/v1/" in response.url:
                 self._sessions.append(response)
-            _remember(dict(parse_qsl(urlsplit(opened.headers.get("location", "")).fragment)))
+            _remember(dict(parse_qsl(opened.headers.get("location", "").partition("#")[2])))  # it need not be a URL
 
     def _finished(self, request: Any) -> None:
         if (opened := self._open.pop(request, None)) and self.ended is None:

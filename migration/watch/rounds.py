@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from migration.base.command import Do, inv
 from migration.base.durations import show
+from migration.base.errors import ServiceFailed
 from migration.logs.reader import LogReader
 from migration.watch import facts, judge, probes, progress, rows, subject
 from migration.watch.model import Alarm, RoundResult, WatchState
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from migration.ledger.deployments import Deployment, History
 
 SANDBOX_RIPE = timedelta(seconds=5)  # its log rows are there at once
+WRONG = 300.0  # seconds; with a clock that is further off a round would take looks that are not over, for all machines
 _GAP = 2.5  # of `every`: a longer pause between two rounds is reported
 
 
@@ -57,15 +60,24 @@ def run(context: Context, state: WatchState, history: History, deployment: Deplo
     notes = list(_gap(state, now))
     if notes:
         state = progress.event(state, now, notes[0])
-    if not ready.busy:
-        state = probes.send(context, state)
     state = _read(context, state, own, now)
     state = _learn(context, state, own, now, notes)
+    _in_time(context)
+    if not ready.busy:  # last: a round that fails is not stored, so that nothing would know what its probes cost
+        state = probes.send(context, state)
     state = replace(progress.settle(state), rounds=state.rounds + 1, round_at=now, versions=dict(own.expected))
     alarms = tuple(_alarms(context, state, ready, now))
     if silent := judge.quiet(state):
         notes.append(silent)
     return RoundResult(stand(state, alarms, now), alarms, tuple(notes))
+
+
+def _in_time(context: Context) -> None:
+    """ServiceFailed where this machine's clock is too far off: looks would be taken that are not over."""
+    if abs(ahead := context.ahead) > WRONG:
+        way = "ahead of" if ahead > 0 else "behind"
+        text = f"This machine's clock is {show(abs(ahead))} {way} the Management API's: this round does not count."
+        raise ServiceFailed(text, Do("set the clock"), inv("watch", resume=True))
 
 
 def due(state: WatchState, now: datetime, ripe: timedelta) -> bool:

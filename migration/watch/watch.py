@@ -16,7 +16,7 @@ from os import getpid
 from typing import TYPE_CHECKING
 
 from migration.base import interrupts
-from migration.base.command import Do, Step, inv
+from migration.base.command import Step, inv
 from migration.base.durations import show
 from migration.base.errors import CutoverError, Interrupted, Refused, ServiceFailed, Unfinished
 from migration.git.giterrors import Denied
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 RACES = 6  # rounds begun again after another run was first
 FRESH = timedelta(minutes=2)  # a message that another run opened so lately is still being sent by it
 RARELY = timedelta(hours=1)  # between two writes on a branch, unless something happened
-WRONG = 300.0  # seconds; with a clock that is further off a round would take looks that are not over, for all machines
 GLANCE = 60.0  # seconds between two looks of a run that waits for the leader
 _UNREACHED = (ServiceFailed, Denied)
 
@@ -195,10 +194,6 @@ class _Watch:
         assert deployment is not None
         notes = (standing.busy,) if standing.busy else ()
         judged = rounds.run(self.context, state, history, deployment, standing)
-        if abs(ahead := self.context.ahead) > WRONG:
-            way = "ahead of" if ahead > 0 else "behind"
-            text = f"This machine's clock is {show(abs(ahead))} {way} the Management API's: this round does not count."
-            raise ServiceFailed(text, Do("set the clock"), inv("watch", resume=True))
         state, alarms = judged.state, judged.alarms
         state = replace(state, needs_person=standing.stuck)
         if self.options.automatic and not standing.busy and not standing.stuck:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from migration.e2e import e2e
 from migration.e2e.actions import Stage, StepFailure, perform
 from migration.e2e.film import Film
 from tests.migration.e2e.conftest import Make, kept_files, kinds
+from tests.support.collector import Collector
 from tests.support.pages import CHAT, FORM, HEAD, Answer, PageServer
 
 if TYPE_CHECKING:
@@ -168,6 +170,45 @@ def test_lists_dialogs_and_tabs(chromium: Browser, make: Make, pages: PageServer
     assert result.exit_code == 0, (result.why, result.steps)
 
 
+@pytest.mark.slow
+def test_list_of_the_pages_own(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """Options that come after their list are waited for; of two with the same value the one that shows the text."""
+    script = "setTimeout(() => document.querySelector('select').add(new Option('Other', '')), 500)"
+    pages.pages["/"] = f"""{HEAD}<body><main><label>Plan <select><option value="">Any</option></select></label></main>
+      <script>{script}</script>"""
+    steps = """
+- goto: /
+- fill: {label: Plan, value: Other}
+- evaluate: {script: "document.querySelector('select').selectedIndex", equals: 1}
+"""
+    result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False))
+    assert result.exit_code == 0, (result.why, result.steps)
+
+
+@pytest.mark.slow
+def test_list_that_refuses(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """A list that is disabled is named within the step's own time, and a short secret that it lacks is not shown."""
+    lists = "<label>Plan <select disabled><option>S</select></label><label>Code <select><option>S</select></label>"
+    pages.pages["/"] = f"{HEAD}<body><main>{lists}</main>"
+    words = {"label: Plan, value: S": "could not be filled within 1s: it is disabled",
+             "label: Code, secret: 'a7'": 'has no option "[REDACTED]"; there is "S"'}  # fmt: skip
+    for field, why in words.items():
+        steps = f"- goto: /\n- {{fill: {{{field}}}, timeout: 1s}}"
+        result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False))
+        assert [one.message.partition(": ")[2] for one in result.problems] == [why]
+
+
+@pytest.mark.slow
+def test_location_that_is_no_address(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """Whatever an answer's headers hold, the run goes on."""
+    pages.pages["/"] = f"{HEAD}<body><main></main><script>fetch('/made').then(() => main.textContent = 'Made')</script>"
+    pages.pages["/"] = pages.pages["/"].replace("<main>", "<main id=main>")
+    pages.answers["/made"] = lambda _: (201, "text/plain\r\nLocation: http://[", b"")
+    steps = "- goto: /\n- expect: Made"
+    result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False))
+    assert result.exit_code == 0, (result.why, result.steps)
+
+
 SHOP = f"{HEAD}<body><main><h1>Shop</h1><button onclick=\"window.open('/next')\">Open</button></main>"
 CLOSES = {
     "a click": ("<button onclick='window.close()'>Close</button>", "- click: {role: button, name: Close}"),
@@ -176,7 +217,7 @@ CLOSES = {
     "a key anywhere": ("<script>onkeydown = () => window.close()</script>", "- press: {key: Escape}"),
     "a list": ("<label>Size <select onchange='window.close()'><option>S<option>L</select></label>",
                "- fill: {label: Size, value: L}"),
-    "itself": ("<script>setTimeout(() => window.close(), 300)</script>", "- wait: {role: heading, name: Shop}"),
+    "itself": ("<script>fetch('/end').then(() => window.close())</script>", "- wait: {role: heading, name: Shop}"),
 }  # fmt: skip
 
 
@@ -189,8 +230,29 @@ def test_tab_that_closes(how: str, chromium: Browser, make: Make, pages: PageSer
     opened = "- click: {role: button, name: Open}\n- expect: {role: heading, name: Next}"
     steps = f"- goto: /\n{opened}\n{step}\n- expect: {{role: heading, name: Shop}}\n"
     for _ in range(3):
-        result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium))
+        context, begins = make(steps), Begins("wait")
+        pages.answers["/end"] = begins.answer
+        context.observer = begins
+        result = e2e.run(context, e2e.E2eOptions(browser=chromium))
         assert result.exit_code == 0, (result.why, result.steps)
+
+
+class Begins(Collector):
+    """Sets its event when a step of this kind begins."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.event = kind, threading.Event()
+
+    def step(self, name: str, subject: str = "", detail: str = "") -> None:
+        super().step(name, subject, detail)
+        if detail.startswith(self.kind):
+            self.event.set()
+
+    def answer(self, _: Any) -> Answer:
+        """An answer of the page's server that comes once the step has begun."""
+        self.event.wait(60)
+        return 200, "text/plain", b"now"
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from migration.base import interrupts
 from migration.base.errors import Interrupted, Refused, ServiceFailed
 from migration.inspect import watching
 from migration.rehearsal.logstore import LogStore
+from migration.verify.smoke import CaseResult, SmokeResult
 from migration.watch import watch
 from migration.watch.report import WatchRound
 from migration.watch.store import WatchRef
@@ -257,6 +258,37 @@ def test_wrong_clock_ends_no_watch(tmp_path: Path, store: LogStore) -> None:
     assert state(night) == before
     night.clock.sleep(HALF + 700)
     assert once(night).state.criteria[0].looks == 1
+
+
+def test_failed_rounds_send_no_probes(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round that fails is not stored: probes that it had sent would be sent again by the next one, beyond the cap."""
+    sent: list[float] = []
+
+    def send(context: Any, names: list[str], **_: Any) -> SmokeResult:
+        sent.append((context.clock.now() - night.start) / timedelta(seconds=HALF))
+        return SmokeResult(tuple(CaseResult(name, "artifact", True) for name in names))
+
+    monkeypatch.setattr("migration.watch.probes.smoke.run", send)
+    case = {"name": "a", "function": "artifact", "probe": True, "expect": {"status": 200}}
+    night.settings = {"smoke": [case], "watch": {"probes": {"every": 3 * HALF, "max_cost": 1.0}}}
+    rounds = start(night)
+    assert next(rounds).state.probe_requests == 1
+    reads = night.source.store._run
+    monkeypatch.setattr(night.source.store, "_run", lambda *_: raises(ServiceFailed("cannot read the logs")))
+    assert all(next(rounds).outage == "cannot read the logs" for _ in range(5)) and len(sent) == 1
+    monkeypatch.setattr(night.source.store, "_run", reads)
+    assert next(rounds).state.probe_requests == len(sent) == 2
+    skewed = SimpleNamespace(ahead=2 * 86_400.0)
+    wrong = night.context()
+    wrong.__dict__["management"] = skewed
+    night.clock.sleep(4 * HALF)
+    with pytest.raises(ServiceFailed, match="clock is 2d ahead"):
+        next(watch.run(wrong, WatchOptions(once=True)))
+    assert len(sent) == 2
+
+
+def raises(error: Exception) -> Any:
+    raise error
 
 
 def test_network_lost_and_back(night: Night) -> None:
