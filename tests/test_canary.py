@@ -26,6 +26,7 @@ from migration.config import load as configuration
 from migration.rehearsal import sandbox as stand_in
 from migration.rehearsal.running import Running
 from tests.support import long, project, repos
+from tests.support.edge import until
 
 pytestmark = pytest.mark.slow
 
@@ -190,8 +191,9 @@ def test_the_search_finds_what_leaks(session: Session) -> None:
     assert session.search() == ["OPENROUTER_K2T_KEY in .cutover/leak.txt"]
     leak.unlink()
     with Watcher() as watcher:
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(0.3)", value], check=True)
-    assert any(value in command for command in watcher.commands) or not PROC.exists()
+        child = subprocess.Popen([sys.executable, "-c", "input()", value], stdin=subprocess.PIPE)
+        until(lambda: any(value in command for command in watcher.commands) or not PROC.exists())
+        child.communicate(b"\n")
 
 
 def test_a_session_leaks_nothing(session: Session) -> None:

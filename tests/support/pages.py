@@ -151,8 +151,8 @@ message.onkeydown = async (event) => {
 )
 
 
-def framed(inside: str) -> str:
-    """A page whose artifact is a sandboxed frame with this body."""
+def framed(inside: str, around: str = "") -> str:
+    """A page whose artifact is a sandboxed frame with this body; `around` is the page's own."""
     quoted = inside.replace("&", "&amp;").replace('"', "&quot;")
-    return f"""{HEAD}<body><main><h1>Page</h1><iframe title="Artifact" sandbox="allow-scripts"
+    return f"""{HEAD}<body>{around}<main><h1>Page</h1><iframe title="Artifact" sandbox="allow-scripts"
     srcdoc="<!doctype html><html lang='en'><title>A</title>{quoted}</html>"></iframe></main></body></html>"""

@@ -43,3 +43,11 @@ def raw_server(behave: Behave) -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """A port on which nothing listens. It is taken meanwhile: once free, any other process may be given it."""
+    with socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])

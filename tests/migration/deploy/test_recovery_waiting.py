@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from migration.deploy.result import DeployResult
 from migration.inspect import status
 from migration.rollback import rollback
 from tests.support import crash, drawn, scene
+from tests.support.edge import until
 from tests.support.scene import Scene
 
 pytestmark = pytest.mark.slow
@@ -36,11 +36,7 @@ def _staged_and_stopped(stage: Scene) -> None:
     stage.running.fault("stage", "hang", hold=8.0, times=2, applied=True)
     known = len(stage.running.history(operation="stage"))
     child = crash.start(stage, "")
-    end = time.monotonic() + 30
-    while len(stage.running.history(operation="stage")) < known + 2:
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    time.sleep(0.3)
+    until(lambda: sum(bool(entry["effect"]) for entry in stage.running.history(operation="stage")[known:]) == 2)
     os.kill(child.pid, signal.SIGHUP)
     child.join(20)
     assert child.exitcode == 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from migration.base.errors import Unreachable
 from migration.e2e import e2e
 from tests.migration.e2e.conftest import Make, kinds
 from tests.support.pages import HEAD, PageServer, framed
+from tests.support.raw_server import closed_port
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +29,9 @@ document.getElementById("go").onclick = async () => {
 )
 GO = "- goto: /\n- click: {role: button, name: Go}\n- expect: Hello"
 INSIDE = "- goto: /\n- expect: {role: heading, name: Made, frame: Artifact}"
+# What a frame tells its page once it has come so far, and a promise of the page that waits for it.
+THEN = "setTimeout(() => parent.postMessage('now', '*'))"
+HEARD = "<script>self.heard = new Promise((done) => onmessage = () => done(true))</script>"
 FAULTS = {
     "a 503": (BUTTON, GO, "unavailable", r"greet answered 503 \(request r-1\)"),
     "a call that hangs": (BUTTON, GO.replace("Hello", "{text: Hello}"), "slow", "greet has not answered for"),
@@ -36,14 +39,14 @@ FAULTS = {
     "a session that ended": (BUTTON, GO, "session", "greet answered 401: not signed in, or the session has expired"),
     "a button renamed": (BUTTON.replace(">Go<", ">Start<"), GO, "not_found",
                          'the button "Go": not there; there is "Start"'),
-    "an exception in a frame": (framed("<h1>Made</h1><script>setTimeout(() => { throw new Error('boom') })</script>"),
-                                f"{INSIDE}\n- wait: 0.2s", "exceptions", "boom in a frame"),
+    "an exception in a frame": (framed(f"<h1>Made</h1><script>{THEN}; throw new Error('boom')</script>", HEARD),
+                                f"{INSIDE}\n- evaluate: heard\n- wait: 0.2s", "exceptions", "boom in a frame"),
     "a blank frame": (framed("<p></p>"), INSIDE, "blank", 'the frame "Artifact" is blank'),
     "a console error": (f"{HEAD}<body><main><h1>Made</h1></main><script>console.error('odd')</script>",
                         "- goto: /\n- expect: Made", "console_errors", "odd"),
     "an image that is not there": (f"{HEAD}<body><main><h1>Made</h1><img src='/gone.png' alt='x'></main>",
-                                   "- goto: /\n- expect: Made\n- wait: 0.2s", "failed_requests",
-                                   "GET .*/gone.png answered 404"),
+                                   "- goto: /\n- evaluate: 'document.images[0].decode().catch(() => 1)'\n- wait: 0.2s",
+                                   "failed_requests", "GET .*/gone.png answered 404"),
     "a label that is missing": (f"{HEAD}<body><main><h1>Made</h1><input></main>",
                                 "- goto: /\n- screenshot: page", "accessibility", "label"),
     "a picture that stays": (f"{HEAD}<body><main><h1>Made</h1></main>", "- goto: /\n- screenshot: one\n"
@@ -104,12 +107,13 @@ def test_slow_font_disturbs_nothing_else(chromium: Browser, make: Make, pages: P
     """Every step passes, the screenshot too; the font is named."""
     style = "<style>@font-face { font-family: F; src: url(/f.woff2) } body { font-family: F }</style>"
     pages.pages["/"] = f"{HEAD}{style}<body><main><h1>Made</h1></main>"
-    pages.answers["/f.woff2"] = lambda _: (time.sleep(1.2), (200, "font/woff2", b""))[1]  # type: ignore[func-returns-value]
-    steps = "- goto: /\n- expect: Made\n- screenshot: page\n- wait: 1.2s"
-    more = "  expect: {slow: {other: 0.5s}, console_errors: {ignore: [decode downloaded font, OTS]}}"
+    pages.answers["/f.woff2"] = lambda _: (time.sleep(2.5), (200, "font/woff2", b""))[1]  # type: ignore[func-returns-value]
+    came = "- evaluate: 'document.fonts.ready.then(() => true)'\n- wait: 0.5s"
+    steps = f"- goto: /\n- expect: Made\n- screenshot: page\n{came}"
+    more = "  expect: {slow: {other: 1.5s}, console_errors: {ignore: [decode downloaded font, OTS]}}"
     result = e2e.run(make(steps, more), e2e.E2eOptions(browser=chromium))
     assert all(step.ok for step in result.steps) and kinds(result) == ["slow"], result.problems
-    assert "/f.woff2 took 1." in result.problems[0].message
+    assert re.search(r"/f.woff2 took \d", result.problems[0].message)
 
 
 @pytest.mark.long
@@ -132,17 +136,15 @@ def test_provoked_error_does_not_count_until_it_comes_back(chromium: Browser, ma
 
 def test_nothing_at_the_address_is_a_service_that_failed(chromium: Browser, make: Make) -> None:
     """Exit 3, before anything is judged."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-    with pytest.raises(Unreachable, match=rf"Nothing answers at {address}"):
-        e2e.run(make(f"- goto: {address}"), e2e.E2eOptions(browser=chromium))
+    with closed_port() as port, pytest.raises(Unreachable, match=rf"Nothing answers at http://127.0.0.1:{port}/"):
+        e2e.run(make(f"- goto: http://127.0.0.1:{port}/"), e2e.E2eOptions(browser=chromium))
 
 
 @pytest.mark.long
 def test_script_without_a_pause_ends_the_run(chromium: Browser, make: Make, pages: PageServer) -> None:
     """A frame that answers nothing is named; no question to it lasts for ever."""
-    pages.pages["/"] = framed("<h1>Made</h1><script>setTimeout(() => { while (true) {} }, 100)</script>")
-    steps = "- goto: /\n- wait: 0.3s\n- expect: {role: heading, name: Made, frame: Artifact}"
+    loop = f"setTimeout(() => {{ {THEN}; setTimeout(() => {{ while (true) {{}} }}, 50) }}, 100)"
+    pages.pages["/"] = framed(f"<h1>Made</h1><script>{loop}</script>", HEARD)
+    steps = "- goto: /\n- evaluate: heard\n- wait: 0.5s\n- expect: {role: heading, name: Made, frame: Artifact}"
     result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False))
     assert kinds(result) == ["slow"] and 'the frame "Artifact" does not respond' in result.problems[0].message

@@ -65,7 +65,7 @@ def test_limits_end_a_worker(tmp_path: Path) -> None:
             ended = until(lambda: place.logs.of("Shutdown"))[-1]
             assert ended.log_attributes["reason"] == reason
             if slug == "waits":
-                assert "leaves: wall_clock" in "".join(row.event_message for row in place.logs.of("Log"))
+                until(lambda: any("leaves: wall_clock" in row.event_message for row in place.logs.of("Log")))
     with edge(tmp_path, tmp_path / "deno") as place:
         place.functions.deploy("talks", sources["talks"])
         assert place.function("talks").status == 200

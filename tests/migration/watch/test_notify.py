@@ -25,7 +25,7 @@ from migration.config.settings import WatchSettings
 from migration.watch import alerts, notify
 from migration.watch.model import Alarm, AlertBook, Surroundings
 from migration.watch.notify import Notifier, Notifiers
-from tests.support.raw_server import raw_server
+from tests.support.raw_server import closed_port, raw_server
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 AROUND = Surroundings("prod", "20261127-1200-abc", "generate-artifact v8", (), "ann")
@@ -61,10 +61,11 @@ def silent() -> Iterator[tuple[int, threading.Event]]:
         ends.set()
 
 
-def closed() -> int:
+@pytest.fixture
+def closed() -> Iterator[int]:
     """A port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+    with closed_port() as port:
+        yield port
 
 
 def children() -> set[str]:
@@ -81,7 +82,7 @@ def children() -> set[str]:
     return found
 
 
-def test_each_fails_alone(httpserver: HTTPServer) -> None:
+def test_each_fails_alone(httpserver: HTTPServer, closed: int) -> None:
     """One takes it, one refuses, one is dead: the first has it once, the others are reported, and the next round tries
     only those that have not taken it."""
     taken: list[dict[str, str]] = []
@@ -97,7 +98,7 @@ def test_each_fails_alone(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/good").respond_with_handler(take)
     httpserver.expect_request("/full").respond_with_handler(refuse)
     base = f"json://127.0.0.1:{httpserver.port}"
-    checked = notify.of(settings(f"{base}/good", f"{base}/full", f"json://127.0.0.1:{closed()}/{TOKEN}"))
+    checked = notify.of(settings(f"{base}/good", f"{base}/full", f"json://127.0.0.1:{closed}/{TOKEN}"))
     after = checked.deliver(book(), NOW)
     assert [one["title"] for one in taken] == ["PROD: 31% of answers fail"]
     assert taken[0]["type"] == "failure" and "execution 1: 503 <b>&" in taken[0]["message"]
@@ -119,7 +120,7 @@ def test_hanging_one_is_ended() -> None:
         after = replace(to(f"json://127.0.0.1:{port}/x?rto=60"), deadline=2.0).deliver(book(), NOW)
         assert time.monotonic() - began < 10 and children() == set()
         assert after.error == "JSON 1 failed: no answer within 2s. 1 message waits for the next round."
-        assert after.outbox[0].repeat is met.is_set()
+        assert after.outbox[0].repeat or not met.is_set()
 
 
 @pytest.mark.long
@@ -149,11 +150,11 @@ def test_repeat_says_so(httpserver: HTTPServer) -> None:
     assert bodies[1]["message"].endswith(f"Message {more.outbox[1].id}") and after.outbox == ()
 
 
-def test_nothing_goes_astray(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_goes_astray(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, closed: int) -> None:
     """No redirect is followed, since a token would go where its owner never sent it, and no proxy is asked for this
     machine: the one that is set here does not exist."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed}")
     httpserver.expect_request("/hook").respond_with_data("", 307, {"Location": httpserver.url_for("/thief")})
     httpserver.expect_request("/thief").respond_with_data("ok")
     after = to(f"json://127.0.0.1:{httpserver.port}/hook").deliver(book(), NOW)
@@ -205,10 +206,10 @@ def test_nothing_configured_keeps_no_outbox() -> None:
     ]
 
 
-def test_test_message_says_where(httpserver: HTTPServer) -> None:
+def test_test_message_says_where(httpserver: HTTPServer, closed: int) -> None:
     """What was sent and where, without the token; a notifier that fails is named."""
     httpserver.expect_request(f"/{TOKEN}").respond_with_data("ok")
-    dead = f"json://user:{TOKEN}@127.0.0.1:{closed()}/{TOKEN}"
+    dead = f"json://user:{TOKEN}@127.0.0.1:{closed}/{TOKEN}"
     found = notify.of(settings(f"json://127.0.0.1:{httpserver.port}/{TOKEN}", dead))
     assert notify.offer(found) == "Send a test message to JSON 1 (json://127.0.0.1), JSON 2 (json://127.0.0.1)"
     words = notify.sent(found.test(AROUND, NOW))

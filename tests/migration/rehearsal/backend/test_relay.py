@@ -98,12 +98,15 @@ def database() -> Iterator[str]:
         Path(folder).chmod(0o777)
         made = [initdb, "-D", f"{folder}/data", "-U", "postgres", "-A", "trust"]
         subprocess.run(made, capture_output=True, check=True, **user)
-        with socket.create_server(("127.0.0.1", 0)) as held:
-            port = held.getsockname()[1]
-        where = ["-D", f"{folder}/data", "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"]
-        server = subprocess.Popen([postgres, *where], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
+        for _ in range(5):  # another process may be given its port before it takes it
+            with socket.create_server(("127.0.0.1", 0)) as held:
+                port = held.getsockname()[1]
+            where = ["-D", f"{folder}/data", "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"]
+            server = subprocess.Popen([postgres, *where], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
+            until(lambda: server.poll() is not None or _listens(port), 60)  # noqa: B023 - called in this turn
+            if server.poll() is None:
+                break
         try:
-            until(lambda: server.poll() is not None or _listens(port), 60)
             assert server.poll() is None, "PostgreSQL ended at once"
             yield f"postgresql://postgres:postgres@127.0.0.1:{port}/postgres"
         finally:
