@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import functools
 import inspect
 import itertools
@@ -103,8 +104,26 @@ def refuse(words: Sequence[str], mistake: _Mistake) -> Exit:
 
     CURRENT.env = ""
     out = Output("inv", ROOT, json="--json" in words)
-    out.error(mistake.message, mistake.steps, 2, {})
+    try:
+        out.error(mistake.message, mistake.steps, 2, {})
+    except OSError:  # a closed pipe, a full disk: the exit code still says it
+        _hush()
     return Exit(code=2)
+
+
+def _hush() -> None:
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+
+
+def _unwritten(error: OSError) -> Exit:
+    """The list or a help text that nothing takes: `inv --list | head` has what it wants, a full disk is named."""
+    if error.filename is not None:
+        raise error
+    _hush()
+    if error.errno != errno.EPIPE and not isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"Cannot write the output: {error.strerror}. Nothing was run.\n")
+    return Exit(code=141)
 
 
 def _dry(verb: str, json: bool = False, **flags: Any) -> Exit:
@@ -119,23 +138,26 @@ def _checked(parse: Callable[[Program], None]) -> Callable[[Program], None]:
         words = [*program.core.unparsed]
         if ignored := _ignored(program):
             raise refuse(words, ignored)
-        if words == ["version"]:
-            sys.stdout.write(
-                f"Cutover {VERSION} (Invoke {INVOKE}, Python {'.'.join(map(str, sys.version_info[:3]))})\n"
-            )
-            raise Exit
         try:
+            if words == ["version"]:
+                _version()
             parse(program)
         except ParseError as error:
             raise refuse(words, _translated(program, error)) from None
-        except BrokenPipeError:  # `inv --list | head`: the reader has what it wants
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
-            raise Exit(code=141) from None
+        except OSError as error:
+            raise _unwritten(error) from None
         mistake = _misread(words, [context.name for context in getattr(program, "tasks", ())])
         if mistake:
             raise refuse(words, mistake)
 
     return run
+
+
+def _version() -> None:
+    python = ".".join(map(str, sys.version_info[:3]))
+    sys.stdout.write(f"Cutover {VERSION} (Invoke {INVOKE}, Python {python})\n")
+    sys.stdout.flush()
+    raise Exit
 
 
 def _named(listing: Callable[[Program], None]) -> Callable[[Program], None]:

@@ -47,7 +47,7 @@ def run(
     except BrokenPipeError:
         code = _closed(out)
     except OSError as error:
-        code = _error(out, _local(error))
+        code = _failed(out, error)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         code = _bug(out, error)
     if code in (1, 3, 4, 5) and log.path:
@@ -111,6 +111,18 @@ def _closed(out: Output) -> int:
         return 141
     out.json = False
     return _say(out, f"The output was closed. {left.message}", left.steps, left.exit_code, {})
+
+
+def _failed(out: Output, error: OSError) -> int:
+    """An error of this machine. Output that cannot be written, on a full disk, decides nothing either."""
+    from migration.cli.sink import OUTPUT
+
+    local = _local(error)
+    if error.filename != OUTPUT:
+        return _error(out, local)
+    _hush()
+    out.json = False
+    return _say(out, local.message, local.steps, 5 if local.exit_code == 5 else 141, local.data)
 
 
 def _error(out: Output, error: CutoverError) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from rich.text import Text
 
 from migration.base.command import CURRENT
 from migration.cli.progress import Lines, Parts, words
-from migration.cli.sink import gate
+from migration.cli.sink import OUTPUT, gate
 
 if TYPE_CHECKING:
     from migration.cli.sink import Masked
@@ -24,7 +26,7 @@ _WIDE = 400  # without a terminal nothing is wrapped to fit one
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """The reader left (`| head`): rich would exit 1, which here means that a test failed."""
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE), OUTPUT)
 
 
 def console(stream: Masked, soft_wrap: bool = False) -> Console:

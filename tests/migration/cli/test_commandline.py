@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -68,15 +70,28 @@ def test_version_is_named(typed: Typed, capsys: pytest.CaptureFixture[str]) -> N
     assert typed("version", "status") == 2 and not RAN, "no verb behind it is passed over in silence"
 
 
-@pytest.mark.parametrize("words", [[], ["--list"], ["--help", "deploy"]])
-def test_reader_of_the_list_leaves(typed: Typed, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
-    """`inv | head -1` ends as every closed pipe does, without a traceback."""
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [([], 141), (["--list"], 141), (["--help", "deploy"], 141), (["version"], 141), (["nothing", "--json"], 2)],
+)
+def test_list_that_cannot_be_written(
+    typed: Typed,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    number: int,
+) -> None:
+    """`inv | head -1` and a full disk end as they do for every verb, without a traceback; a refusal stays one."""
 
     def gone(_: str) -> int:
-        raise BrokenPipeError
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(sys.stdout, "write", gone)
-    assert typed(*words) == 141
+    assert typed(*words) == code
+    named = "Cannot write the output: No space left on device" in capsys.readouterr().err
+    assert named is (number == errno.ENOSPC and code == 141)
 
 
 def test_verbs_run_in_order_until_one_fails(typed: Typed) -> None:

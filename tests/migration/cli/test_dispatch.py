@@ -17,6 +17,8 @@ from migration.base import interrupts
 from migration.base.errors import Interrupted, Unfinished
 from migration.cli import dispatch
 from migration.cli.output import Output
+from migration.cli.sink import OUTPUT, Masked
+from migration.cli.terminal import console
 
 
 @pytest.mark.parametrize("name", [None, "/srv/app/.cutover/journal"])
@@ -83,6 +85,37 @@ def test_full_disk_under_the_output(
     found = dispatch._result(Output("status", json=True), Ended(code))
     shown = capsys.readouterr().err
     assert found == left and "Cannot write the output: No space left" in shown and ".cutover" not in shown
+
+
+@pytest.mark.parametrize(("half_done", "code"), [(False, 141), (True, 5)])
+def test_full_disk_under_a_stream(
+    half_done: bool, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line of `logs` or `watch` that cannot be written ends the verb as a closed pipe does, with the cause."""
+
+    def lines(out: Output) -> None:
+        interrupts.between("As it was.", exit_code=5 if half_done else 130)
+        out.line({"round": 1})
+
+    monkeypatch.setattr(interrupts, "install", lambda: None)
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(SystemExit) as left:
+        dispatch.run(lines, True)
+    interrupts.between("Nothing was changed.", exit_code=130)
+    assert left.value.code == code
+    assert "Cannot write the output: No space left on device. As it was." in capsys.readouterr().err
+
+
+def test_reader_who_leaves_a_table_changes_no_failure() -> None:
+    """rich reports a closed pipe by a call of its own; the error is named as the output's."""
+
+    class Left(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    with pytest.raises(BrokenPipeError) as caught:
+        console(Masked(Left())).print("a table")
+    assert (caught.value.errno, caught.value.filename) == (errno.EPIPE, OUTPUT)
 
 
 def test_closed_streams_are_the_null_device() -> None:
