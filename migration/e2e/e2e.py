@@ -211,15 +211,18 @@ class _Run:
 
     def _one(self, stage: Stage, number: int, step: PageStep) -> StepResult:
         observer, began = self.context.observer, self.context.clock.monotonic()
-        observer.step("e2e", detail=str(step))
+        observer.step("e2e", self._place(number), str(step))
         try:
             perform(stage, step, step.timeout or self.own.timeout)
         except StepFailure as failure:
             return self._failed(stage, number, step, failure, self.context.clock.monotonic() - began)
         shot = self._pictured(stage, number, step)
         seconds = self.context.clock.monotonic() - began
-        observer.done("e2e", detail=str(step), seconds=seconds)
+        observer.done("e2e", self._place(number), str(step), seconds)
         return StepResult(number, str(step), True, round(seconds, 3), screenshot=shot)
+
+    def _place(self, number: int) -> str:
+        return f"{number:>{len(str(len(self.own.steps)))}}"
 
     def _pictured(self, stage: Stage, number: int, step: PageStep) -> str:
         """Keep the picture that a step took, and let axe look at what it shows."""
@@ -237,7 +240,7 @@ class _Run:
         problem, cause = self.judge.step_problem(self.log, number, failure)
         if problem:
             self.problems.append(problem)
-        self.context.observer.failed("e2e", detail=f"{step}: {cause or failure.message}")
+        self.context.observer.failed("e2e", self._place(number), str(step))  # the result says why, once
         self.stuck, picture = failure.stuck, ""
         with suppress(Error):
             if not self.stuck:

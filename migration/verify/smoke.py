@@ -12,6 +12,7 @@ from typing import Any, Literal
 from migration.base import parallel
 from migration.base.command import inv
 from migration.base.errors import CutoverError, ServiceFailed, Unreachable
+from migration.base.ids import shortened
 from migration.base.secrets_type import mask
 from migration.clients.edge import Purpose
 from migration.clients.http import Answer
@@ -211,10 +212,18 @@ class _Run:
             observer.failed("smoke", case.name, result.message if isinstance(result, CutoverError) else repr(result))
             raise result
         if result.ok:
-            observer.done("smoke", case.name, f"{result.status}{when}", result.seconds)
+            observer.done("smoke", case.name, f"{result.status}{self._about(result)}{when}", result.seconds)
         else:
-            observer.failed("smoke", case.name, f"{self._failed(result)}{when}")
+            observer.failed("smoke", case.name, f"{self._failed(result)}{self._about(result)}{when}")
         return result
+
+    def _about(self, result: CaseResult) -> str:
+        """What else `inv smoke` shows of a case: these lines are its table."""
+        if self._sender.purpose is not Purpose.SMOKE:
+            return ""
+        function = result.function if result.function != result.name else ""
+        request = f"request {shortened(result.request_id)}" if result.request_id else ""
+        return "".join(f" · {one}" for one in (function, request) if one)
 
     def _failed(self, result: CaseResult) -> str:
         """In short where the result of the verb or of the gate says why: a failure is one line."""

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from migration.base.ids import shortened
-from migration.base.numbers import count
+from migration.base.numbers import count, few
 from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, yes
 
 
 def e2e(data: Data, canvas: Canvas) -> None:
-    """The steps, a failed one with what was there, then each problem once and what the logs show of each call."""
-    marks = {True: "✓", False: "✗", None: ""}
-    wide = len(str(len(data["steps"])))
-    rows = [[marks[row["ok"]], f"{row['number']:>{wide}} {row['name']}",
-             f"{row['seconds']:.1f}" if row["ok"] is not None else "not run"] for row in data["steps"]]  # fmt: skip
-    canvas.table(rows, "", "step", "seconds")
+    """What is wrong, what was there instead, the calls and the verdict: each step has had its line when it ended."""
     for row in data["problems"]:
         canvas.say(f"✗ step {row['step']}: {row['label']}: {row['message']}", BAD)
     for row in data["steps"]:
@@ -24,6 +19,9 @@ def e2e(data: Data, canvas: Canvas) -> None:
                 canvas.say("There was:")
             for line in row["there"]:
                 canvas.say(f"    {line}", "dim")
+    left = [f"{row['number']} {row['name']}" for row in data["steps"] if row["ok"] is None]
+    if left:
+        canvas.say(f"Not run: {few(left)}.", "dim")
     _calls(data, canvas)
     good, every = sum(row["ok"] is True for row in data["steps"]), len(data["steps"])
     canvas.say(f"{good} of {count(every, 'step')} passed in {data['seconds']:.1f}s at {data['url']}.",

@@ -5,30 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migration.base.command import CURRENT, Command, inv
-from migration.base.ids import shortened
+from migration.base.durations import show
 from migration.base.numbers import count
 from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, money
 from migration.cli.results.logs import folded
 
 
 def smoke(data: Data, canvas: Canvas) -> None:
+    """What failed, and the verdict: each case has had its line when its answer came."""
     if cause := _one_cause(data["cases"]):
         canvas.say(f"None of {count(len(data['cases']), 'case')} was answered: {cause}", BAD)
         _elsewhere(canvas)
         canvas.then(data)
         return
-    rows = [
-        ["✓" if row["ok"] else "✗", row["name"], row["function"], str(row["status"] or ""), f"{row['seconds']:.1f}",
-         shortened(row.get("request_id") or "")]
-        for row in data["cases"]
-    ]  # fmt: skip
-    canvas.table(rows, "", "case", "function", "status", "seconds", "request")
     for row in data["cases"]:
         _case(row, canvas)
     for note in data.get("notes") or ():
         canvas.say(note, UNSURE)
     good, every = sum(bool(row["ok"]) for row in data["cases"]), len(data["cases"])
-    canvas.say(f"{good} of {every} cases passed.", GOOD if good == every else BAD)
+    slowest = max((row["seconds"] for row in data["cases"]), default=0.0)
+    took = f", the slowest in {show(slowest)}" if slowest >= 0.05 else ""
+    canvas.say(f"{good} of {every} cases passed{took}.", GOOD if good == every else BAD)
     if not any(row["status"] for row in data["cases"]):
         _elsewhere(canvas)
     canvas.then(data)

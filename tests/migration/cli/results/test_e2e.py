@@ -24,12 +24,16 @@ def drawn(*steps: dict[str, Any], problems: list[dict[str, Any]]) -> str:
     return stream.getvalue()
 
 
-def test_steps_have_the_numbers_that_problems_name() -> None:
-    """A problem says "step 2": the table says which one that is; nothing is announced where nothing was there."""
+def test_steps_are_not_listed_again() -> None:
+    """Each had its line, with its number, when it ended: problems and what was not run are left, and the verdict."""
     problem = {"step": 2, "label": "not as expected", "message": "the script gave 1, expected 2"}
-    text = drawn(step(1, True), step(2, False), step(3, None), problems=[problem])
-    assert "✗  2 do 2" in text and "3 do 3" in text and "not run" in text
-    assert "✗ step 2: not as expected: the script gave 1, expected 2" in text and "There was" not in text
+    text = drawn(step(1, True), step(2, False), *(step(n, None) for n in range(3, 9)), problems=[problem])
+    assert text.splitlines()[:3] == [
+        "✗ step 2: not as expected: the script gave 1, expected 2",
+        "Not run: 3 do 3, 4 do 4, 5 do 5 and 3 more.",
+        "1 of 8 steps passed in 1.0s at http://x/.",
+    ]
+    assert "There was" not in text and "do 1" not in text
 
 
 def test_what_was_there_is_shown() -> None:
