@@ -14,7 +14,7 @@ from migration.base.errors import CutoverError, Interrupted, Refused, Unfinished
 from migration.base.failpoint import failpoint
 from migration.base.numbers import count, listed
 from migration.base.parallel import begin, every
-from migration.deploy import hold, plan, preflight, records, recovery, snapshot, typecheck
+from migration.deploy import drift, hold, plan, preflight, records, recovery, snapshot, typecheck
 from migration.deploy.budget import RequestBudget
 from migration.deploy.plan import Plan
 from migration.deploy.records import Recording
@@ -182,8 +182,8 @@ def _held_by_rollback(pending: Recovery, only: str) -> Unfinished:
 
 
 def _confirmed(first: Plan, resumed: Recovery | None, options: DeployOptions, asks: bool) -> Callable[[], object]:
-    """Whether the person agrees; Refused if not. `--yes` does not cover drift or a function that cannot be restored:
-    those take the plan's hash, or the project ref typed.
+    """Whether the person agrees; Refused if not. `--yes` does not cover drift, code that a rollback restored and git
+    does not hold, or a function that cannot be restored: those take the plan's hash, or the project ref typed.
 
     Returns what waits until the plan is shown: where there is no question, the lock is taken meanwhile.
     """
@@ -191,6 +191,10 @@ def _confirmed(first: Plan, resumed: Recovery | None, options: DeployOptions, as
         return _done
     known = set(resumed.deployment.slugs) if resumed else set()
     doubts = [f"{slug} has drifted" for slug in first.drifted if slug not in known]
+    if (
+        first.replaced and not options.lift_hold
+    ):  # the push of a revert starts CI: it must not replace what was restored
+        doubts.append(f"{drift.named(first.replaced)}, deployed outside Cutover and restored, would be replaced")
     doubts += [f"{item.slug} cannot be restored ({item.lost})" for item in first.irreversible if item.slug not in known]
     if doubts and not asks:
         raise Refused(f"Not deployed: {', '.join(doubts)}.", inv("plan", diff=True, only=first.only), first.command)

@@ -68,12 +68,14 @@ def outside(functions: Mapping[str, int]) -> str:
 def stranger(history: History, origin: Deployment, slug: str, digest: str | None) -> int | None:
     """The version of a function that `origin` replaced, if it was deployed outside Cutover: neither what Cutover had
     left before, nor the same code. What Cutover had left may be such code that was restored already. `digest` is that
-    of the version's source."""
+    of the version's source. Before the first deployment it is what git does not hold at its base."""
     before: Deployment | None = origin
     while before is not None:
         change, left = before.change(slug), history.left(slug, before=before.id)
-        if change is None or change.before is None or left is None:
+        if change is None or change.before is None:
             return None
+        if left is None:
+            return _before_first(origin, before, slug)
         if int(change.before["version"]) != left.version:
             replaced = origin.change(slug)
             own = digest == left.source_digest or replaced is None or replaced.before is None
@@ -82,14 +84,39 @@ def stranger(history: History, origin: Deployment, slug: str, digest: str | None
     return None
 
 
+def _before_first(origin: Deployment, first: Deployment, slug: str) -> int | None:
+    """The version that `origin` replaced, where it is the code that was live before the first deployment and git did
+    not hold that at the base. Without a base git was not asked."""
+    kept = first.snapshots.get(slug, {}).get("restorable") == "snapshot" and first.base_revision
+    replaced = origin.change(slug)
+    return int(replaced.before["version"]) if kept and replaced and replaced.before else None
+
+
+def restored(history: History, sources: Mapping[str, str]) -> dict[str, int]:
+    """The functions whose code had been deployed outside Cutover and was restored, with the version that it had, where
+    these sources, as digests, are other ones."""
+    strangers: dict[str, int] = {}
+    for slug, digest in sources.items():
+        left = history.left(slug)
+        origin = _origin(history, left) if left and left.source_digest not in (None, digest) else None
+        version = stranger(history, origin, slug, left.source_digest) if origin and left else None
+        strangers |= {slug: version} if version is not None else {}
+    return strangers
+
+
 def _restored_from(history: History, left: KnownVersion, later: Deployment) -> Deployment | None:
+    """The earlier deployment whose `before` was made live again as this version; None where it was deployed."""
+    origin = _origin(history, left)
+    return origin if origin and history.place(origin.id) < history.place(later.id) else None
+
+
+def _origin(history: History, left: KnownVersion) -> Deployment | None:
     """The deployment whose `before` was made live again as this version; None where it was deployed."""
     maker = history.find(left.deployment)
     if maker is None or maker.outcome not in (*UNDONE, "restored"):
         return None
     change = maker.change(left.slug)
-    origin = history.find(change.wanted.get("of")) if change and maker.kind == "rollback" else maker
-    return origin if origin and history.place(origin.id) < history.place(later.id) else None
+    return history.find(change.wanted.get("of")) if change and maker.kind == "rollback" else maker
 
 
 def put_back(history: History) -> tuple[Deployment | None, Mapping[str, int]]:

@@ -166,6 +166,12 @@ def take_back(context: Context) -> Command:
     return inv("rollback", without_lock=LOCKLESS if offline else None)
 
 
+def keep(slugs: Iterable[str]) -> tuple[Step, ...]:
+    """How code that no commit holds gets into git: the restored code of these functions."""
+    shown = [inv("history", source=slug) for slug in slugs]
+    return (Do("to keep it, commit what this prints, and push:"), *shown) if shown else ()
+
+
 def roll_forward(context: Context, revert: str, only: str = "") -> tuple[Step, ...]:
     """Revert the revert, push, lift the hold, under its label. The revert may have been made elsewhere, so it is
     fetched first."""
@@ -278,9 +284,11 @@ def _forward(context: Context, situation: Situation, now: Checkout) -> tuple[Ste
         push = _some(_push(context)) if now.relation in ("ahead", "missing") else []
         return (inv("plan", diff=True), *([chain(*push, situation.deploy)] if situation.deploy else []))
     deploy = situation.deploy or inv("deploy", only=situation.only)
-    if now.relation in ("ahead", "missing"):
-        return (*_branch(context, now), chain(*_some(_push(context)), deploy))
-    return (deploy,)
+    push = _some(_push(context)) if now.relation in ("ahead", "missing") else []
+    if strangers := drift.restored(situation.history, situation.sources):
+        replace = Do(f"to replace {drift.named(strangers)}, deployed outside Cutover and restored:")
+        return (*keep(strangers), replace, inv("plan", diff=True), *_branch(context, now), chain(*push, deploy))
+    return (*_branch(context, now), chain(*push, deploy))
 
 
 def _rebase(context: Context, now: Checkout) -> tuple[Step, ...]:
@@ -297,13 +305,15 @@ def _follow(
     """The branch has other code than the checkout: it comes first, whatever the checkout holds."""
     pull = _some(_pull(context))
     changes = _changes(situation.history, there)
-    foreign = drift.versions(situation.history, situation.live, there)
+    strangers = drift.restored(situation.history, there)
     branch = context.config.app.branch
-    if foreign:
+    agreed = not changes or _agreed(context, situation.history, there)
+    if drift.versions(situation.history, situation.live, there) or (strangers and not agreed):
         return (chain(*pull, inv("plan", diff=True)),)
-    if not changes or _agreed(context, situation.history, there):
+    if agreed:
         holds = f"{branch} holds what is live; to follow it:"
-        follow: tuple[Step, ...] = (Do(holds if _holds_all(context, situation, now) else f"to follow {branch}:"), *pull)
+        whole = _holds_all(context, situation, now) and not strangers
+        follow: tuple[Step, ...] = (Do(holds if whole else f"to follow {branch}:"), *pull)
         again = held is not None and _revertible(context, held.revert, now.tip, there)
         return (*follow, *roll_forward(context, held.revert, situation.only)) if held and again else follow
     at_tip = _hold(context, situation, now.tip, there, changes)

@@ -22,7 +22,7 @@ from migration.deploy.sql import SqlFile
 from migration.deploy.staging import FunctionSpec
 from migration.git import revert
 from migration.providers import proofs
-from migration.source import differences, reader, strays
+from migration.source import differences, reader, snapshots, strays
 from migration.source.differences import BaseComparison
 from migration.source.functions_config import CONFIG
 from migration.source.reader import Absent
@@ -62,6 +62,12 @@ class PlannedFunction:
     @property
     def changes(self) -> bool:
         return self.action in CHANGES
+
+    @property
+    def holds(self) -> bool:
+        """Whether it has the files that are live, whatever else differs."""
+        live = self.snapshot.source if self.snapshot else None
+        return live is not None and snapshots.same_files(self.source, live)
 
     @property
     def verify_jwt(self) -> bool | None:
@@ -156,6 +162,12 @@ class Plan:
     @property
     def drifted(self) -> tuple[str, ...]:
         return tuple(item.slug for item in self.functions if item.action == "drifted")
+
+    @property
+    def replaced(self) -> dict[str, int]:
+        """Code that was deployed outside Cutover, was restored, and would go: git does not hold its files."""
+        changes = [one for one in self.changes if one.action == "update" and not one.holds]
+        return drift.restored(self.history, {one.slug: one.source.digest for one in changes})
 
     @property
     def irreversible(self) -> tuple[PlannedFunction, ...]:

@@ -89,7 +89,7 @@ def _item(exam: Examination, item: PlannedFunction) -> Iterator[Finding]:
         fix = Steps(exam.plan.next)
         problem = f"{item.slug} was deployed outside Cutover"
         yield Finding("drifted", problem, _with_diff(item.why, item.diff), fix, subject=item.slug)
-    elif item.action == "update" and exam.plan.history.live is not None:
+    elif item.action == "update" and (exam.plan.history.live is not None or item.slug in exam.plan.replaced):
         problem, fix = f"{item.slug} differs from what git holds", Steps(exam.plan.next)
         yield Finding("undeployed", problem, item.why, fix, "warning", item.slug)
 

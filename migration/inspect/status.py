@@ -348,13 +348,15 @@ def standing(history: History) -> str:
     if not history.deployments:
         return "Nothing was deployed with Cutover yet."
     live, (rollback, restored) = history.live, drift.put_back(history)
-    whole = live is not None and set(live.slugs) <= set(restored)
+    carried = live or rollback
+    whole = carried is not None and set(carried.slugs) <= set(restored)
     if restored and rollback and whole:
         verb = "is" if len(restored) == 1 else "are"
         return f"{drift.named(restored)}, deployed outside Cutover, {verb} live again: restored by {rollback.id}."
     name = f"{live.id} is live{_PROOF.get(live.outcome or '', '')}" if live else f"{_FIRST} is live"
     if restored and rollback:
-        return f"{name}, except {drift.named(restored)}, deployed outside Cutover: restored by {rollback.id}."
+        word = "except" if live else "with"
+        return f"{name}, {word} {drift.named(restored)}, deployed outside Cutover: restored by {rollback.id}."
     return f"{name}."
 
 

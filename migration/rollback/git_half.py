@@ -51,17 +51,15 @@ class GitHalf:
         """The functions for which `plan` would not say same at the revert."""
         if ended is None or ended.commit is None or not self.plan.functions:
             return []
-        strangers = self.plan.strangers
-        restored = {one.slug: one.source for one in self.plan.functions if one.slug not in strangers}
-        return scope.differing(self.context, ended.commit, restored)
+        return scope.differing(self.context, ended.commit, {one.slug: one.source for one in self.plan.functions})
 
-    def outside(self, ended: RevertResult | None) -> list[str]:
+    def outside(self, differing: Sequence[str]) -> list[str]:
         """What is live again that no revert brings to git, in words: it was deployed outside Cutover."""
-        strangers = self.plan.strangers if ended is not None and ended.commit is not None else {}
+        strangers = {slug: version for slug, version in self.plan.strangers.items() if slug in differing}
         if not strangers:
             return []
-        text = f"The code of {drift.named(strangers)} was deployed outside Cutover and is in no commit"
-        return [f"{text}: it is live again, and the next deploy replaces it."]
+        text = f"The code of {drift.named(strangers)} was deployed outside Cutover"
+        return [f"{text}, and {self.context.config.app.branch} does not hold it: it is live again until a deploy."]
 
     def forward(self, ended: RevertResult | None) -> tuple[Step, ...]:
         """How the change goes live again one day."""
@@ -135,8 +133,12 @@ class GitHalf:
             why = f"app.base in config.yaml ({named}) does not hold what is live again of {', '.join(wrong)}"
         look = context.repository.typed("log", "--oneline", tip[:12], "--", "supabase/functions")
         fix = Do("set app.base in config.yaml to the revision that was live before")
+        steps: tuple[Step, ...] = (look, fix, AGAIN)
+        if base:
+            commit = Do(f"if no commit holds it, commit what this prints to {branch.branch}, and push:")
+            steps = (*steps, commit, *(inv("history", source=slug) for slug in wrong), AGAIN)
         state, lacks = ("impossible", "") if named else ("lost", "app.base")
-        return RevertResult(state, f"Git is unchanged: {why}.", steps=(look, fix, AGAIN), lacks=lacks)
+        return RevertResult(state, f"Git is unchanged: {why}.", steps=steps, lacks=lacks)
 
 
 def _recorded(plan: RollbackPlan) -> bool:

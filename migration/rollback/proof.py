@@ -5,7 +5,7 @@ The old route is the flaky one: its smoke results are shown, and decide nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,14 @@ class RollbackProof:
     steps: tuple[Step, ...] = ()
 
 
-def prove(context: Context, restored: Restored, since: datetime, base: bool = True) -> RollbackProof:
+def prove(
+    context: Context, restored: Restored, since: datetime, base: bool = True, strangers: Collection[str] = ()
+) -> RollbackProof:
     """Sends the smoke cases of the restored functions, once each, and waits for their log rows. Never raises for an
     outage: that is inconclusive. Their traffic also brings the line of the old route.
 
     `base`: the restored code is the one from before the migration; after a hotfix it is not, and has the new route.
+    `strangers`: functions whose restored code was deployed outside Cutover, and need not log the old route.
     """
     if not restored:
         return RollbackProof("pass", {})
@@ -61,7 +64,7 @@ def prove(context: Context, restored: Restored, since: datetime, base: bool = Tr
         notes = (f"{passed} of {len(cases)} smoke cases pass on the old code (they decide nothing here).",)
     if alive.verdict != "pass":
         return RollbackProof("inconclusive", details, f"Not proven yet: {alive.why}.", notes, (inv("status"),))
-    details[SIGNAL] = _old_route(context, restored, since) if base else None
+    details[SIGNAL] = _old_route(context, restored, since, strangers) if base else None
     if details[SIGNAL] is False:
         why = "Not proven yet: no log line of the old route (they can arrive minutes late)."
         return RollbackProof("inconclusive", details, why, notes, (inv("logs", signal=SIGNAL),))
@@ -69,9 +72,10 @@ def prove(context: Context, restored: Restored, since: datetime, base: bool = Tr
     return RollbackProof("pass", details, "", notes)
 
 
-def _old_route(context: Context, restored: Restored, since: datetime) -> bool | None:
-    """Whether a line of the old route came from a restored version; None where the config names no such signal."""
-    carried = tuple(slug for slug in restored if slug in context.config.migration.functions)
+def _old_route(context: Context, restored: Restored, since: datetime, strangers: Collection[str]) -> bool | None:
+    """Whether a line of the old route came from a restored version; None where none is due."""
+    own = context.config.migration.functions
+    carried = tuple(slug for slug in restored if slug in own and slug not in strangers)
     if SIGNAL not in context.config.signals or not carried:
         return None
     clock, wait = context.clock, 0.5

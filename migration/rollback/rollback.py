@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
 from migration.base.command import Step, inv
 from migration.base.errors import CutoverError, Refused, ServiceFailed, Unreachable
 from migration.base.numbers import few
-from migration.deploy import records
+from migration.deploy import forward, records
 from migration.deploy.forward import LOCKLESS
 from migration.deploy.records import LocklessRecording, Recording
 from migration.deploy.recovery import close_abandoned
@@ -153,13 +154,16 @@ class _Rollback:
         )  # fmt: skip
 
     def _result(self, git: GitHalf, revert: RevertResult | None, seconds: float | None) -> RollbackResult:
-        differing, outside = git.differing(revert), git.outside(revert)
-        proof = self._proof()
+        strangers, differing = self.plan.strangers, git.differing(revert)
+        outside = git.outside(differing)
+        unlike = [slug for slug in differing if slug not in strangers]
+        proof = self._proof(strangers)
         interrupts.settled()
-        code = 5 if self._waits(revert) or differing else {"pass": 0, "fail": 1}.get(proof.verdict, 4)
-        differs = [f"{slug} in git differs from what is live again." for slug in differing]
-        steps: list[Step] = [*(revert.steps if revert else ()), *proof.steps, *git.forward(revert)]
-        if differing or outside:
+        code = 5 if self._waits(revert) or unlike else {"pass": 0, "fail": 1}.get(proof.verdict, 4)
+        differs = [f"{slug} in git differs from what is live again." for slug in unlike]
+        steps: list[Step] = [*(revert.steps if revert else ()), *proof.steps]
+        steps += [*forward.keep(slug for slug in differing if slug in strangers), *git.forward(revert)]
+        if unlike:
             steps.insert(0, inv("plan", diff=True))
         return RollbackResult(
             self._summary(self.restore.outcome), seconds, revert, proof.details, self._phases(),
@@ -167,11 +171,11 @@ class _Rollback:
             (*self.restore.notes, *git.notes, *outside, *differs, *proof.notes), tuple(steps), code,
         )  # fmt: skip
 
-    def _proof(self) -> RollbackProof:
+    def _proof(self, strangers: Collection[str]) -> RollbackProof:
+        """Code that was deployed outside Cutover need not log the base's route."""
         try:
-            return prove(
-                self.context, self._restored() if self.restore.versions else {}, self.began, self.plan.to is None
-            )
+            restored = self._restored() if self.restore.versions else {}
+            return prove(self.context, restored, self.began, self.plan.to is None, strangers)
         except ServiceFailed as error:
             return RollbackProof("inconclusive", {}, f"Not proven: {error.message}", steps=(inv("status"),))
 

@@ -256,8 +256,8 @@ class Walk:
             return True
         if not commands:
             return False
-        if any(isinstance(one, Command) and one.verb == "plan" for one in commands):
-            commands = [one for one in commands if not (isinstance(one, Command) and one.verb == "plan")] or commands
+        changing = [one for one in commands if not (isinstance(one, Command) and one.verb in ("plan", "history"))]
+        commands = changing or commands
         self.type(self.random.choice(commands))
         return True
 
@@ -352,9 +352,10 @@ class Walk:
         return "\n  ".join(["after", *self.done])
 
 
-_VERBS: dict[str, Callable[[Walk, dict[str, Any]], None]] = {
+_VERBS: dict[str, Callable[[Walk, dict[str, Any]], object]] = {
     "deploy": Walk._typed_deploy,
     "rollback": Walk._typed_rollback,
     "plan": Walk._typed_plan,
     "status": lambda _walk, _flags: None,
+    "history": lambda walk, flags: history.code(walk.context(), flags["source"]),
 }

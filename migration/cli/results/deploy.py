@@ -8,6 +8,7 @@ from migration.base.command import inv
 from migration.base.durations import show
 from migration.base.numbers import count, size
 from migration.cli.results.canvas import BAD, GOOD, UNSURE, Canvas, Data, short, side, version, when
+from migration.ledger.deployments import agrees
 
 _FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
 _OUTCOMES = {
@@ -125,7 +126,9 @@ def _rolled_back(data: Data) -> tuple[str, str]:
     if outcome not in ("rolled_back", "deleted") or code == 0:
         return _OUTCOMES[outcome]
     if code == 5:
-        return "is not finished: the commit is not reverted yet", UNSURE
+        reverted = agrees(data.get("revert"))
+        why = "git differs from what is live again" if reverted else "the commit is not reverted yet"
+        return f"is not finished: {why}", UNSURE
     if code == 4:
         return "is done, not proven: no answer of the old version seen yet", UNSURE
     return "is done, and the old version does not answer", BAD

@@ -22,7 +22,7 @@ from migration.deploy import deploy, plan
 from migration.deploy.result import DeployResult
 from migration.deploy.staging import Pace
 from migration.git.giterrors import Denied
-from migration.inspect import doctor, status
+from migration.inspect import doctor, history, status
 from migration.rehearsal.server import Running
 from migration.rollback import plan as rollback_plan
 from migration.rollback import rollback
@@ -230,6 +230,35 @@ def test_an_app_base_that_comes_late_ends_the_rollback_of_a_first_deployment(sta
     assert _file(stage, index("alpha")) == text(1)
     follow, pull, *_ = status.run(stage.context()).next
     assert str(follow) == "main holds what is live; to follow it:" and "pull --ff-only origin main" in str(pull)
+
+
+@pytest.mark.slow
+def test_a_first_deployment_over_code_that_the_base_does_not_hold(stage: Scene) -> None:
+    """Live again is what no commit holds: the rollback is done, every verb says how to keep that code, and the deploy
+    that the push of the revert starts in CI does not replace it."""
+    _with_base(stage, repos.git(stage.app, "rev-parse", "HEAD"))
+    for slug in stage.functions:
+        _foreign(stage, slug, "theirs")
+    stage.change(2)
+    _deploy(stage.context())
+    done = _rollback(stage.context())
+    keep = [f"inv history --source {slug}" for slug in stage.functions]
+    assert done.exit_code == 0 and done.revert is not None and done.revert.pushed, done
+    assert any("beta v1 was deployed outside Cutover, and main does not hold it" in note for note in done.notes), done
+    assert set(_live(stage).values()) == {text("theirs")}
+    assert [step for step in _next(done) if "history" in step] == keep
+    assert str(status.run(stage.context()).next[0]) == "to follow main:"
+    repos.git(stage.app, "pull", "--quiet", "--ff-only")
+    assert [str(step) for step in status.run(stage.context()).next][1:3] == keep
+    assert "alpha differs from what git holds; the same for beta" in [
+        one.problem for one in doctor.run(stage.context()).findings
+    ]
+    with pytest.raises(Refused, match="alpha v1 and beta v1, deployed outside Cutover and restored, would be replaced"):
+        _deploy(stage.context())
+    for slug in stage.functions:
+        stage.commit(dict(history.code(stage.context(), slug).files))
+    assert _deploy(stage.context()).exit_code == 0
+    assert set(_live(stage).values()) == {text("theirs")}
 
 
 @pytest.mark.slow
@@ -861,8 +890,8 @@ def test_code_that_was_not_cutovers_is_not_called_a_deployments_own(stage: Scene
     assert f"takes back {bad} and restores the code of {first} and alpha v2, deployed outside Cutover" in said
     done = _rollback(stage.context())
     assert done.exit_code == 0, done.message  # git cannot hold it, and there is nothing to finish
-    assert any("alpha v2 was deployed outside Cutover and is in no commit" in note for note in done.notes)
-    assert _next(done)[0] == "inv plan --diff"
+    assert any("alpha v2 was deployed outside Cutover, and main does not hold it" in note for note in done.notes)
+    assert "inv history --source alpha" in _next(done) and "inv history --source beta" not in _next(done)
     assert _live(stage) == {"alpha": text("theirs"), "beta": text(1)}
     told = status.run(stage.context()).message
     assert done.deployment is not None and done.deployment.id in told
@@ -871,7 +900,9 @@ def test_code_that_was_not_cutovers_is_not_called_a_deployments_own(stage: Scene
     assert "git agrees" not in again and "restored alpha v2, deployed outside Cutover" in again
     repos.git(stage.app, "pull", "--quiet", "--ff-only")
     stage.commit({index("alpha"): text(3), index("beta"): text(3)})
-    assert _deploy(stage.context()).exit_code == 0
+    with pytest.raises(Refused, match="alpha v2, deployed outside Cutover and restored, would be replaced"):
+        _deploy(stage.context())
+    assert _deploy(stage.context(), yes=False, plan_hash=plan.make(stage.context()).hash).exit_code == 0
     assert "except" not in status.run(stage.context()).message
 
 
@@ -885,7 +916,7 @@ def test_outside_code_restored_twice(stage: Scene) -> None:
         options = {"yes": False, "plan_hash": plan.make(stage.context()).hash, "lift_hold": "again"}
         _deploy(stage.context(), **options)
         done = _rollback(stage.context())
-        assert done.exit_code == 0 and "in no commit" in " ".join(done.notes), done
+        assert done.exit_code == 0 and "main does not hold it" in " ".join(done.notes), done
         assert _live(stage)["alpha"] == text("theirs")
         repos.git(stage.app, "pull", "--quiet", "--ff-only")
     assert "alpha v4, deployed outside Cutover" in status.run(stage.context()).message
