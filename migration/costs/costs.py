@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -75,8 +75,8 @@ def run(context: Context, since: datetime, by: str = "day") -> CostReport:
     over = _completed(cells, past, logged, now)
     cut = {now.date() - kept for kept in RETENTION}
     daily.keep(context, {day: totals for day, totals in over.items() if day not in cut or reader.older(midnight(day))})
-    totals = _bill(context, target, since.astimezone(UTC).date(), now.date())
-    return _report(context, by, since, now, [*cells, *kept], totals, (*_parts("logs", logged), *_kept_parts(kept)))
+    charged = _bill(context, target, since.astimezone(UTC).date(), now.date())
+    return _report(context, by, since, now, [*cells, *kept], charged, (*_parts("logs", logged), *_kept_parts(kept)))
 
 
 def _bill(context: Context, target: ProviderSettings, since: date, today: date) -> Bill:
@@ -190,7 +190,8 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
     factor = reconcile.billed_price(whole, price, charged)
     paid = min(window.succeeded, window.lines) if window.succeeded else window.lines  # a free route logs no usage
     mean = factor * cost / paid if paid else None
-    days, (rest, hours) = _history(inside, since, now, prices)
+    unmeasured = _unmeasured(inside)
+    days, (rest, hours) = _history(inside, since, now, prices, unmeasured)
     projection = project(budget, mean, [factor * day for day in days], (factor * rest, hours))
     return CostReport(
         since, now, by,
@@ -205,7 +206,7 @@ def _report(context: Context, by: str, since: datetime, now: datetime, cells: Se
             if (window.claimed is not None if each.between == "logged" else whole.measured)
         ),
         projection=projection, budget=gauge(budget, charged.month, projection),
-        sources=sources, notes=_notes(window, charged, factor, context.environment.name == "sandbox"),
+        sources=sources, notes=_notes(window, charged, factor, context.environment.name == "sandbox", unmeasured),
         distribution=tuple(SizeClass(factor * low, factor * high, many) for low, high, many in window.classes(CLASSES)),
         unsourced=unsourced(
             (context.config.migration.to or "", target), signals.usage(context.config), charged.cost is not None,
@@ -249,22 +250,34 @@ def _tokens(totals: Totals) -> TokenCounts:
     return TokenCounts(totals.input, totals.cached, totals.output, totals.reasoning)
 
 
+def _unmeasured(cells: Iterable[HourlyUsage]) -> dict[date, int]:
+    """Days on which requests succeeded and no usage line says what they cost, with how many did."""
+    days: dict[date, Totals] = defaultdict(Totals)
+    for cell in cells:
+        days[cell.at.date()] += cell.totals
+    return {day: totals.succeeded for day, totals in days.items() if totals.succeeded and not totals.lines}
+
+
 def _history(
-    cells: Sequence[HourlyUsage], since: datetime, now: datetime, prices: Prices
+    cells: Sequence[HourlyUsage], since: datetime, now: datetime, prices: Prices, unmeasured: Container[date]
 ) -> tuple[list[float], tuple[float, float]]:
-    """The cost of each completed day in order, from the first that was measured; and cost and hours of the rest."""
+    """The cost of each completed day in order, from the first that was measured, without those that were not; and cost
+    and hours of the rest."""
     spent: dict[date, float] = defaultdict(float)
     for cell in (cell for cell in cells if cell.totals.lines):
         spent[cell.at.date()] += cell.totals.cost(prices.of(cell.model))
     first, last = since.astimezone(UTC).date(), now.date()
     whole = [first + n * DAY for n in range((last - first).days) if midnight(first + n * DAY) >= since]
-    days = [day for day in whole if spent and day >= min(spent)]
+    days = [day for day in whole if spent and day >= min(spent) and day not in unmeasured]
     partial = sum(cost for day, cost in spent.items() if day not in days)
-    hours = (now - since).total_seconds() / 3600 - 24 * len(whole)
+    rest = [day for day in {first, last} if day not in whole and day not in unmeasured]
+    hours = sum((min(now, midnight(day) + DAY) - max(since, midnight(day))).total_seconds() / 3600 for day in rest)
     return [spent.get(day, 0.0) for day in days], (partial, hours)
 
 
-def _notes(totals: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[str, ...]:
+def _notes(
+    totals: Totals, billed: Bill, factor: float, sandbox: bool, unmeasured: Mapping[date, int]
+) -> tuple[str, ...]:  # fmt: skip
     notes = list(billed.notes)
     if sandbox and billed.cost is not None and factor == 1.0:
         notes.append("The sandbox bills by the price in config.yaml, so it cannot show whether that price is right.")
@@ -278,9 +291,12 @@ def _notes(totals: Totals, billed: Bill, factor: float, sandbox: bool) -> tuple[
         notes.append(f"{count(totals.implausible, 'usage line')} left out: {most} in one request cannot be right.")
     if totals.tokenless:
         notes.append(f"{count(totals.tokenless, 'usage line')} without token counts: taken at the cost they log.")
+    why = f"matches signals.usage: {inv('logs', explain=True, signal='usage')} shows why"
     if not totals.measured:
-        many = count(totals.requests, "request")
-        notes.append(f"No line of {many} matches signals.usage: {inv('logs', explain=True, signal='usage')} shows why.")
+        notes.append(f"No line of {count(totals.requests, 'request')} {why}.")
+    elif unmeasured:
+        many = f"{count(sum(unmeasured.values()), 'request')} of {count(len(unmeasured), 'day')}"
+        notes.append(f"No line of {many} {why}; their cost is in no figure by tokens.")
     if not totals.requests and not totals.lines:
         notes.append("No requests of the migrated functions in this time.")
     return tuple(notes)

@@ -32,8 +32,8 @@ class Prices:
 
     def of(self, model: str) -> Price:
         """The price of a model; that of `target` for one without a price, and for a line that names none."""
-        price = self._named(model)
-        return self.known[price] if price else self.target
+        name = self._named(model)
+        return self.known[name] if name else self.target
 
     def priced(self, model: str) -> bool:
         return bool(self._named(model))

@@ -90,12 +90,12 @@ def create() -> Identity:
 
 def keys(identity: Identity, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Values for secrets that are keys of a provider's stand-in; the same name gets the same value at every start."""
-    digests: dict[str, str] = {}
+    values: dict[str, str] = {}
     for provider, secrets_ in names.items():
         for number, name in enumerate(secrets_):
             pool = identity.keys(provider) if provider in KINDS else identity.keys(name)
-            digests[name] = pool[number % len(pool)]
-    return digests
+            values[name] = pool[number % len(pool)]
+    return values
 
 
 def sign(claims: Mapping[str, Any], secret: str) -> str:

@@ -198,10 +198,10 @@ def _taken(folder: Path) -> str:
 def read(folder: Path) -> dict[str, Any] | None:
     """What a running sandbox wrote; None when none has."""
     try:
-        info_read = json.loads((folder / INFO).read_text())
+        saved = json.loads((folder / INFO).read_text())
     except (OSError, ValueError):
         return None
-    return info_read if isinstance(info_read, dict) else None
+    return saved if isinstance(saved, dict) else None
 
 
 def write(sandbox: Sandbox) -> None:

@@ -78,9 +78,9 @@ def figures(facts: ReportFacts) -> Figures:
     return data
 
 
-def records(watches: Sequence[Mapping[str, Any]]) -> list[Any]:
+def records(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Records of the ledger as data, secrets masked."""
-    return [_texts(timed(plain(one))) for one in watches]
+    return [_texts(timed(plain(one))) for one in rows]
 
 
 def _texts(value: Any) -> Any:

@@ -41,9 +41,9 @@ def code(text: str, kind: CodeKind, parser: Parser, forbidden: Sequence[str] = (
         return ["it holds no code"]
     if text.strip().startswith("```"):  # as a program, a fence is a template literal: it would even parse
         return ["its code is in a Markdown fence"]
-    problem = _CHECKS[kind](text, parser)
-    refused = [name for name in problem.imports if any(_same(name, pattern) for pattern in forbidden)]
-    return [*problem.problems, *(f"it imports {name}, which is forbidden" for name in dict.fromkeys(refused))]
+    checked = _CHECKS[kind](text, parser)
+    refused = [name for name in checked.imports if any(_same(name, pattern) for pattern in forbidden)]
+    return [*checked.problems, *(f"it imports {name}, which is forbidden" for name in dict.fromkeys(refused))]
 
 
 @dataclass(frozen=True)

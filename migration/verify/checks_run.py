@@ -17,7 +17,7 @@ from checks.evidence import Evidence, Missing
 from checks.result import CriterionOptions, CriterionResult, Verdict, overall
 from checks.table import TableRow, table
 from migration.base.command import AGAIN, Command, Do, Step, inv
-from migration.base.errors import ConfigError, Refused
+from migration.base.errors import ConfigError, CutoverError, Refused
 from migration.base.finding import Finding
 from migration.config import signals
 from migration.logs import local as local_lines
@@ -123,18 +123,29 @@ def run(
 def _next(context: Context, result: ChecksResult, standing: bool) -> tuple[Step, ...]:
     """What to look at after a failure, and the way back while the code is live; what an open verdict waits for."""
     if result.verdict is Verdict.FAIL:
-        return failing(context) if standing else failing(context)[:1]
+        return failing(context, standing)
     open_ = [one for one in result.criteria if one.verdict is Verdict.INCONCLUSIVE and not one.advisory]
     if open_ and standing and not any(one.settle for one in open_):
         return (Do("once more requests were answered:"), inv("checks"))
     return ()
 
 
-def failing(context: Context) -> tuple[Step, ...]:
-    """The lines of what failed, then the way back."""
+def failing(context: Context, standing: bool = True) -> tuple[Step, ...]:
+    """The lines of what failed, then the way back where a deployment is live that a rollback would take back."""
     known = "failure" in signals.named(context.config)
     look = inv("logs", signal="failure", since="1h") if known else inv("logs", level="error", since="1h")
-    return (look, Do("or to take the deployment back:"), inv("rollback"))
+    back = (Do("or to take the deployment back:"), inv("rollback")) if standing and _undoable(context) else ()
+    return (look, *back)
+
+
+def _undoable(context: Context) -> bool:
+    """Whether the newest deployment is what is live; so it is taken to be where the ledger cannot be read."""
+    try:
+        history = context.ledger.history(fresh=context.ledger.remote_refs is None)
+    except CutoverError:
+        return True
+    live = history.live
+    return bool(context.ledger.offline) or (live is not None and live == history.newest and live.kind == "deploy")
 
 
 def _steps(result: CriterionResult, environment: str) -> Iterator[Command]:

@@ -66,8 +66,8 @@ class Checker:
             text = brief(answer.text)
             return (Failure("status", wanted, f"{answer.status}: {text}" if text else str(answer.status)),)
         return tuple(
-            Failure(failures.what, failures.expected, cut(failures.got))
-            for failures in (
+            Failure(failure.what, failure.expected, cut(failure.got))
+            for failure in (
                 *_headers(expect.headers, answer.headers),
                 *_json(expect.json_, answer.body),
                 *_text(expect.text, answer.text),

@@ -109,9 +109,9 @@ def rolled_back(history: History, base: str, functions: Sequence[str]) -> Undone
         return None
     carried = set(functions)
     newest = (one for one in reversed(history.deployments) if one.kind == "deploy" and one.stayed)
-    rollback = next((one for one in newest if carried & set(one.slugs)), None)
-    by = history.undone(rollback.id) if rollback else None
-    return UndoneDeployment(rollback, by) if rollback and by else None
+    deployment = next((one for one in newest if carried & set(one.slugs)), None)
+    by = history.undone(deployment.id) if deployment else None
+    return UndoneDeployment(deployment, by) if deployment and by else None
 
 
 def _past_subject(

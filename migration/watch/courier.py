@@ -65,15 +65,15 @@ def send(url: str, messages: list[Mapping[str, str]]) -> Iterator[dict[str, Any]
             return
 
 
-def _sent(answer: Any, one: Mapping[str, str]) -> bool:
+def _sent(notifier: Any, one: Mapping[str, str]) -> bool:
     """Markdown where the service draws it and has no HTML: of plain text Apprise makes HTML with everything escaped."""
     from apprise import Apprise
 
-    formats = answer.notify_format if isinstance(answer.notify_format, tuple) else (answer.notify_format,)
+    formats = notifier.notify_format if isinstance(notifier.notify_format, tuple) else (notifier.notify_format,)
     names = {str(getattr(each, "value", each)) for each in formats}
     form = "markdown" if "markdown" in names and "html" not in names else "text"
     group = Apprise(asset=_asset())
-    group.add(answer)
+    group.add(notifier)
     kind = _KINDS[one["severity"]]
     return bool(group.notify(title=one["title"], body=one[form], body_format=form, notify_type=kind))
 

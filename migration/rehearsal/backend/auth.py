@@ -154,7 +154,7 @@ class AuthRoutes:
         token = str(given.get("token_hash") or "")
         by_code = self.known.by_email(str(given.get("email") or ""))
         owner = self.mails.opened(token) if token else self.mails.typed(by_code, str(given.get("token") or ""))
-        if not owner:
+        if owner not in self.known.known:  # deleted meanwhile, or nobody's
             text = "Email link is invalid or has expired" if token else "Token has expired or is invalid"
             return error(request, 403, "otp_expired", text)
         return JSONResponse(self._confirmed(owner))
@@ -162,7 +162,7 @@ class AuthRoutes:
     def _followed(self, request: Request) -> Response:
         target = request.query_params.get("redirect_to") or self.sandbox.url
         owner = self.mails.opened(str(request.query_params.get("token")))
-        if not owner:
+        if owner not in self.known.known:  # deleted meanwhile, or nobody's
             text = "Email link is invalid or has expired"
             about = {"error": "access_denied", "error_code": "otp_expired", "error_description": text}
         else:

@@ -97,13 +97,13 @@ class Completions:
         key, refusal = money.inference(self.providers, request)
         if key is None or refusal is not None:
             return refusal or refuse(401)
-        completion = self.generations.get(request.query_params.get("id", ""))
-        if completion is None:
+        generation = self.generations.get(request.query_params.get("id", ""))
+        if generation is None:
             return refuse(404)
-        completion.lookups += 1
-        if completion.lookups <= self.providers.terms.generation_delay:
+        generation.lookups += 1
+        if generation.lookups <= self.providers.terms.generation_delay:
             return refuse(404)
-        return JSONResponse({"data": completion.completion.record()})
+        return JSONResponse({"data": generation.completion.record()})
 
 
 def _wait(status: int, seconds: float | None) -> dict[str, str]:

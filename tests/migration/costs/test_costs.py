@@ -269,6 +269,18 @@ def test_requests_without_usage_lines_are_not_measured(store: LogStore, tmp_path
     assert "not measured" in shown and "Not measured by tokens" in shown and "$0.0" not in shown
 
 
+def test_days_that_were_not_measured_are_no_days_of_nothing(store: LogStore, tmp_path: Path) -> None:
+    """Where lines match no longer since some days, the trend is that of the days before: not one that falls to $0."""
+    for day in range(6, 0, -1):
+        at = -day * 86_400.0
+        store.append([asked(at), *([line(USAGE, at)] if day > 3 else [])])
+    report = costs.run(surroundings(store, tmp_path), NOON - 7 * DAY)
+    assert [row.cost for row in report.rows] == [pytest.approx(BY_TOKENS)] * 3 + [None] * 3
+    assert report.projection.trend == pytest.approx(30 * BY_TOKENS)
+    assert report.projection.basis == "3 completed days"
+    assert any("3 requests of 3 days" in note for note in report.notes)
+
+
 def test_bill_at_another_price(store: LogStore, tmp_path: Path) -> None:
     """Where the provider bills other prices, cost per request and projection follow the bill, and a note says so."""
     store.append([asked(-14 * 3600), line(USAGE, -14 * 3600)])

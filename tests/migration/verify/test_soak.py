@@ -15,10 +15,12 @@ from migration.config.environment import Environment
 from migration.config.settings import Config, Soak
 from migration.context import Context
 from migration.verify import samples, soak
+from migration.verify.checks_run import failing
 from migration.verify.samples import Sample
 from migration.verify.sequential import Sprt
 from migration.verify.soak_requests import SpendMeter
 from tests.migration.verify.test_sequential import run
+from tests.support import repos
 from tests.support.built import built
 from tests.support.clock import VirtualClock
 from tests.support.collector import Collector
@@ -208,3 +210,25 @@ def test_the_quote_says_the_most_it_may_cost_and_what_is_likely() -> None:
 def test_a_cap_that_is_none_is_refused(limits: dict[str, Any], words: str) -> None:
     with pytest.raises(Refused, match=words):
         soak.limited(settings(), **limits)
+
+
+def test_a_way_back_is_named_where_there_is_one(context: Context, tmp_path: Path) -> None:
+    """After a failure: not where nothing was deployed, and no more once it was rolled back."""
+    repos.alone(tmp_path / "app")
+    own = context.__dict__["ledger"] = repos.ledger(tmp_path / "app")
+
+    def back() -> list[str]:
+        return [str(step) for step in failing(context)][1:]
+
+    def deployed(name: str, outcome: str, version: int, **more: Any) -> None:
+        change = {"slug": "make", "action": "update", "wanted": {}, "before": {"version": version - 1}}
+        head = {"record": "intent", "kind": "deploy", "revision": f"r-{name}", "base_revision": "r-0", **more}
+        own.append({**head, "deployment": name, "functions": [change]})
+        after = [{"slug": "make", "after": {"version": version}}]
+        own.append({"record": "outcome", "deployment": name, "outcome": outcome, "functions": after})
+
+    assert back() == []
+    deployed("d1", "live", 2)
+    assert back() == ["or to take the deployment back:", "inv rollback"]
+    deployed("r1", "rolled_back", 3, kind="rollback", to=None)
+    assert back() == []

@@ -61,6 +61,19 @@ def test_a_link_leads_back_with_a_session(place: Edge) -> None:
     assert "error_code=otp_expired" in again.headers["location"]
 
 
+@pytest.mark.parametrize("by", ["link", "code"])
+def test_a_link_of_a_deleted_user_is_used_up(place: Edge, by: str) -> None:
+    """As hosted, where the mail's token goes with its user."""
+    admin = {"apikey": IDENTITY.secret_key, "authorization": f"Bearer {IDENTITY.service_role_key}"}
+    given = {"type": "signup", "email": f"gone-{by}@example.com", "password": "secret-enough"}
+    made = place.call("/auth/v1/admin/generate_link", body=json.dumps(given), headers=admin).json()
+    assert place.call(f"/auth/v1/admin/users/{made['id']}", "DELETE", headers=admin).status == 200
+    link = {"token_hash": made["hashed_token"], "type": "signup"}
+    code = {"email": given["email"], "token": made["email_otp"], "type": "signup"}
+    answer = place.call("/auth/v1/verify", body=json.dumps(link if by == "link" else code), headers=KEY)
+    assert (answer.status, answer.json().get("error_code")) == (403, "otp_expired")
+
+
 @pytest.mark.parametrize("given", [{**GOOD, "password": "wrong"}, {**GOOD, "email": "nobody@example.com"}, {}])
 def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(place: Edge, given: dict[str, str]) -> None:
     answer = sign_in(place, given)
