@@ -184,7 +184,8 @@ def _ignored(program: Program) -> _Mistake | None:
         return _Mistake(text)
     if file := program.args.config.value:
         text = f"-f names a config file of Invoke; no verb reads {file}. Nothing was run. Use:"
-        line = f"{CURRENT.prefix} {shlex.join(program.core.unparsed)}"
+        dry = ["--dry"] if program.args.dry.value else []
+        line = f"{CURRENT.prefix} {shlex.join([*dry, *program.core.unparsed])}".rstrip()
         return _Mistake(text, (Shell(f"CUTOVER_CONFIG={shlex.quote(file)} {line}"),))
     return None
 

@@ -108,7 +108,7 @@ def _secret(value: Any) -> Secret:
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str):
-        raise ValueError("should be text, best a ${NAME} from .env")
+        raise ValueError('should be text: put it in quotes, best as "${NAME}" from .env')
     return Secret(value)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast whe
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _READABLE = Do("make it a file of text that you can read")
+_STANDARD = "tag:yaml.org,2002:"  # of every value that has no tag of its own
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -101,6 +103,11 @@ class _Builder:
             self.document.problems.append((path, "aliases are not allowed: write the value out"))
             return None
         self.seen.add(id(node))
+        if not node.tag.startswith(_STANDARD):
+            problem = (
+                f"the tag {node.tag} is not read: write the value itself, or take it from a variable with ${{NAME}}"
+            )
+            self.document.problems.append((path, problem))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -110,7 +117,11 @@ class _Builder:
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in node.value:
-            name = str(key.value)
+            if not isinstance(key, yaml.ScalarNode):
+                self.document.marks[(*path, "?")] = (key.start_mark.line + 1, key.start_mark.column + 1)
+                self.document.problems.append(((*path, "?"), "a key should be text, got a list or keys and values"))
+                continue
+            name = key.value
             here = (*path, name)
             if name in values:
                 first = self.document.marks[here][0]
@@ -137,7 +148,8 @@ def plain(text: str) -> Any:
         return _WORDS[text.lower()]
     if len(text) <= _DIGITS and _INT.fullmatch(text):
         return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    number = float(text) if _FLOAT.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else text
 
 
 def _at(error: yaml.MarkedYAMLError) -> str:

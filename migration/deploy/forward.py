@@ -387,8 +387,11 @@ def _pull(context: Context) -> Shell | None:
 
 
 def _push(context: Context) -> Shell | None:
-    remote = scope.remote(context)
-    return context.repository.typed("push", remote, f"HEAD:{context.config.app.branch}") if remote else None
+    """A branch that the remote does not have yet is named in full: git cannot tell what it is from a detached HEAD."""
+    remote, branch, there = scope.remote(context), context.config.app.branch, context.ledger.remote_refs
+    full = f"refs/heads/{branch}"
+    name = full if there is not None and full not in there else branch
+    return context.repository.typed("push", remote, f"HEAD:{name}") if remote else None
 
 
 def _some(*commands: Command | Shell | None) -> list[Command | Shell]:

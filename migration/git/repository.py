@@ -26,6 +26,7 @@ NETWORK = 30.0  # seconds for a command that talks to a remote
 SILENT = 8.0  # seconds for the next ones of its kind, once the remote has left one without an answer
 FETCH = 4  # bringing objects may take this many times as long
 WHOLE = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+FEW = 100  # paths that `git status` is given: it compares each file with each of them
 HISTORY = 600.0  # seconds to bring the history of every branch
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Cutover",
@@ -92,7 +93,7 @@ class Repository:
     def setting_outside(self, key: str) -> str:
         """The user's or the machine's value of a key that this repository sets for itself; empty where it has none."""
         values = [value for name, value in self._entries if name == key]
-        return values[0] if len(values) > 1 else ""
+        return values[-2] if len(values) > 1 else ""
 
     @cached_property
     def _entries(self) -> list[tuple[str, str]]:
@@ -175,9 +176,14 @@ class Repository:
         return {name.removeprefix(self.prefix): status for name, status in pairs if name.startswith(self.prefix)}
 
     def dirty(self, paths: Sequence[str] = ()) -> list[str]:
-        """Files that differ from HEAD, staged, unstaged or untracked, among `paths` (all without any)."""
+        """Files that differ from HEAD, staged, unstaged or untracked, among the files `paths` (all without any)."""
         command = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all"]
-        return self._below([entry[3:] for entry in self.git(*command, "--", *paths).names])
+        many = len(paths) > FEW
+        folders = sorted({"/".join(path.split("/")[:2]) for path in paths}) if many else list(paths)
+        where = folders if len(folders) <= FEW else ["."]
+        names = self._below([entry[3:] for entry in self.git(*command, "--", *where).names])
+        wanted = set(paths)
+        return [name for name in names if name in wanted] if many else names
 
     def _below(self, names: Sequence[str]) -> list[str]:
         return [name.removeprefix(self.prefix) for name in names if name.startswith(self.prefix)]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -182,6 +183,9 @@ def _spending(context: Context, state: SecretState) -> str:
     return f"{state.name}: {window} of {dollars(state.limit, 2)}{left} ({ours})."
 
 
+_SANDBOX = "the sandbox's own value"
+
+
 @dataclass(frozen=True)
 class _LocalValue:
     """Where the value of a secret comes from on this machine, in words, and how to put another one there."""
@@ -191,12 +195,16 @@ class _LocalValue:
 
     @classmethod
     def of(cls, context: Context, name: str) -> _LocalValue:
-        """`.env` or the environment; on the sandbox, which reads neither, its own or that of `rehearsal.variables`."""
+        """The environment, else `.env`, else its digest in config.yaml; on the sandbox, which reads none of them, its
+        own or that of `rehearsal.variables`."""
         if not context.environment.embedded:
-            return cls(".env", Do(f"put the right {name} into .env:"))
+            if os.environ.get(name):
+                return cls("the environment", Do(f"set the right {name} in the environment, which counts before .env:"))
+            here = name in context.environment.secrets
+            return cls(".env" if here else "its sha256 in config.yaml", Do(f"put the right {name} into .env:"))
         key, file = f"rehearsal.variables.{name}", context.config.file.name
         given = name in context.config.rehearsal.variables
-        return cls(key if given else "the sandbox's own value", Do(f"give a value of that form in {key} of {file}:"))
+        return cls(key if given else _SANDBOX, Do(f"give a value of that form in {key} of {file}:"))
 
 
 def _problems(
@@ -219,7 +227,7 @@ def _problems(
         yield Finding("no_local", problem, why, fix, "warning" if listed else "error", name)
     if state.format_ok is False:
         problem, why = f"{name} in {local.source} has another form", "it does not match the format in config.yaml"
-        if local.source not in (".env", f"rehearsal.variables.{name}"):
+        if local.source == _SANDBOX:
             problem = f"{local.source} of {name} has another form"
         yield Finding("format", problem, why, Steps((local.correct, SET)), subject=name)
     if state.matches is False and listed is not None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from os.path import normpath
@@ -71,14 +72,14 @@ class Project:
 
         stage = os.environ.get("SUPABASE_ENV") or "development"
         names = (f".env.{stage}.local", ".env.local", f".env.{stage}", ".env")
-        functions: dict[str, str] = {}
+        variables: dict[str, str] = {}
         for path in [folder / name for folder in self._folders() for name in names]:
             try:
                 values = dotenv_values(path, encoding="utf-8-sig") if path.is_file() else {}
             except (OSError, UnicodeDecodeError):
                 raise Refused(f"{path} cannot be read.", Do("save it as UTF-8 text that you can read"), AGAIN) from None
-            functions = {**{name: value for name, value in values.items() if value}, **functions}
-        return functions
+            variables = {**{name: value for name, value in values.items() if value}, **variables}
+        return variables
 
     def _folders(self) -> tuple[Path, ...]:
         return (self.folder, self.folder / "supabase") if self.folder else ()
@@ -263,9 +264,13 @@ def match(app: Path, pattern: str) -> list[Path]:
     return [path for path in matching if path not in folders]
 
 
-def covers(pattern: str, name: str) -> bool:
-    """Whether a pattern of `patterns` names this file, whether or not it is there."""
-    return _regex(pattern).fullmatch(name) is not None if _MAGIC.search(pattern) else pattern == name
+def covered(pattern: str, names: Sequence[str]) -> Sequence[str]:
+    """Those of the names, which are sorted, that a pattern of `patterns` names, whether or not they are there."""
+    if not _MAGIC.search(pattern):
+        return names[bisect_left(names, pattern) : bisect_right(names, pattern)]
+    folder, wanted = _fixed(pattern), _regex(pattern)
+    start, end = (bisect_left(names, f"{folder}/"), bisect_left(names, f"{folder}0")) if folder else (0, len(names))
+    return [name for name in names[start:end] if wanted.fullmatch(name)]
 
 
 def _inside(app: Path, pattern: str) -> str:

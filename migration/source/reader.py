@@ -82,7 +82,7 @@ class Reader:
         out = sparse.left_out(self.repository)
         return {slug: self._complete(slug, result, out) for slug, result in results.items()} if out else results
 
-    def _complete(self, slug: str, result: Attempt, out: Collection[str]) -> Attempt:
+    def _complete(self, slug: str, result: Attempt, out: Sequence[str]) -> Attempt:
         """The same, or a refusal where it lacks what a sparse checkout leaves out."""
         try:
             settings = functions_config.load(self.repository.path, slug, self.project)

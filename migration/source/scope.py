@@ -12,7 +12,7 @@ from migration.git import revert
 from migration.git.revert import RevertRange
 from migration.source import snapshots
 from migration.source.functions_config import CONFIG
-from migration.source.reader import Reader, reader
+from migration.source.reader import Absent, Reader, reader
 
 if TYPE_CHECKING:
     from migration.context import Context
@@ -52,8 +52,8 @@ def with_renamed(
     if not own:
         return tuple(slugs)
     revert.bring(context.repository, remote(context), [base, revision])
-    before, after = (reader(context).at(commit, own) for commit in (base, revision))
-    return (*slugs, *(slug for slug in own if slug in before and slug not in after))
+    before, after = reader(context).at(base, own), reader(context).tried_at(revision, own)
+    return (*slugs, *(slug for slug in own if slug in before and isinstance(after[slug], Absent)))
 
 
 def sources(own: Reader, base: str, revision: str, slugs: Sequence[str]) -> tuple[set[str], set[str]]:

@@ -18,13 +18,17 @@ _FOLDER = Path("supabase/functions")
 
 def mistakes(config: Config, app: Path, live: Collection[str] = ()) -> list[tuple[KeyPath, str]]:
     """The place of each such name, and what is wrong with it. Known is what the app holds now or held at app.base, what
-    `migration` names, and what is `live`. Of an app that is not there nothing is known."""
+    `migration` names, and what is `live`. Nothing is known of an app that is not there, or where this clone lacks
+    app.base."""
     if not (app / _FOLDER).is_dir():
         return []
     known = {*config.migration.functions, *config.migration.unchanged, *live, *_here(app)}
     strange = [(path, name) for path, name in _named(config) if name not in known]
     if strange:
-        known |= set(_before(app, config.app.base))
+        past = _before(app, config.app.base)
+        if past is None:
+            return []
+        known |= set(past)
     why = "no function of this name is in the app or in migration"
     return [(path, f"{why}{guess(name, known)}") for path, name in strange if name not in known]
 
@@ -49,8 +53,12 @@ def _here(app: Path) -> Iterator[str]:
         yield from tables if isinstance(tables, dict) else ()
 
 
-def _before(app: Path, base: str | None) -> list[str]:
-    """The folders at app.base: a case may describe a function that the migration takes away."""
+def _before(app: Path, base: str | None) -> list[str] | None:
+    """The folders at app.base: a case may describe a function that the migration takes away. None where a shallow clone
+    does not have that commit."""
     with contextlib.suppress(CutoverError):
-        return Repository(app).git("ls-tree", "-d", "-z", "--name-only", f"{base or 'HEAD'}:./{_FOLDER}").names
+        repository = Repository(app)
+        if base and repository.revision(base) is None:
+            return None
+        return repository.git("ls-tree", "-d", "-z", "--name-only", f"{base or 'HEAD'}:./{_FOLDER}").names
     return []

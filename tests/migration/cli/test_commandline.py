@@ -118,6 +118,7 @@ def test_verbs_run_in_order_until_one_fails(typed: Typed) -> None:
         (["deploy", "--yes", "--", "checks"], ["No verb reads what follows --: checks."]),
         (["-f", "my own.yaml", "deploy", "--yes"], ["CUTOVER_CONFIG='my own.yaml' ", "inv deploy --yes"]),
         (["--config=/dev/null", "plan"], ["CUTOVER_CONFIG=/dev/null"]),
+        (["--dry", "-f", "x.yaml", "deploy", "--yes"], ["inv --dry deploy --yes"]),
         (["deploy", "--dry", "--env", "sandbox"], ["→ inv deploy --env sandbox --dry-run"]),
         (["unlock"], ["unlock needs a value: id.", "→ inv --help unlock"]),
     ],

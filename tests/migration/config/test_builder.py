@@ -93,7 +93,7 @@ def said(kind: Any, data: Any) -> list[str]:
         (Slug, 5, "should be text, got 5"),
         (Duration, True, "'True' is not a duration; use for example 30s, 10m or 24h"),
         (Span, 0, "must be longer than 0 seconds"),
-        (Hidden, 5, "should be text, best a ${NAME} from .env"),
+        (Hidden, 5, 'should be text: put it in quotes, best as "${NAME}" from .env'),
         (Regex, True, "should be a regular expression, got true"),
         (Regex, ["a"], "should be a regular expression, got a list"),
     ],

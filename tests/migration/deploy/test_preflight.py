@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from migration.base.errors import Refused
-from migration.deploy import deploy
+from migration.deploy import deploy, plan
 from migration.rehearsal.server import Running
 from tests.support import repos, scene
 from tests.support.scene import index, text
@@ -77,5 +77,7 @@ def test_a_branch_that_the_remote_lacks_is_named(tmp_path: Path, sandbox: Runnin
     assert str(refused.value.steps[0]).startswith("set app.branch")
     push = str(refused.value.steps[-1])
     assert push.endswith("push origin HEAD:refs/heads/trunk")
+    repos.git(stage.app, "checkout", "--quiet", "--detach")
+    assert " push origin HEAD:refs/heads/trunk && " in str(plan.make(context).next[-1]), "git knows no other name of it"
     repos.git(stage.app, *push.split()[3:])
     assert deploy.run(context, deploy.DeployOptions(yes=True, gate=False)).exit_code == 0

@@ -7,11 +7,13 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from migration.base.errors import CutoverError, Refused, Unreachable
 from migration.git import giterrors, process
+from migration.git import repository as repositories
 from migration.git.giterrors import Denied, TimedOut
 from migration.git.refs import Move, choose
 from migration.git.repository import Repository
@@ -38,6 +40,27 @@ def test_files_and_changes_are_told_relative_to_the_app(tmp_path: Path) -> None:
     (folder / "apps/one/new.ts").write_text("3\n")
     (folder / "b.ts").write_text("3\n")
     assert own.dirty() == ["a.ts", "new.ts"] and own.dirty(["a.ts"]) == ["a.ts"]
+
+
+def test_many_paths_are_not_compared_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git compares every file with every path that it is given: with the 5,000 of 200 functions it takes seconds."""
+    folder = alone(tmp_path / "app")
+    names = [f"supabase/functions/f/{number}.ts" for number in range(repositories.FEW + 1)]
+    commit(folder, {f"apps/one/{name}": "1\n" for name in [*names, "supabase/functions/g.ts", "ä/b.ts"]})
+    for name in (names[7], "supabase/functions/g.ts", "supabase/functions/f/new.ts", "ä/b.ts"):
+        (folder / "apps/one" / name).write_text("2\n")
+    (folder / "apps/one" / names[8]).unlink()
+    own, calls = repository(folder / "apps/one"), list[tuple[str, ...]]()
+    run = own.run
+
+    def noted(*words: str, **more: Any) -> process.Done:
+        calls.append(words)
+        return run(*words, **more)
+
+    monkeypatch.setattr(own, "run", noted)
+    assert own.dirty([*names, "ä/b.ts"]) == [names[7], names[8], "ä/b.ts"]
+    asked = next(words for words in calls if words[0] == "status")
+    assert asked[asked.index("--") + 1 :] == ("supabase/functions", "ä/b.ts")
 
 
 SETTINGS = {

@@ -273,11 +273,15 @@ def test_who_acts_in_the_sandbox_is_the_person(folder: Path, tmp_path: Path, mon
     git(folder, "config", "user.name", "The Sandbox")
     config = tmp_path / "gitconfig"
     config.write_text("[user]\n\tname = Ada\n")
+    machine = tmp_path / "machine"
+    machine.write_text("[user]\n\tname = Everyone Here\n")
     for name in ("CUTOVER_ACTOR", "GITHUB_ACTOR", "LOGNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LOGNAME", "grace")
     own = Repository(folder, {**QUIET, "GIT_CONFIG_GLOBAL": str(config)})
     assert (actor.who(own), actor.who(own, clone=True)) == ("The Sandbox", "Ada")
+    shared = {**QUIET, "GIT_CONFIG_GLOBAL": str(config), "GIT_CONFIG_SYSTEM": str(machine)}
+    assert actor.who(Repository(folder, shared), clone=True) == "Ada", "the user's own name counts before the machine's"
     assert actor.who(Repository(folder, QUIET), clone=True) == "grace"
 
 

@@ -257,6 +257,24 @@ def test_sandbox_says_where_its_value_comes_from(sick: Clinic) -> None:
     assert f"{NAME} in rehearsal.variables.{NAME} has another form" in verify_in(context).detail
 
 
+def test_where_the_local_value_comes_from(sick: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of the environment counts before `.env`: correcting `.env` would change nothing, and is not proposed."""
+    sick.set_key()
+    state = verify_in(sick.context(secrets={NAME: "other"}))
+    assert f"{NAME} in .env has another form" in state.detail
+    monkeypatch.setenv(NAME, "other")
+    context = sick.context(secrets={NAME: "other"})
+    state = verify_in(context)
+    assert f"{NAME} in the environment has another form" in state.detail
+    assert f"{NAME} on the platform differs from the environment" in state.detail
+    assert f"set the right {NAME} in the environment" in typed(secret.verify(context))[0]
+    monkeypatch.delenv(NAME)
+    context = sick.context(secrets={})
+    settings = structs.replace(context.config.secrets[NAME], sha256="0" * 64)
+    context.config = structs.replace(context.config, secrets={NAME: settings})
+    assert f"{NAME} on the platform differs from its sha256 in config.yaml" in verify_in(context).detail
+
+
 def verify_in(context: Any) -> SecretState:
     (state,) = secret.verify(context).secrets
     return state

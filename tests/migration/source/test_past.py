@@ -13,7 +13,7 @@ import pytest
 from migration.base.errors import Refused
 from migration.git import checkout
 from migration.git.repository import Repository
-from migration.source import past
+from migration.source import functions_config, past, sparse
 from migration.source.reader import Reader
 from migration.source.source import Source
 from tests.support import repos
@@ -242,6 +242,25 @@ def test_what_a_sparse_checkout_leaves_out_is_named(name: str, tmp_path: Path, d
     typed = str(caught.value.steps[0])
     subprocess.run(typed, shell=True, check=True, capture_output=True, env={**os.environ, **repos.QUIET})
     assert Reader(Repository(app, repos.QUIET), deno_state).working(["f"])["f"].digest == whole.digest
+
+
+def test_a_pattern_is_read_once_for_a_whole_monorepo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sparse checkout leaves out tens of thousands of files, and each of hundreds of functions looks through them."""
+    out = sorted(
+        ["a[1].html", "web/a.html", "web/b/c.html", "web0.html", "webs/a.html", *map("x/{}.html".format, range(500))]
+    )
+    app, read = Path("/app"), list[str]()
+    regex = functions_config._regex
+
+    def noted(pattern: str) -> re.Pattern[str]:
+        read.append(pattern)
+        return regex(pattern)
+
+    monkeypatch.setattr(functions_config, "_regex", noted)
+    settings = functions_config.Settings("f", static_files=("../web/*.html", "../*.html", "../webs/a.html"))
+    own = Repository(app, repos.QUIET)
+    assert sparse.needed(own, settings, ["a[1].html"], out) == ["a[1].html", "web/a.html", "web0.html", "webs/a.html"]
+    assert sorted(read) == ["*.html", "web/*.html"]
 
 
 def test_a_sparse_checkout_with_all_that_is_needed(tmp_path: Path, deno_state: Path) -> None:

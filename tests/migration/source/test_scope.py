@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from migration.source import scope
 from migration.source.reader import Reader
 from tests.support import repos
 
-F = "supabase/functions/f/index.ts"
+F, G, H = (f"supabase/functions/{slug}/index.ts" for slug in "fgh")
 
 
 def _app(folder: Path, files: dict[str, str], links: dict[str, str] | None = None) -> tuple[Path, str]:
@@ -78,3 +80,16 @@ def test_a_retargeted_link_is_a_change(tmp_path: Path, deno_state: Path) -> None
     revision = repos.commit(app, {})
     found = _files(app, base, revision, deno_state)
     assert found == {F, "supabase/functions/f/c.ts", "shared/c.ts", "shared/d.ts"}
+
+
+def test_a_broken_function_is_not_a_renamed_one(tmp_path: Path, deno_state: Path) -> None:
+    """Who breaks a function beside the one that is deployed has not taken it out of git: its files stay as they are."""
+    app, base = _app(tmp_path / "app", {F: "1", G: "1", H: "1"})
+    revision = repos.commit(app, {F: "2", G: 'import "./gone.ts";', H: None})
+    context: Any = SimpleNamespace(
+        repository=Repository(app, repos.QUIET), remote="origin", app=app, state=deno_state,
+        environment=SimpleNamespace(project_ref=""), ledger=SimpleNamespace(offline=None),
+    )  # fmt: skip
+    history: Any = SimpleNamespace(slugs=["f", "g", "h"])
+    live: Any = dict.fromkeys("fgh")
+    assert scope.with_renamed(context, base, revision, ["f"], history, live) == ("f", "h")

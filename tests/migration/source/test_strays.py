@@ -62,6 +62,13 @@ def test_an_app_that_is_not_here_has_no_mistakes(app: Path, tmp_path: Path) -> N
     assert strays.mistakes(config(app, smoke=case("summarise")), tmp_path) == []
 
 
+def test_a_base_that_a_shallow_clone_lacks_may_hold_any_function(app: Path, tmp_path: Path) -> None:
+    """With `fetch-depth: 1` CI refused what a laptop deploys: nobody can tell there what app.base held."""
+    clone = repos.clone(f"file://{app}", tmp_path / "ci", "--depth=1")
+    own = config(clone, smoke=case("before"))
+    assert strays.mistakes(own, clone) == []
+
+
 def test_a_plan_names_what_its_gate_does_not_send(app: Path) -> None:
     """A function of the app that the migration does not name: its cases are for `inv smoke`."""
     lines = list(forecast(config(app, smoke=case("summarize")), {"alpha"}).lines())
