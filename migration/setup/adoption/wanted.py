@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from migration.setup.adoption import code
 
 _JSON = r"\(?\s*(?:await\s+)?(?:\w+\.)?_?[rR]eq\w*\.json\(\)"  # not `response.json()`
+_READS = re.compile(r"[rR]eq\w*\.json\(\)")  # the same, wherever it stands: a search must not begin at every letter
 _TYPED = r"\s*(?::[^=]*)?=\s*"
 _BODY = re.compile(rf"\b(?:const|let|var)\s*\{{(?P<names>[^{{}}]*)\}}{_TYPED}{_JSON}")
 _WHOLE = re.compile(rf"\b(?:const|let|var)\s+(?P<name>\w+){_TYPED}{_JSON}")
@@ -38,7 +39,7 @@ def body_names(text: str) -> list[str]:
             members = re.findall(rf"(?<![\w.]){name}\??\.(\w+)\b(?!\s*\()", text[whole.end() :])
             if members:
                 return list(dict.fromkeys(members))
-    if match is None and re.search(_JSON, text):
+    if match is None and _READS.search(text):
         match = _APART.search(text)
     parts = [part.strip() for part in code.split(match["names"] + ")", 0)] if match else []
     return _needed([(part.split("=")[0].split(":")[0].strip(), "=" in part) for part in parts])

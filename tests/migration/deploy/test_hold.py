@@ -101,7 +101,8 @@ def test_lifting_ends_every_hold_and_records_who_and_why(ground: Ground) -> None
 
 def around(ground: Ground) -> Any:
     config = SimpleNamespace(app=SimpleNamespace(branch="main"))
-    return SimpleNamespace(repository=ground.repository, remote="origin", config=config)
+    ledger = SimpleNamespace(remote_refs=None)
+    return SimpleNamespace(repository=ground.repository, remote="origin", config=config, ledger=ledger)
 
 
 def test_the_refusal_says_who_rolled_back_and_how_to_go_on(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,12 @@ def test_body_names(text: str, names: list[str]) -> None:
     assert wanted.body_names(text) == names
 
 
+def test_long_data_is_passed_over() -> None:
+    """Bytecode or a picture in the source is one word of hundreds of thousands of letters; adoption read it for hours."""
+    assert wanted.body_names(f'const code = "{"6080604052" * 50_000}"; const {{ a }} = await req.json();') == ["a"]
+    assert wanted.body_names(f'const code = "{"6080604052" * 50_000}";') == []
+
+
 def test_method_and_caller(tmp_path: Path) -> None:
     """A case is proposed with the method that the code insists on, and signed in where it asks who calls."""
     assert wanted.method(['if (req.method !== "GET") throw no;']) == "GET"
