@@ -35,7 +35,7 @@ def test_body_names(text: str, names: list[str]) -> None:
 
 
 def test_long_data_is_passed_over() -> None:
-    """Bytecode or a picture in the source is one word of hundreds of thousands of letters; adoption read it for hours."""
+    """Bytecode in the source is one word of hundreds of thousands of letters; adoption read it for hours."""
     assert wanted.body_names(f'const code = "{"6080604052" * 50_000}"; const {{ a }} = await req.json();') == ["a"]
     assert wanted.body_names(f'const code = "{"6080604052" * 50_000}";') == []
 
