@@ -63,7 +63,7 @@ def test_an_app_that_is_not_here_has_no_mistakes(app: Path, tmp_path: Path) -> N
 
 
 def test_a_base_that_a_shallow_clone_lacks_may_hold_any_function(app: Path, tmp_path: Path) -> None:
-    """With `fetch-depth: 1` CI refused what a laptop deploys: nobody can tell there what app.base held."""
+    """With `fetch-depth: 1` CI refused what a laptop deploys, because it cannot see what app.base held."""
     clone = repos.clone(f"file://{app}", tmp_path / "ci", "--depth=1")
     own = config(clone, smoke=case("before"))
     assert strays.mistakes(own, clone) == []
