@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migration.base.command import inv
+from migration.base.command import Step, inv
 from migration.base.errors import CutoverError, Interrupted, Refused
 from migration.base.finding import Finding, unmeasured
 from migration.base.numbers import count
@@ -134,6 +134,7 @@ def _apply(
         if each.apply is None or not each.safe:
             continue
         did, done, failed = "not done: not confirmed", False, False
+        steps: tuple[Step, ...] = ()
         if confirm(f"{each.fix} ({each.problem})"):
             if announce:
                 announce(f"{each.problem}: {each.fix}")
@@ -143,4 +144,6 @@ def _apply(
                 raise
             except (CutoverError, OSError) as error:
                 did, failed = f"failed: {error}", True
-        yield {"problem": each.problem, "fix": each.fix, "did": did, "ok": done, "failed": failed}
+                steps = error.steps if isinstance(error, CutoverError) else ()
+        entry = {"problem": each.problem, "fix": each.fix, "did": did, "ok": done, "failed": failed}
+        yield {**entry, "next": list(steps)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from migration.base.command import Do, Steps
+from migration.base.command import Do, Steps, inv
 from migration.base.errors import CutoverError, ServiceFailed
 from migration.base.finding import Finding
 from migration.watch import notify
@@ -48,7 +48,8 @@ class NotifierCheck:
         own = self.context
         around = Surroundings(own.environment.name, "", "", (), own.ledger.who)
         deliveries = self._known.test(around, own.clock.now())
-        words = f"sent a test message: {notify.sent(deliveries)}"
+        words = notify.sent(deliveries)
         if not all(one.took for one in deliveries):
-            raise ServiceFailed(words, Do("correct watch.notify in config.yaml"))
-        return words
+            again = inv("doctor", fix=True)
+            raise ServiceFailed(f"test message: {words}", Do("correct watch.notify, then send another:"), again)
+        return f"sent a test message: {words}"

@@ -164,6 +164,7 @@ def doctor(data: Data, canvas: Canvas) -> None:
     for row in data["fixed"]:
         style = GOOD if row["ok"] else BAD if row["failed"] else UNSURE
         canvas.say(f"{row['problem']}: {row['did']}", style)
+        canvas.then({"next": row.get("next") or []})
     if data.get("message"):
         canvas.say(data["message"])
     canvas.then(data)
