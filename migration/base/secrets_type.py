@@ -67,6 +67,12 @@ def mask(text: str) -> str:
     return text
 
 
+def cropped(text: str, most: int) -> str:
+    """Masked, then cut to so many characters: a secret of which only the beginning is left would not be recognised."""
+    whole = mask(text)
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+
+
 def typed(value: str) -> None:
     """Remember what is typed into a page as a secret, also a short one and an ordinary word: `mask_typed` finds it."""
     for form in {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value)} - {""}:

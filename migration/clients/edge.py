@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from migration.base.command import Do, inv
 from migration.base.errors import ApiError, ConfigError, ServiceFailed
-from migration.base.secrets_type import Secret
+from migration.base.secrets_type import Secret, cropped
 from migration.clients import reading
 from migration.clients.http import Answer, Http
 
@@ -204,6 +204,6 @@ def _token(answer: Answer) -> Secret:
     step = Do("check email and password of auth.user in .env, and that the user is confirmed")
     if answer.ok:
         raise ServiceFailed("Signing in: the answer holds no access_token.", step)
-    message = content.get("message") or content.get("msg") or answer.text[:200]
+    message = content.get("message") or content.get("msg") or cropped(answer.text, 200)
     text = f"signing in as the smoke user: {answer.status}: {message}"
     raise ApiError(text, step, status=answer.status, body=answer.text, operation="signing in")

@@ -207,7 +207,7 @@ def _evaluate(stage: Stage, evaluate: Evaluate, timeout: float) -> None:
             raise _failure(stage, Whole(frame=evaluate.frame), "not_found", "not there") from None
         raise StepFailure("expectation", f"the script did not run: {_first(error)}", evaluate.script) from None
     if "thrown" in answer:
-        thrown = mask_typed(_short(answer["thrown"]))
+        thrown = _short(answer["thrown"])
         raise StepFailure("expectation", f"the script threw an error: {thrown}", evaluate.script)
     value, wanted = answer["value"], True if evaluate.equals is UNSET else evaluate.equals
     if (not value) if evaluate.equals is UNSET else (value != wanted):
@@ -331,11 +331,11 @@ def _content(page: Page, expect: PageExpect, one: Any) -> tuple[ProblemKind, str
     text = str(one.inner_text()) if expect.texts or expect.matches else ""
     missing = [wanted for wanted in expect.texts if wanted not in text]
     if missing:
-        return "expectation", f'does not contain "{missing[0]}": "{mask_typed(_short(text))}"'
+        return "expectation", f'does not contain "{missing[0]}": "{_short(text)}"'
     if expect.matches and not search(expect.matches, text):
-        return "expectation", f'does not match {expect.matches}: "{mask_typed(_short(text))}"'
+        return "expectation", f'does not match {expect.matches}: "{_short(text)}"'
     if expect.value is not None and one.input_value() != expect.value:
-        return "expectation", f'holds "{mask_typed(_short(one.input_value()))}", not "{expect.value}"'
+        return "expectation", f'holds "{_short(one.input_value())}", not "{expect.value}"'
     if expect.rendered:
         whole = _frame_blank(page, expect.frame) if expect.frame and not expect.finders else None
         if pictures.blank(bytes(one.screenshot(animations="disabled"))) if whole is None else whole:
@@ -421,7 +421,8 @@ def _first(error: Exception) -> str:
 
 
 def _short(text: str) -> str:
-    flat = " ".join(text.split())
+    """On one line, masked, then cut."""
+    flat = mask_typed(" ".join(text.split()))
     return flat if len(flat) <= 120 else f"{flat[:120]}…"
 
 

@@ -12,6 +12,7 @@ from migration.base.command import Do, Step, Steps, chain, inv, sh, steps, then
 from migration.base.errors import ServiceFailed
 from migration.base.finding import Finding
 from migration.base.numbers import count
+from migration.base.secrets_type import cropped
 from migration.clients.openrouter_errors import MEANING, classify
 from migration.config import logsql, signals
 from migration.deploy import forward
@@ -58,7 +59,7 @@ def _rows(
     function, version = logsql.attribute("function_id"), logsql.attribute("version")
     select = (
         f"{function} as function, {version} as version, {more} as detail, count() as n, "
-        f"max({logsql.MICROSECONDS}) as us, any(substring(event_message, 1, 200)) as example"
+        f"max({logsql.MICROSECONDS}) as us, any(substring(event_message, 1, 1000)) as example"
     )
     where = logsql.both(
         logsql.source(logsql.FUNCTION), logsql.equal("function_id", *(each.id for each in exam.migrated)), condition
@@ -303,7 +304,7 @@ def _versions(exam: Examination) -> Iterator[Finding]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(signals.plain(text).split())
+    return cropped(" ".join(signals.plain(text).split()), 200)
 
 
 def _name(exam: Examination) -> str:

@@ -209,7 +209,8 @@ def _unsettled(stage: RehearsalStage, soaked: soaking.SoakResult) -> str:
     parts = [f"soak: {soaked.decision}", *soaked.reasons, *soaked.failures[:1]]
     if soaked.failed is not None:
         parts += [first_line(stage.context, soaked.failed)]
-    return "; ".join([*parts, *(str(step) for step in soaked.next if isinstance(step, Do))])
+    advice = soaked.next if all(isinstance(step, Do) for step in soaked.next) else ()  # else labels of commands
+    return "; ".join([*parts, *map(str, advice)])
 
 
 def watch(stage: RehearsalStage) -> str:

@@ -14,6 +14,7 @@ from migration.base.command import Do, Step, inv, lines
 from migration.base.errors import CutoverError
 from migration.base.plain import plain
 from migration.base.progress import Observer
+from migration.base.secrets_type import mask
 from migration.config import load as configuration
 from migration.rehearsal import phases
 from migration.rehearsal.running import REHEARSING, held
@@ -149,7 +150,8 @@ def following(last: PhaseResult) -> tuple[Step, ...]:
 def _write(target: Path, result: RehearsalResult, stage: RehearsalStage) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {**plain(result), "results": plain(stage.results)}
-    target.write_text(json.dumps(report, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
+    text = mask(json.dumps(report, ensure_ascii=False, indent=1, default=str))
+    target.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _shown(target: Path, root: Path) -> str:

@@ -16,6 +16,7 @@ from migration import context as contexts
 from migration.base.command import AGAIN, Do, Step
 from migration.base.errors import Refused
 from migration.base.progress import Observer
+from migration.base.secrets_type import cropped
 from migration.config.cases import Expect, SmokeCase
 from migration.config.settings import Config
 from migration.context import Context
@@ -170,7 +171,7 @@ def _request(case: SmokeCase) -> str:
     """Method, path and body; without the address, which ends with the rehearsal."""
     body = case.body if isinstance(case.body, str) else json.dumps(case.body, ensure_ascii=False)
     file = f"@{case.body_file}" if case.body_file else ""
-    short = file or ("" if case.body is None else body if len(body) <= _BODY else f"{body[:_BODY]}…")
+    short = file or ("" if case.body is None else cropped(body, _BODY))
     where = smoke_cases.address("", case.function, case.path or "", case.query)
     return " ".join(filter(None, (case.method, where, short)))
 

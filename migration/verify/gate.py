@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import CutoverError
+from migration.base.secrets_type import cropped
 from migration.clients.edge import Purpose
 from migration.clients.supabase_types import Function
 from migration.config import signals
@@ -63,10 +64,6 @@ ExtraChecks = Mapping[str, Callable[[], ExtraResult]]  # by name; run once the s
 
 _BOOTED = timedelta(minutes=15)  # how far back a version of this deployment can have failed to start
 _LONG = 200  # characters of a log line
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _LONG else f"{line[: _LONG - 1]}…"
 
 
 def untouched(context: Context, changing: Collection[str] = ()) -> dict[str, bool]:
@@ -195,14 +192,14 @@ class _Gate:
         except CutoverError:
             return ""
         line = found.errors.get(slug, "")
-        return f"log: {_cut(line)}" if line else ""
+        return f"log: {cropped(line, _LONG)}" if line else ""
 
     def _line(self, case: CaseResult) -> str:
         lines = smoke.lines_of(self.context, [case], patience=0.0)[0].log_lines
         failure = signals.named(self.context.config).get("failure")
         line = next((one for one in lines if failure and failure.regex.search(one)), next(iter(lines), ""))
         line = " ".join(line.removeprefix(f"[{case.request_id}] ").split())
-        return f"log: {_cut(line)}" if line else ""
+        return f"log: {cropped(line, _LONG)}" if line else ""
 
     def _sum(
         self,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from checks.evidence import Evidence, Faults, Missing, Offender, Spend, UnchangedEvidence, Window
+from migration.base.secrets_type import cropped
 from migration.config import signals
 from migration.config.signals import Pattern
 from migration.logs import local
@@ -76,7 +77,7 @@ def _number(groups: Mapping[str, str], name: str) -> float:
 
 def _faults(lines: Sequence[LocalLine]) -> Faults:
     bad = [line for line in lines if line.level == "error"]
-    shown = tuple(Offender(line.request, line.function, line.message.splitlines()[0][:200]) for line in bad)
+    shown = tuple(Offender(line.request, line.function, cropped(line.message.splitlines()[0], 200)) for line in bad)
     return Faults(len(bad), {"error": len(bad)} if bad else {}, shown)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.base.errors import ServiceFailed
 from migration.base.parallel import each
+from migration.base.secrets_type import cropped
 from migration.clients.edge import Purpose
 from migration.clients.http import Answer
 from migration.config import logsql
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 BOOT_FAILURES = 3
 FIRST, LONGEST, GROWTH = 0.25, 10.0, 1.6  # seconds between two looks into the logs
 _MARGIN = timedelta(minutes=3)
+_LINE = 300  # characters of a log line
 _PER_QUERY = 400
 _MARK = re.compile(r"(?:.*_)?(\d{1,9})")
 
@@ -143,7 +145,7 @@ def look_up(
     error = logsql.both(logsql.source(logsql.FUNCTION), logsql.either(*versions), ERROR_ROW)
     columns = (
         f"{logsql.attribute('execution_id')} as execution, {logsql.attribute('version')} as version, "
-        f"{logsql.attribute('function_id')} as fid, if({error}, substring(event_message, 1, 300), '') as line"
+        f"{logsql.attribute('function_id')} as fid, if({error}, substring(event_message, 1, 1000), '') as line"
     )
     where = logsql.both(logsql.span(since - _MARGIN, until + _MARGIN), logsql.either(wanted, error))
     sql = f"select {columns}, min(timestamp) as at from logs where {where} group by execution, version, fid, line "
@@ -152,7 +154,7 @@ def look_up(
     errors: dict[str, str] = {}
     for row in rows:
         if row["line"] and row["fid"] in slugs:
-            errors.setdefault(slugs[row["fid"]], " ".join(str(row["line"]).split()))
+            errors.setdefault(slugs[row["fid"]], cropped(" ".join(str(row["line"]).split()), _LINE))
     return AnswerRows(
         {str(row["execution"]): int(row["version"]) for row in rows if str(row["version"]).isdigit()}, errors
     )

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from checks.evidence import Faults, Offender, Spend, Traffic
+from migration.base.secrets_type import cropped
 from migration.config import logsql, signals
 from migration.config.settings import Price
 from migration.config.signals import Pattern
@@ -24,6 +25,7 @@ BEFOREHAND = timedelta(minutes=7)  # a request ends at most 400 s after its firs
 _DAY = WINDOW - BEFOREHAND
 _STEP = 1.01  # durations are counted in steps of one percent
 _SHOWN = 8
+_MESSAGE = 160  # characters of a log line
 _NO_ROUTES = {"usage", "failure", "retry"}
 _FID, _VERSION, _EXECUTION = (logsql.attribute(name) for name in ("function_id", "version", "execution_id"))
 _STATUS = f"toInt32OrZero({logsql.attribute('status')})"
@@ -194,13 +196,13 @@ def _kinds(scope: LiveVersions, watched: Mapping[str, Pattern | None]) -> str:
     own = (
         logsql.both(logsql.equal("function_id", scope.functions[slug][0]), route.sql) for slug, route in known.items()
     )
-    message = "substring(event_message, 1, 160) as message"
+    message = "substring(event_message, 1, 1000) as message"
     return f"{_FID} as fid, {_EXECUTION} as execution, {kind} as kind, ({logsql.either(*own)}) as routed, {message}"
 
 
 def _complaint(slug: str, text: str) -> Offender:
     execution, _, message = text.partition(" ")
-    return Offender(execution, slug, " ".join(message.split()))
+    return Offender(execution, slug, cropped(" ".join(message.split()), _MESSAGE))
 
 
 def _days(scope: LiveVersions) -> list[tuple[datetime, datetime]]:

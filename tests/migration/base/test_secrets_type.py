@@ -3,12 +3,16 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 
 from migration.base import secrets_type
-from migration.base.secrets_type import MASK, Secret, mask, mask_typed, spare, typed
+from migration.base.secrets_type import MASK, Secret, cropped, mask, mask_typed, spare, typed
+from migration.config.cases import SmokeCase
+from migration.e2e import actions
+from migration.rehearsal import stage
 
 VALUE = 'canary-"é/+%-value-2718'
 
@@ -74,3 +78,12 @@ def test_what_was_typed_is_masked(word: str, monkeypatch: pytest.MonkeyPatch) ->
         assert word not in mask_typed(text)
     assert mask_typed('{"time":2468.5,"at":2468,"box":[2468,1]}') == '{"time":2468.5,"at":2468,"box":[2468,1]}'
     assert mask_typed("about hunter24") == "about hunter24"
+
+
+@pytest.mark.parametrize("crop", [lambda text: cropped(text, 120), actions._short, lambda text: stage._request(
+    SmokeCase(name="a", function="a", body=text))])  # fmt: skip
+def test_half_a_secret_is_not_shown(crop: Callable[[str], str]) -> None:
+    """What is cut was masked before: of half a secret nothing would be recognised."""
+    key = Secret("a-key-of-the-projects-own-4712")
+    for before in range(60, 200, 7):
+        assert "a-key" not in crop(f"{'x' * before} {key.reveal()} {'y' * 300}")

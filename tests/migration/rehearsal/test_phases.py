@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from migration.base.command import Command
+from migration.base.command import Command, Do, inv
 from migration.base.errors import Refused
 from migration.base.progress import Observer
+from migration.base.secrets_type import Secret
 from migration.git.repository import Repository
+from migration.rehearsal import phases as carried_out
 from migration.rehearsal import rehearse
 from migration.rehearsal.clone import ISOLATED
 from migration.rehearsal.running import REHEARSING, held
@@ -85,6 +89,25 @@ def test_a_failed_phase_has_a_next_step() -> None:
         assert typed[-1] == "rehearse"
         assert name == "sandbox" or (typed[0] == "sandbox" and len(typed) > 2)
     assert rehearse.following(rehearse.PhaseResult("rollback", True, 0.0, "")) == ()
+
+
+def test_a_soak_that_fails_says_what_to_change() -> None:
+    """Advice, where there is any, and no label without the command that stands below it."""
+    again = Do("let fewer requests decide: a lower soak.reject in config.yaml")
+    back = inv("logs", level="error"), Do("or to take the deployment back:"), inv("rollback")
+    about: dict[str, Any] = {"decision": "failed", "reasons": (), "failures": ("2 × a: 503",), "failed": None}
+    words = [carried_out._unsettled(Any, SimpleNamespace(**about, next=steps)) for steps in ((again,), back)]  # type: ignore[arg-type]
+    assert words == [f"soak: failed; 2 × a: 503; {again}", "soak: failed; 2 × a: 503"]
+
+
+def test_the_report_shows_no_secret(tmp_path: Path) -> None:
+    """A request in a line of evidence may hold one: the file is kept by CI."""
+    key = Secret("a-secret-of-a-body-7731")
+    phase = rehearse.PhaseResult("smoke", False, 0.1, f"case a: no answer; request: POST /a {key.reveal()}")
+    result = rehearse.RehearsalResult((phase,), 0.1, "report.json")
+    rehearse._write(tmp_path / "report.json", result, SimpleNamespace(results={}))  # type: ignore[arg-type]
+    text = (tmp_path / "report.json").read_text()
+    assert key.reveal() not in text and "POST /a [REDACTED]" in text
 
 
 @pytest.mark.slow

@@ -13,12 +13,13 @@ import pytest
 from checks.criteria.latency import average, spread
 from checks.evidence import together
 from migration.base.limiter import RateLimiter
+from migration.base.secrets_type import Secret
 from migration.config.settings import Price
 from migration.config.signals import Pattern
 from migration.logs.reader import LogReader
 from migration.rehearsal.logstore import LogStore
 from migration.rehearsal.types import SandboxLogRow
-from migration.verify import readings
+from migration.verify import proof, readings
 from migration.verify.readings import LiveVersions
 from tests.support.clock import VirtualClock
 from tests.support.logs import NOON, Direct, row
@@ -158,6 +159,18 @@ def test_errors_are_counted_by_kind_and_named_by_their_execution(fill: Fill) -> 
     found, _ = readings.faults(reader, SCOPE, {})
     assert (found.rows, found.kinds) == (3, {"error": 1, "UncaughtException": 1, "BootFailure": 1})
     assert "make e2: ❌ broken in two lines" in [str(offender) for offender in found.offenders]
+
+
+def test_half_a_secret_is_no_evidence(fill: Fill) -> None:
+    """A line is masked before it is cut; and cut, since a line may be as long as a book."""
+    key = Secret("a-key-of-the-projects-own-4711")
+    long = [said(f"{'x' * at} {key.reveal()} {'y' * 2_000}", 1 + at, level="error") for at in (125, 140, 155, 975)]
+    reader = fill(*long, said(f"{'x' * 280} {key.reveal()}", 2, level="error"))
+    faults, _ = readings.faults(reader, SCOPE, {})
+    shown = [one.detail for one in faults.offenders]
+    shown += proof.look_up(reader, [], {"make": ("f-make", 7)}, NOON, LATER).errors.values()
+    assert len(shown) == 6 and all(len(one) <= 300 for one in shown)
+    assert not [one for one in shown if "a-key" in one], shown
 
 
 def test_lines_of_a_function_s_own_route_are_counted_for_it_alone(fill: Fill) -> None:
