@@ -41,6 +41,18 @@ def ripe_until(state: WatchState, wanted: RowQuery, now: datetime, least: timede
     return max(wanted.end(number), state.cursor)
 
 
+def next_look(
+    state: WatchState, now: datetime, least: timedelta = LEAST_RIPE, every: timedelta | None = None
+) -> datetime | None:
+    """When the next look is taken: once its rows must have come, in the round that follows where rounds come `every` so
+    often. None where none is left."""
+    closes = state.cursor + timedelta(seconds=state.every)
+    if state.ended or closes > state.until:
+        return None
+    ripe = max(closes + ripe_after(state, least), now)
+    return ripe if every is None else state.started - every * ((state.started - ripe) // every)
+
+
 def read_from(state: WatchState, wanted: RowQuery, now: datetime) -> datetime:
     """Where the next reading begins: with what is new; once an hour, and after empty looks, with what was taken."""
     back = max(state.cursor - REMEMBERED, wanted.began)

@@ -33,7 +33,10 @@ class CriterionRow:
 
 @dataclass(frozen=True)
 class WatchRound:
-    """One round as it is shown. `following`: who leads, where this run only waits. `exit_code` is the watch's."""
+    """One round as it is shown. `following`: who leads, where this run only waits. `exit_code` is the watch's.
+
+    `next_look`: when the next answers are judged; None where none are left to judge.
+    """
 
     state: WatchState
     verdict: str
@@ -47,6 +50,7 @@ class WatchRound:
     warning: float = 0.0
     critical: float = 0.0
     ripe: float = 600.0
+    next_look: datetime | None = None
     messages: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -67,7 +71,8 @@ class WatchRound:
             },
             "functions": {slug: asdict(one) for slug, one in state.functions.items()},
             "versions": dict(state.versions), "bytes_read": state.bytes_read, "bytes_measured": state.bytes_measured,
-            "ripe_seconds": self.ripe, "no_data": asdict(state.no_data) if state.no_data else None,
+            "ripe_seconds": self.ripe, "next_look": self.next_look,
+            "no_data": asdict(state.no_data) if state.no_data else None,
             "notes": list(self.notes), "events": [asdict(one) for one in state.events[-10:]],
             "points": [asdict(one) for one in state.points], "leader": asdict(state.leader) if state.leader else None,
             "following": self.following or None, "outage": self.outage or None,

@@ -420,10 +420,11 @@ class _Watch:
     def _shown(self, state: WatchState, standing: tuple[Alarm, ...] = (), **more: object) -> WatchRound:
         budget = self.context.config.budget
         ripe = progress.ripe_after(state, self._least).total_seconds()
+        every = None if self.options.once else timedelta(seconds=self.options.every or state.every)
         return report.shown(
             state, standing, next=_next(state, standing), warning=budget.monthly_warning,
             critical=budget.monthly_critical,
-            ripe=ripe, **more,
+            ripe=ripe, next_look=progress.next_look(state, self.clock.now(), self._least, every), **more,
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def line(data: Data, canvas: Canvas) -> None:
     parts = [f"round {data['round']}: {data['verdict']}", answers(data)]
     if data["figures"]["p95"] is not None:
         parts.append(f"p95 {data['figures']['p95']:.1f}s")
-    parts += [spend(data), left(data)]
+    parts += [spend(data), left(data), next_look(data)]
     canvas.say(f"{clock(data['at'])} {', '.join(filter(None, parts))}", _STYLES.get(data["verdict"], UNSURE))
     for one in data.get("new") or ():
         canvas.say(f"  {one['text']}", _MOODS[one["mood"]])
@@ -32,6 +32,9 @@ def whole(data: Data, canvas: Canvas) -> None:
     """Verdicts, figures, what stands, what happened, and what to type."""
     style = _STYLES.get(data["verdict"], UNSURE)
     canvas.say(f"Watch {data['watch']} of {data['deployment']}: {data['verdict']}, {left(data)}", style)
+    if words := next_look(data):
+        away = (_time(data["next_look"]) - datetime.now(UTC)).total_seconds()
+        canvas.say(f"{words}, in {show(away)}" if away >= 1 else f"{words}, due", "dim")
     canvas.table(criteria(data), "verdict", "criterion", "to alarm", "failed", "of", "settled by")
     if left_out := len(data["criteria"]) - len(nearest(data)):
         words = "1 criterion" if left_out == 1 else f"{left_out} criteria"
@@ -105,6 +108,11 @@ def left(data: Data) -> str:
         return f"ended: {data['ended']}"
     seconds = (_time(data["until"]) - datetime.now(UTC)).total_seconds()
     return f"{show(seconds)} left" if seconds > 0 else "waiting for the last log rows"
+
+
+def next_look(data: Data) -> str:
+    """When the next answers are judged, so that a person knows when to come back."""
+    return f"next look at {clock(data['next_look'])}" if data.get("next_look") else ""
 
 
 def read(data: Data) -> str:

@@ -54,6 +54,19 @@ def test_line_a_round_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
+def test_next_look_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the line of a log by the clock; on a screen also how long that is from now. Nothing where none is left."""
+    at = datetime.now(UTC) + timedelta(minutes=4, seconds=30)
+    coming = replace(alarmed(), next_look=at)
+    with WatchView(Output("watch"), once=False) as view:
+        view.show(coming)
+    assert f"left, next look at {at:%H:%M:%SZ}\n" in capsys.readouterr().out
+    WatchView(Output("watch"), once=True).show(coming)
+    assert f"next look at {at:%H:%M:%SZ}, in 4m" in capsys.readouterr().out
+    WatchView(Output("watch"), once=True).show(alarmed())
+    assert "next look" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("mood", "colour"), [("bad", "31"), ("good", "32"), ("", "")])
 def test_mood_chooses_the_colour(mood: str, colour: str) -> None:
     """The words of an event decide nothing."""
