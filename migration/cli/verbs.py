@@ -18,6 +18,8 @@ from migration.cli.confirm import NotConfirmed, agree, interactive
 from migration.cli.flags import names, number, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from migration.cli.output import Output
     from migration.config.settings import Config
     from migration.config.yamlfile import KeyPath
@@ -180,25 +182,25 @@ def init(out: Output, flags: InitFlags, env: str) -> InitResult | AdoptionResult
 def config(out: Output) -> ConfigResult:
     from migration.setup import config as phase
 
-    return phase.run(out.root, _later_mistakes)
+    return phase.run(out.root, _sandbox_mistakes, _strays)
 
 
-def _later_mistakes(config: Config) -> list[tuple[KeyPath, str]]:
-    """What only the app or the sandbox can tell."""
+def _strays(config: Config) -> list[tuple[KeyPath, str]]:
+    """What only the app can tell."""
     from migration.source import strays
 
-    return [*strays.mistakes(config, (config.folder / config.app.path).resolve()), *_sandbox_mistakes(config)]
+    return strays.mistakes(config, (config.folder / config.app.path).resolve())
 
 
-def _sandbox_mistakes(config: Config) -> list[tuple[KeyPath, str]]:
+def _sandbox_mistakes(data: Mapping[str, Any], folder: Path) -> list[tuple[KeyPath, str]]:
     """Of the section `rehearsal`; none in a production install, which has no sandbox."""
-    if config.rehearsal == type(config.rehearsal)():
+    if not data.get("rehearsal"):
         return []  # spares the import
     try:
         from migration.rehearsal import review
     except ImportError:
         return []
-    return review.mistakes(config)
+    return review.mistakes(data, folder)
 
 
 def secret(out: Output, env: str, upload: bool, yes: bool) -> SecretResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,20 @@ from migration.config import builder, crosscheck, envfile, yamlfile
 from migration.config.settings import Config
 from migration.config.yamlfile import Document, KeyPath
 
+# What another reader of the file finds wrong in it, from the data as it is written and the folder of the file.
+Review = Callable[[Mapping[str, Any], Path], Iterable[tuple[KeyPath, str]]]
 _TEMPLATE = re.compile(r"\$\$|\$\{([^}]*)\}")
 
 
-def load(root: Path, path: Path | None = None) -> Config:
-    """The configuration of the folder that holds tasks.py. ConfigError lists every mistake."""
+def unread(_data: Mapping[str, Any], _folder: Path) -> tuple[()]:
+    """No other reader: none of its mistakes."""
+    return ()
+
+
+def load(root: Path, path: Path | None = None, review: Review = unread) -> Config:
+    """The configuration of the folder that holds tasks.py. ConfigError lists every mistake, those of `review` too."""
     file = path or where(root)
-    return read(file, variables(root))[0]
+    return read(file, variables(root), review)[0]
 
 
 def where(root: Path) -> Path:
@@ -30,12 +37,13 @@ def where(root: Path) -> Path:
     return file if file.is_absolute() else root / file
 
 
-def read(file: Path, values: Mapping[str, str]) -> tuple[Config, Document]:
+def read(file: Path, values: Mapping[str, str], review: Review = unread) -> tuple[Config, Document]:
     """The configuration, and the document with the place of each value. ConfigError lists every mistake."""
     document = yamlfile.read(file, lambda text: fill(text, values))
     problems = list(document.problems)
     sections = builder.sections(Config, document.data, problems)
     problems += crosscheck.mistakes(sections, document.data)
+    problems += review(document.data, file.parent.resolve())
     if problems:
         raise _error(file, document, problems)
     return Config(**sections | {"folder": file.parent.resolve(), "file": file}), document

@@ -16,7 +16,7 @@ from migration.base.plain import plain
 from migration.base.progress import Observer
 from migration.base.secrets_type import mask
 from migration.config import load as configuration
-from migration.rehearsal import phases
+from migration.rehearsal import phases, review
 from migration.rehearsal.running import REHEARSING, held
 from migration.rehearsal.stage import EvidenceMissing, PhaseSkipped, RehearsalStage
 
@@ -79,7 +79,7 @@ def run(root: Path, observer: Observer, *, keep: bool = False, report: Path | No
     """Carry out every phase, or all up to the first that does not show what it must."""
     began = time.monotonic()
     folder = root / ".cutover" / "rehearsal"
-    config = configuration.load(root)
+    config = configuration.load(root, review=review.mistakes)
     with held(folder.parent, REHEARSING):
         return _run(RehearsalStage(root, folder, config, observer), began, keep, report)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from migration.base.errors import Refused
-from migration.config.settings import Config, Rehearsal
+from migration.config import builder
+from migration.config.settings import Rehearsal
 from migration.context import SAMPLE
 from migration.rehearsal import hosts, identity, site
 from migration.rehearsal.backend import rest, storage
@@ -33,12 +34,19 @@ _HOST = re.compile(r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([
 _LOGS = ("queries_per_minute", "quote_counts")
 
 
-def mistakes(config: Config) -> list[Mistake]:
-    """The path from the top of the file to each value, and what is wrong there; nothing where nothing is written."""
-    if config.rehearsal == Rehearsal():
+def mistakes(data: Mapping[str, Any], folder: Path) -> list[Mistake]:
+    """The path from the top of the file to each value, and what is wrong there; nothing where nothing is written.
+
+    `data` is the whole file as it is written, in this folder. Of a section with mistakes in its keys the others count.
+    """
+    written, app = data.get("rehearsal"), data.get("app")
+    if not written or not isinstance(written, dict):
         return []
+    section = Rehearsal(**builder.sections(Rehearsal, written, []))
+    path = app.get("path") if isinstance(app, dict) else None
+    there = (folder / path).resolve() if isinstance(path, str) and "\0" not in path else None
     with tempfile.TemporaryDirectory(prefix="cutover-review-") as scratch:
-        return [mistake for check in _checks(config, Path(scratch)) if (mistake := _tried(check))]
+        return [mistake for check in _checks(section, folder, there, Path(scratch)) if (mistake := _tried(check))]
 
 
 def _tried(check: Check) -> Mistake | None:
@@ -49,9 +57,8 @@ def _tried(check: Check) -> Mistake | None:
     return None
 
 
-def _checks(config: Config, scratch: Path) -> Iterator[Check]:
-    section = config.rehearsal
-    yield from _hosts(section.hosts, config.folder)
+def _checks(section: Rehearsal, folder: Path, app: Path | None, scratch: Path) -> Iterator[Check]:
+    yield from _hosts(section.hosts, folder)
     for name, program in section.providers.items():
         yield partial(_program, name, program)
     for name, value in section.edge.items():
@@ -60,9 +67,9 @@ def _checks(config: Config, scratch: Path) -> Iterator[Check]:
         yield partial(PlatformOptions.of, {name: value})
     for name, value in section.logs.items():
         yield partial(_logs, name, value)
-    yield from _backend(section, config.folder, scratch)
-    yield partial(_site, section, (config.folder / config.app.path).resolve())
-    yield partial(_import_map, section, config.folder)
+    yield from _backend(section, folder, scratch)
+    yield partial(_site, section, app)
+    yield partial(_import_map, section, folder)
 
 
 def _hosts(section: Mapping[str, Any], folder: Path) -> Iterator[Check]:
@@ -123,9 +130,9 @@ def _bucket(name: str, about: Any, folder: Path, scratch: Path) -> None:
     storage.Buckets(storage.found({name: about}, folder), scratch / "storage")
 
 
-def _site(section: Rehearsal, app: Path) -> None:
+def _site(section: Rehearsal, app: Path | None) -> None:
     folder = site.read(section.site).get("folder")
-    if folder and app != SAMPLE.resolve() and not (app / folder).is_dir():
+    if folder and app is not None and app != SAMPLE.resolve() and not (app / folder).is_dir():
         raise SettingError(("site",), f"there is no folder {folder} in the app")
 
 

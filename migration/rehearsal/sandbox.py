@@ -39,7 +39,7 @@ def run(
     seen: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> None:  # fmt: skip
     """Start it, say how to reach it, wait, and pass each request on to `seen`. Refused when port or folder is taken."""
-    config = configuration.load(root)
+    config = configuration.load(root, review=review.mistakes)
     folder = root / ".cutover" / "sandbox"
     with boot(root, config, folder, observer, port=port, fresh=fresh) as running:
         ready(described(running))
@@ -63,8 +63,6 @@ def boot(
     for text in clones.left_out(app, clone.branch):
         observer.warn(text)
     observer.step("start", detail="Management API, gateway, log store, providers")
-    if wrong := review.mistakes(config):
-        raise configuration.mistaken(config.file, wrong)
     with located(config):
         wanted = {**settings(config, root, observer), "migrations": migrations(clone)}
         news = changes(folder, wanted)

@@ -40,10 +40,14 @@ class ConfigResult:
         return 2 if self.problems else 0
 
 
-def run(root: Path, review: Callable[[Config], Sequence[tuple[KeyPath, str]]] = lambda _: ()) -> ConfigResult:
+def run(
+    root: Path,
+    review: configuration.Review = configuration.unread,
+    later: Callable[[Config], Sequence[tuple[KeyPath, str]]] = lambda _: (),
+) -> ConfigResult:
     """Reads config.yaml, the files that it names and `.env`; no value is needed, none is sent anywhere.
 
-    `review` finds mistakes that only a later reader of the configuration sees.
+    `review` finds mistakes that only another reader of the file sees, `later` those that need all of it to be right.
     """
     file = configuration.where(root)
     problems: list[dict[str, str]] = []
@@ -54,14 +58,23 @@ def run(root: Path, review: Callable[[Config], Sequence[tuple[KeyPath, str]]] = 
         values = dict(os.environ)
     try:
         config, document = configuration.read(file, values)
-    except ConfigError as error:
-        return ConfigResult(str(file), problems=(*problems, *_problems(error)))
+    except ConfigError:
+        return ConfigResult(str(file), problems=(*problems, *_all(file, values, review)))
     lines = {} if problems else envfile.lines(root)
-    if wrong := review(config):
-        problems += _problems(configuration.mistaken(file, list(wrong)))
+    if wrong := [*review(document.data, config.folder), *later(config)]:
+        problems += _problems(configuration.mistaken(file, wrong))
     origin = _Origin(file, document, yamlfile.read(file), values, lines)
     sources = dict(origin.of(config, ()))
     return ConfigResult(str(file), origin.shown(config, ()), sources, tuple(problems))
+
+
+def _all(file: Path, values: Mapping[str, str], review: configuration.Review) -> list[dict[str, str]]:
+    """Of a file with mistakes, those of `review` too."""
+    try:
+        configuration.read(file, values, review)
+    except ConfigError as error:
+        return _problems(error)
+    return []
 
 
 def _problems(error: ConfigError) -> list[dict[str, str]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from migration.config import load as configuration
-from migration.rehearsal import review
+from migration.base.errors import ConfigError
+from migration.base.progress import Observer
+from migration.config import yamlfile
+from migration.rehearsal import rehearse, review, sandbox
 from migration.setup import config
 from tests.support.project import ROOT
 
@@ -66,6 +69,42 @@ def test_all_are_found_at_once(tmp_path: Path) -> None:
     assert result.config["rehearsal"]["edge"]["memory"] == "much"
 
 
+def test_mistakes_of_other_sections_hide_none(tmp_path: Path) -> None:
+    """All at once, in the order of the file: of a section with a mistake in one of its keys the others count too."""
+    root = written(tmp_path, "hosts: {a.com: gone.yaml}\ndeno: newest\nsite: web\nedges: {}\n")
+    (root / "config.yaml").write_text((root / "config.yaml").read_text() + "soak: {accept: 2}\nsook: 1\n")
+    wanted = [
+        ("config.yaml:5:11", "rehearsal.hosts.a.com: cannot read "),
+        ("config.yaml:6:3", "rehearsal.deno: should be a version"),
+        ("config.yaml:7:3", "rehearsal.site: there is no folder web in the app"),
+        ("config.yaml:8:3", "rehearsal.edges: unknown key; did you mean edge?"),
+        ("config.yaml:9:8", "soak.accept: should be"),
+        ("config.yaml:10:1", "sook: unknown key; did you mean soak?"),
+    ]
+    problems = config.run(root, review.mistakes).problems
+    assert [each["where"].rpartition("/")[2] for each in problems] == [where for where, _ in wanted]
+    assert all(words in each["problem"] for each, (_, words) in zip(problems, wanted, strict=True))
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda root: rehearse.run(root, Observer()),
+        lambda root: sandbox.run(root, Observer(), 0, fresh=False, ready=lambda _: None),
+    ],
+)
+def test_sandbox_and_rehearsal_name_them_all(tmp_path: Path, begin: Callable[[Path], object]) -> None:
+    """Before anything is cloned or started."""
+    root = written(tmp_path, "hosts: {a.com: gone.yaml}\nsite: web")
+    (root / "config.yaml").write_text((root / "config.yaml").read_text() + "sook: 1\n")
+    with pytest.raises(ConfigError) as caught:
+        begin(root)
+    assert [line.split(": ")[1] for line in caught.value.message.splitlines()] == [
+        "rehearsal.hosts.a.com", "rehearsal.site", "sook"
+    ]  # fmt: skip
+    assert not (root / ".cutover").exists()
+
+
 def test_a_section_without_mistakes_passes(tmp_path: Path) -> None:
     (tmp_path / "logo.png").write_bytes(b"1")
     (tmp_path / "stub.yaml").write_text("answers: [{json: {made: 2026-01-01}}, {file: logo.png}]\n")
@@ -78,4 +117,4 @@ def test_a_section_without_mistakes_passes(tmp_path: Path) -> None:
 
 
 def test_the_shipped_section_passes() -> None:
-    assert review.mistakes(configuration.load(ROOT)) == []
+    assert review.mistakes(yamlfile.read(ROOT / "config.yaml").data, ROOT) == []
