@@ -45,14 +45,17 @@ def pages() -> Iterator[PageServer]:
 
 @pytest.fixture
 def make(tmp_path: Path, pages: PageServer) -> Make:
-    """A context of `local` whose page is the tests' server: `make(steps, **keys of e2e)`, both as YAML text."""
+    """A context of `local` whose page is the tests' server: `make(steps, **keys of e2e)`, both as YAML text.
 
-    def build(steps: str, more: str = "", auth: str = "") -> Context:
+    What should come true is given more time than any machine needs.
+    """
+
+    def build(steps: str, more: str = "  expect: {slow: {other: 30s}}", auth: str = "") -> Context:
         indented = "\n".join(f"    {line}" for line in steps.strip().splitlines())
         (tmp_path / "config.yaml").write_text(
             "migration: {name: m, functions: [greet]}\napp: {path: .}\n"
             f"environments: {{local: {{url: '{pages.url}'}}}}\n{auth}\n"
-            f"e2e:\n  url: {pages.url}\n  timeout: 3s\n{more}\n  steps:\n{indented}\n",
+            f"e2e:\n  url: {pages.url}\n  timeout: 10s\n{more}\n  steps:\n{indented}\n",
             encoding="utf-8",
         )
         return contexts.make(tmp_path, "local")

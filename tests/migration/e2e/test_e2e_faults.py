@@ -29,6 +29,7 @@ document.getElementById("go").onclick = async () => {
 )
 GO = "- goto: /\n- click: {role: button, name: Go}\n- expect: Hello"
 INSIDE = "- goto: /\n- expect: {role: heading, name: Made, frame: Artifact}"
+VAIN = "- goto: /\n- {expect: {role: heading, name: Made, frame: Artifact}, timeout: 3s}"
 # What a frame tells its page once it has come so far, and a promise of the page that waits for it.
 THEN = "setTimeout(() => parent.postMessage('now', '*'))"
 HEARD = "<script>self.heard = new Promise((done) => onmessage = () => done(true))</script>"
@@ -37,11 +38,12 @@ FAULTS = {
     "a call that hangs": (BUTTON, GO.replace("Hello", "{text: Hello}"), "slow", "greet has not answered for"),
     "another status": (BUTTON, GO, "failed_requests", "POST greet answered 500"),
     "a session that ended": (BUTTON, GO, "session", "greet answered 401: not signed in, or the session has expired"),
-    "a button renamed": (BUTTON.replace(">Go<", ">Start<"), GO, "not_found",
+    "a button renamed": (BUTTON.replace(">Go<", ">Start<"),
+                         "- goto: /\n- {click: {role: button, name: Go}, timeout: 3s}", "not_found",
                          'the button "Go": not there; there is "Start"'),
     "an exception in a frame": (framed(f"<h1>Made</h1><script>{THEN}; throw new Error('boom')</script>", HEARD),
                                 f"{INSIDE}\n- evaluate: heard\n- wait: 0.2s", "exceptions", "boom in a frame"),
-    "a blank frame": (framed("<p></p>"), INSIDE, "blank", 'the frame "Artifact" is blank'),
+    "a blank frame": (framed("<p></p>"), VAIN, "blank", 'the frame "Artifact" is blank'),
     "a console error": (f"{HEAD}<body><main><h1>Made</h1></main><script>console.error('odd')</script>",
                         "- goto: /\n- expect: Made", "console_errors", "odd"),
     "an image that is not there": (f"{HEAD}<body><main><h1>Made</h1><img src='/gone.png' alt='x'></main>",
@@ -96,8 +98,9 @@ def test_fault_is_named(name: str, chromium: Browser, make: Make, pages: PageSer
 def test_missing_frame_shows_the_others(chromium: Browser, make: Make, pages: PageServer) -> None:
     """In the step's own time: which frames there are, and the page around them."""
     pages.pages["/"] = framed("<h1>Made</h1>")
-    steps = "- goto: /\n- expect: {role: heading, name: Made, frame: Artefact}"
-    failed = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False)).steps[1]
+    failed = e2e.run(
+        make(VAIN.replace("frame: Artifact", "frame: Artefact")), e2e.E2eOptions(browser=chromium, record=False)
+    ).steps[1]
     assert failed.there[0] == 'there is no frame "Artefact"; there is "Artifact"'
     assert any("iframe" in line for line in failed.there)
 
