@@ -20,6 +20,11 @@ _LABEL = 160  # characters of a paragraph that names what follows
 _BOX = re.compile(r"^\[([ xX])\]\s+")
 _FRONT = re.compile(r"\A---\n(?:[\w-]+:[^\n]*\n|\s[^\n]*\n)*---\n")  # as site generators have it
 _WIKI = re.compile(r"(?m)^[ \t]*\{(?:code|noformat)(?::[^}\n]*)?\}[ \t]*$")  # fences of Jira and Confluence
+_HEADING = re.compile(r"(?m)^h[1-6]\. \S")
+_HEADS = re.compile(r"\s*\|\|[^|\n]+(?:\|\|[^|\n]+)*\|\|\s*")
+_ROW = re.compile(r"\s*\|{1,2}[^|\n]+(?:\|{1,2}[^|\n]+)*\|{1,2}\s*")
+_CELL = re.compile(r"[^|]+")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
 _PROMPT = re.compile(r"^(?:\$|%|PS(?: [A-Z]:[^>]*)?>|>)\s+(?=\S)")
 _REMARK = re.compile(r"^\s*(?:#|//|::|REM\b|<#)\s?")
 _COMMAND = re.compile(
@@ -90,14 +95,24 @@ def read(text: str) -> list[Block]:
     clean = _FRONT.sub(
         lambda match: "\n" * match[0].count("\n"), repaired(text).replace("\r\n", "\n").replace("\r", "\n")
     )
-    if _WIKI.search(clean) and "```" not in clean:
-        clean = _wiki(clean)
-    tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").parse(clean))
-    return list(_Walk().blocks(tree.children, ()))
+    wiki = bool(_WIKI.search(clean) or _HEADING.search(clean)) and "```" not in clean
+    lines = list(_tabled(_wiki(clean) if wiki else clean, wiki))
+    tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").parse("\n".join(text for text, _ in lines)))
+    return [_placed(block, [number for _, number in lines]) for block in _Walk().blocks(tree.children, ())]
+
+
+def _placed(block: Block, numbers: list[int]) -> Block:
+    """The block with the numbers of its lines in the file."""
+    own = tuple(replace(line, line=_number(line.line, numbers)) for line in block.lines)
+    return replace(block, line=_number(block.line, numbers), lines=own)
+
+
+def _number(line: int, numbers: list[int]) -> int:
+    return numbers[line - 1] if 0 < line <= len(numbers) else line
 
 
 def _wiki(text: str) -> str:
-    """Jira's own marks as Markdown, line by line: fences, headings, numbered items.
+    """Jira's own marks as Markdown, line by line: fences, headings, numbered items, links, code.
 
     https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all
     """
@@ -107,8 +122,44 @@ def _wiki(text: str) -> str:
             inside, line = not inside, "```"
         elif not inside:
             line = re.sub(r"^h([1-6])\. ", lambda match: "#" * int(match[1]) + " ", re.sub(r"^#(?= )", "1.", line))
+            line = re.sub(r"\[([^\[\]|]+)\|([^\[\]|\s]+)\]", r"[\1](\2)", re.sub(r"\{\{([^{}`]+)\}\}", r"`\1`", line))
         found.append(line)
     return "\n".join(found)
+
+
+def _tabled(text: str, wiki: bool) -> Iterator[tuple[str, int]]:
+    """The lines, each with its number, and Jira's tables as Markdown's, which have a line more below the heads and end
+    with an empty one: `||head||head||`, then `|cell|cell|`. Without heads only where the whole text is `wiki`."""
+    fenced, table, lines = False, "", text.split("\n")  # table: whose marks the line before had
+    for number, line in enumerate(lines, 1):
+        fenced ^= bool(_FENCE.match(line))
+        row = not fenced and bool(_ROW.fullmatch(line))
+        if row and not table:
+            own = _HEADS.fullmatch(line) or (wiki and not any(map(_ruled, lines[number - 1 : number + 1])))
+            table = "jira" if own else "markdown"
+            if own:
+                yield from _heads(line, number)
+                continue
+        elif not row:
+            if table == "jira" and line.strip():
+                yield "", number
+            table = ""
+        yield line.strip().replace("||", "|") if table == "jira" else line, number
+
+
+def _heads(line: str, number: int) -> Iterator[tuple[str, int]]:
+    """The first row of a table, with what Markdown has below the heads; a row of cells gets empty heads."""
+    row = line.strip().replace("||", "|")
+    named = bool(_HEADS.fullmatch(line))
+    yield row if named else _CELL.sub(" ", row), number
+    yield _CELL.sub("---", row), number
+    if not named:
+        yield row, number
+
+
+def _ruled(line: str) -> bool:
+    """The line below the heads of a table in Markdown."""
+    return "-" in line and not set(line) - set("|:- \t")
 
 
 class _Walk:
