@@ -67,9 +67,14 @@ class LiveLines(Lines):
         super()._line(kind, name, subject, detail, seconds)
 
     def _print(self, parts: Parts) -> None:
-        """Whole words on each line, but for a command that may be copied."""
+        """Whole words on each line, but for a command that may be copied.
+
+        Under the lock of the redrawing: it counts the lines under way, and between counting and writing none may be
+        added, or a line that is done is drawn over and one that is under way stays.
+        """
         copied = any(f"{CURRENT.prefix} " in text for text, _ in parts)
-        self._console.print(Text.assemble(*parts), soft_wrap=copied, highlight=False)
+        with self._live._lock:
+            self._console.print(Text.assemble(*parts), soft_wrap=copied, highlight=False)
 
     def _table(self) -> Table:
         table: Any = Table.grid(padding=(0, 1))

@@ -25,8 +25,11 @@ class RequestLog:
         self._leads = leads
         file.write_bytes(b"")
 
-    def write(self, entry: RecordedRequest, version: int | None) -> None:
-        """`version` is that of the function that answered. What is in queries and headers is left out: keys are."""
+    def write(self, entry: RecordedRequest, version: int | None, why: str | None = None) -> None:
+        """`version` is that of the function that answered, `why` what the settings lack for this request.
+
+        What is in queries and headers is left out: keys are.
+        """
         line = {
             "at": entry.at,
             "method": entry.method,
@@ -36,6 +39,7 @@ class RequestLog:
             "function": entry.slug if entry.operation in ("stage", "deploy") else None,  # elsewhere the path names it
             "version": version,
             "fault": entry.fault["do"] if entry.fault else None,
+            "why": why,
         }
         with self._file.open("ab") as target:
             if target.tell() > _LARGEST:

@@ -62,7 +62,7 @@ class Wire:
             await self._serve(Call(self.app, scope, receive, send, entry, self.history), region)
         finally:
             entry.end()
-            self._log.write(entry, scope["state"].get("version"))
+            self._log.write(entry, scope["state"].get("version"), scope["state"].get("why"))
 
     def _controls(self, scope: Scope) -> bool:
         """Whether the caller may arm faults and read the history: who holds the access token. No function sees it."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LIMIT = 20_000_000  # bytes; the API refuses more
 LARGE = 5_000_000  # bytes; the hosted bundler refuses more
+_APP = "the folder that holds supabase/: only files in it are uploaded"
 _WORKERS = min(8, (os.cpu_count() or 2) * 2)
 _SCRIPTS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 
@@ -281,7 +282,8 @@ def _below(target: Path, entry: Entrypoint, modules: Graph, state: Path) -> Iter
 
 def _inside(path: Path, app: Path, target: Path) -> str:
     if not path.is_relative_to(app):
-        raise Refused(f"{target} lies outside the app.", Do("move it into the app and correct the map"), AGAIN)
+        fix = Do("move it, or a copy of it, into the app and correct the map"), AGAIN
+        raise Refused(f"{target} lies outside the app, {_APP}.", *fix)
     return path.relative_to(app).as_posix()
 
 
@@ -299,9 +301,9 @@ def _load(tree: Tree, slug: str, paths: list[Path]) -> dict[str, bytes]:
     outside = [path for path in unique if not path.is_relative_to(app) or not tree.real(path).is_relative_to(app)]
     if outside:
         path, real = outside[0], tree.real(outside[0])
-        fix = Do("move it into the app and correct the import"), AGAIN
+        fix = Do("move it, or a copy of it, into the app and correct the import"), AGAIN
         name = f"{path.relative_to(app)} is a symlink to {real}, which" if path.is_relative_to(app) else f"{path}"
-        raise Refused(f"{slug}: {name} lies outside the app.", *fix)
+        raise Refused(f"{slug}: {name} lies outside the app, {_APP}.", *fix)
     names = {path: path.relative_to(app).as_posix() for path in unique}
     odd = [name for name in names.values() if not _utf8(name)]
     if odd:

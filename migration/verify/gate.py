@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -64,6 +65,13 @@ ExtraChecks = Mapping[str, Callable[[], ExtraResult]]  # by name; run once the s
 
 _BOOTED = timedelta(minutes=15)  # how far back a version of this deployment can have failed to start
 _LONG = 200  # characters of a log line
+# The frames behind an error's message.
+_STACK = re.compile(r"\s+at (?:async )?(?:[\w.<>$]+ )?\(?(?:file|ext|npm|https?|node):.*", re.DOTALL)
+
+
+def _message(line: str) -> str:
+    """A log line without the stack behind its message, and no longer than a person reads."""
+    return cropped(_STACK.sub("", line), _LONG)
 
 
 def untouched(context: Context, changing: Collection[str] = ()) -> dict[str, bool]:
@@ -76,7 +84,6 @@ def untouched(context: Context, changing: Collection[str] = ()) -> dict[str, boo
     names = described.named(context.config.smoke, slugs, {"always"})
     if not names:
         return {}
-    context.observer.step("untouched", detail="smoke cases before the change")
     try:
         result = smoke.run(context, names, lines=False, purpose=Purpose.BEFORE)
     except CutoverError as error:
@@ -192,14 +199,14 @@ class _Gate:
         except CutoverError:
             return ""
         line = found.errors.get(slug, "")
-        return f"log: {cropped(line, _LONG)}" if line else ""
+        return f"log: {_message(line)}" if line else ""
 
     def _line(self, case: CaseResult) -> str:
         lines = smoke.lines_of(self.context, [case], patience=0.0)[0].log_lines
         failure = signals.named(self.context.config).get("failure")
         line = next((one for one in lines if failure and failure.regex.search(one)), next(iter(lines), ""))
         line = " ".join(line.removeprefix(f"[{case.request_id}] ").split())
-        return f"log: {cropped(line, _LONG)}" if line else ""
+        return f"log: {_message(line)}" if line else ""
 
     def _sum(
         self,

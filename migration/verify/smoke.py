@@ -22,9 +22,10 @@ from migration.config.signals import request_id
 from migration.context import Context
 from migration.logs import local
 from migration.logs.reader import LogReader
-from migration.verify import described, samples, smoke_cases
+from migration.verify import boot, described, samples, smoke_cases
 from migration.verify.expect import Checker, Failure, delivers, find
 from migration.verify.parser import parser
+from migration.verify.proof import boot_error
 from migration.verify.samples import Sample
 from migration.verify.smoke_cases import body_of, check, choose, fill
 
@@ -274,6 +275,7 @@ def _request_id(answer: Answer) -> str | None:
 PATIENCE = 10.0  # seconds: rows can arrive minutes late
 _POLL = 0.5
 _SPAN = timedelta(minutes=15)
+_MARGIN = timedelta(seconds=30)  # between the platform's clock and ours
 
 
 def lines_of(context: Context, results: Sequence[CaseResult], patience: float = PATIENCE) -> list[CaseResult]:
@@ -283,7 +285,8 @@ def lines_of(context: Context, results: Sequence[CaseResult], patience: float = 
     """
     if local.configured(context):
         return _local_lines(context, results)
-    wanted = {result.execution_id for result in results if not result.ok and result.execution_id}
+    results = _booted(context, results, patience)
+    wanted = {result.execution_id for result in results if not result.ok and not result.log_lines} - {None}
     if not wanted or not context.environment.project_ref or not context.environment.access_token:
         return list(results)
     try:
@@ -291,12 +294,31 @@ def lines_of(context: Context, results: Sequence[CaseResult], patience: float = 
     except CutoverError as error:
         context.observer.note(f"cannot read the logs of the failed cases: {error.message}")
         return list(results)
-    with_lines = [result if result.ok else replace(result, log_lines=tuple(_own(rows, result))) for result in results]
+    with_lines = [
+        replace(result, log_lines=tuple(_own(rows, result))) if result.execution_id in wanted and not result.ok
+        else result for result in results
+    ]  # fmt: skip
     for result in with_lines:
         if patience and result.execution_id in wanted and not result.log_lines:
             look = inv("logs", request=result.request_id or result.execution_id, env=context.environment.name)
             context.observer.note(f"{result.name}: no log lines yet (they can arrive minutes late): {look}")
     return with_lines
+
+
+def _booted(context: Context, results: Sequence[CaseResult], patience: float) -> Sequence[CaseResult]:
+    """The results, those of functions that did not start with the row that says why: it belongs to no request."""
+    silent = [one for one in results if not one.ok and one.answer is not None and boot_error(one.answer)]
+    if not silent or not context.environment.project_ref or not context.environment.access_token:
+        return results
+    since = min((one.at for one in silent if one.at), default=context.clock.now()) - _MARGIN
+    try:
+        lines = boot.failures(context, {one.function for one in silent}, since, patience)
+    except CutoverError:
+        return results  # the look for the other cases says why
+    return [
+        replace(one, log_lines=(lines[one.function],)) if one in silent and one.function in lines else one
+        for one in results
+    ]
 
 
 def _local_lines(context: Context, results: Sequence[CaseResult]) -> list[CaseResult]:

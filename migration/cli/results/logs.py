@@ -52,6 +52,7 @@ def request(data: Data, canvas: Canvas) -> None:
     text.append(f"  {folded(data['function'])}" if data["function"] else "")
     text.append(f"  v{data['version']}" if data["version"] else "", "dim")
     text.append(f"  fault: {folded(str(data['fault']))}" if data["fault"] else "", "magenta")
+    text.append(f"  {folded(str(data['why']))}" if data["why"] else "", "yellow")
     canvas.print(text)
 
 

@@ -25,6 +25,8 @@ from migration.rehearsal.types import Sandbox
 _ONE = "application/vnd.pgrst.object"
 _KINDS: dict[str, type] = {"tables": dict, "relations": dict, "rpc": dict, "status": int, "body": object}
 _SHOWN: dict[type, str] = {dict: "a mapping", int: "a whole number"}
+# A column, relation, function or table that is not there; all else is what a request does wrong.
+_LACKING = frozenset({"42703", "PGRST200", "PGRST202", "PGRST204", "PGRST205"})
 METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 
 
@@ -83,6 +85,7 @@ class Rest:
         try:
             return self._answer(request, await request.body())
         except RestError as error:
+            _shown(request, error)
             return JSONResponse(error.body, error.status)
 
     async def call(self, request: Request) -> Response:
@@ -93,7 +96,9 @@ class Rest:
         if name not in known:
             text = f"Could not find the function public.{name} in the schema cache"
             hint = f"The sandbox has no such function: add rehearsal.database.rpc.{name} to config.yaml. {LOCAL}"
-            return JSONResponse({"code": "PGRST202", "details": None, "hint": hint, "message": text}, 404)
+            missing = RestError(404, "PGRST202", text, hint=hint)
+            _shown(request, missing)
+            return JSONResponse(missing.body, missing.status)
         if not _listed(known[name]):
             return JSONResponse(known[name])
         try:
@@ -252,6 +257,12 @@ def _fits(table: Table, given: Sequence[Mapping[str, Any]]) -> None:
         text = f"Could not find the '{name}' column of '{table.name}' in the schema cache"
         hint = f"Add it to rehearsal.database.tables.{table.name}.columns in config.yaml"
         raise RestError(400, "PGRST204", text, hint=hint)
+
+
+def _shown(request: Request, error: RestError) -> None:
+    """What the settings lack, for the line of this request: an answer to HEAD has no body that would say so."""
+    if error.body["hint"] and error.body["code"] in _LACKING:
+        request.scope.setdefault("state", {})["why"] = f"{error.body['message']}. {error.body['hint']}"
 
 
 def _one(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

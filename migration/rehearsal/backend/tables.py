@@ -198,14 +198,14 @@ class Tables:
         return ordered(rows, key, order.descending, order.nulls_first)
 
     def _known(self, table: Table, query: Query) -> None:
-        """RestError for a column that the table does not have; a table without any row or column has all."""
-        known = set(table.columns)
+        """RestError for a column that the table does not have; one of which the settings name no column has all."""
+        known = set(table.columns) if table.declared else set()
         embeds = {each.shown for each in query.select if isinstance(each, Embed)}
         names_used = [*names(query.select), *(order.column.path[0] for order in query.order if not order.relation)]
         names_used += [term.column.path[0] for term in _leaves(query.terms) if term.column.path[0] not in embeds]
         for name in names_used if known else ():
             if name not in known:
-                hint = f"Add it to a row of rehearsal.database.tables.{table.name} in config.yaml"
+                hint = f"Add it to rehearsal.database.tables.{table.name}.columns in config.yaml"
                 raise RestError(400, "42703", f"column {table.name}.{name} does not exist", hint=hint)
 
     # relationships

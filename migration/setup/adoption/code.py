@@ -14,10 +14,15 @@ _TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)""",
     re.DOTALL,
 )
+# A fallback that ends the function: `?? throwError("…")`, `|| (() => { throw … })()`.
+_ENDS = (
+    r"[\w.]*(?:throw|fail(?!over|back)|panic|raise|abort|invariant|missing|required?|assert|unreachable|\bexit|\bdie)\w*\s*\("
+    r"|\(\s*(?:\(\s*\)\s*=>|function\s*\(\s*\))\s*\{\s*throw\b"
+)
 _VARIABLE = re.compile(
     r"""(?:Deno\.env\.get\(\s*["'`](?P<call>\w+)["'`]\s*\)|process\.env\.(?P<dot>\w+)|process\.env\[["'`](?P<item>\w+)["'`]\])"""
     # another value, also behind the bracket of a helper; or a comparison with a text, which nothing fails
-    r"(?P<other>\)*(?:\?\.[^\n;]*?)?\s*(?:(?:\?\?|\|\|)(?!\s*(?:\"\"|''|``))|[=!]==?\s*[\"'`]))?"
+    rf"(?P<other>\)*(?:\?\.[^\n;]*?)?\s*(?:(?:\?\?|\|\|)(?!\s*(?:\"\"|''|``|(?i:{_ENDS})))|[=!]==?\s*[\"'`]))?"
 )
 _NUMBERED = re.compile(r"`([A-Z][A-Z0-9_]*KEY_)\$\{[^}]*\}`")
 _SEVERAL = 10  # keys of one provider that an app is taken to have

@@ -18,6 +18,7 @@ from migration.setup.adoption.called import Called, Seen
 from migration.setup.adoption.draft import Draft, Template, Value, Variable
 
 _MANY = 8  # names shown in a comment
+_LEFT_OUT = "is left out, because it cannot be deployed as it stands"
 _FILLER = "stand-in"  # the value of a variable in a rehearsal, where nothing better is known
 
 
@@ -76,10 +77,9 @@ def _functions(draft: Draft, app: App) -> list[str]:
         if without:
             draft.notice(f"{', '.join(without)}: the plan deploys it, and {where.split(' in ')[-1]} does not change it")
     if not app.now:
-        reasons = "\n".join(f"  {' '.join(why.split())}" for why in app.broken.values())
-        raise Refused(
-            f"No function of {app.path} can be deployed as it stands:\n{reasons}", Do("fix these first"), AGAIN
-        )
+        reasons = "\n".join(f"  {', '.join(slugs)}: {why}" for why, slugs in _reasons(app.broken).items())
+        text = f"No function of {app.path} can be deployed as it stands:\n{reasons}"
+        raise Refused(text, Do("fix these first"), AGAIN)
     moved = sorted(app.changed) or sorted(app.now)
     draft.set(("migration", "functions"), moved, where)
     moved = [slug for slug in draft.get("migration", "functions") if slug in app.now]
@@ -89,6 +89,14 @@ def _functions(draft: Draft, app: App) -> list[str]:
         ("migration", "unchanged"), others, "every other function: they must keep their source and keep answering"
     )
     return moved
+
+
+def _reasons(broken: Mapping[str, str]) -> dict[str, list[str]]:
+    """Each reason why functions cannot be deployed, with their names."""
+    slugs: dict[str, list[str]] = {}
+    for slug, why in broken.items():
+        slugs.setdefault(" ".join(why.split()).removeprefix(f"{slug}: "), []).append(slug)
+    return slugs
 
 
 def _unchanged(draft: Draft, app: App) -> None:
@@ -381,8 +389,9 @@ def _fillers(draft: Draft, needs: Variables, everyone: Mapping[str, Called]) -> 
 
 
 def _notices(draft: Draft, app: App) -> None:
-    for slug, why in app.broken.items():
-        draft.notice(f"{slug} is left out, because it cannot be deployed as it stands: {' '.join(why.split())}")
+    for why, slugs in _reasons(app.broken).items():
+        left = "are left out, because they cannot be deployed as they stand" if len(slugs) > 1 else _LEFT_OUT
+        draft.notice(f"{', '.join(slugs)} {left}: {why}")
     for slug in app.disabled:
         draft.notice(f"{slug} is left out: supabase/config.toml disables it")
     span = app.commits.range

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
 import time
 from typing import Any
 
@@ -99,6 +100,37 @@ def test_masked_before_cropped(width: int) -> None:
     Console(file=stream, width=width).print(lines._table())
     lines.close()
     assert "c0ffee" not in stream.getvalue() and "::error" not in stream.getvalue().replace("\n", "")[:8]
+
+
+class _Witness(io.StringIO):
+    """A stream that notes at each write whether another thread could redraw the live lines now."""
+
+    lines: LiveLines
+    free: list[bool]
+
+    def write(self, text: str) -> int:
+        def redraw() -> None:
+            if self.lines._live._lock.acquire(blocking=False):
+                self.free.append(True)
+                self.lines._live._lock.release()
+
+        if "staged" in text:
+            self.free.append(False)
+            other = threading.Thread(target=redraw)
+            other.start()
+            other.join()
+        return super().write(text)
+
+
+def test_line_is_written_before_the_next_redraw() -> None:
+    """The live lines are counted when a line above them is made; a redraw before it is written draws over it."""
+    stream = _Witness()
+    stream.free = []
+    stream.lines = LiveLines(Console(file=stream, width=80, force_terminal=True))
+    stream.lines.step("gate")
+    stream.lines.done("stage", detail="staged")
+    stream.lines.close()
+    assert stream.free == [False]
 
 
 @pytest.mark.parametrize("text", ["eyJ" * 60_000, "eyJaaaaaaaa." * 20_000, "eyJ." * 50_000, "://a:" * 50_000])

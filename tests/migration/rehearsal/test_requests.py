@@ -51,7 +51,7 @@ def test_lines_are_followed_until_the_end(tmp_path: Path) -> None:
 
 
 def test_a_line_shows_what_happened(sandbox: Running) -> None:
-    """Function and version, status, fault; no query, which may hold a key."""
+    """Function and version, status, fault, what the config lacks; no query, which may hold a key."""
     sandbox.reset()
     api = Http(sandbox.api_url, {"Authorization": f"Bearer {sandbox.access_token}"}, name="api")
     entry = "supabase/functions/greet/index.ts"
@@ -66,11 +66,13 @@ def test_a_line_shows_what_happened(sandbox: Running) -> None:
         if last:
             Http(sandbox.url, name="edge").request("POST", "/functions/v1/greet?key=secret")
             api.request("GET", f"/v1/projects/{sandbox.project_ref}/functions")
+            Http(sandbox.url, {"apikey": sandbox.info["anon_key"]}, name="rest").request("HEAD", "/rest/v1/gone")
         return last
 
     shown = io.StringIO()
     for line in follow(sandbox.folder / NAME, ask):
         draw("request", line, console(Masked(shown)))
-    edge, listed = shown.getvalue().splitlines()
+    edge, listed, *lacking = shown.getvalue().splitlines()
     assert edge.split()[1:3] == ["POST", "201"] and edge.endswith("/functions/v1/greet  v1")
     assert listed.split()[1:3] == ["GET", "502"] and listed.endswith("/functions  fault: status")
+    assert "HEAD    404" in lacking[0] and "add rehearsal.database.tables.gone to config.yaml" in " ".join(lacking)

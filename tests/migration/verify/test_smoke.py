@@ -362,6 +362,27 @@ def test_the_log_lines_of_a_failed_execution_come_with_it(make: Make, httpserver
     assert len(asked) == 1 and "'run-1'" in asked[0]
 
 
+def test_failed_start_comes_with_its_row(make: Make, httpserver: HTTPServer) -> None:
+    """The row about a worker that does not start belongs to no request; of several the newest counts."""
+    asked: list[str] = []
+
+    def logs(request: Request) -> Any:
+        asked.append(request.args["sql"])
+        rows = [{"id": str(n), "us": n, "event_message": f"worker boot error: {why}", "function_id": "id-1"}
+                for n, why in ((2, "X is not set"), (1, "Y is not set"))]  # fmt: skip
+        return {"result": rows, "error": None}
+
+    serve(httpserver, logs, f"/v1/projects/{REF}/analytics/endpoints/logs")
+    serve(httpserver, lambda _: [{"id": "id-1", "slug": "f", "name": "f", "version": 1, "status": "ACTIVE"}],
+          f"/v1/projects/{REF}/functions")  # fmt: skip
+    refused = {"code": "BOOT_ERROR", "message": "Function failed to start (please check logs)"}
+    serve(httpserver, lambda _: Response(json.dumps(refused), 503, {"sb-error-code": "BOOT_ERROR"}))
+    context = make([{"name": "a"}], project_ref=REF, access_token=Secret("t"))
+    (case,) = smoke.run(context).cases
+    assert case.log_lines == ("worker boot error: X is not set",)
+    assert len(asked) == 1 and "'BootFailure'" in asked[0] and "'id-1'" in asked[0]
+
+
 def test_logs_that_cannot_be_read_are_a_note_and_no_more(make: Make, httpserver: HTTPServer) -> None:
     """The failure of the case is still the result."""
     serve(httpserver, lambda _: Response('{"message": "no"}', 403), f"/v1/projects/{REF}/analytics/endpoints/logs")

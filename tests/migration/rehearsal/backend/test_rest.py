@@ -169,3 +169,17 @@ def test_unknown_is_neither_true_nor_false(tmp_path: Path) -> None:
     assert asked(("or", "(a.eq.3,b.is.true)")) == [1]
     assert asked(("not.and", "(a.eq.5,b.is.null)")) == [1]
     assert asked(("a", "isdistinct.5")) == [1]
+
+
+def test_table_without_named_columns_stays_open(tmp_path: Path) -> None:
+    """What was inserted says nothing of the other columns; defaults name none but themselves. Named ones close it."""
+    tables = {"runs": [], "marks": {"defaults": {"created_at": "now()"}}, "closed": {"columns": ["id", "score"]}}
+    client, _ = started(tmp_path, database={"tables": tables})
+    for name in ("runs", "marks"):
+        assert client.post(f"/rest/v1/{name}", json={"job_id": 1}).status_code == 201
+        missing = client.get(f"/rest/v1/{name}?select=id,score&score=not.is.null&order=rank")
+        assert (missing.status_code, missing.json()) == (200, [])
+        absent = client.get(f"/rest/v1/{name}?select=job_id,score")
+        assert absent.json() == [{"job_id": 1, "score": None}]
+    refused = client.get("/rest/v1/closed?rank=eq.1")
+    assert refused.json()["hint"] == "Add it to rehearsal.database.tables.closed.columns in config.yaml"

@@ -238,6 +238,18 @@ def test_sample_config_makes_room(tmp_path: Path) -> None:
     assert adopted.config(root).migration.functions == ["greet"]
 
 
+def test_reason_of_several_functions(tmp_path: Path) -> None:
+    """One line for what is wrong with all of them: a monorepo's package beside the app is not uploaded."""
+    files = {f"apps/api/{WHERE}/{name}/index.ts": 'import "../../../../../libs/a.ts";\n' for name in ("one", "two")}
+    app = adopted.app(tmp_path / "app", {**files, "libs/a.ts": ""}, {"libs/a.ts": "export {};\n"})
+    with pytest.raises(Refused) as refused:
+        adopted.run(tmp_path / "root", app)
+    assert refused.value.message.splitlines()[1:] == [
+        f"  one, two: {app}/libs/a.ts lies outside the app, the folder that holds supabase/: "
+        "only files in it are uploaded."
+    ]
+
+
 def test_broken_function_left_out(tmp_path: Path) -> None:
     """What cannot be deployed as it stands is named with its reason, and the rest goes on."""
     files = {**BEFORE, f"{WHERE}/torn/index.ts": 'import "./gone.ts";\n'}

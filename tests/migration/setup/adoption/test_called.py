@@ -121,10 +121,15 @@ def test_lines_put_together() -> None:
         ('Deno.env.get("X")?.trim().toLowerCase() || "a"', True),
         ('Deno.env.get("X") !== given', False),
         ('Deno.env.get("X") ?? ""', False),
+        ('Deno.env.get("X") ?? throwError("X is not set")', False),
+        ('Deno.env.get("X") || errors.fail()', False),
+        ('Deno.env.get("X") ?? (() => { throw new Error("X") })()', False),
+        ('Deno.env.get("X") ?? fallback("a")', True),
+        ('Deno.env.get("X") ?? usual("a")', True),
     ],
 )
 def test_variables_that_may_be_absent(text: str, optional: bool) -> None:
-    """The text gives another value, or compares with one; an empty text helps nobody."""
+    """The text gives another value, or compares with one; an empty text helps nobody, nor does a call that throws."""
     assert [each.optional for each in code.variables("a.ts", text)] == [optional]
 
 
