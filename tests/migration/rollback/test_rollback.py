@@ -650,7 +650,7 @@ def test_a_git_remote_that_never_answers_is_asked_once_before_the_service_is_put
 ) -> None:
     _twice(stage)
     repos.git(stage.folder / "remote.git", "config", "http.receivepack", "true")
-    monkeypatch.setattr(rollback, "BRIEF", 0.7 if silent == "all" else 5.0)
+    monkeypatch.setattr(rollback, "BRIEF", 3.0 if silent == "all" else 5.0)
     with git_http.serve(stage.folder) as (address, faults):
         repos.git(stage.app, "remote", "set-url", "origin", f"{address}/remote.git")
         faults.deny = "push"
