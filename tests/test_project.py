@@ -109,6 +109,14 @@ def test_httpx_is_imported_in_one_module_only() -> None:
     assert users == ["migration.clients.http"]
 
 
+def test_hints_name_keys_of_the_config() -> None:
+    """Which variable holds a token or a key is up to config.yaml: a hint that names one is right for the shipped file
+    alone."""
+    sources = [path for path in (ROOT / "migration").rglob("*.py") if "rehearsal" not in path.parts]
+    named = re.compile(r"\b(?:SUPABASE_ACCESS_TOKEN|SUPABASE_ANON_KEY|OPENROUTER_\w+|SMOKE_USER_\w+)[^\"\n]* in \.env")
+    assert {path.name for path in sources if named.search(path.read_text())} <= {"fromapp.py", "fromplan.py"}
+
+
 def test_listing_the_verbs_loads_nothing_heavy() -> None:
     code = "import sys, json, tasks; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)

@@ -158,7 +158,8 @@ class Edge:
         """Headers for `none`, `anon`, `user`, or a token or key of one's own."""
         forms = header_forms(auth, self._anon)
         if "anon" in forms.values() and not self._anon:
-            raise ConfigError("No anon key for this environment.", Do("set SUPABASE_ANON_KEY in .env:"), inv("init"))
+            steps = Do("set auth.anon_key in config.yaml, and its variable in .env:"), inv("init")
+            raise ConfigError("No anon key for this environment.", *steps)
         values: dict[str, Callable[[], Secret]] = {
             "anon": lambda: self._anon or Secret(""),
             "user": self.sign_in,

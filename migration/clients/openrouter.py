@@ -203,7 +203,7 @@ class OpenRouter:
 
     def _manager(self, what: str) -> Secret:
         if not self._management:
-            steps = Do("set OPENROUTER_MANAGEMENT_KEY in .env:"), inv("init")
+            steps = Do("set management_key of the provider in config.yaml, and its variable in .env:"), inv("init")
             raise Refused(f"{what} needs a management key of OpenRouter.", *steps)
         return self._management
 

@@ -23,7 +23,7 @@ from migration.clients.supabase_types import Body, Function, SecretDigest, Uploa
 
 T = TypeVar("T")
 _REMEDIES = {
-    401: Do("check SUPABASE_ACCESS_TOKEN in .env"),
+    401: Do("check access_token of this environment in config.yaml, and its variable in .env"),
     402: Do("the organization's plan or spend cap does not allow it: see the billing page of the dashboard"),
     403: Do("give the access token the missing permission"),
     404: Do("check project_ref in config.yaml, and that the token's account can see that project"),

@@ -73,7 +73,7 @@ MEANINGS = (
         GitFailed,
         "A ref of Cutover in the git remote {remote} leads to an object that is larger than any of ours: someone has "
         "put something else there.",
-        ("ls-remote", "{remote}", "refs/cutover/*"),
+        ("ls-remote", "{remote}"),
     ),
     Meaning(
         r"No such remote|'[^']*' does not appear to be a git repository|repository .* (not found|does not exist)"

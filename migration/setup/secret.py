@@ -215,6 +215,11 @@ def _problems(
     if RESERVED.fullmatch(name):
         fix = Steps((Do(f"use another name than {name} in config.yaml and in the functions:"), SET))
         yield Finding("reserved", f"{name} is a reserved name of the platform", "it cannot be set", fix, subject=name)
+    if state.format_ok is False:  # first: what has another form is not sent
+        problem, why = f"{name} in {local.source} has another form", "it does not match the format in config.yaml"
+        if local.source == _SANDBOX:
+            problem = f"{local.source} of {name} has another form"
+        yield Finding("format", problem, why, Steps((local.correct, SET)), subject=name)
     if listed is None:
         why, fix = "the project's list of secrets does not have it", Steps((chain(SET, inv("deploy")),))
         yield Finding("absent", f"{name} is not set in the project", why, fix, subject=name)
@@ -225,11 +230,6 @@ def _problems(
         why = "neither the environment nor .env has a value, and config.yaml has no sha256 of it"
         problem, fix = f"{name} has no local value to compare", Steps((inv("init"),))
         yield Finding("no_local", problem, why, fix, "warning" if listed else "error", name)
-    if state.format_ok is False:
-        problem, why = f"{name} in {local.source} has another form", "it does not match the format in config.yaml"
-        if local.source == _SANDBOX:
-            problem = f"{local.source} of {name} has another form"
-        yield Finding("format", problem, why, Steps((local.correct, SET)), subject=name)
     if state.matches is False and listed is not None:
         why = f"the digests differ (set on the platform {listed.updated_at or 'at an unknown time'})"
         yield Finding(

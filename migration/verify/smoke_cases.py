@@ -73,7 +73,7 @@ def check(context: Context, cases: Sequence[SmokeCase]) -> None:
         if case.auth == "user" and not (context.environment.user_email and context.environment.user_password):
             raise ConfigError(
                 f"Smoke case {case.name} needs a signed-in user, and {context.environment.name} has no auth.user.",
-                Do("set SMOKE_USER_EMAIL and SMOKE_USER_PASSWORD in .env"),
+                Do("set auth.user in config.yaml, and its variables in .env:"),
                 inv("init"),
             )
 

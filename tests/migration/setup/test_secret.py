@@ -268,6 +268,10 @@ def test_where_the_local_value_comes_from(sick: Clinic, monkeypatch: pytest.Monk
     assert f"{NAME} in the environment has another form" in state.detail
     assert f"{NAME} on the platform differs from the environment" in state.detail
     assert f"set the right {NAME} in the environment" in typed(secret.verify(context))[0]
+    sick.unset(NAME)
+    first, second = typed(secret.verify(context))[:2]
+    assert first.startswith(f"set the right {NAME}") and second == "inv secret --set && inv deploy"
+    sick.set_key()
     monkeypatch.delenv(NAME)
     context = sick.context(secrets={})
     settings = structs.replace(context.config.secrets[NAME], sha256="0" * 64)
