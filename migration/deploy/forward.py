@@ -176,7 +176,7 @@ def roll_forward(context: Context, revert: str, only: str = "") -> tuple[Step, .
     """Revert the revert, push, lift the hold, under its label. The revert may have been made elsewhere, so it is
     fetched first."""
     again = context.repository.typed("revert", "--no-edit", revert[:12])
-    pull, push = _pull(context), _push(context)
+    pull, push = _pull(context), branch_push(context)
     parts = [pull, again, push] if pull and push else [again]
     return Do("to roll forward:"), chain(*parts, lift_command(only))
 
@@ -252,7 +252,7 @@ def _repaired(context: Context, situation: Situation, now: Checkout) -> tuple[St
         return _rebase(context, now)
     first = _some(_pull(context)) if now.relation == "behind" else []
     if now.relation in ("ahead", "missing"):
-        first = _some(_push(context))
+        first = _some(branch_push(context))
     if drift.versions(situation.history, situation.live, situation.sources):
         look = chain(*first, inv("plan", diff=True)) if now.relation == "behind" else inv("plan", diff=True)
         deploy = situation.deploy if now.relation != "behind" else None
@@ -281,10 +281,10 @@ def _forward(context: Context, situation: Situation, now: Checkout) -> tuple[Ste
     if held:
         return _held(context, situation, held, now, situation.sources)
     if drift.versions(situation.history, situation.live, situation.sources):
-        push = _some(_push(context)) if now.relation in ("ahead", "missing") else []
+        push = _some(branch_push(context)) if now.relation in ("ahead", "missing") else []
         return (inv("plan", diff=True), *([chain(*push, situation.deploy)] if situation.deploy else []))
     deploy = situation.deploy or inv("deploy", only=situation.only)
-    push = _some(_push(context)) if now.relation in ("ahead", "missing") else []
+    push = _some(branch_push(context)) if now.relation in ("ahead", "missing") else []
     if strangers := drift.restored(situation.history, situation.sources):
         replace = Do(f"to replace {drift.named(strangers)}, deployed outside Cutover and restored:")
         return (*keep(strangers), replace, inv("plan", diff=True), *_branch(context, now), chain(*push, deploy))
@@ -351,7 +351,7 @@ def _held(
     if now.relation == "behind":
         first = _some(_pull(context))
     elif now.relation in ("ahead", "missing"):
-        first = _some(_push(context))
+        first = _some(branch_push(context))
     if hold.changed_since(situation.history, standing, sources):
         which = context.config.app.branch if now.relation == "behind" else "this commit"
         return Do(f"if {which} repairs it:"), chain(*first, lift_command(only, hold.FIXED))
@@ -386,7 +386,13 @@ def _pull(context: Context) -> Shell | None:
     return context.repository.typed("pull", "--ff-only", remote, context.config.app.branch) if remote else None
 
 
-def _push(context: Context) -> Shell | None:
+def publish(context: Context) -> tuple[Step, ...]:
+    """What puts the checked-out commit on the branch, on whatever branch one is; nothing without a remote."""
+    now = checkout(context)
+    return _rebase(context, now) if now.relation == "diverged" else tuple(_some(branch_push(context)))
+
+
+def branch_push(context: Context) -> Shell | None:
     """A branch that the remote does not have yet is named in full: git cannot tell what it is from a detached HEAD."""
     remote, branch, there = scope.remote(context), context.config.app.branch, context.ledger.remote_refs
     full = f"refs/heads/{branch}"

@@ -10,6 +10,7 @@ from migration.base.errors import Refused
 from migration.base.finding import Finding
 from migration.base.numbers import few
 from migration.base.parallel import begin, every
+from migration.deploy import forward
 from migration.deploy.plan import Plan
 
 if TYPE_CHECKING:
@@ -58,7 +59,12 @@ def _unsaved(context: Context, plan: Plan) -> Iterator[Finding]:
         yield Finding("submodule", problem, f"{_some(foreign)} ({why})", Steps((_git(context, "submodule", "status"),)))
     if dirty:
         names = list(dict.fromkeys(dirty))
-        save = chain(_git(context, "add", "--", *names), _git(context, "commit", "--", *names), _git(context, "push"))
+        parts = [
+            _git(context, "add", "--", *names),
+            _git(context, "commit", "--", *names),
+            forward.branch_push(context),
+        ]
+        save = chain(*(part for part in parts if part is not None))
         yield Finding("dirty", "function files are not committed", _some(dirty), Steps((save,)))
 
 
@@ -84,7 +90,7 @@ def _unpushed(context: Context, plan: Plan) -> Iterator[Finding]:
         yield _no_branch(context)
     elif not _published(context, plan.revision):
         where = f"{plan.revision[:9]} is not in {context.remote}/{context.config.app.branch}"
-        yield Finding("unpushed", "the revision is not pushed", where, Steps((_git(context, "push"),)))
+        yield Finding("unpushed", "the revision is not pushed", where, Steps(forward.publish(context)))
 
 
 def _lacks_branch(context: Context) -> bool:

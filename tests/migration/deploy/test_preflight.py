@@ -81,3 +81,24 @@ def test_a_branch_that_the_remote_lacks_is_named(tmp_path: Path, sandbox: Runnin
     assert " push origin HEAD:refs/heads/trunk && " in str(plan.make(context).next[-1]), "git knows no other name of it"
     repos.git(stage.app, *push.split()[3:])
     assert deploy.run(context, deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
+
+
+@pytest.mark.parametrize("where", ["detached", "another branch", "diverged"])
+def test_the_printed_push_reaches_the_branch(where: str, tmp_path: Path, sandbox: Running) -> None:
+    """A plain `git push` fails from a detached HEAD, and from another branch it pushes that one."""
+    stage = scene.make(tmp_path, sandbox)
+    if where == "diverged":
+        stage.commit({"README.md": "theirs\n"})
+        repos.git(stage.app, "reset", "--quiet", "--hard", "HEAD~1")
+    else:
+        repos.git(stage.app, "checkout", "--quiet", *(["--detach"] if where == "detached" else ["-b", "feature"]))
+    (stage.app / index("alpha")).write_text(text(2))
+    with pytest.raises(Refused, match="not committed") as refused:
+        deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
+    assert str(refused.value.steps[0]).endswith(" push origin HEAD:main")
+    stage.commit({}, push=False)
+    for _ in range(2 if where == "diverged" else 1):
+        with pytest.raises(Refused, match="not pushed") as refused:
+            deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False))
+        repos.git(stage.app, *str(refused.value.steps[0]).split()[3:])
+    assert deploy.run(stage.context(), deploy.DeployOptions(yes=True, gate=False)).exit_code == 0
