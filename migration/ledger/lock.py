@@ -294,7 +294,9 @@ class Lock:
         for start in range(0, len(rivals), MANY):
             some = rivals[start : start + MANY]
             if self.ledger.refs.move([Move(rival.ref, rival.commit, None) for rival in some]) is not None:
-                return some[0]
+                now = self.ledger.refs.read()
+                came_back = [rival for rival in some if now.get(rival.ref, rival.commit) != rival.commit]
+                return self._describe(came_back[0].ref, now[came_back[0].ref]) if came_back else some[0]
             hold.taken_from += some
         return None
 

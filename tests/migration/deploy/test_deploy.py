@@ -217,7 +217,7 @@ def test_an_unpushed_revision_is_refused_with_git_push_as_the_way(stage: Scene) 
     stage.commit({index("alpha"): text(2)}, push=False)
     with pytest.raises(Refused, match="not pushed") as caught:
         _deploy(stage.context())
-    assert caught.value.hint == f"git -C {stage.app} push"
+    assert caught.value.hint == f"git -C {stage.app} push origin HEAD:main"
 
 
 def test_a_missing_secret_is_refused(tmp_path: Path, sandbox: Running) -> None:

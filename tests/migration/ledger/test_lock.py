@@ -564,6 +564,35 @@ def test_thousands_of_locks_are_read_at_once(tmp_path: Path) -> None:
     assert not list((first / ".cutover").glob("lock-*"))
 
 
+def test_a_rival_that_comes_back_is_named(tmp_path: Path) -> None:
+    """Of many stale locks one is renewed while they are deleted: its owner is at work, and is named."""
+    remote, first = pair(tmp_path)
+    own_ledger, ticks = ledger(first), Ticks()
+    tree = git(remote, "hash-object", "-t", "tree", "-w", "--stdin")
+
+    def put(name: str, nonce: str) -> None:
+        card = json.dumps({"project_ref": own_ledger.project_ref, "id": name, "who": name, "nonce": nonce})
+        git(remote, "update-ref", f"refs/cutover/lock/{name}", git(remote, "commit-tree", tree, "-m", card))
+
+    for name in ("ada", "bob", "eve"):
+        put(name, "1")
+    own = Lock(own_ledger, first / ".cutover", monotonic=ticks)
+    with pytest.raises(Refused, match="is locked by"):
+        own.acquire("deploy")
+    ticks.now += 60
+    move = own_ledger.refs.move
+
+    def renewed(moves: Sequence[Move]) -> CutoverError | None:
+        if len(moves) == 3:
+            put("bob", "2")
+        return move(moves)
+
+    own_ledger.refs.move = renewed  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="is locked by bob"):
+        own.acquire("deploy")
+    assert sorted(own_ledger.refs.read()) == [f"refs/cutover/lock/{name}" for name in ("ada", "bob", "eve")]
+
+
 def test_stale_rivals_go_in_one_push(tmp_path: Path) -> None:
     """Many stale locks on our project are deleted together, and each takeover is recorded."""
     remote, first = pair(tmp_path)
