@@ -97,12 +97,24 @@ def _deploy(data: Data) -> str:
     record = data.get("deployment") or {}
     outcome = record.get("outcome") or "unfinished"
     mark = {"live": "✅", "same": "✅", "dry_run": "✅", "unproven": "❔", "ungated": "❔"}.get(outcome, "❌")
+    return _change(data, " ".join(filter(None, (mark, "Deployment", record.get("id")))) + f": {outcome}")
+
+
+def _rollback(data: Data) -> str:
+    """What is live again, and whether git agrees; without a record nothing was left to do."""
+    record = data.get("deployment") or {}
+    mark = {0: "✅", 4: "❔"}.get(data["exit_code"], "❌")
+    outcome = str(record.get("outcome") or "nothing to do").replace("_", " ")
+    return _change(data, " ".join(filter(None, (mark, "Rollback", record.get("id")))) + f": {outcome}")
+
+
+def _change(data: Data, title: str) -> str:
+    record = data.get("deployment") or {}
     rows = [[row["slug"], row["action"], _version(row["before"]), _version(row["after"])]
             for row in record.get("functions") or ()]  # fmt: skip
-    title = f"{mark} Deployment {record.get('id') or ''}: {outcome}"
-    steps = [str(step) for step in data.get("next") or ()]
     table = [_table(("function", "action", "before", "live now"), rows)] if rows else []
-    return _section(title, *table, *([_text(data["message"])] if data.get("message") else []), *_list(steps))
+    texts = [_text(text) for text in (data.get("message"), *(data.get("notes") or ())) if text]
+    return _section(title, *table, *texts, *_list([str(step) for step in data.get("next") or ()]))
 
 
 def _version(row: Any) -> str:
@@ -112,6 +124,7 @@ def _version(row: Any) -> str:
 
 _WRITERS: dict[str, Callable[[Data], str]] = {
     "deploy": _deploy,
+    "rollback": _rollback,
     "smoke": _smoke,
     "e2e": _e2e,
     "soak": _soak,

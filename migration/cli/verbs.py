@@ -399,6 +399,7 @@ def _every(text: str) -> float | None:
 
 
 def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
+    from migration.cli import summary
     from migration.rollback import rollback as phase
 
     context = _context(out, env)
@@ -421,6 +422,7 @@ def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
     result = phase.run(context, options)
     if not flags.without_lock:
         _end_watch(context)
+    summary.write("rollback", result)
     return result
 
 

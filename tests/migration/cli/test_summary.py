@@ -82,7 +82,25 @@ def test_a_deploy_has_a_summary() -> None:
     text = summary.markdown("deploy", {"deployment": record, "message": "Not proven.", "next": ["inv checks"]})
     assert "### ❔ Deployment d1: unproven" in text and "| make | update | v3 | v4 |" in text
     assert "Not proven." in text and "- inv checks" in text
-    assert "### ✅ Deployment : same" in summary.markdown("deploy", {"deployment": {"outcome": "same"}})
+    assert "### ✅ Deployment: same" in summary.markdown("deploy", {"deployment": {"outcome": "same"}})
+
+
+def test_a_rollback_has_a_summary() -> None:
+    """The rollback job of the workflow says on its page what is live again, what git holds, and what comes next."""
+    rows = [{"slug": "make", "action": "restore", "before": {"version": 4}, "after": {"version": 5}}]
+    record = {"id": "r1", "outcome": "rolled_back", "functions": rows}
+    data = {
+        "deployment": record,
+        "message": "Live again.",
+        "notes": ["make stays."],
+        "next": ["inv logs"],
+        "exit_code": 4,
+    }
+    text = summary.markdown("rollback", data)
+    assert "### ❔ Rollback r1: rolled back" in text and "| make | restore | v4 | v5 |" in text
+    assert text.index("Live again.") < text.index("make stays.") < text.index("- inv logs")
+    nothing = {"deployment": None, "message": "Nothing to roll back.", "exit_code": 0}
+    assert "### ✅ Rollback: nothing to do" in summary.markdown("rollback", nothing)
 
 
 def test_commands_among_the_evidence_are_written_as_they_are_typed() -> None:
