@@ -131,7 +131,7 @@ def clock(at: Any) -> str:
 
 
 def _asides(data: Data, canvas: Canvas) -> None:
-    known = {one["text"] for one in data["events"][-5:]}
+    known = {one["text"] for one in data["events"][-5:]} | {f"the watch has {left(data)}"}  # the first line says that
     for text in data["notes"]:
         if text not in known:
             canvas.say(f"  {text}", "dim")
