@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import structs
 
 from migration.base.clock import Clock
-from migration.base.command import Do
+from migration.base.command import Do, sh
 from migration.base.durations import show
 from migration.base.errors import ConfigError, Refused
 from migration.base.limiter import RateLimiter
@@ -266,7 +266,22 @@ def _app(config: Config, settings: EnvironmentSettings) -> Path:
             "The shipped sample app is for the sandbox only.",
             Do("set app.path in config.yaml to your own repository, or pass --env sandbox"),
         )
+    _refuse_absent_submodule(app)
     return app
+
+
+def _refuse_absent_submodule(app: Path) -> None:
+    """It is an empty folder of another repository, which must not be taken for the app's."""
+    there = next(folder for folder in (app, *app.parents) if folder.is_dir())
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        above = next((folder for folder in there.parents if (folder / ".gitmodules").is_file()), None)
+        if above is None or any(there.iterdir()):
+            return
+        name = there.relative_to(above).as_posix()
+        lines = (above / ".gitmodules").read_text(encoding="utf-8").splitlines()
+        if any(line.replace(" ", "").strip() == f"path={name.replace(' ', '')}" for line in lines):
+            update = sh("git", "-C", str(above), "submodule", "update", "--init", name)
+            raise Refused(f"{there} is a git submodule that is not checked out.", update)
 
 
 def _with_project(config: Config) -> str:

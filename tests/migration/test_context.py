@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from migration.context import temporary, writable
+from migration.base.errors import Refused
+from migration.context import _refuse_absent_submodule, temporary, writable
 from migration.git.giterrors import SHUT, ReadOnly, translate
 from migration.inspect import history, status
 from migration.rehearsal.server import Running
@@ -37,6 +38,20 @@ def test_temporary_folder_is_ours(tmp_path: Path) -> None:
     first.rmdir()
     first.symlink_to(tmp_path / "temporary")
     assert temporary(tmp_path / "a") != first
+
+
+def test_a_submodule_that_is_not_checked_out(tmp_path: Path) -> None:
+    """git takes its empty folder for a part of the repository above, whose remote holds no ledger of ours."""
+    above, app = tmp_path / "above", tmp_path / "above" / "apps" / "own app"
+    app.mkdir(parents=True)
+    _refuse_absent_submodule(app)
+    (above / ".gitmodules").write_text('[submodule "x"]\n\tpath = apps/own app\n\turl = x\n')
+    for path in (app, app / "functions"):
+        with pytest.raises(Refused, match="own app is a git submodule that is not checked out") as refused:
+            _refuse_absent_submodule(path)
+        assert refused.value.hint == f"git -C {above} submodule update --init 'apps/own app'"
+    (app / "file").touch()
+    _refuse_absent_submodule(app)
 
 
 def test_verbs_without_a_writable_state_folder(tmp_path: Path, sandbox: Running) -> None:
