@@ -181,6 +181,12 @@ def roll_forward(context: Context, revert: str, only: str = "") -> tuple[Step, .
     return Do("to roll forward:"), chain(*parts, lift_command(only))
 
 
+def without_revert(context: Context, review: bool) -> tuple[Step, ...]:
+    """The same while the revert is not on the branch: it stays away from it. `review`: it waits for a pull request."""
+    label = "to roll forward, close the pull request:" if review else "to roll forward, without pushing the revert:"
+    return Do(label), chain(*_some(_pull(context)), lift_command())
+
+
 # An interrupted deployment
 
 

@@ -65,6 +65,8 @@ class GitHalf:
         """How the change goes live again one day."""
         if ended is None or not ended.revert:
             return ()
+        if not ended.agrees:  # the branch still holds the change: there is nothing to revert on it
+            return forward.without_revert(self.context, ended.state == "review")
         return forward.roll_forward(self.context, ended.revert)
 
     def _record(self, ended: RevertResult) -> Record:

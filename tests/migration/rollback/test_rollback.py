@@ -433,6 +433,9 @@ def test_a_revert_that_waits_for_review_is_kept_until_it_is_merged_and_then_clos
     assert first.exit_code == second.exit_code == 5 and first.revert == second.revert is not None
     assert first.revert is not None
     assert first.revert.state == "review" and str(first.revert.steps[-1]) == "inv rollback"
+    label, forward = _next(first)[-2:]
+    assert label == "to roll forward, close the pull request:" and " revert " not in forward, "main has no revert yet"
+    assert forward.endswith("pull --ff-only origin main && inv deploy --lift-hold 'why it is safe now'")
     hook.unlink()
     stage.change("in the way")
     hook = _protect(stage)
