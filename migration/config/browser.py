@@ -1,10 +1,12 @@
 """The section `e2e` of config.yaml: the page, what a user does on it, and what must hold meanwhile."""
 
 import re
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, field
 
+from migration.base.numbers import few
 from migration.config.builder import (
     Address,
     Amount,
@@ -28,7 +30,7 @@ Role = Literal[
     "row", "rowheader", "search", "searchbox", "separator", "slider", "spinbutton", "status", "switch", "tab",
     "table", "tablist", "tabpanel", "textbox", "timer", "toolbar", "tooltip", "tree", "treeitem",
 ]  # fmt: skip
-ACTIONS = ("goto", "sign_in", "fill", "click", "press", "wait", "expect", "evaluate", "screenshot")
+ACTIONS = ("goto", "sign_in", "fill", "upload", "click", "press", "wait", "expect", "evaluate", "screenshot")
 _FINDERS = ("role", "text", "label", "placeholder", "test_id", "selector")
 _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -109,6 +111,22 @@ class Fill(Locator):
         super().__post_init__()
         if (self.value is None) == (self.secret is None):
             raise ValueError("needs value, or secret for what must not be shown")
+
+
+class FileUpload(Locator):
+    """Files for a field that takes some, or for what an element asks for when it is clicked; paths are relative to
+    config.yaml."""
+
+    file: Filled | list[Filled] = []
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.file:
+            raise ValueError("needs file: a path from the folder of config.yaml on")
+
+    @property
+    def files(self) -> list[str]:
+        return [self.file] if isinstance(self.file, str) else self.file
 
 
 class Press(Section):
@@ -208,6 +226,7 @@ class PageStep(Section):
     goto: str | None = None
     sign_in: SignIn | None = None
     fill: Fill | None = None
+    upload: FileUpload | None = None
     click: Locator | None = None
     press: Press | None = None
     wait: Wait | None = None
@@ -247,6 +266,8 @@ class PageStep(Section):
             return {"evaluate": "evaluate", "screenshot": f"screenshot {getattr(what, 'called', '')}"}.get(
                 self.action, "sign in"
             )
+        if isinstance(what, FileUpload):
+            return f"upload {few([PurePath(one).name for one in what.files])} to {what}"
         if isinstance(what, Wait) and what.seconds is not None:
             return f"wait {what.seconds:g}s"
         if isinstance(what, PageExpect) and what.absent:

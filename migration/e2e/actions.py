@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -17,6 +18,7 @@ from migration.base.errors import ConfigError, Failed, Unreachable
 from migration.base.secrets_type import Secret, mask_typed, typed
 from migration.config.browser import (
     Evaluate,
+    FileUpload,
     Fill,
     Locator,
     PageExpect,
@@ -40,6 +42,8 @@ POLL = 100  # milliseconds between two looks
 _HOPELESS = re.compile(r"net::ERR_(CONNECTION_REFUSED|NAME_NOT_RESOLVED|ADDRESS_UNREACHABLE|INTERNET_DISCONNECTED)")
 
 _OPTIONS = "(it) => [...it.options].map((one) => [one.label, one.value])"
+# The field of a file, also behind its label.
+_FILE_FIELD = "(it) => [it, it.control, it.querySelector('input[type=file]')].find((each) => each?.type === 'file')"
 _CLOSED = "Target page, context or browser has been closed"
 # Playwright's log of an action, from the point where the page has received it.
 _ACTED = re.compile(r"^\s*- (performing click action|elementHandle\.press\()", re.MULTILINE)
@@ -63,7 +67,8 @@ class StepFailure(Failed):
 
 @dataclass
 class Stage:
-    """The page and what the steps need: where it is, who signs in, and the pictures taken so far.
+    """The page and what the steps need: where it is, the folder of the files that they hand over, who signs in, and the
+    pictures taken so far.
 
     `hopeless` says whether waiting longer makes no sense: a call failed, and nothing is under way any more.
     """
@@ -71,6 +76,7 @@ class Stage:
     page: Page
     url: str
     unique: str
+    folder: Path = Path()
     email: Secret | None = None
     password: Secret | None = None
     hopeless: Callable[[], bool] = lambda: False
@@ -152,6 +158,33 @@ def _choose(stage: Stage, locator: Locator, found: Any, text: str, timeout: floa
         shown = ", ".join(f'"{label}"' for label, _ in options[:8])
         words = mask_typed(f'has no option "{text}"; there is {shown or "none"}')
         raise _failure(stage, locator, "expectation", words) from None
+
+
+def _upload(stage: Stage, upload: FileUpload, timeout: float) -> None:
+    """Its field is often hidden behind a button: it need not be seen, and a button may open the choice of files."""
+    reason = _until(stage, lambda: _absent(stage.page, upload), timeout)
+    if reason is not None:
+        raise _failure(stage, upload, *reason)
+    files = [stage.folder / one for one in upload.files]
+    found = locate.element(stage.page, upload)
+    with _translated(stage, upload, "given a file", timeout):
+        field = found.evaluate_handle(_FILE_FIELD, timeout=timeout * 1000).as_element()
+        if field is not None:
+            field.set_input_files(files, timeout=timeout * 1000)
+            return
+        with stage.page.expect_file_chooser(timeout=timeout * 1000) as chooser:
+            found.click(timeout=timeout * 1000)
+        chooser.value.set_files(files, timeout=timeout * 1000)
+
+
+def _absent(page: Page, locator: Locator) -> tuple[ProblemKind, str] | None:
+    """Why the one element is not there; it may be hidden."""
+    if not locate.responds(page, locator.frame):
+        return _stuck(locator.frame)
+    count = locate.all_of(page, locator).count()
+    if locator.nth is None and count > 1:
+        return "expectation", f"{count} elements fit: nth says which one is meant"
+    return None if locate.element(page, locator).count() else ("not_found", "not there")
 
 
 def _click(stage: Stage, locator: Locator, timeout: float) -> None:
@@ -258,6 +291,7 @@ _DO: dict[str, Callable[[Stage, Any, float], None]] = {
     "goto": _goto,
     "sign_in": _sign_in,
     "fill": _fill,
+    "upload": _upload,
     "click": _click,
     "press": _press,
     "wait": _wait,
@@ -388,7 +422,8 @@ def _translated(stage: Stage, locator: Locator, done: str, timeout: float) -> It
             "it is disabled" if "not enabled" in text
             else "another element covers it" if covered
             else f"nothing can be typed into a {kind[1]}; click it" if kind and kind[1] != "file"
-            else "a file cannot be typed; hand it over with evaluate" if kind
+            else "a file is not typed: use the step upload, with its file" if kind
+            else "a click on it asks for no file" if '"filechooser"' in text
             else _first(error)
         )  # fmt: skip
         message = f"could not be {done} within {timeout:g}s: {why}"

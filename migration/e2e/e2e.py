@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -71,7 +72,7 @@ def address(context: Context) -> str:
 
 
 def ready(context: Context) -> None:
-    """Refused or ConfigError where a run could not begin: no steps, no page, no user who signs in, no browser."""
+    """Refused or ConfigError where a run could not begin: no steps, page, user, file to upload or browser."""
     address(context)
     own = context.environment
     if any(step.sign_in and not step.sign_in.user for step in settings(context).steps):
@@ -83,7 +84,19 @@ def ready(context: Context) -> None:
             if value is None:
                 configuration.need(given or None, f"auth.user.{name}", "a step of e2e that signs in")
                 raise ConfigError("A step of e2e signs in, and auth.user is not set.", Do("set auth.user"), inv("init"))
+    _files(context)
     browsers.ready()
+
+
+def _files(context: Context) -> None:
+    """ConfigError for a file to upload that is not there: named with its step, before anything begins."""
+    for number, step in enumerate(settings(context).steps, 1):
+        for name in step.upload.files if step.upload else ():
+            file = context.config.folder / str(configuration.need(name, f"e2e.steps.{number - 1}.upload.file", "e2e"))
+            if not file.is_file() or not os.access(file, os.R_OK):
+                why = "cannot be read" if file.exists() else "is not there"
+                raise ConfigError(f"Step {number} of e2e ({step}) uploads {file}, which {why}.",
+                                  Do("correct the step in config.yaml"), AGAIN)  # fmt: skip
 
 
 def run(context: Context, options: E2eOptions | None = None) -> E2eResult:
@@ -178,7 +191,10 @@ class _Run:
                 inside.tracing.start(snapshots=True, screenshots=False, sources=False)
             page = inside.new_page()
             film = Film(page) if self.record else None
-            stage = Stage(page, address(self.context), secrets.token_hex(4), *self._user(), hopeless=self._hopeless)
+            stage = Stage(
+                page, address(self.context), secrets.token_hex(4), self.context.config.folder, *self._user(),
+                hopeless=self._hopeless,
+            )  # fmt: skip
             _follow(stage, page)
             inside.on("page", lambda opened: _follow(stage, opened))
             inside.on("dialog", lambda dialog: dialog.accept())

@@ -31,6 +31,8 @@ def section(tmp_path: Path, steps: str, more: str = "") -> E2e:
         ("{click: {role: knob}}", "e2e.steps.0.click.role: should be one of alert"),
         ("{fill: {label: Name}}", "e2e.steps.0.fill: needs value, or secret"),
         ("{fill: {label: Name, value: a, secret: b}}", "e2e.steps.0.fill: needs value, or secret"),
+        ("{upload: {label: Photo}}", "e2e.steps.0.upload: needs file: a path from the folder of config.yaml on"),
+        ("{upload: {file: a.png}}", "e2e.steps.0.upload: needs one of role, text"),
         ("{expect: {text: Gone, absent: true, count: 2}}", "e2e.steps.0.expect: absent cannot be combined"),
         ("{expect: {}}", "e2e.steps.0.expect: needs one of role"),
         ("{screenshot: ../x}", "e2e.steps.0.screenshot.called: should be letters"),
@@ -60,10 +62,11 @@ def test_steps_in_words(tmp_path: Path) -> None:
     steps = "\n    - ".join([
         "click: {role: button, name: Send, frame: Artifact}", "fill: {label: Name, value: x}",
         "expect: {text: Error, absent: true}", "click: {role: link, nth: 1}",
+        "upload: {label: Photo, file: data/cat.png}", "upload: {role: button, name: Add, file: [a.txt, b/c.txt]}",
     ])  # fmt: skip
     assert [str(step) for step in section(tmp_path, steps).steps] == [
         'click the button "Send" in the frame "Artifact"', 'fill the field "Name"', 'expect no text "Error"',
-        "click the link number 2",
+        "click the link number 2", 'upload cat.png to the field "Photo"', 'upload a.txt and c.txt to the button "Add"',
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from migration.base.errors import ConfigError
 from migration.config.browser import PageExpect, PageStep, Press
 from migration.e2e import e2e
 from migration.e2e.actions import Stage, StepFailure, perform
@@ -196,6 +197,56 @@ def test_list_that_refuses(chromium: Browser, make: Make, pages: PageServer) -> 
         steps = f"- goto: /\n- {{fill: {{{field}}}, timeout: 1s}}"
         result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False))
         assert [one.message.partition(": ")[2] for one in result.problems] == [why]
+
+
+UPLOADS = f"""{HEAD}<body><main><label>Photo <input type=file hidden></label><p id=one role=status></p>
+  <button onclick="made.click()">Add files</button><p id=two role=note></p><button>Nothing</button></main><script>
+  const tell = (field, place) => field.onchange = async () => place.textContent =
+    (await Promise.all([...field.files].map(async (each) => each.name + "=" + await each.text()))).join();
+  const made = Object.assign(document.createElement("input"), {{type: "file", multiple: true}});
+  tell(document.querySelector("input"), one); tell(made, two);</script>"""
+
+
+@pytest.mark.slow
+def test_files_are_uploaded(chromium: Browser, make: Make, pages: PageServer) -> None:
+    """To a hidden field by its label, and to what a button asks for; what takes none is named, with what to use."""
+    pages.pages["/"] = UPLOADS
+    steps = """
+- goto: /
+- upload: {label: Photo, file: data/a.txt}
+- expect: {selector: "#one", contains: a.txt=first}
+- upload: {role: button, name: Add files, file: [b.txt, data/a.txt]}
+- expect: {selector: "#two", contains: "b.txt=second,a.txt=first"}
+- {upload: {role: button, name: Nothing, file: b.txt}, timeout: 3s}
+"""
+    context = make(steps)
+    (context.config.folder / "data").mkdir()
+    (context.config.folder / "data" / "a.txt").write_text("first")
+    (context.config.folder / "b.txt").write_text("second")
+    result = e2e.run(context, e2e.E2eOptions(browser=chromium, record=False))
+    assert [step.ok for step in result.steps] == [True] * 5 + [False], result.problems
+    assert (
+        'the button "Nothing": could not be given a file within 3s: a click on it asks for no file'
+        in result.problems[0].message
+    )
+
+
+@pytest.mark.slow
+def test_file_is_not_typed(chromium: Browser, make: Make, pages: PageServer) -> None:
+    pages.pages["/"] = f"{HEAD}<body><main><label>Photo <input type=file></label></main>"
+    steps = "- goto: /\n- {fill: {label: Photo, value: a.png}, timeout: 3s}"
+    result = e2e.run(make(steps), e2e.E2eOptions(browser=chromium, record=False))
+    assert "a file is not typed: use the step upload" in result.problems[0].message
+
+
+def test_missing_file_is_refused(make: Make) -> None:
+    """Before a browser starts, with the step and the place that was looked at."""
+    context = make("- goto: /\n- upload: {label: Photo, file: gone.png}")
+    with pytest.raises(ConfigError) as caught:
+        e2e.ready(context)
+    where = context.config.folder / "gone.png"
+    step = 'Step 2 of e2e (upload gone.png to the field "Photo")'
+    assert caught.value.message == f"{step} uploads {where}, which is not there."
 
 
 @pytest.mark.slow
