@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from checks.criterion import Unmeasured, criterion, failed, need, passed, unclear
@@ -30,13 +31,21 @@ def unchanged(evidence: Evidence, options: CriterionOptions) -> Judgement:
         {function: part for function, part in parts.items() if part.verdict is verdict}
         for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
     )
-    got = "; ".join(f"{function}: {part.got}" for function, part in (bad or unknown or parts).items())
-    lines = [f"{function}: {line}" for function, part in parts.items() for line in part.evidence]
+    got = "; ".join(_grouped((function, part.got) for function, part in (bad or unknown or parts).items()))
+    lines = _grouped((function, line) for function, part in parts.items() for line in part.evidence)
     each = tuple(FunctionVerdict(function, part.verdict, part.got) for function, part in parts.items())
     if bad:
         return replace(failed(expected, got, *lines), functions=each)
     whole = unclear(expected, got, *lines, settle=("smoke",)) if unknown else passed(expected, got)
     return replace(whole, functions=each)
+
+
+def _grouped(facts: Iterable[tuple[str, str]]) -> list[str]:
+    """Each text once, behind the functions of which it is true."""
+    functions: dict[str, list[str]] = {}
+    for function, text in facts:
+        functions.setdefault(text, []).append(function)
+    return [f"{', '.join(names)}: {text}" for text, names in functions.items()]
 
 
 def _judge(evidence: Evidence, function: str) -> Judgement:

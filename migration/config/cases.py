@@ -5,12 +5,15 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, field
 
+from migration.base.secrets_type import Secret
 from migration.config.builder import Count, Filled, Hidden, Parameter, Regex, Section, Slug, Span
 
 CodeKind = Literal["react", "html", "svg"]
 TypeName = Literal["string", "number", "integer", "boolean", "array", "object", "null"]
 
 
+# Who a word may mean, which as a token would only be refused with 401.
+_ROLES = frozenset("service service_role admin authenticated anonymous public bearer jwt token".split())
 _PLAIN = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\])*")
 
 
@@ -138,3 +141,5 @@ class SmokeCase(Section):
     def __post_init__(self) -> None:
         if self.body is not None and self.body_file is not None:
             raise ValueError("has both body and body_file")
+        if isinstance(self.auth, Secret) and self.auth.reveal().lower() in _ROLES:
+            raise ValueError('auth should be none, anon, user, or a token of your own as "${NAME}"')

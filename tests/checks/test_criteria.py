@@ -225,6 +225,15 @@ def test_unchanged_has_a_result_per_function() -> None:
     assert gone.verdict is Verdict.INCONCLUSIVE and "image: not measured: not now" in gone.got
 
 
+def test_unchanged_says_once_what_holds_for_several() -> None:
+    """Eight functions without a smoke case are one sentence, in the row and below it."""
+    open_ = UnchangedEvidence("chat", same_source=True, routed=False)
+    evidence = replace(BLANK, unchanged={"chat": open_, "image": replace(open_, function="image")})
+    row = checks.REGISTRY["unchanged"].judge(evidence)
+    assert row.got == "chat, image: whether it answers is not known"
+    assert row.evidence == ("chat, image: a smoke case may settle it",)
+
+
 def test_what_each_measures_is_a_sentence() -> None:
     """The first line of a docstring is shown alone, in the report: it must not end in the middle."""
     assert [name for name, one in checks.REGISTRY.items() if not one.measures.endswith(".")] == []

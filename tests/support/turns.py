@@ -159,6 +159,7 @@ TURNS = [
     Turn("usage without groups", "plan", "config.yaml:12:34: signals.usage: has none of the named groups input, output, total, cost: write (?P<input>…)", "fix this and run it again", setup=config("(?P<input>\\\\d+) out=(?P<output>\\\\d+)", "1")),
     Turn("function in both lists", "plan", "config.yaml:1:1: migration: greet cannot be both in functions and in unchanged", "fix this and run it again", setup=config("unchanged: [ping]", "unchanged: [greet]")),
     Turn("two cases of a name", "plan", "config.yaml:13:1: smoke: two cases are named hello", "fix this and run it again", setup=config(CASE, f"{CASE}\n  - {CASE}")),
+    Turn("role as token", "plan", 'config.yaml:14:5: smoke.0: auth should be none, anon, user, or a token of your own as "${NAME}"', "fix this and run it again", setup=config("body: {name: Ada}", "body: {name: Ada}, auth: service_role")),
     Turn("body twice", "plan", "config.yaml:14:5: smoke.0: has both body and body_file", "fix this and run it again", setup=config("body: {name: Ada}", "body: {}, body_file: x.json")),
     Turn("query in the path", "plan", "config.yaml:14:36: smoke.0.path: should begin with / and hold no ?, # or white space (query has a key of its own), got /a?b=c", "fix this and run it again", setup=config("body: {name: Ada}", 'path: "/a?b=c"')),
     Turn("stream that expects nothing", "plan", "config.yaml:14:45: smoke.0.expect.stream: needs one of first_byte, events, last", "fix this and run it again", setup=config("body: {name: Ada}", "expect: {stream: {}}")),
