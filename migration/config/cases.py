@@ -13,7 +13,9 @@ TypeName = Literal["string", "number", "integer", "boolean", "array", "object", 
 
 
 # Who a word may mean, which as a token would only be refused with 401.
-_ROLES = frozenset("service service_role admin authenticated anonymous public bearer jwt token".split())
+_ROLES = frozenset(
+    ("service", "service_role", "admin", "authenticated", "anonymous", "public", "bearer", "jwt", "token")
+)
 _PLAIN = re.compile(r"\$(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,4}\])*")
 
 
