@@ -327,7 +327,7 @@ class Soak(Section):
 class Budget(Section):
     monthly_warning: Amount = 10.0
     monthly_critical: Amount = 50.0
-    volumes: dict[str, int] = {}
+    volumes: dict[str, Count] = {}
 
 
 class Rollback(Section):

@@ -167,17 +167,16 @@ def test_yaml_surprises_stay_text(tmp_path: Path) -> None:
         ("soak: !vault {case: x}", "soak: the tag !vault is not read"),
         ("watch: {notify: !reference [a, b]}", "watch.notify: the tag !reference is not read"),
         ("providers:\n  ? [a, b]\n  : {kind: gemini}", "providers.?: a key should be text"),
-        (
-            "soak: {max_cost: 1e400}",
-            "soak.max_cost: should be a number, got '1e400'",
-        ),  # no number of dollars is infinite
+        ("soak: {max_cost: 1e400}", "soak.max_cost: should be a number, got '1e400'"),
+        ("budget: {volumes: {light: -5}}", "budget.volumes.light: should be at least 0, got -5"),
         ("auth:\n  anon_key: ${DIGITS_FOR_TEST}", 'auth.anon_key: should be text: put it in quotes, best as "${NAME}"'),
     ],
 )
 def test_what_would_mean_something_else(
     tmp_path: Path, line: str, mistake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tags, keys of several parts, numbers without end, and digits in a variable that stands without quotes."""
+    """Tags, keys of several parts, numbers without end, volumes below nothing (they gave a negative spend), and digits in a
+    variable that stands without quotes."""
     monkeypatch.setenv("DIGITS_FOR_TEST", "12345678")
     found = _mistakes(tmp_path, f"{SMALL}{line}\n")
     assert any(mistake in row for row in found) and "ScalarNode" not in "".join(found) and "12345678" not in found[0]
