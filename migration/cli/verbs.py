@@ -427,11 +427,12 @@ def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
 
 
 def _end_watch(context: Context) -> None:
-    """The service is restored: what was watched is not live any more. Best effort, and over at the first signal."""
+    """The service is restored: what was watched is not live any more. Best effort, and over at the first signal: nothing
+    here may take the rollback's own result away."""
     from migration.base.errors import Interrupted
     from migration.watch import watch as phase
 
-    with contextlib.suppress(Interrupted):
+    with contextlib.suppress(Interrupted, OSError):
         if ended := phase.close(context):
             context.observer.note(f"Watch {ended.state.id} ended: {ended.state.ended}.")
 

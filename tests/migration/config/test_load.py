@@ -175,8 +175,8 @@ def test_yaml_surprises_stay_text(tmp_path: Path) -> None:
 def test_what_would_mean_something_else(
     tmp_path: Path, line: str, mistake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tags, keys of several parts, numbers without end, volumes below nothing (they gave a negative spend), and digits in a
-    variable that stands without quotes."""
+    """Tags, keys of several parts, numbers without end, volumes below nothing (they gave a negative spend), and digits
+    in a variable that stands without quotes."""
     monkeypatch.setenv("DIGITS_FOR_TEST", "12345678")
     found = _mistakes(tmp_path, f"{SMALL}{line}\n")
     assert any(mistake in row for row in found) and "ScalarNode" not in "".join(found) and "12345678" not in found[0]
