@@ -427,8 +427,8 @@ def rollback(out: Output, flags: RollbackFlags, env: str) -> RollbackResult:
 
 
 def _end_watch(context: Context) -> None:
-    """The service is restored: what was watched is not live any more. Best effort, and over at the first signal: nothing
-    here may take the rollback's own result away."""
+    """The service is restored: what was watched is not live any more. Best effort, over at the first signal, and never
+    in place of the rollback's own result."""
     from migration.base.errors import Interrupted
     from migration.watch import watch as phase
 

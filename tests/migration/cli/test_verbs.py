@@ -16,7 +16,7 @@ from migration.watch import watch
 def test_a_rollback_keeps_its_result(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service is restored; that the end of its watch could not be written is no reason to hide it."""
 
-    def fail(context: Any) -> None:
+    def fail(_: Any) -> None:
         raise error
 
     monkeypatch.setattr(watch, "close", fail)
