@@ -66,10 +66,12 @@ class LogReader:
         self.observer = observer or Observer()
 
     @classmethod
-    def of(cls, context: Context) -> LogReader:
-        """A reader of the run; all of them share one budget, which is the environment's."""
+    def of(cls, context: Context, patience: float = float("inf")) -> LogReader:
+        """A reader of the run; all of them share one budget, which is the environment's. `patience`: for how many
+        seconds it repeats a failing query at most, where what waits for it is more urgent."""
         own = context.environment
-        return cls(context.supabase, context.clock, context.log_limiter, context.observer, own.logs.patience)
+        most = min(own.logs.patience, patience)
+        return cls(context.supabase, context.clock, context.log_limiter, context.observer, most)
 
     def rows(
         self,

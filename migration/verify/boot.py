@@ -24,7 +24,7 @@ def failures(context: Context, slugs: Collection[str], since: datetime, patience
 
     CutoverError where the names or the logs cannot be read.
     """
-    names, reader = Names.of(context), LogReader.of(context)
+    names, reader = Names.of(context), LogReader.of(context, patience)
     fid = logsql.attribute("function_id")
     ids = names.ids(names.known(slugs))
     if not ids:

@@ -195,7 +195,7 @@ class _Gate:
         if not live:
             return ""
         try:
-            found = proof.look_up(LogReader.of(self.context), [], live, now - _BOOTED, now)
+            found = proof.look_up(LogReader.of(self.context, patience=0.0), [], live, now - _BOOTED, now)
         except CutoverError:
             return ""
         line = found.errors.get(slug, "")

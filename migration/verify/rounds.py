@@ -72,7 +72,7 @@ class _Rounds:
     def __post_init__(self) -> None:
         self.clock, self.gate = self.context.clock, self.context.config.gate
         self.began, self.since = self.clock.monotonic(), self.clock.now()
-        self.reader = LogReader.of(self.context)
+        self.reader = LogReader.of(self.context, _DOUBT)  # a failure is not kept waiting for logs that do not answer
         self.looks = self.gate.probe in ("auto", "smoke")  # into the logs, for the version that answered
         self.regions = self.gate.regions or [""]
         self.header = self.gate.marker.header if self.gate.marker and self.gate.probe in ("auto", "marker") else ""

@@ -339,7 +339,7 @@ def _local_lines(context: Context, results: Sequence[CaseResult]) -> list[CaseRe
 
 def _rows(context: Context, executions: Sequence[str], patience: float) -> list[tuple[str, str]]:
     """(execution, message) of every line, those of errors first, once each execution has one or patience ends."""
-    reader = LogReader.of(context)
+    reader = LogReader.of(context, patience)
     columns = f"event_message, {logsql.attribute('execution_id')} as execution_id, {logsql.level()} as level"
     # By the function, not by its worker, which reports its boot and its port.
     written = logsql.both(

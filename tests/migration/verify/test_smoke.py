@@ -14,14 +14,18 @@ import yaml
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from migration.base.errors import ConfigError, Refused
+from migration.base.errors import ApiError, ConfigError, Refused
+from migration.base.limiter import RateLimiter
 from migration.base.plain import plain
 from migration.base.secrets_type import Secret
+from migration.clients.http import Answer
+from migration.clients.supabase_types import Function
 from migration.config import load
 from migration.config.environment import Environment
 from migration.context import Context
 from migration.verify import samples, smoke
 from migration.verify.smoke import SmokeResult
+from tests.support.clock import VirtualClock
 from tests.support.collector import Collector
 
 REACT = '<artifact type="application/vnd.ant.react" title="A">\nexport default 1;\n</artifact>'
@@ -416,3 +420,23 @@ def test_the_observer_hears_of_every_case(make: Make, httpserver: HTTPServer) ->
     assert {(kind, subject) for kind, _, subject, _ in observer.events} == {
         ("step", "good"), ("step", "bad"), ("done", "good"), ("failed", "bad")
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("patience", "most"), [(0.0, 0.0), (10.0, 20.0)])
+@pytest.mark.parametrize("text", ["", '{"code": "BOOT_ERROR"}'])
+def test_logs_that_do_not_answer_hold_up_no_gate(make: Make, patience: float, most: float, text: str) -> None:
+    """A gate asks once for the line of a failure: the failing code answers callers until the restore."""
+
+    class Overloaded:
+        def functions(self) -> list[Function]:
+            return [Function("f1", "f", "f", "ACTIVE", 2)]
+
+        def logs(self, *_: Any) -> list[Any]:
+            raise ApiError("the logs are overloaded", status=503, body="", operation="logs")
+
+    context, clock = make([{"name": "a"}], project_ref=REF, access_token=Secret("sbp_x")), VirtualClock()
+    answer = Answer(503, {}, text.encode(), 0.1, 0.1)
+    context.__dict__ |= {"supabase": Overloaded(), "clock": clock, "log_limiter": RateLimiter(clock, None)}
+    failed = smoke.CaseResult("a", "f", False, status=503, execution_id="e1", answer=answer)
+    assert smoke.lines_of(context, [failed], patience) == [failed]
+    assert clock.monotonic() <= most
