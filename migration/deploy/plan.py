@@ -198,8 +198,11 @@ class Plan:
         ways, open_ = self.ways(), self.pending and self.pending.verdict != "abandoned"
         if ways and self.unsaved and not open_:
             return Do("commit the changes, or set them aside; then look again:"), inv("plan", only=self.only)
-        if ways and self.changes and not open_ and self._secrets_stop:
-            return (inv("secret", env=self.environment, set=True), *ways)
+        if ways and self.changes and not open_ and (names := self._stopping_secrets):
+            verbs = (
+                "is missing on the platform or differs" if len(names) == 1 else "are missing on the platform or differ"
+            )
+            return (Do(f"first, since {few(names, 3)} {verbs}:"), inv("secret", env=self.environment, set=True), *ways)
         return ways
 
     @property
@@ -211,8 +214,8 @@ class Plan:
         return Situation(self.history, self.live, self.pending, self.busy, sources, changes, deploy, self.only)
 
     @property
-    def _secrets_stop(self) -> bool:
-        return any(not one["present"] or one["matches"] is False for one in self.secrets)
+    def _stopping_secrets(self) -> list[str]:
+        return [one["name"] for one in self.secrets if not one["present"] or one["matches"] is False]
 
 
 def make(

@@ -118,6 +118,14 @@ def test_a_secret_that_was_set_since_is_a_reason_to_deploy_the_same_source_again
     assert set(_actions(plan.make(stage.context())).values()) == {"same"}
 
 
+def test_secrets_that_stop_a_deploy_come_first(stage: Scene) -> None:
+    """With the reason: beside a hold, the command alone would seem to lift it."""
+    stage = replace(stage, settings={**stage.settings, "secrets": {"ABSENT_A": {}}})
+    steps = [str(step) for step in plan.make(stage.context()).next]
+    assert steps[:2] == ["first, since ABSENT_A is missing on the platform or differs:", "inv secret --set"]
+    assert any("inv deploy" in step for step in steps[2:])
+
+
 def test_another_live_version_is_drift_and_is_shown_with_both_versions_and_the_diff(stage: Scene) -> None:
     context = stage.context()
     digest = plan.make(context).functions[0].source.digest
