@@ -56,12 +56,14 @@ def moment(text: str, now: datetime) -> datetime:
     plain = text.strip()
     if _PART.match(plain) and not re.match(r"\d{4}-", plain):
         return now - timedelta(seconds=parse(plain))
+    use = Do("use for example 2h or 2026-11-22T18:30Z")
     try:
         at = datetime.fromisoformat(plain[: _MOST + 1])
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        if len(plain) > _MOST or at.year < 1971 or at > now + timedelta(days=366):
+        if len(plain) > _MOST:
             raise ValueError(plain)
+        if at.year >= 1971 and at <= now + timedelta(days=366):
+            return at.astimezone(UTC)
     except (ValueError, OverflowError):
-        use = Do("use for example 2h or 2026-11-22T18:30Z")
         raise Refused(f"{_cut(text)!r} is neither a duration nor a time.", use) from None
-    return at.astimezone(UTC)
+    raise Refused(f"{_cut(text)!r} is not between 1971 and a year from now.", use)

@@ -64,3 +64,10 @@ def test_a_moment_is_a_duration_back_or_a_time() -> None:
     for text in ("yesterday", "99999999d", "1" * 100_000, "0001-01-01T00:00:00+14:00"):
         with pytest.raises(Refused):
             moment(text, now)
+
+
+@pytest.mark.parametrize("text", ["2038-01-20", "1969-12-31", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_too_far_away_is_called_a_time(text: str) -> None:
+    """`2038-01-20` was "neither a duration nor a time"."""
+    with pytest.raises(Refused, match="is not between 1971 and a year from now"):
+        moment(text, datetime(2026, 11, 22, 12, 0, tzinfo=UTC))
