@@ -45,14 +45,15 @@ class Meaning:
     steps: tuple[Step, ...] = ()
 
 
-# The first that matches wins. {path} is the repository, {remote} the remote that answered, {cause} the first of git's
-# words that say more than that.
+_OWNED = re.compile(r"(?m)dubious ownership in repository at '(.+)'$")
+# The first that matches wins. {path} is the repository, {owned} the one that git does not trust, {remote} the remote
+# that answered, {cause} the first of git's words that say more than that.
 MEANINGS = (
     Meaning(
         r"dubious ownership",
         Refused,
-        "git does not trust {path}, because it belongs to another user.",
-        ("config", "--global", "--add", "safe.directory", "{path}"),
+        "git does not trust {owned}, because it belongs to another user.",
+        ("config", "--global", "--add", "safe.directory", "{owned}"),
     ),
     Meaning(
         r"not a git repository|must be run in a work tree",
@@ -159,8 +160,10 @@ def translate(command: str, stderr: str, path: object, remote: str = "") -> Cuto
     words = mask(stderr.strip())
     for meaning in MEANINGS:
         if re.search(meaning.pattern, words):
-            names = {"path": path, "remote": remote or "of the app", "cause": _cause(words)}
-            typed = [word.format(path=path, remote=remote) for word in meaning.words]
+            owned = _OWNED.search(words)  # the clone, or a remote on this machine
+            names = {"path": path, "remote": remote or "of the app", "cause": _cause(words),
+                     "owned": owned[1] if owned else path}  # fmt: skip
+            typed = [word.format(**{**names, "remote": remote}) for word in meaning.words]
             steps = [sh("git", "-C", str(path), *filter(None, typed))] if typed else []
             return meaning.error(meaning.message.format(**names), *meaning.steps, *steps, stderr=words)
     last = next((line for line in reversed(words.splitlines()) if line.strip()), "it gave no reason")

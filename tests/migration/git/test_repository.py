@@ -218,7 +218,7 @@ def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "error", "sentence"),
     [
-        ("fatal: detected dubious ownership in repository at '/x'", Refused, "does not trust"),
+        ("fatal: detected dubious ownership in repository at '/x'", Refused, "does not trust /x,"),
         ("ERROR: Repository not found.\nfatal: Could not read from remote repository.", Unreachable, "no repository"),
         ("remote: Permission to acme/app.git denied to bot.\nfatal: ... error: 403", Denied, "not push"),
         ("git@example.com: Permission denied (publickey).", Denied, "credentials"),
@@ -247,6 +247,13 @@ def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
 def test_git_s_words_become_one_sentence_with_its_cause(words: str, error: type[CutoverError], sentence: str) -> None:
     found = giterrors.translate("push", words, "/app", "origin")
     assert isinstance(found, error) and sentence in found.message and found.data["stderr"] == words
+
+
+def test_the_repository_that_git_does_not_trust_is_named() -> None:
+    """It may be the remote: to trust the clone changed nothing, and the same message came again."""
+    words = "fatal: detected dubious ownership in repository at '/srv/my remote.git'\nTo add an exception"
+    found = giterrors.translate("ls-remote", words, "/app", "origin")
+    assert found.hint == "git -C /app config --global --add safe.directory '/srv/my remote.git'"
 
 
 def test_a_hint_can_be_pasted_wherever_the_app_lies() -> None:
