@@ -6,13 +6,15 @@ Activation is one PUT that makes all staged versions live. It may be repeated, a
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migration.base import interrupts
-from migration.base.command import either, inv
+from migration.base.command import Do, either, inv
 from migration.base.errors import ApiError, CutoverError, ServiceFailed, Unfinished, Unknown, Unreachable
 from migration.base.failpoint import failpoint
 from migration.base.numbers import count
@@ -134,7 +136,7 @@ class Release:
                     self._delete()
                 self.result.outcome = "live"
             except (CutoverError, OSError) as error:
-                self._put_right(_as_ours(error))
+                self._put_right(_as_ours(error, self.context.state))
         self.result.lost = sorted(self.stager.lost)
         self.result.sent_at = self.put_at
         now = self.context.clock.monotonic()
@@ -275,7 +277,7 @@ class Release:
             self.result.outcome = "unfinished" if isinstance(error, UnexpectedVersion) else outcome
         except (CutoverError, OSError) as second:
             self.result.outcome = "unfinished"
-            also = _as_ours(second)
+            also = _as_ours(second, self.context.state)
             more = "" if also.message in error.message else f" {also.message}"
             self.result.error = Unfinished(f"{error.message.rstrip('. ')}.{more}", *(also.steps or (self.status,)))
 
@@ -419,7 +421,11 @@ def _look_twice(
         return look(context, answers, error)
 
 
-def _as_ours(error: CutoverError | OSError) -> CutoverError:
+def _as_ours(error: CutoverError | OSError, state: Path) -> CutoverError:
+    """`state`: the folder that is written to, named where the system names none."""
     if isinstance(error, CutoverError):
         return error
-    return Unfinished(f"Local error: {error.strerror or error}.", inv("status"))
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    place = error.filename or (state if full else "")
+    text = f"Local error: {error.strerror or error}{f': {place}' if place else ''}."
+    return Unfinished(text, *([Do(f"free space on the disk of {state}")] if full else []), inv("status"))

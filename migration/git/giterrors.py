@@ -45,6 +45,7 @@ class Meaning:
     steps: tuple[Step, ...] = ()
 
 
+_WRITTEN = re.compile(r"file '([^'\n]+)' write error")
 _OWNED = re.compile(r"(?m)dubious ownership in repository at '(.+)'$")
 # The first that matches wins. {path} is the repository, {owned} the one that git does not trust, {remote} the remote
 # that answered, {cause} the first of git's words that say more than that.
@@ -132,9 +133,9 @@ MEANINGS = (
         steps=(Do("push what this clone kept below refs/cutover/lost over it, with --force"),),
     ),
     Meaning(
-        r"No space left|Disk quota exceeded",
+        r"No space left|Disk quota exceeded|Out of diskspace",
         ServiceFailed,
-        "The disk is full: git cannot write to {path}.",
+        "The disk is full: git cannot write to {written}.",
     ),
 )
 
@@ -162,7 +163,8 @@ def translate(command: str, stderr: str, path: object, remote: str = "") -> Cuto
         if re.search(meaning.pattern, words):
             owned = _OWNED.search(words)  # the clone, or a remote on this machine
             names = {"path": path, "remote": remote or "of the app", "cause": _cause(words),
-                     "owned": owned[1] if owned else path}  # fmt: skip
+                     "owned": owned[1] if owned else path,
+                     "written": written[1] if (written := _WRITTEN.search(words)) else path}  # fmt: skip
             typed = [word.format(**{**names, "remote": remote}) for word in meaning.words]
             steps = [sh("git", "-C", str(path), *filter(None, typed))] if typed else []
             return meaning.error(meaning.message.format(**names), *meaning.steps, *steps, stderr=words)

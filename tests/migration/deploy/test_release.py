@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
 import random
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from migration.deploy.records import Journal
-from migration.deploy.release import Release, ReleaseResult
+from migration.deploy.release import Release, ReleaseResult, _as_ours
 from migration.deploy.staging import FunctionSpec, Pace
 from migration.rehearsal.server import Running
 from migration.source.source import Source
@@ -108,3 +109,12 @@ def test_a_restore_says_restore_of_each_function(road: Road) -> None:
     done = Release(context, Recorder(road.folder, 0), road.wanted(9, *scene.FUNCTIONS), pace=CALM, restores=True).run()
     assert done.outcome == "live"
     assert {name for _, name, subject, _ in context.observer.events if subject} == {"restore"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("number", "first"), [(errno.ENOSPC, "free space on the disk of /own"), (errno.EIO, "inv status")]
+)
+def test_a_full_disk_is_named(number: int, first: str) -> None:
+    """The system names no file where a write fails: the folder that is written to says which disk it is."""
+    error = _as_ours(OSError(number, "No space left on device"), Path("/own"))
+    assert error.message == "Local error: No space left on device: /own." and str(error.steps[0]) == first

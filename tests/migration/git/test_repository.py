@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from migration.base.errors import CutoverError, Refused, Unreachable
+from migration.base.errors import CutoverError, Refused, ServiceFailed, Unreachable
 from migration.git import giterrors, process
 from migration.git import repository as repositories
 from migration.git.giterrors import Denied, TimedOut
@@ -239,6 +239,7 @@ def test_a_dead_remote_is_unreachable(tmp_path: Path) -> None:
         ),
         ("fatal: the remote end hung up unexpectedly", Unreachable, "Cannot reach the git remote origin."),
         ("fatal: sha1 file write error: No space left on device", CutoverError, "The disk is full"),
+        ("fatal: sha1 file '/s/i.lock' write error. Out of diskspace", ServiceFailed, "git cannot write to /s/i.lock."),
         ("fatal: 1a2b is not a valid 'commit' object", Refused, "does not hold a commit"),
         ("fatal: something new", giterrors.GitFailed, "git push failed: fatal: something new."),
         ("", giterrors.GitFailed, "it gave no reason"),
