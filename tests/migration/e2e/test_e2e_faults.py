@@ -35,7 +35,8 @@ THEN = "setTimeout(() => parent.postMessage('now', '*'))"
 HEARD = "<script>self.heard = new Promise((done) => onmessage = () => done(true))</script>"
 FAULTS = {
     "a 503": (BUTTON, GO, "unavailable", r"greet answered 503 \(request r-1\)"),
-    "a call that hangs": (BUTTON, GO.replace("Hello", "{text: Hello}"), "slow", "greet has not answered for"),
+    "a call that hangs": (BUTTON, GO.replace("expect: Hello", "{expect: Hello, timeout: 3s}"), "slow",
+                          "greet has not answered for"),
     "another status": (BUTTON, GO, "failed_requests", "POST greet answered 500"),
     "a session that ended": (BUTTON, GO, "session", "greet answered 401: not signed in, or the session has expired"),
     "a button renamed": (BUTTON.replace(">Go<", ">Start<"),
