@@ -93,7 +93,7 @@ def test_an_unknown_environment_names_the_known_ones(project: Project) -> None:
 
 
 def test_an_app_that_is_no_repository_is_refused(project: Project) -> None:
-    (project.folder / "app").mkdir()
+    (project.folder / "app/web").mkdir(parents=True)
     project.edit("path: migration/rehearsal/app", "path: app")
     done = project.inv("plan", env={"SUPABASE_ACCESS_TOKEN": "sbp_" + "0" * 40})
     assert done.code == 2 and "Traceback" not in done.err and "app" in done.err
