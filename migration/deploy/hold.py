@@ -42,8 +42,8 @@ class Hold:
         return asdict(self)
 
     def __str__(self) -> str:
-        by = f" by {self.who}" if self.who else ""
-        return f"{self.why}; rolled back{by} on {minute(self.at) or 'an unknown day'}"
+        run = f" in a run of {self.who}" if self.who else ""
+        return f"{self.why}; taken back{run} on {minute(self.at) or 'an unknown day'}"
 
 
 def make(deployment: Deployment, base: str | None = None) -> dict[str, Any]:

@@ -315,7 +315,11 @@ def _costs(facts: ReportFacts) -> Figures:
 
 
 def _reliability(facts: ReportFacts) -> Figures:
-    """What an avoided failure costs: the price of one more request, over how many fewer of them fail."""
+    """What an avoided failure costs: the price of one more request, over how many fewer of them fail.
+
+    The usage lines of a period tell of the new code alone only where the old code wrote none: else each end counts its
+    own versions' lines.
+    """
     checks, costs = facts.checks, facts.costs
     if isinstance(checks, UnmeasuredPart) or isinstance(costs, UnmeasuredPart) or checks.evidence is None:
         return {"missing": "success or cost was not measured", "how": [inv("checks"), inv("costs")]}
@@ -324,7 +328,8 @@ def _reliability(facts: ReportFacts) -> Figures:
         lacking = "before" if not before.trials else "after"
         how = [inv("rehearse")] if not before.trials else [inv("smoke", env=facts.environment)]
         return {"missing": f"the success rate {lacking} the migration was not measured", "how": how}
-    new, old = costs.per_request.mean, _mean(checks.evidence.spend_before)
+    old, own = _mean(checks.evidence.spend_before), _mean(checks.evidence.spend)
+    new = own["mean"] if old and own else costs.per_request.mean
     if new is None:
         return {"missing": "no request has a cost yet", "how": [inv("smoke", env=facts.environment)]}
     gain = after.successes / after.trials - before.successes / before.trials

@@ -85,7 +85,8 @@ def _around(data: Data, canvas: Canvas) -> None:
             canvas.hint(inv("secret", env=env, set=True))
     if data["hold"]:
         hold = data["hold"]
-        canvas.say(f"On hold: {hold['why']}, rolled back by {hold['who'] or 'unknown'} on {when(hold['at'])} UTC", BAD)
+        run = f" in a run of {hold['who']}" if hold["who"] else ""
+        canvas.say(f"On hold: {hold['why']}, taken back{run} on {when(hold['at'])} UTC", BAD)
     if data["lock"]:
         canvas.say(f"Locked by {data['lock'].get('who')} since {when(data['lock'].get('created'))} UTC", UNSURE)
     for note in data["notes"]:

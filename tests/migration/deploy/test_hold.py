@@ -110,7 +110,7 @@ def test_the_refusal_says_who_rolled_back_and_how_to_go_on(ground: Ground, monke
     found = ground.check(ground.history(), ground.bad)
     assert found is not None
     error = hold.refuse(found, (hold.lift_command(),))
-    assert error.exit_code == 2 and "rolled back by ada" in error.message
+    assert error.exit_code == 2 and "taken back in a run of ada" in error.message
     assert error.hint == "inv deploy --env staging --lift-hold 'why it is safe now'"
 
 

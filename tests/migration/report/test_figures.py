@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from checks.evidence import Missing
+from checks.evidence import Missing, Spend
 from checks.result import Verdict
 from migration.base.command import inv
 from migration.base.plain import plain, timed
@@ -81,6 +81,17 @@ def test_what_a_failure_avoided_costs() -> None:
     assert found["per_failure_avoided"] == pytest.approx(found["extra"] / found["gain"])
     heavy = next(one for one in found["volumes"] if one["name"] == "heavy")
     assert heavy["month"] / heavy["avoided"] == pytest.approx(found["per_failure_avoided"])
+
+
+def test_a_failure_avoided_is_priced_at_each_end_by_its_own_lines() -> None:
+    """Where the old code logged what it cost, the mean of all lines of the period would be neither end's."""
+    facts = reported.facts()
+    assert isinstance(facts.checks, ChecksResult) and facts.checks.evidence is not None
+    before, after = (Spend(100, 100, mean=mean, ripe=100) for mean in (0.02, 0.05))
+    evidence = replace(facts.checks.evidence, spend_before=before, spend=after)
+    checks = replace(facts.checks, evidence=evidence)
+    found = figures(replace(facts, checks=checks))["reliability"]
+    assert found["extra"] == pytest.approx(0.03) and found["old_cost_measured"]
 
 
 def test_repeated_prompts_are_priced() -> None:
