@@ -386,7 +386,7 @@ def test_ci_cannot_deploy_the_same_commit_again_until_the_hold_is_lifted(stage: 
     _twice(stage)
     bad = repos.git(stage.app, "rev-parse", "HEAD")
     _rollback(stage.context())
-    with pytest.raises(Refused, match="rolled back") as caught:
+    with pytest.raises(Refused, match="taken back") as caught:
         _deploy(stage.context())
     assert caught.value.exit_code == 2 and "--lift-hold" in caught.value.hint
     repos.git(stage.app, "pull", "--quiet", "--ff-only")

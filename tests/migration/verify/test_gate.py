@@ -151,7 +151,7 @@ def test_a_restored_change_is_held_until_it_is_lifted_with_a_reason(stage: Scene
     _deploy(stage.context(), gate=False)
     stage.commit({index("alpha"): 'throw new Error("no start");'})
     assert _deploy(stage.context(clock=scene.Hurried())).deployment.outcome == "restored"
-    with pytest.raises(Refused, match="rolled back"):
+    with pytest.raises(Refused, match="taken back"):
         _deploy(stage.context(), gate=False)
     assert _deploy(stage.context(), gate=False, lift_hold="it is meant so").exit_code == 0
     assert not stage.context().ledger.history().holds
