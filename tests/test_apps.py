@@ -37,6 +37,7 @@ def fill(app: OwnApp, config: Path) -> None:
     config.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_own_app_rehearsed(tmp_path: Path) -> None:
     """One of them in the ordinary run: from OpenAI to Anthropic with tools and JSON, through all phases and back."""

@@ -46,6 +46,7 @@ def _stage(folder: Path, sandbox: Running, deno_state: Path) -> Scene:
     return found
 
 
+@pytest.mark.slow
 def test_every_printed_way_forward_can_be_walked(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred random steps; the walk ends where nothing is left to do."""
     walk = Walk(stage, monkeypatch, SEED)
