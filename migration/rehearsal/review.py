@@ -131,8 +131,9 @@ def _bucket(name: str, about: Any, folder: Path, scratch: Path) -> None:
 
 
 def _site(section: Rehearsal, app: Path | None) -> None:
+    """Where the app is not there, that is the mistake, and it is named by whoever reads the app."""
     folder = site.read(section.site).get("folder")
-    if folder and app is not None and app != SAMPLE.resolve() and not (app / folder).is_dir():
+    if folder and app is not None and app != SAMPLE.resolve() and app.is_dir() and not (app / folder).is_dir():
         raise SettingError(("site",), f"there is no folder {folder} in the app")
 
 

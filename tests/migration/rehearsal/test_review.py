@@ -62,6 +62,13 @@ def test_each_mistake_names_its_line(tmp_path: Path, section: str, where: str, p
     assert problem in problems[0]["problem"]
 
 
+def test_folder_of_a_missing_app(tmp_path: Path) -> None:
+    """Where the app is not there, that is the mistake, and not the folder which it therefore lacks too."""
+    root = written(tmp_path, "site: web")
+    (root / "app").rmdir()
+    assert config.run(root, review.mistakes).problems == ()
+
+
 def test_all_are_found_at_once(tmp_path: Path) -> None:
     section = "hosts: {a.com: gone.yaml, b.com: {answer: []}}\nedge: {idel: 1, memory: much}\nusers: {ada: {}}"
     result = config.run(written(tmp_path, section), review.mistakes)
