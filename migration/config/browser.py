@@ -122,7 +122,7 @@ class FileUpload(Locator):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.file:
-            raise ValueError("needs file: a path from the folder of config.yaml on")
+            raise ValueError("needs file: a path relative to the folder of config.yaml")
 
     @property
     def files(self) -> list[str]:

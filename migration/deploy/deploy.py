@@ -191,9 +191,8 @@ def _confirmed(first: Plan, resumed: Recovery | None, options: DeployOptions, as
         return _done
     known = set(resumed.deployment.slugs) if resumed else set()
     doubts = [f"{slug} has drifted" for slug in first.drifted if slug not in known]
-    if (
-        first.replaced and not options.lift_hold
-    ):  # the push of a revert starts CI: it must not replace what was restored
+    # The push of a revert starts CI, which must not replace what was restored.
+    if first.replaced and not options.lift_hold:
         doubts.append(f"{drift.named(first.replaced)}, deployed outside Cutover and restored, would be replaced")
     doubts += [f"{item.slug} cannot be restored ({item.lost})" for item in first.irreversible if item.slug not in known]
     if doubts and not asks:

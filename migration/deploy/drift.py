@@ -93,8 +93,8 @@ def _before_first(origin: Deployment, first: Deployment, slug: str) -> int | Non
 
 
 def restored(history: History, sources: Mapping[str, str]) -> dict[str, int]:
-    """The functions whose code had been deployed outside Cutover and was restored, with the version that it had, where
-    these sources, as digests, are other ones."""
+    """The functions whose code had been deployed outside Cutover and was restored, with the version it had, where the
+    digest of these sources differs from it."""
     strangers: dict[str, int] = {}
     for slug, digest in sources.items():
         left = history.left(slug)

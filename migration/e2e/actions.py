@@ -161,7 +161,8 @@ def _choose(stage: Stage, locator: Locator, found: Any, text: str, timeout: floa
 
 
 def _upload(stage: Stage, upload: FileUpload, timeout: float) -> None:
-    """Its field is often hidden behind a button: it need not be seen, and a button may open the choice of files."""
+    """The field is often hidden behind a button, so it need not be visible; else a click on the element must ask for
+    files."""
     reason = _until(stage, lambda: _absent(stage.page, upload), timeout)
     if reason is not None:
         raise _failure(stage, upload, *reason)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from migration.base.command import AGAIN, Shell, Steps, sh, steps
 from migration.base.errors import Refused
+from migration.base.numbers import listed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -37,7 +38,7 @@ def ready() -> None:
     if lacking := [name for name in _PARTS if not importlib.util.find_spec(name)]:
         found = executable() or _own()
         browser = "a browser is there" if found else "there is no Chromium on PATH either"
-        words = f"Driving a browser needs {' and '.join(lacking)}, which this Python does not have; {browser}."
+        words = f"Driving a browser needs {listed(lacking)}, which this Python does not have; {browser}."
         raise Refused(words, sh("uv", "sync", "--group", "e2e"), *([] if found else [_chromium()]))
     named = os.environ.get("CHROME_PATH")
     if named and not os.access(named, os.X_OK):

@@ -59,7 +59,7 @@ class GitHalf:
         if not strangers:
             return []
         text = f"The code of {drift.named(strangers)} was deployed outside Cutover"
-        return [f"{text}, and {self.context.config.app.branch} does not hold it: it is live again until a deploy."]
+        return [f"{text}, and {self.context.config.app.branch} does not hold it: it stays live until the next deploy."]
 
     def forward(self, ended: RevertResult | None) -> tuple[Step, ...]:
         """How the change goes live again one day."""

@@ -31,7 +31,7 @@ def section(tmp_path: Path, steps: str, more: str = "") -> E2e:
         ("{click: {role: knob}}", "e2e.steps.0.click.role: should be one of alert"),
         ("{fill: {label: Name}}", "e2e.steps.0.fill: needs value, or secret"),
         ("{fill: {label: Name, value: a, secret: b}}", "e2e.steps.0.fill: needs value, or secret"),
-        ("{upload: {label: Photo}}", "e2e.steps.0.upload: needs file: a path from the folder of config.yaml on"),
+        ("{upload: {label: Photo}}", "e2e.steps.0.upload: needs file: a path relative to the folder of config.yaml"),
         ("{upload: {file: a.png}}", "e2e.steps.0.upload: needs one of role, text"),
         ("{expect: {text: Gone, absent: true, count: 2}}", "e2e.steps.0.expect: absent cannot be combined"),
         ("{expect: {}}", "e2e.steps.0.expect: needs one of role"),
